@@ -1,0 +1,10 @@
+"""Attention kinds. To add one: a file in this package, and its class in the union below."""
+
+from __future__ import annotations
+
+from llmarch_cli.attention.gqa import GroupedQueryAttention
+from llmarch_cli.attention.mla import MultiHeadLatentAttention
+
+Attention = GroupedQueryAttention | MultiHeadLatentAttention
+
+__all__ = ["Attention", "GroupedQueryAttention", "MultiHeadLatentAttention"]

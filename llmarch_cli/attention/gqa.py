@@ -1,0 +1,134 @@
+"""Grouped-query attention (arXiv 2305.13245); multi-head and multi-query attention are its two ends."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
+
+from pydantic import Field, model_validator
+
+from llmarch_cli.attention.rotary import RotaryComponent
+from llmarch_cli.attention.scores import Temperature, attend, visible
+from llmarch_cli.component import CacheEntry, Count, Positive, TokenCount
+from llmarch_cli.parts import Linear, Norm, Part, Vector
+
+if TYPE_CHECKING:
+    from typing import Self
+
+    from torch import Tensor
+
+    from llmarch_cli.builder import Built, LayerCache
+
+
+class GroupedQueryAttention(RotaryComponent):
+    """`n_heads` query heads share `n_kv_heads` key and value heads, in full view, a sliding window or chunks."""
+
+    kind: Literal["gqa"]
+    n_heads: Count
+    n_kv_heads: Count
+    head_dim: Count
+    window: TokenCount | None = None  # sees the last `window` tokens, itself included
+    chunk: TokenCount | None = None  # sees its own chunk only: positions with the same position // chunk
+    rotary_dim: Annotated[Count, Field(multiple_of=2)] | None = None  # only the first values of a head are rotated
+    qkv_bias: bool = False
+    o_bias: bool = False
+    qk_norm: Literal["per_head", "full", "weightless"] | None = None  # full: over all heads' values at once
+    sinks: bool = False
+    softcap: Positive | None = None
+    score_scale: Positive | None = None  # None: head_dim ** -0.5
+    temperature: Temperature | None = None
+
+    told: ClassVar[frozenset[str]] = RotaryComponent.told | {
+        *("n_heads", "n_kv_heads", "head_dim"),
+        *("window", "chunk", "rotary_dim"),
+    }
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Self:
+        if self.n_heads % self.n_kv_heads:
+            raise ValueError(f"n_heads ({self.n_heads}) must be a multiple of n_kv_heads ({self.n_kv_heads})")
+        if self.window is not None and self.chunk is not None:
+            raise ValueError("window and chunk exclude each other: a layer slides or is cut into chunks")
+        if self.rotary_dim is not None and self.rotary_dim > self.head_dim:
+            raise ValueError(f"rotary_dim ({self.rotary_dim}) must not exceed head_dim ({self.head_dim})")
+        if self.rope_theta is not None and (self.rotary_dim or self.head_dim) % 2:
+            raise ValueError(f"head_dim ({self.head_dim}) must be even to be rotated; or give an even rotary_dim")
+        return self
+
+    @property
+    def span(self) -> int | None:
+        return self.window or self.chunk
+
+    def parts(self, d_model: int) -> Iterator[Part]:
+        q_width, kv_width = self.n_heads * self.head_dim, self.n_kv_heads * self.head_dim
+        yield Linear("q_proj", d_model, q_width, bias=self.qkv_bias)
+        yield Linear("k_proj", d_model, kv_width, bias=self.qkv_bias)
+        yield Linear("v_proj", d_model, kv_width, bias=self.qkv_bias)
+        if self.qk_norm is not None:
+            full, weightless = self.qk_norm == "full", self.qk_norm == "weightless"
+            yield Norm("q_norm", q_width if full else self.head_dim, weightless=weightless)
+            yield Norm("k_norm", kv_width if full else self.head_dim, weightless=weightless)
+        if self.sinks:
+            yield Vector("sinks", self.n_heads)
+        yield Linear("o_proj", q_width, d_model, bias=self.o_bias)
+
+    def cache(self) -> Iterator[CacheEntry]:
+        yield CacheEntry("k", self.n_kv_heads * self.head_dim)
+        yield CacheEntry("v", self.n_kv_heads * self.head_dim)
+
+    @property
+    def multi_head_width(self) -> int:
+        return 2 * self.n_heads * self.head_dim
+
+    @property
+    def label(self) -> str:
+        return f"window {self.window:,}" if self.window else f"chunked {self.chunk:,}" if self.chunk else "full"
+
+    @property
+    def heads(self) -> str:
+        if self.n_kv_heads == self.n_heads:
+            return f"MHA {self.n_heads:,} x {self.head_dim:,}"
+        return f"{'MQA' if self.n_kv_heads == 1 else 'GQA'} {self.n_heads:,}:{self.n_kv_heads:,} x {self.head_dim:,}"
+
+    @property
+    def positions(self) -> str:
+        share = "" if self.rotary_dim is None else f" on {self.rotary_dim:,} of {self.head_dim:,}"
+        return f"{super().positions}{share}"
+
+    def mixing_flops(self, tokens_in_view: int) -> int:
+        """Queries times keys, then shares times values: two products of n_heads * head_dim a token in view."""
+        return 2 * 2 * self.n_heads * self.head_dim * tokens_in_view
+
+    def forward(self, m: Built, x: Tensor, cache: LayerCache) -> Tensor:
+        start, n_tokens = cache.length, x.shape[1]
+        q, k, v = m.q_proj(x), m.k_proj(x), m.v_proj(x)
+        if self.qk_norm == "full":
+            q, k = m.q_norm(q), m.k_norm(k)
+        q, k = self._heads(q), self._heads(k)  # (batch, heads, n_tokens, head_dim)
+        if self.qk_norm in ("per_head", "weightless"):
+            q, k = m.q_norm(q), m.k_norm(k)
+        q, k = self._rotate_part(q, start), self._rotate_part(k, start)
+
+        keys, values = cache.append(k=k.transpose(1, 2).flatten(2), v=v)  # each (batch, n_keys, kv_width)
+        mixed = attend(
+            q,
+            self._heads(keys),
+            self._heads(values),
+            mask=visible(start, n_tokens, keys.shape[1], self.window, self.chunk, x.device),
+            scale=self.head_dim**-0.5 if self.score_scale is None else self.score_scale,
+            softcap=self.softcap,
+            temperature=None if self.temperature is None else self.temperature.at(cache.positions(start, x)),
+            sinks=m.sinks if self.sinks else None,
+        )
+        return m.o_proj(mixed)
+
+    def _heads(self, x: Tensor) -> Tensor:
+        return x.unflatten(-1, (-1, self.head_dim)).transpose(1, 2)
+
+    def _rotate_part(self, x: Tensor, start: int) -> Tensor:
+        import torch
+
+        if self.rotary_dim is None or self.rotary_dim == self.head_dim:
+            return self.rotate(x, start)
+        turned = self.rotate(x[..., : self.rotary_dim], start)
+        return torch.cat((turned, x[..., self.rotary_dim :]), dim=-1)

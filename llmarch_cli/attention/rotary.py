@@ -1,0 +1,200 @@
+"""Rotary position embedding (RoFormer, arXiv 2104.09864), and how its frequencies are stretched to longer contexts."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
+
+from pydantic import Field, model_validator
+
+from llmarch_cli.component import NOPE, Component, Positive, Record, TokenCount, number
+
+if TYPE_CHECKING:
+    from typing import Self
+
+    import torch
+    from torch import Tensor
+
+
+class LinearScaling(Record):
+    """Positions divided by `factor` (arXiv 2306.15595)."""
+
+    kind: Literal["linear"]
+    factor: Positive
+
+    told: ClassVar[frozenset[str]] = frozenset({"kind", "factor"})
+
+    @property
+    def label(self) -> str:
+        return f"linear x{number(self.factor)}"
+
+    @property
+    def magnitude(self) -> float:
+        return 1.0
+
+    def stretch(self, frequencies: Tensor, theta: float) -> Tensor:
+        """Angles per token of shape (n_pairs,), stretched."""
+        return frequencies / self.factor
+
+
+class ByPartsScaling(Record):
+    """Slow pairs divided by `factor`, fast ones kept, those between blended (arXiv 2309.00071, section 3.2)."""
+
+    kind: Literal["ntk_by_parts"]
+    factor: Positive
+    low_freq_factor: Positive = 1.0
+    high_freq_factor: Positive = 4.0
+    original_context_length: TokenCount
+
+    told: ClassVar[frozenset[str]] = frozenset({"kind", "factor", "original_context_length"})
+
+    @property
+    def label(self) -> str:
+        return f"by parts x{number(self.factor)} from {self.original_context_length:,}"
+
+    @model_validator(mode="after")
+    def _ordered(self) -> Self:
+        if self.high_freq_factor < self.low_freq_factor:
+            raise ValueError(
+                f"high_freq_factor ({self.high_freq_factor:g}) must not be below"
+                f" low_freq_factor ({self.low_freq_factor:g})"
+            )
+        return self
+
+    @property
+    def magnitude(self) -> float:
+        return 1.0
+
+    def stretch(self, frequencies: Tensor, theta: float) -> Tensor:
+        """Angles per token of shape (n_pairs,), stretched."""
+        turns = self.original_context_length * frequencies / (2 * math.pi)  # full turns within the original context
+        slow, fast = frequencies / self.factor, frequencies
+        if self.high_freq_factor == self.low_freq_factor:  # no blend: a step
+            return fast.where(turns >= self.high_freq_factor, slow)
+        blend = ((turns - self.low_freq_factor) / (self.high_freq_factor - self.low_freq_factor)).clamp(0, 1)
+        return (1 - blend) * slow + blend * fast
+
+
+class YarnScaling(Record):
+    """NTK-by-parts with bounds set in pairs, and a larger softmax temperature (YaRN, arXiv 2309.00071, section 3.4).
+
+    `mscale` and `mscale_all_dim` (DeepSeek-V2's code) split that temperature between the rotary values and the scores;
+    `attention_factor` replaces the rotary share.
+    """
+
+    kind: Literal["yarn"]
+    factor: Positive
+    original_context_length: TokenCount
+    beta_fast: Positive = 32.0
+    beta_slow: Positive = 1.0
+    mscale: Positive | None = None
+    mscale_all_dim: Positive | None = None
+    attention_factor: Positive | None = None
+    truncate: bool = True  # whole pairs as bounds
+
+    told: ClassVar[frozenset[str]] = frozenset({"kind", "factor", "original_context_length"})
+
+    @model_validator(mode="after")
+    def _ordered(self) -> Self:
+        if self.beta_fast < self.beta_slow:
+            raise ValueError(f"beta_fast ({self.beta_fast:g}) must not be below beta_slow ({self.beta_slow:g})")
+        return self
+
+    @property
+    def label(self) -> str:
+        return f"YaRN x{number(self.factor)} from {self.original_context_length:,}"
+
+    @property
+    def magnitude(self) -> float:
+        """What cosines and sines are multiplied with."""
+        if self.attention_factor is not None:
+            return self.attention_factor
+        if self.mscale is not None and self.mscale_all_dim is not None:
+            return self._temperature(self.mscale) / self._temperature(self.mscale_all_dim)
+        return self._temperature(1.0)
+
+    @property
+    def score_magnitude(self) -> float:
+        """What scores are multiplied with beyond the rotary values: the temperature, for queries and for keys."""
+        return 1.0 if self.mscale_all_dim is None else self._temperature(self.mscale_all_dim) ** 2
+
+    def _temperature(self, mscale: float) -> float:
+        return 1.0 if self.factor <= 1 else 0.1 * mscale * math.log(self.factor) + 1.0
+
+    def stretch(self, frequencies: Tensor, theta: float) -> Tensor:
+        """Angles per token of shape (n_pairs,), stretched."""
+        import torch
+
+        n_pairs = frequencies.shape[0]
+
+        def pair_with_turns(turns: float) -> float:
+            return n_pairs * math.log(self.original_context_length / (turns * 2 * math.pi)) / math.log(theta)
+
+        low, high = pair_with_turns(self.beta_fast), pair_with_turns(self.beta_slow)
+        if self.truncate:
+            low, high = math.floor(low), math.ceil(high)
+        low, high = max(low, 0), min(high, 2 * n_pairs - 1)
+        if low == high:
+            high += 0.001
+        pairs = torch.arange(n_pairs, dtype=torch.float32, device=frequencies.device)
+        slow_share = ((pairs - low) / (high - low)).clamp(0, 1)
+        return frequencies / self.factor * slow_share + frequencies * (1 - slow_share)
+
+
+RopeScaling = Annotated[LinearScaling | ByPartsScaling | YarnScaling, Field(discriminator="kind")]
+
+
+class RotaryComponent(Component):
+    """An attention kind whose queries and keys may be rotated. Without `rope_theta` it sees no positions (NoPE)."""
+
+    rope_theta: Annotated[float, Field(gt=1, le=1e30)] | None = None
+    rope_scaling: RopeScaling | None = None
+    rope_interleaved: bool = False  # pairs are neighbours (0, 1), (2, 3) ... and not halves (0, d/2), (1, d/2 + 1) ...
+
+    told: ClassVar[frozenset[str]] = Component.told | {"rope_theta"}
+
+    @property
+    def positions(self) -> str:
+        if self.rope_theta is None:
+            return NOPE
+        scaling = "" if self.rope_scaling is None else f" {self.rope_scaling.label}"
+        return f"RoPE {number(self.rope_theta)}{scaling}"
+
+    @model_validator(mode="after")
+    def _rotary_settings_need_rotary(self) -> Self:
+        if self.rope_theta is None:
+            for field in ("rope_scaling", "rope_interleaved", "rotary_dim"):
+                if getattr(self, field, None):
+                    raise ValueError(f"{field} is set, but rope_theta is null: this layer has no rotary embedding")
+        return self
+
+    def rotate(self, x: Tensor, start: int) -> Tensor:
+        """Rotate `x` of shape (batch, n_heads, n_tokens, rotary_dim), whose first token stands at position `start`."""
+        import torch
+
+        if self.rope_theta is None:
+            return x
+        cos, sin = self._angles(x.shape[-1], start, x.shape[-2], x.device)
+        values = x.float()
+        if self.rope_interleaved:
+            first, second = values.unflatten(-1, (-1, 2)).unbind(-1)
+        else:
+            first, second = values.chunk(2, dim=-1)
+        turned = (first * cos - second * sin, second * cos + first * sin)
+        joined = torch.stack(turned, dim=-1).flatten(-2) if self.rope_interleaved else torch.cat(turned, dim=-1)
+        return joined.to(x.dtype)
+
+    def _angles(self, dim: int, start: int, n_tokens: int, device: torch.device) -> tuple[Tensor, Tensor]:
+        """Cosines and sines, each (n_tokens, dim / 2), in float32 whatever the model's dtype."""
+        import torch
+
+        assert self.rope_theta is not None
+        exponents = torch.arange(0, dim, 2, dtype=torch.float32, device=device) / dim
+        frequencies = 1.0 / self.rope_theta**exponents
+        magnitude = 1.0
+        if self.rope_scaling is not None:
+            frequencies = self.rope_scaling.stretch(frequencies, self.rope_theta)
+            magnitude = self.rope_scaling.magnitude
+        positions = torch.arange(start, start + n_tokens, dtype=torch.float32, device=device)
+        angles = positions.unsqueeze(-1) * frequencies
+        return angles.cos() * magnitude, angles.sin() * magnitude

@@ -1,0 +1,109 @@
+"""Softmax attention over the tokens in view: masks, sinks, soft-caps and position-dependent temperature."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING, Annotated, Literal
+
+from pydantic import Field
+
+from llmarch_cli.component import Positive, Record, TokenCount
+
+if TYPE_CHECKING:
+    import torch
+    from torch import Tensor
+
+
+class FloorTemperature(Record):
+    """Scores times 1 + attn_scale * ln(1 + floor((position + 1) / floor_scale)) (arXiv 2501.19399)."""
+
+    kind: Literal["log_floor"]
+    floor_scale: Positive
+    attn_scale: Positive
+
+    def at(self, positions: Tensor) -> Tensor:
+        """Multipliers for `positions` of shape (n_tokens,)."""
+        return ((positions + 1) / self.floor_scale).floor().log1p() * self.attn_scale + 1
+
+
+class RatioTemperature(Record):
+    """Scores times log(position) / log(length) beyond position `length`."""
+
+    kind: Literal["log_ratio"]
+    length: Annotated[TokenCount, Field(gt=1)]
+
+    def at(self, positions: Tensor) -> Tensor:
+        """Multipliers for `positions` of shape (n_tokens,)."""
+        return (positions.clamp(min=self.length).log2() / math.log2(self.length)).clamp(min=1)
+
+
+Temperature = Annotated[FloorTemperature | RatioTemperature, Field(discriminator="kind")]
+
+
+def visible(
+    start: int, n_tokens: int, n_keys: int, window: int | None, chunk: int | None, device: torch.device
+) -> Tensor | None:
+    """Which keys each query may see, as booleans (n_tokens, n_keys); None where it is all of them.
+
+    Queries stand at positions `start` and on; the last key stands where the last query does.
+    """
+    import torch
+
+    end = start + n_tokens
+    first_chunk_in_view = chunk is None or (end - 1) // chunk == (end - n_keys) // chunk
+    if n_tokens == 1 and first_chunk_in_view and (window is None or n_keys <= window):
+        return None
+    q = torch.arange(start, end, device=device).unsqueeze(-1)
+    k = torch.arange(end - n_keys, end, device=device)
+    mask = k <= q
+    if window is not None:
+        mask = mask & (q - k < window)
+    if chunk is not None:
+        mask = mask & (q // chunk == k // chunk)
+    return mask
+
+
+def attend(
+    q: Tensor,
+    k: Tensor,
+    v: Tensor,
+    mask: Tensor | None,
+    scale: float,
+    softcap: float | None = None,
+    temperature: Tensor | None = None,
+    sinks: Tensor | None = None,
+) -> Tensor:
+    """Attention of q (batch, n_heads, n_tokens, d_qk) to k (batch, n_kv_heads, n_keys, d_qk) and v (..., n_keys, d_v).
+
+    `temperature` has shape (n_tokens,), `sinks` one logit a head: a share of the softmax that goes to no token.
+    Returns (batch, n_tokens, n_heads * d_v).
+    """
+    import torch
+    import torch.nn.functional as F
+
+    batch, n_heads, n_tokens, _ = q.shape
+    n_kv_heads = k.shape[1]
+    if (
+        n_tokens > 1 and softcap is None and sinks is None
+    ):  # prompts: the fused kernel holds no (n_tokens, n_keys) scores
+        if temperature is not None:
+            q = (q * temperature.unsqueeze(-1)).to(q.dtype)
+        mixed = F.scaled_dot_product_attention(q, k, v, attn_mask=mask, scale=scale, enable_gqa=n_kv_heads != n_heads)
+        return mixed.transpose(1, 2).flatten(2)
+
+    # The heads of a group share their keys: they stand as rows beside the tokens, and no key is copied.
+    groups = (batch, n_kv_heads, n_heads // n_kv_heads, n_tokens)
+    scores = (q.reshape(batch, n_kv_heads, -1, q.shape[-1]) @ k.transpose(-1, -2)).view(*groups, -1) * scale
+    if softcap is not None:
+        scores = softcap * (scores / softcap).tanh()
+    if temperature is not None:
+        scores = scores * temperature.unsqueeze(-1)
+    if mask is not None:
+        scores = scores.masked_fill(~mask, -torch.inf)
+    if sinks is None:
+        shares = scores.softmax(dim=-1, dtype=torch.float32)
+    else:
+        sink = sinks.view(1, n_kv_heads, -1, 1, 1).expand(batch, -1, -1, n_tokens, 1).to(scores.dtype)
+        shares = torch.cat((scores, sink), dim=-1).softmax(dim=-1, dtype=torch.float32)[..., :-1]
+    mixed = shares.to(v.dtype).view(batch, n_kv_heads, -1, v.shape[-2]) @ v
+    return mixed.view(batch, n_heads, n_tokens, -1).transpose(1, 2).flatten(2)

@@ -1,0 +1,33 @@
+"""The dense feed-forward layer, plain or gated (arXiv 2002.05202)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Literal
+
+from llmarch_cli.ffn.gate import GatedComponent
+from llmarch_cli.parts import Linear, Part
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from llmarch_cli.builder import Built, LayerCache
+
+
+class DenseFeedForward(GatedComponent):
+    """Every token passes through all of it."""
+
+    kind: Literal["dense"]
+
+    @property
+    def label(self) -> str:
+        return f"dense {self.d_ff:,}"
+
+    def parts(self, d_model: int) -> Iterator[Part]:
+        if self.gated:
+            yield Linear("gate_proj", d_model, self.d_ff, bias=self.bias)
+        yield Linear("up_proj", d_model, self.d_ff, bias=self.bias)
+        yield Linear("down_proj", self.d_ff, d_model, bias=self.bias)
+
+    def forward(self, m: Built, x: Tensor, cache: LayerCache) -> Tensor:
+        return m.down_proj(self.hidden(m.up_proj(x), m.gate_proj(x) if self.gated else None))

@@ -1,0 +1,69 @@
+"""What lies between the matrices of a feed-forward layer: the activation and, in gated layers, the product with it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, ClassVar, Literal
+
+from pydantic import model_validator
+
+from llmarch_cli.component import Component, Count, Positive
+
+if TYPE_CHECKING:
+    from typing import Self
+
+    from torch import Tensor
+
+Activation = Literal["silu", "gelu", "gelu_tanh", "quick_gelu", "relu", "relu2"]
+
+
+class GatedComponent(Component):
+    """A feed-forward kind of width `d_ff`: down(act(gate(x)) * up(x)), or down(act(up(x))) where it is not gated."""
+
+    d_ff: Count
+    activation: Activation = "silu"
+    gated: bool = True  # a gate makes SiLU into SwiGLU, GELU into GeGLU (arXiv 2002.05202)
+    bias: bool = False
+    clamp: Positive | None = None  # gate at most this, up within plus and minus this
+    up_offset: float = 0.0  # added to up before the product
+
+    told: ClassVar[frozenset[str]] = Component.told | {"d_ff", "activation", "gated"}
+
+    @property
+    def details(self) -> str:
+        activation = f"gated {self.activation}" if self.gated else self.activation
+        return ", ".join(filter(None, (activation, super().details)))
+
+    @model_validator(mode="after")
+    def _gate_settings_need_a_gate(self) -> Self:
+        if not self.gated:
+            for field in ("clamp", "up_offset"):
+                if getattr(self, field):
+                    raise ValueError(f"{field} is set, but gated is false: it applies to the product of gate and up")
+        return self
+
+    def hidden(self, up: Tensor, gate: Tensor | None) -> Tensor:
+        """The hidden values from the projected ones, each (..., d_ff); `gate` is None where the layer has none."""
+        if gate is None:
+            return self._activate(up)
+        if self.clamp is not None:
+            gate, up = gate.clamp(max=self.clamp), up.clamp(-self.clamp, self.clamp)
+        if self.up_offset:
+            up = up + self.up_offset
+        return self._activate(gate) * up
+
+    def _activate(self, x: Tensor) -> Tensor:
+        import torch.nn.functional as F
+
+        match self.activation:
+            case "silu":
+                return F.silu(x)
+            case "gelu":
+                return F.gelu(x)
+            case "gelu_tanh":
+                return F.gelu(x, approximate="tanh")
+            case "quick_gelu":  # the sigmoid approximation of GELU
+                return x * (1.702 * x).sigmoid()
+            case "relu":
+                return F.relu(x)
+            case "relu2":
+                return F.relu(x).square()

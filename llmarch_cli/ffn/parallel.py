@@ -1,0 +1,48 @@
+"""Feed-forward layers side by side on the same input (the dense-MoE hybrid): their outputs are summed and scaled."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from functools import reduce
+from operator import add
+from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
+
+from pydantic import Field
+
+from llmarch_cli.component import Component, Name, Positive
+from llmarch_cli.ffn.dense import DenseFeedForward
+from llmarch_cli.ffn.moe import MixtureOfExperts
+from llmarch_cli.parts import Child, Part
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from llmarch_cli.builder import Built, LayerCache
+
+Branch = Annotated[DenseFeedForward | MixtureOfExperts, Field(discriminator="kind")]
+
+
+class ParallelFeedForward(Component):
+    """The sum of two or more branches, times `scale`."""
+
+    kind: Literal["parallel"]
+    branches: dict[Name, Branch] = Field(min_length=2)
+    scale: Positive = 1.0
+
+    told: ClassVar[frozenset[str]] = Component.told | {"branches"}
+
+    @property
+    def label(self) -> str:
+        return " beside ".join(branch.label for branch in self.branches.values())
+
+    @property
+    def details(self) -> str:
+        inside = (f"{name} ({branch.details})" for name, branch in self.branches.items())
+        return ", ".join(filter(None, (*inside, super().details)))
+
+    def parts(self, d_model: int) -> Iterator[Part]:
+        for name, branch in self.branches.items():
+            yield Child(f"{name}_branch", branch)  # the ending keeps names apart from a module's own
+
+    def forward(self, m: Built, x: Tensor, cache: LayerCache) -> Tensor:
+        return reduce(add, (m.get_submodule(f"{name}_branch")(x, cache) for name in self.branches)) * self.scale

@@ -1,0 +1,121 @@
+"""What stands around the two sublayers of every decoder: embeddings, norms, the head, and multi-token prediction.
+
+They are components like any other, so that engines and builder treat them alike; specs cannot name them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Literal
+
+from llmarch_cli.component import Component, TokenCount
+from llmarch_cli.parts import Linear, Norm, Part, Table, TiedLinear
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from llmarch_cli.builder import Built, LayerCache
+
+NormPlacement = Literal["pre", "post", "sandwich"]
+
+
+class TokenEmbedding(Component):
+    """One row of `d_model` values for each token of the vocabulary."""
+
+    vocab_size: TokenCount
+
+    def parts(self, d_model: int) -> Iterator[Part]:
+        yield Table("tokens", self.vocab_size, d_model)
+
+    def forward(self, m: Built, x: Tensor, cache: LayerCache) -> Tensor:
+        """Token numbers (batch, n_tokens) -> (batch, n_tokens, d_model)."""
+        return m.tokens(x)
+
+
+class PositionEmbedding(Component):
+    """One learned row for each absolute position, added to the token's."""
+
+    n_positions: TokenCount
+
+    def parts(self, d_model: int) -> Iterator[Part]:
+        yield Table("positions", self.n_positions, d_model)
+
+    def forward(self, m: Built, x: Tensor, cache: LayerCache) -> Tensor:
+        import torch
+
+        return x + m.positions(torch.arange(cache.length, cache.length + x.shape[1], device=x.device))
+
+
+class BlockNorms(Component):
+    """The norms of one block, by placement.
+
+    pre: before each sublayer. post: after it, inside the residual. sandwich: both.
+    """
+
+    placement: NormPlacement
+    attention: bool = True  # whether the block has this sublayer
+    ffn: bool = True
+
+    def parts(self, d_model: int) -> Iterator[Part]:
+        for sublayer in ("attention", "ffn"):
+            if getattr(self, sublayer):
+                if self.placement != "post":
+                    yield Norm(f"{sublayer}_pre", d_model)
+                if self.placement != "pre":
+                    yield Norm(f"{sublayer}_post", d_model)
+
+    def forward(self, m: Built, x: Tensor, cache: LayerCache) -> Tensor:
+        """All of them in a row; a block takes them one by one instead."""
+        for norm in m.children():
+            x = norm(x)
+        return x
+
+
+class FinalNorm(Component):
+    """The norm between the last block and the head."""
+
+    def parts(self, d_model: int) -> Iterator[Part]:
+        yield Norm("norm", d_model)
+
+    def forward(self, m: Built, x: Tensor, cache: LayerCache) -> Tensor:
+        return m.norm(x)
+
+
+class Head(Component):
+    """The projection from the last hidden state to one logit for each token of the vocabulary."""
+
+    vocab_size: TokenCount
+    tied: bool  # its matrix is the token embedding's table
+
+    def parts(self, d_model: int) -> Iterator[Part]:
+        if self.tied:
+            yield TiedLinear("lm_head", d_model, self.vocab_size)
+        else:
+            yield Linear("lm_head", d_model, self.vocab_size)
+
+    def forward(self, m: Built, x: Tensor, cache: LayerCache) -> Tensor:
+        """(batch, n_tokens, d_model) -> (batch, n_tokens, vocab_size)."""
+        return m.lm_head(x)
+
+
+class PredictionJunction(Component):
+    """Where a multi-token-prediction block joins the last hidden state with the next token's embedding.
+
+    DeepSeek-V3, arXiv 2412.19437, section 2.2: both are normalised, concatenated (embedding first) and projected.
+    """
+
+    def parts(self, d_model: int) -> Iterator[Part]:
+        yield Norm("embedding_norm", d_model)
+        yield Norm("hidden_norm", d_model)
+        yield Linear("proj", 2 * d_model, d_model)
+        yield Norm("final_norm", d_model)
+
+    def forward(self, m: Built, x: Tensor, cache: LayerCache) -> Tensor:
+        """The cost of one token; a model calls `join` and `final_norm` apart."""
+        return m.final_norm(self.join(m, x, x))
+
+    def join(self, m: Built, hidden: Tensor, embedding: Tensor) -> Tensor:
+        """Both (batch, n_tokens, d_model) -> the input of the prediction block, the same shape."""
+        import torch
+
+        return m.proj(torch.cat((m.embedding_norm(embedding), m.hidden_norm(hidden)), dim=-1))
