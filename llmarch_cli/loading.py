@@ -1,0 +1,115 @@
+"""From a name or a YAML file to a `ModelSpec`, or to an error that says where the mistake is and what to do."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from pydantic import ValidationError
+
+from llmarch_cli import documents
+from llmarch_cli.errors import InputError, shown, shown_path, suggestion
+from llmarch_cli.spec import ModelSpec
+
+YAML_ENDINGS = (".yaml", ".yml")
+
+
+@cache
+def specs_directory() -> Path:
+    """Where the bundled specs are: inside an installed package, or at the root of a checkout."""
+    package = Path(__file__).parent
+    installed = package / "model_specs"
+    return installed if installed.is_dir() else package.parent / "model_specs"
+
+
+@cache
+def names() -> tuple[str, ...]:
+    """The ids of all bundled specs, sorted."""
+    return tuple(sorted(path.stem for path in specs_directory().glob("*.yaml")))
+
+
+def load(name: str | Path | ModelSpec) -> ModelSpec:
+    """The spec of a bundled model by its id, or of a YAML file by its path; a spec is returned as it is.
+
+    Raises InputError: no such model or file, or a file that is no valid spec.
+    """
+    if isinstance(name, ModelSpec):
+        return name
+    path = find(name)
+    spec = validated(resolved(path), shown_path(path))
+    spec._id = path.stem
+    return spec
+
+
+def find(name: str | Path, directory: Path | None = None) -> Path:
+    """The file behind a model's id or a path, which is relative to `directory` where one is given.
+
+    Raises InputError for what is neither; whether a path leads anywhere is seen when it is read.
+    """
+    text = str(name)
+    if isinstance(name, str) and text in names():
+        return specs_directory() / f"{text}.yaml"
+    if isinstance(name, Path) or "/" in text or "\\" in text or text.endswith(YAML_ENDINGS):
+        return Path(text) if directory is None else directory / text
+    hint = suggestion(text.lower(), names()) or "; `llmarch list` shows all, a path to a YAML file works too"
+    raise InputError(f"unknown model {shown(text)}{hint}")
+
+
+def resolved(path: Path) -> documents.Mapping:
+    """A file's data laid over all that it `extends`: a bundled id, or a path relative to the file.
+
+    Raises InputError where a file cannot be read, and where they go in a circle.
+    """
+    layers = [documents.read(path)]
+    paths: list[Path] = []
+    while (parent := layers[-1].pop("extends", None)) is not None:
+        place = layers[-1].places["extends"]
+        paths.append(place.path.resolve())
+        if not isinstance(parent, str):
+            raise InputError(f"{place}: extends: must be one model's id or a path, not {shown(parent)}")
+        try:
+            parent_path = find(parent, place.path.parent)
+            layers.append(documents.read(parent_path))
+        except InputError as error:
+            raise InputError(f"{place}: extends: {error}") from None
+        if (parent_path := parent_path.resolve()) in paths:
+            circle = " -> ".join(shown_path(each.stem) for each in (*paths[paths.index(parent_path) :], parent_path))
+            raise InputError(f"{place}: extends: goes in a circle: {circle}")
+
+    data = layers.pop()
+    while layers:
+        data = _merged(data, layers.pop())
+    return data
+
+
+def _merged(below: documents.Mapping, above: documents.Mapping) -> documents.Mapping:
+    """Both laid over each other, as deep as both are mappings that describe the same sort of thing."""
+    merged = documents.Mapping()
+    merged.lay_over(below)
+    for name, value in above.items():
+        old = below.get(name)
+        if isinstance(old, documents.Mapping) and isinstance(value, documents.Mapping) and not _differ(old, value):
+            value = _merged(old, value)
+        merged.put(name, value, above.places[name])
+    return merged
+
+
+def _differ(old: Mapping[str, Any], new: Mapping[str, Any]) -> bool:
+    """Whether both say what they are, and it is not the same: components of two kinds, or a component and a layout."""
+    sorts = ["layout" if "variants" in mapping else mapping.get("kind") for mapping in (old, new)]
+    return None not in sorts and sorts[0] != sorts[1]
+
+
+def validated(data: Mapping[str, Any], origin: str) -> ModelSpec:
+    """The spec that `data` describes, with `extends` resolved.
+
+    Raises InputError that names every field's place in its file, or `origin` where `data` came from no file.
+    """
+    try:
+        return ModelSpec.model_validate(data)
+    except ValidationError as error:
+        from llmarch_cli.violations import explain
+
+        raise InputError(explain(error, data, origin)) from None

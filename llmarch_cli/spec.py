@@ -1,0 +1,259 @@
+"""A model as data: its widths, its norms, and the components that its layers are laid out of."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from itertools import cycle, islice
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Generic, Literal, TypeVar
+
+from pydantic import Discriminator, Field, PrivateAttr, Tag, model_validator
+
+from llmarch_cli.attention import Attention
+from llmarch_cli.component import Component, Count, Name, Positive, Record, TokenCount
+from llmarch_cli.ffn import FeedForward
+from llmarch_cli.frame import (
+    BlockNorms,
+    FinalNorm,
+    Head,
+    NormPlacement,
+    PositionEmbedding,
+    PredictionJunction,
+    TokenEmbedding,
+)
+
+if TYPE_CHECKING:
+    from typing import Self
+
+NONE = "none"  # in a pattern: this layer has no such sublayer
+
+# Layers cost nothing to count, but a layer map has one entry each.
+LayerCount = Annotated[int, Field(gt=0, le=100_000)]
+Names = Annotated[tuple[Name, ...], Field(strict=False)]  # YAML has lists
+AnyComponent = TypeVar("AnyComponent", bound=Component)
+
+
+class Layout(Record, Generic[AnyComponent]):
+    """Named variants laid over the layers: `first` at the bottom, `last` at the top, `repeat` cycled between them."""
+
+    first: Names = ()
+    repeat: Names = ()
+    last: Names = ()
+    variants: dict[Name, AnyComponent] = Field(min_length=1)
+
+    @model_validator(mode="after")
+    def _names_fit(self) -> Self:
+        used = {*self.first, *self.repeat, *self.last} - {NONE}
+        if NONE in self.variants:
+            raise ValueError(
+                f"a variant cannot be named {NONE}: in a pattern it means that a layer has no such sublayer"
+            )
+        if undefined := sorted(used - set(self.variants)):
+            raise ValueError(f"pattern names {_quoted(undefined)}, but the variants are {_quoted(self.variants)}")
+        if unused := [name for name in self.variants if name not in used]:
+            raise ValueError(f"variant {_quoted(unused)} is in no pattern: use it or remove it")
+        return self
+
+    def names(self, n_layers: int) -> list[str]:
+        """The variant of each layer, bottom to top. Raises ValueError where the pattern does not fit `n_layers`."""
+        between = n_layers - len(self.first) - len(self.last)
+        if between < 0:
+            raise ValueError(
+                f"first and last name {len(self.first) + len(self.last)} layers, but n_layers is {n_layers}"
+            )
+        if between and not self.repeat:
+            raise ValueError(f"repeat is missing: first and last leave {between} of {n_layers} layers open")
+        return [*self.first, *islice(cycle(self.repeat), between), *self.last]
+
+
+def _quoted(names: Iterable[str]) -> str:
+    first, *others = (repr(name) for name in names)
+    return ", ".join((first, *others[:9], *("...",) * (len(others) > 9)))
+
+
+def _is_layout(value: Any) -> str:
+    names = value if isinstance(value, Mapping) else dir(value)
+    return "layout" if "variants" in names and "kind" not in names else "component"
+
+
+AnyAttention = Annotated[Attention, Field(discriminator="kind")]
+AnyFeedForward = Annotated[FeedForward, Field(discriminator="kind")]
+
+
+class AttentionLayout(Layout[AnyAttention]):
+    """Attention variants laid over the layers."""
+
+
+class FeedForwardLayout(Layout[AnyFeedForward]):
+    """Feed-forward variants laid over the layers."""
+
+
+AttentionAxis = Annotated[
+    Annotated[AnyAttention, Tag("component")] | Annotated[AttentionLayout, Tag("layout")], Discriminator(_is_layout)
+]
+FeedForwardAxis = Annotated[
+    Annotated[AnyFeedForward, Tag("component")] | Annotated[FeedForwardLayout, Tag("layout")], Discriminator(_is_layout)
+]
+
+
+class NormStyle(Record):
+    """How the model normalises: root mean square (arXiv 1910.07467) or mean and variance (arXiv 1607.06450)."""
+
+    kind: Literal["rms", "layer"] = "rms"
+    eps: Positive = 1e-6
+    bias: bool = False
+    unit_offset: bool = False  # the stored weight is added to 1
+
+    told: ClassVar[frozenset[str]] = frozenset({"kind"})
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Self:
+        if self.kind == "rms" and self.bias:
+            raise ValueError("bias is set, but an rms norm has none")
+        return self
+
+
+Figure = Annotated[int, Field(gt=0, le=2**60)]
+ActiveConvention = Literal["all", "without_input_embedding", "without_embeddings"]
+ParamsConvention = Literal["all", "without_embeddings", "with_mtp", "with_mtp_without_embeddings", "with_vision"]
+
+
+class Published(Record):
+    """What the authors state, and by which convention where it is not this project's own.
+
+    Write the figure with the digits they print: its trailing zeros say how far it was rounded.
+    """
+
+    params: Figure | None = None
+    params_convention: ParamsConvention = "all"
+    active_params: Figure | None = None
+    active_convention: ActiveConvention = "all"
+
+
+@dataclass(frozen=True, slots=True)
+class Item:
+    """A component and how often it stands in the model. `role` is what conventions and reports sort it by."""
+
+    label: str
+    role: Literal["embedding", "position", "attention", "ffn", "norm", "head", "mtp"]
+    count: int
+    component: Component
+    mtp: bool = False  # part of a multi-token-prediction block: shown apart, in no total
+
+
+@dataclass(frozen=True, slots=True)
+class Layer:
+    """One block: its sublayers by variant name, `none` where it has no such sublayer."""
+
+    attention: str
+    ffn: str
+
+
+LINE_PATTERN = r"^[^\x00-\x1f\x7f-\x9f]+$"  # no control characters: it is printed in tables
+URL_PATTERN = r"^https?://[!-~]+$"
+Line = Annotated[str, Field(pattern=LINE_PATTERN, max_length=200)]
+
+
+class ModelSpec(Record):
+    """One LLM architecture: everything that changes a count or a logit."""
+
+    name: Line
+    organization: Line | None = None
+    source: Annotated[str, Field(pattern=URL_PATTERN, max_length=1000)] | None = None  # where the values came from
+    released: dt.date | None = None
+    license: Line | None = None
+    context_length: TokenCount | None = None  # the longest context it was made for
+    published: Published = Published()
+
+    d_model: Count
+    n_layers: LayerCount
+    vocab_size: TokenCount
+    tie_embeddings: bool = False
+    learned_positions: TokenCount | None = None  # absolute positions with a learned row each
+    norm: NormStyle = NormStyle()
+    norm_placement: NormPlacement = "pre"
+    embedding_scale: Positive | Literal["sqrt_d_model"] = 1.0
+    logit_scale: Positive = 1.0
+    logit_softcap: Positive | None = None
+    n_mtp_blocks: Annotated[int, Field(ge=0, le=1000)] = 0  # multi-token-prediction blocks, built like the last layer
+
+    attention: AttentionAxis
+    ffn: FeedForwardAxis
+
+    told: ClassVar[frozenset[str]] = frozenset(
+        {
+            *("name", "organization", "source", "released", "license", "context_length", "published"),
+            *("d_model", "n_layers", "vocab_size", "tie_embeddings", "learned_positions"),
+            *("norm", "norm_placement", "attention", "ffn"),
+        }
+    )
+
+    _id: str | None = PrivateAttr(default=None)
+
+    @model_validator(mode="after")
+    def _layouts_fit(self) -> Self:
+        for axis in ("attention", "ffn"):
+            try:
+                names = set(self._names(axis))
+            except ValueError as error:
+                raise ValueError(f"{axis}: {error}") from None
+            if unused := [name for name in self.variants(axis) if name not in names]:
+                raise ValueError(f"{axis}: variant {_quoted(unused)} stands in none of the {self.n_layers} layers")
+        if empty := [i for i, layer in enumerate(self.layers) if layer.attention == layer.ffn == NONE]:
+            raise ValueError(f"layer {empty[0]} has neither attention nor ffn")
+        return self
+
+    def __eq__(self, other: object) -> bool:
+        """Whether all fields are equal; which file a spec came from is no part of it."""
+        return isinstance(other, ModelSpec) and self.__dict__ == other.__dict__
+
+    @property
+    def id(self) -> str:
+        """The file's name without its ending; the model's name where it came from no file."""
+        return self._id or self.name
+
+    def variants(self, axis: Literal["attention", "ffn"] | str) -> dict[str, Component]:
+        """The components of an axis by name; a single one is named after its kind."""
+        value = getattr(self, axis)
+        return dict(value.variants) if isinstance(value, Layout) else {value.kind: value}
+
+    def _names(self, axis: str) -> list[str]:
+        value = getattr(self, axis)
+        return value.names(self.n_layers) if isinstance(value, Layout) else [value.kind] * self.n_layers
+
+    @property
+    def layers(self) -> list[Layer]:
+        """Every layer, bottom to top."""
+        return [Layer(a, f) for a, f in zip(self._names("attention"), self._names("ffn"), strict=True)]
+
+    def inventory(self) -> Iterator[Item]:
+        """Every distinct component with its count: what both engines price, and what a model is built of."""
+        yield Item("token embedding", "embedding", 1, TokenEmbedding(vocab_size=self.vocab_size))
+        if self.learned_positions is not None:
+            yield Item("position embedding", "position", 1, PositionEmbedding(n_positions=self.learned_positions))
+        for axis in ("attention", "ffn"):
+            counts = Counter(self._names(axis))
+            named = isinstance(getattr(self, axis), Layout)
+            for name, component in self.variants(axis).items():
+                yield Item(f"{axis}: {name}" if named else axis, axis, counts[name], component)
+        shapes = Counter((layer.attention != NONE, layer.ffn != NONE) for layer in self.layers)
+        for (attention, ffn), count in shapes.items():
+            label = "block norms" if attention and ffn else f"block norms ({'attention' if attention else 'ffn'} only)"
+            yield Item(label, "norm", count, self.block_norms(attention, ffn))
+        yield Item("final norm", "norm", 1, FinalNorm())
+        yield Item("lm head", "head", 1, Head(vocab_size=self.vocab_size, tied=self.tie_embeddings))
+        if self.n_mtp_blocks:
+            last = self.layers[-1]
+            yield Item("mtp: junction", "mtp", self.n_mtp_blocks, PredictionJunction(), mtp=True)
+            for axis, name in (("attention", last.attention), ("ffn", last.ffn)):
+                if name != NONE:
+                    component = self.variants(axis)[name]
+                    yield Item(f"mtp: {axis}", "mtp", self.n_mtp_blocks, component, mtp=True)
+            norms = self.block_norms(last.attention != NONE, last.ffn != NONE)
+            yield Item("mtp: block norms", "mtp", self.n_mtp_blocks, norms, mtp=True)
+
+    def block_norms(self, attention: bool = True, ffn: bool = True) -> BlockNorms:
+        """The norms of a block with these sublayers."""
+        return BlockNorms(placement=self.norm_placement, attention=attention, ffn=ffn)

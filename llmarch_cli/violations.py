@@ -1,0 +1,197 @@
+"""What a spec breaks, in words: from pydantic's errors to lines of `place: field: rule, value; hint`."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from types import NoneType, UnionType
+from typing import Annotated, Any, Union, get_args, get_origin
+
+from pydantic import BaseModel, Tag, ValidationError
+from pydantic_core import ErrorDetails
+
+from llmarch_cli.component import NAME_PATTERN, number
+from llmarch_cli.errors import shown, suggestion
+from llmarch_cli.spec import LINE_PATTERN, URL_PATTERN, ModelSpec
+
+MAX_LINES = 5
+LONGEST_NAME = 40
+LARGEST_EXACT = 2**53  # beyond it, what a float holds is not what was written
+
+Field = tuple[str | int, ...]
+
+_PATTERNS = {
+    LINE_PATTERN: "a line of text",
+    NAME_PATTERN: "a name of small letters, digits and _ that begins with a letter",
+    URL_PATTERN: "a web address such as https://example.com/config.json",
+}
+
+# What a value must be, by pydantic's type of error.
+_EXPECTED = {
+    "int_type": "a whole number",
+    "float_type": "a number",
+    "finite_number": "a finite number",
+    "bool_type": "true or false",
+    "string_type": "text",
+    "string_unicode": "text",
+    "string_too_short": "at least {min_length} character long",
+    "string_too_long": "at most {max_length} characters long",
+    "date_type": "a date written YYYY-MM-DD, without quotes",
+    "model_type": "a mapping",
+    "model_attributes_type": "a mapping",
+    "dict_type": "a mapping",
+    "tuple_type": "a list",
+    "greater_than": "above {gt}",
+    "greater_than_equal": "at least {ge}",
+    "less_than_equal": "at most {le}",
+    "multiple_of": "a multiple of {multiple_of}",
+}
+
+
+def explain(error: ValidationError, data: Mapping[str, Any], origin: str) -> str:
+    """The first few violations, one a line; a value that fits none of the types a field may have is one violation."""
+    violations: dict[tuple[Field, int], list[ErrorDetails]] = {}
+    # What is missing may be there under a misspelt name, so unknown fields are told first.
+    for details in sorted(error.errors(include_url=False), key=lambda details: details["type"] == "missing"):
+        violations.setdefault((_locate(details["loc"])[0], id(details["input"])), []).append(details)
+    lines = [_line(field, details, data, origin) for (field, _), details in violations.items()]
+    if len(lines) > MAX_LINES:
+        lines[MAX_LINES:] = [f"{origin}: and {len(lines) - MAX_LINES} more"]
+    return "\n".join(lines)
+
+
+def _line(field: Field, details: list[ErrorDetails], data: Mapping[str, Any], origin: str) -> str:
+    rule = _rule(details)
+    if details[0]["type"].startswith("union_tag"):
+        field = (*field, "kind")
+    names = [name if str(name).isidentifier() and len(str(name)) <= LONGEST_NAME else shown(name) for name in field]
+    return ": ".join(filter(None, (_place(field, data, origin), ".".join(map(str, names)), rule)))
+
+
+def _place(field: Field, data: Any, origin: str) -> str:
+    """Where the field stands, or the nearest mapping around it."""
+    place = origin
+    for name in field:
+        try:
+            data, place = data[name], str(data.places[name])
+        except (AttributeError, LookupError, TypeError):
+            break
+    return place
+
+
+def _rule(details: list[ErrorDetails]) -> str:
+    """What is wrong with one field, and what to do about it."""
+    first = details[0]
+    value, context = first["input"], first.get("ctx", {})
+    match first["type"]:
+        case "value_error":
+            return str(context["error"])
+        case "missing":
+            return "required, but missing"
+        case "extra_forbidden":
+            known = _known_fields(first["loc"])
+            return f"unknown field{suggestion(str(first['loc'][-1]), known) or '; known: ' + ', '.join(known)}"
+        case "union_tag_not_found":
+            is_axis = first["loc"][1:] == ("component",)
+            layers = ", or give variants and lay them over the layers" if is_axis else ""
+            return f"required, but missing; known: {', '.join(_kinds(first['loc']))}{layers}"
+        case "union_tag_invalid":
+            known = _kinds(first["loc"])
+            return f"unknown kind {shown(value['kind'])}; known: {', '.join(known)}{suggestion(context['tag'], known)}"
+        case "too_short":
+            return f"must have {context['min_length']} entries or more, not {context['actual_length']}"
+    expected = " or ".join(_expected(each) for each in details)
+    return f"must be {expected}, not {shown(value)}{_number_hint(value, details)}"
+
+
+def _expected(details: ErrorDetails) -> str:
+    context: dict[str, Any] = details.get("ctx", {})
+    match details["type"]:
+        case "literal_error":
+            return str(context["expected"]).replace("'", "")
+        case "string_pattern_mismatch":
+            return _PATTERNS[context["pattern"]]
+        case known if known in _EXPECTED:
+            bounds = {name: number(bound) for name, bound in context.items() if isinstance(bound, int | float)}
+            return _EXPECTED[known].format_map(bounds)
+        case _:
+            return details["msg"].removeprefix("Input should be ")
+
+
+def _number_hint(value: Any, details: list[ErrorDetails]) -> str:
+    """How to write a number that YAML 1.1 reads as text: `1e6`, or one in quotes."""
+    if not isinstance(value, str) or len(value) > 20:
+        return ""
+    try:
+        meant = float(value)
+    except ValueError:
+        return ""
+    wanted = {each["type"] for each in details}
+    if "int_type" in wanted and meant.is_integer() and abs(meant) < LARGEST_EXACT:
+        return f": YAML reads this as text, write {int(meant):_}"
+    if "float_type" in wanted and abs(meant) < float("inf"):
+        mantissa, e, exponent = repr(meant).partition("e")
+        return f": YAML reads this as text, write {mantissa if '.' in mantissa else mantissa + '.0'}{e}{exponent}"
+    return ""
+
+
+# --- where pydantic says that an error is ---------------------------------------------------------------------------
+#
+# Its locations name fields, keys and indexes, and between them the member of a union that it tried. Only the types
+# tell the two apart: a variant may be called `dense` and be of kind `dense`.
+
+
+def _known_fields(loc: Field) -> list[str]:
+    """The fields that would be right where an unknown one stands."""
+    _, record = _locate(loc[:-1])
+    return list(record.model_fields) if _is_record(record) else []
+
+
+def _kinds(loc: Field) -> list[str]:
+    """The kinds that would be right where none or an unknown one stands."""
+    _, union = _locate(loc)
+    return [tag for member in get_args(union) for tag in _tags(member)]
+
+
+def _locate(loc: Field) -> tuple[Field, Any]:
+    """The path to an error as the file has it, and the type that is expected there."""
+    field: list[str | int] = []
+    expected: Any = ModelSpec
+    for name in loc:
+        expected = _required(expected)
+        if get_origin(expected) in (Union, UnionType):
+            expected = next((member for member in get_args(expected) if name in _tags(member)), None)
+        elif _is_record(expected):
+            field.append(name)
+            known = expected.model_fields.get(str(name))
+            expected = known.annotation if known else None
+        elif name != "[key]":  # an entry of a mapping or of a list
+            field.append(name)
+            expected = get_args(expected)[-1 if get_origin(expected) is dict else 0]
+    return tuple(field), _required(expected)
+
+
+def _required(annotation: Any) -> Any:
+    """An annotation without its metadata, and without None."""
+    while True:
+        if get_origin(annotation) is Annotated:
+            annotation = get_args(annotation)[0]
+        elif get_origin(annotation) in (Union, UnionType):
+            members = [member for member in get_args(annotation) if member is not NoneType]
+            if len(members) > 1:
+                return annotation
+            annotation = members[0]
+        else:
+            return annotation
+
+
+def _tags(member: Any) -> tuple[str, ...]:
+    """What pydantic calls a member of a union: its tag, or its kind."""
+    tags = [each.tag for each in getattr(member, "__metadata__", ()) if isinstance(each, Tag)]
+    record = _required(member)
+    if not tags and _is_record(record) and "kind" in record.model_fields:
+        tags = list(get_args(record.model_fields["kind"].annotation))
+    return tuple(tags)
+
+
+def _is_record(annotation: Any) -> bool:
+    return isinstance(annotation, type) and issubclass(annotation, BaseModel)
