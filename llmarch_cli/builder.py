@@ -1,0 +1,413 @@
+"""From a spec to PyTorch modules: parts become modules, components are wired by their own `forward`.
+
+A new sort of part needs its module here; a new kind of component needs nothing.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from llmarch_cli.component import Component
+from llmarch_cli.errors import InputError
+from llmarch_cli.frame import FinalNorm, Head, PositionEmbedding, PredictionJunction, TokenEmbedding
+from llmarch_cli.parts import Buffer, Child, Experts, Linear, Norm, Part, Table, TiedLinear, Vector
+from llmarch_cli.spec import ModelSpec, NormStyle
+
+INIT_STD = 0.02
+
+
+def parameter(*shape: int) -> nn.Parameter:
+    """An uninitialised parameter on the current default device, in the default dtype."""
+    return nn.Parameter(torch.empty(shape))
+
+
+class Projection(nn.Module):
+    """A matrix (d_out, d_in) and perhaps a bias."""
+
+    def __init__(self, d_in: int, d_out: int, bias: bool) -> None:
+        super().__init__()
+        self.weight = parameter(d_out, d_in)
+        self.bias = parameter(d_out) if bias else None
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(..., d_in) -> (..., d_out)."""
+        return F.linear(x, self.weight, self.bias)
+
+
+class ExpertStack(nn.Module):
+    """One matrix for each expert, stacked (n_experts, d_out, d_in), and perhaps biases (n_experts, d_out)."""
+
+    def __init__(self, n_experts: int, d_in: int, d_out: int, bias: bool) -> None:
+        super().__init__()
+        self.weight = parameter(n_experts, d_out, d_in)
+        self.bias = parameter(n_experts, d_out) if bias else None
+
+    def forward(self, rows: Tensor, expert_ids: Tensor, offsets: Tensor) -> Tensor:
+        """Rows (n_rows, d_in), sorted by expert -> (n_rows, d_out), each by its own expert's matrix.
+
+        `expert_ids` (n_rows,) names each row's expert; `offsets` (n_experts,) is where each expert's rows end.
+        """
+        if self._has_grouped_kernel(rows):
+            out = F.grouped_mm(rows, self.weight.transpose(-1, -2), offs=offsets)
+        elif torch.compiler.is_compiling():  # a graph has no loop over data: copy each row's matrix
+            out = (self.weight[expert_ids] @ rows.unsqueeze(-1)).squeeze(-1)
+        else:
+            ends = offsets.tolist()
+            blocks = [
+                F.linear(rows[start:end], self.weight[expert])
+                for expert, (start, end) in enumerate(zip([0, *ends[:-1]], ends, strict=True))
+                if end > start
+            ]
+            out = torch.cat(blocks)
+        return out if self.bias is None else out + self.bias[expert_ids]
+
+    def _has_grouped_kernel(self, rows: Tensor) -> bool:
+        """Whether torch has a fused product here: for rows of whole 16 bytes; on a GPU or in a graph, bfloat16."""
+        if rows.is_meta:
+            return True
+        aligned = all(width * rows.element_size() % 16 == 0 for width in self.weight.shape[1:])
+        others = rows.dtype in (torch.float16, torch.float32) and not (rows.is_cuda or torch.compiler.is_compiling())
+        return aligned and (rows.dtype == torch.bfloat16 or others)
+
+
+class LookupTable(nn.Module):
+    """Rows (n_rows, dim) looked up by number."""
+
+    def __init__(self, n_rows: int, dim: int) -> None:
+        super().__init__()
+        self.weight = parameter(n_rows, dim)
+
+    def forward(self, numbers: Tensor) -> Tensor:
+        """(...) integers -> (..., dim)."""
+        return F.embedding(numbers, self.weight)
+
+
+class Normalization(nn.Module):
+    """The model's norm over the last dimension, in float32 whatever the dtype."""
+
+    def __init__(self, part: Norm, style: NormStyle) -> None:
+        super().__init__()
+        self.style, self.eps = style, style.eps if part.eps is None else part.eps
+        self.weight = None if part.weightless else parameter(part.dim)
+        self.bias = parameter(part.dim) if style.bias and not part.weightless else None
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(..., dim) -> (..., dim)."""
+        weight = None if self.weight is None else self.weight.float()
+        if weight is not None and self.style.unit_offset:
+            weight = weight + 1
+        if self.style.kind == "rms":
+            normed = F.rms_norm(x.float(), x.shape[-1:], weight, self.eps)
+        else:
+            bias = None if self.bias is None else self.bias.float()
+            normed = F.layer_norm(x.float(), x.shape[-1:], weight, bias, self.eps)
+        return normed.to(x.dtype)
+
+
+class Built(nn.Module):
+    """One component with its parts as modules and parameters of the same names; the component's `forward` runs them."""
+
+    def __init__(self, component: Component, d_model: int, style: NormStyle, tied: nn.Parameter | None = None) -> None:
+        super().__init__()
+        self.component = component
+        for part in component.parts(d_model):
+            self._add(part, d_model, style, tied)
+
+    def _add(self, part: Part, d_model: int, style: NormStyle, tied: nn.Parameter | None) -> None:
+        match part:
+            case Linear():
+                self.add_module(part.name, Projection(part.d_in, part.d_out, part.bias))
+            case TiedLinear():
+                projection = Projection(0, 0, bias=False)
+                assert tied is not None
+                projection.weight = tied
+                self.add_module(part.name, projection)
+            case Experts():
+                self.add_module(part.name, ExpertStack(part.n_experts, part.d_in, part.d_out, part.bias))
+            case Norm():
+                self.add_module(part.name, Normalization(part, style))
+            case Table():
+                self.add_module(part.name, LookupTable(part.n_rows, part.dim))
+            case Vector():
+                self.register_parameter(part.name, parameter(part.dim))
+            case Buffer():
+                # float32 whatever the model's dtype: steps of a load-balancing bias are smaller than bfloat16 resolves
+                self.register_buffer(part.name, torch.zeros(part.dim, dtype=torch.float32))
+            case Child():
+                self.add_module(part.name, Built(part.component, d_model, style))
+
+    def forward(self, x: Tensor, cache: LayerCache) -> Tensor:
+        """What the component computes; (batch, n_tokens, d_model) -> the same shape for both sublayers of a block."""
+        return self.component.forward(self, x, cache)
+
+    def __getattr__(self, name: str) -> Any:  # parts are known by their data, not to a type checker
+        return super().__getattr__(name)
+
+
+class LayerCache:
+    """What one layer keeps of the tokens it has seen: no token that has left its view, and nothing else.
+
+    Args:
+        span: tokens kept in view at most; None keeps all.
+        dtype: what is stored; None stores what it is given.
+    """
+
+    def __init__(self, span: int | None, dtype: torch.dtype | None = None) -> None:
+        self.length = 0  # tokens seen so far
+        self.span = span
+        self.dtype = dtype
+        self.entries: dict[str, Tensor] = {}  # each (batch, n_kept, width)
+
+    def append(self, **new: Tensor) -> tuple[Tensor, ...]:
+        """Store tensors (batch, n_tokens, width); returns each with the tokens before it that are still in view.
+
+        The last `span` tokens stay, and what is returned reaches back to the view of the first new token.
+        """
+        in_view = []
+        for name, values in new.items():
+            stored = [values if self.dtype is None else values.to(self.dtype)]
+            if name in self.entries and self.span != 1:
+                kept = self.entries[name]
+                stored.insert(0, kept if self.span is None else kept[:, 1 - self.span :])
+            joined = torch.cat(stored, dim=1)  # copied even where it is one: a view would keep more than it shows
+            if self.span is None or joined.shape[1] <= self.span:
+                self.entries[name] = joined
+            else:
+                self.entries[name] = joined[:, -self.span :].clone()
+            in_view.append(joined.to(values.dtype))
+        self.length += next(iter(new.values())).shape[1]
+        return tuple(in_view)
+
+    def positions(self, start: int, x: Tensor) -> Tensor:
+        """The positions of x (batch, n_tokens, ...) whose first token stands at `start`, as float32 (n_tokens,)."""
+        return torch.arange(start, start + x.shape[1], dtype=torch.float32, device=x.device)
+
+    @property
+    def n_bytes(self) -> int:
+        """Bytes of all tensors kept."""
+        return sum(entry.numel() * entry.element_size() for entry in self.entries.values())
+
+
+class Cache:
+    """The caches of all layers of a model, for one batch of sequences.
+
+    Args:
+        layers: one for each layer.
+        batch: how many sequences; None leaves it to the first tokens.
+    """
+
+    def __init__(self, layers: list[LayerCache], batch: int | None = None) -> None:
+        self.layers = layers
+        self.batch = batch
+
+    @property
+    def length(self) -> int:
+        """Tokens seen so far."""
+        return self.layers[0].length
+
+    def admit(self, tokens: Tensor) -> None:
+        """Take `tokens` (batch, n_tokens) for the ones that follow; InputError where the batch is another one."""
+        if self.batch is None:
+            self.batch = tokens.shape[0]
+        if tokens.shape[0] != self.batch:
+            raise InputError(
+                f"this cache is for {self.batch} sequences, and the tokens are of {tokens.shape[0]}:"
+                " give each batch a cache of its own, from new_cache"
+            )
+
+    @property
+    def n_bytes(self) -> int:
+        """Bytes of all tensors kept."""
+        return sum(layer.n_bytes for layer in self.layers)
+
+
+class Block(nn.Module):
+    """One layer: attention and feed-forward, each inside a residual, with norms where the model has them."""
+
+    def __init__(self, spec: ModelSpec, attention: Component | None, ffn: Component | None) -> None:
+        super().__init__()
+        self.norms = Built(spec.block_norms(attention is not None, ffn is not None), spec.d_model, spec.norm)
+        self.attention = None if attention is None else Built(attention, spec.d_model, spec.norm)
+        self.ffn = None if ffn is None else Built(ffn, spec.d_model, spec.norm)
+
+    def forward(self, x: Tensor, cache: LayerCache) -> Tensor:
+        """(batch, n_tokens, d_model) -> the same shape."""
+        for name, sublayer in (("attention", self.attention), ("ffn", self.ffn)):
+            if sublayer is not None:
+                before = getattr(self.norms, f"{name}_pre", None)
+                after = getattr(self.norms, f"{name}_post", None)
+                update = sublayer(x if before is None else before(x), cache)
+                x = x + (update if after is None else after(update))
+        if self.attention is None:  # nothing is kept, and the tokens count all the same
+            cache.length += x.shape[1]
+        return x
+
+    def new_cache(self, dtype: torch.dtype | None = None) -> LayerCache:
+        """An empty cache for this layer."""
+        return LayerCache(None if self.attention is None else self.attention.component.span, dtype)
+
+
+class PredictionBlock(nn.Module):
+    """One multi-token-prediction block (DeepSeek-V3, arXiv 2412.19437, section 2.2), sharing embedding and head."""
+
+    def __init__(self, spec: ModelSpec, attention: Component | None, ffn: Component | None) -> None:
+        super().__init__()
+        self.junction = Built(PredictionJunction(), spec.d_model, spec.norm)
+        self.block = Block(spec, attention, ffn)
+
+    def forward(self, hidden: Tensor, following: Tensor) -> Tensor:
+        """Join `hidden` with the embeddings of the tokens that follow, both (batch, n_tokens, d_model); run the block.
+
+        Returns its normalised output, the same shape: what the head reads, and the next prediction block.
+        """
+        joined = PredictionJunction().join(self.junction, hidden, following)
+        return self.junction.final_norm(self.block(joined, self.block.new_cache()))
+
+
+class Model(nn.Module):
+    """A decoder: tokens in, logits out."""
+
+    def __init__(self, spec: ModelSpec) -> None:
+        super().__init__()
+        self.spec = spec
+
+        def built(component: Component, tied: nn.Parameter | None = None) -> Built:
+            return Built(component, spec.d_model, spec.norm, tied)
+
+        self.embedding = built(TokenEmbedding(vocab_size=spec.vocab_size))
+        self.position_embedding = (
+            None if spec.learned_positions is None else built(PositionEmbedding(n_positions=spec.learned_positions))
+        )
+        attention, ffn = spec.variants("attention"), spec.variants("ffn")
+        layers = spec.layers
+        self.layers = nn.ModuleList(Block(spec, attention.get(a.attention), ffn.get(a.ffn)) for a in layers)
+        self.final_norm = built(FinalNorm())
+        self.head = built(Head(vocab_size=spec.vocab_size, tied=spec.tie_embeddings), self.embedding.tokens.weight)
+        self.mtp = nn.ModuleList(
+            PredictionBlock(spec, attention.get(layers[-1].attention), ffn.get(layers[-1].ffn))
+            for _ in range(spec.n_mtp_blocks)
+        )
+
+    def forward(self, tokens: Tensor, cache: Cache | None = None) -> Tensor:
+        """Logits (batch, n_tokens, vocab_size) for token numbers (batch, n_tokens).
+
+        With a cache, `tokens` continue what it has seen, and it keeps them; without one they stand alone.
+        Raises InputError where learned positions end before the tokens do, and where the cache has another batch.
+        """
+        return self.logits(self.hidden(tokens, cache))
+
+    def hidden(self, tokens: Tensor, cache: Cache | None = None) -> Tensor:
+        """The last block's output (batch, n_tokens, d_model), before the final norm."""
+        cache = cache or self.new_cache()
+        cache.admit(tokens)
+        x = self._embedded(tokens)
+        if self.position_embedding is not None:
+            end, rows = cache.length + tokens.shape[1], self.spec.learned_positions or 0
+            if end > rows:
+                raise InputError(f"{self.spec.name} has learned positions for {rows} tokens, and token {end} has none")
+            x = self.position_embedding(x, cache.layers[0])
+        for layer, layer_cache in zip(self.layers, cache.layers, strict=True):
+            x = layer(x, layer_cache)
+        return x
+
+    def logits(self, hidden: Tensor) -> Tensor:
+        """(batch, n_tokens, d_model) -> (batch, n_tokens, vocab_size)."""
+        return self._head(self.final_norm(hidden, _NO_CACHE))
+
+    def predict_further(self, tokens: Tensor) -> list[Tensor]:
+        """What each multi-token-prediction block says of a whole prompt (batch, n_tokens).
+
+        Block k reads token i + 1 + k beside the hidden state of token i and predicts the token after that: its logits
+        have shape (batch, n_tokens - 1 - k, vocab_size). What one depth hands on to the next is normalised: the paper
+        leaves it open, and published weights are served so. Raises InputError where the prompt is too short.
+        """
+        if tokens.shape[1] <= len(self.mtp):
+            raise InputError(
+                f"{self.spec.name} predicts {len(self.mtp)} tokens further, so a prompt needs more than"
+                f" {len(self.mtp)} tokens, not {tokens.shape[1]}"
+            )
+        hidden = self.final_norm(self.hidden(tokens), _NO_CACHE)
+        predictions = []
+        for depth, predictor in enumerate(self.mtp, start=1):
+            following = self._embedded(tokens[:, depth:])
+            hidden = predictor(hidden[:, : following.shape[1]], following)
+            predictions.append(self._head(hidden))
+        return predictions
+
+    def new_cache(self, batch: int | None = None, dtype: torch.dtype | None = None) -> Cache:
+        """An empty cache.
+
+        Args:
+            batch: sequences that it is for, where that is to be checked; None leaves it to the first tokens.
+            dtype: what it stores, rounding what it is given; None stores the model's own dtype.
+        """
+        layers: Any = self.layers  # a module list does not say what of
+        return Cache([layer.new_cache(dtype) for layer in layers], batch)
+
+    def _embedded(self, tokens: Tensor) -> Tensor:
+        x = self.embedding(tokens, _NO_CACHE)
+        scale = self.spec.d_model**0.5 if self.spec.embedding_scale == "sqrt_d_model" else self.spec.embedding_scale
+        return x if scale == 1 else x * scale
+
+    def _head(self, hidden: Tensor) -> Tensor:
+        logits = self.head(hidden, _NO_CACHE)
+        if self.spec.logit_scale != 1:
+            logits = logits * self.spec.logit_scale
+        if self.spec.logit_softcap is not None:
+            logits = self.spec.logit_softcap * (logits / self.spec.logit_softcap).tanh()
+        return logits
+
+    @torch.no_grad()
+    def initialize(self, seed: int | None = None) -> None:
+        """Fresh weights to train from: matrices normal with a standard deviation of 0.02, norms neutral, biases 0."""
+        generator = None
+        if seed is not None:
+            generator = torch.Generator(device=next(self.parameters()).device).manual_seed(seed)
+        for module in self.modules():
+            if isinstance(module, Normalization):
+                if module.weight is not None:
+                    module.weight.fill_(0.0 if module.style.unit_offset else 1.0)
+                if module.bias is not None:
+                    module.bias.zero_()
+            else:
+                for name, weight in module.named_parameters(recurse=False):
+                    if name == "bias" or weight.dim() == 1:
+                        weight.zero_()
+                    else:
+                        weight.normal_(0.0, INIT_STD, generator=generator)
+
+
+# For what keeps nothing of its tokens.
+_NO_CACHE = LayerCache(span=None)
+
+
+def build(
+    spec: ModelSpec,
+    device: str | torch.device = "cpu",
+    dtype: torch.dtype = torch.float32,
+    seed: int | None = None,
+    initialized: bool = True,
+) -> Model:
+    """The architecture as a plain `nn.Module`, with fresh weights on a real device, without any on "meta".
+
+    Args:
+        spec: what to build.
+        device: "meta" for shapes only, or a real device.
+        dtype: of all parameters.
+        seed: for the same fresh weights each time.
+        initialized: False leaves the weights as the memory was, for one who fills them all.
+    """
+    previous = torch.get_default_dtype()
+    torch.set_default_dtype(dtype)
+    try:
+        with torch.device(device):
+            model = Model(spec)
+    finally:
+        torch.set_default_dtype(previous)
+    if initialized and torch.device(device).type != "meta":
+        model.initialize(seed)
+    return model
