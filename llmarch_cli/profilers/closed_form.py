@@ -1,0 +1,60 @@
+"""The arithmetic engine: prices parts, without building or running anything. Never imports torch."""
+
+from __future__ import annotations
+
+from llmarch_cli.component import Component
+from llmarch_cli.parts import Buffer, Child, Experts, Linear, Norm, Part, Table, TiedLinear, Vector
+from llmarch_cli.profilers.cost import DTYPE_BYTES, Cost, Workload
+from llmarch_cli.spec import Item, ModelSpec
+
+
+def measure(spec: ModelSpec, items: list[Item], workload: Workload) -> list[Cost]:
+    """The cost of one of each of `items`."""
+    return [component_cost(item.component, spec, workload) for item in items]
+
+
+def component_cost(component: Component, spec: ModelSpec, workload: Workload) -> Cost:
+    """The cost of one `component` of the model."""
+    total = Cost()
+    for part in component.parts(spec.d_model):
+        total += component_cost(part.component, spec, workload) if isinstance(part, Child) else _price(part, spec)
+
+    in_view = component.tokens_in_view(workload.context)
+    token_bytes = sum(entry.width for entry in component.cache()) * DTYPE_BYTES[workload.kv_dtype] * workload.batch
+    grew = in_view - component.tokens_in_view(workload.context - 1)
+    return total + Cost(
+        kv_cache_bytes=token_bytes * in_view,
+        kv_growth_bytes=token_bytes * grew,
+        kv_cache_bytes_without_windows=token_bytes * workload.context,
+        flops_per_token=component.mixing_flops(in_view),
+    )
+
+
+def _price(part: Part, spec: ModelSpec) -> Cost:
+    """Parameters of one part, and 2 FLOPs a multiply-add of what one token is multiplied with."""
+    match part:
+        case Linear():
+            matrix = part.d_in * part.d_out
+            params = matrix + part.d_out * part.bias
+            return Cost(params=params, active_params=params, flops_per_token=2 * matrix)
+        case Experts():
+            matrix = part.d_in * part.d_out
+            one = matrix + part.d_out * part.bias
+            return Cost(
+                params=one * part.n_experts,
+                active_params=one * part.n_active,
+                flops_per_token=2 * matrix * part.n_active,
+            )
+        case TiedLinear():
+            return Cost(flops_per_token=2 * part.d_in * part.d_out)
+        case Norm():
+            params = 0 if part.weightless else part.dim * (1 + spec.norm.bias)
+        case Table():
+            params = part.n_rows * part.dim
+        case Vector():
+            params = part.dim
+        case Buffer():
+            return Cost(buffers=part.dim)
+        case Child():
+            raise TypeError("a child is priced as a component, not as a part")
+    return Cost(params=params, active_params=params)

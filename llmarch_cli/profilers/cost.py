@@ -1,0 +1,48 @@
+"""What is asked (`Workload`) and what is answered (`Cost`). Every figure is an exact integer."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields
+from typing import Literal
+
+KvDtype = Literal["bf16", "fp16", "fp32", "fp8"]
+
+# Bytes of one value.
+DTYPE_BYTES: dict[KvDtype, int] = {"bf16": 2, "fp16": 2, "fp32": 4, "fp8": 1}
+
+
+@dataclass(frozen=True, slots=True)
+class Workload:
+    """Decoding one token for each of `batch` sequences, with `context` tokens in view, itself included."""
+
+    context: int
+    batch: int = 1
+    kv_dtype: KvDtype = "bf16"
+
+
+@dataclass(frozen=True, slots=True)
+class Cost:
+    """The cost of one component, or of several added up.
+
+    params: learned values. active_params: those that one token touches. buffers: values kept beside them, not learned.
+    kv_cache_bytes: what is kept for the whole batch at the workload's context, in two shares: `kv_growth_bytes` is what
+    its last token added to it. kv_cache_bytes_without_windows: the same if every token were kept.
+    flops_per_token: of decoding one token at that context.
+    """
+
+    params: int = 0
+    active_params: int = 0
+    buffers: int = 0
+    kv_cache_bytes: int = 0
+    kv_growth_bytes: int = 0
+    kv_cache_bytes_without_windows: int = 0
+    flops_per_token: int = 0
+
+    def __add__(self, other: Cost) -> Cost:
+        return Cost(*(getattr(self, f) + getattr(other, f) for f in COST_FIELDS))
+
+    def __mul__(self, count: int) -> Cost:
+        return Cost(*(getattr(self, f) * count for f in COST_FIELDS))
+
+
+COST_FIELDS = tuple(field.name for field in fields(Cost))

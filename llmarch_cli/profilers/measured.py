@@ -1,0 +1,102 @@
+"""The measuring engine: builds each distinct component once on the meta device, decodes one token, and counts.
+
+It knows no formula: parameters come from the modules, active ones from those that were read, cache bytes from the
+tensors left behind, FLOPs from the operators that ran.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import nn
+
+from llmarch_cli.builder import Built, LayerCache
+from llmarch_cli.component import Component
+from llmarch_cli.errors import CheckError
+from llmarch_cli.frame import TokenEmbedding
+from llmarch_cli.profilers.cost import Cost, KvDtype, Workload
+from llmarch_cli.profilers.operators import OperatorCounter
+from llmarch_cli.spec import Item, ModelSpec
+
+TORCH_DTYPES: dict[KvDtype, torch.dtype] = {
+    "bf16": torch.bfloat16,
+    "fp16": torch.float16,
+    "fp32": torch.float32,
+    "fp8": torch.float8_e4m3fn,
+}
+
+
+def measure(spec: ModelSpec, items: list[Item], workload: Workload) -> list[Cost]:
+    """The cost of one of each of `items`."""
+    counted: set[nn.Parameter] = set()  # tied matrices count where they stand first
+    table: nn.Parameter | None = None
+    costs = []
+    for item in items:
+        module = build_component(item.component, spec, table)
+        if table is None and isinstance(item.component, TokenEmbedding):
+            table = module.tokens.weight
+        costs.append(_measure_one(module, spec, workload, counted))
+    return costs
+
+
+def build_component(component: Component, spec: ModelSpec, table: nn.Parameter | None = None) -> Built:
+    """One component on the meta device in bfloat16; `table` is the token embedding's, for a tied head."""
+    previous = torch.get_default_dtype()
+    torch.set_default_dtype(torch.bfloat16)
+    try:
+        with torch.device("meta"):
+            return Built(component, spec.d_model, spec.norm, table)
+    finally:
+        torch.set_default_dtype(previous)
+
+
+def decoding_input(component: Component, spec: ModelSpec, batch: int) -> torch.Tensor:
+    """What `component` reads when each of `batch` sequences decodes one token."""
+    if isinstance(component, TokenEmbedding):
+        return torch.empty((batch, 1), dtype=torch.int64, device="meta")
+    return torch.empty((batch, 1, spec.d_model), dtype=torch.bfloat16, device="meta")
+
+
+def filled_cache(component: Component, length: int, batch: int, kv_dtype: KvDtype = "bf16") -> LayerCache:
+    """A cache that has seen `length` tokens, and holds those that are still in view."""
+    dtype = TORCH_DTYPES[kv_dtype]
+    cache = LayerCache(component.span, dtype)
+    cache.length = length
+    kept = component.tokens_in_view(length)
+    for entry in component.cache():
+        cache.entries[entry.name] = torch.empty((batch, kept, entry.width), dtype=dtype, device="meta")
+    return cache
+
+
+def _measure_one(module: Built, spec: ModelSpec, workload: Workload, counted: set[nn.Parameter]) -> Cost:
+    component, batch = module.component, workload.batch
+    cache = filled_cache(component, workload.context - 1, batch, workload.kv_dtype)
+    held_before = cache.n_bytes
+    x = decoding_input(component, spec, batch)
+    with torch.no_grad(), OperatorCounter() as counter:
+        module(x, cache)
+
+    own = [parameter for parameter in module.parameters() if parameter not in counted]
+    counted.update(own)
+    active = sum(
+        parameter.numel()
+        if parameter in counter.read_whole
+        else _per_sequence(counter.read_by_row.get(parameter, 0), batch, "values of a parameter")
+        for parameter in own
+    )
+    kept_each_token = sum(entry.shape[2] * entry.element_size() for entry in cache.entries.values()) * batch
+    return Cost(
+        params=sum(parameter.numel() for parameter in own),
+        active_params=active,
+        buffers=sum(buffer.numel() for buffer in module.buffers()),
+        kv_cache_bytes=cache.n_bytes,
+        kv_growth_bytes=cache.n_bytes - held_before,
+        kv_cache_bytes_without_windows=kept_each_token * workload.context,
+        flops_per_token=_per_sequence(counter.flops, batch, "FLOPs"),
+    )
+
+
+def _per_sequence(total: int, batch: int, what: str) -> int:
+    share, rest = divmod(total, batch)
+    if rest:
+        raise CheckError(f"{total} {what} do not divide evenly over {batch} sequences")
+    return share

@@ -1,0 +1,285 @@
+"""What every PyTorch function that a decoder calls returns on the meta device, and what it multiplies.
+
+Real meta kernels would answer the same, but the first ones called import sympy and the compiler stack, at half the
+price of torch itself. So shapes are answered here, without running anything; `llmarch verify` and the tests hold every
+answer equal to torch's own kernels and FLOP counter.
+
+A function that is not in the table is an error: nothing counts as free unless it is listed as free.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from math import prod
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.overrides import TorchFunctionMode
+
+from llmarch_cli.errors import CheckError
+
+Shape = tuple[int, ...]
+
+
+def _empty(shape: Shape, dtype: torch.dtype) -> Tensor:
+    return torch.empty(shape, dtype=dtype, device="meta")
+
+
+def _broadcast(*shapes: Shape) -> Shape:
+    """The shape that `shapes` broadcast to. torch.broadcast_shapes answers the same, and imports sympy for it."""
+    n_dims = max(map(len, shapes))
+    columns = zip(*((1,) * (n_dims - len(shape)) + tuple(shape) for shape in shapes), strict=True)
+    widths = [{width for width in column if width != 1} or {1} for column in columns]
+    if any(len(width) > 1 for width in widths):
+        raise CheckError(f"shapes {', '.join(map(str, shapes))} do not broadcast")
+    return tuple(width.pop() for width in widths)
+
+
+class OperatorCounter(TorchFunctionMode):
+    """Answers functions on meta tensors by shape, and keeps count.
+
+    Attributes:
+        flops: 2 for each multiply-add of every matrix product and convolution seen.
+        by_operator: the same, by the function's name.
+        read_whole: the parameters that every token reads.
+        read_by_row: of the others, how many values were read, once for each row that read them.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.flops = 0
+        self.by_operator: dict[str, int] = {}
+        self.read_whole: set[nn.Parameter] = set()
+        self.read_by_row: dict[nn.Parameter, int] = {}
+
+    def __torch_function__(
+        self, func: Callable[..., Any], types: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
+    ) -> Any:
+        kwargs = kwargs or {}
+        name = getattr(func, "__name__", str(func))
+        if name == "__get__":  # a tensor's property
+            return func(*args, **kwargs)
+        answer = _ANSWERS.get(name)
+        if answer is None:
+            if name in _VIEWS:
+                return func(*args, **kwargs)
+            raise CheckError(
+                f"the operator {name} is not known to the measuring engine, so its FLOPs cannot be counted:"
+                " give it a line in profilers/operators.py"
+            )
+        if name not in _READS_BY_ROW:
+            for value in _tensors(args, kwargs):
+                if (parameter := _parameter(value)) is not None:
+                    self.read_whole.add(parameter)
+        return answer(self, *args, **kwargs)
+
+    def multiply(self, name: str, multiply_adds: int) -> None:
+        """Count a matrix product."""
+        self.flops += 2 * multiply_adds
+        self.by_operator[name] = self.by_operator.get(name, 0) + 2 * multiply_adds
+
+    def read_rows(self, weight: Tensor, n_values: int) -> None:
+        """Note that rows read `n_values` values, all told, of the parameter behind `weight`."""
+        parameter = _parameter(weight)
+        if parameter is not None:
+            self.read_by_row[parameter] = self.read_by_row.get(parameter, 0) + n_values
+
+
+def _parameter(value: Tensor) -> nn.Parameter | None:
+    """The parameter that `value` is, or is a view of."""
+    source = value if isinstance(value, nn.Parameter) else value._base
+    return source if isinstance(source, nn.Parameter) else None
+
+
+def _tensors(args: tuple[Any, ...], kwargs: dict[str, Any]) -> Iterator[Tensor]:
+    for value in (*args, *kwargs.values()):
+        if isinstance(value, Tensor):
+            yield value
+        elif isinstance(value, (tuple, list)):
+            yield from (inner for inner in value if isinstance(inner, Tensor))
+
+
+def _require(fits: bool, name: str, *tensors: Tensor) -> None:
+    """Refuse what has no answer here: tensors that torch's kernel would refuse too, or another form of the call."""
+    if not fits:
+        given = ", ".join(f"{tuple(tensor.shape)} of {tensor.dtype}" for tensor in tensors)
+        raise CheckError(f"{name} of {given}: these do not fit together")
+
+
+# --- functions that multiply matrices -------------------------------------------------------------------------------
+
+
+def _linear(counter: OperatorCounter, x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
+    _require(x.shape[-1] == weight.shape[1], "linear", x, weight)
+    counter.multiply("linear", x.numel() * weight.shape[0])
+    return _empty((*x.shape[:-1], weight.shape[0]), x.dtype)
+
+
+def _matmul(counter: OperatorCounter, a: Tensor, b: Tensor) -> Tensor:
+    _require(a.shape[-1] == b.shape[-2], "matmul", a, b)
+    shape = (*_broadcast(a.shape[:-2], b.shape[:-2]), a.shape[-2], b.shape[-1])
+    counter.multiply("matmul", prod(shape) * a.shape[-1])
+    return _empty(shape, a.dtype)
+
+
+def _grouped_mm(counter: OperatorCounter, rows: Tensor, weight: Tensor, offs: Tensor, **options: Any) -> Tensor:
+    """Rows (n_rows, d_in) by stacked matrices (n, d_in, d_out): each row meets one matrix.
+
+    Which one is data, and meta has none; so rows count as many matrices as there are, as the rows of one token do.
+    """
+    _, d_in, d_out = weight.shape
+    _require(rows.shape[1] == d_in, "grouped_mm", rows, weight)
+    counter.multiply("grouped_mm", rows.shape[0] * d_in * d_out)
+    counter.read_rows(weight, rows.shape[0] * d_in * d_out)
+    return _empty((rows.shape[0], d_out), rows.dtype)
+
+
+def _attention(
+    counter: OperatorCounter,
+    q: Tensor,
+    k: Tensor,
+    v: Tensor,
+    attn_mask: Tensor | None = None,
+    scale: float | None = None,
+    enable_gqa: bool = False,
+) -> Tensor:
+    _require(q.shape[-1] == k.shape[-1] and k.shape[:-1] == v.shape[:-1], "scaled_dot_product_attention", q, k, v)
+    pairs = prod(q.shape[:-1]) * k.shape[-2]
+    counter.multiply("scaled_dot_product_attention", pairs * (q.shape[-1] + v.shape[-1]))
+    return _empty((*q.shape[:-1], v.shape[-1]), q.dtype)
+
+
+# --- functions that multiply none -----------------------------------------------------------------------------------
+
+
+def _elementwise(counter: OperatorCounter, *args: Any, **kwargs: Any) -> Tensor:
+    """Values of broadcast shape, in the dtype that torch promotes the arguments to."""
+    tensors = [value for value in (*args, *kwargs.values()) if isinstance(value, Tensor)]
+    if len(tensors) == 1:
+        dtype = tensors[0].dtype
+        if not dtype.is_floating_point and any(isinstance(value, float) for value in args):
+            dtype = torch.get_default_dtype()
+        return _empty(tensors[0].shape, kwargs.get("dtype") or dtype)
+    dtype = tensors[0].dtype
+    for other in tensors[1:]:
+        dtype = torch.promote_types(dtype, other.dtype)
+    return _empty(_broadcast(*(tensor.shape for tensor in tensors)), dtype)
+
+
+def _comparison(counter: OperatorCounter, *args: Any) -> Tensor:
+    return _empty(_elementwise(counter, *args).shape, torch.bool)
+
+
+def _where(counter: OperatorCounter, x: Tensor, mask: Tensor, other: Any) -> Tensor:
+    """`x.where(mask, other)` and `x.masked_fill(mask, other)`; `torch.where` has another order."""
+    _require(mask.dtype == torch.bool, "where", x, mask)
+    values = _elementwise(counter, x, other) if isinstance(other, Tensor) else x
+    return _empty(_broadcast(values.shape, mask.shape), values.dtype)
+
+
+def _norm(counter: OperatorCounter, x: Tensor, *args: Any, **kwargs: Any) -> Tensor:
+    return _empty(x.shape, x.dtype)
+
+
+def _to(counter: OperatorCounter, x: Tensor, dtype: torch.dtype) -> Tensor:
+    return x if x.dtype == dtype else _empty(x.shape, dtype)
+
+
+def _embedding(counter: OperatorCounter, numbers: Tensor, weight: Tensor, **options: Any) -> Tensor:
+    """A lookup reads one row; by this project's convention the whole table is active."""
+    return _empty((*numbers.shape, weight.shape[1]), weight.dtype)
+
+
+def _getitem(counter: OperatorCounter, x: Tensor, index: Any) -> Tensor:
+    if not isinstance(index, Tensor):
+        return x[index]
+    out = _empty((*index.shape, *x.shape[1:]), x.dtype)
+    counter.read_rows(x, out.numel())
+    return out
+
+
+def _cat(counter: OperatorCounter, tensors: tuple[Tensor, ...], dim: int = 0) -> Tensor:
+    shape = list(tensors[0].shape)
+    for tensor in tensors:
+        shape[dim] = tensor.shape[dim]
+        _require(list(tensor.shape) == shape and tensor.dtype == tensors[0].dtype, "cat", *tensors)
+    shape[dim] = sum(tensor.shape[dim] for tensor in tensors)
+    return _empty(tuple(shape), tensors[0].dtype)
+
+
+def _stack(counter: OperatorCounter, tensors: tuple[Tensor, ...], dim: int = 0) -> Tensor:
+    shape = list(tensors[0].shape)
+    shape.insert(dim if dim >= 0 else dim + len(shape) + 1, len(tensors))
+    return _empty(tuple(shape), tensors[0].dtype)
+
+
+def _arange(counter: OperatorCounter, *bounds: int, dtype: torch.dtype = torch.int64, device: Any = None) -> Tensor:
+    start, end, step = (0, *bounds, 1) if len(bounds) == 1 else (*bounds, 1)[:3]
+    return _empty((max(0, -(-(end - start) // step)),), dtype)
+
+
+def _reduced(counter: OperatorCounter, x: Tensor, dim: int, keepdim: bool = False) -> Tensor:
+    shape = list(x.shape)
+    shape[dim : dim + 1 or None] = [1] if keepdim else []
+    return _empty(tuple(shape), x.dtype)
+
+
+def _topk(counter: OperatorCounter, x: Tensor, k: int, dim: int = -1) -> torch.return_types.topk:
+    shape = list(x.shape)
+    shape[dim] = k
+    pair = (_empty(tuple(shape), x.dtype), _empty(tuple(shape), torch.int64))
+    return torch.return_types.topk(pair)
+
+
+def _sort(counter: OperatorCounter, x: Tensor, stable: bool = False) -> torch.return_types.sort:
+    return torch.return_types.sort((_empty(x.shape, x.dtype), _empty(x.shape, torch.int64)))
+
+
+def _indices(counter: OperatorCounter, x: Tensor, *args: Any, **kwargs: Any) -> Tensor:
+    return _empty(x.shape, torch.int64)
+
+
+def _searchsorted(counter: OperatorCounter, sorted_values: Tensor, values: Tensor) -> Tensor:
+    return _empty(values.shape, torch.int64)
+
+
+def _gather(counter: OperatorCounter, x: Tensor, dim: int, index: Tensor) -> Tensor:
+    return _empty(index.shape, x.dtype)
+
+
+_ANSWERS: dict[str, Callable[..., Any]] = {
+    "linear": _linear,
+    "matmul": _matmul,
+    "_grouped_mm": _grouped_mm,  # the name under which `F.grouped_mm` reaches a function mode
+    "scaled_dot_product_attention": _attention,
+    # free: no matrix product, and nothing that counts as one
+    **dict.fromkeys(
+        "add sub __rsub__ mul div __rdiv__ __floordiv__ __rpow__ square cos sin tanh sigmoid silu gelu relu softmax"
+        " log1p log2 floor clamp __and__ __invert__ clone ones_like".split(),
+        _elementwise,
+    ),
+    **dict.fromkeys(("le", "lt", "ge", "gt", "__eq__"), _comparison),
+    **dict.fromkeys(("where", "masked_fill"), _where),
+    **dict.fromkeys(("rms_norm", "layer_norm", "scatter"), _norm),
+    "to": _to,
+    "float": lambda counter, x: _to(counter, x, torch.float32),
+    "int": lambda counter, x: _to(counter, x, torch.int32),
+    "embedding": _embedding,
+    "__getitem__": _getitem,
+    "cat": _cat,
+    "stack": _stack,
+    "arange": _arange,
+    **dict.fromkeys(("sum", "amax"), _reduced),
+    "topk": _topk,
+    "sort": _sort,
+    "argsort": _indices,
+    "searchsorted": _searchsorted,
+    "gather": _gather,
+}
+
+# These read a parameter by rows, and note themselves how much of it.
+_READS_BY_ROW = frozenset({"_grouped_mm", "__getitem__"})
+
+# Views of a tensor: torch's own answer is cheap, and moves no data.
+_VIEWS = frozenset("view reshape unflatten flatten transpose expand unsqueeze squeeze split chunk unbind".split())

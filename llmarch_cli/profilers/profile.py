@@ -1,0 +1,198 @@
+"""A spec's costs, component by component and in total: shared by both engines, and knowing neither's arithmetic."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Literal, get_args
+
+from llmarch_cli.errors import CheckError, InputError, shown, suggestion
+from llmarch_cli.profilers.cost import COST_FIELDS, DTYPE_BYTES, Cost, KvDtype, Workload
+from llmarch_cli.spec import ActiveConvention, Item, ModelSpec, ParamsConvention
+
+Engine = Literal["measured", "closed-form"]
+ENGINES: tuple[Engine, ...] = get_args(Engine)
+
+# Far above any real prompt, and far below where counts stop being exact in other tools that read them.
+MAX_CONTEXT = 2**40
+MAX_BATCH = 2**20
+MAX_TENSOR_BYTES = 2**62
+
+
+@dataclass(frozen=True)
+class Profile:
+    """What `spec` costs under `workload`. All figures are exact integers.
+
+    Attributes:
+        engine: which engine's figures these are; where it is "measured", the closed form gave the same.
+        rows: the cost of one of each component, with its item in the inventory.
+    """
+
+    spec: ModelSpec
+    workload: Workload
+    engine: Engine
+    rows: tuple[tuple[Item, Cost], ...]
+
+    @cached_property
+    def total(self) -> Cost:
+        """The whole decoder, without multi-token-prediction blocks."""
+        return sum((cost * item.count for item, cost in self.rows if not item.mtp), Cost())
+
+    @cached_property
+    def mtp(self) -> Cost:
+        """All multi-token-prediction blocks: shown apart, in no total."""
+        return sum((cost * item.count for item, cost in self.rows if item.mtp), Cost())
+
+    @property
+    def params(self) -> int:
+        """Unique parameters of the decoder, tied matrices once."""
+        return self.total.params
+
+    @property
+    def active_params(self) -> int:
+        """Parameters that one token touches, the input embedding's whole table included."""
+        return self.total.active_params
+
+    @property
+    def active_params_without_input_embedding(self) -> int:
+        """Active parameters less the input table and learned positions; a tied table stays, since it is the head."""
+        tied = self.spec.tie_embeddings
+        return self.active_params - self._params_of("position") - (0 if tied else self._params_of("embedding"))
+
+    @property
+    def active_params_without_embeddings(self) -> int:
+        """Active parameters less input table, learned positions and head."""
+        return self.active_params - self._embedding_params
+
+    @property
+    def mtp_params(self) -> int:
+        """All that multi-token-prediction blocks store of their own, their routers' load-balancing biases included."""
+        return self.mtp.params + self.mtp.buffers
+
+    @property
+    def buffers(self) -> int:
+        """Values stored with the weights and not learned: routers' load-balancing biases."""
+        return self.total.buffers
+
+    @property
+    def kv_cache_bytes(self) -> int:
+        """Bytes kept for the whole batch at the workload's context."""
+        return self.total.kv_cache_bytes
+
+    @property
+    def kv_bytes_per_token(self) -> int:
+        """Of that, what grows with the context: bytes a token, for the whole batch."""
+        return self.total.kv_growth_bytes
+
+    @property
+    def kv_fixed_bytes(self) -> int:
+        """Of that, what windows and chunks have capped; the whole is this plus `kv_bytes_per_token * context`."""
+        return self.kv_cache_bytes - self.kv_bytes_per_token * self.workload.context
+
+    @property
+    def kv_cache_bytes_without_windows(self) -> int:
+        """The bytes if every layer kept every token, which is what many engines reserve."""
+        return self.total.kv_cache_bytes_without_windows
+
+    @property
+    def kv_cache_bytes_multi_head(self) -> int:
+        """The bytes if every query head kept a key and a value of its own, of every token."""
+        widths = sum(item.count * item.component.multi_head_width for item, _ in self.rows if not item.mtp)
+        workload = self.workload
+        return widths * DTYPE_BYTES[workload.kv_dtype] * workload.batch * workload.context
+
+    @property
+    def flops_per_token(self) -> int:
+        """FLOPs of decoding one token at the workload's context."""
+        return self.total.flops_per_token
+
+    def active_by(self, convention: ActiveConvention) -> int:
+        """Active parameters by a publisher's convention."""
+        match convention:
+            case "all":
+                return self.active_params
+            case "without_input_embedding":
+                return self.active_params_without_input_embedding
+            case "without_embeddings":
+                return self.active_params_without_embeddings
+
+    def params_by(self, convention: ParamsConvention) -> int | None:
+        """Parameters by a publisher's convention; None where it counts what is no part of the decoder."""
+        match convention:
+            case "all":
+                return self.params
+            case "without_embeddings":
+                return self.params - self._embedding_params
+            case "with_mtp":
+                return self.params + self.mtp.params
+            case "with_mtp_without_embeddings":
+                return self.params + self.mtp.params - self._embedding_params
+            case "with_vision":
+                return None
+
+    @property
+    def _embedding_params(self) -> int:
+        return self._params_of("position") + self._params_of("embedding") + self._params_of("head")
+
+    def _params_of(self, role: str) -> int:
+        return sum(cost.params * item.count for item, cost in self.rows if item.role == role)
+
+
+def default_engine() -> Engine:
+    """The engine that `LLMARCH_ENGINE` names, or measured. Raises InputError where it names none."""
+    return checked_engine(os.environ.get("LLMARCH_ENGINE") or "measured", "LLMARCH_ENGINE: ")
+
+
+def checked_engine(name: str, place: str = "") -> Engine:
+    """`name` as an engine. Raises InputError where it is none."""
+    if name not in ENGINES:
+        raise InputError(f"{place}unknown engine {name!r}; known: {', '.join(ENGINES)}{suggestion(name, ENGINES)}")
+    return name
+
+
+def profile(spec: ModelSpec, workload: Workload, engine: Engine) -> Profile:
+    """Price every component of `spec` once.
+
+    With the measuring engine both run, and a disagreement of one unit raises CheckError with the component and both
+    figures. Raises InputError for a workload that cannot be.
+    """
+    _check(workload)
+    from llmarch_cli.profilers import closed_form
+
+    items = list(spec.inventory())
+    costs = closed_form.measure(spec, items, workload)
+    for item, cost in zip(items, costs, strict=True):
+        _check_size(spec, item, cost, workload)
+    if engine == "measured":
+        from llmarch_cli.profilers import measured
+
+        seen = measured.measure(spec, items, workload)
+        for item, by_formula, by_measure in zip(items, costs, seen, strict=True):
+            for field in COST_FIELDS:
+                formula, measure = getattr(by_formula, field), getattr(by_measure, field)
+                if formula != measure:
+                    raise CheckError(
+                        f"{spec.name}, {item.label}: the engines disagree on {field} at context {workload.context}:"
+                        f" measured {measure}, closed form {formula}"
+                    )
+        costs = seen
+    return Profile(spec, workload, engine, tuple(zip(items, costs, strict=True)))
+
+
+def _check(workload: Workload) -> None:
+    for name, value, limit in (("context", workload.context, MAX_CONTEXT), ("batch", workload.batch, MAX_BATCH)):
+        if not isinstance(value, int) or not 1 <= value <= limit:
+            raise InputError(f"{name} must be a whole number from 1 to {limit:,}, not {shown(value)}")
+    if workload.kv_dtype not in get_args(KvDtype):
+        raise InputError(f"unknown kv dtype {workload.kv_dtype!r}; known: {', '.join(get_args(KvDtype))}")
+
+
+def _check_size(spec: ModelSpec, item: Item, cost: Cost, workload: Workload) -> None:
+    """Refuse a cache (read in up to twice its bytes) or scores (in float32) that no tensor could hold."""
+    mixing = item.component.mixing_flops(item.component.tokens_in_view(workload.context))  # 4 or more for each score
+    if max(2 * cost.kv_cache_bytes, mixing * workload.batch) > MAX_TENSOR_BYTES:
+        raise InputError(
+            f"{spec.name}, {item.label}: context {workload.context:,} with batch {workload.batch:,} is more than"
+            " a tensor can hold: lower one of them"
+        )

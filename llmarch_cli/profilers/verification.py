@@ -1,0 +1,111 @@
+"""Every witness there is for a spec's figures, each of which must agree: `llmarch verify`."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from llmarch_cli.component import walk
+from llmarch_cli.errors import CheckError
+from llmarch_cli.profilers.closed_form import component_cost
+from llmarch_cli.profilers.cost import Workload
+from llmarch_cli.profilers.profile import MAX_CONTEXT, Profile, profile
+from llmarch_cli.spec import ModelSpec
+
+LONG_CONTEXT = 131_072
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """What one witness says of one model; `agrees` is None where it cannot say anything."""
+
+    model: str
+    witness: str
+    agrees: bool | None
+    detail: str
+
+
+def verify(spec: ModelSpec) -> Iterator[Verdict]:
+    """Ask each witness in turn: the two engines of each other, what the authors publish, torch's counter, fvcore."""
+    yield _engines(spec)
+    yield from _published(spec)
+    for witness in ("torch", "fvcore"):
+        yield _counter(spec, witness)
+
+
+def telling_contexts(spec: ModelSpec) -> list[int]:
+    """Contexts at which a mistake would show: the first two tokens, each window's edge and one past it, a long one."""
+    spans = {
+        inner.span
+        for item in spec.inventory()
+        for inner in walk(item.component)
+        if inner.span is not None and inner.span < MAX_CONTEXT
+    }
+    return sorted({1, 2, LONG_CONTEXT, *spans, *(span + 1 for span in spans)})
+
+
+def _engines(spec: ModelSpec) -> Verdict:
+    contexts = telling_contexts(spec)
+    try:
+        for batch in (1, 3):
+            for context in contexts:
+                profile(spec, Workload(context, batch), "measured")
+    except CheckError as error:
+        return Verdict(spec.id, "both engines", False, str(error))
+    listed = ", ".join(f"{context:,}" for context in contexts)
+    return Verdict(spec.id, "both engines", True, f"equal at contexts {listed}, each with batch 1 and 3")
+
+
+def _published(spec: ModelSpec) -> Iterator[Verdict]:
+    """Our counts within one unit of the last digit that the authors print, by their own convention."""
+    published = spec.published
+    ours = profile(spec, Workload(1), "closed-form")
+    if published.params is not None:
+        yield _within_print(
+            spec, "published params", ours.params_by(published.params_convention), published.params, ours
+        )
+    if published.active_params is not None:
+        active = ours.active_by(published.active_convention)
+        yield _within_print(spec, "published active", active, published.active_params, ours)
+    if published.params is None and published.active_params is None:
+        yield Verdict(spec.id, "published", None, "the authors state no figure")
+
+
+def _within_print(spec: ModelSpec, witness: str, ours: int | None, stated: int, figures: Profile) -> Verdict:
+    unit = 1
+    while stated % (unit * 10) == 0:
+        unit *= 10
+    published = spec.published
+    by = published.params_convention if witness == "published params" else published.active_convention
+    if ours is None:  # the text decoder alone is less than what they count
+        agrees = figures.params < stated + unit
+        detail = f"{figures.params:,} in the text decoder; they print {stated:,} {by.replace('_', ' ')}"
+        return Verdict(spec.id, witness, None if agrees else False, detail)
+    detail = (
+        f"{ours:,} is {100 * (ours - stated) / stated:+.2f} % from the {stated:,} they print ({by.replace('_', ' ')})"
+    )
+    return Verdict(spec.id, witness, abs(ours - stated) < unit, detail)
+
+
+def _counter(spec: ModelSpec, witness: str) -> Verdict:
+    """FLOPs of every component by a counter that is not ours."""
+    from llmarch_cli.profilers import witnesses
+
+    name = "torch's counter" if witness == "torch" else "fvcore"
+    workload = Workload(LONG_CONTEXT)
+    components, blind = 0, ""
+    for item, module in witnesses.built_items(spec):
+        ours = component_cost(item.component, spec, workload).flops_per_token
+        try:
+            if witness == "torch":
+                theirs = witnesses.torch_flops(module, spec, workload)
+            else:
+                theirs = sum(witnesses.fvcore_flops(module, spec, workload).values())
+        except witnesses.CannotCountError as error:
+            blind = f"; it cannot count {item.label}: {error}"
+            continue
+        if ours != theirs:
+            return Verdict(spec.id, name, False, f"{item.label}: {ours:,} FLOPs here, {theirs:,} there")
+        components += 1
+    counted = f"the same FLOPs for {components} components at context {LONG_CONTEXT:,}{blind}"
+    return Verdict(spec.id, name, True if components else None, counted)

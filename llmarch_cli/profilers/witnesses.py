@@ -1,0 +1,130 @@
+"""Two counters that are not ours, run over the same modules with torch's real meta kernels: torch's own and fvcore's.
+
+They are slower than the measuring engine (they import the compiler stack), and each is blind in places of its own; what
+they miss is registered here, and where one still skips an operator that is not known to be free, it refuses to answer.
+"""
+
+from __future__ import annotations
+
+import warnings
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from llmarch_cli.builder import Built
+from llmarch_cli.component import Component
+from llmarch_cli.errors import CheckError
+from llmarch_cli.frame import TokenEmbedding
+from llmarch_cli.profilers.cost import Workload
+from llmarch_cli.profilers.measured import build_component, decoding_input, filled_cache
+from llmarch_cli.spec import Item, ModelSpec
+
+# What fvcore meets in a decoder, has no count for, and multiplies no matrices.
+_FREE_FOR_FVCORE = frozenset(
+    f"aten::{name}"
+    for name in (
+        "embedding unflatten rms_norm layer_norm softmax silu gelu relu sigmoid tanh square"
+        " add sub rsub mul div pow reciprocal neg cos sin floor floor_divide log2 log1p clamp clamp_min clamp_max"
+        " eq gt ge lt le bitwise_and __and__ bitwise_not where masked_fill amax sum"
+        " topk sort argsort searchsorted gather scatter index index_select ones_like zeros_like arange clone"
+    ).split()
+)
+
+
+class CannotCountError(CheckError):
+    """A witness is blind here, so that its silence means nothing."""
+
+
+def torch_flops(module: Built, spec: ModelSpec, workload: Workload) -> int:
+    """FLOPs of one decoding step of the whole batch, by torch.utils.flop_counter. Raises CannotCountError."""
+    from torch.utils.flop_counter import FlopCounterMode
+
+    counter = FlopCounterMode(display=False, custom_mapping={torch.ops.aten._grouped_mm: _grouped_mm_flops})
+    with torch.no_grad(), _real_kernels(), counter:
+        module(*_arguments(module.component, spec, workload))
+    return int(counter.get_total_flops())
+
+
+def fvcore_flops(module: Built, spec: ModelSpec, workload: Workload) -> Counter[str]:
+    """FLOPs of one decoding step of the whole batch, by operator, counted by fvcore. Raises CannotCountError."""
+    with warnings.catch_warnings():  # fvcore stands on TorchScript, which torch deprecates
+        warnings.simplefilter("ignore")
+        from fvcore.nn import FlopCountAnalysis
+
+        tokens, _ = _arguments(module.component, spec, workload)
+        analysis = FlopCountAnalysis(_WithCache(module, spec, workload), (tokens,))
+        analysis.set_op_handle("aten::_grouped_mm", _grouped_mm_multiply_adds)
+        analysis.set_op_handle("aten::layer_norm", _nothing)  # it counts a norm's values, free by our convention
+        analysis.unsupported_ops_warnings(False).uncalled_modules_warnings(False).tracer_warnings("none")
+        with torch.no_grad(), _real_kernels():
+            counted = analysis.by_operator()
+            skipped = analysis.unsupported_ops()
+    if unknown := sorted(set(skipped) - _FREE_FOR_FVCORE):
+        raise CannotCountError(f"fvcore has no count for {', '.join(unknown)}, which may multiply matrices")
+    return Counter({operator: 2 * int(multiply_adds) for operator, multiply_adds in counted.items()})
+
+
+def built_items(spec: ModelSpec) -> Iterator[tuple[Item, Built]]:
+    """Every distinct component of `spec` on the meta device, its head tied where the model's is."""
+    table: nn.Parameter | None = None
+    for item in spec.inventory():
+        module = build_component(item.component, spec, table)
+        if isinstance(item.component, TokenEmbedding):
+            table = module.tokens.weight
+        yield item, module
+
+
+def operator_flops(spec: ModelSpec, workload: Workload) -> list[tuple[Item, dict[str, int]]]:
+    """Of each component, one token's FLOPs by operator, by fvcore. Raises CannotCountError where it is blind."""
+    return [
+        (item, {name: flops // workload.batch for name, flops in fvcore_flops(module, spec, workload).items()})
+        for item, module in built_items(spec)
+    ]
+
+
+class _WithCache(nn.Module):
+    """A component with a filled cache of its own, since fvcore can only trace tensors in and tensors out."""
+
+    def __init__(self, module: Built, spec: ModelSpec, workload: Workload) -> None:
+        super().__init__()
+        self.module, self.spec, self.workload = module, spec, workload
+
+    def forward(self, x: Tensor) -> Tensor:
+        _, cache = _arguments(self.module.component, self.spec, self.workload)
+        out: Tensor = self.module(x, cache)
+        return out
+
+
+def _arguments(component: Component, spec: ModelSpec, workload: Workload) -> tuple[Any, Any]:
+    cache = filled_cache(component, workload.context - 1, workload.batch, workload.kv_dtype)
+    return decoding_input(component, spec, workload.batch), cache
+
+
+@contextmanager
+def _real_kernels() -> Iterator[None]:
+    """Turn torch's refusals of a shape into CannotCountError."""
+    try:
+        yield
+    except RuntimeError as error:
+        if "16 bytes" in str(error):
+            raise CannotCountError("torch's grouped product wants expert widths that are multiples of 8") from None
+        raise
+
+
+def _nothing(inputs: list[Any], outputs: list[Any]) -> Counter[str]:
+    return Counter()
+
+
+def _grouped_mm_flops(rows: tuple[int, ...], weight: tuple[int, ...], *args: Any, **kwargs: Any) -> int:
+    """Torch's registry has no formula for it. Shapes (n_rows, d_in) and (n_experts, d_in, d_out)."""
+    return 2 * rows[0] * weight[-2] * weight[-1]
+
+
+def _grouped_mm_multiply_adds(inputs: list[Any], outputs: list[Any]) -> Counter[str]:
+    """The same for fvcore, which counts a multiply-add as one."""
+    rows, weight = (value.type().sizes() for value in inputs[:2])
+    return Counter({"grouped_mm": rows[0] * weight[-2] * weight[-1]})
