@@ -1,0 +1,77 @@
+"""llmarch: what an LLM architecture is made of, what it costs, and how it differs from another one.
+
+    import llmarch_cli as llmarch
+
+    spec = llmarch.load("deepseek-v3")
+    llmarch.profile(spec, context=131_072).kv_cache_bytes
+    llmarch.compare(["deepseek-v3", "llama4-maverick"]).to_pandas()
+    model = llmarch.build(spec, device="meta")
+
+Importing this package imports nothing else: each name is loaded when it is first used, and torch only by `build`
+and by the measuring engine.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from llmarch_cli.api import compare, kv_cache, profile
+    from llmarch_cli.builder import build
+    from llmarch_cli.errors import CheckError, InputError, LlmarchError
+    from llmarch_cli.huggingface.checkpoint import load_checkpoint
+    from llmarch_cli.huggingface.reconcile import Reconciliation, reconcile
+    from llmarch_cli.loading import load, names
+    from llmarch_cli.profilers.profile import Profile
+    from llmarch_cli.report.table import Table
+    from llmarch_cli.spec import ModelSpec
+    from llmarch_cli.version import __version__
+
+_HOMES = {
+    "__version__": "version",
+    "build": "builder",
+    "compare": "api",
+    "kv_cache": "api",
+    "profile": "api",
+    "load": "loading",
+    "load_checkpoint": "huggingface.checkpoint",
+    "names": "loading",
+    "CheckError": "errors",
+    "InputError": "errors",
+    "LlmarchError": "errors",
+    "ModelSpec": "spec",
+    "Profile": "profilers.profile",
+    "Reconciliation": "huggingface.reconcile",
+    "reconcile": "huggingface.reconcile",
+    "Table": "report.table",
+}
+
+__all__ = [
+    "CheckError",
+    "InputError",
+    "LlmarchError",
+    "ModelSpec",
+    "Profile",
+    "Reconciliation",
+    "Table",
+    "__version__",
+    "build",
+    "compare",
+    "kv_cache",
+    "load",
+    "load_checkpoint",
+    "names",
+    "profile",
+    "reconcile",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name in _HOMES:
+        return getattr(import_module(f"llmarch_cli.{_HOMES[name]}"), name)
+    raise AttributeError(f"module 'llmarch_cli' has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted(_HOMES)

@@ -1,0 +1,173 @@
+"""The library behind the commands: names in, profiles and tables out."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from llmarch_cli.loading import load, names
+from llmarch_cli.profilers import profile as profiling
+from llmarch_cli.profilers.cost import KvDtype, Workload
+from llmarch_cli.profilers.profile import Engine, Profile
+from llmarch_cli.report.table import Table
+from llmarch_cli.spec import ModelSpec
+
+Model = str | Path | ModelSpec
+
+DEFAULT_CONTEXT = 131_072
+
+
+def profile(
+    model: Model,
+    context: int = DEFAULT_CONTEXT,
+    batch: int = 1,
+    kv_dtype: KvDtype = "bf16",
+    engine: Engine | None = None,
+) -> Profile:
+    """What `model` costs when `batch` sequences each decode one token with `context` tokens in view.
+
+    Args:
+        model: a bundled id, a path to a YAML file, or a spec.
+        context: tokens in view, the decoded one included.
+        batch: sequences; KV-cache bytes are for all of them.
+        kv_dtype: what the cache stores: bf16, fp16, fp32 or fp8.
+        engine: "measured" builds and runs, "closed-form" calculates; None takes `LLMARCH_ENGINE`, else measured.
+
+    Raises InputError for unknown models and impossible workloads, CheckError where the engines disagree.
+    """
+    chosen = profiling.default_engine() if engine is None else profiling.checked_engine(engine)
+    return profiling.profile(load(model), Workload(context, batch, kv_dtype), chosen)
+
+
+def compare(
+    models: Sequence[Model],
+    context: int = DEFAULT_CONTEXT,
+    batch: int = 1,
+    kv_dtype: KvDtype = "bf16",
+    engine: Engine | None = None,
+    columns: Sequence[str] = (),
+    sort: str | None = None,
+) -> Table:
+    """One row a model: its shape, layout, parameters, KV cache and FLOPs.
+
+    Args:
+        models: each as for `profile`; the same goes for what follows.
+        context: tokens in view.
+        batch: sequences.
+        kv_dtype: what the cache stores.
+        engine: "measured" or "closed-form".
+        columns: keys of the metrics wanted, of which `llmarch columns` lists all; none for all.
+        sort: the key to order by, upwards, or downwards with a `-` before it; None keeps the given order.
+
+    Raises what `profile` raises, and InputError for unknown columns.
+    """
+    from llmarch_cli.report.columns import check
+    from llmarch_cli.report.comparison import comparison
+
+    check(columns, sort)
+    specs = _told_apart(models)
+    return comparison([profile(spec, context, batch, kv_dtype, engine) for spec in specs], columns, sort)
+
+
+def kv_cache(
+    models: Sequence[Model] | None = None,
+    contexts: Sequence[int] = (DEFAULT_CONTEXT,),
+    batch: int = 1,
+    kv_dtype: KvDtype = "bf16",
+    engine: Engine | None = None,
+    columns: Sequence[str] = (),
+    sort: str | None = None,
+) -> Table:
+    """One row a model and context: the bytes that the architecture must keep, the smallest first.
+
+    Args:
+        models: each as for `profile`; None for all that are bundled.
+        contexts: tokens in view; models are ordered by the longest.
+        batch: as for `compare`, like all that follows.
+        kv_dtype: what the cache stores.
+        engine: "measured" or "closed-form".
+        columns: keys of the metrics wanted.
+        sort: the key to order by, `kv_cache_bytes` where it is None.
+
+    Raises what `compare` raises.
+    """
+    from llmarch_cli.report.columns import check
+    from llmarch_cli.report.comparison import kv_caches
+
+    check(columns, sort)
+    specs = _told_apart(names() if models is None else models)
+    workloads = [(spec, context) for spec in specs for context in dict.fromkeys(contexts)]
+    profiles = [profile(spec, context, batch, kv_dtype, engine) for spec, context in workloads]
+    return kv_caches(profiles, columns, sort)
+
+
+def overview(
+    moe: bool | None = None, organization: str | None = None, attention: str | None = None, sort: str | None = None
+) -> Table:
+    """One row for each bundled model that fits all that is given, by the closed form alone.
+
+    Args:
+        moe: True for mixtures of experts, False for dense models.
+        organization: any part of its name.
+        attention: a word of the layout: mla, gqa, mha, window, chunked, nope ...
+        sort: as for `compare`; None orders by organization, release and size.
+
+    Raises InputError for an organization, an attention or a column that there is not.
+    """
+    from llmarch_cli.report.columns import check
+    from llmarch_cli.report.overview import filtered
+    from llmarch_cli.report.overview import overview as tabled
+
+    check(sort=sort)
+    specs = filtered([load(name) for name in names()], moe, organization, attention)
+    return tabled([profile(spec, engine="closed-form") for spec in specs], sort)
+
+
+def fact_sheet(
+    model: Model,
+    context: int = DEFAULT_CONTEXT,
+    batch: int = 1,
+    kv_dtype: KvDtype = "bf16",
+    engine: Engine | None = None,
+    operators: bool = False,
+) -> tuple[Table, ...]:
+    """All about one model: figures, layer map, components with their shares, and what its authors publish.
+
+    Args:
+        model: as for `profile`, like all that follows.
+        context: tokens in view.
+        batch: sequences.
+        kv_dtype: what the cache stores.
+        engine: "measured" or "closed-form".
+        operators: with each component's FLOPs by operator, as fvcore counts them.
+
+    Raises what `profile` raises, and CheckError for an operator that fvcore cannot count.
+    """
+    from llmarch_cli.report import sheet
+
+    figures = profile(model, context, batch, kv_dtype, engine)
+    tables = sheet.sheet(figures)
+    if not operators:
+        return tables
+
+    from llmarch_cli.profilers.witnesses import operator_flops
+
+    return (*tables, sheet.operators(figures, operator_flops(figures.spec, figures.workload)))
+
+
+def _told_apart(models: Sequence[Model]) -> list[ModelSpec]:
+    """The specs. Where several files share a name, each goes by its path as given."""
+    specs = [load(model) for model in models]
+    given: dict[str, set[str]] = {}
+    for model, spec in zip(models, specs, strict=True):
+        given.setdefault(spec.id, set()).add(spec.id if isinstance(model, ModelSpec) else str(model))
+    return [
+        spec if isinstance(model, ModelSpec) or len(given[spec.id]) == 1 else _renamed(spec, str(model))
+        for model, spec in zip(models, specs, strict=True)
+    ]
+
+
+def _renamed(spec: ModelSpec, name: str) -> ModelSpec:
+    copy = spec.model_copy()
+    copy._id = name
+    return copy

@@ -1,0 +1,1 @@
+"""From profiles to tables (`comparison`, `sheet`, `overview`), and from tables to text (`render`)."""

@@ -1,0 +1,93 @@
+"""A table as written cells: what the renderers for reading share, whichever way the table is turned."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from llmarch_cli.report.table import Column, Table
+from llmarch_cli.report.units import Value
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One value as written. Text may be folded; a figure may not."""
+
+    text: str
+    is_text: bool
+
+
+@dataclass(frozen=True)
+class Line:
+    """One line of cells. `recedes`: its values are all equal. `opens_group`: what follows belongs together."""
+
+    cells: tuple[Cell, ...]
+    recedes: bool = False
+    opens_group: bool = False
+
+
+@dataclass(frozen=True)
+class Grid:
+    """Cells in lines. `figures` and `receding` hold for each column: written right; all values equal."""
+
+    heading: tuple[Cell, ...]
+    lines: tuple[Line, ...]
+    figures: tuple[bool, ...]
+    receding: tuple[bool, ...]
+
+
+def grid(table: Table, columns: Sequence[Column], exact: bool) -> Grid:
+    """The `columns` of a table, rows side by side where the table is read so."""
+    return _side_by_side(table, columns, exact) if table.is_side_by_side else _row_by_row(table, columns, exact)
+
+
+def heading(column: Column, exact: bool) -> str:
+    """The title, with the unit where exact figures stand without it."""
+    return f"{column.title}, {column.unit.name}" if exact and column.unit.name else column.title
+
+
+def _row_by_row(table: Table, columns: Sequence[Column], exact: bool) -> Grid:
+    lines = [Line(tuple(_cell(column, row[column.key], exact) for column in columns)) for row in table.rows]
+    if table.total is not None:
+        total = (_cell(column, table.total[column.key], exact) for column in columns)
+        lines.append(Line(tuple(total), opens_group=True))
+    return Grid(
+        heading=tuple(Cell(heading(column, exact), is_text=True) for column in columns),
+        lines=tuple(lines),
+        figures=tuple(not column.unit.is_text for column in columns),
+        receding=tuple(_all_equal(table, column) for column in columns),
+    )
+
+
+def _side_by_side(table: Table, columns: Sequence[Column], exact: bool) -> Grid:
+    first, *others = columns
+    lines, group = [], others[0].group if others else ""
+    for column in others:
+        cells = (_cell(column, value, exact) for value in table.values(column))
+        title = Cell(heading(column, exact), is_text=True)
+        lines.append(Line((title, *cells), _all_equal(table, column), opens_group=column.group != group))
+        group = column.group
+    names = (_cell(first, value, exact) for value in table.values(first))
+    n_columns = 1 + len(table.rows)
+    return Grid(
+        heading=(Cell("", is_text=True), *names),
+        lines=tuple(lines),
+        figures=(False,) * n_columns,
+        receding=(False,) * n_columns,
+    )
+
+
+def _cell(column: Column, value: Value, exact: bool) -> Cell:
+    return Cell(one_line(column.unit.write(value, exact)), column.unit.is_text)
+
+
+def _all_equal(table: Table, column: Column) -> bool:
+    values = table.values(column)
+    return len(values) > 1 and all(value == values[0] for value in values)
+
+
+def one_line(text: str) -> str:
+    """Text from a spec, fit for a cell: no line breaks, and none of the characters that steer a terminal."""
+    return "".join(
+        char if char.isprintable() else " " if char.isspace() else "\N{REPLACEMENT CHARACTER}" for char in text
+    )

@@ -1,0 +1,36 @@
+"""A report as GitHub-flavoured Markdown: for each table a heading, the table itself and its notes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from llmarch_cli.report.grid import Cell, grid, one_line
+from llmarch_cli.report.table import Table
+
+# What would end a cell, or be read as emphasis, code, a link or HTML. An underscore inside a word is not.
+_SPECIAL = str.maketrans({char: f"\\{char}" for char in "\\`*[]<>|"})
+
+
+def render(tables: Sequence[Table], exact: bool = False) -> str:
+    """Tables that read well rendered and raw, ending in a newline."""
+    return "\n".join("".join(f"{line}\n" for line in _lines(table, exact)) for table in tables)
+
+
+def _lines(table: Table, exact: bool) -> Iterator[str]:
+    cells = grid(table, table.for_reading, exact)
+    if table.title:
+        yield from (f"### {_escaped(table.title)}", "")
+    yield _row(cells.heading)
+    yield f"| {' | '.join('---:' if figures else '---' for figures in cells.figures)} |"
+    for line in cells.lines:
+        yield _row(line.cells)
+    for note in table.notes:
+        yield from ("", _escaped(note))
+
+
+def _row(cells: Sequence[Cell]) -> str:
+    return f"| {' | '.join(_escaped(cell.text) for cell in cells)} |"
+
+
+def _escaped(text: str) -> str:
+    return one_line(text).translate(_SPECIAL)

@@ -1,0 +1,63 @@
+"""Every model on a line: what there is to look at."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
+
+from llmarch_cli.errors import InputError, shown, suggestion
+from llmarch_cli.profilers.profile import Profile
+from llmarch_cli.report.columns import metric, rows, sorted_by
+from llmarch_cli.report.layout import attention_words, is_moe
+from llmarch_cli.report.table import Table
+from llmarch_cli.spec import ModelSpec
+
+# Each metric with its heading here, where a line must fit a narrow terminal.
+COLUMNS = {
+    "model": "model",
+    "organization": "organization",
+    "released": "released",
+    "params": "size",
+    "active_params": "active",
+    "context_length": "context",
+    "layout": "layout",
+}
+
+
+def overview(profiles: Iterable[Profile], sort: str | None = None) -> Table:
+    """One row a model; by organization, then by release and size, unless a column is named. Raises InputError."""
+    metrics = tuple(replace(metric(key), title=title, shown="always") for key, title in COLUMNS.items())
+    ordered = sorted_by(profiles, sort) if sort else sorted(profiles, key=_by_origin)
+    none = () if ordered else ("No model fits all of that.",)
+    return Table("models", metrics, rows(ordered, metrics), notes=none, may_drop=("organization",))
+
+
+def _by_origin(profile: Profile) -> tuple[str, str, int]:
+    spec = profile.spec
+    return ((spec.organization or "").lower(), str(spec.released or ""), profile.params)
+
+
+def filtered(
+    specs: Sequence[ModelSpec], moe: bool | None = None, organization: str | None = None, attention: str | None = None
+) -> list[ModelSpec]:
+    """The specs that fit all that is given: any part of an organization's name, one word of the layout's attention.
+
+    Raises InputError for an organization or an attention that none of them has.
+    """
+    kept = list(specs)
+    if organization is not None:
+        wanted = organization.lower()
+        known = {spec.organization for spec in kept if spec.organization}
+        if not any(wanted in name.lower() for name in known):
+            raise InputError(f"unknown organization {shown(organization)}{_known(organization, known)}")
+        kept = [spec for spec in kept if wanted in (spec.organization or "").lower()]
+    if attention is not None:
+        words = set().union(*map(attention_words, specs))
+        if attention.lower() not in words:
+            raise InputError(f"unknown attention {shown(attention)}{_known(attention.lower(), words)}")
+        kept = [spec for spec in kept if attention.lower() in attention_words(spec)]
+    return [spec for spec in kept if moe is None or is_moe(spec) == moe]
+
+
+def _known(wrong: str, known: set[str]) -> str:
+    return f"{suggestion(wrong, known)}; known: {', '.join(sorted(known, key=str.lower))}"

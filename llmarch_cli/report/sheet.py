@@ -1,0 +1,189 @@
+"""The fact sheet of one model: its figures, its layers, its components, and what its authors publish."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import replace
+
+from llmarch_cli.profilers.cost import Cost
+from llmarch_cli.profilers.profile import Profile
+from llmarch_cli.report import units
+from llmarch_cli.report.columns import METRICS, Metric, ratio, rows
+from llmarch_cli.report.comparison import notes
+from llmarch_cli.report.layout import layer_map
+from llmarch_cli.report.table import Column, Table
+from llmarch_cli.report.units import Value
+from llmarch_cli.spec import Item, ModelSpec
+
+# Where a comparison leaves out what would fill its columns, a sheet has room.
+_ALSO_SHOWN = (
+    "active_params_without_input_embedding",
+    "active_params_without_embeddings",
+    "kv_cache_bytes_multi_head",
+)
+
+_COMPONENT, _COUNT = Column("component", "component", units.TEXT), Column("count", "count", units.INTEGER)
+
+# Which figures of a component are shown, each with its share of the total.
+_FIGURES = (
+    Column("params", "params", units.PARAMS),
+    Column("active_params", "active", units.PARAMS),
+    Column("kv_cache_bytes", "KV cache", units.BYTES),
+    Column("flops_per_token", "FLOPs", units.FLOPS),
+)
+_BUFFERS = Column("buffers", "buffers", units.PARAMS, shown="data")  # for reading, the model's own stand above
+
+_LAYER_COLUMNS = (
+    Column("sublayer", "sublayer", units.TEXT),
+    Column("layers", "layers", units.TEXT, shown="reading"),
+    Column("first_layer", "from", units.INTEGER, shown="data"),
+    Column("last_layer", "to", units.INTEGER, shown="data"),
+    Column("pattern", "what stands there", units.TEXT),
+)
+
+_PUBLISHED_COLUMNS = (
+    Column("figure", "published", units.TEXT),
+    Column("published", "theirs", units.PARAMS),
+    Column("ours", "ours", units.PARAMS),
+    Column("difference", "difference", units.DIFFERENCE, shown="reading"),
+    Column("convention", "convention", units.TEXT, shown="data"),
+    Column("counted", "what they count", units.TEXT, shown="reading"),
+)
+
+_CONVENTIONS = {
+    "all": "the whole decoder",
+    "without_input_embedding": "all but the input embedding and learned positions",
+    "without_embeddings": "all but the input embedding, learned positions and the head",
+    "with_mtp": "the multi-token-prediction blocks too",
+    "with_mtp_without_embeddings": "the multi-token-prediction blocks too, but no embedding and no head",
+    "with_vision": "the vision tower too, which is no part of the decoder",
+}
+
+
+def sheet(profile: Profile) -> tuple[Table, ...]:
+    """Its tables, of which that of the components is the main one."""
+    return (
+        _model(profile),
+        _layers(profile.spec),
+        _components(profile),
+        _prediction_blocks(profile),
+        _published(profile),
+    )
+
+
+def operators(profile: Profile, counted: Iterable[tuple[Item, Mapping[str, int]]]) -> Table:
+    """Each component's FLOPs by operator, as a counter that is not ours saw them."""
+    columns = (
+        _COMPONENT,
+        _COUNT,
+        Column("operator", "operator", units.TEXT),
+        Column("flops_per_token", "FLOPs per token", units.FLOPS),
+        Column("share", "share", units.SHARE, shown="reading"),
+    )
+    whole = profile.flops_per_token
+    lines = tuple(
+        {
+            "component": item.label,
+            "count": item.count,
+            "operator": operator,
+            "flops_per_token": flops * item.count,
+            "share": None if item.mtp else ratio(flops * item.count, whole),
+        }
+        for item, by_operator in counted
+        for operator, flops in by_operator.items()
+        if flops
+    )
+    return Table("operators", columns, lines, title="By operator", main=False)
+
+
+def _model(profile: Profile) -> Table:
+    metrics = tuple(_as_shown(metric) for metric in METRICS)
+    return Table(
+        "model", metrics, rows([profile], metrics), notes=tuple(notes([profile])), side_by_side=True, main=False
+    )
+
+
+def _as_shown(metric: Metric) -> Metric:
+    if metric.key in _ALSO_SHOWN:
+        return replace(metric, shown="always")
+    return replace(metric, shown="if any") if metric.group == "facts" and metric.shown == "data" else metric
+
+
+def _layers(spec: ModelSpec) -> Table:
+    lines = tuple(
+        {
+            "sublayer": axis,
+            "layers": f"{segment.first}-{segment.last}" if segment.last > segment.first else str(segment.first),
+            "first_layer": segment.first,
+            "last_layer": segment.last,
+            "pattern": segment.pattern,
+        }
+        for axis in ("attention", "ffn")
+        for segment in layer_map(spec, axis)
+    )
+    return Table("layers", _LAYER_COLUMNS, lines, main=False)
+
+
+def _components(profile: Profile) -> Table:
+    columns = [
+        column
+        for figure in _FIGURES
+        for column in (
+            replace(figure, group=figure.key),
+            Column(f"{figure.key}_share", "share", units.SHARE, shown="reading", group=figure.key),
+        )
+    ]
+    lines = [_component(item, cost, profile.total) for item, cost in profile.rows if not item.mtp]
+    return Table(
+        "components",
+        (_COMPONENT, _COUNT, *columns, _BUFFERS),
+        tuple(lines),
+        total=_line("total", None, profile.total, profile.total),
+    )
+
+
+def _prediction_blocks(profile: Profile) -> Table:
+    lines = [_line(item.label, item.count, cost * item.count) for item, cost in profile.rows if item.mtp]
+    return Table(
+        "mtp_components",
+        (_COMPONENT, _COUNT, *_FIGURES, _BUFFERS),
+        tuple(lines),
+        title="Multi-token prediction, in no total",
+        total=_line("total", None, profile.mtp),
+        main=False,
+    )
+
+
+def _component(item: Item, cost: Cost, total: Cost) -> dict[str, Value]:
+    return _line(item.label, item.count, cost * item.count, total)
+
+
+def _line(label: str, count: int | None, cost: Cost, total: Cost | None = None) -> dict[str, Value]:
+    line: dict[str, Value] = {"component": label, "count": count, "buffers": cost.buffers}
+    for figure in _FIGURES:
+        value: int = getattr(cost, figure.key)
+        line[figure.key] = value
+        if total is not None:
+            line[f"{figure.key}_share"] = ratio(value, getattr(total, figure.key))
+    return line
+
+
+def _published(profile: Profile) -> Table:
+    return Table("published", _PUBLISHED_COLUMNS, tuple(_stated(profile)), main=False)
+
+
+def _stated(profile: Profile) -> Iterator[dict[str, Value]]:
+    stated = profile.spec.published
+    for figure, theirs, ours, convention in (
+        ("params", stated.params, profile.params_by(stated.params_convention), stated.params_convention),
+        ("active_params", stated.active_params, profile.active_by(stated.active_convention), stated.active_convention),
+    ):
+        if theirs is not None:
+            yield {
+                "figure": figure,
+                "published": theirs,
+                "ours": ours,
+                "difference": None if ours is None else ratio(ours - theirs, theirs),
+                "convention": convention,
+                "counted": _CONVENTIONS[convention],
+            }

@@ -1,0 +1,186 @@
+"""A report for the terminal: rich tables that fit its width, with what is equal in all models dim.
+
+A table that is too wide loses the columns that it may drop, then folds its text, then is cut between columns into
+several tables. Figures are never cut.
+"""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from itertools import groupby
+from typing import Literal
+
+from rich import box
+from rich.cells import cell_len
+from rich.console import Console
+from rich.table import Table as RichTable
+from rich.text import Text
+
+from llmarch_cli.report.grid import Cell, Grid, grid, one_line
+from llmarch_cli.report.table import Column, Table
+
+GAP = 2  # between columns
+LONGEST_WORD = 24  # longer ones are names, which may be broken
+COMFORT = 32  # text is folded to this width, not further, before a table is cut into several
+BAR = range(8, 31)  # how wide a bar may be
+
+
+def render(
+    tables: Sequence[Table], width: int, exact: bool = False, color: bool = False, ascii_only: bool = False
+) -> str:
+    """The report in lines of at most `width`, ending in a newline. Escape codes only with `color`."""
+    text = io.StringIO()
+    # Wide enough for anything: widths are settled here, and rich would cut what it finds too wide.
+    system: Literal["standard"] | None = "standard" if color else None
+    console = Console(file=text, width=1 << 16, force_terminal=color, color_system=system, legacy_windows=False)
+    for number, table in enumerate(tables):
+        if number:
+            console.print()
+        for piece in _pieces(table, width, exact, ascii_only):
+            console.print(piece, width=width if isinstance(piece, Text) else None)
+    return "".join(f"{line.rstrip()}\n" for line in text.getvalue().splitlines())
+
+
+def _pieces(table: Table, width: int, exact: bool, ascii_only: bool) -> Iterator[Text | RichTable]:
+    """What to print below one another."""
+    if table.title:
+        yield Text(one_line(table.title), style="bold")
+    columns: list[Column] = list(table.for_reading)
+    dropped: list[Column] = []
+    if not _fits(grid(table, columns, exact), width):
+        table = replace(table, side_by_side=False)
+    if not table.is_side_by_side:
+        columns, dropped = _kept(table, width, exact)
+    parts = [columns] if table.is_side_by_side else list(_parts(table, columns, width, exact))
+    for number, part in enumerate(parts):
+        if number:
+            yield Text()
+        yield _drawn(grid(table, part, exact), width, _bars(table) if len(parts) == 1 else (), ascii_only)
+    if table.notes or dropped:
+        yield Text()
+    for note in table.notes:
+        yield Text(one_line(note), style="dim")
+    if dropped:
+        yield Text(f"Too narrow for: {', '.join(column.title for column in dropped)}.", style="dim")
+
+
+def _kept(table: Table, width: int, exact: bool) -> tuple[list[Column], list[Column]]:
+    """The columns that stay, and those that go so that nothing need be folded."""
+    kept, dropped = list(table.for_reading), []
+    for key in table.may_drop:
+        if _taken(_natural(grid(table, kept, exact))) <= width:
+            break
+        dropped += [column for column in kept if column.key == key]
+        kept = [column for column in kept if column.key != key]
+    return kept, dropped
+
+
+def _parts(table: Table, columns: list[Column], width: int, exact: bool) -> Iterator[list[Column]]:
+    """The columns in as many tables as it takes, each opened by the first column; groups stay whole where they fit."""
+    first, *others = columns
+    groups = [list(group) for _, group in groupby(others, key=lambda column: column.group)]
+
+    def fits(part: list[Column]) -> bool:
+        return _taken(_comfortable(grid(table, part, exact))) <= width
+
+    part = [first]
+    for piece in (piece for group in groups for piece in ([group] if fits([first, *group]) else [[c] for c in group])):
+        if len(part) > 1 and not fits([*part, *piece]):
+            yield part
+            part = [first]
+        part.extend(piece)
+    yield part
+
+
+def _drawn(cells: Grid, width: int, bars: Sequence[float], ascii_only: bool) -> RichTable:
+    natural = _low_headed(cells) if bars else _natural(cells)
+    widths = _shared(natural, _least(cells), width)
+    drawn = RichTable(
+        box=box.ASCII if ascii_only else box.SIMPLE_HEAD, show_edge=False, pad_edge=False, padding=(0, GAP - 1, 0, 0)
+    )
+    for heading, column_width, is_figure, recedes in zip(
+        cells.heading, widths, cells.figures, cells.receding, strict=True
+    ):
+        style = "dim" if recedes else ""
+        drawn.add_column(
+            Text(heading.text),
+            width=column_width,
+            justify="right" if is_figure else "left",
+            style=style,
+            header_style=style or "bold",
+            overflow="fold",
+        )
+    free = min(width - _taken(widths) - GAP, BAR[-1])
+    drawn_bars: list[list[str]] = []
+    if bars and free in BAR:
+        drawn.add_column(width=free)
+        drawn_bars = [[("#" if ascii_only else "█") * round(free * share)] for share in bars]
+    for number, line in enumerate(cells.lines):
+        if line.opens_group:
+            drawn.add_section()
+        bar = drawn_bars[number] if drawn_bars else []
+        drawn.add_row(*(Text(cell.text) for cell in line.cells), *bar, style="dim" if line.recedes else "")
+    return drawn
+
+
+def _bars(table: Table) -> list[float]:
+    """For each row its share of the largest."""
+    values = [row[table.bar] for row in table.rows] if table.bar in {column.key for column in table.columns} else []
+    numbers = [value if isinstance(value, int) else 0 for value in values]
+    return [number / max(1, *numbers) for number in numbers]
+
+
+def _fits(cells: Grid, width: int) -> bool:
+    return _taken(_least(cells)) <= width
+
+
+def _taken(widths: Sequence[int]) -> int:
+    return sum(widths) + GAP * (len(widths) - 1)
+
+
+def _columns(cells: Grid) -> list[tuple[Cell, ...]]:
+    return list(zip(cells.heading, *(line.cells for line in cells.lines), strict=True))
+
+
+def _natural(cells: Grid) -> list[int]:
+    """Each column's width with nothing folded."""
+    return [max(cell_len(cell.text) for cell in column) for column in _columns(cells)]
+
+
+def _least(cells: Grid) -> list[int]:
+    """Each column's width with all text folded as far as its words allow."""
+    return [max(_least_of(cell) for cell in column) for column in _columns(cells)]
+
+
+def _least_of(cell: Cell) -> int:
+    if not cell.is_text:
+        return cell_len(cell.text)
+    return min(LONGEST_WORD, max((cell_len(word) for word in cell.text.split()), default=0))
+
+
+def _comfortable(cells: Grid) -> list[int]:
+    """The same, but with text folded no further than reads well."""
+    return [max(_least_of(heading), min(body, COMFORT)) for heading, body in _headings_and_bodies(cells)]
+
+
+def _low_headed(cells: Grid) -> list[int]:
+    """The same, but with only headings folded."""
+    return [max(_least_of(heading), body) for heading, body in _headings_and_bodies(cells)]
+
+
+def _headings_and_bodies(cells: Grid) -> Iterator[tuple[Cell, int]]:
+    for heading, *body in _columns(cells):
+        yield heading, max((cell_len(cell.text) for cell in body), default=0)
+
+
+def _shared(natural: list[int], least: list[int], width: int) -> list[int]:
+    """The natural widths, the widest reduced until the line fits, none below what it needs."""
+    widths = list(natural)
+    while _taken(widths) > width:
+        widest = max(range(len(widths)), key=lambda i: (widths[i] > least[i], widths[i]))
+        if widths[widest] <= least[widest]:
+            break
+        widths[widest] -= 1
+    return widths

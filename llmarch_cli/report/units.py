@@ -1,0 +1,128 @@
+"""Units: how a value is written, rounded for reading or exact. The only place that rounds. To add one: an entry below.
+
+Figures round half up to two decimals, in integer arithmetic, so that none is off through floating point.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from fractions import Fraction
+from typing import Any
+
+Value = int | str | bool | dt.date | Fraction | None
+
+ABSENT = "-"
+
+
+@dataclass(frozen=True)
+class Unit:
+    """A way to write values, none of which is None.
+
+    Attributes:
+        rounded: the value for reading.
+        exact: the same to the last digit.
+        name: the unit's name, for headings of exact figures, which stand without it.
+        is_text: written left, and folded where a line is too short; figures are written right, and never cut.
+        is_ratio: made from two exact figures that stand beside it, hence for reading only.
+    """
+
+    rounded: Callable[[Any], str]
+    exact: Callable[[Any], str] = "{:,}".format
+    name: str = ""
+    is_text: bool = False
+    is_ratio: bool = False
+
+    def write(self, value: Value, exact: bool = False) -> str:
+        """`value` in this unit."""
+        if value is None:
+            return ABSENT
+        return self.exact(value) if exact else self.rounded(value)
+
+
+def _scaled(value: int, base: int, names: Sequence[str], whole_below: int) -> str:
+    """`value` in the largest of the units `base`, `base` ** 2 ... that keeps it at 1 or above."""
+    if value == 0:
+        return "0"
+    if value < whole_below:
+        return f"{value:,}{names[0]}"
+    unit, name = 1, names[0]
+    for larger in names[1:]:
+        if _hundredths(value, unit) < base * 100:
+            break
+        unit, name = unit * base, larger
+    whole, rest = divmod(_hundredths(value, unit), 100)
+    return f"{whole:,}.{rest:02}{name}"
+
+
+def _hundredths(value: int, unit: int) -> int:
+    return (200 * value + unit) // (2 * unit)
+
+
+def count(value: int) -> str:
+    """671026404352 -> 671.03B; below a million every digit."""
+    return _scaled(value, 1000, ("", "K", "M", "B", "T"), whole_below=1_000_000)
+
+
+def binary_bytes(value: int) -> str:
+    """9210691584 -> 8.58 GiB."""
+    return _scaled(value, 1024, (" B", " KiB", " MiB", " GiB", " TiB", " PiB", " EiB"), whole_below=1024)
+
+
+def flops(value: int) -> str:
+    """73250000000 -> 73.25 GFLOPs."""
+    names = (" FLOPs", " kFLOPs", " MFLOPs", " GFLOPs", " TFLOPs", " PFLOPs", " EFLOPs")
+    return _scaled(value, 1000, names, whole_below=1000)
+
+
+def tokens(value: int) -> str:
+    """131072 -> 128k, 1048576 -> 1M; what is no multiple of 1024 as it is."""
+    for size, name in ((1 << 20, "M"), (1 << 10, "k")):
+        if value % size == 0:
+            return f"{value // size:,}{name}"
+    return f"{value:,}"
+
+
+def share(value: Fraction) -> str:
+    """1/18 -> 5.6%; what rounds to nothing or to all says on which side of it it lies."""
+    if value in (0, 1):
+        return f"{100 * int(value)}%"
+    tenths = _hundredths(value.numerator * 10, value.denominator)
+    if tenths == 0:
+        return "<0.1%"
+    if tenths == 1000 and value < 1:
+        return ">99.9%"
+    return f"{tenths // 10:,}.{tenths % 10}%"
+
+
+def times(value: Fraction) -> str:
+    """57/2 -> 28.5x."""
+    tenths = (20 * value.numerator + value.denominator) // (2 * value.denominator)
+    return f"{tenths // 10:,}.{tenths % 10}x"
+
+
+def difference(value: Fraction) -> str:
+    """1/1000 -> +0.10%."""
+    hundredths = _hundredths(abs(value.numerator) * 100, value.denominator)
+    sign = "" if hundredths == 0 else "-" if value < 0 else "+"
+    return f"{sign}{hundredths // 100:,}.{hundredths % 100:02}%"
+
+
+def yes_no(value: bool) -> str:
+    """True -> yes."""
+    return "yes" if value else "no"
+
+
+TEXT = Unit(str, str, is_text=True)
+DATE = Unit(str, str)
+YES_NO = Unit(yes_no, yes_no)
+MARK = Unit(lambda marked: "!" if marked else "", yes_no)
+INTEGER = Unit("{:,}".format)
+TOKENS = Unit(tokens, name="tokens")
+PARAMS = Unit(count)
+BYTES = Unit(binary_bytes, name="bytes")
+FLOPS = Unit(flops)
+SHARE = Unit(share, share, is_ratio=True)
+TIMES = Unit(times, times, is_ratio=True)
+DIFFERENCE = Unit(difference, difference, is_ratio=True)
