@@ -1,0 +1,1 @@
+"""Hugging Face's formats: the only place where families of models are told apart by name."""

@@ -1,0 +1,127 @@
+"""Loading a published checkpoint: every header is checked first, then tensors stream into the model one by one."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError, safe_open
+from torch import Tensor
+
+from llmarch_cli.builder import Model, build
+from llmarch_cli.errors import InputError, shown
+from llmarch_cli.huggingface.headers import Stored, has_data
+from llmarch_cli.huggingface.plan import Assigned, Plan, plan
+from llmarch_cli.loading import load
+from llmarch_cli.spec import ModelSpec
+
+MAX_LINES = 8
+
+# A file is mapped into memory, and what was read of it stays there until it is closed.
+MAX_MAPPED_BYTES = 1 << 26
+
+_TORCH_DTYPES = {"BF16": torch.bfloat16, "F16": torch.float16, "F32": torch.float32, "F64": torch.float64}
+
+
+def load_checkpoint(
+    spec: str | Path | ModelSpec,
+    directory: str | Path,
+    device: str | torch.device = "cpu",
+    dtype: torch.dtype | None = None,
+) -> Model:
+    """The built model with the weights of a Hugging Face checkpoint.
+
+    Needs the model's memory and that of one tensor. Multi-token-prediction blocks are loaded where the spec has them.
+
+    Args:
+        spec: what the checkpoint is a checkpoint of: a spec, a bundled id or a path to a YAML file.
+        directory: safetensors files, one or several with an index.
+        device: where the model is to be.
+        dtype: of all parameters; None takes that of the stored embedding, and bfloat16 where it is packed.
+
+    Raises InputError where a file is broken, or a tensor missing, left over, of another shape or packed in an unknown
+    way, all before a weight is read; and where a second copy of embedding or head differs from the first.
+    """
+    spec, directory = load(spec), Path(directory)
+    if torch.device(device).type == "meta":
+        raise InputError('device "meta" holds no values to load; `reconcile` checks a checkpoint without its data')
+    planned = plan(spec, directory)
+    check(planned, spec, directory)
+    for file in {each.stored.file for each in planned.assigned}:
+        if not has_data(file):
+            raise InputError(f"{file}: holds a header and no data: fetch the whole file")
+
+    model = build(spec, device, dtype or _stored_dtype(planned), initialized=False)
+    ours = dict(model.state_dict(keep_vars=True))
+    reader = _Reader()
+    with torch.no_grad():
+        for each in planned.assigned:
+            if each.targets:
+                _fill(ours, each, reader)
+        for each in planned.assigned:
+            if each.same_as is not None and not _equal(ours[each.same_as], each, reader):
+                raise InputError(
+                    f"{each.stored.file}: {shown(each.stored.name)} differs from {each.same_as}, which it repeats in"
+                    f" {spec.name}: the spec takes two matrices for one (tie_embeddings, n_mtp_blocks)"
+                )
+    return model
+
+
+def check(planned: Plan, spec: ModelSpec, directory: Path) -> None:
+    """Raise InputError where the checkpoint is not this model's."""
+    if planned.faults:
+        lines = [f"{directory}: is no checkpoint of {spec.name}:", *planned.faults[:MAX_LINES]]
+        if (more := len(planned.faults) - MAX_LINES) > 0:
+            lines.append(f"and {more:,} more")
+        lines.append("give the spec that describes it; `llmarch verify MODEL --checkpoint DIRECTORY` accounts for all")
+        raise InputError("\n  ".join(lines))
+
+
+def _fill(ours: dict[str, Tensor], each: Assigned, reader: _Reader) -> None:
+    """Copy one published tensor to its places; it is gone when the next is read."""
+    for index, values in reader.matrices(each):
+        for target in each.targets:
+            place = ours[target.name] if target.expert is None else ours[target.name][target.expert]
+            place[index].copy_(target.cut(values))
+
+
+def _equal(repeated: Tensor, each: Assigned, reader: _Reader) -> bool:
+    """Whether a published tensor rounds to the values of ours that it repeats."""
+    return all(torch.equal(repeated[index], values.to(repeated)) for index, values in reader.matrices(each))
+
+
+class _Reader:
+    """Reads one tensor after another from one open file."""
+
+    def __init__(self) -> None:
+        self.path: Path | None = None
+        self.file: Any = None
+        self.n_bytes = 0  # read since the file was opened
+
+    def matrices(self, each: Assigned) -> Iterator[tuple[Any, Tensor]]:
+        """What a published tensor stands for: a stack matrix by matrix with its number, all else at once."""
+        numbers = range(each.shape[0]) if len(each.shape) > 2 else (...,)
+        for number in numbers:
+            values = self._read(each.stored, number)
+            if each.packed is not None:
+                values = each.packed.format.unpack(values, self._read(each.packed.scales, number))
+            yield number, values
+
+    def _read(self, stored: Stored, index: Any) -> Tensor:
+        try:
+            if stored.file != self.path or self.n_bytes > MAX_MAPPED_BYTES:
+                self.path, self.n_bytes = stored.file, 0
+                self.file = safe_open(stored.file, framework="pt")
+            values: Tensor = self.file.get_slice(stored.name)[index]
+        except (SafetensorError, OSError) as error:
+            raise InputError(f"{stored.file}: {error}") from None
+        self.n_bytes += values.nbytes
+        return values
+
+
+def _stored_dtype(planned: Plan) -> torch.dtype:
+    """Of the embedding."""
+    filled = {target.name: each.stored.dtype for each in planned.assigned for target in each.targets}
+    return _TORCH_DTYPES.get(filled["embedding.tokens.weight"], torch.bfloat16)

@@ -1,0 +1,202 @@
+"""The names that published checkpoints give to tensors, and what each holds of ours. All of it is data.
+
+A rule maps a published name to places in the model. Families share most names; where one name means different things
+(`post_attention_layernorm` is the norm before the feed-forward layer in most, and after attention in some), there is a
+rule for each, and the first whose places the model has is meant. To add a family: rules for the names that only it has.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """What a published tensor holds.
+
+    Attributes:
+        name: the published name, as a regular expression.
+        ours: which of our tensors it holds, one after another along `dim`.
+        dim: counted from the end, so that it is the same for one expert and for a stack.
+        interleaved: ours take turns along `dim` instead: every second row, say.
+        transposed: the last two dimensions of ours are swapped in it; `dim` is meant in it as published.
+        beside: one more of our tensors that the model must have for this rule to be meant.
+    """
+
+    name: str
+    ours: tuple[str, ...]
+    dim: int = -1
+    interleaved: bool = False
+    transposed: bool = False
+    beside: str | None = None
+
+
+def _same(published: str, ours: str) -> tuple[Rule, ...]:
+    """Weight and bias of a matrix or a norm, stored as they are."""
+    return tuple(Rule(rf"{published}\.{kind}", (f"{ours}.{kind}",)) for kind in ("weight", "bias"))
+
+
+def _fused(published: str, parts: tuple[str, ...]) -> tuple[Rule, ...]:
+    """Several matrices as one, its rows those of the first, then the second; and their biases."""
+    return tuple(
+        Rule(rf"{published}\.{kind}", tuple(f"{part}.{kind}" for part in parts), dim)
+        for kind, dim in (("weight", -2), ("bias", -1))
+    )
+
+
+def _transposed(published: str, *parts: str) -> tuple[Rule, ...]:
+    """The same, the matrix stored the other way round."""
+    return (
+        Rule(rf"{published}\.weight", tuple(f"{part}.weight" for part in parts), transposed=True),
+        Rule(rf"{published}\.bias", tuple(f"{part}.bias" for part in parts)),
+    )
+
+
+def _gate_and_up(ours: str, kind: str = "weight") -> tuple[str, ...]:
+    return f"{ours}.gate_proj.{kind}", f"{ours}.up_proj.{kind}"
+
+
+def _gated(published: str, ours: str) -> tuple[Rule, ...]:
+    """The three matrices of a gated feed-forward layer, apart or with gate and up fused."""
+    parts = ("gate_proj", "up_proj", "down_proj")
+    apart = (rule for part in parts for rule in _same(rf"{published}\.{part}", f"{ours}.{part}"))
+    return (*apart, *_fused(rf"{published}\.gate_up_proj", (f"{ours}.gate_proj", f"{ours}.up_proj")))
+
+
+_NUMBER = "0|[1-9][0-9]{0,5}"
+
+# A published name that names one expert is matched with EXPERT in the number's place.
+EXPERT_NUMBER = rf"(?<=\bexperts\.)(?P<expert>{_NUMBER})(?=\.)"
+EXPERT = "{expert}"
+_EXPERT = r"experts\.\{expert\}"
+
+_QKV = ("attention.q_proj", "attention.k_proj", "attention.v_proj")
+
+_ATTENTION = (
+    *(rule for part in "qkvo" for rule in _same(rf"self_attn\.{part}_proj", f"attention.{part}_proj")),
+    *_fused(r"self_attn\.qkv_proj", _QKV),
+    *_same(r"self_attn\.q_proj", "attention.q_b_proj"),  # latent attention without query compression
+    *_same(r"self_attn\.q_norm", "attention.q_norm"),
+    *_same(r"self_attn\.k_norm", "attention.k_norm"),
+    Rule(r"self_attn\.sinks", ("attention.sinks",)),
+    *_same(r"self_attn\.q_a_proj", "attention.q_a_proj"),
+    *_same(r"self_attn\.q_a_layernorm", "attention.q_a_norm"),
+    *_same(r"self_attn\.q_b_proj", "attention.q_b_proj"),
+    *_same(r"self_attn\.kv_a_proj_with_mqa", "attention.kv_a_proj"),
+    *_same(r"self_attn\.kv_a_layernorm", "attention.kv_a_norm"),
+    *_same(r"self_attn\.kv_b_proj", "attention.kv_b_proj"),
+)
+
+_NORMS = (
+    *_same("input_layernorm", "norms.attention_pre"),
+    *_same("post_attention_layernorm", "norms.attention_post"),
+    *_same("post_attention_layernorm", "norms.ffn_pre"),
+    *_same("pre_feedforward_layernorm", "norms.ffn_pre"),
+    *_same("post_feedforward_layernorm", "norms.ffn_post"),
+)
+
+_FEED_FORWARD = (
+    *_gated("mlp", "ffn"),
+    *_same(r"mlp\.(?:gate|router)", "ffn.router"),
+    Rule(r"mlp\.gate\.e_score_correction_bias", ("ffn.selection_bias",)),
+    *_gated(rf"mlp\.{_EXPERT}", "ffn"),
+    *_gated(r"mlp\.shared_experts?", "ffn.shared_expert"),
+)
+
+# gpt-oss, told by its experts' biases: stacked and transposed, gate and up in alternating columns; in MXFP4, which
+# `dequantise` has unpacked, in alternating rows.
+_BIASED = "ffn.down_proj.bias"
+_GPT_OSS = (
+    Rule(
+        r"mlp\.experts\.gate_up_proj",
+        _gate_and_up("ffn"),
+        interleaved=True,
+        transposed=True,
+        beside=_BIASED,
+    ),
+    Rule(r"mlp\.experts\.gate_up_proj_blocks", _gate_and_up("ffn"), dim=-2, interleaved=True, beside=_BIASED),
+    Rule(r"mlp\.experts\.gate_up_proj_bias", _gate_and_up("ffn", "bias"), interleaved=True),
+    Rule(r"mlp\.experts\.down_proj", ("ffn.down_proj.weight",), transposed=True, beside=_BIASED),
+    Rule(r"mlp\.experts\.down_proj_blocks", ("ffn.down_proj.weight",), beside=_BIASED),
+    Rule(r"mlp\.experts\.down_proj_bias", (_BIASED,)),
+)
+
+# All others that stack their experts: as transformers holds them in memory.
+_STACKED = (
+    Rule(r"mlp\.experts\.gate_up_proj", _gate_and_up("ffn"), dim=-2),
+    Rule(r"mlp\.experts\.down_proj", ("ffn.down_proj.weight",)),
+)
+
+
+def _mixtral(ours: str) -> tuple[Rule, ...]:
+    names = (("w1", "gate_proj"), ("w3", "up_proj"), ("w2", "down_proj"))
+    experts = (rule for w, part in names for rule in _same(rf"block_sparse_moe\.{_EXPERT}\.{w}", f"{ours}.{part}"))
+    return (*_same(r"block_sparse_moe\.gate", f"{ours}.router"), *experts)
+
+
+_MIXTRAL = _mixtral("ffn")
+
+# Grok: the same, and a dense layer beside the experts.
+_GROK = (
+    *_same("pre_attn_norm", "norms.attention_pre"),
+    *_same("post_attn_norm", "norms.attention_post"),
+    *_same("pre_moe_norm", "norms.ffn_pre"),
+    *_same("post_moe_norm", "norms.ffn_post"),
+    *_gated("mlp", "ffn.dense_branch"),
+    *_mixtral("ffn.moe_branch"),
+)
+
+# Llama 4: experts stacked and transposed, gate and up one after the other.
+_LLAMA4 = (
+    *_gated("feed_forward", "ffn"),
+    *_same(r"feed_forward\.router", "ffn.router"),
+    *_gated(r"feed_forward\.shared_expert", "ffn.shared_expert"),
+    Rule(r"feed_forward\.experts\.gate_up_proj", _gate_and_up("ffn"), transposed=True),
+    Rule(r"feed_forward\.experts\.down_proj", ("ffn.down_proj.weight",), transposed=True),
+)
+
+# GPT-2: queries, keys and values fused, and every matrix transposed.
+_GPT2 = (
+    *_same("ln_1", "norms.attention_pre"),
+    *_same("ln_2", "norms.ffn_pre"),
+    *_transposed(r"attn\.c_attn", *_QKV),
+    *_transposed(r"attn\.c_proj", "attention.o_proj"),
+    *_transposed(r"mlp\.c_fc", "ffn.up_proj"),
+    *_transposed(r"mlp\.c_proj", "ffn.down_proj"),
+)
+
+# What may stand before every name.
+PREFIX = r"(?:language_model\.model\.|model\.language_model\.|language_model\.|model\.|transformer\.)?"
+
+# `layers.7.` or `h.7.` before a name inside a layer.
+LAYER = rf"(?:layers|h)\.(?P<layer>{_NUMBER})\."
+
+IN_A_LAYER = (*_ATTENTION, *_NORMS, *_FEED_FORWARD, *_MIXTRAL, *_GROK, *_LLAMA4, *_GPT_OSS, *_STACKED, *_GPT2)
+
+# In the layers after the last: multi-token-prediction blocks.
+IN_A_PREDICTION_BLOCK = (
+    *_same("enorm", "junction.embedding_norm"),
+    *_same("hnorm", "junction.hidden_norm"),
+    *_same("eh_proj", "junction.proj"),
+    *_same(r"shared_head\.norm", "junction.final_norm"),
+)
+
+AROUND_LAYERS = (
+    Rule(r"(?:embed_tokens|wte)\.weight", ("embedding.tokens.weight",)),
+    Rule(r"wpe\.weight", ("position_embedding.positions.weight",)),
+    *_same("(?:norm|ln_f)", "final_norm.norm"),
+    Rule(r"lm_head\.weight", ("head.lm_head.weight",)),
+)
+
+# In a prediction block, the model's own embedding and head once more: which of ours each must equal.
+COPIES_IN_A_PREDICTION_BLOCK = {
+    "embed_tokens.weight": "embedding.tokens.weight",
+    "shared_head.head.weight": "head.lm_head.weight",
+}
+
+# What checkpoints hold beyond the model, by what it is called in a reconciliation. Matched against whole names.
+BEYOND = {
+    "vision tower and projector": r"(?:model\.)?(?:vision_tower|vision_model|multi_modal_projector)\..*",
+    "rotary frequencies": r".*\.rotary_emb\.inv_freq",
+    "causal masks": rf"(?:transformer\.)?h\.(?:{_NUMBER})\.attn\.(?:bias|masked_bias)",
+}
