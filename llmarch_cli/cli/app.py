@@ -1,0 +1,97 @@
+"""The `llmarch` command. To add a subcommand: a file in this package, and a line below.
+
+A subcommand's file imports the library inside its function: `--help` and completion must not wait for it.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable
+from typing import Annotated
+
+import typer
+
+from llmarch_cli.cli import columns, compare, kvcache, schema, show, verify
+from llmarch_cli.cli import list as list_
+from llmarch_cli.errors import InputError, LlmarchError
+
+LOOK, COMPARE, EXPLAIN = "Look at models", "Compare them", "Understand the figures"
+
+# Name, panel of `--help`, function, and examples that work when pasted.
+COMMANDS = (
+    ("list", LOOK, list_.list_models, list_.EXAMPLES),
+    ("show", LOOK, show.show, show.EXAMPLES),
+    ("compare", COMPARE, compare.compare, compare.EXAMPLES),
+    ("kvcache", COMPARE, kvcache.kvcache, kvcache.EXAMPLES),
+    ("columns", EXPLAIN, columns.columns, columns.EXAMPLES),
+    ("verify", EXPLAIN, verify.verify, verify.EXAMPLES),
+    ("schema", EXPLAIN, schema.schema, schema.EXAMPLES),
+)
+
+EXAMPLES = (
+    "llmarch list",
+    "llmarch show gemma3-27b",
+    "llmarch compare deepseek-v3 llama4-maverick --ctx 128k",
+)
+
+
+def _listed(examples: Iterable[str]) -> str:
+    """One a line: help joins lines, and keeps paragraphs apart."""
+    return "\n\n".join(("Examples:", *(f"  {example}" for example in examples)))
+
+
+app = typer.Typer(
+    name="llmarch",
+    epilog=_listed(EXAMPLES),
+    no_args_is_help=True,
+    rich_markup_mode="rich",
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+for name, panel, command, examples in COMMANDS:
+    app.command(name, epilog=_listed(examples), rich_help_panel=panel)(command)
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        from llmarch_cli.version import __version__
+
+        typer.echo(f"llmarch {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _options(
+    version: Annotated[
+        bool, typer.Option("--version", help="Print the version.", callback=_print_version, is_eager=True)
+    ] = False,
+) -> None:
+    """What LLM architectures are made of, what they cost, and how they differ.
+
+    Exact parameters, active parameters, KV cache and FLOPs, each derived twice: counted in a model that is built and
+    run without its weights, and calculated in closed form.
+    """
+
+
+def run() -> int:
+    """Run the command line. Returns its status, and has every error said in a line."""
+    try:
+        app(prog_name="llmarch")
+    except LlmarchError as error:
+        return _fail(str(error), 2 if isinstance(error, InputError) else 1)
+    except OSError as error:
+        return _fail(f"{error.filename or 'cannot write the result'}: {error.strerror}", 2)
+    except Exception as error:
+        if "LLMARCH_TRACEBACK" in os.environ:
+            raise
+        bug = f"{type(error).__name__}: {error}"
+        return _fail(
+            f"this is a bug of llmarch: {bug}\nSet LLMARCH_TRACEBACK=1 to see where, and please report it.", 70
+        )
+    return 0
+
+
+def _fail(message: str, status: int) -> int:
+    typer.echo(f"error: {message}", err=True)
+    return status

@@ -1,0 +1,30 @@
+"""`llmarch columns`: what each figure counts."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from llmarch_cli.cli import options, output
+
+EXAMPLES = (
+    "llmarch columns",
+    "llmarch columns active_params kv_bytes_per_token",
+)
+
+
+def columns(
+    keys: Annotated[
+        list[str] | None,
+        typer.Argument(
+            metavar="COLUMN", help="Only these.", autocompletion=options.complete_column, show_default=False
+        ),
+    ] = None,
+    file_format: options.Format = "table",
+) -> None:
+    """Every column that `compare` and `kvcache` know, with the convention behind its figure."""
+    output.check(file_format)
+    from llmarch_cli.report.columns import listing
+
+    output.show([listing(keys or ())], file_format)

@@ -1,0 +1,38 @@
+"""`llmarch compare`: models side by side."""
+
+from __future__ import annotations
+
+from llmarch_cli.cli import options, output
+
+EXAMPLES = (
+    "llmarch compare deepseek-v3 llama4-maverick",
+    "llmarch compare gemma3-27b qwen3-32b ./mine.yaml --ctx 32k --batch 8",
+    "llmarch compare glm-4.5 kimi-k2 --columns params,active_params --format csv",
+)
+
+
+def compare(
+    models: options.Models,
+    context: options.Context = options.DEFAULT_CONTEXT,
+    batch: options.Batch = 1,
+    kv_dtype: options.KvDtype = "bf16",
+    engine: options.Engine = None,
+    sort: options.Sort = None,
+    columns: options.Columns = None,
+    file_format: options.Format = "table",
+    exact: options.Exact = False,
+) -> None:
+    """Models side by side: shape, layout, parameters, KV cache and FLOPs. What is equal in all is dim.
+
+    Up to three stand in columns, more in rows.
+    """
+    output.check(file_format)
+    n_tokens = options.tokens(context)
+    keys = options.keys(columns)
+    from llmarch_cli import api
+
+    output.show(
+        [api.compare(models, n_tokens, batch, options.kv_dtype(kv_dtype), options.engine(engine), keys, sort)],
+        file_format,
+        exact,
+    )

@@ -1,0 +1,35 @@
+"""`llmarch kvcache`: what models keep of every token in view."""
+
+from __future__ import annotations
+
+from llmarch_cli.cli import options, output
+
+EXAMPLES = (
+    "llmarch kvcache",
+    "llmarch kvcache gpt-oss-120b gemma3-27b --ctx 8k --ctx 128k",
+    "llmarch kvcache --batch 16 --kv-dtype fp8 --sort=-kv_cache_bytes",
+)
+
+
+def kvcache(
+    models: options.AnyModels = None,
+    contexts: options.Contexts = None,
+    batch: options.Batch = 1,
+    kv_dtype: options.KvDtype = "bf16",
+    engine: options.Engine = None,
+    sort: options.Sort = None,
+    columns: options.Columns = None,
+    file_format: options.Format = "table",
+    exact: options.Exact = False,
+) -> None:
+    """KV-cache bytes of all models, or of some: the fixed part and what each token adds, the smallest first."""
+    output.check(file_format)
+    n_tokens = [options.tokens(context) for context in contexts or [options.DEFAULT_CONTEXT]]
+    keys = options.keys(columns)
+    from llmarch_cli import api
+
+    output.show(
+        [api.kv_cache(models or None, n_tokens, batch, options.kv_dtype(kv_dtype), options.engine(engine), keys, sort)],
+        file_format,
+        exact,
+    )

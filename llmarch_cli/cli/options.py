@@ -1,0 +1,169 @@
+"""The options that several subcommands share, and how their text is read."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from llmarch_cli.errors import InputError, shown
+
+if TYPE_CHECKING:
+    from llmarch_cli.profilers.cost import KvDtype as DtypeName
+    from llmarch_cli.profilers.profile import Engine as EngineName
+
+
+def complete_model(incomplete: str) -> list[str]:
+    """The bundled models whose id begins so."""
+    from llmarch_cli.loading import names
+
+    return [name for name in names() if name.startswith(incomplete)]
+
+
+def complete_column(incomplete: str) -> list[str]:
+    """The columns whose key begins so, after those that are given already."""
+    from llmarch_cli.report.columns import METRICS
+
+    given, comma, last = incomplete.rpartition(",")
+    return [f"{given}{comma}{metric.key}" for metric in METRICS if metric.key.startswith(last)]
+
+
+DEFAULT_CONTEXT = "128k"
+
+Model = Annotated[
+    str,
+    typer.Argument(
+        metavar="MODEL",
+        help="A bundled id, or a path to a YAML file.",
+        autocompletion=complete_model,
+        show_default=False,
+    ),
+]
+Models = Annotated[
+    list[str],
+    typer.Argument(
+        metavar="MODEL",
+        help="Bundled ids, or paths to YAML files.",
+        autocompletion=complete_model,
+        show_default=False,
+    ),
+]
+AnyModels = Annotated[
+    list[str] | None,
+    typer.Argument(
+        metavar="MODEL",
+        help="Bundled ids, or paths to YAML files; all that are bundled where none is given.",
+        autocompletion=complete_model,
+        show_default=False,
+    ),
+]
+
+WORKLOAD, OUTPUT = "What is asked", "What is printed"
+
+Context = Annotated[
+    str,
+    typer.Option(
+        "--ctx", metavar="TOKENS", help="Tokens in view: 131072, 131_072, 128k, 1M.", rich_help_panel=WORKLOAD
+    ),
+]
+Contexts = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--ctx",
+        metavar="TOKENS",
+        help="Tokens in view; may be given several times.",
+        show_default=DEFAULT_CONTEXT,
+        rich_help_panel=WORKLOAD,
+    ),
+]
+Batch = Annotated[
+    int,
+    typer.Option("--batch", metavar="N", help="Sequences; cache bytes are for all of them.", rich_help_panel=WORKLOAD),
+]
+KvDtype = Annotated[
+    str,
+    typer.Option(
+        "--kv-dtype",
+        metavar="bf16|fp16|fp32|fp8",
+        help="What the cache stores its values as.",
+        rich_help_panel=WORKLOAD,
+    ),
+]
+Engine = Annotated[
+    str | None,
+    typer.Option(
+        "--engine",
+        metavar="measured|closed-form",
+        help="measured builds, runs and checks it against the closed form; closed-form only calculates, and is faster."
+        " The default is LLMARCH_ENGINE, else measured.",
+        show_default=False,
+        rich_help_panel=WORKLOAD,
+    ),
+]
+Sort = Annotated[
+    str | None,
+    typer.Option(
+        "--sort",
+        metavar="COLUMN",
+        help="Order by a column, the smallest first; with a - before it, the largest.",
+        autocompletion=complete_column,
+        show_default=False,
+        rich_help_panel=OUTPUT,
+    ),
+]
+Columns = Annotated[
+    str | None,
+    typer.Option(
+        "--columns",
+        metavar="A,B,...",
+        help="These columns only; `llmarch columns` lists all.",
+        autocompletion=complete_column,
+        show_default=False,
+        rich_help_panel=OUTPUT,
+    ),
+]
+Format = Annotated[
+    str,
+    typer.Option(
+        "--format", metavar="table|markdown|csv|json", help="csv and json are always exact.", rich_help_panel=OUTPUT
+    ),
+]
+Exact = Annotated[bool, typer.Option("--exact", help="Every digit in tables too.", rich_help_panel=OUTPUT)]
+
+_SIZES = {"": 1, "k": 1 << 10, "m": 1 << 20}
+
+
+def tokens(text: str) -> int:
+    """`128k`, `1M`, `131072` or `131_072` as a number. Raises InputError for anything else."""
+    match = re.fullmatch(r"([0-9]{1,15}|[0-9]{1,3}(?:_[0-9]{3}){1,5})([kKmM]?)", text)
+    if match is None or int(match[1]) == 0:
+        raise InputError(f"--ctx takes tokens as 131072, 131_072, 128k or 1M, not {shown(text)}")
+    return int(match[1]) * _SIZES[match[2].lower()]
+
+
+def kv_dtype(text: str) -> DtypeName:
+    """What the cache stores. Raises InputError for what it cannot."""
+    from llmarch_cli.profilers.cost import DTYPE_BYTES
+
+    for name in DTYPE_BYTES:
+        if text == name:
+            return name
+    raise InputError(f"unknown kv dtype {shown(text)}; known: {', '.join(DTYPE_BYTES)}")
+
+
+def engine(text: str | None) -> EngineName:
+    """The engine named, or the default one. Raises InputError where there is none of that name."""
+    from llmarch_cli.profilers.profile import checked_engine, default_engine
+
+    return default_engine() if text is None else checked_engine(text, "--engine: ")
+
+
+def keys(text: str | None) -> list[str]:
+    """`a,b` as the two. Raises InputError where there is none."""
+    if text is None:
+        return []
+    found = [key for key in (part.strip() for part in text.split(",")) if key]
+    if not found:
+        raise InputError("--columns names none; `llmarch columns` lists all")
+    return found

@@ -1,0 +1,68 @@
+"""Where results go: standard output, as wide as its terminal, with styles only where there is one that wants them."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import sys
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import typer
+
+if TYPE_CHECKING:
+    from llmarch_cli.report.table import Table
+
+WIDTH_WITHOUT_TERMINAL = 100
+
+
+def check(file_format: str) -> None:
+    """Raise InputError for an unknown format, before anything is measured for it."""
+    from llmarch_cli.report.render import check as check_format
+
+    check_format(file_format)
+
+
+def show(tables: Sequence[Table], file_format: str, exact: bool = False) -> None:
+    """Print a report."""
+    from llmarch_cli.report.render import render
+
+    write(render(tables, file_format, exact, _width(), _has_styles(), not _encodes("█─")))
+
+
+def write(text: str) -> None:
+    """Print `text` whole. A reader that has seen enough and closes the pipe is no error."""
+    if not _encodes(text) and hasattr(sys.stdout, "reconfigure"):
+        sys.stdout.reconfigure(errors="backslashreplace")
+    try:
+        sys.stdout.write(text)
+        sys.stdout.flush()
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # nor is it at exit, when Python flushes again
+        raise typer.Exit from None
+
+
+def _width() -> int:
+    """COLUMNS, or the terminal's: that of another stream where the output goes to a pager."""
+    if width := shutil.get_terminal_size((0, 0)).columns:
+        return width
+    for stream in (sys.stderr, sys.stdin):
+        try:
+            if width := os.get_terminal_size(stream.fileno()).columns:
+                return width
+        except (OSError, ValueError):  # no terminal, or closed
+            continue
+    return WIDTH_WITHOUT_TERMINAL
+
+
+def _has_styles() -> bool:
+    wanted = not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
+    return wanted and sys.stdout.isatty()
+
+
+def _encodes(text: str) -> bool:
+    try:
+        text.encode(sys.stdout.encoding or "utf-8")
+    except UnicodeEncodeError:
+        return False
+    return True

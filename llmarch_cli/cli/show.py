@@ -1,0 +1,48 @@
+"""`llmarch show`: the fact sheet of one model, or its spec."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from llmarch_cli.cli import options, output
+
+EXAMPLES = (
+    "llmarch show gemma3-27b",
+    "llmarch show deepseek-v3 --ctx 8k --operators",
+    "llmarch show deepseek-r1 --spec > mine.yaml",
+)
+
+
+def show(
+    model: options.Model,
+    spec: Annotated[
+        bool, typer.Option("--spec", help="Print the whole spec as YAML instead, with what it extends resolved.")
+    ] = False,
+    operators: Annotated[
+        bool, typer.Option("--operators", help="Add each component's FLOPs by operator, counted by fvcore.")
+    ] = False,
+    context: options.Context = options.DEFAULT_CONTEXT,
+    batch: options.Batch = 1,
+    kv_dtype: options.KvDtype = "bf16",
+    engine: options.Engine = None,
+    file_format: options.Format = "table",
+    exact: options.Exact = False,
+) -> None:
+    """All about one model: figures, layers, components with their shares, and what its authors publish."""
+    output.check(file_format)
+    n_tokens = options.tokens(context)
+    if spec:
+        from llmarch_cli.loading import load
+        from llmarch_cli.report import spec_file
+
+        output.write(spec_file.render(load(model)))
+        return
+    from llmarch_cli import api
+
+    output.show(
+        api.fact_sheet(model, n_tokens, batch, options.kv_dtype(kv_dtype), options.engine(engine), operators),
+        file_format,
+        exact,
+    )

@@ -1,0 +1,74 @@
+"""`llmarch verify`: every witness there is, of a model's figures and of a checkpoint's tensors."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from llmarch_cli.cli import options, output
+from llmarch_cli.errors import InputError
+
+if TYPE_CHECKING:
+    from llmarch_cli.profilers.verification import Verdict
+    from llmarch_cli.spec import ModelSpec
+
+EXAMPLES = (
+    "llmarch verify",
+    "llmarch verify deepseek-v3 gpt-oss-120b",
+)
+
+
+def verify(
+    models: options.AnyModels = None,
+    checkpoint: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="DIRECTORY",
+            help="Account for every tensor of this Hugging Face checkpoint, from its headers alone.",
+            show_default=False,
+        ),
+    ] = None,
+    tensors: Annotated[bool, typer.Option("--tensors", help="With --checkpoint: list every tensor.")] = False,
+    file_format: options.Format = "table",
+) -> None:
+    """Ask every witness of the figures: both engines, the authors, torch's counter and fvcore. Exit 1 if one differs.
+
+    With --checkpoint: whether the tensors of a published checkpoint are this model's, to the last parameter.
+    """
+    output.check(file_format)
+    from llmarch_cli import loading
+
+    if checkpoint is not None:
+        if models is None or len(models) != 1:
+            raise InputError("--checkpoint takes one model: `llmarch verify MODEL --checkpoint DIRECTORY`")
+        from llmarch_cli.huggingface.reconcile import reconcile
+        from llmarch_cli.report.reconciled import reconciled
+
+        found = reconcile(loading.load(models[0]), checkpoint)
+        output.show(reconciled(found, tensors), file_format, exact=True)
+        if not found.ok:
+            raise typer.Exit(1)
+        return
+
+    from llmarch_cli.report.verdicts import verdicts
+
+    said = _ask([loading.load(model) for model in models or loading.names()])
+    output.show([verdicts(said)], file_format)
+    if any(verdict.agrees is False for verdict in said):
+        raise typer.Exit(1)
+
+
+def _ask(specs: list[ModelSpec]) -> list[Verdict]:
+    """All verdicts, with progress on a terminal's standard error."""
+    from llmarch_cli.profilers.verification import verify as witnesses
+
+    if not sys.stderr.isatty():
+        return [verdict for spec in specs for verdict in witnesses(spec)]
+    from rich.console import Console
+    from rich.progress import track
+
+    shown = track(specs, "verifying", console=Console(stderr=True), transient=True)
+    return [verdict for spec in shown for verdict in witnesses(spec)]
