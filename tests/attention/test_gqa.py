@@ -1,0 +1,83 @@
+"""Grouped-query attention: shapes, cache and cost as worked out by hand, and the rules between its fields."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+import torch
+from modules import component, module, run, values
+from pydantic import ValidationError
+
+GQA = {"kind": "gqa", "n_heads": 6, "n_kv_heads": 2, "head_dim": 8}
+
+
+def shapes(**fields: Any) -> dict[str, tuple[int, ...]]:
+    return {name: tuple(weight.shape) for name, weight in module(GQA | fields).named_parameters()}
+
+
+def test_parameters() -> None:
+    plain = {
+        "q_proj.weight": (48, 16),
+        "k_proj.weight": (16, 16),
+        "v_proj.weight": (16, 16),
+        "o_proj.weight": (16, 48),
+    }
+    assert shapes() == plain
+    biases = {"q_proj.bias": (48,), "k_proj.bias": (16,), "v_proj.bias": (16,)}
+    assert shapes(qkv_bias=True) == plain | biases
+    assert shapes(o_bias=True) == plain | {"o_proj.bias": (16,)}
+    assert shapes(sinks=True) == plain | {"sinks": (6,)}
+    assert shapes(qk_norm="per_head") == plain | {"q_norm.weight": (8,), "k_norm.weight": (8,)}
+    assert shapes(qk_norm="full") == plain | {"q_norm.weight": (48,), "k_norm.weight": (16,)}
+    assert shapes(qk_norm="weightless") == plain
+
+
+def test_cache_and_cost() -> None:
+    gqa = component(GQA)
+    assert [(entry.name, entry.width) for entry in gqa.cache()] == [("k", 16), ("v", 16)]
+    assert gqa.multi_head_width == 2 * 6 * 8
+    assert gqa.mixing_flops(100) == 2 * 100 * (6 * 8) + 2 * 100 * (6 * 8)
+
+
+@pytest.mark.parametrize(("fields", "span"), [({}, None), ({"window": 5}, 5), ({"chunk": 7}, 7)])
+def test_span(fields: dict[str, int], span: int | None) -> None:
+    gqa = component(GQA | fields)
+    assert gqa.span == span
+    assert [gqa.tokens_in_view(context) for context in (1, 5, 6, 7, 8)] == [
+        min(context, span or context) for context in (1, 5, 6, 7, 8)
+    ]
+
+
+def test_a_group_of_heads_shares_a_key() -> None:
+    """As many key heads as query heads, copied group by group, are the same layer."""
+    grouped, whole = module(GQA), module(GQA | {"n_kv_heads": 6})
+    with torch.no_grad():
+        for name in ("q_proj", "o_proj"):
+            getattr(whole, name).weight.copy_(getattr(grouped, name).weight)
+        for name in ("k_proj", "v_proj"):
+            shared = getattr(grouped, name).weight.unflatten(0, (2, 1, 8)).expand(-1, 3, -1, -1)
+            getattr(whole, name).weight.copy_(shared.flatten(0, 2))
+    x = values(2, 5, 16)
+    torch.testing.assert_close(run(grouped, x), run(whole, x))
+
+
+@pytest.mark.parametrize(
+    ("fields", "message"),
+    [
+        ({"n_heads": 5}, r"n_heads \(5\) must be a multiple of n_kv_heads \(2\)"),
+        ({"n_heads": 1}, r"n_heads \(1\) must be a multiple of n_kv_heads \(2\)"),
+        ({"window": 4, "chunk": 4}, "window and chunk exclude each other"),
+        ({"rope_theta": 1e4, "rotary_dim": 10}, r"rotary_dim \(10\) must not exceed head_dim \(8\)"),
+        ({"rope_theta": 1e4, "head_dim": 7}, r"head_dim \(7\) must be even to be rotated; or give an even rotary_dim"),
+        ({"rope_theta": 1e4, "rotary_dim": 3}, "multiple of 2"),
+    ],
+)
+def test_rules(fields: dict[str, Any], message: str) -> None:
+    with pytest.raises(ValidationError, match=message):
+        component(GQA | fields)
+
+
+def test_an_odd_head_can_be_rotated_in_part_or_not_at_all() -> None:
+    for fields in ({"head_dim": 7}, {"head_dim": 7, "rope_theta": 1e4, "rotary_dim": 6}):
+        assert run(module(GQA | fields), values(1, 3, 16)).shape == (1, 3, 16)

@@ -1,0 +1,271 @@
+import json
+import os
+import pty
+import shlex
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from llmarch_cli.cli import app
+from llmarch_cli.cli.app import COMMANDS, EXAMPLES
+from llmarch_cli.errors import CheckError
+
+Run = Callable[..., Any]
+
+LLMARCH = [sys.executable, "-m", "llmarch_cli"]
+CLOSED_FORM = {"LLMARCH_ENGINE": "closed-form"}
+
+# Runs a command in a fresh interpreter, and then says which modules it took.
+MODULES = """
+import json, sys
+from llmarch_cli.cli import main
+sys.argv[0] = "llmarch"
+try:
+    main()
+except SystemExit:
+    pass
+print(json.dumps(sorted(sys.modules)), file=sys.stderr)
+"""
+
+
+def process(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
+    env = {**os.environ, "COLUMNS": "100", **environment}
+    return subprocess.run([*LLMARCH, *arguments], capture_output=True, text=True, env=env, check=False)
+
+
+def modules(*arguments: str) -> set[str]:
+    command = [sys.executable, "-c", MODULES, *arguments]
+    seen = subprocess.run(command, capture_output=True, text=True, check=True, env={**os.environ, "COLUMNS": "100"})
+    return set(json.loads(seen.stderr.splitlines()[-1]))
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        "list",
+        "--help",
+        "compare --help",
+        "columns",
+        "show gpt2 --spec",
+        "show nothing-like-it",
+        "compare gpt2 gpt2-xl --engine closed-form",
+        "kvcache --engine closed-form",
+        "show gpt2 --engine closed-form",
+    ],
+)
+def test_without_measuring_torch_is_not_imported(arguments: str) -> None:
+    taken = modules(*arguments.split())
+    assert "typer" in taken
+    assert not taken & {"torch", "numpy", "pandas", "fvcore"}
+
+
+def test_measuring_imports_torch() -> None:
+    assert "torch" in modules("compare", "gpt2", "--engine", "measured")
+
+
+@pytest.mark.parametrize("file_format", ["json", "csv", "markdown"])
+def test_only_tables_import_rich(file_format: str) -> None:
+    assert not any(
+        name.split(".")[0] == "rich"
+        for name in modules("compare", "gpt2", "--engine", "closed-form", "--format", file_format)
+    )
+
+
+def test_help_imports_no_library() -> None:
+    assert not modules("--help") & {"llmarch_cli.spec", "pydantic"}
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ("show deepseek-v33", "error: unknown model 'deepseek-v33'; did you mean deepseek-v3"),
+        ("show ./missing.yaml", "error: missing.yaml: "),
+        ("compare gpt2 --ctx 12q", "error: --ctx takes tokens as 131072, 131_072, 128k or 1M, not '12q'"),
+        ("compare gpt2 --ctx -1", "error: --ctx takes"),
+        ("kvcache --ctx 0", "error: --ctx takes"),
+        ("kvcache --ctx 999999999M", "error: context must be"),
+        ("compare gpt2 --columns parms", "error: unknown column 'parms'; did you mean params"),
+        ("compare gpt2 --sort parms", "error: unknown column 'parms'"),
+        (
+            "compare gpt2 --format jsn",
+            "error: unknown format 'jsn'; known: table, markdown, csv, json; did you mean json",
+        ),
+        ("compare gpt2 --engine mesured", "error: --engine: unknown engine 'mesured'"),
+        ("compare gpt2 --kv-dtype int4", "error: unknown kv dtype 'int4'; known: bf16, fp16, fp32, fp8"),
+        ("compare gpt2 --batch 0", "error: batch must be"),
+        ("columns parms", "error: unknown column"),
+        ("list --org nobody-at-all", "error: unknown organization"),
+        ("list --attention none-such", "error: unknown attention"),
+    ],
+)
+def test_bad_input_is_one_line_on_standard_error_and_status_2(llmarch: Run, arguments: str, message: str) -> None:
+    result = llmarch(*arguments.split())
+    assert result.status == 2
+    assert result.out == ""
+    assert result.err.startswith(message)
+    assert result.err.count("\n") == 1
+
+
+@pytest.mark.parametrize("arguments", ["", "nonsense", "show", "compare", "list --nonsense", "compare gpt2 --batch x"])
+def test_wrong_usage_is_status_2(llmarch: Run, arguments: str) -> None:
+    result = llmarch(*arguments.split())
+    assert result.status == 2
+    assert "Traceback" not in result.err
+
+
+def test_a_default_engine_that_there_is_not_is_named(llmarch: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("LLMARCH_ENGINE", "guess")
+    result = llmarch("compare", "gpt2")
+    assert (result.status, result.out) == (2, "")
+    assert result.err.startswith("error: LLMARCH_ENGINE: unknown engine 'guess'")
+    assert llmarch("list").status == 0
+
+
+def test_a_failed_check_is_status_1(llmarch: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    def disagree(*_: object) -> None:
+        raise CheckError("the engines disagree on params: measured 1, closed form 2")
+
+    monkeypatch.setattr("llmarch_cli.profilers.profile.profile", disagree)
+    result = llmarch("show", "gpt2")
+    assert (result.status, result.out) == (1, "")
+    assert result.err == "error: the engines disagree on params: measured 1, closed form 2\n"
+
+
+def test_a_bug_is_a_line_and_its_traceback_can_be_had(llmarch: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(*_: object) -> None:
+        raise ZeroDivisionError("division by zero")
+
+    monkeypatch.setattr("llmarch_cli.profilers.profile.profile", fail)
+    result = llmarch("show", "gpt2")
+    assert result.status == 70
+    assert "a bug of llmarch: ZeroDivisionError: division by zero" in result.err
+    assert "Traceback" not in result.err
+    monkeypatch.setenv("LLMARCH_TRACEBACK", "1")
+    with pytest.raises(ZeroDivisionError):
+        llmarch("show", "gpt2")
+
+
+def test_an_interruption_is_status_130(llmarch: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    def interrupt(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("llmarch_cli.profilers.profile.profile", interrupt)
+    result = llmarch("show", "gpt2")
+    assert (result.status, result.out) == (130, "")
+    assert "Traceback" not in result.err
+
+
+@pytest.mark.parametrize("arguments", ["list", "kvcache", "show gpt2 --spec", "compare gpt2 --format json"])
+def test_a_closed_pipe_is_quiet(arguments: str) -> None:
+    command = f"{shlex.join(LLMARCH)} {arguments} | true; echo ${{PIPESTATUS[0]}}"
+    done = subprocess.run(
+        ["bash", "-c", command], capture_output=True, text=True, check=True, env={**os.environ, **CLOSED_FORM}
+    )
+    assert (done.stdout, done.stderr) == ("0\n", "")
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="no /dev/full")
+def test_a_result_that_cannot_be_written_is_said() -> None:
+    with Path("/dev/full").open("w") as full:
+        done = subprocess.run([*LLMARCH, "list"], stdout=full, stderr=subprocess.PIPE, text=True, check=False)
+    assert done.returncode == 2
+    assert done.stderr == "error: cannot write the result: No space left on device\n"
+
+
+def test_the_result_alone_is_on_standard_output_and_without_escape_codes() -> None:
+    done = process("compare", "gpt2", "gemma3-1b", **CLOSED_FORM)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "\x1b" not in done.stdout
+    measured = process("compare", "gpt2", "gemma3-1b")
+    assert (measured.returncode, measured.stderr) == (0, "")
+    assert "Both engines agree" in measured.stdout
+
+
+def on_a_terminal(arguments: list[str], **environment: str) -> str:
+    """What a command writes to a terminal."""
+    leader, follower = pty.openpty()
+    env = {**os.environ, **CLOSED_FORM, "TERM": "xterm", "COLUMNS": "100", **environment}
+    env = {name: value for name, value in env.items() if value}
+    child = subprocess.Popen([*LLMARCH, *arguments], stdout=follower, stderr=subprocess.PIPE, env=env)
+    os.close(follower)
+    written = b""
+    while chunk := _read(leader):
+        written += chunk
+    os.close(leader)
+    child.communicate()
+    assert child.returncode == 0
+    return written.decode()
+
+
+def _read(descriptor: int) -> bytes:
+    try:
+        return os.read(descriptor, 65_536)
+    except OSError:  # Linux's way to say that the other end is closed
+        return b""
+
+
+def test_a_terminal_has_styles_unless_it_asks_for_none() -> None:
+    arguments = ["compare", "gpt2", "gpt2-xl"]
+    assert "\x1b[2m" in on_a_terminal(arguments, NO_COLOR="")
+    assert "\x1b" not in on_a_terminal(arguments, NO_COLOR="1")
+    assert "\x1b" not in on_a_terminal(arguments, NO_COLOR="", TERM="dumb")
+    assert "\x1b" not in on_a_terminal([*arguments, "--format", "json"], NO_COLOR="")
+
+
+def test_a_terminal_that_cannot_write_it_gets_ascii() -> None:
+    for arguments in (["kvcache", "gpt2", "gpt2-xl"], ["show", "gpt2"]):
+        done = process(*arguments, **CLOSED_FORM, PYTHONIOENCODING="ascii")
+        assert done.returncode == 0
+        assert done.stdout.isascii()
+
+
+def test_the_version(llmarch: Run) -> None:
+    import llmarch_cli
+
+    assert llmarch("--version") == (0, f"llmarch {llmarch_cli.__version__}\n", "")
+
+
+def test_help_has_every_command_with_a_summary_and_a_panel(llmarch: Run) -> None:
+    text = llmarch("--help").out
+    for name, panel, function, _ in COMMANDS:
+        assert name in text
+        assert panel in text
+        assert (function.__doc__ or "").splitlines()[0].endswith(".")
+
+
+@pytest.mark.parametrize("name", [command[0] for command in COMMANDS])
+def test_a_command_s_help_says_all_of_its_options_and_examples(llmarch: Run, name: str) -> None:
+    result = llmarch(name, "--help")
+    assert (result.status, result.err) == (0, "")
+    assert "Examples:" in result.out
+
+
+OURS = ("list", "show", "compare", "kvcache", "columns")
+
+
+@pytest.mark.parametrize(
+    "example", [*EXAMPLES, *(example for name, *_, examples in COMMANDS if name in OURS for example in examples)]
+)
+def test_examples_work_when_pasted(llmarch: Run, example: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("mine.yaml").write_text("extends: gpt2\nn_layers: 3\n")
+    program, *arguments = shlex.split(example.partition(" > ")[0])
+    assert program == "llmarch"
+    result = llmarch(*arguments)
+    assert (result.status, result.err) == (0, "")
+    assert result.out
+
+
+def test_shells_are_offered_the_models() -> None:
+    done = process(_LLMARCH_COMPLETE="complete_bash", COMP_WORDS="llmarch show deepseek-v2", COMP_CWORD="2")
+    assert done.stdout.split() == ["deepseek-v2", "deepseek-v2-lite"]
+
+
+def test_commands_are_registered_once() -> None:
+    names = [command.name for command in app.app.registered_commands]
+    assert names == [name for name, *_ in COMMANDS]
+    assert len(set(names)) == len(names)

@@ -1,0 +1,75 @@
+import csv
+import io
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import llmarch_cli
+
+Run = Callable[..., Any]
+
+
+def test_models_stand_side_by_side(llmarch: Run) -> None:
+    result = llmarch("compare", "deepseek-v3", "llama4-maverick")
+    assert (result.status, result.err) == (0, "")
+    lines = {line[:24].strip(): line[24:].split("  ") for line in result.out.splitlines() if line[:1].strip()}
+    for title, first, second in (
+        ("layers", "61", "48"),
+        ("attention", "full", "36 chunked 8,192 + 12 full NoPE"),
+        ("heads", "MLA 128 heads", "GQA 40:8 x 128"),
+        ("parameters", "671.03B", "400.71B"),
+        ("active", "37.55B", "17.18B"),
+        ("KV cache", "8.58 GiB", "7.13 GiB"),
+        ("FLOPs per token", "2.30 TFLOPs", "70.55 GFLOPs"),
+    ):
+        assert [cell.strip() for cell in lines[title] if cell.strip()] == [first, second]
+    assert "Closed form only" in result.out
+
+
+def test_its_formats_agree_to_the_last_digit(llmarch: Run) -> None:
+    models = ["deepseek-v3", "gemma3-1b"]
+    (as_json,) = json.loads(llmarch("compare", models[0], "--format", "json").out)["models"]
+    as_csv = list(csv.DictReader(io.StringIO(llmarch("compare", *models, "--format", "csv").out)))
+    profile = llmarch_cli.profile(models[0], engine="closed-form")
+    for key in ("params", "active_params", "kv_cache_bytes", "kv_fixed_bytes", "flops_per_token", "mtp_params"):
+        assert as_json[key] == int(as_csv[0][key]) == getattr(profile, key)
+        exact = llmarch("compare", *models, "--exact", "--columns", key).out
+        assert f"{getattr(profile, key):,}" in exact
+
+
+def test_columns_are_those_asked_for(llmarch: Run) -> None:
+    out = llmarch("compare", "gpt2", "gpt2-xl", "--columns", "kv_cache_bytes,params", "--format", "csv").out
+    assert out.splitlines()[0] == "model,kv_cache_bytes,params"
+
+
+def test_the_workload_is_the_one_asked_for(llmarch: Run) -> None:
+    arguments = ["--ctx", "8k", "--batch", "3", "--kv-dtype", "fp8", "--format", "json"]
+    (row,) = json.loads(llmarch("compare", "gemma3-1b", *arguments).out)["models"]
+    profile = llmarch_cli.profile("gemma3-1b", 8192, 3, "fp8", "closed-form")
+    assert row["kv_cache_bytes"] == profile.kv_cache_bytes
+    assert (row["context_tokens"], row["batch"], row["kv_dtype"]) == (8192, 3, "fp8")
+
+
+def test_sorting(llmarch: Run) -> None:
+    models = ["gpt2-xl", "gpt2", "gpt2-large"]
+    out = llmarch("compare", *models, "--sort", "params", "--format", "csv", "--columns", "params").out
+    assert [line.split(",")[0] for line in out.splitlines()[1:]] == ["gpt2", "gpt2-large", "gpt2-xl"]
+
+
+def test_files_that_share_a_name_go_by_their_paths(
+    llmarch: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("gpt2.yaml").write_text("extends: gpt2\nn_layers: 13\n")
+    out = llmarch("compare", "gpt2", "./gpt2.yaml", "--columns", "n_layers", "--format", "csv").out
+    assert out == "model,n_layers\ngpt2,12\n./gpt2.yaml,13\n"
+
+
+def test_unmarked_names(llmarch: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("[red]x|y.yaml").write_text("extends: gpt2\n")
+    assert "[red]x|y" in llmarch("compare", "./[red]x|y.yaml", "gpt2").out
+    assert r"\[red\]x\|y" in llmarch("compare", "./[red]x|y.yaml", "gpt2", "--format", "markdown").out

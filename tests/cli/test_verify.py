@@ -1,0 +1,109 @@
+"""`llmarch verify` and `llmarch schema`."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from safetensors.torch import save_file
+
+import llmarch_cli
+from llmarch_cli.attention import GroupedQueryAttention
+from llmarch_cli.loading import specs_directory
+
+Run = Callable[..., Any]
+
+TINY = """
+name: Tiny
+d_model: 8
+n_layers: 1
+vocab_size: 10
+tie_embeddings: true
+attention: {kind: gqa, n_heads: 2, n_kv_heads: 1, head_dim: 4}
+ffn: {kind: dense, d_ff: 16}
+"""
+
+
+@pytest.fixture
+def tiny(tmp_path: Path) -> str:
+    (tmp_path / "tiny.yaml").write_text(TINY)
+    return str(tmp_path / "tiny.yaml")
+
+
+def test_each_witness_has_a_line(llmarch: Run, tiny: str) -> None:
+    result = llmarch("verify", "gpt2", tiny)
+    assert result.status == 0
+    lines = [line for line in result.out.splitlines() if line.startswith(("gpt2 ", "tiny "))]
+    assert len(lines) == 8
+    assert "7 agree, 0 disagree, and 1 cannot say" in result.out
+
+
+def test_a_disagreement_is_exit_status_1(llmarch: Run, tiny: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(GroupedQueryAttention, "mixing_flops", lambda self, tokens: tokens)
+    result = llmarch("verify", tiny, "--format", "json")
+    assert result.status == 1
+    said = {row["witness"]: row["verdict"] for row in json.loads(result.out)["verdicts"]}
+    assert said["both engines"] == said["fvcore"] == said["torch's counter"] == "DISAGREES"
+
+
+def test_a_mistyped_name_is_found_before_anything_runs(llmarch: Run) -> None:
+    result = llmarch("verify", "gpt2", "gtp2")
+    assert (result.status, result.out) == (2, "")
+    assert "did you mean" in result.err
+
+
+class TestCheckpoint:
+    @pytest.fixture
+    def checkpoint(self, tmp_path: Path) -> Path:
+        layer = "model.layers.0."
+        shapes = {
+            "model.embed_tokens.weight": (10, 8),
+            "model.norm.weight": (8,),
+            f"{layer}input_layernorm.weight": (8,),
+            f"{layer}post_attention_layernorm.weight": (8,),
+            f"{layer}self_attn.q_proj.weight": (8, 8),
+            f"{layer}self_attn.k_proj.weight": (4, 8),
+            f"{layer}self_attn.v_proj.weight": (4, 8),
+            f"{layer}self_attn.o_proj.weight": (8, 8),
+            f"{layer}mlp.gate_proj.weight": (16, 8),
+            f"{layer}mlp.up_proj.weight": (16, 8),
+            f"{layer}mlp.down_proj.weight": (8, 16),
+        }
+        save_file({name: torch.ones(shape) for name, shape in shapes.items()}, tmp_path / "model.safetensors")
+        return tmp_path
+
+    def test_reconciled(self, llmarch: Run, tiny: str, checkpoint: Path) -> None:
+        result = llmarch("verify", tiny, "--checkpoint", str(checkpoint))
+        params = llmarch_cli.profile(tiny, engine="closed-form").params
+        assert result.status == 0
+        assert f"Reconciled: the model's own values are its {params} parameters" in result.out
+
+    def test_every_tensor(self, llmarch: Run, tiny: str, checkpoint: Path) -> None:
+        result = llmarch("verify", tiny, "--checkpoint", str(checkpoint), "--tensors", "--format", "json")
+        tensors = {row["name"]: row for row in json.loads(result.out)["tensors"]}
+        assert tensors["model.layers.0.mlp.down_proj.weight"] == {
+            "name": "model.layers.0.mlp.down_proj.weight",
+            "dtype": "F32",
+            "shape": "8 x 16",
+            "belongs": "model",
+            "ours": "layers.0.ffn.down_proj.weight",
+        }
+        assert len(tensors) == 11
+
+    def test_not_reconciled(self, llmarch: Run, checkpoint: Path) -> None:
+        result = llmarch("verify", "gpt2", "--checkpoint", str(checkpoint))
+        assert result.status == 1
+        assert "NOT reconciled" in result.out
+
+    @pytest.mark.parametrize("models", [(), ("gpt2", "gpt2-xl")])
+    def test_one_model_is_asked_for(self, llmarch: Run, models: tuple[str, ...], checkpoint: Path) -> None:
+        result = llmarch("verify", *models, "--checkpoint", str(checkpoint))
+        assert (result.status, result.out) == (2, "")
+        assert "takes one model" in result.err
+
+
+def test_schema(llmarch: Run) -> None:
+    bundled = json.loads((specs_directory() / "schema.json").read_text())
+    assert json.loads(llmarch("schema").out) == bundled

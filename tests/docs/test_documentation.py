@@ -1,0 +1,131 @@
+"""The documentation is true: its commands run, its outputs are what they print, its examples work, its links lead."""
+
+import importlib.util
+import os
+import re
+import shlex
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import pytest
+import torch
+
+import llmarch_cli as llmarch
+from llmarch_cli.builder import Built, LayerCache
+from llmarch_cli.profilers import closed_form, measured
+from llmarch_cli.profilers.cost import Workload
+from llmarch_cli.spec import Item
+
+ROOT = Path(__file__).parents[2]
+PAGES = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").glob("*.md")])
+WIDTH = "100"  # of the terminal that outputs in the pages are shown for
+
+
+class Command(NamedTuple):
+    """A command of a page, and the output that the page shows for it, if any."""
+
+    page: str
+    line: str
+    output: str
+
+
+def blocks(page: Path, language: str) -> Iterator[str]:
+    yield from re.findall(rf"^```{language}\n(.*?)^```", page.read_text(), re.MULTILINE | re.DOTALL)
+
+
+def commands() -> Iterator[Command]:
+    for page in PAGES:
+        for block in blocks(page, "console"):
+            for part in re.split(r"^\$ ", block, flags=re.MULTILINE)[1:]:
+                line, _, output = part.partition("\n")
+                yield Command(page.name, line.split("  #")[0].strip(), output)
+
+
+COMMANDS = sorted(set(commands()))
+
+
+@pytest.mark.parametrize("command", [c for c in COMMANDS if c.line.startswith("llmarch ")], ids=lambda c: c.line)
+def test_command(command: Command, tmp_path: Path) -> None:
+    (tmp_path / "my-model.yaml").write_text(
+        "extends: qwen3-8b\nname: My model\npublished: {params: null}\nn_layers: 40\n"
+    )
+    run = subprocess.run(
+        [sys.executable, "-m", "llmarch_cli", *shlex.split(command.line)[1:]],
+        cwd=tmp_path,
+        env={**os.environ, "COLUMNS": WIDTH, "PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert run.returncode == 0, run.stderr
+    assert run.stdout
+    if command.output.strip():
+        assert [line.rstrip() for line in run.stdout.splitlines()] == command.output.rstrip().splitlines()
+
+
+def test_every_other_command_is_a_target_of_the_makefile() -> None:
+    targets = set(re.findall(r"^([a-z]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
+    for command in COMMANDS:
+        words = command.line.split()
+        if words[0] == "make":
+            assert set(words[1:]) <= targets, command
+        else:
+            assert words[0] in ("llmarch", "git", "cd", "pip"), command
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_links_lead_to_files(page: Path) -> None:
+    for target in re.findall(r"\]\(([^)#]+)(?:#[^)]*)?\)", page.read_text()):
+        if not target.startswith("http"):
+            assert (page.parent / target).exists(), target
+
+
+def test_the_readme_s_python_runs(capsys: pytest.CaptureFixture[str]) -> None:
+    examples = list(blocks(ROOT / "README.md", "python"))
+    assert examples
+    for example in examples:
+        exec(compile(example, "README.md", "exec"), {})
+    shown = re.findall(r"print\(.*\) +# (.*)", "\n".join(examples))
+    assert capsys.readouterr().out.splitlines() == shown
+
+
+class TestTheWorkedExampleOfAKind:
+    """`docs/add-a-kind.md`, executed as it stands there."""
+
+    @pytest.fixture
+    def component(self) -> Any:
+        source = next(blocks(ROOT / "docs" / "add-a-kind.md", "python"))
+        module: dict[str, Any] = {"__name__": "worked_example"}
+        exec(compile(source, "add-a-kind.md", "exec"), module)
+        kind = module["GroupedTiedAttention"]
+        kind.model_rebuild(_types_namespace=module)
+        return kind(kind="gta", n_heads=8, n_kv_heads=2, head_dim=16, rope_theta=10_000.0)
+
+    @pytest.mark.parametrize("workload", [Workload(1), Workload(1000, batch=3)])
+    def test_both_engines_price_it_alike(self, component: Any, workload: Workload) -> None:
+        spec = llmarch.load("llama3.2-1b")
+        items = [Item("gta", "attention", 1, component)]
+        assert closed_form.measure(spec, items, workload) == measured.measure(spec, items, workload)
+
+    def test_it_decodes_as_it_reads_prompts(self, component: Any) -> None:
+        torch.manual_seed(0)
+        module = Built(component, d_model=32, style=llmarch.load("llama3.2-1b").norm)
+        for parameter in module.parameters():
+            torch.nn.init.normal_(parameter, std=0.2)
+        x = torch.randn(2, 7, 32)
+        whole = module(x, LayerCache(span=None))
+        cache = LayerCache(span=None)
+        steps = torch.cat([module(x[:, i : i + 1], cache) for i in range(7)], dim=1)
+        torch.testing.assert_close(steps, whole)
+
+
+def test_the_command_reference_is_current() -> None:
+    spec = importlib.util.spec_from_file_location("generate", ROOT / "docs" / "generate.py")
+    assert spec is not None
+    assert spec.loader is not None
+    generate = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(generate)
+    assert (ROOT / "docs" / "commands.md").read_text() == generate.reference(), "run `make docs`"

@@ -1,0 +1,24 @@
+"""The dense layer: what it is made of, and what it says."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+import torch.nn.functional as F
+from modules import module, run, values
+
+
+@pytest.mark.parametrize("bias", [False, True])
+@pytest.mark.parametrize("gated", [False, True])
+def test_it_is_what_is_written_out(gated: bool, bias: bool) -> None:
+    built, x = module({"kind": "dense", "d_ff": 12, "gated": gated, "bias": bias}), values(2, 3, 16)
+    weights = built.state_dict()
+    names = ["gate_proj", "up_proj", "down_proj"] if gated else ["up_proj", "down_proj"]
+    assert list(weights) == [f"{name}.{part}" for name in names for part in ("weight", *("bias",) * bias)]
+
+    def project(name: str, values: torch.Tensor) -> torch.Tensor:
+        return F.linear(values, weights[f"{name}.weight"], weights.get(f"{name}.bias"))
+
+    up = project("up_proj", x)
+    hidden = F.silu(project("gate_proj", x)) * up if gated else F.silu(up)
+    torch.testing.assert_close(run(built, x), project("down_proj", hidden))

@@ -1,0 +1,53 @@
+"""What lies between the matrices: activations by their definitions, clamps and offsets."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import pytest
+import torch
+from modules import component, values
+from pydantic import ValidationError
+
+from llmarch_cli.ffn.gate import GatedComponent
+
+DEFINITIONS = {
+    "silu": lambda x: x / (1 + math.exp(-x)),
+    "gelu": lambda x: x * 0.5 * (1 + math.erf(x / math.sqrt(2))),
+    "gelu_tanh": lambda x: 0.5 * x * (1 + math.tanh(math.sqrt(2 / math.pi) * (x + 0.044715 * x**3))),
+    "quick_gelu": lambda x: x / (1 + math.exp(-1.702 * x)),
+    "relu": lambda x: max(x, 0.0),
+    "relu2": lambda x: max(x, 0.0) ** 2,
+}
+
+
+def layer(**fields: Any) -> GatedComponent:
+    built = component({"kind": "dense", "d_ff": 8, **fields})
+    assert isinstance(built, GatedComponent)
+    return built
+
+
+@pytest.mark.parametrize("activation", DEFINITIONS)
+def test_activations(activation: str) -> None:
+    up, gate = values(50) * 3, values(50, seed=2) * 3
+    expected = torch.tensor([DEFINITIONS[activation](float(x)) for x in up])
+    torch.testing.assert_close(
+        layer(activation=activation, gated=False).hidden(up, None), expected, atol=1e-5, rtol=1e-5
+    )
+    expected = torch.tensor([DEFINITIONS[activation](float(x)) for x in gate]) * up
+    torch.testing.assert_close(layer(activation=activation).hidden(up, gate), expected, atol=1e-5, rtol=1e-5)
+
+
+def test_a_clamp_bounds_the_gate_above_and_up_on_both_sides() -> None:
+    up, gate = torch.tensor([-9.0, 9.0, 1.0]), torch.tensor([-9.0, 9.0, 1.0])
+    clamped = layer(clamp=7.0, activation="relu", up_offset=1.0).hidden(up, gate)
+    assert clamped.tolist() == [0.0, 7.0 * (7.0 + 1.0), 1.0 * (1.0 + 1.0)]
+    assert layer(clamp=7.0).hidden(up, gate)[0] == layer().hidden(torch.tensor([-7.0]), torch.tensor([-9.0]))
+
+
+@pytest.mark.parametrize("fields", [{"clamp": 1.0}, {"up_offset": 1.0}])
+def test_what_a_gate_is_multiplied_with_needs_a_gate(fields: dict[str, float]) -> None:
+    (name,) = fields
+    with pytest.raises(ValidationError, match=f"{name} is set, but gated is false"):
+        layer(gated=False, **fields)

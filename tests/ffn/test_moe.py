@@ -1,0 +1,107 @@
+"""The mixture of experts: as written out token by token, and the rules between its fields."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+import torch
+import torch.nn.functional as F
+from hypothesis import given
+from modules import component, module, run, values
+from pydantic import ValidationError
+from strategies import Data, moe
+from torch import Tensor
+
+from llmarch_cli.builder import Built, ExpertStack
+from llmarch_cli.ffn import MixtureOfExperts
+
+MOE = {"kind": "moe", "n_experts": 8, "top_k": 2, "d_ff": 12}
+GROUPED = MOE | {"n_groups": 4, "top_k_groups": 2}
+
+
+def written_out(built: Built, token: Tensor) -> Tensor:
+    """One token of shape (d_model,), one expert at a time."""
+    moe = built.component
+    assert isinstance(moe, MixtureOfExperts)
+    logits = F.linear(token, built.router.weight, built.router.bias)
+    if moe.router_softcap is not None:
+        logits = moe.router_softcap * torch.tanh(logits / moe.router_softcap)
+    scores = torch.softmax(logits, 0) if moe.scoring == "softmax" else torch.sigmoid(logits)
+    preference = {expert: float(score) for expert, score in enumerate(scores)}
+    if moe.selection_bias:
+        preference = {expert: value + float(built.selection_bias[expert]) for expert, value in preference.items()}
+    if moe.n_groups is not None and moe.top_k_groups is not None:
+        size = moe.n_experts // moe.n_groups
+        groups = [range(first, first + size) for first in range(0, moe.n_experts, size)]
+        n_best = 1 if moe.group_score == "max" else 2
+        groups.sort(key=lambda group: -sum(sorted((preference[expert] for expert in group), reverse=True)[:n_best]))
+        preference = {expert: preference[expert] for group in groups[: moe.top_k_groups] for expert in group}
+    chosen = sorted(preference, key=lambda expert: -preference[expert])[: moe.top_k]
+    total = sum(float(scores[expert]) for expert in chosen) if moe.renormalize else 1.0
+    out = torch.zeros_like(token)
+    for expert in chosen:
+        weight = scores[expert] / total * moe.routed_scale
+        x = token * weight if moe.scale_input else token
+        matrices = {
+            name: (stack.weight[expert], None if stack.bias is None else stack.bias[expert])
+            for name, stack in built.named_children()
+            if isinstance(stack, ExpertStack)
+        }
+        gate = F.linear(x, *matrices["gate_proj"]) if moe.gated else None
+        y = F.linear(moe.hidden(F.linear(x, *matrices["up_proj"]), gate), *matrices["down_proj"])
+        out = out + (y if moe.scale_input else y * weight)
+    return out
+
+
+@given(moe(aligned=False))
+def test_each_token_gets_its_experts(data: Data) -> None:
+    data |= {"d_ff": min(data["d_ff"], 24), "shared_expert": None}
+    built, x = module(data), values(2, 5, 16)
+    with torch.no_grad():
+        expected = torch.stack([written_out(built, token) for token in x.flatten(0, 1)]).view_as(x)
+    scale = float(expected.abs().max()) + 1e-3
+    torch.testing.assert_close(run(built, x) / scale, expected / scale, rtol=1e-3, atol=1e-4)
+
+
+def test_the_shared_expert_is_added() -> None:
+    shared = module(MOE | {"shared_expert": {"kind": "dense", "d_ff": 6}})
+    alone = module(MOE)
+    alone.load_state_dict({name: weight for name, weight in shared.state_dict().items() if "shared_expert" not in name})
+    x = values(2, 3, 16)
+    torch.testing.assert_close(run(shared, x), run(alone, x) + run(shared.shared_expert, x))
+
+
+def test_parameters() -> None:
+    def shapes(**fields: Any) -> dict[str, tuple[int, ...]]:
+        return {name: tuple(weight.shape) for name, weight in module(MOE | fields).state_dict().items()}
+
+    plain = {
+        "router.weight": (8, 16),
+        "gate_proj.weight": (8, 12, 16),
+        "up_proj.weight": (8, 12, 16),
+        "down_proj.weight": (8, 16, 12),
+    }
+    assert shapes() == plain
+    assert shapes(gated=False) == {name: shape for name, shape in plain.items() if name != "gate_proj.weight"}
+    assert shapes(router_bias=True) == plain | {"router.bias": (8,)}
+    assert shapes(selection_bias=True) == plain | {"selection_bias": (8,)}
+    biases = {"gate_proj.bias": (8, 12), "up_proj.bias": (8, 12), "down_proj.bias": (8, 16)}
+    assert shapes(bias=True) == plain | biases
+
+
+@pytest.mark.parametrize(
+    ("data", "message"),
+    [
+        (MOE | {"top_k": 9}, r"top_k \(9\) must not exceed n_experts \(8\)"),
+        (MOE | {"n_groups": 4}, "n_groups and top_k_groups go together"),
+        (MOE | {"top_k_groups": 4}, "n_groups and top_k_groups go together"),
+        (GROUPED | {"n_groups": 3}, r"n_experts \(8\) must be a multiple of n_groups \(3\)"),
+        (GROUPED | {"top_k_groups": 5}, r"top_k_groups \(5\) must not exceed n_groups \(4\)"),
+        (GROUPED | {"top_k": 5}, r"top_k \(5\) must not exceed the 4 experts of 2 groups"),
+        (GROUPED | {"n_groups": 8}, "group_score top2_sum needs groups of 2 experts or more"),
+    ],
+)
+def test_rules(data: Data, message: str) -> None:
+    with pytest.raises(ValidationError, match=message):
+        component(data)

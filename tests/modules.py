@@ -1,0 +1,45 @@
+"""Components as modules on the CPU, with weights that hide nothing: norms and biases are not neutral."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from pydantic import TypeAdapter
+from torch import Tensor
+
+from llmarch_cli.builder import Built, LayerCache
+from llmarch_cli.component import Component
+from llmarch_cli.spec import AnyAttention, AnyFeedForward, NormStyle
+
+torch.set_num_threads(1)  # tensors are tiny: threads would only wait for each other
+
+_ADAPTER: TypeAdapter[Component] = TypeAdapter(AnyAttention | AnyFeedForward)
+
+
+def component(data: dict[str, Any]) -> Component:
+    """The component that `data` describes."""
+    return _ADAPTER.validate_python(data)
+
+
+def module(data: dict[str, Any], d_model: int = 16, seed: int = 0) -> Built:
+    """It as a float32 module with random weights."""
+    built = Built(component(data), d_model, NormStyle())
+    generator = torch.Generator().manual_seed(seed)
+    with torch.no_grad():
+        for name, weight in [*built.named_parameters(), *built.named_buffers()]:
+            spread = weight.shape[-1] ** -0.5 if weight.dim() > 1 else 0.5  # what is multiplied keeps its size
+            weight.normal_(1.0 if name.endswith("norm.weight") else 0.0, spread, generator=generator)
+    return built
+
+
+def values(*shape: int, seed: int = 1) -> Tensor:
+    """Random values."""
+    return torch.randn(shape, generator=torch.Generator().manual_seed(seed))
+
+
+def run(built: Built, x: Tensor, cache: LayerCache | None = None) -> Tensor:
+    """What a module says to x of shape (batch, n_tokens, d_model)."""
+    with torch.no_grad():
+        out: Tensor = built(x, LayerCache(built.component.span) if cache is None else cache)
+    return out

@@ -1,0 +1,370 @@
+"""Wiring errors, one a test: each must show in the logits far above the tolerance, or the other tests prove little.
+
+To add one: a line in `IN_THE_SPEC` for what a field says, or in `IN_THE_CODE` for what a forward does.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cache
+from typing import Any
+
+import pytest
+import torch
+from families import EPS, Fields
+from pairs import TOLERANCE, WAYS, Case, deviation, pair
+from test_grok import models as grok_models
+from torch import Tensor
+
+from llmarch_cli import builder
+from llmarch_cli.attention import GroupedQueryAttention, MultiHeadLatentAttention, gqa, mla, scores
+from llmarch_cli.attention.rotary import RotaryComponent, YarnScaling
+from llmarch_cli.builder import Block, LayerCache, Model, Normalization, build
+from llmarch_cli.ffn import MixtureOfExperts
+from llmarch_cli.ffn.gate import GatedComponent
+from llmarch_cli.frame import FinalNorm, PositionEmbedding
+from llmarch_cli.spec import ModelSpec
+
+GROK = Case("grok", 0)
+CLEARLY = 10 * TOLERANCE
+
+
+def subject(case: Case) -> tuple[Model, Tensor, Tensor]:
+    """Our model of a case, tokens, and the reference's logits of them."""
+    if case == GROK:
+        return grok_models(0)
+    models = pair(case)
+    return models.ours, models.tokens, models.logits
+
+
+@torch.no_grad()
+def rebuilt(case: Case, fields: Fields, way: str) -> float:
+    """How far a model of these spec fields, with the weights of the case, is from the reference."""
+    original, tokens, logits = subject(case)
+    model = build(ModelSpec.model_validate(fields))
+    missing, _ = model.load_state_dict(original.state_dict(), strict=False)
+    assert not missing, "a mutation may drop weights, but not ask for new ones"
+    return deviation(WAYS[way](model, tokens), logits)
+
+
+@cache
+def faithful(case: Case, way: str) -> float:
+    """The same without a mutation."""
+    return rebuilt(case, subject(case)[0].spec.model_dump(), way)
+
+
+# --- what the spec says ---------------------------------------------------------------------------------------------
+
+Component = Fields
+Alteration = Callable[[Fields], None]
+
+
+def components(spec: Fields, axis: str) -> list[Component]:
+    """Every component of an axis, those inside another one too."""
+    value = spec[axis]
+    found = list(value["variants"].values()) if "variants" in value else [value]
+    inside = [branch for each in found for branch in each.get("branches", {}).values()]
+    return found + inside
+
+
+def top(**fields: Any) -> Alteration:
+    """Fields of the model itself."""
+    return lambda spec: spec.update(fields)
+
+
+def norm(**fields: Any) -> Alteration:
+    return lambda spec: spec["norm"].update(fields)
+
+
+def every(axis: str, **fields: Any) -> Alteration:
+    """Fields of the components of an axis that set them at all; None stands for not setting it."""
+
+    def alter(spec: Fields) -> None:
+        for component in components(spec, axis):
+            component.update({name: value for name, value in fields.items() if component.get(name) is not None})
+
+    return alter
+
+
+def each(axis: str, change: Callable[[Component], Fields]) -> Alteration:
+    """What `change` says of each component of an axis."""
+
+    def alter(spec: Fields) -> None:
+        for component in components(spec, axis):
+            component.update(change(component))
+
+    return alter
+
+
+def wider(by: int) -> Alteration:
+    return each("attention", lambda c: {"window": c["window"] + by} if c["window"] else {})
+
+
+def rescaled(**fields: Any) -> Alteration:
+    """Fields of the rotary scaling, where there is one."""
+    return each("attention", lambda c: {"rope_scaling": {**c["rope_scaling"], **fields}} if c["rope_scaling"] else {})
+
+
+def swapped_thetas(spec: Fields) -> None:
+    first, second = components(spec, "attention")
+    first["rope_theta"], second["rope_theta"] = second["rope_theta"], first["rope_theta"]
+
+
+def upside_down(axis: str) -> Alteration:
+    def alter(spec: Fields) -> None:
+        spec[axis]["first"] = spec[axis]["first"][::-1]
+
+    return alter
+
+
+NO_ROTARY: Fields = {"rope_theta": None, "rope_scaling": None, "rope_interleaved": False, "rotary_dim": None}
+
+IN_THE_SPEC: dict[str, tuple[Case, Alteration]] = {
+    "epsilon at its default": (Case("llama", 0), norm(eps=1e-6)),
+    "unit offset of norms forgotten": (Case("gemma3_text", 0), norm(unit_offset=False)),
+    "unit offset of norms invented": (Case("llama", 0), norm(unit_offset=True)),
+    "rms for layer norm": (Case("gpt2", 0), norm(kind="rms", bias=False)),
+    "embedding scale dropped": (Case("gemma3_text", 0), top(embedding_scale=1.0)),
+    "final soft-cap dropped": (Case("gemma3_text", 1), top(logit_softcap=None)),
+    "logit scale dropped": (GROK, top(logit_scale=1.0)),
+    "rotary on a layer without": (Case("smollm3", 0), each("attention", lambda c: {"rope_theta": 30.0})),
+    "no rotary on a layer with": (Case("llama", 0), each("attention", lambda c: NO_ROTARY)),
+    "pairs as halves": (Case("deepseek_v3", 0), every("attention", rope_interleaved=False)),
+    "pairs as halves, chunked": (Case("llama4_text", 0), every("attention", rope_interleaved=False)),
+    "pairs as neighbours": (Case("llama", 0), every("attention", rope_interleaved=True)),
+    "partial rotary ignored": (Case("glm4_moe", 0), every("attention", rotary_dim=None)),
+    "local and global theta swapped": (Case("gemma3_text", 0), swapped_thetas),
+    "linear scaling dropped": (Case("llama", 2), every("attention", rope_scaling=None)),
+    "scaling by parts dropped": (Case("llama", 3), every("attention", rope_scaling=None)),
+    "scaling by parts as linear": (
+        Case("llama", 3),
+        every("attention", rope_scaling={"kind": "linear", "factor": 4.0}),
+    ),
+    "yarn dropped": (Case("llama", 4), every("attention", rope_scaling=None)),
+    "yarn's bounds truncated": (Case("gpt_oss", 0), rescaled(truncate=True)),
+    "yarn's attention factor dropped": (Case("llama", 5), rescaled(attention_factor=None)),
+    "yarn's mscale forgotten": (Case("deepseek_v3", 3), rescaled(mscale=None, mscale_all_dim=None)),
+    "window one too wide": (Case("mistral", 1), wider(1)),
+    "window one too narrow": (Case("gpt_oss", 0), wider(-1)),
+    "window ignored": (Case("qwen3", 1), every("attention", window=None)),
+    "window on the wrong layers": (Case("qwen3", 1), upside_down("attention")),
+    "chunk as a window": (Case("llama4_text", 0), each("attention", lambda c: {"chunk": None, "window": c["chunk"]})),
+    "chunk one too long": (
+        Case("llama4_text", 0),
+        each("attention", lambda c: {"chunk": c["chunk"] + 1} if c["chunk"] else {}),
+    ),
+    "bias of q, k and v dropped": (Case("qwen3", 1), every("attention", qkv_bias=False)),
+    "bias of the output dropped": (Case("llama", 1), every("attention", o_bias=False)),
+    "bias of latent attention dropped": (Case("deepseek_v3", 2), every("attention", bias=False)),
+    "query and key norms dropped": (Case("qwen3", 0), every("attention", qk_norm=None)),
+    "weightless norms dropped": (Case("llama4_text", 0), every("attention", qk_norm=None)),
+    "sinks forgotten": (Case("gpt_oss", 0), every("attention", sinks=False)),
+    "attention's soft-cap dropped": (GROK, every("attention", softcap=None)),
+    "score scale by head width": (Case("gemma3_text", 0), every("attention", score_scale=None)),
+    "temperature by floor dropped": (Case("llama4_text", 0), every("attention", temperature=None)),
+    "temperature by ratio dropped": (GROK, every("attention", temperature=None)),
+    "exact GELU for its tanh form": (Case("gemma3_text", 0), every("ffn", activation="gelu")),
+    "tanh form for exact GELU": (GROK, every("ffn", activation="gelu_tanh")),
+    "SiLU for quick GELU": (Case("gpt_oss", 0), every("ffn", activation="silu")),
+    "bias of a dense layer dropped": (Case("llama", 1), every("ffn", bias=False)),
+    "bias of experts dropped": (Case("gpt_oss", 0), every("ffn", bias=False)),
+    "bias of the router dropped": (Case("gpt_oss", 0), every("ffn", router_bias=False)),
+    "clamp forgotten": (Case("gpt_oss", 0), every("ffn", clamp=None)),
+    "offset of up forgotten": (Case("gpt_oss", 0), every("ffn", up_offset=0.0)),
+    "scores not renormalised": (Case("mixtral", 1), every("ffn", renormalize=False)),
+    "softmax before the choice": (Case("gpt_oss", 0), every("ffn", renormalize=False)),
+    "scores renormalised": (Case("qwen3_moe", 1), every("ffn", renormalize=True)),
+    "softmax for sigmoid": (Case("deepseek_v3", 0), every("ffn", scoring="softmax")),
+    "one expert too few": (
+        Case("deepseek_v3", 0),
+        each("ffn", lambda c: {"top_k": c["top_k"] - 1} if "top_k" in c else {}),
+    ),
+    "routed scale dropped": (Case("deepseek_v3", 0), every("ffn", routed_scale=1.0)),
+    "group limit ignored": (Case("deepseek_v3", 0), every("ffn", n_groups=None, top_k_groups=None)),
+    "groups by their best expert": (Case("deepseek_v3", 0), every("ffn", group_score="max")),
+    "groups by their best two": (Case("deepseek_v2", 1), every("ffn", group_score="top2_sum")),
+    "selection bias forgotten": (Case("deepseek_v3", 0), every("ffn", selection_bias=False)),
+    "shared expert forgotten": (Case("glm4_moe", 0), every("ffn", shared_expert=None)),
+    "weights on the output": (Case("llama4_text", 0), every("ffn", scale_input=False)),
+    "router's soft-cap dropped": (GROK, every("ffn", router_softcap=None)),
+    "branches not scaled": (GROK, every("ffn", scale=1.0)),
+}
+
+
+@pytest.mark.parametrize("name", IN_THE_SPEC)
+def test_an_error_in_the_spec_shows(name: str) -> None:
+    case, alter = IN_THE_SPEC[name]
+    assert faithful(case, "batch") < TOLERANCE
+    fields = subject(case)[0].spec.model_dump()
+    alter(fields)
+    assert rebuilt(case, fields, "batch") > CLEARLY
+
+
+# --- what the code does ---------------------------------------------------------------------------------------------
+
+
+def norms_after_the_residual(self: Block, x: Tensor, cache: LayerCache) -> Any:
+    for name, sublayer in (("attention", self.attention), ("ffn", self.ffn)):
+        assert sublayer is not None
+        x = getattr(self.norms, f"{name}_post")(x + sublayer(x, cache))
+    return x
+
+
+def one_residual_for_both(self: Block, x: Tensor, cache: LayerCache) -> Any:
+    assert self.attention is not None
+    assert self.ffn is not None
+    norms: Any = self.norms
+    return x + self.attention(norms.attention_pre(x), cache) + self.ffn(norms.ffn_pre(x), cache)
+
+
+def norm_of_the_mean(self: Normalization, x: Tensor) -> Tensor:
+    assert self.weight is not None
+    return (x - x.mean(-1, keepdim=True)) * (x.var(-1, keepdim=True) + self.eps).rsqrt() * self.weight
+
+
+rotate = GroupedQueryAttention._rotate_part
+attend: Any = scores.attend
+visible = scores.visible
+route = MixtureOfExperts.route
+hidden = GatedComponent.hidden
+
+
+def rotated_before_the_norm(self: GroupedQueryAttention, m: Any, x: Tensor, cache: LayerCache) -> Any:
+    start = cache.length
+    q, k = (rotate(self, self._heads(projection(x)), start) for projection in (m.q_proj, m.k_proj))
+    q, k = m.q_norm(q), m.k_norm(k)
+    keys, values = cache.append(k=k.transpose(1, 2).flatten(2), v=m.v_proj(x))
+    mask = visible(start, x.shape[1], keys.shape[1], self.window, self.chunk, x.device)
+    return m.o_proj(attend(q, self._heads(keys), self._heads(values), mask, self.head_dim**-0.5))
+
+
+def heads_dealt_out_in_turn(q: Tensor, k: Tensor, v: Tensor, *args: Any, **options: Any) -> Any:
+    repeats = q.shape[1] // k.shape[1]
+    return attend(q, k.repeat(1, repeats, 1, 1), v.repeat(1, repeats, 1, 1), *args, **options)
+
+
+def temperature_before_the_cap(q: Tensor, *args: Any, temperature: Tensor, **options: Any) -> Any:
+    return attend(q * temperature.unsqueeze(-1), *args, **options)
+
+
+def a_sink_that_is_read(
+    q: Tensor, k: Tensor, v: Tensor, mask: Tensor | None, scale: float, sinks: Tensor, **options: Any
+) -> Any:
+    without = attend(q, k, v, mask, scale, **options)
+    return without * sinks.sigmoid().repeat_interleave(v.shape[-1])
+
+
+def weights_with_the_selection_bias(self: MixtureOfExperts, m: Any, tokens: Tensor) -> tuple[Tensor, Tensor]:
+    weights, chosen = route(self, m, tokens)
+    if not self.selection_bias:
+        return weights, chosen
+    biased = (m.router(tokens).sigmoid() + m.selection_bias).gather(-1, chosen)
+    return biased / biased.sum(-1, keepdim=True) * self.routed_scale, chosen
+
+
+def chosen_weighted_alike(self: MixtureOfExperts, m: Any, tokens: Tensor) -> tuple[Tensor, Tensor]:
+    weights, chosen = route(self, m, tokens)
+    return weights[:, :1].expand_as(weights), chosen
+
+
+def start_forgotten(self: RotaryComponent, x: Tensor, start: int, original: Any = RotaryComponent.rotate) -> Any:
+    return original(self, x, 0)
+
+
+def first_position_again(self: PositionEmbedding, m: Any, x: Tensor, cache: LayerCache) -> Any:
+    return x + m.positions(torch.arange(x.shape[1]))
+
+
+def chunk_reaches_back(
+    start: int, n_tokens: int, n_keys: int, window: int | None, chunk: int | None, device: torch.device
+) -> Tensor | None:
+    return None if n_tokens == 1 else visible(start, n_tokens, n_keys, window, chunk, device)
+
+
+def no_mask_behind_a_cache(
+    start: int, n_tokens: int, n_keys: int, window: int | None, chunk: int | None, device: torch.device
+) -> Tensor | None:
+    return None if start else visible(start, n_tokens, n_keys, window, chunk, device)
+
+
+class ForgetfulCache(LayerCache):
+    """Keeps one token too few between steps."""
+
+    def append(self, **new: Tensor) -> tuple[Tensor, ...]:
+        out = super().append(**new)
+        if self.span is not None:
+            self.entries = {name: entry[:, 1 - self.span :][:, 1:] for name, entry in self.entries.items()}
+        return out
+
+
+@dataclass(frozen=True)
+class Patch:
+    """One thing replaced, and the way of running a case in which that shows."""
+
+    case: Case
+    owner: Any
+    name: str
+    value: Any
+    way: str = "batch"
+
+
+IN_THE_CODE: dict[str, Patch] = {
+    "norm moved behind the residual": Patch(Case("olmo2", 0), Block, "forward", norms_after_the_residual),
+    "sublayers side by side": Patch(Case("llama", 0), Block, "forward", one_residual_for_both),
+    "norm takes the mean off": Patch(Case("llama", 0), Normalization, "forward", norm_of_the_mean),
+    "final norm skipped": Patch(Case("llama", 0), FinalNorm, "forward", lambda self, m, x, cache: x),
+    "query norm behind the rotation": Patch(
+        Case("qwen3", 0), GroupedQueryAttention, "forward", rotated_before_the_norm
+    ),
+    "key heads dealt out in turn": Patch(Case("gemma3_text", 0), gqa, "attend", heads_dealt_out_in_turn),
+    "temperature before the soft-cap": Patch(GROK, gqa, "attend", temperature_before_the_cap),
+    "sink scales the output": Patch(Case("gpt_oss", 0), gqa, "attend", a_sink_that_is_read),
+    "inner norms with the model's epsilon": Patch(Case("deepseek_v3", 0), mla, "INNER_EPS", EPS),
+    "mscale of scores forgotten": Patch(Case("deepseek_v3", 2), YarnScaling, "score_magnitude", 1.0),
+    "mscale of scores not squared": Patch(
+        Case("deepseek_v2", 2), YarnScaling, "score_magnitude", property(lambda self: self._temperature(0.6))
+    ),
+    "mscale of rotary values forgotten": Patch(Case("deepseek_v3", 3), YarnScaling, "magnitude", 1.0),
+    "scores by the latent's width": Patch(
+        Case("deepseek_v3", 0),
+        MultiHeadLatentAttention,
+        "_scale",
+        property(lambda self: (self.kv_lora_rank + self.qk_rope_head_dim) ** -0.5),
+    ),
+    "selection bias in the weights": Patch(
+        Case("deepseek_v3", 0), MixtureOfExperts, "route", weights_with_the_selection_bias
+    ),
+    "chosen experts weighted alike": Patch(Case("mixtral", 1), MixtureOfExperts, "route", chosen_weighted_alike),
+    "gate and up swapped": Patch(
+        Case("llama", 0), GatedComponent, "hidden", lambda self, up, gate: hidden(self, gate, up)
+    ),
+    "decoding starts at position 0, rotary": Patch(
+        Case("llama", 0), RotaryComponent, "rotate", start_forgotten, "token by token"
+    ),
+    "decoding starts at position 0, learned": Patch(
+        Case("gpt2", 0), PositionEmbedding, "forward", first_position_again, "token by token"
+    ),
+    "a chunk reaches back in decoding": Patch(
+        Case("llama4_text", 0), gqa, "visible", chunk_reaches_back, "token by token"
+    ),
+    "no mask in a later piece": Patch(Case("llama", 0), gqa, "visible", no_mask_behind_a_cache, "chunks of a prompt"),
+    "no mask in a later piece, latent": Patch(
+        Case("deepseek_v3", 0), mla, "visible", no_mask_behind_a_cache, "chunks of a prompt"
+    ),
+    "a window's cache one token short": Patch(
+        Case("mistral", 1), builder, "LayerCache", ForgetfulCache, "token by token"
+    ),
+    "a chunk's cache one token short": Patch(
+        Case("llama4_text", 0), builder, "LayerCache", ForgetfulCache, "token by token"
+    ),
+}
+
+
+@pytest.mark.parametrize("name", IN_THE_CODE)
+def test_an_error_in_the_code_shows(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    patch = IN_THE_CODE[name]
+    assert faithful(patch.case, patch.way) < TOLERANCE
+    fields = subject(patch.case)[0].spec.model_dump()
+    monkeypatch.setattr(patch.owner, patch.name, patch.value)
+    assert rebuilt(patch.case, fields, patch.way) > CLEARLY

@@ -1,0 +1,58 @@
+"""`verify`: every witness is asked, and a wrong figure does not pass."""
+
+import pytest
+
+import llmarch_cli as llmarch
+from llmarch_cli.attention import GroupedQueryAttention
+from llmarch_cli.profilers.verification import Verdict, telling_contexts, verify
+from llmarch_cli.spec import ModelSpec
+
+
+def verdicts(spec: ModelSpec) -> dict[str, Verdict]:
+    return {verdict.witness: verdict for verdict in verify(spec)}
+
+
+@pytest.mark.parametrize("name", ["deepseek-v2-lite", "gemma3-1b", "gpt2", "gpt-oss-20b", "grok-2.5"])
+def test_no_witness_disagrees(name: str) -> None:
+    said = verdicts(llmarch.load(name))
+    assert not [verdict for verdict in said.values() if verdict.agrees is False]
+    assert all(said[witness].agrees for witness in ("both engines", "torch's counter", "fvcore"))
+
+
+def test_contexts_stand_on_each_side_of_every_edge() -> None:
+    assert telling_contexts(llmarch.load("llama4-scout")) == [1, 2, 8192, 8193, 131_072]
+
+
+def with_published(**figures: object) -> ModelSpec:
+    data = llmarch.load("llama3.2-1b").model_dump(exclude_defaults=True)
+    return ModelSpec.model_validate({**data, "published": figures})
+
+
+@pytest.mark.parametrize(
+    ("figures", "agrees"),
+    [
+        ({"params": 1_235_814_400}, True),
+        ({"params": 1_235_800_000}, True),  # cut off
+        ({"params": 1_240_000_000}, True),  # rounded
+        ({"params": 1_200_000_000}, True),
+        ({"params": 1_300_000_000}, True),  # rounded up
+        ({"params": 1_400_000_000}, False),
+        ({"params": 1_235_814_399}, False),
+        ({"params": 1_500_000_000, "params_convention": "with_vision"}, None),
+        ({"params": 1_000_000_000, "params_convention": "with_vision"}, None),
+        ({"params": 1_100_000_000, "params_convention": "with_vision"}, False),  # less than the text decoder alone
+        ({"params": 973_000_000, "params_convention": "without_embeddings"}, True),
+        ({"params": 1_235_814_400, "params_convention": "without_embeddings"}, False),
+    ],
+)
+def test_published_figures_count_as_far_as_they_are_printed(figures: dict[str, object], agrees: bool | None) -> None:
+    assert verdicts(with_published(**figures))["published params"].agrees is agrees
+
+
+def test_a_wrong_formula_is_caught_by_every_counter(monkeypatch: pytest.MonkeyPatch) -> None:
+    right = GroupedQueryAttention.mixing_flops
+    monkeypatch.setattr(GroupedQueryAttention, "mixing_flops", lambda self, tokens: right(self, tokens) // 2)
+    said = verdicts(llmarch.load("llama3.2-1b"))
+    for witness in ("both engines", "torch's counter", "fvcore"):
+        assert said[witness].agrees is False
+        assert "attention" in said[witness].detail

@@ -1,0 +1,95 @@
+import copy
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from hypothesis import assume, given
+from hypothesis import strategies as st
+from pydantic import ValidationError
+from strategies import Data, spec_data
+
+import llmarch_cli as llmarch
+from llmarch_cli.report.table import Table
+from llmarch_cli.spec import ModelSpec
+
+WORDS = (
+    *("rms", "layer", "pre", "post", "sandwich", "sqrt_d_model", "per_head", "full", "weightless"),
+    *("softmax", "sigmoid", "max", "top2_sum", "silu", "gelu", "gelu_tanh", "quick_gelu", "relu", "relu2"),
+)
+
+
+def differing(table: Table) -> set[str]:
+    first, second = table.rows
+    return {column.key for column in table.for_reading if first[column.key] != second[column.key]}
+
+
+def leaves(data: Any, path: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:
+    for key, value in data.items() if isinstance(data, dict) else enumerate(data):
+        yield from leaves(value, (*path, key)) if isinstance(value, dict | list) else [(*path, key)]
+
+
+def with_leaf(data: Data, path: tuple[Any, ...], value: Any) -> Data:
+    changed = copy.deepcopy(data)
+    record = changed
+    for key in path[:-1]:
+        record = record[key]
+    record[path[-1]] = value
+    return changed
+
+
+@given(spec_data(), st.data())
+def test_whatever_changes_a_model_shows(data: Data, draws: st.DataObject) -> None:
+    path = draws.draw(st.sampled_from([path for path in leaves(data) if path != ("name",)]))
+    spec = ModelSpec.model_validate(data)
+    shown = 0
+    for value in (None, True, False, 1, 2, 8, 0.5, *WORDS, "a", "b", "none"):
+        try:
+            other = ModelSpec.model_validate(with_leaf(data, path, value))
+        except ValidationError:
+            continue
+        if other != spec:
+            assert differing(llmarch.compare([spec, other], engine="closed-form")), (path, value)
+            shown += 1
+    assume(shown)
+
+
+def test_the_same_layers_in_another_order_show() -> None:
+    spec = llmarch.load("gemma3-27b")
+    turned = spec.attention.model_copy(update={"repeat": ("global", *["local"] * 5), "last": ("local", "local")})
+    turned = turned.model_copy(update={"first": ("local", "local"), "last": ()})
+    other = spec.model_copy(update={"attention": turned})
+    assert "attention_pattern" in differing(llmarch.compare([spec, other], engine="closed-form"))
+
+
+def test_a_model_beside_itself_differs_in_nothing() -> None:
+    assert differing(llmarch.compare(["gpt2", "gpt2"], engine="closed-form")) == set()
+
+
+def test_notes_say_what_was_asked_and_who_answered() -> None:
+    notes = llmarch.compare(["gemma3-27b", "gpt2"], 8192, 4, "fp8", engine="closed-form").notes
+    assert notes[0] == "8,192 tokens of context, batch 4, fp8 cache."
+    assert notes[1] == "Closed form only: the measuring engine did not run."
+    assert notes[2] == "Made for less context: gpt2 (1k)."
+    assert "Both engines agree" in llmarch.compare(["gpt2"], engine="measured").notes[1]
+
+
+def test_caches_are_ordered_by_the_longest_context() -> None:
+    table = llmarch.kv_cache(["gpt2", "gemma3-27b", "llama3.1-405b"], [131_072, 1024], engine="closed-form")
+    assert [(row["model"], row["context_tokens"]) for row in table.rows] == [
+        (model, context) for model in ("gpt2", "gemma3-27b", "llama3.1-405b") for context in (1024, 131_072)
+    ]
+    assert "context_tokens" in [column.key for column in table.for_reading]
+
+
+def test_the_context_is_a_column_only_where_there_are_several() -> None:
+    table = llmarch.kv_cache(["gpt2"], engine="closed-form")
+    assert "context_tokens" not in [column.key for column in table.for_reading]
+    assert "context_tokens" in [column.key for column in table.for_data]
+
+
+@pytest.mark.parametrize(("context", "marked"), [(1024, False), (1025, True)])
+def test_a_context_beyond_what_a_model_was_made_for_is_marked(context: int, marked: bool) -> None:
+    table = llmarch.kv_cache(["gpt2"], [context], engine="closed-form")
+    assert table.rows[0]["beyond_context_length"] is marked
+    assert any(note.startswith("!") for note in table.notes) == marked
+    assert ("beyond_context_length" in [column.key for column in table.for_reading]) == marked

@@ -1,0 +1,152 @@
+import re
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from rich.cells import cell_len
+from strategies import specs
+
+from llmarch_cli import api
+from llmarch_cli.report import terminal, units
+from llmarch_cli.report.render import render
+from llmarch_cli.report.table import Column, Table
+from llmarch_cli.spec import ModelSpec
+
+MODELS = ["deepseek-v3", "llama4-maverick", "mistral-small-3.1-24b", "gpt2", "grok-2.5"]
+WIDTHS = (80, 100, 160)
+
+
+def comparison(n_models: int) -> Table:
+    return api.compare(MODELS[:n_models], engine="closed-form")
+
+
+def words(text: str) -> list[str]:
+    return [word for line in text.splitlines() for word in re.split(r"\s+", line) if word]
+
+
+@pytest.mark.parametrize("exact", [False, True])
+@pytest.mark.parametrize("width", WIDTHS)
+@pytest.mark.parametrize("n_models", [2, 3, 5])
+def test_a_comparison_fits_and_no_figure_is_cut(n_models: int, width: int, exact: bool) -> None:
+    table = comparison(n_models)
+    text = terminal.render([table], width, exact)
+    assert max(cell_len(line) for line in text.splitlines()) <= width
+    standing = words(text)
+    for column in table.for_reading:
+        for row in table.rows:
+            for word in column.unit.write(row[column.key], exact).split():
+                assert word in standing
+
+
+@pytest.mark.parametrize("width", WIDTHS)
+def test_up_to_three_models_stand_in_columns(width: int) -> None:
+    for n_models in (2, 3):
+        heading = terminal.render([comparison(n_models)], width).splitlines()[0]
+        assert heading.split() == MODELS[:n_models]
+
+
+@pytest.mark.parametrize("width", WIDTHS)
+def test_more_models_stand_in_rows_of_tables_that_each_name_them(width: int) -> None:
+    text = terminal.render([comparison(5)], width)
+    tables = [part for part in text.split("\n\n") if part.startswith("model ")]
+    assert tables
+    for part in tables:
+        lines = part.splitlines()
+        assert set(lines[1]) == {"─"}
+        assert [model for model in MODELS if any(line.startswith(model) for line in lines)] == MODELS
+    wider = terminal.render([comparison(5)], 1000)
+    assert len([part for part in wider.split("\n\n") if part.startswith("model ")]) == 1
+
+
+def test_groups_stay_whole_where_they_fit() -> None:
+    lines = terminal.render([comparison(5)], 80).splitlines()
+    caches = next(line for line in lines if line.startswith("llama4-maverick") and "7.13 GiB" in line)
+    assert caches.split() == "llama4-maverick 7.13 GiB 1.13 GiB 48.00 KiB 24.00 GiB 16.8x".split()
+
+
+@settings(max_examples=25)
+@given(st.lists(specs(), min_size=1, max_size=5), st.sampled_from(WIDTHS), st.booleans())
+def test_any_model_fits(models: list[ModelSpec], width: int, exact: bool) -> None:
+    reports = (
+        [api.compare(models, engine="closed-form")],
+        [api.kv_cache(models, [1, 8192], engine="closed-form")],
+        api.fact_sheet(models[0], engine="closed-form"),
+    )
+    for report in reports:
+        assert max(cell_len(line) for line in terminal.render(report, width, exact).splitlines()) <= width
+
+
+def test_styles_are_written_only_where_wanted() -> None:
+    assert "\x1b" not in terminal.render([comparison(2)], 100)
+    styled = terminal.render([comparison(2)], 100, color=True)
+    assert "\x1b[2m" in styled
+    assert "\x1b[1m" in styled
+    unstyled = [re.sub(r"\x1b\[[0-9;]*m", "", line).rstrip() for line in styled.splitlines()]
+    assert unstyled == terminal.render([comparison(2)], 100).splitlines()
+
+
+def test_what_is_equal_is_dim_and_what_differs_is_not() -> None:
+    lines = terminal.render([comparison(2)], 100, color=True).splitlines()
+    equal = next(line for line in lines if "tied embeddings" in line)
+    different = next(line for line in lines if "d_model" in line)
+    assert equal.startswith("\x1b[2m")
+    assert not different.startswith("\x1b[2m")
+
+
+def test_equal_columns_are_dim_too() -> None:
+    table = api.compare(["qwen3-8b", "qwen3-14b", "qwen3-32b", "qwen3-4b"], engine="closed-form")
+    line = next(line for line in terminal.render([table], 200, color=True).splitlines() if line.startswith("qwen3-8b"))
+    assert re.search(r"\x1b\[2m +40k", line)
+    assert not re.search(r"\x1b\[2m +4,096", line)
+
+
+def test_ascii_terminals_get_ascii() -> None:
+    text = terminal.render([api.kv_cache(["gpt2", "gpt2-xl"], engine="closed-form")], 120, ascii_only=True)
+    assert text.isascii()
+    assert "#" in text
+
+
+def test_a_narrow_terminal_leaves_out_what_may_go_and_says_so() -> None:
+    table = api.overview()
+    assert len(terminal.render([table], 80).splitlines()) == len(table.rows) + 4
+    assert "Too narrow for: organization." in terminal.render([table], 80)
+    assert "organization" in terminal.render([table], 100).splitlines()[0]
+
+
+def test_bars_are_drawn_where_there_is_room() -> None:
+    table = api.kv_cache(["gpt2", "gpt2-xl", "llama3.1-405b"], engine="closed-form")
+    lengths = [line.count("█") for line in terminal.render([table], 120).splitlines() if "GiB" in line]
+    assert lengths == sorted(lengths)
+    assert lengths[-1] > 10
+    assert "█" not in terminal.render([table], 64)
+
+
+HOSTILE = "[red]x[/red] | `code` <b>\x1b[31m\n\u202eevil"
+
+
+def test_text_is_shown_as_it_is(tmp_path: Path) -> None:
+    table = Table("models", (Column("model", "model", units.TEXT),), ({"model": HOSTILE},), title=HOSTILE)
+    for colored in (False, True):
+        text = terminal.render([table], 80, color=colored)
+        assert text.count("[red]x[/red] | `code` <b>\N{REPLACEMENT CHARACTER}[31m") == 2
+        assert "\x1b[31m" not in text
+        assert "\u202e" not in text
+
+
+def test_a_long_name_is_folded_and_loses_nothing() -> None:
+    name = "x" * 200
+    table = Table("models", (Column("model", "model", units.TEXT),), ({"model": name},))
+    text = terminal.render([table], 80)
+    assert text.count("x") == 200
+    assert max(map(len, text.splitlines())) <= 80
+
+
+def test_an_empty_table_is_its_heading() -> None:
+    assert terminal.render([Table("models", (Column("model", "model", units.TEXT),), ())], 80).startswith("model\n")
+
+
+def test_a_table_without_rows_is_left_out_beside_the_main_one() -> None:
+    text = render(api.fact_sheet("gpt2", engine="closed-form"))
+    assert "Multi-token prediction" not in text
+    assert "Multi-token prediction" in render(api.fact_sheet("deepseek-v3", engine="closed-form"))

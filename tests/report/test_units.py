@@ -1,0 +1,103 @@
+from fractions import Fraction
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from llmarch_cli.report import units
+
+
+@pytest.mark.parametrize(
+    ("value", "written"),
+    [
+        (0, "0"),
+        (14_848, "14,848"),
+        (999_999, "999,999"),
+        (1_000_000, "1.00M"),
+        (999_994_999, "999.99M"),
+        (999_995_000, "1.00B"),
+        (671_026_404_352, "671.03B"),
+        (37_552_282_624, "37.55B"),
+        (1_026_408_232_448, "1.03T"),
+        (1_234_567 * 10**12, "1,234,567.00T"),
+    ],
+)
+def test_counts(value: int, written: str) -> None:
+    assert units.PARAMS.write(value) == written
+    assert units.PARAMS.write(value, exact=True) == f"{value:,}"
+
+
+@pytest.mark.parametrize(
+    ("value", "written"),
+    [
+        (0, "0"),
+        (1023, "1,023 B"),
+        (1024, "1.00 KiB"),
+        (70_272, "68.63 KiB"),
+        (1024**2 - 1, "1.00 MiB"),
+        (9_210_691_584, "8.58 GiB"),
+        (2**80, "1,048,576.00 EiB"),
+    ],
+)
+def test_bytes(value: int, written: str) -> None:
+    assert units.BYTES.write(value) == written
+
+
+@pytest.mark.parametrize(
+    ("value", "written"),
+    [
+        (0, "0"),
+        (999, "999 FLOPs"),
+        (73_250_000_000, "73.25 GFLOPs"),
+        (2_300_189_736_960, "2.30 TFLOPs"),
+    ],
+)
+def test_flops(value: int, written: str) -> None:
+    assert units.FLOPS.write(value) == written
+
+
+@pytest.mark.parametrize(
+    ("value", "written"),
+    [(1, "1"), (1000, "1,000"), (1024, "1k"), (40_960, "40k"), (131_072, "128k"), (1_048_576, "1M"), (163_840, "160k")],
+)
+def test_tokens(value: int, written: str) -> None:
+    assert units.TOKENS.write(value) == written
+    assert units.TOKENS.write(value, exact=True) == f"{value:,}"
+
+
+@pytest.mark.parametrize(
+    ("value", "written"),
+    [
+        (Fraction(0), "0%"),
+        (Fraction(1), "100%"),
+        (Fraction(1, 10**9), "<0.1%"),
+        (Fraction(9_999, 10_000), ">99.9%"),
+        (Fraction(1, 2), "50.0%"),
+        (Fraction(37_552_282_624, 671_026_404_352), "5.6%"),
+    ],
+)
+def test_shares_say_when_they_are_not_nothing_and_not_all(value: Fraction, written: str) -> None:
+    assert units.SHARE.write(value) == written
+
+
+def test_other_ratios() -> None:
+    assert units.TIMES.write(Fraction(57, 2)) == "28.5x"
+    assert units.DIFFERENCE.write(Fraction(-101, 10_000)) == "-1.01%"
+    assert units.DIFFERENCE.write(Fraction(1, 1000)) == "+0.10%"
+    assert units.DIFFERENCE.write(Fraction(-1, 10**6)) == "0.00%"
+
+
+def test_what_is_not_known_is_not_written_as_zero() -> None:
+    for unit in (units.PARAMS, units.BYTES, units.SHARE, units.TEXT, units.YES_NO):
+        assert unit.write(None) == unit.write(None, exact=True) == units.ABSENT
+
+
+SCALES = {"": 1, "K": 10**3, "M": 10**6, "B": 10**9, "T": 10**12}
+
+
+@given(st.integers(0, 10**17))
+def test_a_rounded_count_is_within_half_of_its_last_digit(value: int) -> None:
+    written = units.count(value).replace(",", "")
+    number, scale = (written[:-1], SCALES[written[-1]]) if written[-1] in SCALES else (written, 1)
+    assert abs(Fraction(number) * scale - value) <= (Fraction(scale, 200) if scale > 1 else 0)
+    assert Fraction(number) < 1000 or scale in (1, 10**12)

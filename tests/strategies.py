@@ -1,0 +1,214 @@
+"""Random valid specs, over all kinds and all fields, for tests of what must hold for every model."""
+
+from __future__ import annotations
+
+from typing import Any, cast, get_args
+
+from hypothesis import strategies as st
+from hypothesis.strategies import DrawFn, SearchStrategy
+
+from llmarch_cli.component import walk
+from llmarch_cli.ffn.gate import Activation
+from llmarch_cli.frame import NormPlacement
+from llmarch_cli.profilers.cost import KvDtype, Workload
+from llmarch_cli.spec import NONE, ModelSpec
+
+Data = dict[str, Any]
+
+LONG_CONTEXT = 1_048_576
+
+booleans = st.booleans()
+factors = st.floats(0.01, 100.0, allow_nan=False)
+
+
+def widths(aligned: bool) -> SearchStrategy[int]:
+    """Small and large; `aligned` ones are multiples of 8, as torch's grouped product wants them."""
+    any_width = st.integers(1, 24) | st.sampled_from((64, 255, 1000, 7168, 18_432))
+    return any_width.map(lambda width: 8 * width) if aligned else any_width
+
+
+def optional(strategy: SearchStrategy[Any]) -> SearchStrategy[Any]:
+    return st.none() | strategy
+
+
+@st.composite
+def rope_scalings(draw: DrawFn) -> Data:
+    kind = draw(st.sampled_from(("linear", "ntk_by_parts", "yarn")))
+    data: Data = {"kind": kind, "factor": draw(factors)}
+    if kind != "linear":
+        data["original_context_length"] = draw(st.sampled_from((16, 4096)))
+    if kind == "ntk_by_parts":
+        low, high = sorted((draw(factors), draw(factors)))
+        data |= {"low_freq_factor": low, "high_freq_factor": draw(st.sampled_from((low, high)))}
+    if kind == "yarn":
+        data["beta_slow"], data["beta_fast"] = sorted((draw(factors), draw(factors)))
+        for name in ("mscale", "mscale_all_dim", "attention_factor"):
+            data[name] = draw(optional(factors))
+        data["truncate"] = draw(booleans)
+    return data
+
+
+@st.composite
+def rotary(draw: DrawFn) -> Data:
+    if draw(booleans):
+        return {"rope_theta": draw(st.sampled_from((1.5, 10_000, 1e6)))} | {
+            "rope_scaling": draw(optional(rope_scalings())),
+            "rope_interleaved": draw(booleans),
+        }
+    return {}
+
+
+@st.composite
+def gqa(draw: DrawFn) -> Data:
+    n_kv_heads = draw(st.sampled_from((1, 2, 3, 8)))
+    data: Data = {
+        "kind": "gqa",
+        "n_heads": n_kv_heads * draw(st.sampled_from((1, 2, 3, 8))),
+        "n_kv_heads": n_kv_heads,
+        "head_dim": 2 * draw(st.sampled_from((1, 3, 4, 32, 64))),
+        "qk_norm": draw(st.sampled_from((None, "per_head", "full", "weightless"))),
+        "softcap": draw(optional(factors)),
+        "score_scale": draw(optional(factors)),
+        "temperature": draw(
+            optional(
+                st.fixed_dictionaries({"kind": st.just("log_floor"), "floor_scale": factors, "attn_scale": factors})
+                | st.fixed_dictionaries({"kind": st.just("log_ratio"), "length": st.integers(2, 8192)})
+            )
+        ),
+        **{name: draw(booleans) for name in ("qkv_bias", "o_bias", "sinks")},
+        **draw(rotary()),
+    }
+    if data.get("rope_theta"):
+        data["rotary_dim"] = draw(optional(st.integers(1, data["head_dim"] // 2).map(lambda pairs: 2 * pairs)))
+    span = draw(st.sampled_from((None, "window", "chunk")))
+    return data if span is None else {**data, span: draw(st.integers(1, 9) | st.sampled_from((128, 8192)))}
+
+
+@st.composite
+def mla(draw: DrawFn) -> Data:
+    ranks = st.integers(1, 16) | st.sampled_from((64, 512))
+    return {
+        "kind": "mla",
+        "n_heads": draw(st.sampled_from((1, 2, 5, 16))),
+        "q_lora_rank": draw(optional(ranks)),
+        "kv_lora_rank": draw(ranks),
+        "qk_nope_head_dim": draw(st.integers(1, 16)),
+        "qk_rope_head_dim": 2 * draw(st.integers(1, 16)),
+        "v_head_dim": draw(st.integers(1, 16)),
+        "bias": draw(booleans),
+        **draw(rotary()),
+    }
+
+
+@st.composite
+def dense(draw: DrawFn, aligned: bool) -> Data:
+    gated = draw(booleans)
+    data = {
+        "kind": "dense",
+        "d_ff": draw(widths(aligned)),
+        "activation": draw(st.sampled_from(get_args(Activation))),
+        "gated": gated,
+        "bias": draw(booleans),
+    }
+    if gated:
+        data |= {"clamp": draw(optional(factors)), "up_offset": draw(st.sampled_from((0.0, -0.5, 1.0)))}
+    return data
+
+
+@st.composite
+def moe(draw: DrawFn, aligned: bool) -> Data:
+    n_groups, group_size = draw(st.integers(1, 6)), draw(st.integers(1, 6))
+    data = draw(dense(aligned)) | {
+        "kind": "moe",
+        "n_experts": n_groups * group_size,
+        "top_k": draw(st.integers(1, n_groups * group_size)),
+        "scoring": draw(st.sampled_from(("softmax", "sigmoid"))),
+        "routed_scale": draw(factors),
+        "router_softcap": draw(optional(factors)),
+        "shared_expert": draw(optional(dense(aligned))),
+        **{name: draw(booleans) for name in ("renormalize", "scale_input", "router_bias", "selection_bias")},
+    }
+    if draw(booleans):
+        top_k_groups = draw(st.integers(1, n_groups))
+        score = "max" if group_size == 1 else draw(st.sampled_from(("max", "top2_sum")))
+        data |= {"n_groups": n_groups, "top_k_groups": top_k_groups, "group_score": score}
+        data["top_k"] = min(data["top_k"], top_k_groups * group_size)
+    return data
+
+
+@st.composite
+def parallel(draw: DrawFn, aligned: bool) -> Data:
+    names = draw(st.lists(st.sampled_from(("dense", "moe", "wide", "b_1")), min_size=2, max_size=3, unique=True))
+    branches = {name: draw(dense(aligned) | moe(aligned)) for name in names}
+    return {"kind": "parallel", "branches": branches, "scale": draw(factors)}
+
+
+def attentions() -> SearchStrategy[Data]:
+    return gqa() | mla()
+
+
+def feed_forwards(aligned: bool = False) -> SearchStrategy[Data]:
+    return dense(aligned) | moe(aligned) | parallel(aligned)
+
+
+@st.composite
+def axes(draw: DrawFn, n_layers: int, components: SearchStrategy[Data], with_none: bool) -> Data:
+    """One component for all layers, or variants laid over them."""
+    if not with_none and draw(booleans):
+        return draw(components)
+    names = st.sampled_from(("a", "b", *(NONE,) * with_none))
+    first = draw(st.lists(names, max_size=min(2, n_layers)))
+    last = draw(st.lists(names, max_size=min(2, n_layers - len(first))))
+    between = n_layers - len(first) - len(last)
+    repeat = draw(st.lists(names, min_size=1, max_size=min(4, between))) if between else []
+    patterns = {"first": first, "repeat": repeat, "last": last}
+    used = sorted({*first, *repeat, *last} - {NONE})
+    if not used:
+        return draw(components)
+    return patterns | {"variants": {name: draw(components) for name in used}}
+
+
+@st.composite
+def spec_data(draw: DrawFn, aligned: bool = False) -> Data:
+    """The data of a valid spec."""
+    n_layers = draw(st.integers(1, 7) | st.just(126))
+    with_none = draw(st.sampled_from((None, None, "attention", "ffn")))
+    norm_kind = draw(st.sampled_from(("rms", "layer")))
+    data: Data = {
+        "name": "drawn",
+        "d_model": draw(widths(aligned)),
+        "n_layers": n_layers,
+        "vocab_size": draw(st.integers(1, 300_000)),
+        "tie_embeddings": draw(booleans),
+        "learned_positions": draw(optional(st.integers(1, 2048))),
+        "norm": {"kind": norm_kind, "eps": draw(st.sampled_from((1e-6, 1e-5))), "unit_offset": draw(booleans)},
+        "norm_placement": draw(st.sampled_from(get_args(NormPlacement))),
+        "embedding_scale": draw(st.just("sqrt_d_model") | factors),
+        "logit_scale": draw(factors),
+        "logit_softcap": draw(optional(factors)),
+        "n_mtp_blocks": draw(st.integers(0, 2)),
+        "attention": draw(axes(n_layers, attentions(), with_none == "attention")),
+        "ffn": draw(axes(n_layers, feed_forwards(aligned), with_none == "ffn")),
+    }
+    if norm_kind == "layer":
+        data["norm"]["bias"] = draw(booleans)
+    return data
+
+
+def specs(aligned: bool = False) -> SearchStrategy[ModelSpec]:
+    """Valid specs."""
+    return spec_data(aligned).map(ModelSpec.model_validate)
+
+
+def spans(spec: ModelSpec) -> set[int]:
+    """How many tokens the windows and chunks of `spec` keep."""
+    return {inner.span for item in spec.inventory() for inner in walk(item.component) if inner.span is not None}
+
+
+@st.composite
+def workloads(draw: DrawFn, spec: ModelSpec) -> Workload:
+    """Contexts where a mistake would show: the first two, each window's edge and one past it, a long one."""
+    edges = spans(spec)
+    context = draw(st.sampled_from(sorted({1, 2, LONG_CONTEXT, *edges, *(edge + 1 for edge in edges)})))
+    kv_dtype = cast("KvDtype", draw(st.sampled_from(get_args(KvDtype))))
+    return Workload(context, draw(st.integers(1, 4)), kv_dtype)

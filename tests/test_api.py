@@ -1,0 +1,72 @@
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+import llmarch_cli as llmarch
+from llmarch_cli import api
+from llmarch_cli.errors import InputError
+
+MODELS = ["deepseek-v3", "llama4-maverick"]
+
+
+def test_a_comparison_is_a_row_a_model_with_exact_integer_columns() -> None:
+    frame = llmarch.compare(MODELS, engine="closed-form").to_pandas()
+    assert list(frame["model"]) == MODELS
+    assert list(frame["params"]) == [671_026_404_352, 400_711_848_960]
+    for key in ("params", "active_params", "kv_cache_bytes", "flops_per_token", "mtp_params", "n_layers"):
+        assert pd.api.types.is_integer_dtype(frame[key]), key
+        assert [int(figure) for figure in frame[key]] == [
+            getattr(profile, key, None) or getattr(profile.spec, key, 0)
+            for profile in (llmarch.profile(model, engine="closed-form") for model in MODELS)
+        ]
+
+
+def test_names_paths_and_specs_can_be_mixed(tmp_path: Path) -> None:
+    path = tmp_path / "mine.yaml"
+    path.write_text("extends: gpt2\nn_layers: 3\n")
+    table = llmarch.compare(["gpt2", path, str(path), llmarch.load("gpt2-xl")], engine="closed-form")
+    assert [row["n_layers"] for row in table.rows] == [12, 3, 3, 48]
+
+
+def test_files_of_one_name_go_by_their_paths(tmp_path: Path) -> None:
+    paths = []
+    for folder in ("a", "b"):
+        (tmp_path / folder).mkdir()
+        paths.append(tmp_path / folder / "mine.yaml")
+        paths[-1].write_text("extends: gpt2\n")
+    table = llmarch.compare([*paths, "gpt2"], engine="closed-form")
+    assert [row["model"] for row in table.rows] == [*map(str, paths), "gpt2"]
+
+
+def test_measured_is_the_default_and_both_engines_give_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("LLMARCH_ENGINE", raising=False)
+    measured = llmarch.compare(["gpt2", "gemma3-1b"], context=2000)
+    closed = llmarch.compare(["gpt2", "gemma3-1b"], context=2000, engine="closed-form")
+    assert [row["engine"] for row in measured.rows] == ["measured"] * 2
+    assert [{**row, "engine": ""} for row in measured.rows] == [{**row, "engine": ""} for row in closed.rows]
+
+
+def test_caches_are_of_all_models_unless_some_are_named() -> None:
+    table = llmarch.kv_cache(engine="closed-form")
+    assert sorted(str(row["model"]) for row in table.rows) == list(llmarch.names())
+    frame = llmarch.kv_cache(["gpt2"], [1, 1024], engine="closed-form").to_pandas()
+    assert list(frame["kv_cache_bytes"]) == [36_864, 36_864 * 1024]
+
+
+def test_columns_and_sorting_are_refused_before_anything_is_measured(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(api, "profile", lambda *_: pytest.fail("measured"))
+    for refused in ({"columns": ["parms"]}, {"sort": "parms"}):
+        with pytest.raises(InputError, match="did you mean params"):
+            llmarch.compare(["gpt2"], **refused)
+        with pytest.raises(InputError, match="did you mean params"):
+            llmarch.kv_cache(["gpt2"], **refused)
+
+
+def test_no_models_is_an_empty_table() -> None:
+    assert llmarch.compare([], engine="closed-form").rows == ()
+    assert llmarch.kv_cache([], engine="closed-form").rows == ()
+
+
+def test_a_fact_sheet_is_tables() -> None:
+    assert [table.name for table in api.fact_sheet("gpt2", engine="closed-form") if table.main] == ["components"]

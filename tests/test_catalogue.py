@@ -1,0 +1,95 @@
+"""The bundled specs: complete, and right to the last digit.
+
+Parameter totals are those of the published checkpoints (what a checkpoint stores beyond the model taken off: see
+`docs/checkpoints.md`) and, for the families that transformers has, of its modules on the meta device; active parameters
+and cache bytes at 131,072 tokens were worked out from the configs apart from this code.
+"""
+
+from typing import NamedTuple
+
+import pytest
+
+import llmarch_cli as llmarch
+
+
+class Figures(NamedTuple):
+    params: int
+    active_params: int
+    active_params_without_input_embedding: int
+    kv_cache_bytes: int
+    mtp_params: int
+    buffers: int
+
+
+FIGURES = {
+    "deepseek-r1": Figures(671_026_404_352, 37_552_282_624, 36_625_603_584, 9_210_691_584, 11_610_068_224, 14_848),
+    "deepseek-v2": Figures(235_741_434_880, 21_375_800_320, 20_851_512_320, 9_059_696_640, 0, 0),
+    "deepseek-v2-lite": Figures(15_706_484_224, 2_661_150_208, 2_451_435_008, 4_076_863_488, 0, 0),
+    "deepseek-v3": Figures(671_026_404_352, 37_552_282_624, 36_625_603_584, 9_210_691_584, 11_610_068_224, 14_848),
+    "gemma3-12b": Figures(11_766_034_176, 11_766_034_176, 11_766_034_176, 8_925_478_912, 0, 0),
+    "gemma3-1b": Figures(999_885_952, 999_885_952, 999_885_952, 548_405_248, 0, 0),
+    "gemma3-270m": Figures(268_098_176, 268_098_176, 268_098_176, 410_517_504, 0, 0),
+    "gemma3-27b": Figures(27_009_346_304, 27_009_346_304, 27_009_346_304, 11_173_625_856, 0, 0),
+    "gemma3-4b": Figures(3_880_263_168, 3_880_263_168, 3_880_263_168, 2_805_989_376, 0, 0),
+    "glm-4.5": Figures(352_797_814_784, 33_632_251_904, 32_856_305_664, 49_392_123_904, 3_988_069_792, 14_240),
+    "glm-4.5-air": Figures(106_852_245_504, 13_424_123_904, 12_803_366_912, 24_696_061_952, 2_375_059_584, 5_760),
+    "gpt-oss-120b": Figures(116_829_156_672, 5_711_982_912, 5_132_849_472, 4_836_556_800, 0, 0),
+    "gpt-oss-20b": Figures(20_914_757_184, 4_187_440_704, 3_608_307_264, 3_224_371_200, 0, 0),
+    "gpt2": Figures(124_439_808, 124_439_808, 123_653_376, 4_831_838_208, 0, 0),
+    "gpt2-large": Figures(774_030_080, 774_030_080, 772_719_360, 24_159_191_040, 0, 0),
+    "gpt2-medium": Figures(354_823_168, 354_823_168, 353_774_592, 12_884_901_888, 0, 0),
+    "gpt2-xl": Figures(1_557_611_200, 1_557_611_200, 1_555_972_800, 40_265_318_400, 0, 0),
+    "grok-2.5": Figures(269_515_497_472, 114_896_674_816, 113_822_932_992, 34_359_738_368, 0, 0),
+    "kimi-k2": Figures(1_026_408_209_408, 32_861_477_888, 31_687_072_768, 9_210_691_584, 0, 23_040),
+    "llama3-8b": Figures(8_030_261_248, 8_030_261_248, 7_504_924_672, 17_179_869_184, 0, 0),
+    "llama3.1-405b": Figures(405_853_388_800, 405_853_388_800, 403_752_042_496, 67_645_734_912, 0, 0),
+    "llama3.1-70b": Figures(70_553_706_496, 70_553_706_496, 69_503_033_344, 42_949_672_960, 0, 0),
+    "llama3.1-8b": Figures(8_030_261_248, 8_030_261_248, 7_504_924_672, 17_179_869_184, 0, 0),
+    "llama3.2-1b": Figures(1_235_814_400, 1_235_814_400, 1_235_814_400, 4_294_967_296, 0, 0),
+    "llama3.2-3b": Figures(3_212_749_824, 3_212_749_824, 3_212_749_824, 15_032_385_536, 0, 0),
+    "llama4-maverick": Figures(400_711_848_960, 17_184_691_200, 16_150_205_440, 7_650_410_496, 0, 0),
+    "llama4-scout": Figures(107_769_861_120, 17_172_894_720, 16_138_408_960, 7_650_410_496, 0, 0),
+    "mistral-7b-v0.1": Figures(7_241_732_096, 7_241_732_096, 7_110_660_096, 536_870_912, 0, 0),
+    "mistral-small-3.1-24b": Figures(23_572_403_200, 23_572_403_200, 22_901_314_560, 21_474_836_480, 0, 0),
+    "mixtral-8x7b": Figures(46_702_792_704, 12_879_925_248, 12_748_853_248, 17_179_869_184, 0, 0),
+    "olmo2-13b": Figures(13_716_198_400, 13_716_198_400, 13_202_396_160, 107_374_182_400, 0, 0),
+    "olmo2-1b": Figures(1_484_916_736, 1_484_916_736, 1_279_395_840, 17_179_869_184, 0, 0),
+    "olmo2-32b": Figures(32_234_279_936, 32_234_279_936, 31_720_477_696, 34_359_738_368, 0, 0),
+    "olmo2-7b": Figures(7_298_617_344, 7_298_617_344, 6_887_575_552, 68_719_476_736, 0, 0),
+    "qwen3-0.6b": Figures(596_049_920, 596_049_920, 596_049_920, 15_032_385_536, 0, 0),
+    "qwen3-1.7b": Figures(1_720_574_976, 1_720_574_976, 1_720_574_976, 15_032_385_536, 0, 0),
+    "qwen3-14b": Figures(14_768_307_200, 14_768_307_200, 13_990_394_880, 21_474_836_480, 0, 0),
+    "qwen3-235b-a22b": Figures(235_093_634_560, 22_190_763_520, 21_568_433_664, 25_232_932_864, 0, 0),
+    "qwen3-30b-a3b": Figures(30_532_122_624, 3_353_032_704, 3_041_867_776, 12_884_901_888, 0, 0),
+    "qwen3-32b": Figures(32_762_123_264, 32_762_123_264, 31_984_210_944, 34_359_738_368, 0, 0),
+    "qwen3-4b": Figures(4_022_468_096, 4_022_468_096, 4_022_468_096, 19_327_352_832, 0, 0),
+    "qwen3-8b": Figures(8_190_735_360, 8_190_735_360, 7_568_405_504, 19_327_352_832, 0, 0),
+    "qwen3-coder-480b-a35b": Figures(480_154_875_392, 35_474_765_312, 34_541_270_528, 33_285_996_544, 0, 0),
+    "smollm3-3b": Figures(3_075_098_624, 3_075_098_624, 3_075_098_624, 9_663_676_416, 0, 0),
+}
+
+
+def test_the_catalogue_is_whole() -> None:
+    assert set(llmarch.names()) == set(FIGURES)
+
+
+@pytest.mark.parametrize("name", FIGURES)
+def test_figures(name: str) -> None:
+    profile = llmarch.profile(name, context=131_072, engine="measured")
+    assert Figures(*(getattr(profile, field) for field in Figures._fields)) == FIGURES[name]
+
+
+@pytest.mark.parametrize("name", FIGURES)
+def test_every_spec_says_where_it_comes_from(name: str) -> None:
+    spec = llmarch.load(name)
+    assert spec.organization
+    assert spec.source
+    assert spec.released
+    assert spec.license
+    assert spec.context_length
+
+
+def test_a_model_of_the_same_shape_is_the_same_model() -> None:
+    ours, parent = llmarch.load("deepseek-r1"), llmarch.load("deepseek-v3")
+    told_apart_by = {"name", "source", "released", "license"}
+    assert ours.model_dump(exclude=told_apart_by) == parent.model_dump(exclude=told_apart_by)

@@ -1,0 +1,386 @@
+"""From names and files to specs: what is found, what `extends` gives, and where an error is said to be."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+import llmarch_cli as llmarch
+from llmarch_cli import loading
+from llmarch_cli.errors import InputError
+from llmarch_cli.spec import ModelSpec
+
+TINY = """\
+name: Tiny
+d_model: 16
+n_layers: 4
+vocab_size: 100
+norm: {eps: 1.0e-5}
+attention:
+  kind: gqa
+  n_heads: 4
+  n_kv_heads: 2
+  head_dim: 8
+  rope_theta: 10_000
+  rope_scaling: {kind: linear, factor: 8.0}
+ffn:
+  first: [dense]
+  repeat: [moe]
+  variants:
+    dense: {kind: dense, d_ff: 32}
+    moe:
+      kind: moe
+      n_experts: 8
+      top_k: 2
+      d_ff: 16
+      shared_expert: {kind: dense, d_ff: 16}
+"""
+
+
+@pytest.fixture
+def directory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The current directory, with one good spec in it."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "tiny.yaml").write_text(TINY)
+    return tmp_path
+
+
+def load(text: str) -> ModelSpec:
+    Path("spec.yaml").write_text(text)
+    return llmarch.load("spec.yaml")
+
+
+def error(text: str, name: str = "spec.yaml") -> str:
+    Path(name).write_text(text)
+    with pytest.raises(InputError) as caught:
+        llmarch.load(name)
+    message = str(caught.value)
+    assert not [word for word in ("Input should", "pydantic", "[type=", "valid dictionary") if word in message]
+    assert all(line.isprintable() and len(line) < 300 for line in message.splitlines())
+    return message
+
+
+# --- names and paths ------------------------------------------------------------------------------------------------
+
+
+def test_every_bundled_id_loads() -> None:
+    assert "deepseek-v3" in llmarch.names()
+    for name in llmarch.names():
+        assert llmarch.load(name).id == name
+
+
+def test_a_file_is_named_after_its_stem(directory: Path) -> None:
+    for name in ("tiny.yaml", "./tiny.yaml", directory / "tiny.yaml", Path("tiny.yaml")):
+        spec = llmarch.load(name)
+        assert (spec.id, spec.name) == ("tiny", "Tiny")
+
+
+def test_a_spec_is_taken_as_it_is() -> None:
+    spec = llmarch.load("gpt2")
+    assert llmarch.load(spec) is spec
+
+
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        ("deepsek-v3", "unknown model 'deepsek-v3'; did you mean deepseek-v3 or deepseek-v2 or deepseek-r1?"),
+        ("DeepSeek-V3", "unknown model 'DeepSeek-V3'; did you mean deepseek-v3"),
+        ("zzz", "unknown model 'zzz'; `llmarch list` shows all, a path to a YAML file works too"),
+        ("", "unknown model ''; `llmarch list` shows all"),
+        ("x" * 100_000, f"unknown model '{'x' * 59}...'; `llmarch list` shows all"),
+        ("\x1b[31m\n", "unknown model '\\x1b[31m\\n'; `llmarch list` shows all"),
+        ("none.yaml", "none.yaml: no such file"),
+        ("\x1b[31m\n.yaml", "'\\x1b[31m\\n.yaml': no such file"),
+        ("./deepseek-v3", "deepseek-v3: no such file"),
+        (Path("deepseek-v3"), "deepseek-v3: no such file"),
+        ("./", ".: a directory, not a YAML file"),
+        ("tiny.yaml/x.yml", "tiny.yaml/x.yml: cannot be read: not a directory"),
+        ("a\0b.yaml", "'a\\x00b.yaml': no such file: embedded null byte"),
+        ("a\0b", "unknown model 'a\\x00b'"),
+        ("x" * 5000 + ".yaml", f"'{'x' * 59}...': cannot be read: file name too long"),
+    ],
+)
+def test_names_that_lead_nowhere(name: str | Path, message: str, directory: Path) -> None:
+    with pytest.raises(InputError) as caught:
+        llmarch.load(name)
+    assert str(caught.value).startswith(message)
+    assert str(caught.value).isprintable()
+
+
+# --- extends --------------------------------------------------------------------------------------------------------
+
+
+def test_what_is_not_overridden_is_inherited(directory: Path) -> None:
+    spec = load("extends: tiny.yaml\nname: Other\nattention: {n_heads: 8, rope_scaling: {factor: 2.0}}")
+    expected = llmarch.load("tiny.yaml").model_dump()
+    expected["name"] = "Other"
+    expected["attention"] |= {"n_heads": 8}
+    expected["attention"]["rope_scaling"]["factor"] = 2.0
+    assert spec.model_dump() == expected
+
+
+def test_null_takes_a_setting_away(directory: Path) -> None:
+    attention: Any = load("extends: tiny.yaml\nattention: {rope_scaling: null}").attention
+    assert attention.rope_scaling is None
+    assert attention.rope_theta == 10_000
+
+
+def test_lists_are_replaced(directory: Path) -> None:
+    ffn: Any = load("extends: tiny.yaml\nffn: {first: [dense, dense]}").ffn
+    assert ffn.first == ("dense", "dense")
+    assert ffn.repeat == ("moe",)
+
+
+@pytest.mark.parametrize(
+    ("override", "axis", "expected"),
+    [
+        # another kind: nothing of the old one stays
+        (
+            "attention: {kind: mla, n_heads: 2, kv_lora_rank: 4, qk_nope_head_dim: 2, qk_rope_head_dim: 2,"
+            " v_head_dim: 2}",
+            "attention",
+            {
+                "kind": "mla",
+                "n_heads": 2,
+                "kv_lora_rank": 4,
+                "qk_nope_head_dim": 2,
+                "qk_rope_head_dim": 2,
+                "v_head_dim": 2,
+            },
+        ),
+        # a component for a layout
+        ("ffn: {kind: dense, d_ff: 8}", "ffn", {"kind": "dense", "d_ff": 8}),
+        # a layout for a component
+        (
+            "attention: {repeat: [a], variants: {a: {kind: gqa, n_heads: 1, n_kv_heads: 1, head_dim: 2}}}",
+            "attention",
+            {"repeat": ("a",), "variants": {"a": {"kind": "gqa", "n_heads": 1, "n_kv_heads": 1, "head_dim": 2}}},
+        ),
+        # the same kind, said again
+        (
+            "attention: {kind: gqa, rope_scaling: {kind: linear, factor: 3.0}}",
+            "attention",
+            {
+                "kind": "gqa",
+                "n_heads": 4,
+                "n_kv_heads": 2,
+                "head_dim": 8,
+                "rope_theta": 10_000,
+                "rope_scaling": {"kind": "linear", "factor": 3.0},
+            },
+        ),
+        # inside a variant
+        (
+            "ffn: {first: [], variants: {dense: {kind: moe, n_experts: 2, top_k: 1, d_ff: 4}}, last: [dense]}",
+            "ffn",
+            {
+                "first": (),
+                "repeat": ("moe",),
+                "last": ("dense",),
+                "variants": {
+                    "dense": {"kind": "moe", "n_experts": 2, "top_k": 1, "d_ff": 4},
+                    "moe": {
+                        "kind": "moe",
+                        "n_experts": 8,
+                        "top_k": 2,
+                        "d_ff": 16,
+                        "shared_expert": {"kind": "dense", "d_ff": 16},
+                    },
+                },
+            },
+        ),
+        # a record whose kind is left at its default below
+        ("norm: {kind: layer}", "norm", {"kind": "layer", "eps": 1e-5}),
+    ],
+)
+def test_components_merge_as_far_as_they_are_of_one_kind(
+    override: str, axis: str, expected: dict[str, Any], directory: Path
+) -> None:
+    spec = load(f"extends: tiny.yaml\n{override}")
+    assert getattr(spec, axis).model_dump(exclude_unset=True) == expected
+
+
+def test_paths_are_relative_to_the_file(directory: Path) -> None:
+    (directory / "inner" / "deep").mkdir(parents=True)
+    Path("inner/middle.yml").write_text("extends: ../tiny.yaml\nn_layers: 5")
+    Path("inner/deep/top.yaml").write_text("extends: ../middle.yml\nd_model: 32")
+    Path("middle.yml").write_text("nothing: that should be read")
+    spec = llmarch.load("inner/deep/top.yaml")
+    assert (spec.id, spec.d_model, spec.n_layers, spec.vocab_size) == ("top", 32, 5, 100)
+    assert llmarch.load(directory / "inner/deep/top.yaml") == spec
+    Path("inner/deep/top.yaml").write_text(f"extends: {directory / 'tiny.yaml'}")
+    assert llmarch.load("inner/deep/top.yaml") == llmarch.load("tiny.yaml")
+
+
+def test_ids_are_bundled_ones(directory: Path) -> None:
+    Path("gpt2.yaml").write_text("extends: gpt2\nname: Mine")
+    assert llmarch.load("gpt2.yaml").n_layers == llmarch.load("gpt2").n_layers
+
+
+def test_the_data_with_all_that_is_inherited_can_be_had(directory: Path) -> None:
+    Path("spec.yaml").write_text("extends: tiny.yaml\nn_layers: 2")
+    assert loading.resolved(Path("spec.yaml")) == yaml.safe_load(TINY) | {"n_layers": 2}
+
+
+@pytest.mark.parametrize(
+    ("parent", "message"),
+    [
+        ("deepsek-v3", "unknown model 'deepsek-v3'; did you mean deepseek-v3"),
+        ("none.yaml", "none.yaml: no such file"),
+        ("../none/none.yaml", "../none/none.yaml: no such file"),
+        ("./", ".: a directory, not a YAML file"),
+        ("3", "must be one model's id or a path, not 3"),
+        ("[tiny.yaml]", "must be one model's id or a path, not a list"),
+        ("{a: b}", "must be one model's id or a path, not a mapping"),
+        ("true", "must be one model's id or a path, not true"),
+        ("''", "unknown model ''; `llmarch list` shows all"),
+        ('"a\\0b.yaml"', "'a\\x00b.yaml': no such file: embedded null byte"),
+        ("empty.yaml", "empty.yaml: the file is empty"),
+        ("broken.yaml", "broken.yaml:2: not valid YAML"),
+    ],
+)
+def test_nothing_to_extend(parent: str, message: str, directory: Path) -> None:
+    Path("empty.yaml").touch()
+    Path("broken.yaml").write_text("a: 1\nb: [")
+    assert error(f"name: x\nextends: {parent}").startswith(f"spec.yaml:2: extends: {message}")
+
+
+def test_circles(directory: Path) -> None:
+    assert error("extends: spec.yaml") == "spec.yaml:1: extends: goes in a circle: spec -> spec"
+    (directory / "inner").mkdir()
+    Path("inner/c.yaml").write_text("extends: ../a.yaml")
+    Path("b.yaml").write_text("extends: inner/c.yaml")
+    circle = error("name: x\nextends: ./inner/../b.yaml", "a.yaml")
+    assert circle == "inner/../inner/c.yaml:1: extends: goes in a circle: a -> b -> c -> a"
+    Path("start.yaml").write_text("extends: b.yaml")
+    Path("linked.yaml").symlink_to("start.yaml")
+    with pytest.raises(InputError, match="goes in a circle: b -> c -> a -> b"):
+        llmarch.load("linked.yaml")
+
+
+def test_a_long_chain_is_followed(directory: Path) -> None:
+    Path("0.yaml").write_text(TINY)
+    for number in range(1, 1200):
+        Path(f"{number}.yaml").write_text(f"extends: {number - 1}.yaml")
+    assert llmarch.load("1199.yaml") == llmarch.load("tiny.yaml")
+
+
+# --- where an error is ----------------------------------------------------------------------------------------------
+
+
+def changed(old: str, new: str) -> str:
+    assert TINY.count(old) == 1
+    return TINY.replace(old, new)
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        (changed("d_model: 16", "d_model: 1e6"), "2: d_model: must be a whole number, not '1e6'"),
+        (
+            changed("factor: 8.0", "faktor: 8.0"),
+            "12: attention.rope_scaling.faktor: unknown field; did you mean factor?",
+        ),
+        (changed("n_heads: 4", "n_head: 4"), "8: attention.n_head: unknown field; did you mean n_heads"),
+        (
+            changed("kind: gqa", "kind: qga"),
+            "7: attention.kind: unknown kind 'qga'; known: gqa, mla; did you mean gqa?",
+        ),
+        (changed("  kind: gqa\n", ""), "6: attention.kind: required, but missing; known: gqa, mla, or give variants"),
+        (changed("n_heads: 4", "n_heads: 3"), "6: attention: n_heads (3) must be a multiple of n_kv_heads (2)"),
+        (changed("kind: linear", "kind: none"), "12: attention.rope_scaling.kind: unknown kind 'none'; known: linear,"),
+        (changed("d_ff: 32", "width: 32"), "17: ffn.variants.dense.width: unknown field; known: d_ff"),
+        (changed(", d_ff: 32", ""), "17: ffn.variants.dense.d_ff: required, but missing"),
+        (changed("top_k: 2", "top_k: 9"), "18: ffn.variants.moe: top_k (9) must not exceed n_experts (8)"),
+        (
+            changed("{kind: dense, d_ff: 16}", "{kind: dense, d_f: 1}"),
+            "23: ffn.variants.moe.shared_expert.d_f: unknown",
+        ),
+        (
+            changed("{kind: dense, d_ff: 16}", "{kind: moe, d_ff: 1}"),
+            "23: ffn.variants.moe.shared_expert.kind: must be",
+        ),
+        (changed("[moe]", "[dense]"), "13: ffn: variant 'moe' is in no pattern: use it or remove it"),
+        (changed("[moe]", "[meo]"), "13: ffn: pattern names 'meo', but the variants are 'dense', 'moe'"),
+        (changed("[moe]", "\n    - moe\n    - 3"), "17: ffn.repeat.1: must be text, not 3"),
+        (changed("[moe]", "moe"), "15: ffn.repeat: must be a list, not 'moe'"),
+        (
+            changed("  repeat: [moe]\n", "  foo: 1\n"),
+            "15: ffn.foo: unknown field; known: first, repeat, last, variants",
+        ),
+        (
+            changed("first: [dense]", "first: [dense, dense, dense, dense]"),
+            "ffn: variant 'moe' stands in none of the 4",
+        ),
+        (changed("first: [dense]", "first: [dense, dense, dense, dense, dense]"), "ffn: first and last name 5 layers"),
+        (
+            changed("  repeat: [moe]", "  last: [moe]"),
+            "ffn: repeat is missing: first and last leave 2 of 4 layers open",
+        ),
+        (changed("norm: {eps: 1.0e-5}", "norm: {eps: 1e-5}"), "5: norm.eps: must be a number, not '1e-5'"),
+        (changed("norm: {eps: 1.0e-5}", "norm: [1]"), "5: norm: must be a mapping, not a list"),
+        (changed("vocab_size: 100\n", ""), "vocab_size: required, but missing"),
+        ("\n", "the file is empty"),
+    ],
+)
+def test_the_line_and_the_field_are_named(text: str, message: str, directory: Path) -> None:
+    place, _, rest = error(text).splitlines()[0].partition("spec.yaml:")
+    assert place == ""
+    assert rest.strip().startswith(message)
+
+
+def test_values_from_a_merge_stand_where_they_are_written(directory: Path) -> None:
+    text = """\
+name: x
+d_model: 8
+n_layers: 2
+vocab_size: 9
+attention:
+  repeat: [a, b]
+  variants:
+    a: &a
+      kind: gqa
+      n_heads: two
+      n_kv_heads: 1
+      head_dim: 2
+    b: {<<: *a, head_dim: three}
+ffn: {kind: dense, d_ff: 8}
+"""
+    assert error(text) == (
+        "spec.yaml:10: attention.variants.a.n_heads: must be a whole number, not 'two'\n"
+        "spec.yaml:10: attention.variants.b.n_heads: must be a whole number, not 'two'\n"
+        "spec.yaml:13: attention.variants.b.head_dim: must be a whole number, not 'three'"
+    )
+
+
+def test_an_inherited_value_is_named_where_it_stands(directory: Path) -> None:
+    (directory / "inner").mkdir()
+    Path("inner/parent.yaml").write_text(TINY.replace("n_heads: 4", "n_heads: four").replace("d_ff: 32", "d_ff: 0"))
+    message = error("extends: inner/parent.yaml\nname: Child\nattention:\n  head_dim: none\nffn:\n  repeat: [moe]")
+    assert message == (
+        "inner/parent.yaml:8: attention.n_heads: must be a whole number, not 'four'\n"
+        "spec.yaml:4: attention.head_dim: must be a whole number, not 'none'\n"
+        "inner/parent.yaml:17: ffn.variants.dense.d_ff: must be above 0, not 0"
+    )
+
+
+def test_what_a_replaced_component_lacks_is_named_where_it_was_replaced(directory: Path) -> None:
+    message = error("extends: tiny.yaml\nattention:\n  kind: mla\n  n_heads: 4")
+    assert message.splitlines()[0] == "spec.yaml:2: attention.kv_lora_rank: required, but missing"
+
+
+def test_only_the_first_few_are_told(directory: Path) -> None:
+    lines = error("a: 1\nb: 2\nc: 3\nd: 4").splitlines()
+    assert len(lines) == 6
+    assert lines[-1] == "spec.yaml: and 5 more"
+
+
+def test_data_that_comes_from_no_file_is_named_by_its_origin() -> None:
+    data = yaml.safe_load(TINY)
+    assert loading.validated(data, "config.json").name == "Tiny"
+    data["attention"]["n_heads"] = 3
+    with pytest.raises(InputError, match=r"^config.json: attention: n_heads \(3\) must be a multiple"):
+        loading.validated(data, "config.json")

@@ -1,0 +1,187 @@
+"""A model as data: its layers, what it is made of, and the rules between its fields."""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+import pytest
+from hypothesis import given
+from pydantic import ValidationError
+from strategies import Data, spec_data, specs
+
+import llmarch_cli as llmarch
+from llmarch_cli.component import walk
+from llmarch_cli.frame import BlockNorms
+from llmarch_cli.spec import NONE, AttentionLayout, Layer, ModelSpec
+
+GQA = {"kind": "gqa", "n_heads": 4, "n_kv_heads": 2, "head_dim": 8}
+DENSE = {"kind": "dense", "d_ff": 32}
+
+
+def spec(**fields: Any) -> ModelSpec:
+    data = {"name": "tiny", "d_model": 16, "n_layers": 4, "vocab_size": 100, "attention": GQA, "ffn": DENSE}
+    return ModelSpec.model_validate(data | fields)
+
+
+def layout(component: Data, **patterns: list[str]) -> Data:
+    used = dict.fromkeys(name for pattern in patterns.values() for name in pattern if name != NONE)
+    return {**patterns, "variants": dict.fromkeys(used, component)}
+
+
+# --- layers ---------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("patterns", "n_layers", "names"),
+    [
+        ({"repeat": ["a"]}, 3, "aaa"),
+        ({"repeat": ["a", "b", "c"]}, 7, "abcabca"),
+        ({"first": ["a"], "repeat": ["b"]}, 4, "abbb"),
+        ({"first": ["a"], "repeat": ["b", "c"], "last": ["d"]}, 5, "abcbd"),
+        ({"first": ["a", "b"], "last": ["c"]}, 3, "abc"),
+        ({"repeat": ["a"], "last": ["b", "c"]}, 3, "abc"),
+        ({"last": ["b", "c"]}, 2, "bc"),
+    ],
+)
+def test_layers_are_laid_bottom_to_top(patterns: dict[str, list[str]], n_layers: int, names: str) -> None:
+    for axis, component in (("attention", GQA), ("ffn", DENSE)):
+        layers = spec(n_layers=n_layers, **{axis: layout(component, **patterns)}).layers
+        assert "".join(getattr(layer, axis) for layer in layers) == names
+
+
+@pytest.mark.parametrize(
+    ("attention", "message"),
+    [
+        (layout(GQA, first=["a"] * 5), "attention: first and last name 5 layers, but n_layers is 4"),
+        (layout(GQA, first=["a"] * 3, last=["a"] * 2), "attention: first and last name 5 layers, but n_layers is 4"),
+        (layout(GQA, first=["a"]), "attention: repeat is missing: first and last leave 3 of 4 layers open"),
+        (layout(GQA, first=["a"] * 4, repeat=["b"]), "attention: variant 'b' stands in none of the 4 layers"),
+        (layout(GQA, repeat=["a", "b", "c", "d", "e"]), "attention: variant 'e' stands in none of the 4 layers"),
+        ({"repeat": ["a"], "variants": {"b": GQA}}, "pattern names 'a', but the variants are 'b'"),
+        ({"repeat": ["a"], "variants": {"a": GQA, "b": GQA}}, "variant 'b' is in no pattern: use it or remove it"),
+        ({"repeat": [NONE], "variants": {NONE: GQA}}, "a variant cannot be named none"),
+    ],
+)
+def test_patterns_that_do_not_fit(attention: Data, message: str) -> None:
+    with pytest.raises(ValidationError, match=message):
+        spec(attention=attention)
+
+
+def test_an_error_about_many_names_stays_short() -> None:
+    many = {f"v{number}": GQA for number in range(2000)}
+    with pytest.raises(ValidationError, match=r"variant 'v0', 'v1', .*, 'v9', ... is in no pattern"):
+        spec(attention={"repeat": ["a"], "variants": {"a": GQA, **many}})
+
+
+def test_a_layer_may_lack_a_sublayer_and_not_both() -> None:
+    half = spec(attention=layout(GQA, repeat=["a", NONE]), ffn=layout(DENSE, repeat=["b", "b", NONE]))
+    assert half.layers == [Layer("a", "b"), Layer(NONE, "b"), Layer("a", NONE), Layer(NONE, "b")]
+    with pytest.raises(ValidationError, match="layer 3 has neither attention nor ffn"):
+        spec(attention=layout(GQA, repeat=["a", NONE]), ffn=layout(DENSE, first=["b", "b", "b"], last=[NONE]))
+
+
+def test_the_deepest_model_is_laid_out_quickly() -> None:
+    began = time.process_time()
+    deep = spec(n_layers=100_000, attention=layout(GQA, repeat=[f"v{number}" for number in range(1000)]))
+    assert len(deep.layers) == 100_000
+    assert time.process_time() - began < 5
+
+
+# --- the inventory --------------------------------------------------------------------------------------------------
+
+
+def labels(model: ModelSpec) -> dict[str, int]:
+    return {item.label: item.count for item in model.inventory()}
+
+
+def test_a_plain_model() -> None:
+    assert labels(spec()) == {
+        "token embedding": 1,
+        "attention": 4,
+        "ffn": 4,
+        "block norms": 4,
+        "final norm": 1,
+        "lm head": 1,
+    }
+
+
+def test_a_model_of_everything() -> None:
+    model = spec(
+        learned_positions=9,
+        n_mtp_blocks=2,
+        attention=layout(GQA, repeat=["a", NONE, "b"], last=[NONE]),
+        ffn=layout(DENSE, repeat=["c", "c", NONE, "c"]),
+    )
+    assert labels(model) == {
+        "token embedding": 1,
+        "position embedding": 1,
+        "attention: a": 1,
+        "attention: b": 1,
+        "ffn: c": 3,
+        "block norms": 1,
+        "block norms (ffn only)": 2,
+        "block norms (attention only)": 1,
+        "final norm": 1,
+        "lm head": 1,
+        "mtp: junction": 2,
+        "mtp: ffn": 2,
+        "mtp: block norms": 2,
+    }
+    assert [item.label for item in model.inventory() if item.mtp] == ["mtp: junction", "mtp: ffn", "mtp: block norms"]
+
+
+@pytest.mark.parametrize(
+    ("placement", "names"),
+    [
+        ("pre", ["attention_pre", "ffn_pre"]),
+        ("post", ["attention_post", "ffn_post"]),
+        ("sandwich", ["attention_pre", "attention_post", "ffn_pre", "ffn_post"]),
+    ],
+)
+def test_norms_stand_where_they_are_placed(placement: str, names: list[str]) -> None:
+    norms = spec(norm_placement=placement).block_norms()
+    assert [part.name for part in norms.parts(16)] == names
+    assert isinstance(norms, BlockNorms)
+
+
+def test_components_are_walked_outermost_first() -> None:
+    model = llmarch.load("deepseek-v3")
+    assert [type(each).__name__ for each in walk(model.variants("ffn")["moe"])] == [
+        "MixtureOfExperts",
+        "DenseFeedForward",
+    ]
+
+
+# --- records --------------------------------------------------------------------------------------------------------
+
+
+@given(spec_data())
+def test_a_spec_survives_being_written_and_read(data: Data) -> None:
+    model = ModelSpec.model_validate(data)
+    assert ModelSpec.model_validate(model.model_dump()) == model
+    assert ModelSpec.model_validate_json(model.model_dump_json()) == model
+
+
+@given(specs(), specs())
+def test_specs_are_equal_where_their_fields_are(one: ModelSpec, other: ModelSpec) -> None:
+    assert (one == other) == (one.model_dump() == other.model_dump())
+    assert one == one.model_copy()
+    assert one != one.model_dump()
+
+
+def test_a_spec_cannot_be_changed() -> None:
+    model = spec()
+    with pytest.raises(ValidationError, match="frozen"):
+        model.d_model = 3  # type: ignore[misc]
+    assert isinstance(spec(attention=layout(GQA, repeat=["a"])).attention, AttentionLayout)
+
+
+def test_without_a_file_the_name_is_the_id() -> None:
+    assert spec().id == "tiny"
+
+
+def test_a_bias_needs_a_layer_norm() -> None:
+    assert spec(norm={"kind": "layer", "bias": True}).norm.bias
+    with pytest.raises(ValidationError, match="bias is set, but an rms norm has none"):
+        spec(norm={"bias": True})
