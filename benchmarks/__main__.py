@@ -1,0 +1,118 @@
+"""Run every benchmark and print a table of ratios with their bounds; exit 1 where one is exceeded.
+
+Timings interleave: every round runs each command once, and each command's best round counts, so that a noisy neighbour
+does not decide the ratio.
+"""
+
+import json
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import llmarch_cli as llmarch
+from llmarch_cli.profilers.cost import Workload
+from llmarch_cli.profilers.profile import profile
+
+ROUNDS = 7
+PAIR = ("deepseek-v3", "llama4-maverick")
+LLMARCH = (sys.executable, "-m", "llmarch_cli")
+FLOOR = (sys.executable, "-c", "import torch")
+
+
+@dataclass(frozen=True)
+class Run:
+    """A finished command."""
+
+    seconds: float
+    peak_kib: int
+    output: str
+
+
+def run(command: Sequence[str]) -> Run:
+    """Run `command` to its end."""
+    started = time.perf_counter()
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env={**os.environ, "NO_COLOR": "1"})
+    assert process.stdout is not None
+    output = process.stdout.read()
+    _, status, usage = os.wait4(process.pid, 0)
+    if status:
+        raise SystemExit(f"{' '.join(command)}: exit {os.waitstatus_to_exitcode(status)}")
+    return Run(time.perf_counter() - started, usage.ru_maxrss, output)
+
+
+def best(runs: list[Run]) -> Run:
+    """The fastest, with the smallest peak of all."""
+    return Run(min(r.seconds for r in runs), min(r.peak_kib for r in runs), runs[0].output)
+
+
+def commands() -> bool:
+    """Whole processes, against importing torch."""
+    bounds = {
+        "compare two, measured": ((*LLMARCH, "compare", *PAIR), 1.15),
+        "kvcache of all, measured": ((*LLMARCH, "kvcache"), 1.4),
+        "compare two, closed form": ((*LLMARCH, "compare", *PAIR, "--engine", "closed-form"), 0.2),
+        "kvcache of all, closed form": ((*LLMARCH, "kvcache", "--engine", "closed-form"), 0.3),
+    }
+    runs: dict[str, list[Run]] = {"import torch": [], **{name: [] for name in bounds}}
+    for _ in range(ROUNDS):
+        runs["import torch"].append(run(FLOOR))
+        for name, (command, _bound) in bounds.items():
+            runs[name].append(run(command))
+    floor = best(runs["import torch"])
+    print(f"import torch: {floor.seconds:.3f} s, {floor.peak_kib / 1024:.0f} MiB")
+    fine = True
+    for name, (_command, bound) in bounds.items():
+        mine = best(runs[name])
+        fine &= report(f"{name}: time", mine.seconds / floor.seconds, bound)
+        fine &= report(f"{name}: peak memory", mine.peak_kib / floor.peak_kib, 1.2)
+    return fine
+
+
+def peer() -> bool:
+    """The same two models, built and counted by transformers and FlopCounterMode."""
+    ours = best([run((*LLMARCH, "compare", *PAIR, "--ctx", "1", "--format", "json")) for _ in range(3)])
+    theirs = best([run((sys.executable, "-m", "benchmarks.peer")) for _ in range(3)])
+    fine = report("compare two against transformers: time", ours.seconds / theirs.seconds, 1 / 3)
+    for name, counted in json.loads(theirs.output).items():
+        true = llmarch.profile(name, context=1)
+        flops, params = counted["flops_per_token"] / true.flops_per_token, counted["params"] / true.params
+        print(f"  {name}: transformers counts {flops:.0%} of its FLOPs and {params:.0%} of its parameters")
+    return fine
+
+
+def growth() -> bool:
+    """Cost grows with distinct components: neither with layers nor with experts."""
+    spec = llmarch.load("deepseek-v3")
+    data = spec.model_dump(exclude_defaults=True)
+
+    def seconds(n_layers: int, n_experts: int) -> float:
+        moe = {**data["ffn"]["variants"]["moe"], "n_experts": n_experts}
+        variants = {**data["ffn"]["variants"], "moe": moe}
+        changed = llmarch.ModelSpec.model_validate(
+            {**data, "n_layers": n_layers, "ffn": {**data["ffn"], "variants": variants}}
+        )
+        return min(timed(changed) for _ in range(20))
+
+    def timed(changed: llmarch.ModelSpec) -> float:
+        started = time.perf_counter()
+        profile(changed, Workload(131_072), "measured")
+        return time.perf_counter() - started
+
+    small = seconds(61, 16)
+    fine = report("1,000 layers against 61: time", seconds(1000, 16) / small, 1.25)
+    return fine & report("4,096 experts against 16: time", seconds(61, 4096) / small, 1.25)
+
+
+def report(name: str, ratio: float, bound: float) -> bool:
+    """Print one ratio beside its bound."""
+    fine = ratio <= bound
+    print(f"  {name:44} {ratio:6.3f}  at most {bound:.3f}  {'ok' if fine else 'EXCEEDED'}", flush=True)
+    return fine
+
+
+if __name__ == "__main__":
+    results = [part() for part in (commands, peer, growth)]
+    sys.exit(0 if all(results) else 1)
