@@ -171,10 +171,12 @@ Exact = Annotated[bool, typer.Option("--exact", help="Every digit in tables too.
 
 def changes(texts: list[str] | None) -> dict[str, Any]:
     """`PATH=VALUE` each, as values by path. Raises InputError for what is none, and for a path given twice."""
+    if not texts:
+        return {}
     from llmarch_cli.changes import assignment
 
     found: dict[str, Any] = {}
-    for text in texts or ():
+    for text in texts:
         try:
             path, value = assignment(text)
         except InputError as error:
