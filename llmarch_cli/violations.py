@@ -1,4 +1,4 @@
-"""What a spec or another file breaks, in words: from pydantic's errors to lines of `place: field: rule, value; hint`."""
+"""What a spec or other file breaks, in words: from pydantic's errors to lines of `place: field: rule, value; hint`."""
 
 from __future__ import annotations
 

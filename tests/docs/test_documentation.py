@@ -122,10 +122,11 @@ class TestTheWorkedExampleOfAKind:
         torch.testing.assert_close(steps, whole)
 
 
-def test_the_command_reference_is_current() -> None:
+@pytest.mark.parametrize(("page", "made_by"), [("commands.md", "reference"), ("article.md", "article")])
+def test_generated_pages_are_current(page: str, made_by: str) -> None:
     spec = importlib.util.spec_from_file_location("generate", ROOT / "docs" / "generate.py")
     assert spec is not None
     assert spec.loader is not None
     generate = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(generate)
-    assert (ROOT / "docs" / "commands.md").read_text() == generate.reference(), "run `make docs`"
+    assert (ROOT / "docs" / page).read_text() == getattr(generate, made_by)(), "run `make docs`"
