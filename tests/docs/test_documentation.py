@@ -83,11 +83,12 @@ def test_links_lead_to_files(page: Path) -> None:
             assert (page.parent / target).exists(), target
 
 
-def test_the_readme_s_python_runs(capsys: pytest.CaptureFixture[str]) -> None:
-    examples = list(blocks(ROOT / "README.md", "python"))
+@pytest.mark.parametrize("page", ["README.md", "docs/api.md"])
+def test_python_examples_run(page: str, capsys: pytest.CaptureFixture[str]) -> None:
+    examples = list(blocks(ROOT / page, "python"))
     assert examples
     for example in examples:
-        exec(compile(example, "README.md", "exec"), {})
+        exec(compile(example, page, "exec"), {})
     shown = re.findall(r"print\(.*\) +# (.*)", "\n".join(examples))
     assert capsys.readouterr().out.splitlines() == shown
 
