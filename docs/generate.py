@@ -1,11 +1,14 @@
-"""Write the pages that follow from the code: the command reference, the schema and the article. `make docs`.
+"""Write what follows from the code: the command reference, the schema, the article, and outputs shown in any page.
 
+`make docs` runs it.
 Tests hold them current.
 """
 
 from __future__ import annotations
 
 import os
+import re
+import shlex
 import subprocess
 import sys
 from pathlib import Path
@@ -48,7 +51,7 @@ def printed(*arguments: str) -> str:
         check=True,
         env=environment,
     )
-    return "\n".join(line.rstrip() for line in run.stdout.strip().splitlines())
+    return "\n".join(line.rstrip() for line in run.stdout.strip("\n").splitlines())
 
 
 def reference() -> str:
@@ -63,7 +66,21 @@ def article() -> str:
     return f"{ARTICLE}\n{printed('claims', '--engine', 'closed-form', '--format', 'markdown')}\n"
 
 
+def refreshed(page: str) -> str:
+    """A page with the outputs that it shows as they are now: of commands that stand alone in their block."""
+
+    def block(match: re.Match[str]) -> str:
+        command, output = match.groups()
+        if not output.strip() or re.search("^[$] ", output, re.MULTILINE):
+            return match[0]
+        return f"```console\n$ llmarch {command}\n{printed(*shlex.split(command))}\n```"
+
+    return re.sub(r"^```console\n[$] llmarch (.*?)\n(.*?)\n?```", block, page, flags=re.MULTILINE | re.DOTALL)
+
+
 if __name__ == "__main__":
     (DOCS / "commands.md").write_text(reference())
     (DOCS / "article.md").write_text(article())
     write_schema(specs_directory() / "schema.json")
+    for page in (DOCS.parent / "README.md", *DOCS.rglob("*.md")):
+        page.write_text(refreshed(page.read_text()))

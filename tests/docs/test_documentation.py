@@ -20,7 +20,7 @@ from llmarch_cli.profilers.cost import Workload
 from llmarch_cli.spec import Item
 
 ROOT = Path(__file__).parents[2]
-PAGES = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").glob("*.md")])
+PAGES = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")])
 WIDTH = "100"  # of the terminal that outputs in the pages are shown for
 
 
@@ -76,7 +76,7 @@ def test_every_other_command_is_a_target_of_the_makefile() -> None:
             assert words[0] in ("llmarch", "git", "cd", "pip"), command
 
 
-@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
 def test_links_lead_to_files(page: Path) -> None:
     for target in re.findall(r"\]\(([^)#]+)(?:#[^)]*)?\)", page.read_text()):
         if not target.startswith("http"):

@@ -24,7 +24,7 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def test_every_page_is_reached(site: Path) -> None:
     contents = (site / "index.html").read_text()
-    pages = {page.stem for page in DOCS.rglob("*.md")} - {"index"}
+    pages = {str(page.relative_to(DOCS).with_suffix("")) for page in DOCS.rglob("*.md")} - {"index"}
     assert {page for page in pages if f"{page}.html" not in contents} == set()
 
 
