@@ -51,7 +51,7 @@ def printed(*arguments: str) -> str:
         check=True,
         env=environment,
     )
-    return "\n".join(line.rstrip() for line in run.stdout.strip("\n").splitlines())
+    return "\n".join(line.rstrip() for line in run.stdout.splitlines()).strip("\n")
 
 
 def reference() -> str:
