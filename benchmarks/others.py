@@ -1,7 +1,7 @@
 """What other tools answer for the KV cache of four models at 128k, beside what is true. Prints Markdown.
 
 Run it in a virtual environment of its own, with this project and the versions in `docs/other-tools.md`:
-`python -m benchmarks.others`. Each tool gets what it reads of the published configs; none of them is asked over the network.
+`python -m benchmarks.others`. Each tool gets what it reads of the published configs, without a network.
 """
 
 import json
@@ -103,7 +103,7 @@ def llm_analysis(config: Mapping[str, Any]) -> int:
         expansion_ratio=config["intermediate_size"] / config["hidden_size"],
     )
     analysis = LLMAnalysis(model, get_gpu_config_by_name("a100-sxm-80gb"))
-    return int(analysis.get_memory_kv_cache_per_layer(1, CONTEXT)) * config["num_hidden_layers"]
+    return int(analysis.get_memory_kv_cache_per_layer(1, CONTEXT)) * int(config["num_hidden_layers"])
 
 
 def llm_mem_planner(config: Mapping[str, Any]) -> int:
