@@ -17,7 +17,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from llmarch_cli.api import compare, kv_cache, profile
+    from llmarch_cli.api import compare, draw, kv_cache, profile
     from llmarch_cli.builder import build
     from llmarch_cli.errors import CheckError, InputError, LlmarchError
     from llmarch_cli.huggingface.checkpoint import load_checkpoint
@@ -32,6 +32,7 @@ _HOMES = {
     "__version__": "version",
     "build": "builder",
     "compare": "api",
+    "draw": "api",
     "kv_cache": "api",
     "profile": "api",
     "load": "loading",
@@ -58,6 +59,7 @@ __all__ = [
     "__version__",
     "build",
     "compare",
+    "draw",
     "kv_cache",
     "load",
     "load_checkpoint",

@@ -155,6 +155,26 @@ def fact_sheet(
     return (*tables, sheet.operators(figures, operator_flops(figures.spec, figures.workload)))
 
 
+def draw(models: Sequence[Model], path: str | Path, theme: str = "light", context: int = DEFAULT_CONTEXT) -> None:
+    """Draw the architectures of `models` side by side into one file, by the closed form alone.
+
+    Args:
+        models: each as for `profile`.
+        path: the file; its ending says what it becomes: .svg, .png or .pdf.
+        theme: "light" or "dark".
+        context: tokens in view, for the cache's figures.
+
+    Raises what `profile` raises, and InputError for another ending or theme, or where matplotlib is not installed.
+    """
+    from llmarch_cli.figures import canvas
+
+    canvas.check(Path(path), theme)
+    from llmarch_cli.figures.picture import picture
+
+    specs = _told_apart(models)
+    canvas.save(picture([profile(spec, context, engine="closed-form") for spec in specs]), Path(path), theme)
+
+
 def _told_apart(models: Sequence[Model]) -> list[ModelSpec]:
     """The specs. Where several files share a name, each goes by its path as given."""
     specs = [load(model) for model in models]

@@ -114,6 +114,11 @@ class NormStyle(Record):
             raise ValueError("bias is set, but an rms norm has none")
         return self
 
+    @property
+    def title(self) -> str:
+        """What papers call it."""
+        return {"rms": "RMSNorm", "layer": "LayerNorm"}[self.kind]
+
 
 Figure = Annotated[int, Field(gt=0, le=2**60)]
 ActiveConvention = Literal["all", "without_input_embedding", "without_embeddings"]

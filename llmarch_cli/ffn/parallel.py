@@ -36,9 +36,9 @@ class ParallelFeedForward(Component):
         return " beside ".join(branch.label for branch in self.branches.values())
 
     @property
-    def details(self) -> str:
+    def settings(self) -> dict[str, str]:
         inside = (f"{name} ({branch.details})" for name, branch in self.branches.items())
-        return ", ".join(filter(None, (*inside, super().details)))
+        return {"branches": ", ".join(inside), **super().settings}
 
     def parts(self, d_model: int) -> Iterator[Part]:
         for name, branch in self.branches.items():
