@@ -32,6 +32,10 @@ class ParallelFeedForward(Component):
     told: ClassVar[frozenset[str]] = Component.told | {"branches"}
 
     @property
+    def title(self) -> str:
+        return "Parallel feed-forward"
+
+    @property
     def label(self) -> str:
         return " beside ".join(branch.label for branch in self.branches.values())
 

@@ -156,7 +156,7 @@ class Pen:
         font = self.fonts[text.bold].copy()
         font.set_size(text.size)
         pen = self.renderer.new_gc()
-        pen.set_foreground(self.colours.texts[text.role])
+        pen.set_foreground(self.colours.texts["text" if text.marked else text.role])
         x, y = text.x * self.scale, text.y * self.scale
         middle = x + text.width * self.scale / 2
         anchor = Anchored(middle, y, horizontalalignment="center", transform=IdentityTransform())
@@ -170,10 +170,10 @@ class Pen:
         from matplotlib.colors import to_rgb
 
         pen = self.renderer.new_gc()
-        pen.set_linewidth(0.0 if edge is None else width * self.scale)
+        pen.set_linewidth(0.0 if edge is None else width)
         pen.set_foreground(edge or self.colours.background)
         if dashed:
-            pen.set_dashes(0, [4 * self.scale, 3 * self.scale])
+            pen.set_dashes(0, [4, 3])
         self.renderer.draw_path(pen, path, self.to_pixels, None if fill is None else to_rgb(fill))
         pen.restore()
 
@@ -193,7 +193,12 @@ def _rectangle(box: Box) -> Outline:
         return _polyline([(left, bottom), (right, bottom), (right, top), (left, top)], closed=True)
     move, line, bend, close = Outline.MOVETO, Outline.LINETO, Outline.CURVE3, Outline.CLOSEPOLY
     corners = [
-        *[(move, (left + r, bottom)), (line, (right - r, bottom)), (bend, (right, bottom)), (bend, (right, bottom + r))],
+        *[
+            (move, (left + r, bottom)),
+            (line, (right - r, bottom)),
+            (bend, (right, bottom)),
+            (bend, (right, bottom + r)),
+        ],
         *[(line, (right, top - r)), (bend, (right, top)), (bend, (right - r, top)), (line, (left + r, top))],
         *[(bend, (left, top)), (bend, (left, top - r)), (line, (left, bottom + r)), (bend, (left, bottom))],
         *[(bend, (left + r, bottom)), (close, (left + r, bottom))],

@@ -8,11 +8,12 @@ from dataclasses import dataclass
 from functools import cached_property
 from itertools import groupby
 
+from llmarch_cli.component import number
 from llmarch_cli.figures.block import block, norm
 from llmarch_cli.figures.nodes import Column, Label, Node, Panel, Row, flow
 from llmarch_cli.figures.shapes import Adder, Box, Line, Shape
 from llmarch_cli.profilers.profile import Profile
-from llmarch_cli.report.columns import beyond_context_length, metric
+from llmarch_cli.report.columns import metric
 from llmarch_cli.report.layout import pattern
 from llmarch_cli.report.units import PARAMS, setting, tokens
 from llmarch_cli.spec import NONE, Layer, Layout, ModelSpec
@@ -21,20 +22,25 @@ SPINE = 150.0  # width of what every token passes, on the left
 STRIP = 40.0  # width of a layer in it
 GAP = 16.0  # from there to the layers in detail
 STEP = 14.0
-LARGEST_LAYER = 16.0  # height of a layer in the strip
+LARGEST_LAYER = 40.0  # height of a layer in the strip
 MOST_CELLS = 256  # of a strip: beyond them, one stands for several layers
-CALLOUTS = ("params", "active_params", "context_length", "kv_bytes_per_token", "kv_cache_bytes")
+CALLOUTS = {  # by their metrics' keys
+    "params": "parameters",
+    "active_params": "active",
+    "kv_bytes_per_token": "KV cache per token",
+    "kv_cache_bytes": "KV cache at {context}",
+    "context_length": "context made for",
+}
 
 
 @dataclass(frozen=True)
 class Zones:
-    """Heights that models side by side share, bottom to top, and of one layer in their strips."""
+    """Heights that models side by side share, bottom to top."""
 
     entrance: float
     layers: float
     exit: float
     heading: float
-    layer: float
 
 
 @dataclass(frozen=True)
@@ -50,28 +56,26 @@ class ModelFigure:
     @cached_property
     def zones(self) -> Zones:
         """What this model needs."""
-        layers = max(self._details.height, 120.0)
         return Zones(
-            entrance=self._entrance.height + (STEP + 2 * Adder(0, 0).radius) * (self._positions is not None),
-            layers=layers,
-            exit=max(self._exit_height, self._prediction.height + STEP if self._prediction else 0.0),
+            entrance=max(self._entrance.height + self._positions_height, self._orders.height + STEP),
+            layers=max(self._details.height, 120.0),
+            exit=max(self._exit_height, self._facts.height + STEP),
             heading=self._heading.height,
-            layer=min(LARGEST_LAYER, layers / self.spec.n_layers),
         )
 
     @cached_property
     def width(self) -> float:
         return SPINE + GAP + self._side_width
 
-    def place(self, x: float, y: float, zones: Zones) -> Iterator[Shape]:
-        """Its shapes, with its lower left corner at (x, y)."""
+    def place(self, x: float, y: float, zones: Zones, layer: float) -> Iterator[Shape]:
+        """Its shapes, with its lower left corner at (x, y); each layer is `layer` high in the strip."""
         side, middle = x + SPINE + GAP, x + SPINE / 2
         layers = y + zones.entrance + STEP
         top = layers + zones.layers + STEP
         yield from self._place_entrance(middle, side, y, layers)
-        yield from self._place_strip(middle, side, layers, zones)
+        yield from self._place_strip(middle, side, layers, layer)
         yield from self._details.place(side, layers)
-        yield from self._place_exit(middle, side, layers + zones.layer * self.spec.n_layers, top)
+        yield from self._place_exit(middle, side, layers + layer * self.spec.n_layers, top)
         heading = top + zones.exit + STEP + zones.heading
         yield from self._heading.place(x, heading - self._heading.height)
 
@@ -83,22 +87,24 @@ class ModelFigure:
         return list(dict.fromkeys(self.spec.layers))
 
     @cached_property
-    def _details(self) -> Column:
-        frames = Row([self._frame(number, layer) for number, layer in enumerate(self.kinds)], gap=10, align="bottom")
+    def _details(self) -> Row:
+        return Row([self._frame(kind, layer) for kind, layer in enumerate(self.kinds)], gap=10, align="bottom")
+
+    @cached_property
+    def _orders(self) -> Column:
+        """Which variant follows which, as the tables have it."""
         orders = {axis: pattern(self.spec, axis) for axis in ("attention", "ffn")}
         said = [
-            Label(f"{axis}: {order}", frames.width, 8, "muted", topic="order", centred=False)
+            Label(f"{axis}: {order}", self._side_width, 8, "muted", topic="order", centred=False)
             for axis, order in orders.items()
             if order
         ]
-        return Column([*said, frames], gap=5, align="left")
+        return Column(said, gap=4, align="left")
 
-    def _frame(self, number: int, layer: Layer) -> Panel:
+    def _frame(self, kind: int, layer: Layer) -> Panel:
         inner = block(self.spec, layer)
         places = [i for i, other in enumerate(self.spec.layers) if other == layer]
-        tag = Panel(
-            Label(f"{len(places):,} x", 200, 9, "tag", bold=True, topic="layers"), "tag", "tag", 3, colour=number
-        )
+        tag = Panel(Label(f"{len(places):,} x", 200, 9, "tag", bold=True), "tag", "tag", 3, colour=kind)
         name = self._name(layer)
         words: list[Node] = [tag, Label(name, inner.width - tag.width - 6, 9, bold=True, topic="variant")]
         where = Label(_where(places), inner.width, 7.2, "muted", topic="where")
@@ -130,8 +136,8 @@ class ModelFigure:
 
     @cached_property
     def _side_width(self) -> float:
-        sides: list[Node | None] = [self._details, self._prediction, self._positions]
-        return max(240.0, *(side.width for side in sides if side))
+        positions = self._positions.width if self._positions else 0.0
+        return max(250.0, self._details.width, positions)
 
     # What stands on the left.
 
@@ -144,8 +150,9 @@ class ModelFigure:
             Label(f"d_model {spec.d_model:,}", SPINE - 12, 8, topic="d_model"),
         ]
         if spec.embedding_scale != 1:
-            scale = str(spec.embedding_scale).replace("sqrt_d_model", "sqrt(d_model)")
-            lines.append(Label(f"times {setting(scale)}", SPINE - 12, 8, topic="embedding scale"))
+            scale = spec.embedding_scale
+            words = "sqrt(d_model)" if isinstance(scale, str) else setting(number(scale))
+            lines.append(Label(f"times {words}", SPINE - 12, 8, topic="embedding scale"))
         return Panel(Column(lines, gap=3), "end", "embedding", padding=6, least=SPINE)
 
     @cached_property
@@ -162,15 +169,23 @@ class ModelFigure:
         ]
         return Panel(Column(lines, gap=3), "end", "positions", padding=6)
 
+    @cached_property
+    def _positions_height(self) -> float:
+        """What learned positions and their adder take above the embedding."""
+        if self._positions is None:
+            return 0.0
+        return self._positions.height + STEP + self._orders.height
+
     def _place_entrance(self, middle: float, side: float, y: float, end: float) -> Iterator[Shape]:
         yield from self._entrance.place(middle - self._entrance.width / 2, y)
         words = self._entrance.height - self._embedding.height - STEP
         yield Line(((middle, y + words), (middle, y + words + STEP)), arrow=True)
         top = y + self._entrance.height
+        yield from self._orders.place(side, end - STEP / 2 - self._orders.height)
         if self._positions is not None:
-            adder = Adder(middle, top + STEP + Adder(0, 0).radius)
             box = self._positions
-            bottom = min(adder.y - box.height / 2, end - STEP / 2 - box.height)
+            bottom = end - STEP - self._orders.height - box.height
+            adder = Adder(middle, bottom + box.height / 2)
             yield from box.place(side, bottom)
             yield Line(((middle, top), (middle, adder.y - adder.radius)), arrow=True)
             yield Line(((side, adder.y), (adder.x + adder.radius, adder.y)), arrow=True)
@@ -178,37 +193,33 @@ class ModelFigure:
             top = adder.y + adder.radius
         yield Line(((middle, top), (middle, end)), arrow=True)
 
-    def _place_strip(self, middle: float, side: float, y: float, zones: Zones) -> Iterator[Shape]:
+    def _place_strip(self, middle: float, side: float, y: float, layer: float) -> Iterator[Shape]:
         """All layers, bottom to top, each in the colour of its kind; and lines to where they are seen in detail."""
         layers = self.spec.layers
         n_cells = min(len(layers), MOST_CELLS)
-        height = zones.layer * len(layers) / n_cells
+        height = layer * len(layers) / n_cells
         cells = [self.kinds.index(layers[i * len(layers) // n_cells]) for i in range(n_cells)]
-        left, right, top = middle - STRIP / 2, middle + STRIP / 2, y + zones.layer * len(layers)
+        left, right, top = middle - STRIP / 2, middle + STRIP / 2, y + layer * len(layers)
         gap = min(1.0, height / 5)
         for i, kind in enumerate(cells):
             level = y + i * height
             yield Box(left, level, STRIP, height - gap, "layer", f"layer kind {kind}", rounded=0, colour=kind)
         yield Line(((right, y), (side, y)), "hint", dashed=True)
-        yield Line(((right, top), (side, y + self._frames_height)), "hint", dashed=True)
+        yield Line(((right, top), (side, y + self._details.nodes[0].height)), "hint", dashed=True)
         count = Label(f"{len(layers):,}", 50, 11, bold=True, topic="n_layers")
         word = Label("layer" if len(layers) == 1 else "layers", 50, 8, "muted")
         said = Column([count, word], gap=2)
         yield from said.place(left - 5 - said.width, max(y, y + (top - y) / 2 - said.height / 2))
 
     @cached_property
-    def _frames_height(self) -> float:
-        return self._details.nodes[-1].height
-
-    @cached_property
     def _final(self) -> list[Node]:
         spec = self.spec
         lines = [
             Label("Language-model head", SPINE - 12, 9, bold=True),
-            Label("tied to the embedding" if spec.tie_embeddings else "own matrix", SPINE - 12, 8, topic="tied"),
+            Label("tied to the embedding" if spec.tie_embeddings else "untied", SPINE - 12, 8, topic="tied"),
         ]
-        changes = [f"times {setting(f'{spec.logit_scale}')}"] * (spec.logit_scale != 1)
-        changes += [f"softcap {setting(f'{spec.logit_softcap}')}"] * (spec.logit_softcap is not None)
+        changes = [f"times {setting(number(spec.logit_scale))}"] * (spec.logit_scale != 1)
+        changes += [f"softcap {setting(number(spec.logit_softcap))}"] if spec.logit_softcap is not None else []
         lines += [Label(f"logits {change}", SPINE - 12, 8, topic="logits") for change in changes]
         return [
             norm(spec, "final norm", settings=True),
@@ -221,12 +232,14 @@ class ModelFigure:
         return sum(node.height for node in self._final) + STEP * (len(self._final) - 1)
 
     def _place_exit(self, middle: float, side: float, start: float, y: float) -> Iterator[Shape]:
-        if self._prediction is not None:
-            level = y - STEP / 2
-            yield Line(((middle, level), (side + 20, level), (side + 20, y + STEP / 2)), dashed=True, arrow=True)
-            yield from self._prediction.place(side, y + STEP / 2)
+        facts = list(self._facts.place(side, y + STEP / 2))
+        yield from facts
+        for box in facts:
+            if isinstance(box, Box) and box.name == "mtp":
+                level, to = y - STEP / 2, box.x + 20
+                yield Line(((middle, level), (to, level), (to, box.y)), dashed=True, arrow=True)
         for node in self._final:
-            yield Line(((middle, start), (middle, y)), arrow=True)
+            yield Line(((middle, start), (middle, y - (3 if isinstance(node, Label) else 0))), arrow=True)
             yield from node.place(middle - node.width / 2, y)
             start = y + node.height
             y = start + STEP
@@ -241,19 +254,19 @@ class ModelFigure:
         lines: list[Node] = [
             Label(spec.name, width, 16, bold=True, centred=False),
             Label(words, width, 8.5, "muted", centred=False),
-            flow([self._callout(key) for key in CALLOUTS], width, gap=6),
         ]
-        if beyond_context_length(self.profile) and spec.context_length is not None:
-            asked, made_for = tokens(self.profile.workload.context), tokens(spec.context_length)
-            lines.append(
-                Label(f"{asked} is beyond the {made_for} it was made for.", width, 7.2, "muted", centred=False)
-            )
         return Column(lines, gap=6, align="left")
+
+    @cached_property
+    def _facts(self) -> Column:
+        """The figures that matter, and multi-token prediction, which is in none of them."""
+        callouts: list[Node] = [flow([self._callout(key) for key in CALLOUTS], self._side_width, 6, 6, "left")]
+        prediction = [] if self._prediction is None else [self._prediction]
+        return flow([*callouts, *prediction], self._side_width, gap=14, row_gap=8, align="left")
 
     def _callout(self, key: str) -> Panel:
         column = metric(key)
-        at = f" at {tokens(self.profile.workload.context)}" if key == "kv_cache_bytes" else ""
-        title = f"KV cache {column.title}" if key == "kv_bytes_per_token" else f"{column.title}{at}"
+        title = CALLOUTS[key].format(context=tokens(self.profile.workload.context))
         words = [
             Label(column.unit.write(column.value(self.profile)), 200, 11.5, "figure", bold=True, centred=True),
             Label(title, 200, 7.2, "muted"),

@@ -138,7 +138,13 @@ class Row:
             x += node.width + self.gap
 
 
-def flow(nodes: Sequence[Node], limit: float, gap: float = 4.0, row_gap: float = 4.0) -> Column:
+def flow(
+    nodes: Sequence[Node],
+    limit: float,
+    gap: float = 4.0,
+    row_gap: float = 4.0,
+    align: Literal["left", "centre"] = "centre",
+) -> Column:
     """Pieces beside each other in as many rows as `limit` asks for."""
     rows: list[list[Node]] = []
     for node in nodes:
@@ -146,4 +152,4 @@ def flow(nodes: Sequence[Node], limit: float, gap: float = 4.0, row_gap: float =
             rows[-1].append(node)
         else:
             rows.append([node])
-    return Column([Row(row, gap) for row in rows], row_gap)
+    return Column([Row(row, gap) for row in rows], row_gap, align)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import fields, replace
 
-from llmarch_cli.figures.model import STEP, ModelFigure, Zones
+from llmarch_cli.figures.model import LARGEST_LAYER, STEP, ModelFigure, Zones
 from llmarch_cli.figures.nodes import Label
 from llmarch_cli.figures.shapes import Box, Drawing, Line, Shape, Text
 from llmarch_cli.profilers.profile import Profile
@@ -20,19 +20,20 @@ def picture(profiles: Sequence[Profile]) -> Drawing:
     """All of `profiles` in one picture, up to four in a row. Layers are equally high in all of them."""
     figures = [ModelFigure(profile) for profile in profiles]
     zones = _shared([figure.zones for figure in figures])
+    layer = min(LARGEST_LAYER, zones.layers / max(profile.spec.n_layers for profile in profiles))
     rows = [figures[i : i + PER_ROW] for i in range(0, len(figures), PER_ROW)]
     widths = [sum(figure.width for figure in row) + BETWEEN * (len(row) - 1) for row in rows]
     width = max(widths) + 2 * MARGIN
     footer = Label(_footer(profiles), width - 2 * MARGIN, 7.5, "muted", centred=False)
     row_height = _height(zones)
-    height = 2 * MARGIN + footer.height + len(rows) * (row_height + BETWEEN)
+    height = 2 * MARGIN + footer.height + len(rows) * (row_height + BETWEEN) - BETWEEN / 2
 
     placed: list[list[Shape]] = []
     rules: list[Shape] = list(footer.place(MARGIN, MARGIN))
     for number, row in enumerate(rows):
         x, y = MARGIN, height - MARGIN - (number + 1) * row_height - number * BETWEEN
         for figure in row:
-            placed.append(list(figure.place(x, y, zones)))
+            placed.append(list(figure.place(x, y, zones, layer)))
             x += figure.width + BETWEEN
             if figure is not row[-1]:
                 rules.append(Line(((x - BETWEEN / 2, y), (x - BETWEEN / 2, y + row_height)), "hint"))
@@ -42,9 +43,8 @@ def picture(profiles: Sequence[Profile]) -> Drawing:
 
 
 def _shared(needed: Sequence[Zones]) -> Zones:
-    """Each zone as high as the largest needs it, and layers as high as the deepest model can have them."""
-    highest = {field.name: max(getattr(zones, field.name) for zones in needed) for field in fields(Zones)}
-    return Zones(**{**highest, "layer": min(zones.layer for zones in needed)})
+    """Each zone as high as the largest needs it."""
+    return Zones(**{field.name: max(getattr(zones, field.name) for zones in needed) for field in fields(Zones)})
 
 
 def _height(zones: Zones) -> float:

@@ -137,4 +137,3 @@ class Drawing:
     def of(self, kind: type[AnyShape]) -> Iterator[AnyShape]:
         """The shapes of one kind."""
         return (shape for shape in self.shapes if isinstance(shape, kind))
-

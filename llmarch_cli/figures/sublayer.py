@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Any
 
 from llmarch_cli.component import NOPE, Component
 from llmarch_cli.figures.nodes import Column, Label, Node, Panel, Row, flow
@@ -20,7 +21,7 @@ RISE = 14.0  # of the lines that lead into branches and out of them
 
 def sublayer(component: Component, axis: str, d_model: int, positions_told: bool = False) -> Node:
     """The box of `component` on `axis`; `positions_told` where the model tells positions before its layers."""
-    return Panel(_content(component, axis, d_model, positions_told, component.title, WIDTH), axis, axis, padding=6)
+    return Panel(_content(component, axis, d_model, positions_told, component.title, WIDTH), axis, axis, 6, least=WIDTH)
 
 
 def _content(
@@ -35,10 +36,16 @@ def _content(
         return Label(text, width, size - small, role, topic=f"{axis} {topic}")
 
     facts: list[Node] = [Label(title, width, size + 1.5, bold=True, topic=f"{axis} title")]
-    facts += [label("fact", text) for text in (component.heads, component.label) if text]
-    names = {part.name for part in parts}
-    settings = {field: text for field, text in component.settings.items() if field not in names}
-    chips = [Panel(label("norm", _norm(part), small=0.8), "norm", "inner norm", 2.5, rounded=3) for part in _norms(parts)]
+    facts.append(flow([label("fact", text) for text in (component.heads, component.label) if text], width, gap=9))
+    drawn = {part.name for part in parts}
+    settings = {
+        field: text
+        for field, text in component.settings.items()
+        if field not in drawn and not _holds_components(getattr(component, field))
+    }
+    chips = [
+        Panel(label("norm", _norm(part), small=0.8), "norm", "inner norm", 2.5, rounded=3) for part in _norms(parts)
+    ]
     chips += [
         Panel(label("chip", text, small=0.8), "chip", "chip", 2.5, rounded=3)
         for text in (*_told(component, parts, positions_told), *(f for f, text in settings.items() if f == text))
@@ -47,11 +54,16 @@ def _content(
         facts.append(flow(chips, width))
     if entries := list(component.cache()):
         kept = " + ".join(f"{entry.name} {entry.width:,}" for entry in entries)
-        facts.append(label("cache", f"KV cache per token: {kept}"))
+        facts.append(label("cache", f"keeps {kept} values a token"))
     words = [label("setting", setting(text), "muted", 1.2) for field, text in settings.items() if field != text]
     if words := [word for word in words if word.text]:
         facts.append(flow(words, width, gap=7, row_gap=2))
     return Column([*facts, *inside], gap=4)
+
+
+def _holds_components(value: Any) -> bool:
+    """Whether a field's value is drawn as a box of its own."""
+    return isinstance(value, Component) or (isinstance(value, Mapping) and any(map(_holds_components, value.values())))
 
 
 def _told(component: Component, parts: Sequence[Part], positions_told: bool) -> Iterator[str]:
@@ -72,13 +84,16 @@ def _norm(part: Norm) -> str:
 def _inside(parts: Sequence[Part], axis: str, d_model: int) -> Iterator[Node]:
     """Experts with their router, and the components inside, side by side where there are several."""
     experts = [part for part in parts if isinstance(part, Experts)]
-    routers = [part for part in parts if isinstance(part, Linear) and experts and part.d_out == experts[0].n_experts]
-    branches: list[Node] = [ExpertPool(experts[0], routers[0].name if routers else "choice", axis)] if experts else []
-    for part in parts:
-        if isinstance(part, Child):
-            title = part.name.replace("_", " ").capitalize()
-            inner = _content(part.component, axis, d_model, True, title, CHILD_WIDTH, 7.2)
-            branches.append(Panel(inner, "inner", part.name, padding=5))
+    children = [part for part in parts if isinstance(part, Child)]
+    branches: list[Node] = []
+    if experts:
+        n_experts = experts[0].n_experts
+        routers = [part.name for part in parts if isinstance(part, Linear) and part.d_out == n_experts]
+        branches.append(ExpertPool(experts[0], next(iter(routers), "choice"), axis, not children))
+    for part in children:
+        title = part.name.replace("_", " ")
+        inner = _content(part.component, axis, d_model, True, title, CHILD_WIDTH, 7.2)
+        branches.append(Panel(inner, "inner", part.name, padding=5))
     if branches:
         yield Branches(branches) if len(branches) > 1 else branches[0]
 
@@ -90,8 +105,9 @@ class ExpertPool:
     experts: Experts
     router: str
     axis: str
+    is_last: bool  # nothing is added to what it gives
 
-    CELL, GAP, HEIGHT, ROUTER_GAP = 27.0, 4.0, 18.0, 14.0
+    CELL, GAP, HEIGHT, ROUTER_GAP, COLLECTED = 27.0, 4.0, 18.0, 14.0, 8.0
 
     @cached_property
     def _cells(self) -> list[tuple[str, bool]]:
@@ -123,12 +139,12 @@ class ExpertPool:
 
     @cached_property
     def height(self) -> float:
-        return self._picker.height + self.ROUTER_GAP + self.HEIGHT
+        return self._picker.height + self.ROUTER_GAP + self.HEIGHT + 2 * self.COLLECTED
 
     def place(self, x: float, y: float) -> Iterator[Shape]:
         yield from self._picker.place(x, y)
         left = x + (self.width - (self._cell + self.GAP) * len(self._cells) + self.GAP) / 2
-        bottom = y + self._picker.height
+        bottom, centre, end = y + self._picker.height, x + self.width / 2, y + self.height
         for number, (text, chosen) in zip(self._numbers, self._cells, strict=True):
             middle, level = left + self._cell / 2, bottom + self.ROUTER_GAP
             role = "chosen" if chosen else "idle"
@@ -136,7 +152,10 @@ class ExpertPool:
             yield from number.place(middle - number.width / 2, level + (self.HEIGHT - number.height) / 2)
             if chosen:
                 yield Line(((middle, bottom), (middle, level)), arrow=True)
+                collected = end - self.COLLECTED
+                yield Line(((middle, level + self.HEIGHT), (middle, collected), (centre, collected)))
             left += self._cell + self.GAP
+        yield Line(((centre, end - self.COLLECTED), (centre, end)), arrow=self.is_last)
 
 
 @dataclass(frozen=True)

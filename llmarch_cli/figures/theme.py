@@ -50,7 +50,7 @@ THEMES = {
         lines={"line": "#39424e", "hint": "#afb8c1"},
         variants=(
             "#2f6db5",
-            "#c2591b",
+            "#b85416",
             "#2d8659",
             "#a83f7f",
             "#6d55b5",
@@ -69,7 +69,7 @@ THEMES = {
             "attention": ("#18304f", "#5b95dd"),
             "ffn": ("#153824", "#58ad72"),
             "inner": ("#10291a", "#58ad72"),
-            "chosen": ("#2f7a48", "#7fd197"),
+            "chosen": ("#276a3d", "#7fd197"),
             "idle": ("#0e131a", "#4d6b57"),
             "router": ("#4a2f17", "#d7914e"),
             "norm": ("#3d3410", "#cdb043"),
