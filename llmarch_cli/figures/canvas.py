@@ -1,4 +1,4 @@
-"""Writes a drawing to an SVG, PNG or PDF file: the only place that knows the drawing library.
+"""Writes a drawing to an SVG, PNG or PDF file, with matplotlib.
 
 The library's renderers are used directly: a figure of its own objects would take ten times as long.
 """
@@ -10,7 +10,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from io import BytesIO
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from llmarch_cli.errors import InputError, shown, shown_path, suggestion
 from llmarch_cli.figures.measure import FAMILY, require_library
@@ -26,7 +26,7 @@ DPI = 160.0  # of PNG files, less where one would be too large
 MOST_PIXELS = 30_000  # of a side
 
 # Text stays text, the same input gives the same bytes, and no settings of the user change either.
-SETTINGS = {
+SETTINGS: dict[Any, Any] = {
     "svg.fonttype": "none",
     "svg.hashsalt": "llmarch",
     "pdf.fonttype": 42,
@@ -68,7 +68,7 @@ def save(drawing: Drawing, path: Path, theme_name: str = "light") -> None:
 
 def rendered(drawing: Drawing, ending: str, colours: Theme) -> bytes:
     """The file's bytes."""
-    import matplotlib
+    import matplotlib as mpl
     from matplotlib.artist import Artist
     from matplotlib.figure import Figure
 
@@ -81,9 +81,9 @@ def rendered(drawing: Drawing, ending: str, colours: Theme) -> bytes:
     size = max(drawing.width, drawing.height)
     dpi = min(DPI, MOST_PIXELS / size * 72) if ending == "png" else 72
     out = BytesIO()
-    with matplotlib.rc_context(), _quiet():
-        matplotlib.rcdefaults()
-        matplotlib.rcParams.update(SETTINGS)
+    with mpl.rc_context(), _quiet():
+        mpl.rcdefaults()
+        mpl.rcParams.update(SETTINGS)
         figure = Figure(figsize=(drawing.width / 72, drawing.height / 72), dpi=dpi, facecolor=colours.background)
         figure.add_artist(Shapes())
         metadata = {"Title": drawing.title, **UNDATED[ending]}
@@ -107,7 +107,7 @@ class Pen:
         from matplotlib.transforms import Affine2D
 
         self.renderer, self.colours = renderer, colours
-        self.scale = renderer.points_to_pixels(1.0)
+        self.scale = float(cast("float", renderer.points_to_pixels(1.0)))
         self.to_pixels = Affine2D().scale(self.scale)
         self.page = height * self.scale
         self.fonts = {bold: FontProperties(weight="bold" if bold else "normal") for bold in (False, True)}
@@ -193,15 +193,11 @@ def _rectangle(box: Box) -> Outline:
         return _polyline([(left, bottom), (right, bottom), (right, top), (left, top)], closed=True)
     move, line, bend, close = Outline.MOVETO, Outline.LINETO, Outline.CURVE3, Outline.CLOSEPOLY
     corners = [
-        *[
-            (move, (left + r, bottom)),
-            (line, (right - r, bottom)),
-            (bend, (right, bottom)),
-            (bend, (right, bottom + r)),
-        ],
-        *[(line, (right, top - r)), (bend, (right, top)), (bend, (right - r, top)), (line, (left + r, top))],
-        *[(bend, (left, top)), (bend, (left, top - r)), (line, (left, bottom + r)), (bend, (left, bottom))],
-        *[(bend, (left + r, bottom)), (close, (left + r, bottom))],
+        *[(move, (left + r, bottom)), (line, (right - r, bottom))],
+        *[(bend, (right, bottom)), (bend, (right, bottom + r)), (line, (right, top - r))],
+        *[(bend, (right, top)), (bend, (right - r, top)), (line, (left + r, top))],
+        *[(bend, (left, top)), (bend, (left, top - r)), (line, (left, bottom + r))],
+        *[(bend, (left, bottom)), (bend, (left + r, bottom)), (close, (left + r, bottom))],
     ]
     return Outline([point for _, point in corners], [code for code, _ in corners])
 

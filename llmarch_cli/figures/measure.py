@@ -18,18 +18,18 @@ _UNIT = 1000  # the size that letters are measured at
 def require_library() -> None:
     """Raise InputError where the drawing library is not installed."""
     try:
-        import matplotlib  # noqa: F401
+        import matplotlib  # noqa: F401, ICN001
     except ImportError:
         raise InputError("figures are drawn with matplotlib, which is not here: pip install 'llmarch[plot]'") from None
 
 
 @cache
 def _font(bold: bool) -> FT2Font:
-    import matplotlib
+    import matplotlib as mpl
     from matplotlib.ft2font import FT2Font
 
     name = "DejaVuSans-Bold.ttf" if bold else "DejaVuSans.ttf"
-    font = FT2Font(str(Path(matplotlib.get_data_path()) / "fonts" / "ttf" / name))
+    font = FT2Font(str(Path(mpl.get_data_path()) / "fonts" / "ttf" / name))
     font.set_size(_UNIT, 72)
     return font
 

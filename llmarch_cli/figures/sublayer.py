@@ -43,13 +43,10 @@ def _content(
         for field, text in component.settings.items()
         if field not in drawn and not _holds_components(getattr(component, field))
     }
-    chips = [
-        Panel(label("norm", _norm(part), small=0.8), "norm", "inner norm", 2.5, rounded=3) for part in _norms(parts)
-    ]
-    chips += [
-        Panel(label("chip", text, small=0.8), "chip", "chip", 2.5, rounded=3)
-        for text in (*_told(component, parts, positions_told), *(f for f, text in settings.items() if f == text))
-    ]
+    said = [("norm", _norm(part)) for part in parts if isinstance(part, Norm)]
+    said += [("chip", text) for text in _told(component, parts, positions_told)]
+    said += [("chip", text) for field, text in settings.items() if field == text]  # flags that are set
+    chips = [Panel(label(role, text, small=0.8), role, role, 2.5, rounded=3) for role, text in said]
     if chips:
         facts.append(flow(chips, width))
     if entries := list(component.cache()):
@@ -71,10 +68,6 @@ def _told(component: Component, parts: Sequence[Part], positions_told: bool) -> 
     if component.positions and not (positions_told and component.positions == NOPE):
         yield component.positions
     yield from (f"{part.name} {part.dim:,}" for part in parts if isinstance(part, Vector))
-
-
-def _norms(parts: Sequence[Part]) -> list[Norm]:
-    return [part for part in parts if isinstance(part, Norm)]
 
 
 def _norm(part: Norm) -> str:
@@ -111,7 +104,7 @@ class ExpertPool:
 
     @cached_property
     def _cells(self) -> list[tuple[str, bool]]:
-        """What stands in each cell, and whether it is chosen. Where not all fit, the last one, and two chosen at most."""
+        """What stands in each cell, and whether it is chosen; where not all fit, at most two are."""
         n, n_active = self.experts.n_experts, self.experts.n_active
         if n <= SHOWN_EXPERTS:
             return [(f"{i + 1}", i < n_active) for i in range(n)]

@@ -1,4 +1,4 @@
-"""Files: their bytes are the same each time, their text is text, and what cannot be is said before anything is drawn."""
+"""Files: the same bytes each time, text that is text, and errors before anything is drawn."""
 
 import builtins
 import json
@@ -10,12 +10,12 @@ from typing import Any
 
 import pytest
 from PIL import Image
+from test_picture import drawn
 
 import llmarch_cli as llmarch
 from llmarch_cli.errors import InputError
 from llmarch_cli.figures.shapes import Text
 from llmarch_cli.figures.theme import THEMES
-from test_picture import drawn
 
 SVG = "{http://www.w3.org/2000/svg}"
 
@@ -31,13 +31,18 @@ def test_the_same_model_gives_the_same_bytes(tmp_path: Path, ending: str) -> Non
 
 
 def test_settings_of_the_user_change_nothing(tmp_path: Path) -> None:
-    import matplotlib
+    import matplotlib as mpl
 
     llmarch.draw(["gpt2"], tmp_path / "plain.svg")
-    mine = {"svg.fonttype": "path", "font.size": 30, "savefig.bbox": "tight", "savefig.transparent": True}
-    with matplotlib.rc_context(mine):
+    mine: dict[Any, Any] = {
+        "svg.fonttype": "path",
+        "font.size": 30,
+        "savefig.bbox": "tight",
+        "savefig.transparent": True,
+    }
+    with mpl.rc_context(mine):
         llmarch.draw(["gpt2"], tmp_path / "mine.svg")
-        assert matplotlib.rcParams["font.size"] == 30
+        assert mpl.rcParams["font.size"] == 30
     assert (tmp_path / "mine.svg").read_bytes() == (tmp_path / "plain.svg").read_bytes()
 
 

@@ -4,11 +4,11 @@ import itertools
 from collections.abc import Iterator, Sequence
 
 import pytest
+import strategies
 from hypothesis import given
 from hypothesis import strategies as st
 
 import llmarch_cli as llmarch
-import strategies
 from llmarch_cli.figures.measure import text_width
 from llmarch_cli.figures.picture import picture
 from llmarch_cli.figures.shapes import Adder, Bounds, Box, Drawing, Line, Shape, Text
