@@ -1,4 +1,4 @@
-"""Write what follows from the code: the command reference, the schema, the article, pictures and outputs shown in any page.
+"""Write what follows from the code: command reference, schema, article, and what pages show of pictures and outputs.
 
 `make docs` runs it.
 Tests hold them current.
