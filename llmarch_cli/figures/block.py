@@ -18,7 +18,7 @@ BYPASS = 18.0  # what the residual stream takes at the side
 
 @dataclass(frozen=True)
 class Stage:
-    """What stands between a point of the residual stream and the adder above it, bottom to top."""
+    """What one update of the residual stream passes, bottom to top."""
 
     nodes: Sequence[Node]
 
@@ -28,7 +28,7 @@ class Stage:
 
     @cached_property
     def height(self) -> float:
-        return sum(node.height + STEP for node in self.nodes) + STEP
+        return sum(node.height + STEP for node in self.nodes)
 
     def place(self, x: float, y: float) -> Iterator[Shape]:
         """`x` is its middle: a line from `y` through all pieces, `height` high."""
@@ -36,7 +36,6 @@ class Stage:
             yield Line(((x, y), (x, y + STEP)), arrow=True)
             yield from node.place(x - node.width / 2, y + STEP)
             y += STEP + node.height
-        yield Line(((x, y), (x, y + STEP)), arrow=True)
 
 
 @dataclass(frozen=True)
@@ -51,16 +50,18 @@ class Block:
 
     @cached_property
     def height(self) -> float:
-        return sum(stage.height + STEP + 2 * Adder(0, 0).radius for stage in self.stages) + STEP
+        return sum(stage.height + 2 * STEP + 2 * Adder(0, 0).radius for stage in self.stages) + STEP
 
     def place(self, x: float, y: float) -> Iterator[Shape]:
         middle, side = x + self.width / 2, x + BYPASS / 3
         for stage in self.stages:
             split = y + STEP
-            adder = Adder(middle, split + stage.height + Adder(0, 0).radius)
+            top = split + stage.height
+            adder = Adder(middle, top + STEP + Adder(0, 0).radius)
             yield Line(((middle, y), (middle, split)))
             yield Line(((middle, split), (side, split), (side, adder.y), (middle - adder.radius, adder.y)), arrow=True)
             yield from stage.place(middle, split)
+            yield Line(((middle, top), (middle, top + STEP)), arrow=True)
             yield adder
             y = adder.y + adder.radius
         yield Line(((middle, y), (middle, y + STEP)), arrow=True)
@@ -84,4 +85,4 @@ def block(spec: ModelSpec, layer: Layer) -> Block:
 def norm(spec: ModelSpec, name: str, settings: bool = False) -> Panel:
     """The model's norm, with its settings where there is room to say them."""
     words = f"{spec.norm.title}, {spec.norm.details}" if settings and spec.norm.details else spec.norm.title
-    return Panel(Label(words, 128, 8, topic=f"{name}"), "norm", name, padding=4, least=96)
+    return Panel(Label(words, 128, 8, topic=name), "norm", name, padding=4, least=96)

@@ -26,8 +26,8 @@ MOST_CELLS = 256  # of a strip: beyond them, one stands for several layers
 CALLOUTS = {  # by their metrics' keys
     "params": "parameters",
     "active_params": "active",
-    "kv_bytes_per_token": "KV cache per token",
     "kv_cache_bytes": "KV cache at {context}",
+    "kv_bytes_per_token": "KV per further token",
     "context_length": "context made for",
 }
 
