@@ -146,3 +146,16 @@ def test_a_width_is_that_of_the_font() -> None:
     assert text_width("llmarch", 10) == pytest.approx(37.38, abs=0.01)
     assert text_width("llmarch", 10, bold=True) > text_width("llmarch", 10)
     assert text_width("语", 10) == 10  # no such letter in the font: as wide as it may be
+
+
+@pytest.mark.parametrize(("placement", "n_norms"), [("pre", 2), ("pre_shared", 1)])
+def test_parallel_sublayers_stand_beside_each_other(placement: str, n_norms: int) -> None:
+    data = llmarch.load("llama3-8b").model_dump(exclude_defaults=True)
+    changes = {"parallel_sublayers": True, "norm_placement": placement, "residual_scale": 0.25}
+    drawing = drawn(ModelSpec.model_validate(data | changes))
+    assert faults(drawing) == []
+    boxes = {box.name: box for box in drawing.of(Box)}
+    assert boxes["attention"].x + boxes["attention"].width < boxes["ffn"].x
+    assert sum(box.name.startswith("norm before") for box in drawing.of(Box)) == n_norms
+    assert len(list(drawing.of(Adder))) == 2  # of the two, and of the residual
+    assert [text.text for text in drawing.of(Text)].count("times 0.25") == 2
