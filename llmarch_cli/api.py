@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
+from llmarch_cli.errors import InputError
 from llmarch_cli.loading import load, names
 from llmarch_cli.profilers import profile as profiling
 from llmarch_cli.profilers.cost import KvDtype, Workload
@@ -169,6 +170,8 @@ def draw(models: Sequence[Model], path: str | Path, theme: str = "light", contex
     from llmarch_cli.figures import canvas
 
     canvas.check(Path(path), theme)
+    if not models:
+        raise InputError("there is no model to draw: name one or more")
     from llmarch_cli.figures.picture import picture
 
     specs = _told_apart(models)

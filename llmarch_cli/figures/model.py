@@ -22,7 +22,7 @@ STRIP = 40.0  # width of a layer in it
 GAP = 16.0  # from there to the layers in detail
 STEP = 14.0
 LARGEST_LAYER = 40.0  # height of a layer in the strip
-MOST_CELLS = 256  # of a strip: beyond them, one stands for several layers
+MOST_CELLS = 1000  # of a strip: beyond them, not every layer is shown
 CALLOUTS = {  # by their metrics' keys
     "params": "parameters",
     "active_params": "active",
@@ -195,9 +195,9 @@ class ModelFigure:
     def _place_strip(self, middle: float, side: float, y: float, layer: float) -> Iterator[Shape]:
         """All layers, bottom to top, each in the colour of its kind; and lines to where they are seen in detail."""
         layers = self.spec.layers
-        n_cells = min(len(layers), MOST_CELLS)
-        height = layer * len(layers) / n_cells
-        cells = [self.kinds.index(layers[i * len(layers) // n_cells]) for i in range(n_cells)]
+        every = -(-len(layers) // MOST_CELLS)
+        cells = [self.kinds.index(shown) for shown in layers[::every]]
+        height = layer * len(layers) / len(cells)
         left, right, top = middle - STRIP / 2, middle + STRIP / 2, y + layer * len(layers)
         gap = min(1.0, height / 5)
         for i, kind in enumerate(cells):
@@ -207,7 +207,8 @@ class ModelFigure:
         yield Line(((right, top), (side, y + self._details.nodes[0].height)), "hint", dashed=True)
         count = Label(f"{len(layers):,}", 50, 11, bold=True, topic="n_layers")
         word = Label("layer" if len(layers) == 1 else "layers", 50, 8, "muted")
-        said = Column([count, word], gap=2)
+        left_out = [Label(f"1 in {every:,} shown", 50, 7.2, "muted")] * (every > 1)
+        said = Column([count, word, *left_out], gap=2)
         yield from said.place(left - 5 - said.width, max(y, y + (top - y) / 2 - said.height / 2))
 
     @cached_property

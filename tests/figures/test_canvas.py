@@ -121,6 +121,11 @@ def test_what_cannot_be_drawn_is_refused_before_anything_is_read(path: str, them
         llmarch.draw(["no-such-model"], path, theme)
 
 
+def test_no_model_is_no_picture(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="no model to draw"):
+        llmarch.draw([], tmp_path / "figure.svg")
+
+
 def test_a_missing_library_is_an_error_that_says_how_to_get_it(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     real = builtins.__import__
 

@@ -98,7 +98,7 @@ def test_nothing_overlaps_whatever_the_spec(specs: Sequence[ModelSpec]) -> None:
 
 
 def test_many_models_stand_in_rows() -> None:
-    drawing = drawn(*llmarch.names()[:6])
+    drawing = drawn(*llmarch.names()[:5])
     assert faults(drawing) == []
     assert drawing.height > drawn(llmarch.names()[0]).height
 
@@ -131,6 +131,13 @@ def test_a_strip_shows_every_layer_in_its_place() -> None:
     layers = llmarch.load("llama4-maverick").layers
     kinds = list(dict.fromkeys(layers))
     assert [box.colour for box in boxes] == [kinds.index(layer) for layer in layers]
+
+
+def test_of_very_many_layers_some_are_shown_and_that_is_said() -> None:
+    data = llmarch.load("llama4-maverick").model_dump(exclude_defaults=True)
+    drawing = drawn(ModelSpec.model_validate({**data, "n_layers": 8_000}), "gpt2")
+    assert faults(drawing) == []
+    assert "1 in 8 shown" in {text.whole for text in drawing.of(Text)}
 
 
 def test_only_what_differs_is_marked() -> None:
