@@ -2,6 +2,7 @@
 
 import itertools
 from collections.abc import Iterator, Sequence
+from typing import Any
 
 import pytest
 import strategies
@@ -33,30 +34,38 @@ def faults(drawing: Drawing) -> list[str]:
     """What overlaps, sticks out, or is crossed by a line."""
     page = Bounds(0, 0, drawing.width, drawing.height)
     found = [f"outside: {shape}" for shape in drawing.shapes if not shape.bounds.inside(page)]
-    texts, boxes, adders = list(drawing.of(Text)), list(drawing.of(Box)), list(drawing.of(Adder))
-    found += [f"{a} over {b}" for a, b in meeting(texts)]
-    for a, b in meeting([*boxes, *adders]):
-        if not (a.bounds.inside(b.bounds) or b.bounds.inside(a.bounds)):
-            found.append(f"{a} over {b}")
-    for text in texts:
-        others = [box for box in boxes if text.bounds.meets(box.bounds)]
-        found += [f"{text.text!r} leaves {box}" for box in others if not text.bounds.inside(box.bounds)]
-        found += [f"{text.text!r} under an adder" for adder in adders if text.bounds.meets(adder.bounds)]
-        found += [f"{text.text!r} crossed" for line in segments(drawing) if _crosses(line, text.bounds)]
-    for line in segments(drawing):  # ends at the edge of a box, or runs inside it
-        crossed = (box for box in boxes if _crosses(line, box.bounds) and not line.inside(box.bounds))
-        found += [f"{line} crosses {box}" for box in crossed]
+    texts, boxes, adders = measured(Text, drawing), measured(Box, drawing), measured(Adder, drawing)
+    found += [f"{a} over {b}" for (a, _), (b, _) in meeting(texts)]
+    found += [
+        f"{a} over {b}"
+        for (a, around_a), (b, around_b) in meeting([*boxes, *adders])
+        if not (around_a.inside(around_b) or around_b.inside(around_a))
+    ]
+    lines = segments(drawing)
+    for text, around in texts:
+        found += [f"{text} leaves {box}" for box, b in boxes if around.meets(b) and not around.inside(b)]
+        found += [f"{text} under {adder}" for adder, a in adders if around.meets(a)]
+        found += [f"{text} crossed" for line in lines if _crosses(line, around)]
+    for line in lines:  # ends at the edge of a box, or runs inside it
+        found += [f"{line} crosses {box}" for box, b in boxes if _crosses(line, b) and not line.inside(b)]
     return found
 
 
-def meeting(shapes: Sequence[Shape]) -> Iterator[tuple[Shape, Shape]]:
+Measured = tuple[Shape, Bounds]
+
+
+def measured(kind: type[Any], drawing: Drawing) -> list[Measured]:
+    return [(shape, shape.bounds) for shape in drawing.of(kind)]
+
+
+def meeting(shapes: Sequence[Measured]) -> Iterator[tuple[Measured, Measured]]:
     """The pairs that overlap."""
-    upwards = sorted(shapes, key=lambda shape: shape.bounds.bottom)
+    upwards = sorted(shapes, key=lambda shape: shape[1].bottom)
     for i, lower in enumerate(upwards):
         for upper in upwards[i + 1 :]:
-            if upper.bounds.bottom >= lower.bounds.top:
+            if upper[1].bottom >= lower[1].top:
                 break
-            if lower.bounds.meets(upper.bounds):
+            if lower[1].meets(upper[1]):
                 yield lower, upper
 
 
@@ -76,9 +85,9 @@ def _crosses(line: Bounds, box: Bounds) -> bool:
     [
         ([Text(10, 10, 20, "a", 8, "text"), Text(25, 12, 20, "b", 8, "text")], " over "),
         ([Box(0, 0, 50, 50, "chip", "a"), Box(40, 40, 20, 20, "chip", "b")], " over "),
-        ([Box(10, 10, 20, 20, "chip", "a"), Text(15, 15, 30, "long", 8, "text")], "'long' leaves "),
+        ([Box(10, 10, 20, 20, "chip", "a"), Text(15, 15, 30, "long", 8, "text")], " leaves "),
         ([Line(((0, 10), (50, 10))), Box(10, 5, 20, 20, "chip", "a")], " crosses "),
-        ([Line(((0, 10), (50, 10))), Text(10, 8, 20, "a", 8, "text")], "'a' crossed"),
+        ([Line(((0, 10), (50, 10))), Text(10, 8, 20, "a", 8, "text")], " crossed"),
         ([Text(90, 10, 20, "a", 8, "text")], "outside: "),
     ],
 )
