@@ -63,13 +63,13 @@ def frequencies(dim: int = 128) -> Tensor:
 
 
 def test_linear_scaling_divides_positions() -> None:
-    stretched = LinearScaling(kind="linear", factor=8.0).stretch(frequencies(), THETA)
+    stretched = LinearScaling(kind="linear", factor=8.0).stretch(frequencies(), THETA, 1)
     torch.testing.assert_close(stretched, frequencies() / 8)
 
 
 def test_scaling_by_parts_keeps_fast_pairs_and_divides_slow_ones() -> None:
     scaling = ByPartsScaling(kind="ntk_by_parts", factor=8.0, original_context_length=8192)
-    plain, stretched = frequencies(), scaling.stretch(frequencies(), THETA)
+    plain, stretched = frequencies(), scaling.stretch(frequencies(), THETA, 1)
     wavelengths = 2 * math.pi / plain
     fast, slow = wavelengths < 8192 / 4, wavelengths > 8192 / 1
     torch.testing.assert_close(stretched[fast], plain[fast])
@@ -83,7 +83,7 @@ def test_scaling_by_parts_without_a_blend_is_a_step() -> None:
     scaling = ByPartsScaling(
         kind="ntk_by_parts", factor=8.0, low_freq_factor=2.0, high_freq_factor=2.0, original_context_length=8192
     )
-    stretched = scaling.stretch(frequencies(), THETA)
+    stretched = scaling.stretch(frequencies(), THETA, 1)
     ratios = (frequencies() / stretched).round()
     assert set(ratios.tolist()) == {1.0, 8.0}
 
@@ -93,14 +93,14 @@ def yarn(**fields: Any) -> YarnScaling:
 
 
 def test_yarn_keeps_fast_pairs_and_divides_slow_ones() -> None:
-    plain, stretched = frequencies(), yarn().stretch(frequencies(), THETA)
+    plain, stretched = frequencies(), yarn().stretch(frequencies(), THETA, 1)
     turns = 4096 * plain / (2 * math.pi)
     torch.testing.assert_close(stretched[turns > 40], plain[turns > 40])
     torch.testing.assert_close(stretched[turns < 0.8], plain[turns < 0.8] / 40)
 
 
 def test_yarn_bounds_need_not_be_whole_pairs() -> None:
-    whole, exact = yarn().stretch(frequencies(), THETA), yarn(truncate=False).stretch(frequencies(), THETA)
+    whole, exact = yarn().stretch(frequencies(), THETA, 1), yarn(truncate=False).stretch(frequencies(), THETA, 1)
     assert not torch.equal(whole, exact)
 
 
