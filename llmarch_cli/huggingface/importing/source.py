@@ -1,0 +1,118 @@
+"""Where configs come from: a config.json, a checkpoint's directory, or a model on the Hugging Face Hub."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from llmarch_cli import documents
+from llmarch_cli.errors import InputError, shown, shown_path
+from llmarch_cli.huggingface.checked_json import parse
+
+FILE = "config.json"
+HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]{0,95}/[A-Za-z0-9][\w.-]{0,95}", re.ASCII)
+
+
+@dataclass(frozen=True)
+class Source:
+    """A config as its file has it.
+
+    Attributes:
+        data: keys and values.
+        origin: what errors call it.
+        name: what the model is called there.
+        url: its address, where it came from the Hub.
+    """
+
+    data: Mapping[str, Any]
+    origin: str
+    name: str | None
+    url: str | None = None
+
+
+def read(config: str | Path | Mapping[str, Any], revision: str | None = None) -> Source:
+    """The config behind a path, a directory or a Hub id; a mapping is one already.
+
+    Raises InputError where there is none, and where what is there is no JSON object of a reasonable size.
+    """
+    if isinstance(config, Mapping):
+        return Source(config, "config", None)
+    path = Path(config)
+    if isinstance(config, str) and is_hub_id(config):
+        return _from_hub(config, revision)
+    if revision is not None:
+        raise InputError(f"--revision goes with a model on the Hub, and {shown_path(config)} is a path")
+    if _is_directory(path):
+        if not _exists(path / FILE):
+            raise InputError(f"{shown_path(path)}: a directory without a {FILE}")
+        path = path / FILE
+    name = path.resolve().parent.name if path.name == FILE else path.stem
+    return Source(_parsed(path, shown_path(path)), shown_path(path), name)
+
+
+def is_hub_id(text: str) -> bool:
+    """Whether `org/name` means a model on the Hub: nothing here is called so, and there is no directory `org`."""
+    fits = HUB_ID.fullmatch(text) is not None and not text.endswith((".json", ".yaml", ".yml"))
+    return fits and not _exists(Path(text)) and not _is_directory(Path(text).parent)
+
+
+def _exists(path: Path) -> bool:
+    try:
+        return path.exists()
+    except (OSError, ValueError):  # too long, a null byte
+        return False
+
+
+def _is_directory(path: Path) -> bool:
+    try:
+        return path.is_dir()
+    except (OSError, ValueError):
+        return False
+
+
+def _parsed(path: Path, origin: str) -> dict[str, Any]:
+    text = documents.content(path, "config")
+    if not text.strip():
+        raise InputError(f"{origin}: the file is empty: a config is a JSON object")
+    return parse(text, origin)
+
+
+def _from_hub(model: str, revision: str | None) -> Source:
+    from huggingface_hub import hf_hub_download
+    from huggingface_hub.errors import (
+        EntryNotFoundError,
+        GatedRepoError,
+        HfHubHTTPError,
+        HFValidationError,
+        LocalEntryNotFoundError,
+        RepositoryNotFoundError,
+        RevisionNotFoundError,
+    )
+
+    where = f"{model} on the Hugging Face Hub"
+    at = "" if revision is None else f" at revision {shown(revision)}"
+    try:
+        file = hf_hub_download(model, FILE, revision=revision)
+    except GatedRepoError:
+        raise InputError(f"{where}: gated: accept its terms there, then set HF_TOKEN or run `hf auth login`") from None
+    except RepositoryNotFoundError:
+        raise InputError(
+            f"{model}: no such file here, and no such model on the Hugging Face Hub, or one that needs a token"
+        ) from None
+    except RevisionNotFoundError:
+        raise InputError(f"{where}: has no revision {shown(revision)}") from None
+    except LocalEntryNotFoundError:
+        raise InputError(
+            f"{model}: no such file here, not in the Hugging Face cache{at}, and the Hub cannot be reached"
+            " (or HF_HUB_OFFLINE is set)"
+        ) from None
+    except EntryNotFoundError:
+        raise InputError(f"{where}: has no {FILE}{at}") from None
+    except (HfHubHTTPError, HFValidationError, OSError, ValueError) as error:
+        reason = str(error).strip().splitlines() or [type(error).__name__]
+        raise InputError(f"{where}: cannot be read: {reason[0][:200]}") from None
+    url = f"https://huggingface.co/{model}/blob/{revision or 'main'}/{FILE}"
+    return Source(_parsed(Path(file), model), model, model.split("/")[1], url)
