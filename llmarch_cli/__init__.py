@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from llmarch_cli.builder import build
     from llmarch_cli.errors import CheckError, InputError, LlmarchError
     from llmarch_cli.huggingface.checkpoint import load_checkpoint
+    from llmarch_cli.huggingface.importing import import_config
     from llmarch_cli.huggingface.reconcile import Reconciliation, reconcile
     from llmarch_cli.loading import load, names
     from llmarch_cli.profilers.profile import Profile
@@ -36,6 +37,7 @@ _HOMES = {
     "profile": "api",
     "load": "loading",
     "load_checkpoint": "huggingface.checkpoint",
+    "import_config": "huggingface.importing",
     "names": "loading",
     "CheckError": "errors",
     "InputError": "errors",
@@ -58,6 +60,7 @@ __all__ = [
     "__version__",
     "build",
     "compare",
+    "import_config",
     "kv_cache",
     "load",
     "load_checkpoint",

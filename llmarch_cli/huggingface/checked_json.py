@@ -37,18 +37,16 @@ def parse(text: bytes, origin: object, what: str = "it") -> dict[str, Any]:
         raise InputError(f"{origin}: holds {name}, which is no number")
 
     try:
-        value = json.loads(
-            text, object_pairs_hook=once, parse_int=whole, parse_float=decimal, parse_constant=unbounded
-        )
+        value = json.loads(text, object_pairs_hook=once, parse_int=whole, parse_float=decimal, parse_constant=unbounded)
     except RecursionError:
-        raise InputError(f"{origin}: nested deeper than {MAX_DEPTH} levels") from None
+        raise InputError(f"{origin}: {what} is no JSON that is meant: nested deeper than {MAX_DEPTH} levels") from None
     except ValueError as error:
         stands = f" (line {error.lineno})" if isinstance(error, json.JSONDecodeError) else ""
         raise InputError(f"{origin}: {what} is no JSON{stands}") from None
     if not isinstance(value, dict):
         raise InputError(f"{origin}: {what} is no JSON object")
     if _deeper_than(value, MAX_DEPTH):
-        raise InputError(f"{origin}: nested deeper than {MAX_DEPTH} levels")
+        raise InputError(f"{origin}: {what} is no JSON that is meant: nested deeper than {MAX_DEPTH} levels")
     return value
 
 

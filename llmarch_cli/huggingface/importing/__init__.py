@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from difflib import get_close_matches
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 from llmarch_cli.errors import InputError, shown
 from llmarch_cli.huggingface.importing.families import BY_ARCHITECTURE, FAMILIES, MULTIMODAL, Family
@@ -30,13 +30,20 @@ class Imported:
         spec: the architecture.
         source: the config.
         family: whose table read it.
+        config: what the table read: the source's mapping, or that of its text decoder.
         notes: what was left out, and what was tried on purpose: a line each.
     """
 
     spec: ModelSpec
     source: Source
     family: str
+    config: Mapping[str, Any]
     notes: tuple[str, ...]
+
+    @property
+    def comments(self) -> tuple[str, ...]:
+        """What to write above the spec's fields."""
+        return (f"Imported from {self.source.origin}, a config of the family {self.family}.", *self.notes)
 
 
 def import_config(
@@ -60,17 +67,17 @@ def import_config(
 
 
 def imported(
-    config: str | Path | Mapping[str, Any],
+    given: str | Path | Mapping[str, Any],
     name: str | None = None,
     as_: str | None = None,
     revision: str | None = None,
 ) -> Imported:
     """The same, with how it was read."""
-    source = read(config, revision)
+    source = read(given, revision)
     if not all(isinstance(key, str) for key in source.data):
         raise InputError(f"{source.origin}: its keys must be text")
     notes: list[str] = []
-    family, fields = _read_as(source, as_, notes)
+    family, config, fields = _read_as(source, as_, notes)
     named = name or source.name or family
     called = named if re.search(LINE_PATTERN, named) and len(named) <= 200 and named.isprintable() else family
     if name is not None and called != name:
@@ -80,11 +87,11 @@ def imported(
         known["source"] = source.url
     spec = validated(known, source.origin)
     spec._id = called
-    return Imported(spec, source, family, tuple(notes))
+    return Imported(spec, source, family, config.data, tuple(notes))
 
 
-def _read_as(source: Source, as_: str | None, notes: list[str]) -> tuple[str, Fields]:
-    """The family whose table reads the config, and what it makes of it."""
+def _read_as(source: Source, as_: str | None, notes: list[str]) -> tuple[str, Config, Fields]:
+    """The family whose table reads the config, what of it that is, and what it makes of it."""
     config = Config(source.data, source.origin, {}, notes=notes)
     family = _family(config) if as_ is None else as_
     if family not in FAMILIES and family not in MULTIMODAL:
@@ -92,12 +99,12 @@ def _read_as(source: Source, as_: str | None, notes: list[str]) -> tuple[str, Fi
             _unknown(config, family)
         raise InputError(f"--as {shown(family)}: no such family; known: {', '.join(sorted((*FAMILIES, *MULTIMODAL)))}")
     if as_ is not None:
-        notes.append(f"read as {family}, whatever it is: model_type says {shown(source.data.get('model_type'))}")
+        notes.append(f"Read as {family} on purpose: its model_type is {shown(source.data.get('model_type'))}.")
     elif family not in BY_ARCHITECTURE.values():
         _check_head(config)
     if family in MULTIMODAL or isinstance(source.data.get("text_config"), Mapping):
-        return _text_decoder(config, family, as_)
-    return family, _fields(FAMILIES[family], config)
+        family, config = _text_decoder(config, family)
+    return family, config, _fields(FAMILIES[family], config)
 
 
 def _family(config: Config) -> str:
@@ -114,7 +121,7 @@ def _family(config: Config) -> str:
     return model_type
 
 
-def _unknown(config: Config, model_type: str) -> None:
+def _unknown(config: Config, model_type: str) -> NoReturn:
     known = sorted((*FAMILIES, *MULTIMODAL))
     near = get_close_matches(model_type[:60], known, n=3, cutoff=0.4) or ["llama"]
     config.fail(
@@ -146,8 +153,8 @@ def _fields(family: Family, config: Config) -> Fields:
     return fields
 
 
-def _text_decoder(config: Config, family: str, as_: str | None) -> tuple[str, Fields]:
-    """The text decoder of a config of several."""
+def _text_decoder(config: Config, family: str) -> tuple[str, Config]:
+    """The family and the config of the text decoder, in a config of several parts."""
     usual, absent = MULTIMODAL.get(family, (family, {}))
     text = config.inner("text_config")
     if not text.data:
@@ -161,6 +168,8 @@ def _text_decoder(config: Config, family: str, as_: str | None) -> tuple[str, Fi
     if tied is not None and not same(tied, text.data.get("tie_word_embeddings")):  # the outer one decides
         text.data = {**text.data, "tie_word_embeddings": tied}
     others = [name for name in ("vision_config", "audio_config") if config.given(name)]
-    config.notes.append(f"the text decoder only: {' and '.join(others) or 'what else it has'} is left out")
+    config.notes.append(
+        f"The text decoder only: left out {'are' if len(others) > 1 else 'is'} {' and '.join(others) or 'all else'}."
+    )
     config.finish({**WITHOUT_EFFECT, **BESIDE_TEXT})
-    return family, _fields(FAMILIES[family], text)
+    return family, text

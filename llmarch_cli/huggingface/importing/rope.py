@@ -113,6 +113,10 @@ def rope(
     settings.finish(WITHOUT_EFFECT)
     factor = beside if inside is None else inside
     rotary_dim = head_dim if factor is None else int(head_dim * factor)
+    if rotary_dim % 2 and rotary_dim < head_dim:
+        # The reference implementation rotates one value more, by the angles of the odd width: a larger theta gives them.
+        found["rope_theta"] = found["rope_theta"] ** ((rotary_dim + 1) / rotary_dim)
+        rotary_dim += 1
     return found if rotary_dim == head_dim else {**found, "rotary_dim": rotary_dim}
 
 

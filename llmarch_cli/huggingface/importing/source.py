@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,9 +10,9 @@ from typing import Any
 from llmarch_cli import documents
 from llmarch_cli.errors import InputError, shown, shown_path
 from llmarch_cli.huggingface.checked_json import parse
+from llmarch_cli.loading import exists, is_on_hub
 
 FILE = "config.json"
-HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]{0,95}/[A-Za-z0-9][\w.-]{0,95}", re.ASCII)
 
 
 @dataclass(frozen=True)
@@ -41,36 +40,16 @@ def read(config: str | Path | Mapping[str, Any], revision: str | None = None) ->
     if isinstance(config, Mapping):
         return Source(config, "config", None)
     path = Path(config)
-    if isinstance(config, str) and is_hub_id(config):
+    if isinstance(config, str) and is_on_hub(config):
         return _from_hub(config, revision)
     if revision is not None:
         raise InputError(f"--revision goes with a model on the Hub, and {shown_path(config)} is a path")
-    if _is_directory(path):
-        if not _exists(path / FILE):
+    if exists(path, Path.is_dir):
+        if not exists(path / FILE):
             raise InputError(f"{shown_path(path)}: a directory without a {FILE}")
         path = path / FILE
     name = path.resolve().parent.name if path.name == FILE else path.stem
     return Source(_parsed(path, shown_path(path)), shown_path(path), name)
-
-
-def is_hub_id(text: str) -> bool:
-    """Whether `org/name` means a model on the Hub: nothing here is called so, and there is no directory `org`."""
-    fits = HUB_ID.fullmatch(text) is not None and not text.endswith((".json", ".yaml", ".yml"))
-    return fits and not _exists(Path(text)) and not _is_directory(Path(text).parent)
-
-
-def _exists(path: Path) -> bool:
-    try:
-        return path.exists()
-    except (OSError, ValueError):  # too long, a null byte
-        return False
-
-
-def _is_directory(path: Path) -> bool:
-    try:
-        return path.is_dir()
-    except (OSError, ValueError):
-        return False
 
 
 def _parsed(path: Path, origin: str) -> dict[str, Any]:

@@ -35,9 +35,7 @@ _SAMPLING = """
 """
 
 WITHOUT_EFFECT: dict[str, Accepted] = {
-    **dict.fromkeys(
-        " ".join((_NAMING, _SAVING, _RUNNING, _TRAINING, _TOKENS, _TASKS, _SAMPLING)).split(), ANY
-    ),
+    **dict.fromkeys(" ".join((_NAMING, _SAVING, _RUNNING, _TRAINING, _TOKENS, _TASKS, _SAMPLING)).split(), ANY),
     "is_decoder": ANY,  # a decoder in any case
     "is_encoder_decoder": (False,),
     "add_cross_attention": (False,),

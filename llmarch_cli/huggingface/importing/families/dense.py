@@ -89,8 +89,7 @@ QWEN = {"use_sliding_window": False, "sliding_window": 4096, "max_window_layers"
 BIASES = {"attention_bias": False, "mlp_bias": False}
 
 MULTIPLIERS = {
-    name: 1.0
-    for name in ("embedding_multiplier", "residual_multiplier", "logits_scaling", "attention_multiplier")
+    name: 1.0 for name in ("embedding_multiplier", "residual_multiplier", "logits_scaling", "attention_multiplier")
 }
 
 FAMILIES = (

@@ -101,7 +101,7 @@ def minimax_m2(c: Config) -> Fields:
             c.fail("rotary_dim", f"{rotated}, but partial_rotary_factor says {attention['rotary_dim']}")
         attention["rotary_dim"] = None if rotated == width else rotated
     if c.given("num_mtp_modules"):
-        c.notes.append("num_mtp_modules: multi-token-prediction blocks are left out")
+        c.notes.append("Multi-token-prediction blocks (num_mtp_modules) are left out.")
     experts = moe(c, "num_local_experts", "intermediate_size", scoring="sigmoid", selection_bias=True)
     return frame(c, rms(c), attention=attention, ffn=experts)
 
@@ -113,7 +113,7 @@ def ernie4_5_moe(c: Config) -> Fields:
     last = c.count("moe_layer_end_index", least=-1)
     n_shared = c.count("moe_num_shared_experts", least=0)
     if c.optional(lambda name: c.count(name, least=0), "num_nextn_predict_layers"):
-        c.notes.append("num_nextn_predict_layers: multi-token-prediction blocks are left out")
+        c.notes.append("Multi-token-prediction blocks (num_nextn_predict_layers) are left out.")
     experts = moe(
         c,
         "moe_num_experts",

@@ -28,9 +28,7 @@ def gemma(c: Config) -> Fields:
     ffn = dense(c)
     if ffn["activation"] == "gelu":
         ffn["activation"] = "gelu_tanh"
-    return frame(
-        c, rms(c, unit_offset=True), embedding_scale="sqrt_d_model", attention=gqa(c, **biased(c)), ffn=ffn
-    )
+    return frame(c, rms(c, unit_offset=True), embedding_scale="sqrt_d_model", attention=gqa(c, **biased(c)), ffn=ffn)
 
 
 def gemma_sandwich(c: Config, attention: Fields) -> Fields:
@@ -80,9 +78,7 @@ def olmo2(c: Config) -> Fields:
 def olmo3(c: Config) -> Fields:
     attention = {**heads(c, head_dim(c)), "qk_norm": "full", **biased(c)}
     rotary = rope_by_layer_type(c)
-    attention = axis(
-        layer_types(c, every(4)), lambda kind: {**attention, **rotary[kind], "window": window(c, kind)}
-    )
+    attention = axis(layer_types(c, every(4)), lambda kind: {**attention, **rotary[kind], "window": window(c, kind)})
     return frame(c, rms(c), norm_placement="post", attention=attention, ffn=dense(c))
 
 
