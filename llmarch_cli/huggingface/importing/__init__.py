@@ -168,8 +168,7 @@ def _text_decoder(config: Config, family: str) -> tuple[str, Config]:
     if tied is not None and not same(tied, text.data.get("tie_word_embeddings")):  # the outer one decides
         text.data = {**text.data, "tie_word_embeddings": tied}
     others = [name for name in ("vision_config", "audio_config") if config.given(name)]
-    config.notes.append(
-        f"The text decoder only: left out {'are' if len(others) > 1 else 'is'} {' and '.join(others) or 'all else'}."
-    )
+    left_out = " and ".join(others) or "all else"
+    config.notes.append(f"The text decoder only; left out: {left_out}.")
     config.finish({**WITHOUT_EFFECT, **BESIDE_TEXT})
     return family, text

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import warnings
+from copy import deepcopy
 from typing import Any
 
 from llmarch_cli.errors import CheckError, InputError
@@ -45,9 +47,8 @@ def count(family: str, config: dict[str, Any]) -> int:
 
     model_of: Any = AutoModelForCausalLM.from_config
     try:
-        settings = AutoConfig.for_model(SAME_AS.get(family, family), **config)
-        with torch.device("meta"):
-            model = model_of(settings)
+        with warnings.catch_warnings(action="ignore"), torch.device("meta"):
+            model = model_of(AutoConfig.for_model(SAME_AS.get(family, family), **deepcopy(config)))  # which it changes
     except Exception as error:  # its classes raise all sorts
         first = (str(error).strip().splitlines() or [""])[0][:200]
         raise InputError(f"--check: transformers cannot build it: {type(error).__name__}: {first}") from None

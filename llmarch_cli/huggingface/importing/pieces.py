@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from llmarch_cli.errors import shown
 from llmarch_cli.huggingface.importing.keys import Config, one_of
 from llmarch_cli.huggingface.importing.layers import Fields
 from llmarch_cli.huggingface.importing.rope import FULL, SCALINGS, SLIDING, Scaling, rope
@@ -106,10 +107,11 @@ def layer_types(c: Config, usual: Callable[[int], str], known: tuple[str, ...] =
 
 def window(c: Config, layer_type: str) -> int | None:
     """The window of a layer of this type."""
+    found = c.optional(lambda name: c.count(name, least=0), "sliding_window")
     if layer_type != SLIDING:
         return None
-    if (found := c.optional(c.count, "sliding_window")) is None:
-        c.fail("sliding_window", "required, but missing: layers have a window")
+    if not found:
+        c.fail("sliding_window", f"{shown(found)}, but there are layers with a window")
     return found
 
 

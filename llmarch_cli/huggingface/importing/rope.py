@@ -100,7 +100,8 @@ def rope(
         partial_name: what it calls `partial_rotary_factor`.
     """
     settings = _settings(c)
-    found = {"rope_theta": _theta(c, settings, theta_name), "rope_scaling": _scaling(c, settings, scalings)}
+    theta = _theta(c, settings, theta_name)
+    found: Fields = {"rope_theta": theta, "rope_scaling": _scaling(c, settings, scalings)}
     if not partial:
         for where in (c, settings):
             where.expect("partial_rotary_factor", 1.0, why="the family rotates whole heads")
@@ -114,8 +115,8 @@ def rope(
     factor = beside if inside is None else inside
     rotary_dim = head_dim if factor is None else int(head_dim * factor)
     if rotary_dim % 2 and rotary_dim < head_dim:
-        # The reference implementation rotates one value more, by the angles of the odd width: a larger theta gives them.
-        found["rope_theta"] = found["rope_theta"] ** ((rotary_dim + 1) / rotary_dim)
+        # The reference implementation rotates one value more by an odd width's angles: a larger theta gives the same.
+        found["rope_theta"] = theta ** ((rotary_dim + 1) / rotary_dim)
         rotary_dim += 1
     return found if rotary_dim == head_dim else {**found, "rotary_dim": rotary_dim}
 
@@ -141,7 +142,11 @@ def _theta(c: Config, settings: Config, name: str) -> float:
     if inside is not None and c.given(name) and inside != beside:
         c.fail(name, f"{beside:,}, but inside the rotary settings it is {inside:,}")
     theta = beside if inside is None else inside
-    return c.defaults["rope_theta"] if theta is None else theta  # type: ignore[no-any-return]
+    if theta is None:
+        theta = float(c.defaults["rope_theta"])
+    if theta <= 1:
+        c.fail(name, f"must be above 1, not {theta:g}")
+    return theta
 
 
 def _scaling(c: Config, settings: Config, scalings: Mapping[str, Scaling]) -> Fields | None:
@@ -156,7 +161,7 @@ def rope_by_layer_type(c: Config, sliding_theta_name: str = "rope_theta") -> dic
     old, new = c.inner("rope_scaling"), c.inner("rope_parameters")
     if old.data and new.data:
         c.fail("rope_scaling", "given beside rope_parameters, which is its newer form: keep one")
-    found = {}
+    found: dict[str, Fields] = {}
     for layer_type, theta_name in ((FULL, "rope_theta"), (SLIDING, sliding_theta_name)):
         settings = old if layer_type == FULL and old.data else new.inner(layer_type)
         _named(settings)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -71,6 +72,7 @@ def _from_hub(model: str, revision: str | None) -> Source:
         RevisionNotFoundError,
     )
 
+    logging.getLogger("huggingface_hub").setLevel(logging.ERROR)  # it tells of every retry
     where = f"{model} on the Hugging Face Hub"
     at = "" if revision is None else f" at revision {shown(revision)}"
     try:

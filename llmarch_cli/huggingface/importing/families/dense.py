@@ -88,9 +88,8 @@ def apertus(c: Config) -> Fields:
 QWEN = {"use_sliding_window": False, "sliding_window": 4096, "max_window_layers": 28, "layer_types": None}
 BIASES = {"attention_bias": False, "mlp_bias": False}
 
-MULTIPLIERS = {
-    name: 1.0 for name in ("embedding_multiplier", "residual_multiplier", "logits_scaling", "attention_multiplier")
-}
+SCALED = ("embedding_multiplier", "residual_multiplier", "logits_scaling", "attention_multiplier")
+MULTIPLIERS = dict.fromkeys(SCALED, 1.0)
 
 FAMILIES = (
     Family(

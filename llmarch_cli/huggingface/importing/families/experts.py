@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from llmarch_cli.huggingface.importing.families.family import USUAL, Family, sizes
 from llmarch_cli.huggingface.importing.families.dense import MULTIPLIERS, QWEN, multipliers
+from llmarch_cli.huggingface.importing.families.family import USUAL, Family, sizes
+from llmarch_cli.huggingface.importing.families.windows import rotated_layers
 from llmarch_cli.huggingface.importing.keys import ANY, Accepted, Config
 from llmarch_cli.huggingface.importing.layers import Fields, axis
 from llmarch_cli.huggingface.importing.pieces import (
@@ -13,7 +14,6 @@ from llmarch_cli.huggingface.importing.pieces import (
     biased,
     dense,
     dense_below,
-    divided_width,
     every,
     frame,
     gqa,
@@ -28,8 +28,7 @@ from llmarch_cli.huggingface.importing.pieces import (
     window,
     windows_above,
 )
-from llmarch_cli.huggingface.importing.rope import FULL, SLIDING, rope
-from llmarch_cli.huggingface.importing.families.windows import rotated_layers
+from llmarch_cli.huggingface.importing.rope import FULL, SLIDING
 
 CHUNKED = "chunked_attention"
 

@@ -45,12 +45,13 @@ def mla(c: Config, rope_interleaved: bool) -> Fields:
 def deepseek_v2(c: Config) -> Fields:
     bias = c.flag("mlp_bias")
     c.expect("scoring_func", "softmax")
-    groups = c.choice("topk_method", {"greedy": {}, "group_limited_greedy": {"group_score": "max"}})
-    n_group, topk_group = (c.optional(c.count, name) for name in ("n_group", "topk_group"))
-    if groups:
-        groups = {**groups, "n_groups": n_group, "top_k_groups": topk_group}
-        for name in ("n_group", "topk_group"):
-            c.count(name)  # required here
+    limited = c.choice("topk_method", {"greedy": False, "group_limited_greedy": True})
+    n_groups, kept = (c.optional(c.count, name) for name in ("n_group", "topk_group"))
+    groups: Fields = {}
+    if limited:
+        if n_groups is None or kept is None:
+            c.fail("n_group", "required with topk_group, but missing: topk_method is group_limited_greedy")
+        groups = {"n_groups": n_groups, "top_k_groups": kept, "group_score": "max"}
     renormalize = bool(c.optional(c.flag, "norm_topk_prob"))
     routed_scale = c.number("routed_scaling_factor")
     n_shared = c.optional(lambda name: c.count(name, least=0), "n_shared_experts") or 0

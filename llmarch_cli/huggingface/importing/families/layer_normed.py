@@ -122,9 +122,9 @@ def falcon(c: Config) -> Fields:
     d_model, n_heads = c.count("hidden_size"), c.count("num_attention_heads")
     width = only_divided(c)
     bias, newer, alibi = c.flag("bias"), c.flag("new_decoder_architecture"), c.flag("alibi")
-    n_kv_heads = c.optional(c.count, "num_kv_heads") or n_heads
+    n_kv_heads, one_for_all = c.optional(c.count, "num_kv_heads") or n_heads, c.flag("multi_query")
     if not newer:
-        if c.flag("multi_query"):
+        if one_for_all:
             n_kv_heads = 1
         elif n_kv_heads != n_heads:
             c.fail("num_kv_heads", f"{n_kv_heads}, but without new_decoder_architecture it is one for each head or one")

@@ -85,7 +85,7 @@ def olmo3(c: Config) -> Fields:
 def exaone4(c: Config) -> Fields:
     attention = gqa(c, qk_norm="per_head")
     sliding = c.optional(c.count, "sliding_window")
-    types = layer_types(c, _exaone_pattern(c) if sliding else lambda layer: FULL)
+    types = layer_types(c, _exaone_pattern(c) if sliding else every(1))
     c.read.add("sliding_window_pattern")
     if sliding is None and SLIDING in types:
         c.fail("layer_types", "names sliding_attention, but there is no sliding_window")
