@@ -55,8 +55,7 @@ LATENT = {
     "attention_bias": flags,
 }
 MULTIPLIERS = {
-    name: scales
-    for name in ("embedding_multiplier", "logits_scaling", "residual_multiplier", "attention_multiplier")
+    name: scales for name in ("embedding_multiplier", "logits_scaling", "residual_multiplier", "attention_multiplier")
 }
 
 # The settings of each family beyond its sizes; each may be absent.
@@ -107,7 +106,6 @@ OPTIONS: dict[str, dict[str, st.SearchStrategy[Any]]] = {
     "granitemoe": {**EXPERTS, **MULTIPLIERS, "attention_bias": flags},
     "minimax_m2": {**EXPERTS, "head_dim": st.just(8), "rotary_dim": st.sampled_from((4, 8))},
     "ernie4_5_moe": {
-        "use_bias": flags,
         "moe_k": st.integers(1, 3),
         "moe_num_experts": st.integers(3, 6),
         "moe_num_shared_experts": st.integers(0, 2),

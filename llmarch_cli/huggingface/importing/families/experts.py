@@ -106,7 +106,9 @@ def minimax_m2(c: Config) -> Fields:
 
 
 def ernie4_5_moe(c: Config) -> Fields:
-    bias, n_layers = c.flag("use_bias"), c.layers()
+    n_layers = c.layers()
+    if c.flag("use_bias"):
+        c.fail("use_bias", "true gives the head a bias too, and no field of a spec says so")
     step = c.count("moe_layer_interval")
     first = c.count("moe_layer_start_index", least=0)
     last = c.count("moe_layer_end_index", least=-1)
@@ -119,15 +121,15 @@ def ernie4_5_moe(c: Config) -> Fields:
         "moe_intermediate_size",
         "moe_k",
         selection_bias=True,
-        shared_expert=shared(c, n_shared * c.count("moe_intermediate_size"), bias=bias),
+        shared_expert=shared(c, n_shared * c.count("moe_intermediate_size")),
     )
     last = n_layers - 1 if last == -1 else last
     sparse = [(layer + 1) % step == 0 and first <= layer <= last for layer in range(n_layers)]
     return frame(
         c,
         rms(c),
-        attention=gqa(c, rope_interleaved=True, **biased(c, "use_bias")),
-        ffn=mixed(c, sparse, experts, dense(c, bias=bias)),
+        attention=gqa(c, rope_interleaved=True),
+        ffn=mixed(c, sparse, experts, dense(c)),
     )
 
 
