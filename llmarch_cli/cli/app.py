@@ -11,7 +11,7 @@ from typing import Annotated
 
 import typer
 
-from llmarch_cli.cli import columns, compare, kvcache, schema, show, verify
+from llmarch_cli.cli import claims, columns, compare, kvcache, schema, show, verify
 from llmarch_cli.cli import import_ as import_command
 from llmarch_cli.cli import list as list_
 from llmarch_cli.errors import InputError, LlmarchError
@@ -27,6 +27,7 @@ COMMANDS = (
     ("kvcache", COMPARE, kvcache.kvcache, kvcache.EXAMPLES),
     ("columns", EXPLAIN, columns.columns, columns.EXAMPLES),
     ("verify", EXPLAIN, verify.verify, verify.EXAMPLES),
+    ("claims", EXPLAIN, claims.claims, claims.EXAMPLES),
     ("schema", EXPLAIN, schema.schema, schema.EXAMPLES),
 )
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from typing import Any
 
 import pytest
@@ -13,7 +14,7 @@ from modules import component, values
 from pydantic import ValidationError
 from torch import Tensor
 
-from llmarch_cli.attention.rotary import ByPartsScaling, LinearScaling, RotaryComponent, YarnScaling
+from llmarch_cli.attention.rotary import ByPartsScaling, LinearScaling, LongRopeScaling, RotaryComponent, YarnScaling
 
 THETA = 10_000.0
 
@@ -121,6 +122,42 @@ def test_yarn_temperature(fields: dict[str, Any], rotary_share: float, score_sha
         assert scaling.score_magnitude == pytest.approx(score_share)
 
 
+LONGROPE: dict[str, Any] = {
+    "kind": "longrope",
+    "short_factor": [1.0, 2.0],
+    "long_factor": [4.0, 8.0],
+    "original_context_length": 16,
+}
+
+
+@pytest.mark.parametrize(("length", "factors"), [(1, [1.0, 2.0]), (16, [1.0, 2.0]), (17, [4.0, 8.0])])
+def test_each_pair_has_a_factor_by_the_length_seen(length: int, factors: list[float]) -> None:
+    stretched = LongRopeScaling.model_validate(LONGROPE).stretch(frequencies(4), THETA, length)
+    torch.testing.assert_close(stretched, frequencies(4) / torch.tensor(factors))
+
+
+@pytest.mark.parametrize(
+    ("fields", "magnitude"),
+    [
+        ({}, 1.0),
+        ({"factor": 0.5}, 1.0),
+        ({"factor": 4.0}, math.sqrt(1.5)),  # log(4) is half of log(16)
+        ({"factor": 4.0, "attention_factor": 0.7}, 0.7),
+    ],
+)
+def test_magnitude_of_factors_by_pair(fields: dict[str, float], magnitude: float) -> None:
+    assert LongRopeScaling.model_validate(LONGROPE | fields).magnitude == pytest.approx(magnitude)
+
+
+def test_lists_are_told_by_their_ends_and_a_checksum() -> None:
+    scaling = LongRopeScaling.model_validate(LONGROPE | {"factor": 32.0})
+    other = LongRopeScaling.model_validate(LONGROPE | {"short_factor": [1.0, 1.5, 2.0]})
+    assert scaling.label == "LongRoPE x32 from 16"
+    assert re.fullmatch(r"short_factor 1 to 2 #\w{8}, long_factor 4 to 8 #\w{8}", scaling.details)
+    assert other.details.startswith("short_factor 1 to 2 #")
+    assert other.details.split(",")[0] != scaling.details.split(",")[0]
+
+
 @pytest.mark.parametrize(
     ("fields", "message"),
     [
@@ -153,6 +190,14 @@ def test_yarn_temperature(fields: dict[str, Any], rotary_share: float, score_sha
                 }
             },
             r"beta_fast \(1\) must not be below beta_slow \(32\)",
+        ),
+        (
+            {"head_dim": 6, "rope_scaling": LONGROPE},
+            "rope_scaling.short_factor must have one factor for each rotated pair of a head, 3, not 2",
+        ),
+        (
+            {"head_dim": 6, "rotary_dim": 4, "rope_scaling": LONGROPE | {"long_factor": [1.0]}},
+            "rope_scaling.long_factor must have one factor for each rotated pair of a head, 2, not 1",
         ),
     ],
 )

@@ -176,9 +176,8 @@ class Config:
         unread = [name for name in self.data if name not in self.read]
         for name in unread:
             if name not in without_effect:
-                known = {*self.defaults, *self.aliases, *without_effect}
-                hint = suggestion(name, known) or ": its effect on the architecture is unknown, so nothing is imported"
-                self.fail(name, f"not understood{hint}")
+                hint = suggestion(name, {*self.read, *self.defaults, *self.aliases} - {name})
+                self.fail(name, f"not understood{hint or ': what it does to the architecture is unknown'}")
         for name in unread:
             accepted = without_effect[name]
             if isinstance(accepted, tuple):
