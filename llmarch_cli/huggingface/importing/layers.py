@@ -9,7 +9,7 @@ Fields = dict[str, Any]
 Setting = TypeVar("Setting", bound=Hashable)
 
 # Up to how many layers at the bottom and the top may fall out of the pattern, in models of so many layers.
-REACH, FAR_REACH, FAR = 64, 8, 1000
+REACH, FAR_REACH, FAR = 64, 4, 1000
 
 
 def axis(settings: Sequence[Setting], component: Callable[[Setting], Fields]) -> Fields:
@@ -39,16 +39,23 @@ def pattern(names: list[str]) -> dict[str, list[str]]:
         for n_first in range(outside, -1, -1):
             n_last = outside - n_first
             middle = names[n_first : n_layers - n_last]
-            period = _period(middle, best - outside)
-            if period is not None:
+            period = _period(middle)
+            if outside + period < best:
                 best = outside + period
                 found = {"first": names[:n_first], "repeat": middle[:period], "last": names[n_layers - n_last :]}
     return {part: listed for part, listed in found.items() if listed}
 
 
-def _period(names: list[str], below: int) -> int | None:
-    """After how many names they begin again, where that is less than `below`."""
-    return next((n for n in range(1, min(below, len(names) + 1)) if names[n:] == names[:-n]), None)
+def _period(names: list[str]) -> int:
+    """After how many names they begin again: all, less the longest start that is an end too (Knuth, Morris, Pratt)."""
+    same = [0] * len(names)
+    length = 0
+    for i in range(1, len(names)):
+        while length and names[i] != names[length]:
+            length = same[length - 1]
+        length += names[i] == names[length]
+        same[i] = length
+    return len(names) - same[-1]
 
 
 def _names(components: list[Fields]) -> list[str]:
