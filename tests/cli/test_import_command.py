@@ -9,7 +9,6 @@ import yaml
 from published import PUBLISHED
 
 import llmarch_cli
-from llmarch_cli.errors import CheckError
 
 Run = Callable[..., Any]
 
@@ -35,8 +34,8 @@ tie_embeddings: true
 attention:
   repeat: [rope, rope, rope, nope]
   variants:
-    nope: &gqa {kind: gqa, n_heads: 16, n_kv_heads: 4, head_dim: 128}
-    rope: {<<: *gqa, rope_theta: 5_000_000}
+    rope: &gqa {kind: gqa, n_heads: 16, n_kv_heads: 4, head_dim: 128, rope_theta: 5_000_000}
+    nope: {<<: *gqa, rope_theta: null}
 ffn: {kind: dense, d_ff: 11_008}
 """
 
@@ -103,7 +102,6 @@ class TestCheck:
         status, out, err = llmarch("import", "config.json", "--check")
         assert (status, out) == (1, "")
         assert "error: config.json: 3,075,098,624 parameters, but transformers" in err
-        assert issubclass(CheckError, Exception)
 
     def test_transformers_is_missing(self, llmarch: Run, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setitem(sys.modules, "transformers", None)
