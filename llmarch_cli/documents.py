@@ -107,6 +107,32 @@ def read(path: Path) -> Mapping:
             parser.dispose()
 
 
+def value(text: str) -> Any:
+    """One value as in a file: `512`, `null`, `[local, global]`. Raises InputError for what a file refuses."""
+    parser = None
+    try:
+        parser = _Parser(text)
+        return plain(_Composer(None, parser).only_value())
+    except (yaml.reader.ReaderError, UnicodeEncodeError):
+        raise InputError("not text: it holds characters that YAML does not") from None
+    except yaml.MarkedYAMLError as error:
+        raise InputError(f"not valid YAML: {' '.join(filter(None, (error.problem, error.context)))}") from None
+    finally:
+        if parser is not None:
+            parser.dispose()
+
+
+def plain(data: Any) -> Any:
+    """A copy that no longer knows where it stands, with lists for tuples."""
+    match data:
+        case dict():
+            return {name: plain(inner) for name, inner in data.items()}
+        case list() | tuple():
+            return [plain(inner) for inner in data]
+        case _:
+            return data
+
+
 def content(path: Path, what: str = "spec") -> bytes:
     """What a file or a pipe holds. Raises InputError where that is too much for a `what`, or never comes."""
     content = bytearray()
@@ -148,24 +174,27 @@ def _has_more(pipe: FileIO) -> bool:
 class _Composer:
     """From the parser's events to data, one method for each sort of node."""
 
-    def __init__(self, path: Path, parser: Any) -> None:
-        self.path = path
+    def __init__(self, path: Path | None, parser: Any) -> None:
+        self.path = path  # None: a value that stands in no file
         self.parser = parser
         self.anchors: dict[str, tuple[Any, int]] = {}  # a node, and how many values it holds
         self.n_values = 0
 
     def document(self) -> Mapping:
+        root = self.only_value()
+        if not isinstance(root, Mapping):
+            raise InputError(f"{shown_path(self.path)}: a spec is a mapping of fields, not {shown(root)}")
+        return root
+
+    def only_value(self) -> Any:
         self.parser.get_event()  # the stream's start
         if isinstance(self.parser.get_event(), yaml.StreamEndEvent):
-            raise InputError(
-                f"{shown_path(self.path)}: the file is empty: a spec needs at least name, d_model, n_layers, ..."
-            )
+            empty = "the file is empty: a spec needs at least name, d_model, n_layers, ..."
+            raise InputError("there is no value" if self.path is None else f"{shown_path(self.path)}: {empty}")
         root = self.node(self.parser.get_event(), depth=0)
         self.parser.get_event()  # the document's end
         if not isinstance(further := self.parser.get_event(), yaml.StreamEndEvent):
             raise self.refusal(further, "a second document begins here: a file holds one spec")
-        if not isinstance(root, Mapping):
-            raise InputError(f"{shown_path(self.path)}: a spec is a mapping of fields, not {shown(root)}")
         return root
 
     def node(self, event: Any, depth: int) -> Any:
@@ -263,7 +292,7 @@ class _Composer:
                     raise self.refusal(event, f"{text} is no date: {error}") from None
 
     def place(self, event: Any) -> Place:
-        return Place(self.path, event.start_mark.line + 1)
+        return Place(self.path or Path(), event.start_mark.line + 1)
 
     def refusal(self, event: Any, why: str) -> InputError:
-        return InputError(f"{self.place(event)}: {why}")
+        return InputError(why if self.path is None else f"{self.place(event)}: {why}")

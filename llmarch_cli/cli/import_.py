@@ -8,7 +8,6 @@ from typing import Annotated
 import typer
 
 from llmarch_cli.cli import output
-from llmarch_cli.errors import InputError, shown_path
 
 EXAMPLES = (
     "llmarch import ./config.json -o mine.yaml",
@@ -57,8 +56,6 @@ def import_(
 
     No code of the model's is run. Every other command takes CONFIG in a model's place too.
     """
-    if out is not None and out.exists() and not force:
-        raise InputError(f"{shown_path(out)}: is there already; --force replaces it")
     from llmarch_cli.huggingface.importing import imported
     from llmarch_cli.report import spec_file
 
@@ -70,8 +67,7 @@ def import_(
         from llmarch_cli.huggingface.importing.check import check as checked
 
         typer.echo(checked(found, profile(found.spec, engine="closed-form").params), err=True)
-    text = spec_file.render(found.spec, found.comments)
     if out is None:
-        output.write(text)
+        output.write(spec_file.render(found.spec, found.comments))
     else:
-        out.write_text(text, encoding="utf-8")
+        spec_file.write(found.spec, out, found.comments, replace=force)

@@ -5,15 +5,18 @@
 
 from __future__ import annotations
 
+import contextlib
 import datetime as dt
 from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
+from pathlib import Path
 from textwrap import wrap
 from typing import Any
 
 import yaml
 
 from llmarch_cli.component import Record
+from llmarch_cli.errors import InputError, shown_path
 from llmarch_cli.spec import Layout, ModelSpec
 
 WIDTH = 116
@@ -52,6 +55,31 @@ def render(spec: ModelSpec, comments: Sequence[str] = ()) -> str:
     shape = {name: value for name, value in data.items() if name not in ABOUT}
     lines = [line for comment in comments for line in wrap(comment, WIDTH, initial_indent="# ", subsequent_indent="# ")]
     return "\n".join([*lines, *_block(about, ""), "", *_block(shape, ""), ""])
+
+
+def write(spec: ModelSpec, path: Path, comments: Sequence[str] = (), replace: bool = False) -> None:
+    """Write the spec to a file, a new one unless `replace`.
+
+    Raises InputError where there is one already, or it cannot be written whole.
+    """
+    text = render(spec, comments)
+    try:
+        file = path.open("w" if replace else "x", encoding="utf-8")
+    except FileExistsError:
+        raise InputError(f"{shown_path(path)}: is there already, and is not overwritten: give another name") from None
+    except (OSError, ValueError) as error:
+        raise InputError(f"{shown_path(path)}: cannot be written: {_reason(error)}") from None
+    try:
+        with file:
+            file.write(text)
+    except OSError as error:
+        with contextlib.suppress(OSError):
+            path.unlink()  # half a spec is none
+        raise InputError(f"{shown_path(path)}: cannot be written: {_reason(error)}") from None
+
+
+def _reason(error: Exception) -> str:
+    return (getattr(error, "strerror", None) or str(error)).lower()
 
 
 def _plain(value: Any) -> Any:
