@@ -11,6 +11,7 @@ import sys
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 import llmarch_cli as llmarch
 from llmarch_cli.profilers.cost import Workload
@@ -19,6 +20,7 @@ from llmarch_cli.profilers.profile import profile
 ROUNDS = 7
 PAIR = ("deepseek-v3", "llama4-maverick")
 LLMARCH = (sys.executable, "-m", "llmarch_cli")
+CONFIG = Path(__file__).parent / "config.json"
 FLOOR = (sys.executable, "-c", "import torch")
 
 DRAW_ALL = """
@@ -67,6 +69,7 @@ def commands() -> bool:
         "compare two, closed form": ((*LLMARCH, "compare", *PAIR, "--engine", "closed-form"), 0.2),
         "kvcache of all, closed form": ((*LLMARCH, "kvcache", "--engine", "closed-form"), 0.3),
         "draw all, one figure each": ((sys.executable, "-c", DRAW_ALL), 2.0),
+        "import a config": ((*LLMARCH, "import", str(CONFIG)), 0.3),
     }
     runs: dict[str, list[Run]] = {"import torch": [], **{name: [] for name in bounds}}
     for _ in range(ROUNDS):

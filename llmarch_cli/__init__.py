@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from llmarch_cli.changes import changed
     from llmarch_cli.errors import CheckError, InputError, LlmarchError
     from llmarch_cli.huggingface.checkpoint import load_checkpoint
+    from llmarch_cli.huggingface.importing import import_config
     from llmarch_cli.huggingface.reconcile import Reconciliation, reconcile
     from llmarch_cli.loading import load, names
     from llmarch_cli.profilers.attribution import Difference
@@ -43,6 +44,7 @@ _HOMES = {
     "profile": "api",
     "load": "loading",
     "load_checkpoint": "huggingface.checkpoint",
+    "import_config": "huggingface.importing",
     "names": "loading",
     "CheckError": "errors",
     "Difference": "profilers.attribution",
@@ -70,6 +72,7 @@ __all__ = [
     "compare",
     "diff",
     "draw",
+    "import_config",
     "kv_cache",
     "load",
     "load_checkpoint",

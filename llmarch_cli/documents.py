@@ -83,7 +83,7 @@ class Items(list[Any]):
 def read(path: Path) -> Mapping:
     """The mapping that the file at `path` holds. Raises InputError where it cannot be read or holds none."""
     try:
-        text = _read(path).decode("utf-8-sig")
+        text = content(path).decode("utf-8-sig")
     except UnicodeDecodeError as error:
         raise InputError(f"{shown_path(path)}: not UTF-8 text (byte {error.start}): a spec is a YAML file") from None
     parser = None
@@ -133,8 +133,8 @@ def plain(data: Any) -> Any:
             return data
 
 
-def _read(path: Path) -> bytes:
-    """What a file or a pipe holds. Raises InputError where that is too much, or never comes."""
+def content(path: Path, what: str = "spec") -> bytes:
+    """What a file or a pipe holds. Raises InputError where that is too much for a `what`, or never comes."""
     content = bytearray()
     try:
         with FileIO(os.fspath(path), opener=_open_without_waiting) as file:
@@ -155,7 +155,7 @@ def _read(path: Path) -> bytes:
     except ValueError as error:  # a null byte in the path
         raise InputError(f"{shown_path(path)}: no such file: {error}") from None
     if len(content) > MAX_BYTES:
-        raise InputError(f"{shown_path(path)}: larger than {MAX_BYTES >> 20} MiB: this is no spec")
+        raise InputError(f"{shown_path(path)}: larger than {MAX_BYTES >> 20} MiB: this is no {what}")
     return bytes(content)
 
 

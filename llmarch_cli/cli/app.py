@@ -12,6 +12,7 @@ from typing import Annotated
 import typer
 
 from llmarch_cli.cli import claims, columns, compare, diff, draw, kvcache, schema, show, verify
+from llmarch_cli.cli import import_ as import_command
 from llmarch_cli.cli import list as list_
 from llmarch_cli.errors import InputError, LlmarchError
 
@@ -21,6 +22,7 @@ LOOK, COMPARE, EXPLAIN = "Look at models", "Compare them", "Understand the figur
 COMMANDS = (
     ("list", LOOK, list_.list_models, list_.EXAMPLES),
     ("show", LOOK, show.show, show.EXAMPLES),
+    ("import", LOOK, import_command.import_, import_command.EXAMPLES),
     ("compare", COMPARE, compare.compare, compare.EXAMPLES),
     ("diff", COMPARE, diff.diff, diff.EXAMPLES),
     ("kvcache", COMPARE, kvcache.kvcache, kvcache.EXAMPLES),

@@ -50,7 +50,7 @@ Model = Annotated[
     str,
     typer.Argument(
         metavar="MODEL",
-        help="A bundled id, or a path to a YAML file.",
+        help="A bundled id, or a path to a YAML file or a config.json; `org/name` is on the Hugging Face Hub.",
         autocompletion=complete_model,
         show_default=False,
     ),
@@ -59,7 +59,7 @@ Models = Annotated[
     list[str],
     typer.Argument(
         metavar="MODEL",
-        help="Bundled ids, or paths to YAML files.",
+        help="Bundled ids, or paths to YAML files or config.json; `org/name` is on the Hugging Face Hub.",
         autocompletion=complete_model,
         show_default=False,
     ),
@@ -68,7 +68,7 @@ AnyModels = Annotated[
     list[str] | None,
     typer.Argument(
         metavar="MODEL",
-        help="Bundled ids, or paths to YAML files; all that are bundled where none is given.",
+        help="Bundled ids, or paths to YAML files or config.json; all that are bundled where none is given.",
         autocompletion=complete_model,
         show_default=False,
     ),

@@ -55,14 +55,18 @@ def modules(*arguments: str) -> set[str]:
         "compare gpt2 gpt2-xl --engine closed-form",
         "kvcache --engine closed-form",
         "show gpt2 --engine closed-form",
+        "import CONFIG",
+        "compare CONFIG gpt2 --engine closed-form",
         "diff gpt2 gpt2-xl --engine closed-form",
         "compare gpt2 --set n_layers=3 --engine closed-form",
     ],
 )
-def test_without_measuring_torch_is_not_imported(arguments: str) -> None:
-    taken = modules(*arguments.split())
+def test_without_measuring_torch_is_not_imported(arguments: str, tmp_path: Path) -> None:
+    config = tmp_path / "config.json"
+    config.write_text('{"model_type": "llama"}')
+    taken = modules(*arguments.replace("CONFIG", str(config)).split())
     assert "typer" in taken
-    assert not taken & {"torch", "numpy", "pandas", "fvcore"}
+    assert not taken & {"torch", "numpy", "pandas", "fvcore", "transformers", "huggingface_hub"}
 
 
 def test_a_change_takes_nothing_else_than_a_comparison() -> None:
