@@ -6,8 +6,9 @@ by layer. Names, dates, licenses and what authors publish are no part of an arch
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import reduce
 from itertools import combinations, product
 from typing import Any, Literal, TypeVar
 
@@ -21,7 +22,7 @@ AXES: tuple[Axis, ...] = ("attention", "ffn")
 
 FACTS = frozenset({"name", "organization", "source", "released", "license", "published"})
 
-# Fields that are valid only together are looked for in groups up to this size; then all that are left go at once.
+# Changes that are valid only together are looked for in groups up to this size; then all that wait go at once.
 LARGEST_GROUP = 3
 
 Path = tuple[str, ...]
@@ -66,89 +67,43 @@ def steps(before: ModelSpec, after: ModelSpec) -> list[Step]:
 
     On each axis the components change first, field by field, or at once where they become another kind, and then the
     layout. A layout that gives up a variant goes first, so that what changes in a component changes wherever it stands.
+    What is not valid yet waits for the changes that make it so.
     """
-    return list(_Way(before, after).steps())
+    pairs = {axis: _Pairs(before, after, axis) for axis in AXES}
+    state = _State(
+        fields={name: _data(getattr(before, name)) for name in ModelSpec.model_fields},
+        components={axis: {slot: _data(each) for slot, each in pairs[axis].components.items()} for axis in AXES},
+        orders={axis: pairs[axis].order(before, before.n_layers) for axis in AXES},
+    )
+    made, waiting = [], list[_Move]()
+    for move in _moves(before, after, pairs):
+        waiting.append(move)
+        while taken := next(filter(None, (_taken(state, group) for group in _groups(waiting))), None):
+            group, state, spec = taken
+            waiting = [each for each in waiting if each not in group]
+            made.append(Step(tuple(change for each in group for change in each.changes), spec))
+    return made
 
 
-class _Way:
-    """A model on its way from one spec to another: each axis as components in slots, and a slot for each layer."""
+@dataclass(frozen=True)
+class _State:
+    """A model between two specs, as data that need not be valid: components in slots, and a slot for each layer."""
 
-    def __init__(self, before: ModelSpec, after: ModelSpec) -> None:
-        self.after = after
-        self.fields = {name: getattr(before, name) for name in ModelSpec.model_fields}
-        self.pairs = {axis: _Pairs(before, after, axis) for axis in AXES}
-        self.components = {axis: dict(pairs.components) for axis, pairs in self.pairs.items()}
-        self.orders = {axis: pairs.order(before, before.n_layers) for axis, pairs in self.pairs.items()}
-        self.last_orders = {axis: pairs.order(after, after.n_layers) for axis, pairs in self.pairs.items()}
+    fields: Mapping[str, Any]
+    components: Mapping[Axis, Mapping[str, Any]]
+    orders: Mapping[Axis, Order]
 
-    def steps(self) -> Iterator[Step]:
-        """Every step; the way is at its end once the last is taken."""
-        for name in ModelSpec.model_fields:
-            if name == "n_layers":
-                yield from self._n_layers_steps()
-            elif name not in AXES and name not in FACTS:
-                yield from self._field_steps(name)
-        for axis in AXES:  # the last fields of all
-            yield from self._axis_steps(axis)
+    def with_field(self, name: str, value: Any) -> _State:
+        return replace(self, fields={**self.fields, name: value})
 
-    def _field_steps(self, name: str) -> Iterator[Step]:
-        old, new = self.fields[name], getattr(self.after, name)
-        if isinstance(old, Record):
-            for changes, record in _record_steps(old, new, Change("model", (name,))):
-                self.fields[name] = record
-                yield Step(changes, self._spec())
-        elif old != new:
-            self.fields[name] = new
-            yield Step((Change("model", (name,), old, new),), self._spec())
+    def with_component(self, axis: Axis, slot: str, component: Any) -> _State:
+        return replace(self, components={**self.components, axis: {**self.components[axis], slot: component}})
 
-    def _n_layers_steps(self) -> Iterator[Step]:
-        """Both layouts go on as their patterns do; one that cannot changes together with the number of layers."""
-        old, new = self.fields["n_layers"], self.after.n_layers
-        if old == new:
-            return
-        self.fields["n_layers"] = new
-        gone_on = {axis: self.pairs[axis].order(self.pairs[axis].before, new) for axis in AXES}
-        either = ([order for order in (gone_on[axis], self.last_orders[axis]) if order] for axis in AXES)
-        spec = self._lay(*(dict(zip(AXES, orders, strict=True)) for orders in product(*either)))
-        relaid = (Change(axis) for axis in AXES if self.orders[axis] != gone_on[axis])
-        yield Step((Change("model", ("n_layers",), old, new), *relaid), spec)
+    def with_orders(self, orders: Mapping[Axis, Order]) -> _State:
+        return replace(self, orders={**self.orders, **orders})
 
-    def _axis_steps(self, axis: Axis) -> Iterator[Step]:
-        pairs = self.pairs[axis]
-        if pairs.gives_up:
-            yield from self._layout_steps(axis)
-        for slot, (old, new) in pairs.both.items():
-            whole = Change(axis, variant=pairs.names[slot])
-            if type(old) is not type(new):
-                self.components[axis][slot] = new
-                yield Step((replace(whole, before=old, after=new),), self._spec())
-            else:
-                for changes, component in _record_steps(old, new, whole):
-                    self.components[axis][slot] = component
-                    yield Step(changes, self._spec())
-        yield from self._layout_steps(axis)
-
-    def _layout_steps(self, axis: Axis) -> Iterator[Step]:
-        """One axis as it is laid out at last; both where a layer would be left with neither sublayer between."""
-        orders = self.orders
-        if orders[axis] != self.last_orders[axis]:
-            spec = self._lay({axis: self.last_orders[axis]}, self.last_orders)
-            yield Step(tuple(Change(axis) for axis in AXES if orders[axis] != self.orders[axis]), spec)
-
-    def _lay(self, *choices: Mapping[Axis, Order]) -> ModelSpec:
-        """Take the first of the layouts that gives a valid spec; the last one does."""
-        orders = self.orders
-        for choice in choices[:-1]:
-            self.orders = {**orders, **choice}
-            try:
-                return self._spec()
-            except ValidationError:
-                continue
-        self.orders = {**orders, **choices[-1]}
-        return self._spec()
-
-    def _spec(self) -> ModelSpec:
-        """Raises ValidationError where a layer has neither attention nor ffn, or no layer has one of them."""
+    def spec(self) -> ModelSpec:
+        """Raises ValidationError where this is no model."""
         return ModelSpec.model_validate({**self.fields, **{axis: self._laid_out(axis) for axis in AXES}})
 
     def _laid_out(self, axis: Axis) -> Any:
@@ -157,6 +112,93 @@ class _Way:
         if len(used) == 1 and NONE not in order:
             return next(iter(used.values()))
         return {"first": order, "variants": used}
+
+
+@dataclass(frozen=True, eq=False)
+class _Move:
+    """Changes, and how to make them."""
+
+    changes: tuple[Change, ...]
+    make: Callable[[_State], _State]
+
+
+def _moves(before: ModelSpec, after: ModelSpec, pairs: Mapping[Axis, _Pairs]) -> Iterator[_Move]:
+    """All that is to be done, in the order of a spec's fields."""
+    for name in ModelSpec.model_fields:
+        if name == "n_layers":
+            yield from _n_layers_moves(before, after, pairs)
+        elif name not in AXES and name not in FACTS:
+            yield from _field_moves(name, getattr(before, name), getattr(after, name))
+    for axis in AXES:  # the last fields of all
+        layout = list(_layout_moves(axis, after, pairs[axis]))
+        if pairs[axis].gives_up:
+            yield from layout
+        for slot, (old, new) in pairs[axis].both.items():
+            yield from _component_moves(axis, slot, old, new, pairs[axis].names[slot])
+        if not pairs[axis].gives_up:
+            yield from layout
+
+
+def _field_moves(name: str, old: Any, new: Any) -> Iterator[_Move]:
+    if isinstance(old, Record):
+        for path in _differing(old, new):
+            change = Change("model", (name, *path), _at(old, path), _at(new, path))
+            yield _Move(
+                (change,),
+                lambda state, path=path: state.with_field(name, _with(state.fields[name], new, path)),  # type: ignore[misc]
+            )
+    elif old != new:
+        yield _Move((Change("model", (name,), old, new),), lambda state: state.with_field(name, new))
+
+
+def _n_layers_moves(before: ModelSpec, after: ModelSpec, pairs: Mapping[Axis, _Pairs]) -> Iterator[_Move]:
+    """Both layouts go on as their patterns do; one that cannot changes together with the number of layers."""
+    old, new = before.n_layers, after.n_layers
+    if old != new:
+        gone_on = {axis: pairs[axis].gone_on(after) for axis in AXES}
+        relaid = (Change(axis) for axis in AXES if not pairs[axis].order(before, new))
+        changes = (Change("model", ("n_layers",), old, new), *relaid)
+        yield _Move(changes, lambda state: state.with_field("n_layers", new).with_orders(gone_on))
+
+
+def _layout_moves(axis: Axis, after: ModelSpec, pairs: _Pairs) -> Iterator[_Move]:
+    order = pairs.order(after, after.n_layers)
+    if order != pairs.gone_on(after):
+        yield _Move((Change(axis),), lambda state: state.with_orders({axis: order}))
+
+
+def _component_moves(axis: Axis, slot: str, old: Component, new: Component, names: Path) -> Iterator[_Move]:
+    if type(old) is not type(new):
+        change = Change(axis, before=old, after=new, variant=names)
+        yield _Move((change,), lambda state: state.with_component(axis, slot, _data(new)))
+        return
+    for path in _differing(old, new):
+        change = Change(axis, path, _at(old, path), _at(new, path), names)
+        yield _Move(
+            (change,),
+            lambda state, path=path: state.with_component(  # type: ignore[misc]
+                axis, slot, _with(state.components[axis][slot], new, path)
+            ),
+        )
+
+
+def _groups(waiting: Sequence[_Move]) -> Iterator[Sequence[_Move]]:
+    """What may be done next: one move, else the fewest together; at last all of them."""
+    for size in range(1, min(LARGEST_GROUP, len(waiting)) + 1):
+        yield from combinations(waiting, size)
+    if len(waiting) > LARGEST_GROUP:
+        yield waiting
+
+
+def _taken(state: _State, group: Sequence[_Move]) -> tuple[Sequence[_Move], _State, ModelSpec] | None:
+    """The group with the state and the spec that it leads to; nothing where that is not valid."""
+    state = reduce(lambda at, move: move.make(at), group, state)
+    if any(len(order) != state.fields["n_layers"] for order in state.orders.values()):
+        return None  # a layout for another number of layers
+    try:
+        return group, state, state.spec()
+    except ValidationError:
+        return None
 
 
 class _Pairs:
@@ -199,6 +241,10 @@ class _Pairs:
             return []
         slots = self._slots[spec is not self.before]
         return [slots.get(name, NONE) for name in names]
+
+    def gone_on(self, after: ModelSpec) -> Order:
+        """The first spec's layout in as many layers as the second has; the second's where it does not reach so far."""
+        return self.order(self.before, after.n_layers) or self.order(after, after.n_layers)
 
 
 @dataclass(frozen=True)
@@ -251,33 +297,6 @@ def _likeness(one: _Variant, other: _Variant) -> tuple[int, ...]:
     )
 
 
-def _record_steps(old: AnyRecord, new: AnyRecord, whole: Change) -> Iterator[tuple[tuple[Change, ...], AnyRecord]]:
-    """From one record to another of its type: each change, or group of changes, and the valid record that it gives."""
-    left = list(_differing(old, new))
-    state = old
-    while left:
-        group, state = _next_group(state, new, left)
-        left = [path for path in left if path not in group]
-        yield (
-            tuple(
-                replace(whole, field=(*whole.field, *path), before=_at(old, path), after=_at(new, path))
-                for path in group
-            ),
-            state,
-        )
-
-
-def _next_group(state: AnyRecord, new: AnyRecord, left: Sequence[Path]) -> tuple[Sequence[Path], AnyRecord]:
-    """The first and smallest group of changes that gives a valid record, and that record."""
-    for size in range(1, min(LARGEST_GROUP, len(left) - 1) + 1):
-        for group in combinations(left, size):
-            try:
-                return group, _with(state, new, group)
-            except ValidationError:
-                continue
-    return left, _with(state, new, left)
-
-
 def _differing(old: Record, new: Record) -> Iterator[Path]:
     """The paths of the fields that differ, in records of one type; inside of what both have, as deep as it goes."""
     for name in type(old).model_fields:
@@ -292,16 +311,15 @@ def _differing(old: Record, new: Record) -> Iterator[Path]:
             yield (name,)
 
 
-def _with(state: AnyRecord, new: AnyRecord, paths: Sequence[Path]) -> AnyRecord:
-    """`state` with the values that `new` has at `paths`. Raises ValidationError."""
-    data = state.model_dump()
-    for *above, last in paths:
-        holder = data
-        for step in above:
-            holder = holder[step]
-        value = _at(new, (*above, last))
-        holder[last] = value.model_dump() if isinstance(value, Record) else value
-    return type(state).model_validate(data)
+def _data(value: Any) -> Any:
+    return value.model_dump() if isinstance(value, Record) else value
+
+
+def _with(data: Any, new: Any, path: Sequence[str]) -> Any:
+    """The data of a record with the value that the record `new` has at `path`."""
+    if not path:
+        return _data(new)
+    return {**data, path[0]: _with(data[path[0]], _at(new, path[:1]), path[1:])}
 
 
 def _at(record: Any, path: Sequence[str]) -> Any:

@@ -116,6 +116,12 @@ def test_what_differs(name: str, assignments: dict[str, Any], expected: list[lis
     assert sorted(map(sorted, found)) == sorted(map(sorted, expected))
 
 
+def test_what_is_not_valid_yet_waits_for_what_makes_it_so() -> None:
+    spec = load("gpt2")
+    after = changed(spec, {"norm_placement": "pre_shared", "parallel_sublayers": True})
+    assert fields(spec, after) == [["model.parallel_sublayers"], ["model.norm_placement"]]
+
+
 def test_a_component_of_another_kind_is_one_change() -> None:
     spec = load("gpt2")
     assert fields(spec, changed(spec, {"attention": load("deepseek-v3").attention})) == [["attention"]]
