@@ -80,7 +80,9 @@ def test_another_family_on_purpose(llmarch: Run) -> None:
         "error: config.json: model_type: 'lama' is no family that is understood; nearest: llama, llama4, llama4_text;"
         " `--as llama` reads it as one on purpose, `docs/import.md` lists all\n"
     )
-    assert "# Read as llama on purpose: its model_type is 'lama'." in llmarch("import", "config.json", "--as", "llama").out
+    assert (
+        "# Read as llama on purpose: its model_type is 'lama'." in llmarch("import", "config.json", "--as", "llama").out
+    )
 
 
 @pytest.mark.parametrize("model", ["config.json", "./config.json", "seeing", "seeing/config.json"])

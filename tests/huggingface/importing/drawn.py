@@ -54,9 +54,9 @@ LATENT = {
     "v_head_dim": widths,
     "attention_bias": flags,
 }
-MULTIPLIERS = {
-    name: scales for name in ("embedding_multiplier", "logits_scaling", "residual_multiplier", "attention_multiplier")
-}
+MULTIPLIERS = dict.fromkeys(
+    ("embedding_multiplier", "logits_scaling", "residual_multiplier", "attention_multiplier"), scales
+)
 
 # The settings of each family beyond its sizes; each may be absent.
 OPTIONS: dict[str, dict[str, st.SearchStrategy[Any]]] = {

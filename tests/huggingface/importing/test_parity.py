@@ -15,7 +15,6 @@ from llmarch_cli.huggingface.importing import import_config
 from llmarch_cli.huggingface.importing.families import FAMILIES
 from llmarch_cli.spec import ModelSpec
 
-
 # What those configs carry for other families, and what is an error here.
 STRAY = {
     "glm4_moe": ("q_lora_rank", "kv_lora_rank", "qk_nope_head_dim", "qk_rope_head_dim", "v_head_dim"),

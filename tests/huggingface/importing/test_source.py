@@ -70,7 +70,7 @@ def test_what_leads_nowhere(given: str, message: str) -> None:
 
 
 def test_revisions_are_for_the_hub() -> None:
-    with pytest.raises(InputError, match="--revision goes with a model on the Hub, and mine.json is a path"):
+    with pytest.raises(InputError, match=r"--revision goes with a model on the Hub, and mine\.json is a path"):
         import_config(written(Path("mine.json")), revision="main")
 
 
