@@ -88,7 +88,8 @@ def test_a_cached_model_without_a_network(here: Path, monkeypatch: pytest.Monkey
     )
     spec = llmarch.load("org/model")
     assert (spec.name, spec.source) == ("model", "https://huggingface.co/org/model/blob/main/config.json")
-    assert import_config("org/model", revision=REVISION).source == spec.source.replace("main", REVISION)
+    at_revision = import_config("org/model", revision=REVISION)
+    assert at_revision.source == f"https://huggingface.co/org/model/blob/{REVISION}/config.json"
     with pytest.raises(InputError, match="org/other: no such file here, not in the Hugging Face cache, and the Hub"):
         llmarch.load("org/other")
 
