@@ -19,7 +19,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from llmarch_cli.api import compare, diff, kv_cache, profile
+    from llmarch_cli.api import compare, diff, draw, kv_cache, profile
     from llmarch_cli.builder import build
     from llmarch_cli.changes import changed
     from llmarch_cli.errors import CheckError, InputError, LlmarchError
@@ -39,6 +39,7 @@ _HOMES = {
     "changed": "changes",
     "compare": "api",
     "diff": "api",
+    "draw": "api",
     "kv_cache": "api",
     "profile": "api",
     "load": "loading",
@@ -70,6 +71,7 @@ __all__ = [
     "changed",
     "compare",
     "diff",
+    "draw",
     "import_config",
     "kv_cache",
     "load",

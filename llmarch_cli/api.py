@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from llmarch_cli.errors import InputError
 from llmarch_cli.loading import load, names
 from llmarch_cli.profilers import profile as profiling
 from llmarch_cli.profilers.cost import KvDtype, Workload
@@ -204,6 +205,28 @@ def _with_changed(specs: Sequence[ModelSpec], changes: Mapping[str, Any] | None)
     from llmarch_cli.changes import changed
 
     return [(spec, changed(spec, changes)) for spec in specs]
+
+
+def draw(models: Sequence[Model], path: str | Path, theme: str = "light", context: int = DEFAULT_CONTEXT) -> None:
+    """Draw the architectures of `models` side by side into one file, by the closed form alone.
+
+    Args:
+        models: each as for `profile`.
+        path: the file; its ending says what it becomes: .svg, .png or .pdf.
+        theme: "light" or "dark".
+        context: tokens in view, for the cache's figures.
+
+    Raises what `profile` raises, and InputError for another ending or theme, or where matplotlib is not installed.
+    """
+    from llmarch_cli.figures import canvas
+
+    canvas.check(Path(path), theme)
+    if not models:
+        raise InputError("there is no model to draw: name one or more")
+    from llmarch_cli.figures.picture import picture
+
+    specs = _told_apart(models)
+    canvas.save(picture([profile(spec, context, engine="closed-form") for spec in specs]), Path(path), theme)
 
 
 def _told_apart(models: Sequence[Model]) -> list[ModelSpec]:

@@ -119,6 +119,11 @@ class NormStyle(Record):
                 raise ValueError(f"{field} is set, but weight is false: this norm learns nothing")
         return self
 
+    @property
+    def title(self) -> str:
+        """What papers call it."""
+        return {"rms": "RMSNorm", "layer": "LayerNorm"}[self.kind]
+
 
 Figure = Annotated[int, Field(gt=0, le=2**60)]
 ActiveConvention = Literal["all", "without_input_embedding", "without_embeddings"]

@@ -11,7 +11,7 @@ from typing import Annotated
 
 import typer
 
-from llmarch_cli.cli import claims, columns, compare, diff, kvcache, schema, show, verify
+from llmarch_cli.cli import claims, columns, compare, diff, draw, kvcache, schema, show, verify
 from llmarch_cli.cli import import_ as import_command
 from llmarch_cli.cli import list as list_
 from llmarch_cli.errors import InputError, LlmarchError
@@ -26,6 +26,7 @@ COMMANDS = (
     ("compare", COMPARE, compare.compare, compare.EXAMPLES),
     ("diff", COMPARE, diff.diff, diff.EXAMPLES),
     ("kvcache", COMPARE, kvcache.kvcache, kvcache.EXAMPLES),
+    ("draw", COMPARE, draw.draw, draw.EXAMPLES),
     ("columns", EXPLAIN, columns.columns, columns.EXAMPLES),
     ("verify", EXPLAIN, verify.verify, verify.EXAMPLES),
     ("claims", EXPLAIN, claims.claims, claims.EXAMPLES),

@@ -6,6 +6,7 @@ Figures round half up to two decimals, in integer arithmetic, so that none is of
 from __future__ import annotations
 
 import datetime as dt
+import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
@@ -151,6 +152,11 @@ def difference(value: Fraction) -> str:
     hundredths = _hundredths(abs(value.numerator) * 100, value.denominator)
     sign = "" if hundredths == 0 else "-" if value < 0 else "+"
     return f"{sign}{hundredths // 100:,}.{hundredths % 100:02}%"
+
+
+def setting(text: str) -> str:
+    """`score_scale 0.07715167498104596` -> `score_scale 0.077152`: five digits of every long fraction in a text."""
+    return re.sub(r"\d+\.\d{5,}(?:e-?\d+)?", lambda number: f"{float(number[0]):.5g}", text)
 
 
 def yes_no(value: bool) -> str:

@@ -63,6 +63,8 @@ def test_command(command: Command, tmp_path: Path) -> None:
     )
     assert run.returncode == 0, run.stderr
     assert run.stdout
+    for picture in tmp_path.glob("*.svg"):
+        assert picture.read_bytes() == (ROOT / "docs" / "figures" / picture.name).read_bytes(), "run `make docs`"
     if command.output.strip():
         assert [line.rstrip() for line in run.stdout.splitlines()] == command.output.rstrip().splitlines()
 
@@ -92,6 +94,13 @@ def test_python_examples_run(page: str, capsys: pytest.CaptureFixture[str]) -> N
         exec(compile(example, page, "exec"), {})
     shown = re.findall(r"print\(.*\) +# (.*)", "\n".join(examples))
     assert capsys.readouterr().out.splitlines() == shown
+
+
+def test_every_picture_is_made_by_a_command_of_a_page() -> None:
+    made = {command.line.split()[-1] for command in COMMANDS if command.line.startswith("llmarch draw ")}
+    shown = {Path(target).name for page in PAGES for target in re.findall(r"!\[[^]]*\]\(([^)]+)\)", page.read_text())}
+    assert shown == {path.name for path in (ROOT / "docs" / "figures").iterdir()}
+    assert shown <= made
 
 
 class TestTheWorkedExampleOfAKind:
