@@ -55,7 +55,7 @@ def load(name: str | Path | ModelSpec) -> ModelSpec:
 def _is_config(name: str | Path) -> bool:
     """Whether a Hugging Face config is meant: a .json file, a directory, or what only the Hub can have."""
     path = Path(name)
-    if str(name) in names() or path.suffix in YAML_ENDINGS:
+    if name == "" or str(name) in names() or path.suffix in YAML_ENDINGS:
         return False
     return path.suffix == CONFIG_ENDING or exists(path, Path.is_dir) or (isinstance(name, str) and is_on_hub(name))
 

@@ -231,7 +231,7 @@ def test_the_data_with_all_that_is_inherited_can_be_had(directory: Path) -> None
         ("deepsek-v3", "unknown model 'deepsek-v3'; did you mean deepseek-v3"),
         ("none.yaml", "none.yaml: no such file"),
         ("../none/none.yaml", "../none/none.yaml: no such file"),
-        ("./", ".: a directory without a config.json"),
+        ("./", ".: a directory, not a YAML file"),
         ("3", "must be one model's id or a path, not 3"),
         ("[tiny.yaml]", "must be one model's id or a path, not a list"),
         ("{a: b}", "must be one model's id or a path, not a mapping"),

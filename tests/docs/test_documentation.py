@@ -49,6 +49,7 @@ COMMANDS = sorted(set(commands()))
 
 @pytest.mark.parametrize("command", [c for c in COMMANDS if c.line.startswith("llmarch ")], ids=lambda c: c.line)
 def test_command(command: Command, tmp_path: Path) -> None:
+    (tmp_path / "config.json").write_text('{"model_type": "qwen3"}')
     (tmp_path / "my-model.yaml").write_text(
         "extends: qwen3-8b\nname: My model\npublished: {params: null}\nn_layers: 40\n"
     )

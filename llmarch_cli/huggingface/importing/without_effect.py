@@ -42,6 +42,9 @@ WITHOUT_EFFECT: dict[str, Accepted] = {
     "cross_attention_hidden_size": (None,),
     "tie_encoder_decoder": (False,),
     "pruned_heads": ({},),
+    # What some families have, and others turned off.
+    **dict.fromkeys(("attention_bias", "mlp_bias", "lm_head_bias", "use_sliding_window"), (False,)),
+    "max_window_layers": ANY,  # of a window that is turned off
     "sliding_window": (None,),
     "layer_types": lambda value: isinstance(value, list) and all(each == "full_attention" for each in value),
 }

@@ -54,9 +54,8 @@ LATENT = {
     "v_head_dim": widths,
     "attention_bias": flags,
 }
-MULTIPLIERS = dict.fromkeys(
-    ("embedding_multiplier", "logits_scaling", "residual_multiplier", "attention_multiplier"), scales
-)
+SCALED = ("embedding_multiplier", "logits_scaling", "residual_multiplier", "attention_multiplier")
+MULTIPLIERS = dict.fromkeys(SCALED, scales)
 
 # The settings of each family beyond its sizes; each may be absent.
 OPTIONS: dict[str, dict[str, st.SearchStrategy[Any]]] = {

@@ -7,16 +7,19 @@ from typing import Any
 Settings = dict[str, Any]
 
 
-def sized(d_model: int, d_ff: int, n_layers: int, n_heads: int, n_kv_heads: int, vocab: int, context: int) -> Settings:
-    return {
-        "hidden_size": d_model,
-        "intermediate_size": d_ff,
-        "num_hidden_layers": n_layers,
-        "num_attention_heads": n_heads,
-        "num_key_value_heads": n_kv_heads,
-        "vocab_size": vocab,
-        "max_position_embeddings": context,
-    }
+SIZES = (
+    "hidden_size",
+    "intermediate_size",
+    "num_hidden_layers",
+    "num_attention_heads",
+    "num_key_value_heads",
+    "vocab_size",
+    "max_position_embeddings",
+)
+
+
+def sized(*sizes: int) -> Settings:
+    return dict(zip(SIZES, sizes, strict=True))
 
 
 def gpt2(d_model: int, n_layers: int, n_heads: int) -> Settings:

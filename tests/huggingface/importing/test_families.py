@@ -36,7 +36,7 @@ def test_every_family_is_drawn() -> None:
 
 @pytest.mark.parametrize("family", REFERENCED)
 def test_absent_keys_mean_what_the_reference_implementation_takes_them_for(family: str) -> None:
-    cls = type(AutoConfig.for_model(family, **NEEDED.get(family, {})))
+    cls: Any = type(AutoConfig.for_model(family, **NEEDED.get(family, {})))
     fields: dict[str, Any] = cls.__dataclass_fields__
     aliases = {ours: alias for alias, ours in FAMILIES[family].aliases.items()}
     for name, default in FAMILIES[family].defaults.items():

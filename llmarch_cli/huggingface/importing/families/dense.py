@@ -102,7 +102,6 @@ FAMILIES = (
         "mistral",
         mistral,
         USUAL | {"sliding_window": 4096} | sizes(32_000, 4096, 14_336, 32, 32, 8, 131_072),
-        without_effect={"use_sliding_window": ANY},
     ),
     Family(
         "arcee",

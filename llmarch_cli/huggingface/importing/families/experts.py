@@ -111,7 +111,7 @@ def ernie4_5_moe(c: Config) -> Fields:
         c.fail("use_bias", "true gives the head a bias too, and no field of a spec says so")
     step = c.count("moe_layer_interval")
     first = c.count("moe_layer_start_index", least=0)
-    last = c.count("moe_layer_end_index", least=-1)
+    last = c.optional(lambda name: c.count(name, least=-1), "moe_layer_end_index")
     n_shared = c.count("moe_num_shared_experts", least=0)
     if c.optional(lambda name: c.count(name, least=0), "num_nextn_predict_layers"):
         c.notes.append("Multi-token-prediction blocks (num_nextn_predict_layers) are left out.")
@@ -123,7 +123,7 @@ def ernie4_5_moe(c: Config) -> Fields:
         selection_bias=True,
         shared_expert=shared(c, n_shared * c.count("moe_intermediate_size")),
     )
-    last = n_layers - 1 if last == -1 else last
+    last = n_layers - 1 if last in (None, -1) else last
     sparse = [(layer + 1) % step == 0 and first <= layer <= last for layer in range(n_layers)]
     return frame(
         c,
@@ -226,7 +226,7 @@ def llama4(c: Config) -> Fields:
 
 
 MOE_QWEN: dict[str, Any] = {"decoder_sparse_step": 1, "mlp_only_layers": None, "norm_topk_prob": False}
-DOTS_WITHOUT_EFFECT: dict[str, Accepted] = {"use_sliding_window": (False,), "seq_aux": ANY, "aux_loss_alpha": ANY}
+DOTS_WITHOUT_EFFECT: dict[str, Accepted] = {"seq_aux": ANY, "aux_loss_alpha": ANY}
 
 FAMILIES = (
     Family(
@@ -259,7 +259,6 @@ FAMILIES = (
         | sizes(151_936, 2048, 6144, 24, 32, 4, 32_768),
         aliases={"num_local_experts": "num_experts"},
         without_effect={
-            "max_window_layers": ANY,
             "qkv_bias": (False,),
             "shared_expert_intermediate_size": (0,),
             "use_qk_norm": (True,),
@@ -321,6 +320,7 @@ FAMILIES = (
             **dict.fromkeys(("use_flash_attention", "use_recompute", "ignored_index"), ANY),
             "compression_ratio": (1.0,),
             "moe_gate": ("topk",),
+            "moe_gate_act": (None, "softmax"),
             # The least that routing weights are divided by: they are never that small.
             "moe_norm_min": lambda value: isinstance(value, float) and 0 <= value <= 1e-6,
             "moe_use_aux_free": (True,),

@@ -74,6 +74,7 @@ def starcoder2(c: Config) -> Fields:
 
 def nemotron(c: Config) -> Fields:
     attention = gqa(c, partial=True, **biased(c))
+    c.expect("kv_channels", attention["head_dim"])
     ffn = dense(c, gated=False, bias=c.flag("mlp_bias"))
     return frame(c, layer_norm(c, "norm_eps", bias=True, unit_offset=True), attention=attention, ffn=ffn)
 
@@ -261,10 +262,8 @@ FAMILIES = (
         | sizes(256_000, 8192, 22_528, 40, 64, None, 8192),
         aliases={"_sliding_window_pattern": "sliding_window_pattern"},
         without_effect={
-            **dict.fromkeys(
-                ("use_embedding_sharing", "use_gated_activation", "use_parallel_block", "use_parallel_embedding"),
-                (True,),
-            ),
+            **dict.fromkeys(("use_embedding_sharing", "use_gated_activation", "use_parallel_block"), (True,)),
+            **dict.fromkeys(("use_parallel_embedding", "model_max_length"), ANY),
             "layer_switch": ANY,
             "order_of_interleaved_layers": ("local_attn_first",),
             "position_embedding_type": ("rope_gptj",),

@@ -200,6 +200,7 @@ FAMILIES = (
         USUAL
         | {"sliding_window": 4096, "sliding_window_pattern": 4, "layer_types": None, "rms_norm_eps": 1e-5}
         | sizes(102_400, 4096, 16_384, 32, 32, 32, 2048),
+        without_effect={"layer_norm_epsilon": ANY},
     ),
     Family(
         "smollm3",
@@ -209,6 +210,5 @@ FAMILIES = (
         | {"no_rope_layers": None, "no_rope_layer_interval": 4, "attention_bias": False, "mlp_bias": False}
         | {"tie_word_embeddings": True}
         | sizes(128_256, 2048, 11_008, 36, 16, 4, 32_768),
-        without_effect={"max_window_layers": ANY},
     ),
 )
