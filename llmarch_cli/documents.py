@@ -80,8 +80,11 @@ class Items(list[Any]):
         self.places: list[Place] = []
 
 
-def read(path: Path) -> Mapping:
-    """The mapping that the file at `path` holds. Raises InputError where it cannot be read or holds none."""
+def read(path: Path, what: str = "spec") -> Mapping:
+    """The mapping that the file at `path` holds, a `what` in messages.
+
+    Raises InputError where it cannot be read or holds none.
+    """
     try:
         text = _read(path).decode("utf-8-sig")
     except UnicodeDecodeError as error:
@@ -89,7 +92,7 @@ def read(path: Path) -> Mapping:
     parser = None
     try:
         parser = _Parser(text)
-        return _Composer(path, parser).document()
+        return _Composer(path, parser, what).document()
     except yaml.reader.ReaderError as error:  # its position counts bytes or characters; what it names is unique
         line = text.count("\n", 0, text.find(chr(error.character))) + 1
         raise InputError(
@@ -148,8 +151,9 @@ def _has_more(pipe: FileIO) -> bool:
 class _Composer:
     """From the parser's events to data, one method for each sort of node."""
 
-    def __init__(self, path: Path, parser: Any) -> None:
+    def __init__(self, path: Path, parser: Any, what: str = "spec") -> None:
         self.path = path
+        self.what = what
         self.parser = parser
         self.anchors: dict[str, tuple[Any, int]] = {}  # a node, and how many values it holds
         self.n_values = 0
@@ -157,15 +161,14 @@ class _Composer:
     def document(self) -> Mapping:
         self.parser.get_event()  # the stream's start
         if isinstance(self.parser.get_event(), yaml.StreamEndEvent):
-            raise InputError(
-                f"{shown_path(self.path)}: the file is empty: a spec needs at least name, d_model, n_layers, ..."
-            )
+            needs = " needs at least name, d_model, n_layers, ..." if self.what == "spec" else " is a mapping of fields"
+            raise InputError(f"{shown_path(self.path)}: the file is empty: a {self.what}{needs}")
         root = self.node(self.parser.get_event(), depth=0)
         self.parser.get_event()  # the document's end
         if not isinstance(further := self.parser.get_event(), yaml.StreamEndEvent):
-            raise self.refusal(further, "a second document begins here: a file holds one spec")
+            raise self.refusal(further, f"a second document begins here: a file holds one {self.what}")
         if not isinstance(root, Mapping):
-            raise InputError(f"{shown_path(self.path)}: a spec is a mapping of fields, not {shown(root)}")
+            raise InputError(f"{shown_path(self.path)}: a {self.what} is a mapping of fields, not {shown(root)}")
         return root
 
     def node(self, event: Any, depth: int) -> Any:
@@ -178,9 +181,9 @@ class _Composer:
             return value
         if event.tag is not None:
             tag = event.tag.replace("tag:yaml.org,2002:", "!!")
-            raise self.refusal(event, f"the tag {shown(tag)}: a spec has none, write the plain value")
+            raise self.refusal(event, f"the tag {shown(tag)}: a {self.what} has none, write the plain value")
         if depth > MAX_DEPTH:
-            raise self.refusal(event, f"nested deeper than {MAX_DEPTH} levels: this is no spec")
+            raise self.refusal(event, f"nested deeper than {MAX_DEPTH} levels: this is no {self.what}")
         before = self.n_values
         self.count(event, 1)
         if isinstance(event, yaml.MappingStartEvent):
@@ -196,7 +199,9 @@ class _Composer:
     def count(self, event: Any, n_values: int) -> None:
         self.n_values += n_values
         if self.n_values > MAX_VALUES:
-            raise self.refusal(event, f"more than {MAX_VALUES:,} values once aliases are followed: this is no spec")
+            raise self.refusal(
+                event, f"more than {MAX_VALUES:,} values once aliases are followed: this is no {self.what}"
+            )
 
     def sequence(self, depth: int) -> Items:
         items = Items()
@@ -250,7 +255,7 @@ class _Composer:
             case "whole":
                 digits = text.replace("_", "")
                 if len(digits) > MAX_DIGITS:
-                    raise self.refusal(event, f"a number of {len(digits)} digits: this is no spec")
+                    raise self.refusal(event, f"a number of {len(digits)} digits: this is no {self.what}")
                 return int(digits)
             case "decimal":
                 return float(text.replace("_", ""))
