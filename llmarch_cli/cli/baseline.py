@@ -14,7 +14,6 @@ EXAMPLES = (
     "llmarch baseline compare baseline.yaml",
     "llmarch baseline compare baseline.yaml --tolerance params=0.1% --format markdown",
 )
-COMMANDS = ("write", "compare")
 
 app = typer.Typer(
     no_args_is_help=True, rich_markup_mode="rich", context_settings={"help_option_names": ["-h", "--help"]}

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from fractions import Fraction
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 import yaml
 from pydantic import AfterValidator, Field, ValidationError, WithJsonSchema
@@ -153,8 +153,12 @@ class Drift:
 def read(path: Path) -> tuple[Baseline, documents.Mapping]:
     """The baseline of the file at `path`, and its data with its places. Raises InputError where it is wrong."""
     data = documents.read(path, "baseline")
+    return _validated(data, path), data
+
+
+def _validated(data: Mapping[str, Any], path: Path) -> Baseline:
     try:
-        return Baseline.model_validate(data), data
+        return Baseline.model_validate(data)
     except ValidationError as error:
         from llmarch_cli.violations import explain
 
@@ -258,16 +262,16 @@ def write(
         "models": [_from(path.parent, name) for name in names] or list(kept),
         "columns": list(columns or (old.columns if old else DEFAULT_COLUMNS)),
         "contexts": sorted(set(contexts or (old.contexts if old else (131_072,)))),
-        "batch": batch or (old.batch if old else 1),
-        "kv_dtype": kv_dtype or (old.kv_dtype if old else "bf16"),
+        "batch": batch if batch is not None else old.batch if old else 1,
+        "kv_dtype": kv_dtype if kv_dtype is not None else old.kv_dtype if old else "bf16",
         "tolerance": dict(sorted(old.tolerance.items())) if old else {},
     }
-    empty = Baseline.model_validate({**head, "figures": {}})
+    empty = _validated({**head, "figures": {}}, path)
     chosen = selection.selected(empty.models, path.parent)
     specs = {name: selection.load(name, path.parent) for name in sorted(chosen)}
     found = measured(specs, empty.guarded, empty.workload, engine)
     figures = {name: {str(each): value for each, value in values.items()} for name, values in found.items()}
-    baseline = Baseline.model_validate({**head, "figures": figures})
+    baseline = _validated({**head, "figures": figures}, path)
     text = yaml.safe_dump({**head, "figures": figures}, sort_keys=False, allow_unicode=True, width=1000)
     beside = path.with_name(f"{path.name}.new")  # a reader never sees half a file
     beside.write_text(HEADING + text, encoding="utf-8")

@@ -22,7 +22,7 @@ from llmarch_cli.component import Record
 from llmarch_cli.errors import InputError, shown, shown_path
 from llmarch_cli.expressions import UNITS, Expression
 from llmarch_cli.guards import selection
-from llmarch_cli.guards.figures import BY_CONTEXT, GUARDED, Figure, Gauge, difference, figure
+from llmarch_cli.guards.figures import BY_CONTEXT, CONTEXT_PATTERN, GUARDED, Figure, Gauge, difference, figure
 from llmarch_cli.profilers.cost import KvDtype, Workload
 from llmarch_cli.profilers.profile import MAX_BATCH, Engine
 from llmarch_cli.report import units
@@ -31,6 +31,7 @@ from llmarch_cli.report.units import Unit
 COMPARISONS = {"<=": operator.le, "<": operator.lt, ">=": operator.ge, ">": operator.gt, "==": operator.eq}
 
 _LIMIT = re.compile(r"(?P<figure>\S+?)\s*(?P<comparison><=|>=|==|<|>)\s*(?P<amount>[0-9][0-9_.]*)\s*(?P<unit>\S*)")
+LONGEST_LIMIT = 200
 _COUNTS = ("", "K", "M", "B", "T")
 _UNITS: dict[Unit, tuple[str, ...]] = {  # "": as it is
     units.INTEGER: _COUNTS,
@@ -99,19 +100,22 @@ def _is_limit(text: str) -> str:
 
 def _pattern() -> str:
     """What editors hold a limit to: each metric with the contexts and units that it takes."""
-    number, comparison = r"[0-9][0-9_]*(\.[0-9]+)?", f"({'|'.join(COMPARISONS)})"
+    number, comparison = r"[0-9]+(_[0-9]+)*(\.[0-9]+)?", f"({'|'.join(COMPARISONS)})"
     sorts: dict[tuple[bool, tuple[str, ...]], list[str]] = {}
     for key, metric in GUARDED.items():
         sorts.setdefault((key in BY_CONTEXT, _UNITS[metric.unit]), []).append(key)
     each = (
-        rf"({'|'.join(keys)}){'@[0-9][0-9_]*[kM]?' if at else ''} *{comparison} *{number} *({'|'.join(takes)})"
+        rf"({'|'.join(keys)}){f'@{CONTEXT_PATTERN}' if at else ''} *{comparison} *{number} *({'|'.join(takes)})"
         for (at, takes), keys in sorts.items()
     )
     return f"^ *({'|'.join(each)}) *$"
 
 
 LimitText = Annotated[
-    str, AfterValidator(_is_limit), WithJsonSchema({"type": "string", "maxLength": 200, "pattern": _pattern()})
+    str,
+    Field(max_length=LONGEST_LIMIT),
+    AfterValidator(_is_limit),
+    WithJsonSchema({"type": "string", "maxLength": LONGEST_LIMIT, "pattern": _pattern()}),
 ]
 ModelName = Annotated[str, Field(min_length=1, max_length=500)]
 ModelNames = Annotated[tuple[ModelName, ...], Field(strict=False, min_length=1)]

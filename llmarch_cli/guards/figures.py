@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from fractions import Fraction
 
@@ -14,6 +15,8 @@ from llmarch_cli.report import units
 from llmarch_cli.report.columns import METRICS, Metric
 from llmarch_cli.spec import ModelSpec
 
+CONTEXT_PATTERN = "[0-9]{1,15}(_[0-9]{3}){0,5}[kM]?"
+_FIGURE = re.compile(rf"[a-z][a-z0-9_]*(@{CONTEXT_PATTERN})?", re.ASCII)
 ANY_CONTEXT = 1  # for metrics that are the same at every one
 
 _ASKED = ("context_tokens", "batch")  # what is asked, not what is answered
@@ -60,10 +63,10 @@ def figure(text: str) -> Figure:
 
     Raises InputError for an unknown metric, and for a context that is missing, impossible or without effect.
     """
-    named = Expression(text).figures()
-    if len(named) != 1 or "".join(text.split()) != text or text.partition("@")[0] != named[0].name:
+    if not _FIGURE.fullmatch(text):
         raise InputError(f"{shown(text)}: write METRIC or METRIC@CONTEXT, such as kv_cache_bytes@128k")
-    key, context = checked_key(named[0].name), named[0].context
+    (named,) = Expression(text).figures()
+    key, context = checked_key(named.name), named.context
     if context is None and key in BY_CONTEXT:
         raise InputError(f"{key} depends on the context: write for instance {key}@128k")
     if context is not None and key not in BY_CONTEXT:
