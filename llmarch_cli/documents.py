@@ -80,8 +80,11 @@ class Items(list[Any]):
         self.places: list[Place] = []
 
 
-def read(path: Path) -> Mapping:
-    """The mapping that the file at `path` holds. Raises InputError where it cannot be read or holds none."""
+def read(path: Path, what: str = "spec") -> Mapping:
+    """The mapping that the file at `path` holds, a `what` in messages.
+
+    Raises InputError where it cannot be read or holds none.
+    """
     try:
         text = content(path).decode("utf-8-sig")
     except UnicodeDecodeError as error:
@@ -89,7 +92,7 @@ def read(path: Path) -> Mapping:
     parser = None
     try:
         parser = _Parser(text)
-        return _Composer(path, parser).document()
+        return _Composer(path, parser, what).document()
     except yaml.reader.ReaderError as error:  # its position counts bytes or characters; what it names is unique
         line = text.count("\n", 0, text.find(chr(error.character))) + 1
         raise InputError(
@@ -174,8 +177,9 @@ def _has_more(pipe: FileIO) -> bool:
 class _Composer:
     """From the parser's events to data, one method for each sort of node."""
 
-    def __init__(self, path: Path | None, parser: Any) -> None:
+    def __init__(self, path: Path | None, parser: Any, what: str = "spec") -> None:
         self.path = path  # None: a value that stands in no file
+        self.what = what
         self.parser = parser
         self.anchors: dict[str, tuple[Any, int]] = {}  # a node, and how many values it holds
         self.n_values = 0
@@ -183,18 +187,19 @@ class _Composer:
     def document(self) -> Mapping:
         root = self.only_value()
         if not isinstance(root, Mapping):
-            raise InputError(f"{shown_path(self.path)}: a spec is a mapping of fields, not {shown(root)}")
+            raise InputError(f"{shown_path(self.path)}: a {self.what} is a mapping of fields, not {shown(root)}")
         return root
 
     def only_value(self) -> Any:
         self.parser.get_event()  # the stream's start
         if isinstance(self.parser.get_event(), yaml.StreamEndEvent):
-            empty = "the file is empty: a spec needs at least name, d_model, n_layers, ..."
+            needs = " needs at least name, d_model, n_layers, ..." if self.what == "spec" else " is a mapping of fields"
+            empty = f"the file is empty: a {self.what}{needs}"
             raise InputError("there is no value" if self.path is None else f"{shown_path(self.path)}: {empty}")
         root = self.node(self.parser.get_event(), depth=0)
         self.parser.get_event()  # the document's end
         if not isinstance(further := self.parser.get_event(), yaml.StreamEndEvent):
-            raise self.refusal(further, "a second document begins here: a file holds one spec")
+            raise self.refusal(further, f"a second document begins here: a file holds one {self.what}")
         return root
 
     def node(self, event: Any, depth: int) -> Any:
@@ -207,9 +212,9 @@ class _Composer:
             return value
         if event.tag is not None:
             tag = event.tag.replace("tag:yaml.org,2002:", "!!")
-            raise self.refusal(event, f"the tag {shown(tag)}: a spec has none, write the plain value")
+            raise self.refusal(event, f"the tag {shown(tag)}: a {self.what} has none, write the plain value")
         if depth > MAX_DEPTH:
-            raise self.refusal(event, f"nested deeper than {MAX_DEPTH} levels: this is no spec")
+            raise self.refusal(event, f"nested deeper than {MAX_DEPTH} levels: this is no {self.what}")
         before = self.n_values
         self.count(event, 1)
         if isinstance(event, yaml.MappingStartEvent):
@@ -225,7 +230,9 @@ class _Composer:
     def count(self, event: Any, n_values: int) -> None:
         self.n_values += n_values
         if self.n_values > MAX_VALUES:
-            raise self.refusal(event, f"more than {MAX_VALUES:,} values once aliases are followed: this is no spec")
+            raise self.refusal(
+                event, f"more than {MAX_VALUES:,} values once aliases are followed: this is no {self.what}"
+            )
 
     def sequence(self, depth: int) -> Items:
         items = Items()
@@ -279,7 +286,7 @@ class _Composer:
             case "whole":
                 digits = text.replace("_", "")
                 if len(digits) > MAX_DIGITS:
-                    raise self.refusal(event, f"a number of {len(digits)} digits: this is no spec")
+                    raise self.refusal(event, f"a number of {len(digits)} digits: this is no {self.what}")
                 return int(digits)
             case "decimal":
                 return float(text.replace("_", ""))

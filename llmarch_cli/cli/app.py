@@ -11,12 +11,26 @@ from typing import Annotated
 
 import typer
 
-from llmarch_cli.cli import claims, columns, compare, diff, draw, kvcache, schema, show, verify
+from llmarch_cli.cli import (
+    baseline,
+    check,
+    claims,
+    columns,
+    compare,
+    diff,
+    draw,
+    drift,
+    kvcache,
+    schema,
+    show,
+    validate,
+    verify,
+)
 from llmarch_cli.cli import import_ as import_command
 from llmarch_cli.cli import list as list_
 from llmarch_cli.errors import InputError, LlmarchError
 
-LOOK, COMPARE, EXPLAIN = "Look at models", "Compare them", "Understand the figures"
+LOOK, COMPARE, EXPLAIN, GUARD = "Look at models", "Compare them", "Understand the figures", "Guard them"
 
 # Name, panel of `--help`, function, and examples that work when pasted.
 COMMANDS = (
@@ -30,6 +44,10 @@ COMMANDS = (
     ("columns", EXPLAIN, columns.columns, columns.EXAMPLES),
     ("verify", EXPLAIN, verify.verify, verify.EXAMPLES),
     ("claims", EXPLAIN, claims.claims, claims.EXAMPLES),
+    ("validate", GUARD, validate.validate, validate.EXAMPLES),
+    ("check", GUARD, check.check, check.EXAMPLES),
+    ("baseline", GUARD, baseline.app, baseline.EXAMPLES),
+    ("drift", GUARD, drift.drift, drift.EXAMPLES),
     ("schema", EXPLAIN, schema.schema, schema.EXAMPLES),
 )
 
@@ -55,7 +73,10 @@ app = typer.Typer(
 )
 
 for name, panel, command, examples in COMMANDS:
-    app.command(name, epilog=_listed(examples), rich_help_panel=panel)(command)
+    if isinstance(command, typer.Typer):
+        app.add_typer(command, name=name, epilog=_listed(examples), rich_help_panel=panel)
+    else:
+        app.command(name, epilog=_listed(examples), rich_help_panel=panel)(command)
 
 
 def _print_version(wanted: bool) -> None:

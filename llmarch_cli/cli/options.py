@@ -166,6 +166,15 @@ Format = Annotated[
         "--format", metavar="table|markdown|csv|json", help="csv and json are always exact.", rich_help_panel=OUTPUT
     ),
 ]
+VerdictFormat = Annotated[
+    str,
+    typer.Option(
+        "--format",
+        metavar="table|markdown|csv|json|junit",
+        help="markdown for job summaries and comments, junit for test reports.",
+        rich_help_panel=OUTPUT,
+    ),
+]
 Exact = Annotated[bool, typer.Option("--exact", help="Every digit in tables too.", rich_help_panel=OUTPUT)]
 
 

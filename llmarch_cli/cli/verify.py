@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -65,10 +64,4 @@ def _ask(specs: list[ModelSpec]) -> list[Verdict]:
     """All verdicts, with progress on a terminal's standard error."""
     from llmarch_cli.profilers.verification import verify as witnesses
 
-    if not sys.stderr.isatty():
-        return [verdict for spec in specs for verdict in witnesses(spec)]
-    from rich.console import Console
-    from rich.progress import track
-
-    shown = track(specs, "verifying", console=Console(stderr=True), transient=True)
-    return [verdict for spec in shown for verdict in witnesses(spec)]
+    return [verdict for spec in output.tracked(specs, "verifying") for verdict in witnesses(spec)]

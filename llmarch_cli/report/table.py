@@ -54,6 +54,8 @@ class Table:
         total: a last row for reading; data sums up by itself.
         bar: the key that a terminal with room draws as bars.
         main: the table that stands for a whole report where only one can be written.
+        named_by: keys whose values together name a row; the first column where there are none.
+        fails: the key of the truth value that says whether a row is a failure, for programs that count those.
     """
 
     name: str
@@ -66,6 +68,8 @@ class Table:
     bar: str | None = None
     total: Mapping[str, Value] | None = None
     main: bool = True
+    named_by: tuple[str, ...] = ()
+    fails: str | None = None
 
     @property
     def is_side_by_side(self) -> bool:

@@ -141,6 +141,18 @@ def share(value: Fraction) -> str:
     return f"{tenths // 10:,}.{tenths % 10}%"
 
 
+def precise_share(value: Fraction) -> str:
+    """1/18 -> 5.555556%, half up: as many digits as a limit may need."""
+    millionths = (2 * abs(value.numerator) * 10**8 + value.denominator) // (2 * value.denominator)
+    whole, rest = divmod(millionths, 10**6)
+    return f"{'-' if value < 0 and millionths else ''}{whole:,}.{rest:06}".rstrip("0").rstrip(".") + "%"
+
+
+def precise_times(value: Fraction) -> str:
+    """57/2 -> 28.5x, with up to six decimals, half up."""
+    return f"{precise_share(value / 100).removesuffix('%')}x"
+
+
 def times(value: Fraction) -> str:
     """57/2 -> 28.5x."""
     tenths = (20 * value.numerator + value.denominator) // (2 * value.denominator)
@@ -175,6 +187,7 @@ BYTES = Unit(binary_bytes, name="bytes")
 FLOPS = Unit(flops)
 SHARE = Unit(share, share, is_ratio=True, of_delta=" points")
 TIMES = Unit(times, times, is_ratio=True)
+WRITTEN = Unit(str, str)  # figures of several units in one column, written before they get there
 DIFFERENCE = Unit(difference, difference, is_ratio=True)
 
 
