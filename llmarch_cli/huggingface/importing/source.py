@@ -72,10 +72,12 @@ def _from_hub(model: str, revision: str | None) -> Source:
         RevisionNotFoundError,
     )
 
-    logging.getLogger("huggingface_hub").setLevel(logging.ERROR)  # it tells of every retry
     where = f"{model} on the Hugging Face Hub"
     at = "" if revision is None else f" at revision {shown(revision)}"
+    logger = logging.getLogger("huggingface_hub")
+    level = logger.level
     try:
+        logger.setLevel(logging.ERROR)  # it tells of every retry
         file = hf_hub_download(model, FILE, revision=revision)
     except GatedRepoError:
         raise InputError(f"{where}: gated: accept its terms there, then set HF_TOKEN or run `hf auth login`") from None
@@ -95,5 +97,7 @@ def _from_hub(model: str, revision: str | None) -> Source:
     except (HfHubHTTPError, HFValidationError, OSError, ValueError) as error:
         reason = str(error).strip().splitlines() or [type(error).__name__]
         raise InputError(f"{where}: cannot be read: {reason[0][:200]}") from None
+    finally:
+        logger.setLevel(level)
     url = f"https://huggingface.co/{model}/blob/{revision or 'main'}/{FILE}"
     return Source(_parsed(Path(file), model), model, model.split("/")[1], url)
