@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from llmarch_cli.loading import load, names
 from llmarch_cli.profilers import profile as profiling
@@ -11,6 +12,9 @@ from llmarch_cli.profilers.cost import KvDtype, Workload
 from llmarch_cli.profilers.profile import Engine, Profile
 from llmarch_cli.report.table import Table
 from llmarch_cli.spec import ModelSpec
+
+if TYPE_CHECKING:
+    from llmarch_cli.report.plots.data import Kind, Plot
 
 Model = str | Path | ModelSpec
 
@@ -99,6 +103,30 @@ def kv_cache(
     workloads = [(spec, context) for spec in specs for context in dict.fromkeys(contexts)]
     profiles = [profile(spec, context, batch, kv_dtype, engine) for spec, context in workloads]
     return kv_caches(profiles, columns, sort)
+
+
+def plot(
+    kind: Kind,
+    models: Sequence[Model] | None = None,
+    contexts: Sequence[int] = (DEFAULT_CONTEXT,),
+    batch: int = 1,
+    kv_dtype: KvDtype = "bf16",
+) -> Plot:
+    """The exact figures of a plot, by the closed form; `report.plots` draws them.
+
+    Args:
+        kind: "cache" or "flops", each by context; "params" by component; "active" against all parameters.
+        models: as for `kv_cache`, like all that follows.
+        contexts: tokens in view, which the plot reaches in any case.
+        batch: sequences.
+        kv_dtype: what the cache stores.
+
+    Raises what `profile` raises.
+    """
+    from llmarch_cli.report.plots import data
+
+    specs = _told_apart(names() if models is None else models)
+    return data.plot(kind, [profile(s, context, batch, kv_dtype, "closed-form") for s in specs for context in contexts])
 
 
 def overview(

@@ -11,7 +11,7 @@ from typing import Annotated
 
 import typer
 
-from llmarch_cli.cli import columns, compare, kvcache, schema, show, verify
+from llmarch_cli.cli import columns, compare, kvcache, plots, schema, show, verify
 from llmarch_cli.cli import list as list_
 from llmarch_cli.errors import InputError, LlmarchError
 
@@ -50,7 +50,7 @@ app = typer.Typer(
 )
 
 for name, panel, command, examples in COMMANDS:
-    app.command(name, epilog=_listed(examples), rich_help_panel=panel)(command)
+    app.command(name, cls=plots.Command, epilog=_listed(examples), rich_help_panel=panel)(command)
 
 
 def _print_version(wanted: bool) -> None:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from llmarch_cli.cli import options, output
+from llmarch_cli.cli import options, output, plots
 
 EXAMPLES = (
     "llmarch compare deepseek-v3 llama4-maverick",
     "llmarch compare gemma3-27b qwen3-32b ./mine.yaml --ctx 32k --batch 8",
     "llmarch compare glm-4.5 kimi-k2 --columns params,active_params --format csv",
+    "llmarch compare glm-4.5 kimi-k2 --plot flops.svg --plot-kind flops",
 )
 
 
@@ -21,18 +22,24 @@ def compare(
     columns: options.Columns = None,
     file_format: options.Format = "table",
     exact: options.Exact = False,
+    plot: plots.Plot = None,
+    plot_kind: plots.Kind = "cache",
 ) -> None:
     """Models side by side: shape, layout, parameters, KV cache and FLOPs. What is equal in all is dim.
 
     Up to three stand in columns, more in rows.
     """
     output.check(file_format)
+    plots.check(plot, file_format)
+    kind = plots.kind(plot_kind)
     n_tokens = options.tokens(context)
     keys = options.keys(columns)
     from llmarch_cli import api
 
+    dtype = options.kv_dtype(kv_dtype)
     output.show(
-        [api.compare(models, n_tokens, batch, options.kv_dtype(kv_dtype), options.engine(engine), keys, sort)],
+        [api.compare(models, n_tokens, batch, dtype, options.engine(engine), keys, sort)],
         file_format,
         exact,
     )
+    plots.show(plot, lambda: api.plot(kind, models, [n_tokens], batch, dtype))

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from llmarch_cli.cli import options, output
+from llmarch_cli.cli import options, output, plots
 
 EXAMPLES = (
     "llmarch kvcache",
     "llmarch kvcache gpt-oss-120b gemma3-27b --ctx 8k --ctx 128k",
+    "llmarch kvcache gpt-oss-120b gemma3-27b deepseek-v3 --plot",
     "llmarch kvcache --batch 16 --kv-dtype fp8 --sort=-kv_cache_bytes",
 )
 
@@ -21,15 +22,19 @@ def kvcache(
     columns: options.Columns = None,
     file_format: options.Format = "table",
     exact: options.Exact = False,
+    plot: plots.Plot = None,
 ) -> None:
     """KV-cache bytes of all models, or of some: the fixed part and what each token adds, the smallest first."""
     output.check(file_format)
+    plots.check(plot, file_format)
     n_tokens = [options.tokens(context) for context in contexts or [options.DEFAULT_CONTEXT]]
     keys = options.keys(columns)
     from llmarch_cli import api
 
+    dtype = options.kv_dtype(kv_dtype)
     output.show(
-        [api.kv_cache(models or None, n_tokens, batch, options.kv_dtype(kv_dtype), options.engine(engine), keys, sort)],
+        [api.kv_cache(models or None, n_tokens, batch, dtype, options.engine(engine), keys, sort)],
         file_format,
         exact,
     )
+    plots.show(plot, lambda: api.plot("cache", models or None, n_tokens, batch, dtype))

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import typer
 
 if TYPE_CHECKING:
+    from llmarch_cli.report.plots.data import Plot
     from llmarch_cli.report.table import Table
 
 WIDTH_WITHOUT_TERMINAL = 100
@@ -28,6 +29,13 @@ def show(tables: Sequence[Table], file_format: str, exact: bool = False) -> None
     from llmarch_cli.report.render import render
 
     write(render(tables, file_format, exact, _width(), _has_styles(), not _encodes("█─")))
+
+
+def draw(plot: Plot) -> None:
+    """Draw a plot below what stands there already."""
+    from llmarch_cli.report.plots import terminal
+
+    write("\n" + terminal.render(plot, _width(), _has_styles(), not _encodes("█─⣀")))
 
 
 def write(text: str) -> None:

@@ -6,7 +6,8 @@ from typing import Annotated
 
 import typer
 
-from llmarch_cli.cli import options, output
+from llmarch_cli.cli import options, output, plots
+from llmarch_cli.errors import InputError
 
 EXAMPLES = (
     "llmarch show gemma3-27b",
@@ -29,10 +30,16 @@ def show(
     engine: options.Engine = None,
     file_format: options.Format = "table",
     exact: options.Exact = False,
+    plot: plots.Plot = None,
+    plot_kind: plots.Kind = "params",
 ) -> None:
     """All about one model: figures, layers, components with their shares, and what its authors publish."""
     output.check(file_format)
+    plots.check(plot, file_format)
+    kind = plots.kind(plot_kind)
     n_tokens = options.tokens(context)
+    if spec and plot is not None:
+        raise InputError("--spec prints a file and --plot draws figures: ask for one of them")
     if spec:
         from llmarch_cli.loading import load
         from llmarch_cli.report import spec_file
@@ -41,8 +48,10 @@ def show(
         return
     from llmarch_cli import api
 
+    dtype = options.kv_dtype(kv_dtype)
     output.show(
-        api.fact_sheet(model, n_tokens, batch, options.kv_dtype(kv_dtype), options.engine(engine), operators),
+        api.fact_sheet(model, n_tokens, batch, dtype, options.engine(engine), operators),
         file_format,
         exact,
     )
+    plots.show(plot, lambda: api.plot(kind, [model], [n_tokens], batch, dtype))
