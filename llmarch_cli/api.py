@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -181,6 +181,42 @@ def fact_sheet(
     from llmarch_cli.profilers.witnesses import operator_flops
 
     return (*tables, sheet.operators(figures, operator_flops(figures.spec, figures.workload)))
+
+
+def report(
+    models: Sequence[Model] | None = None,
+    file_format: str = "html",
+    context: int = DEFAULT_CONTEXT,
+    batch: int = 1,
+    kv_dtype: KvDtype = "bf16",
+    engine: Engine | None = None,
+    plots: bool = True,
+    track: Callable[[Sequence[ModelSpec]], Iterable[ModelSpec]] = iter,
+) -> str:
+    """A comparison as text: one HTML page that needs no network, or any format that a table is written in.
+
+    Args:
+        models: as for `kv_cache`, like all that is not said here.
+        file_format: "html", "markdown", "csv" or "json".
+        context: tokens in view, where the page begins.
+        batch: sequences.
+        kv_dtype: what the cache stores.
+        engine: "measured" or "closed-form".
+        plots: with plots in the page, which takes matplotlib.
+        track: passes the specs on, to be told how far it is.
+
+    Raises what `profile` raises, and InputError for an unknown format.
+    """
+    from llmarch_cli.report import html, render
+    from llmarch_cli.report.comparison import comparison
+
+    if file_format != "html":
+        render.check(file_format)
+    specs = _told_apart(names() if models is None else models)
+    profiles = [profile(spec, context, batch, kv_dtype, engine) for spec in track(specs)]
+    if file_format == "html":
+        return html.render(profiles, plots)
+    return render.render([comparison(profiles)], file_format)
 
 
 def _told_apart(models: Sequence[Model]) -> list[ModelSpec]:

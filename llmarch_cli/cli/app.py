@@ -11,7 +11,7 @@ from typing import Annotated
 
 import typer
 
-from llmarch_cli.cli import columns, compare, kvcache, plots, schema, show, verify
+from llmarch_cli.cli import columns, compare, kvcache, plots, report, schema, show, verify
 from llmarch_cli.cli import list as list_
 from llmarch_cli.errors import InputError, LlmarchError
 
@@ -23,6 +23,7 @@ COMMANDS = (
     ("show", LOOK, show.show, show.EXAMPLES),
     ("compare", COMPARE, compare.compare, compare.EXAMPLES),
     ("kvcache", COMPARE, kvcache.kvcache, kvcache.EXAMPLES),
+    ("report", COMPARE, report.report, report.EXAMPLES),
     ("columns", EXPLAIN, columns.columns, columns.EXAMPLES),
     ("verify", EXPLAIN, verify.verify, verify.EXAMPLES),
     ("schema", EXPLAIN, schema.schema, schema.EXAMPLES),

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from llmarch_cli.cli import options, output
+from llmarch_cli.cli import options, output, progress
 from llmarch_cli.errors import InputError
 
 if TYPE_CHECKING:
@@ -62,13 +61,7 @@ def verify(
 
 
 def _ask(specs: list[ModelSpec]) -> list[Verdict]:
-    """All verdicts, with progress on a terminal's standard error."""
+    """All verdicts."""
     from llmarch_cli.profilers.verification import verify as witnesses
 
-    if not sys.stderr.isatty():
-        return [verdict for spec in specs for verdict in witnesses(spec)]
-    from rich.console import Console
-    from rich.progress import track
-
-    shown = track(specs, "verifying", console=Console(stderr=True), transient=True)
-    return [verdict for spec in shown for verdict in witnesses(spec)]
+    return [verdict for spec in progress.track(specs, "verifying") for verdict in witnesses(spec)]

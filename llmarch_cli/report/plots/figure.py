@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import re
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from itertools import cycle
@@ -48,13 +49,14 @@ def checked_ending(name: str) -> str:
     return ending
 
 
-def check_installed() -> None:
-    """Raise InputError where there is no matplotlib."""
+def check_installed(wanted: str = "plots in files", otherwise: str = "") -> None:
+    """Raise InputError where there is no matplotlib, saying what is `wanted` and what to do `otherwise`."""
     try:
         import matplotlib.figure  # noqa: F401
     except ImportError:
+        hint = f", or {otherwise}" if otherwise else ""
         raise InputError(
-            "plots in files need matplotlib, which is not installed: pip install 'llmarch[plot]'"
+            f"{wanted} need matplotlib, which is not installed: pip install 'llmarch[plot]'{hint}"
         ) from None
 
 
@@ -120,6 +122,11 @@ def _axes(plot: Plot, height: float, note: str = "") -> tuple[Figure, Axes]:
     return figure, axes
 
 
+def _slug(plot: Plot) -> str:
+    """Opens the ids of one plot's elements, so that several can stand in one page."""
+    return re.sub(r"[^a-z]+", "-", plot.title.lower())
+
+
 def _logarithmic(axes: Axes, axis: str, marks: Sequence[tuple[int, str]], low: float, high: float) -> None:
     getattr(axes, f"set_{axis}scale")("log", base=10)
     getattr(axes, f"set_{axis}lim")(low, high)
@@ -144,7 +151,7 @@ def _curves(plot: Curves, ink: str) -> Figure:
     leader = {"arrowstyle": "-", "linewidth": 0.8, "shrinkA": 1, "shrinkB": 0, "relpos": (0, 0.5)}
     for number, (curve, end, place) in enumerate(zip(plot.curves, ends, places, strict=True)):
         color, dash = _COLORS[number % len(_COLORS)], _DASHES[number // len(_COLORS) % len(_DASHES)]
-        _curve(axes, curve, number, color, dash)
+        _curve(axes, curve, f"{_slug(plot)}-curve-{number}", color, dash)
         axes.annotate(
             one_line(curve.model),
             (1, end),
@@ -154,19 +161,12 @@ def _curves(plot: Curves, ink: str) -> Figure:
             va="center",
             color=ink,
             annotation_clip=False,
-            arrowprops={
-                "arrowstyle": "-",
-                "color": color,
-                "linewidth": 0.8,
-                "shrinkA": 1,
-                "shrinkB": 0,
-                "relpos": (0, 0.5),
-            },
+            arrowprops={**leader, "color": color},
         )
     return figure
 
 
-def _curve(axes: Axes, curve: Curve, number: int, color: str, dash: Any) -> None:
+def _curve(axes: Axes, curve: Curve, name: str, color: str, dash: Any) -> None:
     """Drawn in full as far as the model was made for, and dotted from there."""
     points = [point for point in curve.points if point[1]]
     made_for = curve.made_for or points[-1][0] if points else 0
@@ -175,7 +175,7 @@ def _curve(axes: Axes, curve: Curve, number: int, color: str, dash: Any) -> None
     for piece, style, opacity, part in ((within, dash, 1.0, "within"), (beyond, (0, (1, 2)), 0.7, "beyond")):
         if len(piece) > 1:
             (line,) = axes.plot(*zip(*piece, strict=True), color=color, linestyle=style, alpha=opacity, linewidth=1.3)
-            line.set_gid(f"curve-{number}-{part}")
+            line.set_gid(f"{name}-{part}")
 
 
 def _stacks(plot: Stacks) -> Figure:
@@ -212,7 +212,7 @@ def _spread(plot: Spread, ink: str) -> Figure:
         end = (high, high * percent / 100)
         axes.annotate(f"{percent}%", end, (3, 0), textcoords="offset points", va="center", alpha=0.75)
     for number, (_, x, y) in enumerate(plot.points):
-        axes.plot([x], [y], "o", markersize=4, color=_COLORS[0], gid=f"point-{number}")
+        axes.plot([x], [y], "o", markersize=4, color=_COLORS[0], gid=f"{_slug(plot)}-point-{number}")
     _named(figure, axes, plot)
     return figure
 
