@@ -23,6 +23,7 @@ def render(profiles: Sequence[Profile], with_plots: bool = True) -> str:
     from markupsafe import Markup
 
     script = (_HERE / "page.js").read_text(encoding="utf-8")
+    workload = profiles[0].workload
     environment = Environment(
         loader=FileSystemLoader(_HERE), autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
     )
@@ -36,7 +37,7 @@ def render(profiles: Sequence[Profile], with_plots: bool = True) -> str:
         models=models(profiles),
         settings=settings(profiles),
         organizations=sorted({p.spec.organization for p in profiles if p.spec.organization}, key=str.lower),
-        notes=comparison(profiles).notes[1:],
+        notes=(f"Batch {workload.batch:,}, {workload.kv_dtype} cache.", comparison(profiles).notes[1]),
         plots=_plots(profiles) if with_plots else (),
     )
 
