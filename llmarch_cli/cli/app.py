@@ -11,7 +11,7 @@ from typing import Annotated
 
 import typer
 
-from llmarch_cli.cli import columns, compare, kvcache, plots, report, schema, show, verify
+from llmarch_cli.cli import claims, columns, compare, kvcache, plots, report, schema, show, verify
 from llmarch_cli.cli import list as list_
 from llmarch_cli.errors import InputError, LlmarchError
 
@@ -26,6 +26,7 @@ COMMANDS = (
     ("report", COMPARE, report.report, report.EXAMPLES),
     ("columns", EXPLAIN, columns.columns, columns.EXAMPLES),
     ("verify", EXPLAIN, verify.verify, verify.EXAMPLES),
+    ("claims", EXPLAIN, claims.claims, claims.EXAMPLES),
     ("schema", EXPLAIN, schema.schema, schema.EXAMPLES),
 )
 
