@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from math import log10
 
 from llmarch_cli.errors import InputError
@@ -33,6 +34,7 @@ def check_installed() -> None:
 def render(plot: Plot, width: int, color: bool = False, ascii_only: bool = False) -> str:
     """The plot in lines, ending in a newline. Raises InputError where it has more curves than can be told apart."""
     width = min(max(width, NARROWEST), WIDEST)
+    note = plot.note
     match plot:
         case Curves():
             lines = _curves(plot, width, color, ascii_only)
@@ -43,7 +45,8 @@ def render(plot: Plot, width: int, color: bool = False, ascii_only: bool = False
             layers = (plot.y_title, "idle")
             note = f"Shares of all {plot.x_title}, written at the right."
             lines = _bars(Stacks(plot.title, note, plot.unit, layers, stacks), width, ascii_only)
-    return "".join(f"{line.rstrip()}\n" for line in lines)
+    folded = textwrap.wrap(note, width)
+    return "".join(f"{line.rstrip()}\n" for line in (plot.title, "", *lines, "", *folded))
 
 
 def _curves(plot: Curves, width: int, color: bool, ascii_only: bool) -> list[str]:
@@ -83,8 +86,7 @@ def _curves(plot: Curves, width: int, color: bool, ascii_only: bool) -> list[str
         ruler.lim(log10(low), log10(high))
     drawn_text = str(figure.build().string(colorless=not color))
     figure.clear()
-    body = (drawn_text.translate(_FRAME) if ascii_only else drawn_text).splitlines()
-    return [plot.title, "", *body, "", plot.note]
+    return (drawn_text.translate(_FRAME) if ascii_only else drawn_text).splitlines()
 
 
 def _bars(plot: Stacks, width: int, ascii_only: bool) -> list[str]:
@@ -99,7 +101,7 @@ def _bars(plot: Stacks, width: int, ascii_only: bool) -> list[str]:
     ]
     used = [any(stack.shares[i] for stack in plot.stacks) for i in range(len(plot.layers))]
     legend = "   ".join(f"{shades[i]} {layer}" for i, layer in enumerate(plot.layers) if used[i])
-    return [plot.title, "", *lines, "", legend, plot.note]
+    return [*lines, "", legend]
 
 
 def _bar(stack: Stack, shades: str, room: int) -> str:
