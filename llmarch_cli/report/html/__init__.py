@@ -48,5 +48,5 @@ def _plots(profiles: Sequence[Profile]) -> list[dict[str, Any]]:
     from llmarch_cli.report.html.svg import inline
     from llmarch_cli.report.plots.data import KINDS, plot
 
-    drawn = [plot(kind, profiles) for kind in KINDS]
-    return [{"title": one.title, "svg": Markup(inline(one))} for one in drawn]
+    drawn = [(kind, plot(kind, profiles)) for kind in KINDS]
+    return [{"title": one.title, "svg": Markup(inline(one, f"plot-{kind}"))} for kind, one in drawn]

@@ -270,9 +270,10 @@
     sorted = { key, down: sorted.key === key ? !sorted.down : first };
     sort();
   });
-  for (const id of ["filter", "organization", "kind"]) byId(id).addEventListener("input", filter);
-  for (const id of ["first", "second", "only-differences"]) byId(id).addEventListener("input", fillPair);
-  byId("theme").addEventListener("input", () => {
+  byId("filter").addEventListener("input", filter);
+  for (const id of ["organization", "kind"]) byId(id).addEventListener("change", filter);
+  for (const id of ["first", "second", "only-differences"]) byId(id).addEventListener("change", fillPair);
+  byId("theme").addEventListener("change", () => {
     document.documentElement.dataset.theme = byId("theme").value;
   });
 

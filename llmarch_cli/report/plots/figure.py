@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import re
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from itertools import cycle
@@ -122,11 +121,6 @@ def _axes(plot: Plot, height: float, note: str = "") -> tuple[Figure, Axes]:
     return figure, axes
 
 
-def _slug(plot: Plot) -> str:
-    """Opens the ids of one plot's elements, so that several can stand in one page."""
-    return re.sub(r"[^a-z]+", "-", plot.title.lower())
-
-
 def _logarithmic(axes: Axes, axis: str, marks: Sequence[tuple[int, str]], low: float, high: float) -> None:
     getattr(axes, f"set_{axis}scale")("log", base=10)
     getattr(axes, f"set_{axis}lim")(low, high)
@@ -151,7 +145,7 @@ def _curves(plot: Curves, ink: str) -> Figure:
     leader = {"arrowstyle": "-", "linewidth": 0.8, "shrinkA": 1, "shrinkB": 0, "relpos": (0, 0.5)}
     for number, (curve, end, place) in enumerate(zip(plot.curves, ends, places, strict=True)):
         color, dash = _COLORS[number % len(_COLORS)], _DASHES[number // len(_COLORS) % len(_DASHES)]
-        _curve(axes, curve, f"{_slug(plot)}-curve-{number}", color, dash)
+        _curve(axes, curve, f"curve-{number}", color, dash)
         axes.annotate(
             one_line(curve.model),
             (1, end),
@@ -212,7 +206,7 @@ def _spread(plot: Spread, ink: str) -> Figure:
         end = (high, high * percent / 100)
         axes.annotate(f"{percent}%", end, (3, 0), textcoords="offset points", va="center", alpha=0.75)
     for number, (_, x, y) in enumerate(plot.points):
-        axes.plot([x], [y], "o", markersize=4, color=_COLORS[0], gid=f"{_slug(plot)}-point-{number}")
+        axes.plot([x], [y], "o", markersize=4, color=_COLORS[0], gid=f"point-{number}")
     _named(figure, axes, plot)
     return figure
 

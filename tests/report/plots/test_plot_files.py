@@ -40,7 +40,7 @@ def test_other_files(ending: str, opening: bytes) -> None:
 def test_lines_are_named_and_dotted_beyond_what_a_model_was_made_for() -> None:
     ids = {element.get("id") for element in ET.fromstring(figure.render(plot("cache", MODELS), "svg")).iter()}
     for number in range(3):
-        assert {f"kv-cache-by-context-curve-{number}-{part}" for part in ("within", "beyond")} <= ids
+        assert {f"curve-{number}-{part}" for part in ("within", "beyond")} <= ids
 
 
 HOSTILE = ["$x^2$", "$\\frac{", "<script>alert(1)</script>", "a & b", 'quote" onload="']
