@@ -41,7 +41,7 @@ def feed_forward(spec: ModelSpec) -> str:
 
 
 def norms(spec: ModelSpec) -> str:
-    """`RMS pre, q_norm, k_norm`: the kind, where it stands around a sublayer, and those inside attention."""
+    """`RMS pre, q_norm, k_norm`: the kind, where it stands around sublayers, and those inside attention."""
     inside = dict.fromkeys(
         part.name
         for component in spec.variants("attention").values()
@@ -49,7 +49,8 @@ def norms(spec: ModelSpec) -> str:
         if isinstance(part, Norm)
     )
     kind = {"rms": "RMS", "layer": "LayerNorm"}[spec.norm.kind]
-    return ", ".join(filter(None, (f"{kind} {spec.norm_placement}", *inside, spec.norm.details)))
+    lie = "parallel sublayers" if spec.parallel_sublayers else ""
+    return ", ".join(filter(None, (f"{kind} {spec.norm_placement}", lie, *inside, spec.norm.details)))
 
 
 def pattern(spec: ModelSpec, axis: str) -> str:
