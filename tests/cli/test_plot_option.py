@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from test_app import modules
+from processes import modules
 
 Run = Callable[..., Any]
 

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from test_app import modules, on_a_terminal
+from processes import modules, on_a_terminal
 
 Run = Callable[..., Any]
 
