@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,6 +16,7 @@ from llmarch_cli.spec import ModelSpec
 
 if TYPE_CHECKING:
     from llmarch_cli.profilers.attribution import Difference
+    from llmarch_cli.report.plots.data import Kind, Plot
 
 Model = str | Path | ModelSpec
 
@@ -115,6 +116,33 @@ def kv_cache(
     return kv_caches(profiles, columns, sort)
 
 
+def plot(
+    kind: Kind,
+    models: Sequence[Model] | None = None,
+    contexts: Sequence[int] = (DEFAULT_CONTEXT,),
+    batch: int = 1,
+    kv_dtype: KvDtype = "bf16",
+    changes: Mapping[str, Any] | None = None,
+) -> Plot:
+    """The exact figures of a plot, by the closed form; `report.plots` draws them.
+
+    Args:
+        kind: "cache" or "flops", each by context; "params" by component; "active" against all parameters.
+        models: as for `kv_cache`, like all that follows.
+        contexts: tokens in view, which the plot reaches in any case.
+        batch: sequences.
+        kv_dtype: what the cache stores.
+        changes: as for `kv_cache`.
+
+    Raises what `profile` and `changed` raise.
+    """
+    from llmarch_cli.report.plots import data
+
+    pairs = _with_changed(_told_apart(names() if models is None else models), changes)
+    specs = [spec for pair in pairs for spec in pair]
+    return data.plot(kind, [profile(s, context, batch, kv_dtype, "closed-form") for s in specs for context in contexts])
+
+
 def overview(
     moe: bool | None = None, organization: str | None = None, attention: str | None = None, sort: str | None = None
 ) -> Table:
@@ -167,6 +195,42 @@ def fact_sheet(
     from llmarch_cli.profilers.witnesses import operator_flops
 
     return (*tables, sheet.operators(figures, operator_flops(figures.spec, figures.workload)))
+
+
+def report(
+    models: Sequence[Model] | None = None,
+    file_format: str = "html",
+    context: int = DEFAULT_CONTEXT,
+    batch: int = 1,
+    kv_dtype: KvDtype = "bf16",
+    engine: Engine | None = None,
+    plots: bool = True,
+    track: Callable[[Sequence[ModelSpec]], Iterable[ModelSpec]] = iter,
+) -> str:
+    """A comparison as text: one HTML page that needs no network, or any format that a table is written in.
+
+    Args:
+        models: as for `kv_cache`, like all that is not said here.
+        file_format: "html", "markdown", "csv" or "json".
+        context: tokens in view, where the page begins.
+        batch: sequences.
+        kv_dtype: what the cache stores.
+        engine: "measured" or "closed-form".
+        plots: with plots in the page, which takes matplotlib.
+        track: passes the specs on, to be told how far it is.
+
+    Raises what `profile` raises, and InputError for an unknown format.
+    """
+    from llmarch_cli.report import html, render
+    from llmarch_cli.report.comparison import comparison
+
+    if file_format != "html":
+        render.check(file_format)
+    specs = _told_apart(names() if models is None else models)
+    profiles = [profile(spec, context, batch, kv_dtype, engine) for spec in track(specs)]
+    if file_format == "html":
+        return html.render(profiles, plots)
+    return render.render([comparison(profiles)], file_format)
 
 
 def diff(

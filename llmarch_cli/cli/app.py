@@ -21,6 +21,8 @@ from llmarch_cli.cli import (
     draw,
     drift,
     kvcache,
+    plots,
+    report,
     schema,
     show,
     validate,
@@ -41,6 +43,7 @@ COMMANDS = (
     ("diff", COMPARE, diff.diff, diff.EXAMPLES),
     ("kvcache", COMPARE, kvcache.kvcache, kvcache.EXAMPLES),
     ("draw", COMPARE, draw.draw, draw.EXAMPLES),
+    ("report", COMPARE, report.report, report.EXAMPLES),
     ("columns", EXPLAIN, columns.columns, columns.EXAMPLES),
     ("verify", EXPLAIN, verify.verify, verify.EXAMPLES),
     ("claims", EXPLAIN, claims.claims, claims.EXAMPLES),
@@ -76,7 +79,7 @@ for name, panel, command, examples in COMMANDS:
     if isinstance(command, typer.Typer):
         app.add_typer(command, name=name, epilog=_listed(examples), rich_help_panel=panel)
     else:
-        app.command(name, epilog=_listed(examples), rich_help_panel=panel)(command)
+        app.command(name, cls=plots.Command, epilog=_listed(examples), rich_help_panel=panel)(command)
 
 
 def _print_version(wanted: bool) -> None:

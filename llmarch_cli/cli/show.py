@@ -7,7 +7,8 @@ from typing import Annotated
 
 import typer
 
-from llmarch_cli.cli import options, output
+from llmarch_cli.cli import options, output, plots
+from llmarch_cli.errors import InputError
 
 EXAMPLES = (
     "llmarch show gemma3-27b",
@@ -33,12 +34,18 @@ def show(
     file_format: options.Format = "table",
     exact: options.Exact = False,
     save: options.Save = None,
+    plot: plots.Plot = None,
+    plot_kind: plots.Kind = "params",
 ) -> None:
     """All about one model: figures, layers, components with their shares, and what its authors publish."""
     output.check(file_format)
+    plots.check(plot, file_format)
+    kind = plots.kind(plot_kind)
     n_tokens = options.tokens(context)
     assignments = options.changes(changes)
     options.check_save(save, assignments)
+    if spec and plot is not None:
+        raise InputError("--spec prints a file and --plot draws figures: ask for one of them")
     from llmarch_cli.changes import changed
     from llmarch_cli.loading import load
     from llmarch_cli.report import spec_file
@@ -51,7 +58,9 @@ def show(
         return
     from llmarch_cli import api
 
-    tables = api.fact_sheet(loaded, n_tokens, batch, options.kv_dtype(kv_dtype), options.engine(engine), operators)
+    dtype = options.kv_dtype(kv_dtype)
+    tables = api.fact_sheet(loaded, n_tokens, batch, dtype, options.engine(engine), operators)
     if save is not None:
         spec_file.write(loaded, Path(save))
     output.show(tables, file_format, exact)
+    plots.show(plot, lambda: api.plot(kind, [loaded], [n_tokens], batch, dtype))
