@@ -93,7 +93,7 @@ def refreshed(page: str) -> str:
 def draw() -> None:
     """Draw the pictures of all pages, each with the command that its page shows for it."""
     for page in PAGES:
-        for command in re.findall(r"^[$] llmarch (draw .*? -o \S+)$", page.read_text(), re.MULTILINE):
+        for command in re.findall(r"^[$] llmarch (.+\.svg)$", page.read_text(), re.MULTILINE):
             subprocess.run(
                 [sys.executable, "-m", "llmarch_cli", *shlex.split(command)], check=True, cwd=DOCS / "figures"
             )

@@ -47,7 +47,7 @@ class Command(TyperCommand):
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
         """The arguments, with the terminal named where `--plot` names no file."""
         named = []
-        for argument, following in zip(args, [*args[1:], ""], strict=True):
+        for argument, following in zip(args, [*args[1:], ""], strict=False):  # of no arguments, none
             named.append(argument)
             if argument == "--plot" and following != TERMINAL and not following.lower().endswith(FILE_ENDINGS):
                 named.append(TERMINAL)
