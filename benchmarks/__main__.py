@@ -11,6 +11,7 @@ import sys
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 import llmarch_cli as llmarch
 from llmarch_cli.profilers.cost import Workload
@@ -19,7 +20,15 @@ from llmarch_cli.profilers.profile import profile
 ROUNDS = 7
 PAIR = ("deepseek-v3", "llama4-maverick")
 LLMARCH = (sys.executable, "-m", "llmarch_cli")
+CONFIG = Path(__file__).parent / "config.json"
 FLOOR = (sys.executable, "-c", "import torch")
+
+DRAW_ALL = """
+import tempfile, pathlib, llmarch_cli as llmarch
+with tempfile.TemporaryDirectory() as folder:
+    for name in llmarch.names():
+        llmarch.draw([name], pathlib.Path(folder, f"{name}.svg"))
+"""
 
 # As installed: what is measured is not compiled anew in each run, like torch, which pip compiled.
 ENVIRONMENT = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
@@ -59,6 +68,8 @@ def commands() -> bool:
         "kvcache of all, measured": ((*LLMARCH, "kvcache"), 1.4),
         "compare two, closed form": ((*LLMARCH, "compare", *PAIR, "--engine", "closed-form"), 0.2),
         "kvcache of all, closed form": ((*LLMARCH, "kvcache", "--engine", "closed-form"), 0.3),
+        "draw all, one figure each": ((sys.executable, "-c", DRAW_ALL), 2.0),
+        "import a config": ((*LLMARCH, "import", str(CONFIG)), 0.3),
     }
     runs: dict[str, list[Run]] = {"import torch": [], **{name: [] for name in bounds}}
     for _ in range(ROUNDS):

@@ -1,4 +1,4 @@
-"""Write what follows from the code: the command reference, the schemas, the article, and outputs shown in any page.
+"""Write what follows from the code: command reference, schemas, article, and what pages show of pictures and outputs.
 
 `make docs` runs it.
 Tests hold them current.
@@ -21,6 +21,7 @@ from llmarch_cli.loading import specs_directory
 from llmarch_cli.schema import write_schema
 
 DOCS = Path(__file__).parent
+PAGES = (DOCS.parent / "README.md", *sorted(DOCS.rglob("*.md")))
 WIDTH = "100"
 
 PREFACE = """\
@@ -89,11 +90,21 @@ def refreshed(page: str) -> str:
     return re.sub(r"^```console\n[$] llmarch (.*?)\n(.*?)\n?```", block, page, flags=re.MULTILINE | re.DOTALL)
 
 
+def draw() -> None:
+    """Draw the pictures of all pages, each with the command that its page shows for it."""
+    for page in PAGES:
+        for command in re.findall(r"^[$] llmarch (draw .*? -o \S+)$", page.read_text(), re.MULTILINE):
+            subprocess.run(
+                [sys.executable, "-m", "llmarch_cli", *shlex.split(command)], check=True, cwd=DOCS / "figures"
+            )
+
+
 if __name__ == "__main__":
     (DOCS / "commands.md").write_text(reference())
     (DOCS / "article.md").write_text(article())
     write_schema(specs_directory() / "schema.json")
     for of in ("budgets", "baseline"):
         write_schema(DOCS / f"{of}.schema.json", of)
-    for page in (DOCS.parent / "README.md", *DOCS.rglob("*.md")):
+    draw()
+    for page in PAGES:
         page.write_text(refreshed(page.read_text()))

@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
+from llmarch_cli.errors import InputError
 from llmarch_cli.loading import load, names
 from llmarch_cli.profilers import profile as profiling
 from llmarch_cli.profilers.cost import KvDtype, Workload
 from llmarch_cli.profilers.profile import Engine, Profile
 from llmarch_cli.report.table import Table
 from llmarch_cli.spec import ModelSpec
+
+if TYPE_CHECKING:
+    from llmarch_cli.profilers.attribution import Difference
+    from llmarch_cli.report.plots.data import Kind, Plot
 
 Model = str | Path | ModelSpec
 
@@ -47,6 +53,7 @@ def compare(
     engine: Engine | None = None,
     columns: Sequence[str] = (),
     sort: str | None = None,
+    changes: Mapping[str, Any] | None = None,
 ) -> Table:
     """One row a model: its shape, layout, parameters, KV cache and FLOPs.
 
@@ -58,15 +65,20 @@ def compare(
         engine: "measured" or "closed-form".
         columns: keys of the metrics wanted, of which `llmarch columns` lists all; none for all.
         sort: the key to order by, upwards, or downwards with a `-` before it; None keeps the given order.
+        changes: values by path, as `changed` takes them. Each model then has three rows: as it was, changed, and what
+            became of every figure.
 
-    Raises what `profile` raises, and InputError for unknown columns.
+    Raises what `profile` and `changed` raise, and InputError for unknown columns.
     """
+    from llmarch_cli.report import comparison
     from llmarch_cli.report.columns import check
-    from llmarch_cli.report.comparison import comparison
 
     check(columns, sort)
-    specs = _told_apart(models)
-    return comparison([profile(spec, context, batch, kv_dtype, engine) for spec in specs], columns, sort)
+    pairs = _with_changed(_told_apart(models), changes)
+    profiles = [[profile(spec, context, batch, kv_dtype, engine) for spec in pair] for pair in pairs]
+    if not changes:
+        return comparison.comparison([each for (each,) in profiles], columns, sort)
+    return comparison.changes([(before, after) for before, after in profiles], columns, sort)
 
 
 def kv_cache(
@@ -77,6 +89,7 @@ def kv_cache(
     engine: Engine | None = None,
     columns: Sequence[str] = (),
     sort: str | None = None,
+    changes: Mapping[str, Any] | None = None,
 ) -> Table:
     """One row a model and context: the bytes that the architecture must keep, the smallest first.
 
@@ -88,6 +101,7 @@ def kv_cache(
         engine: "measured" or "closed-form".
         columns: keys of the metrics wanted.
         sort: the key to order by, `kv_cache_bytes` where it is None.
+        changes: values by path, as `changed` takes them; each model is then there as it was and changed.
 
     Raises what `compare` raises.
     """
@@ -95,10 +109,38 @@ def kv_cache(
     from llmarch_cli.report.comparison import kv_caches
 
     check(columns, sort)
-    specs = _told_apart(names() if models is None else models)
+    pairs = _with_changed(_told_apart(names() if models is None else models), changes)
+    specs = [spec for pair in pairs for spec in pair]
     workloads = [(spec, context) for spec in specs for context in dict.fromkeys(contexts)]
     profiles = [profile(spec, context, batch, kv_dtype, engine) for spec, context in workloads]
     return kv_caches(profiles, columns, sort)
+
+
+def plot(
+    kind: Kind,
+    models: Sequence[Model] | None = None,
+    contexts: Sequence[int] = (DEFAULT_CONTEXT,),
+    batch: int = 1,
+    kv_dtype: KvDtype = "bf16",
+    changes: Mapping[str, Any] | None = None,
+) -> Plot:
+    """The exact figures of a plot, by the closed form; `report.plots` draws them.
+
+    Args:
+        kind: "cache" or "flops", each by context; "params" by component; "active" against all parameters.
+        models: as for `kv_cache`, like all that follows.
+        contexts: tokens in view, which the plot reaches in any case.
+        batch: sequences.
+        kv_dtype: what the cache stores.
+        changes: as for `kv_cache`.
+
+    Raises what `profile` and `changed` raise.
+    """
+    from llmarch_cli.report.plots import data
+
+    pairs = _with_changed(_told_apart(names() if models is None else models), changes)
+    specs = [spec for pair in pairs for spec in pair]
+    return data.plot(kind, [profile(s, context, batch, kv_dtype, "closed-form") for s in specs for context in contexts])
 
 
 def overview(
@@ -153,6 +195,102 @@ def fact_sheet(
     from llmarch_cli.profilers.witnesses import operator_flops
 
     return (*tables, sheet.operators(figures, operator_flops(figures.spec, figures.workload)))
+
+
+def report(
+    models: Sequence[Model] | None = None,
+    file_format: str = "html",
+    context: int = DEFAULT_CONTEXT,
+    batch: int = 1,
+    kv_dtype: KvDtype = "bf16",
+    engine: Engine | None = None,
+    plots: bool = True,
+    track: Callable[[Sequence[ModelSpec]], Iterable[ModelSpec]] = iter,
+) -> str:
+    """A comparison as text: one HTML page that needs no network, or any format that a table is written in.
+
+    Args:
+        models: as for `kv_cache`, like all that is not said here.
+        file_format: "html", "markdown", "csv" or "json".
+        context: tokens in view, where the page begins.
+        batch: sequences.
+        kv_dtype: what the cache stores.
+        engine: "measured" or "closed-form".
+        plots: with plots in the page, which takes matplotlib.
+        track: passes the specs on, to be told how far it is.
+
+    Raises what `profile` raises, and InputError for an unknown format.
+    """
+    from llmarch_cli.report import html, render
+    from llmarch_cli.report.comparison import comparison
+
+    if file_format != "html":
+        render.check(file_format)
+    specs = _told_apart(names() if models is None else models)
+    profiles = [profile(spec, context, batch, kv_dtype, engine) for spec in track(specs)]
+    if file_format == "html":
+        return html.render(profiles, plots)
+    return render.render([comparison(profiles)], file_format)
+
+
+def diff(
+    before: Model,
+    after: Model,
+    context: int = DEFAULT_CONTEXT,
+    batch: int = 1,
+    kv_dtype: KvDtype = "bf16",
+    engine: Engine | None = None,
+) -> Difference:
+    """What leads from one model to another, and what each change does to the figures.
+
+    Args:
+        before: as for `profile`, like all that follows.
+        after: the other model.
+        context: tokens in view.
+        batch: sequences.
+        kv_dtype: what the cache stores.
+        engine: whose figures the two models have; what each change does is always in closed form.
+
+    The effects add up exactly to the whole difference. Where changes interact, each does what it does on top of those
+    before it, in the order of a spec's fields. The result is false where the architectures are the same.
+    Raises what `profile` raises.
+    """
+    from llmarch_cli.profilers.attribution import difference
+
+    chosen = profiling.default_engine() if engine is None else profiling.checked_engine(engine)
+    first, last = _told_apart([before, after])
+    return difference(first, last, Workload(context, batch, kv_dtype), chosen)
+
+
+def _with_changed(specs: Sequence[ModelSpec], changes: Mapping[str, Any] | None) -> list[tuple[ModelSpec, ...]]:
+    """Each spec, with itself changed behind it where there are changes. All are changed before any is measured."""
+    if not changes:
+        return [(spec,) for spec in specs]
+    from llmarch_cli.changes import changed
+
+    return [(spec, changed(spec, changes)) for spec in specs]
+
+
+def draw(models: Sequence[Model], path: str | Path, theme: str = "light", context: int = DEFAULT_CONTEXT) -> None:
+    """Draw the architectures of `models` side by side into one file, by the closed form alone.
+
+    Args:
+        models: each as for `profile`.
+        path: the file; its ending says what it becomes: .svg, .png or .pdf.
+        theme: "light" or "dark".
+        context: tokens in view, for the cache's figures.
+
+    Raises what `profile` raises, and InputError for another ending or theme, or where matplotlib is not installed.
+    """
+    from llmarch_cli.figures import canvas
+
+    canvas.check(Path(path), theme)
+    if not models:
+        raise InputError("there is no model to draw: name one or more")
+    from llmarch_cli.figures.picture import picture
+
+    specs = _told_apart(models)
+    canvas.save(picture([profile(spec, context, engine="closed-form") for spec in specs]), Path(path), theme)
 
 
 def _told_apart(models: Sequence[Model]) -> list[ModelSpec]:

@@ -11,7 +11,24 @@ from typing import Annotated
 
 import typer
 
-from llmarch_cli.cli import baseline, check, claims, columns, compare, drift, kvcache, schema, show, validate, verify
+from llmarch_cli.cli import (
+    baseline,
+    check,
+    claims,
+    columns,
+    compare,
+    diff,
+    draw,
+    drift,
+    kvcache,
+    plots,
+    report,
+    schema,
+    show,
+    validate,
+    verify,
+)
+from llmarch_cli.cli import import_ as import_command
 from llmarch_cli.cli import list as list_
 from llmarch_cli.errors import InputError, LlmarchError
 
@@ -21,8 +38,12 @@ LOOK, COMPARE, EXPLAIN, GUARD = "Look at models", "Compare them", "Understand th
 COMMANDS = (
     ("list", LOOK, list_.list_models, list_.EXAMPLES),
     ("show", LOOK, show.show, show.EXAMPLES),
+    ("import", LOOK, import_command.import_, import_command.EXAMPLES),
     ("compare", COMPARE, compare.compare, compare.EXAMPLES),
+    ("diff", COMPARE, diff.diff, diff.EXAMPLES),
     ("kvcache", COMPARE, kvcache.kvcache, kvcache.EXAMPLES),
+    ("draw", COMPARE, draw.draw, draw.EXAMPLES),
+    ("report", COMPARE, report.report, report.EXAMPLES),
     ("columns", EXPLAIN, columns.columns, columns.EXAMPLES),
     ("verify", EXPLAIN, verify.verify, verify.EXAMPLES),
     ("claims", EXPLAIN, claims.claims, claims.EXAMPLES),
@@ -58,7 +79,7 @@ for name, panel, command, examples in COMMANDS:
     if isinstance(command, typer.Typer):
         app.add_typer(command, name=name, epilog=_listed(examples), rich_help_panel=panel)
     else:
-        app.command(name, epilog=_listed(examples), rich_help_panel=panel)(command)
+        app.command(name, cls=plots.Command, epilog=_listed(examples), rich_help_panel=panel)(command)
 
 
 def _print_version(wanted: bool) -> None:

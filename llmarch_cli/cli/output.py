@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, TypeVar
 import typer
 
 if TYPE_CHECKING:
+    from llmarch_cli.report.plots.data import Plot
     from llmarch_cli.report.table import Table
 
 Item = TypeVar("Item")
@@ -44,6 +45,13 @@ def tracked(items: Iterable[Item], words: str) -> Iterator[Item]:
     from rich.progress import track
 
     yield from track(items, words, console=Console(stderr=True), transient=True)
+
+
+def draw(plot: Plot) -> None:
+    """Draw a plot below what stands there already."""
+    from llmarch_cli.report.plots import terminal
+
+    write("\n" + terminal.render(plot, _width(), _has_styles(), not _encodes("█─⣀")))
 
 
 def write(text: str) -> None:

@@ -61,7 +61,7 @@ def verify(
 
 
 def _ask(specs: list[ModelSpec]) -> list[Verdict]:
-    """All verdicts, with progress on a terminal's standard error."""
+    """All verdicts."""
     from llmarch_cli.profilers.verification import verify as witnesses
 
     return [verdict for spec in output.tracked(specs, "verifying") for verdict in witnesses(spec)]

@@ -13,14 +13,14 @@ from llmarch_cli.profilers.cost import DTYPE_BYTES
 from llmarch_cli.profilers.profile import Profile
 from llmarch_cli.report import layout, units
 from llmarch_cli.report.table import Column, Table
-from llmarch_cli.report.units import Value
+from llmarch_cli.report.units import Fact, Value
 
 
 @dataclass(frozen=True, kw_only=True)
 class Metric(Column):
     """A column whose value follows from a profile."""
 
-    value: Callable[[Profile], Value]
+    value: Callable[[Profile], Fact]
 
 
 def beyond_context_length(profile: Profile) -> bool:

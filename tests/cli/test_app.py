@@ -1,14 +1,12 @@
-import json
 import os
-import pty
 import shlex
 import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
+from processes import CLOSED_FORM, LLMARCH, modules, on_a_terminal, process
 from typer import Typer
 
 from llmarch_cli.cli import app, baseline
@@ -17,32 +15,6 @@ from llmarch_cli.errors import CheckError
 from llmarch_cli.guards import baselines
 
 Run = Callable[..., Any]
-
-LLMARCH = [sys.executable, "-m", "llmarch_cli"]
-CLOSED_FORM = {"LLMARCH_ENGINE": "closed-form"}
-
-# Runs a command in a fresh interpreter, and then says which modules it took.
-MODULES = """
-import json, sys
-from llmarch_cli.cli import main
-sys.argv[0] = "llmarch"
-try:
-    main()
-except SystemExit:
-    pass
-print(json.dumps(sorted(sys.modules)), file=sys.stderr)
-"""
-
-
-def process(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
-    env = {**os.environ, "COLUMNS": "100", **environment}
-    return subprocess.run([*LLMARCH, *arguments], capture_output=True, text=True, env=env, check=False)
-
-
-def modules(*arguments: str) -> set[str]:
-    command = [sys.executable, "-c", MODULES, *arguments]
-    seen = subprocess.run(command, capture_output=True, text=True, check=True, env={**os.environ, "COLUMNS": "100"})
-    return set(json.loads(seen.stderr.splitlines()[-1]))
 
 
 @pytest.mark.parametrize(
@@ -57,6 +29,10 @@ def modules(*arguments: str) -> set[str]:
         "compare gpt2 gpt2-xl --engine closed-form",
         "kvcache --engine closed-form",
         "show gpt2 --engine closed-form",
+        "import CONFIG",
+        "compare CONFIG gpt2 --engine closed-form",
+        "diff gpt2 gpt2-xl --engine closed-form",
+        "compare gpt2 --set n_layers=3 --engine closed-form",
         "validate gpt2",
         "schema baseline",
         "check budgets.yaml --engine closed-form",
@@ -68,11 +44,17 @@ def test_without_measuring_torch_is_not_imported(
     arguments: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
+    Path("config.json").write_text('{"model_type": "llama"}')
     Path("budgets.yaml").write_text("budgets: [{models: [gpt2], limits: [params < 1B]}]")
     baselines.write(Path("baseline.yaml"), ["gpt2"], [], [], None, None, "closed-form")
-    taken = modules(*arguments.split())
+    taken = modules(*arguments.replace("CONFIG", "./config.json").split())
     assert "typer" in taken
-    assert not taken & {"torch", "numpy", "pandas", "fvcore"}
+    assert not taken & {"torch", "numpy", "pandas", "fvcore", "transformers", "huggingface_hub"}
+
+
+def test_a_change_takes_nothing_else_than_a_comparison() -> None:
+    compare = ("compare", "gpt2", "--engine", "closed-form")
+    assert modules(*compare, "--set", "n_layers=3") - modules(*compare) == {"llmarch_cli.changes"}
 
 
 def test_measuring_imports_torch() -> None:
@@ -197,29 +179,6 @@ def test_the_result_alone_is_on_standard_output_and_without_escape_codes() -> No
     assert "Both engines agree" in measured.stdout
 
 
-def on_a_terminal(arguments: list[str], **environment: str) -> str:
-    """What a command writes to a terminal."""
-    leader, follower = pty.openpty()
-    env = {**os.environ, **CLOSED_FORM, "TERM": "xterm", "COLUMNS": "100", **environment}
-    env = {name: value for name, value in env.items() if value}
-    child = subprocess.Popen([*LLMARCH, *arguments], stdout=follower, stderr=subprocess.PIPE, env=env)
-    os.close(follower)
-    written = b""
-    while chunk := _read(leader):
-        written += chunk
-    os.close(leader)
-    child.communicate()
-    assert child.returncode == 0
-    return written.decode()
-
-
-def _read(descriptor: int) -> bytes:
-    try:
-        return os.read(descriptor, 65_536)
-    except OSError:  # Linux's way to say that the other end is closed
-        return b""
-
-
 def test_a_terminal_has_styles_unless_it_asks_for_none() -> None:
     arguments = ["compare", "gpt2", "gpt2-xl"]
     assert "\x1b[2m" in on_a_terminal(arguments, NO_COLOR="")
@@ -257,7 +216,7 @@ def test_a_command_s_help_says_all_of_its_options_and_examples(llmarch: Run, nam
     assert "Examples:" in result.out
 
 
-OURS = ("list", "show", "compare", "kvcache", "columns", "validate", "check", "schema")
+OURS = ("list", "show", "compare", "diff", "kvcache", "columns", "validate", "check", "schema")
 
 
 @pytest.mark.parametrize(

@@ -50,6 +50,7 @@ COMMANDS = sorted(set(commands()))
 
 @pytest.mark.parametrize("command", [c for c in COMMANDS if c.line.startswith("llmarch ")], ids=lambda c: c.line)
 def test_command(command: Command, tmp_path: Path) -> None:
+    (tmp_path / "config.json").write_text('{"model_type": "qwen3"}')
     (tmp_path / "my-model.yaml").write_text(
         "extends: qwen3-8b\nname: My model\npublished: {params: null}\nn_layers: 40\n"
     )
@@ -64,6 +65,8 @@ def test_command(command: Command, tmp_path: Path) -> None:
     )
     assert run.returncode == 0, run.stderr
     assert run.stdout
+    for picture in tmp_path.glob("*.svg"):
+        assert picture.read_bytes() == (ROOT / "docs" / "figures" / picture.name).read_bytes(), "run `make docs`"
     if command.output.strip():
         assert [line.rstrip() for line in run.stdout.splitlines()] == command.output.rstrip().splitlines()
 
@@ -90,7 +93,7 @@ def test_every_other_command_is_a_target_of_the_makefile() -> None:
         if words[0] == "make":
             assert set(words[1:]) <= targets, command
         else:
-            assert words[0] in ("llmarch", "git", "cd", "pip"), command
+            assert words[0] in ("llmarch", "git", "cd", "pip", "python"), command
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
@@ -100,7 +103,7 @@ def test_links_lead_to_files(page: Path) -> None:
             assert (page.parent / target).exists(), target
 
 
-@pytest.mark.parametrize("page", ["README.md", "docs/api.md"])
+@pytest.mark.parametrize("page", ["README.md", "docs/api.md", "docs/what-if.md"])
 def test_python_examples_run(page: str, capsys: pytest.CaptureFixture[str]) -> None:
     examples = list(blocks(ROOT / page, "python"))
     assert examples
@@ -108,6 +111,13 @@ def test_python_examples_run(page: str, capsys: pytest.CaptureFixture[str]) -> N
         exec(compile(example, page, "exec"), {})
     shown = re.findall(r"print\(.*\) +# (.*)", "\n".join(examples))
     assert capsys.readouterr().out.splitlines() == shown
+
+
+def test_every_picture_is_made_by_a_command_of_a_page() -> None:
+    made = {command.line.split()[-1] for command in COMMANDS if command.line.startswith("llmarch draw ")}
+    shown = {Path(target).name for page in PAGES for target in re.findall(r"!\[[^]]*\]\(([^)]+)\)", page.read_text())}
+    assert shown == {path.name for path in (ROOT / "docs" / "figures").iterdir()}
+    assert shown <= made
 
 
 class TestTheWorkedExampleOfAKind:

@@ -1,0 +1,83 @@
+"""`--plot`: to a file, or on the terminal where no file is named."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+from typer.core import TyperCommand
+
+from llmarch_cli.cli import output
+from llmarch_cli.errors import InputError
+
+if TYPE_CHECKING:
+    from llmarch_cli.report.plots.data import Kind as KindName
+    from llmarch_cli.report.plots.data import Plot as Plotted
+
+TERMINAL = "-"
+FILE_ENDINGS = (".svg", ".png", ".pdf")
+PANEL = "What is drawn"
+
+Plot = Annotated[
+    str | None,
+    typer.Option(
+        "--plot",
+        metavar="[FILE]",
+        help="Draw too: to a file that ends in .svg, .png or .pdf, or on the terminal where none is named.",
+        show_default=False,
+        rich_help_panel=PANEL,
+    ),
+]
+Kind = Annotated[
+    str,
+    typer.Option(
+        "--plot-kind",
+        metavar="cache|flops|params|active",
+        help="KV cache or FLOPs per token by context, parameters by component, or all parameters and the active ones.",
+        rich_help_panel=PANEL,
+    ),
+]
+
+
+class Command(TyperCommand):
+    """A command whose `--plot` may stand alone: only what ends like a picture is its file, and no model's name does."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        """The arguments, with the terminal named where `--plot` names no file."""
+        named = []
+        for argument, following in zip(args, [*args[1:], ""], strict=True):
+            named.append(argument)
+            if argument == "--plot" and following != TERMINAL and not following.lower().endswith(FILE_ENDINGS):
+                named.append(TERMINAL)
+        return super().parse_args(ctx, named)
+
+
+def kind(text: str) -> KindName:
+    """The kind of plot named. Raises InputError where there is none of that name."""
+    from llmarch_cli.report.plots.data import checked_kind
+
+    return checked_kind(text)
+
+
+def check(plot: str | None, file_format: str) -> None:
+    """Raise InputError for where nothing can be drawn, before anything is measured for it."""
+    if plot == TERMINAL:
+        if file_format != "table":
+            raise InputError(f"--plot draws below a table, not below {file_format}: name a file, --plot plot.svg")
+    elif plot is not None:
+        from llmarch_cli.report.plots import figure
+
+        figure.checked_ending(plot)
+        figure.check_installed()
+
+
+def show(plot: str | None, drawn: Callable[[], Plotted]) -> None:
+    """Draw where it was asked for, if it was."""
+    if plot == TERMINAL:
+        output.draw(drawn())
+    elif plot is not None:
+        from llmarch_cli.report.plots import figure
+
+        Path(plot).write_bytes(figure.render(drawn(), figure.checked_ending(plot)))

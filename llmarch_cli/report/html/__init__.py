@@ -1,0 +1,52 @@
+"""A comparison as one HTML file that needs no network: table, pairs of models, plots and conventions."""
+
+from __future__ import annotations
+
+import hashlib
+from base64 import b64encode
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from llmarch_cli.profilers.profile import Profile
+from llmarch_cli.report.columns import METRICS
+from llmarch_cli.report.comparison import comparison
+from llmarch_cli.report.html.data import COLUMNS, models, settings
+from llmarch_cli.version import __version__
+
+_HERE = Path(__file__).parent
+
+
+def render(profiles: Sequence[Profile], with_plots: bool = True) -> str:
+    """The page, the same bytes every time. Raises InputError where plots are wanted and cannot be drawn."""
+    from jinja2 import Environment, FileSystemLoader, StrictUndefined
+    from markupsafe import Markup
+
+    script = (_HERE / "page.js").read_text(encoding="utf-8")
+    workload = profiles[0].workload
+    environment = Environment(
+        loader=FileSystemLoader(_HERE), autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
+    )
+    return environment.get_template("page.html.j2").render(
+        script=Markup(script),
+        script_hash=b64encode(hashlib.sha256(script.encode()).digest()).decode(),
+        style=Markup((_HERE / "page.css").read_text(encoding="utf-8")),
+        version=__version__,
+        metrics=METRICS,
+        columns=COLUMNS,
+        models=models(profiles),
+        settings=settings(profiles),
+        organizations=sorted({p.spec.organization for p in profiles if p.spec.organization}, key=str.lower),
+        notes=(f"Batch {workload.batch:,}, {workload.kv_dtype} cache.", comparison(profiles).notes[1]),
+        plots=_plots(profiles) if with_plots else (),
+    )
+
+
+def _plots(profiles: Sequence[Profile]) -> list[dict[str, Any]]:
+    from markupsafe import Markup
+
+    from llmarch_cli.report.html.svg import inline
+    from llmarch_cli.report.plots.data import KINDS, plot
+
+    drawn = [(kind, plot(kind, profiles)) for kind in KINDS]
+    return [{"title": one.title, "svg": Markup(inline(one, f"plot-{kind}"))} for kind, one in drawn]

@@ -1,0 +1,285 @@
+"use strict";
+(() => {
+  const byId = (id) => document.getElementById(id);
+  const settings = JSON.parse(byId("settings").textContent);
+  const figures = new Set(settings.figures);
+  const models = JSON.parse(byId("data").textContent);
+  for (const model of models) {
+    const line = model.line;
+    model.line = {
+      fixedFlops: BigInt(line.fixed_flops),
+      valueBytes: BigInt(line.value_bytes),
+      multiHeadValues: BigInt(line.multi_head_values),
+      slopes: line.slopes.map(([span, values, flops]) => [span === null ? null : BigInt(span), BigInt(values), BigInt(flops)]),
+    };
+    model.madeFor = model.made_for === null ? null : BigInt(model.made_for);
+  }
+
+  // ---- Units: what the command line writes, in the same integer arithmetic.
+
+  const grouped = (value) => value.toString().replace(/\B(?=(\d{3})+$)/g, ",");
+  const hundredths = (value, unit) => (200n * value + unit) / (2n * unit);
+
+  function scaled(value, base, names, wholeBelow) {
+    if (value === 0n) return "0";
+    if (value < wholeBelow) return grouped(value) + names[0];
+    let unit = 1n;
+    let name = names[0];
+    for (const larger of names.slice(1)) {
+      if (hundredths(value, unit) < base * 100n) break;
+      unit *= base;
+      name = larger;
+    }
+    const all = hundredths(value, unit);
+    return `${grouped(all / 100n)}.${String(all % 100n).padStart(2, "0")}${name}`;
+  }
+
+  const BYTES = [" B", " KiB", " MiB", " GiB", " TiB", " PiB", " EiB"];
+  const FLOPS = [" FLOPs", " kFLOPs", " MFLOPs", " GFLOPs", " TFLOPs", " PFLOPs", " EFLOPs"];
+  const bytes = (value) => scaled(value, 1024n, BYTES, 1024n);
+  const flops = (value) => scaled(value, 1000n, FLOPS, 1000n);
+  function tokens(value) {
+    if (value % 1048576n === 0n) return `${grouped(value / 1048576n)}M`;
+    if (value % 1024n === 0n) return `${grouped(value / 1024n)}k`;
+    return grouped(value);
+  }
+  function times(part, whole) {
+    const tenths = (20n * part + whole) / (2n * whole);
+    return `${grouped(tenths / 10n)}.${tenths % 10n}x`;
+  }
+
+  // ---- What follows from the context: the closed form's lines, in exact integers.
+
+  const inView = (span, context) => (span === null || context < span ? context : span);
+
+  function atContext(model, context) {
+    const line = model.line;
+    let kept = 0n;
+    let all = 0n;
+    let grown = 0n;
+    let work = line.fixedFlops;
+    for (const [span, values, perToken] of line.slopes) {
+      const seen = inView(span, context);
+      kept += values * seen;
+      all += values * context;
+      grown += values * (seen - inView(span, context - 1n));
+      work += perToken * seen;
+    }
+    const cache = kept * line.valueBytes;
+    const growth = grown * line.valueBytes;
+    const multiHead = line.multiHeadValues * line.valueBytes * context;
+    const beyond = model.madeFor !== null && context > model.madeFor;
+    const figure = (value, write) => ({ rounded: write(value), exact: grouped(value), order: value.toString() });
+    const ratio = cache === 0n ? "-" : times(multiHead, cache);
+    return {
+      context_tokens: figure(context, tokens),
+      kv_cache_bytes: figure(cache, bytes),
+      kv_fixed_bytes: figure(cache - growth * context, bytes),
+      kv_bytes_per_token: figure(growth, bytes),
+      kv_cache_bytes_without_windows: figure(all * line.valueBytes, bytes),
+      kv_cache_bytes_multi_head: figure(multiHead, bytes),
+      kv_times_smaller: {
+        rounded: ratio,
+        exact: ratio,
+        order: cache === 0n ? null : ((multiHead * 10n ** 12n) / cache).toString(),
+      },
+      beyond_context_length: { rounded: beyond ? "!" : "", exact: beyond ? "yes" : "no", order: beyond ? "1" : "0" },
+      flops_per_token: figure(work, flops),
+    };
+  }
+
+  // ---- State, and what shows it.
+
+  let context = BigInt(settings.context);
+  let exact = false;
+  let sorted = { key: null, down: false };
+  const rows = [...byId("table").tBodies[0].rows];
+  const written = (value) => (exact ? value.exact : value.rounded);
+
+  function calculate() {
+    for (const model of models) Object.assign(model.values, atContext(model, context));
+  }
+
+  function fillTable() {
+    for (const row of rows) {
+      const model = models[row.dataset.number];
+      const beyond = model.madeFor !== null && context > model.madeFor;
+      for (const cell of row.cells) {
+        const key = cell.dataset.key;
+        if (!key) continue;
+        cell.textContent = written(model.values[key]);
+        cell.classList.toggle("beyond", beyond && (key.startsWith("kv_") || key === "flops_per_token"));
+      }
+    }
+  }
+
+  function compare(a, b) {
+    const [x, y] = [a, b].map((row) => models[row.dataset.number].values[sorted.key].order);
+    if (x === null || y === null) return (x === null) - (y === null); // unknown ones are last, whichever the order
+    let order;
+    if (figures.has(sorted.key) && /^-?\d+$/.test(x) && /^-?\d+$/.test(y)) {
+      const difference = BigInt(x) - BigInt(y);
+      order = difference < 0n ? -1 : difference > 0n ? 1 : 0;
+    } else {
+      order = x < y ? -1 : x > y ? 1 : 0;
+    }
+    return sorted.down ? -order : order;
+  }
+
+  function sort() {
+    if (sorted.key === null) return;
+    rows.sort(compare);
+    byId("table").tBodies[0].append(...rows);
+    for (const heading of byId("table").tHead.rows[0].cells) {
+      if (heading.dataset.key === sorted.key) heading.setAttribute("aria-sort", sorted.down ? "descending" : "ascending");
+      else heading.removeAttribute("aria-sort");
+    }
+  }
+
+  function filter() {
+    const words = byId("filter").value.toLowerCase().split(/[\s,]+/).filter(Boolean);
+    const organization = byId("organization").value;
+    const kind = byId("kind").value;
+    let shown = 0;
+    for (const row of rows) {
+      const model = models[row.dataset.number];
+      const text = `${model.text} ${model.is_moe ? "moe" : "dense"}`;
+      const fits =
+        words.every((word) => text.includes(word)) &&
+        (!organization || model.organization === organization) &&
+        (!kind || (kind === "moe") === model.is_moe);
+      row.hidden = !fits;
+      shown += fits;
+    }
+    byId("filter-said").textContent = `${shown} of ${models.length} models`;
+  }
+
+  function cell(text, figure) {
+    const made = document.createElement("td");
+    made.textContent = text;
+    if (figure) made.className = "figure";
+    return made;
+  }
+
+  function sourceCell(url) {
+    const made = document.createElement("td");
+    if (!/^https?:\/\//i.test(url)) {
+      made.textContent = url;
+      return made;
+    }
+    const link = document.createElement("a");
+    link.href = url;
+    link.rel = "noopener noreferrer";
+    link.textContent = url;
+    made.append(link);
+    return made;
+  }
+
+  function fillPair() {
+    const pair = [models[byId("first").value], models[byId("second").value]];
+    byId("first-name").textContent = pair[0].id;
+    byId("second-name").textContent = pair[1].id;
+    const onlyDifferences = byId("only-differences").checked;
+    const lines = [];
+    let differences = 0;
+    let group = null;
+    for (const metric of settings.metrics) {
+      const values = pair.map((model) => model.values[metric.key]);
+      if (values.every((value) => value.rounded === "" || value.rounded === "-")) continue;
+      const differs = values[0].exact !== values[1].exact;
+      differences += differs;
+      if (onlyDifferences && !differs) continue;
+      const line = document.createElement("tr");
+      line.dataset.key = metric.key;
+      line.className = `${differs ? "differs" : ""} ${metric.group === group ? "" : "group"}`;
+      group = metric.group;
+      const title = document.createElement("th");
+      title.scope = "row";
+      const what = document.createElement("button");
+      what.type = "button";
+      what.className = "what";
+      what.textContent = "?";
+      what.setAttribute("popovertarget", `what-${metric.key}`);
+      what.setAttribute("aria-label", `What “${metric.title}” says`);
+      title.append(`${metric.title} `, what);
+      const mark = cell(differs ? "≠" : "");
+      if (differs) mark.setAttribute("aria-label", "differs");
+      const [one, other] = values.map((value) => (metric.key === "source" ? sourceCell(value.exact) : cell(written(value))));
+      line.append(title, one, mark, other);
+      lines.push(line);
+    }
+    byId("pair-table").tBodies[0].replaceChildren(...lines);
+    byId("pair-said").textContent = `${differences} differ`;
+    for (const drawn of document.querySelectorAll("figure .picked")) drawn.classList.remove("picked");
+    for (const number of [byId("first").value, byId("second").value]) {
+      const named = ["curve-" + number + "-within", "curve-" + number + "-beyond", "point-" + number];
+      for (const name of named) {
+        for (const drawn of document.querySelectorAll(`figure [id$="-${name}"]`)) drawn.classList.add("picked");
+      }
+    }
+  }
+
+  // ---- The context: a slider for round ones, a field for any.
+
+  const steps = [];
+  for (let power = 10n; power <= 24n; power += 1n) steps.push(1n << power, 3n << (power - 1n));
+  steps.pop();
+  const slider = byId("context-slider");
+  slider.max = steps.length - 1;
+
+  function read(text) {
+    const match = /^([0-9]{1,15}|[0-9]{1,3}(?:_[0-9]{3}){1,5})([kKmM]?)$/.exec(text.trim());
+    if (!match) return null;
+    const size = { "": 1n, k: 1024n, m: 1048576n }[match[2].toLowerCase()];
+    const value = BigInt(match[1].replaceAll("_", "")) * size;
+    return value >= 1n && value <= BigInt(settings.longest) ? value : null;
+  }
+
+  function setContext(value) {
+    context = value;
+    const near = steps.findIndex((step) => step >= value);
+    slider.value = near < 0 ? steps.length - 1 : near;
+    slider.setAttribute("aria-valuetext", `${tokens(value)} tokens`);
+    byId("context").value = tokens(value).replaceAll(",", "");
+    byId("context").removeAttribute("aria-invalid");
+    byId("context-said").textContent = `${grouped(value)} tokens in view`;
+    calculate();
+    fillTable();
+    if (sorted.key !== null) sort();
+    fillPair();
+  }
+
+  slider.addEventListener("input", () => setContext(steps[slider.value]));
+  byId("context").addEventListener("change", () => {
+    const value = read(byId("context").value);
+    if (value !== null) return setContext(value);
+    byId("context").setAttribute("aria-invalid", "true");
+    byId("context-said").textContent = "Tokens are written 131072, 131_072, 128k or 1M.";
+  });
+  byId("exact").addEventListener("change", () => {
+    exact = byId("exact").checked;
+    fillTable();
+    fillPair();
+  });
+  byId("table").tHead.addEventListener("click", (event) => {
+    const button = event.target.closest(".sort");
+    if (!button) return;
+    const key = button.parentElement.dataset.key;
+    // Figures are wanted largest first, names and dates from the start.
+    const first = figures.has(key);
+    sorted = { key, down: sorted.key === key ? !sorted.down : first };
+    sort();
+  });
+  byId("filter").addEventListener("input", filter);
+  for (const id of ["organization", "kind"]) byId(id).addEventListener("change", filter);
+  for (const id of ["first", "second", "only-differences"]) byId(id).addEventListener("change", fillPair);
+  byId("theme").addEventListener("change", () => {
+    document.documentElement.dataset.theme = byId("theme").value;
+  });
+
+  for (const model of models) {
+    const words = ["model", "name", "organization", "released", "license", "layout", "attention", "heads", "positions", "ffn"];
+    model.text = words.map((key) => model.values[key].exact).join(" ").toLowerCase();
+  }
+  setContext(context);
+})();

@@ -1,0 +1,173 @@
+"""What a plot shows, as exact figures: drawn to a file by `figure`, and on a terminal by `terminal`.
+
+To add a plot: its name in `KINDS`, a function here, and where it is of a new sort, a line in each renderer.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Literal, assert_never
+
+from llmarch_cli.errors import InputError, shown, suggestion
+from llmarch_cli.profilers.lines import ContextLine, context_line
+from llmarch_cli.profilers.profile import Profile
+from llmarch_cli.report.columns import metric
+from llmarch_cli.report.units import Unit
+
+Kind = Literal["cache", "flops", "params", "active"]
+KINDS: tuple[Kind, ...] = ("cache", "flops", "params", "active")
+
+SHORTEST, LONGEST = 1 << 10, 1 << 20  # contexts drawn at least
+POINTS_PER_DOUBLING = 8
+
+# A component's role in the inventory, and what it is stacked as.
+_STACKS = {
+    "embedding": "embeddings",
+    "position": "embeddings",
+    "attention": "attention",
+    "ffn": "feed-forward",
+    "norm": "norms",
+    "head": "head",
+}
+IDLE = "idle experts"
+LAYERS = ("embeddings", "attention", "feed-forward", IDLE, "norms", "head")
+
+
+@dataclass(frozen=True)
+class Curve:
+    """One model's figures, as (context, value). `made_for`: the longest context that it was made for."""
+
+    model: str
+    points: tuple[tuple[int, int], ...]
+    made_for: int | None
+
+
+@dataclass(frozen=True)
+class Curves:
+    """A figure against the context, one curve a model, both axes logarithmic."""
+
+    title: str
+    note: str
+    unit: Unit
+    curves: tuple[Curve, ...]
+
+
+@dataclass(frozen=True)
+class Stack:
+    """One model's figure in its shares, in the order of `layers`, which add up to it."""
+
+    model: str
+    shares: tuple[int, ...]
+
+    @property
+    def total(self) -> int:
+        """All shares together."""
+        return sum(self.shares)
+
+
+@dataclass(frozen=True)
+class Stacks:
+    """A figure made up of shares, one bar a model, each as long as the others: its total is written beside it."""
+
+    title: str
+    note: str
+    unit: Unit
+    layers: tuple[str, ...]
+    stacks: tuple[Stack, ...]
+
+
+@dataclass(frozen=True)
+class Spread:
+    """One figure against another, one point (x, y) a model, both axes logarithmic."""
+
+    title: str
+    note: str
+    unit: Unit
+    x_title: str
+    y_title: str
+    points: tuple[tuple[str, int, int], ...]
+
+
+Plot = Curves | Stacks | Spread
+
+
+def checked_kind(name: str) -> Kind:
+    """`name` as a kind of plot. Raises InputError where it is none."""
+    for kind in KINDS:
+        if name == kind:
+            return kind
+    raise InputError(f"unknown plot {shown(name)}; known: {', '.join(KINDS)}{suggestion(name, KINDS)}")
+
+
+def plot(kind: Kind, profiles: Sequence[Profile]) -> Plot:
+    """What is drawn of `profiles`, each model once."""
+    models = list({profile.spec.id: profile for profile in profiles}.values())
+    match kind:
+        case "cache":
+            note = "Batch {workload.batch:,}, {workload.kv_dtype} cache."
+            return _curves("KV cache by context", note, "kv_cache_bytes", profiles, models, ContextLine.kv_cache_bytes)
+        case "flops":
+            title, note = "FLOPs per token by context", "Decoding one token with so many in view."
+            return _curves(title, note, "flops_per_token", profiles, models, ContextLine.flops_per_token)
+        case "params":
+            return _components(models)
+        case "active":
+            return _total_and_active(models)
+        case _:
+            assert_never(kind)
+
+
+def _curves(
+    title: str,
+    note: str,
+    key: str,
+    asked: Sequence[Profile],
+    models: Sequence[Profile],
+    value: Callable[[ContextLine, int], int],
+) -> Curves:
+    workload = asked[0].workload
+    shortest = min(SHORTEST, *(profile.workload.context for profile in asked))
+    longest = max(LONGEST, *(max(p.workload.context, p.spec.context_length or 0) for p in asked))
+    contexts = _contexts(shortest, longest)
+    curves = []
+    for profile in models:
+        line = context_line(profile)
+        made_for = profile.spec.context_length
+        own = {*line.knees, made_for or contexts[-1]}  # where it bends, and where its style changes
+        exact = sorted({*contexts, *(at for at in own if contexts[0] < at < contexts[-1])})
+        curves.append(Curve(profile.spec.id, tuple((at, value(line, at)) for at in exact), made_for))
+    return Curves(title, note.format(workload=workload), metric(key).unit, tuple(curves))
+
+
+def _contexts(first: int, last: int) -> list[int]:
+    """Whole numbers of tokens, evenly spaced on a logarithmic axis, both ends included."""
+    steps, at = [first], float(first)
+    while (at := at * 2 ** (1 / POINTS_PER_DOUBLING)) < last:
+        steps.append(round(at))
+    return sorted({*steps, last})
+
+
+def _components(profiles: Sequence[Profile]) -> Stacks:
+    stacks = []
+    for profile in profiles:
+        sums = dict.fromkeys(LAYERS, 0)
+        for item, cost in profile.rows:
+            if not item.mtp:
+                sums[_STACKS[item.role]] += item.count * cost.active_params
+                sums[IDLE] += item.count * (cost.params - cost.active_params)
+        stacks.append(Stack(profile.spec.id, tuple(sums.values())))
+    note = "Shares of all parameters, written at the right. Idle experts: what one token does not touch."
+    return Stacks("Parameters by component", note, metric("params").unit, LAYERS, tuple(stacks))
+
+
+def _total_and_active(profiles: Sequence[Profile]) -> Spread:
+    params, active = metric("params"), metric("active_params")
+    return Spread(
+        "Parameters: all, and those that one token touches",
+        "A dense model lies on the line of 100%.",
+        params.unit,
+        params.title,
+        active.title,
+        tuple((profile.spec.id, profile.params, profile.active_params) for profile in profiles),
+    )

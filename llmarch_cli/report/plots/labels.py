@@ -1,0 +1,48 @@
+"""Names beside what they name, none over another."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from math import cos, pi, sin
+
+
+def spread(wanted: Sequence[float], gap: float, low: float, high: float) -> list[float]:
+    """Places for labels on a line from `low` to `high`: as wanted where there is room, at least `gap` apart.
+
+    Where even that does not fit they stand evenly, closer together.
+    """
+    order = sorted(range(len(wanted)), key=lambda i: wanted[i])
+    gap = min(gap, (high - low) / max(1, len(wanted) - 1))
+    placed: list[float] = []
+    for number, i in enumerate(order):  # upwards, each above the one before, and with room left for those that follow
+        room = high - gap * (len(order) - 1 - number)
+        placed.append(min(max(wanted[i], placed[-1] + gap if placed else low), room))
+    back = dict(zip(order, placed, strict=True))
+    return [back[i] for i in range(len(wanted))]
+
+
+Box = tuple[float, float, float, float]  # left, bottom, right, top
+
+
+def beside(points: Sequence[tuple[float, float]], sizes: Iterable[tuple[float, float]]) -> Iterator[Box]:
+    """A box of each size near its point, on rings that grow until it covers neither a point nor a box before it."""
+    taken: list[Box] = [(x - 3, y - 3, x + 3, y + 3) for x, y in points]
+    for (x, y), size in zip(points, sizes, strict=True):
+        box = next(box for box in _around(x, y, *size) if not any(_overlap(box, other) for other in taken))
+        taken.append(box)
+        yield box
+
+
+def _around(x: float, y: float, width: float, height: float) -> Iterator[Box]:
+    radius = 5.0
+    while True:
+        for eighth in (0, 4, 1, 7, 3, 5, 2, 6):  # right and left first
+            across, up = cos(eighth * pi / 4), sin(eighth * pi / 4)
+            left = x + radius * across - width * (1 - across) / 2
+            bottom = y + radius * up - height * (1 - up) / 2
+            yield (left, bottom, left + width, bottom + height)
+        radius += 4.0
+
+
+def _overlap(one: Box, other: Box) -> bool:
+    return one[0] < other[2] and other[0] < one[2] and one[1] < other[3] and other[1] < one[3]

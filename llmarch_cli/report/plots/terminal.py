@@ -1,0 +1,113 @@
+"""A plot drawn with characters: told apart by colour where there is colour, else by letters and shades."""
+
+from __future__ import annotations
+
+import textwrap
+from math import log10
+
+from llmarch_cli.errors import InputError
+from llmarch_cli.report.grid import one_line
+from llmarch_cli.report.plots.data import Curves, Plot, Spread, Stack, Stacks
+from llmarch_cli.report.plots.ticks import ticks
+from llmarch_cli.report.units import TOKENS
+
+MOST_CURVES = 8  # more are not told apart
+HEIGHT = 24
+NARROWEST, WIDEST = 60, 140
+
+_COLORS = ("blue+", "orange+", "green+", "red+", "magenta+", "cyan+", "yellow+", "gray+")
+_LETTERS = "abcdefgh"
+_SHADES, _ASCII_SHADES = "▒█▓░:╳", "o#=.:x"
+_FRAME = str.maketrans("┌┐└┘─│┤├┬┴┼", "++++-|++++" + "+")
+
+
+def check_installed() -> None:
+    """Raise InputError where there is no plotext."""
+    try:
+        import plotext  # noqa: F401
+    except ImportError:
+        raise InputError(
+            "plots on a terminal need plotext, which is not installed: pip install 'llmarch[plot]'"
+        ) from None
+
+
+def render(plot: Plot, width: int, color: bool = False, ascii_only: bool = False) -> str:
+    """The plot in lines, ending in a newline. Raises InputError where it has more curves than can be told apart."""
+    width = min(max(width, NARROWEST), WIDEST)
+    note = plot.note
+    match plot:
+        case Curves():
+            lines = _curves(plot, width, color, ascii_only)
+        case Stacks():
+            lines = _bars(plot, width, ascii_only)
+        case Spread():
+            stacks = tuple(Stack(model, (active, whole - active)) for model, whole, active in plot.points)
+            layers = (plot.y_title, "idle")
+            note = f"Shares of all {plot.x_title}, written at the right."
+            lines = _bars(Stacks(plot.title, note, plot.unit, layers, stacks), width, ascii_only)
+    folded = textwrap.wrap(note, width)
+    return "".join(f"{line.rstrip()}\n" for line in (plot.title, "", *lines, "", *folded))
+
+
+def _curves(plot: Curves, width: int, color: bool, ascii_only: bool) -> list[str]:
+    check_installed()
+    if len(plot.curves) > MOST_CURVES:
+        raise InputError(
+            f"a terminal has room for {MOST_CURVES} curves, not {len(plot.curves):,}: name the models,"
+            " or draw all to a file: --plot plot.svg"
+        )
+    import plotext
+
+    points = [[point for point in curve.points if point[1]] for curve in plot.curves]
+    values = [value for curve in points for _, value in curve] or [1, 10]
+    contexts = [at for curve in plot.curves for at, _ in curve.points]
+
+    plotext.terminal.limit(False, False)
+    figure = plotext.figure
+    figure.clear()
+    figure.theme("simple" if color else "colorless")
+    figure.plot_size(width, HEIGHT)
+    for number, (curve, drawn) in enumerate(zip(plot.curves, points, strict=True)):
+        if color:
+            marker = plotext.marker("x" if ascii_only else "braille", _COLORS[number])
+        else:
+            marker = plotext.marker(_LETTERS[number])
+        signal = figure.signal([log10(at) for at, _ in drawn], [log10(value) for _, value in drawn], marker=marker)
+        signal.lines(True)
+        signal.label(one_line(curve.model))
+        figure.draw(signal)
+    for axis, side, unit, low, high in (
+        ("x", "lower", TOKENS, min(contexts), max(contexts)),
+        ("y", "left", plot.unit, min(values), max(values)),
+    ):
+        marks = ticks(unit, low, high)
+        ruler = figure.ruler(axis, side)
+        ruler.ticks([log10(value) for value, _ in marks], [label for _, label in marks])
+        ruler.lim(log10(low), log10(high))
+    drawn_text = str(figure.build().string(colorless=not color))
+    figure.clear()
+    return (drawn_text.translate(_FRAME) if ascii_only else drawn_text).splitlines()
+
+
+def _bars(plot: Stacks, width: int, ascii_only: bool) -> list[str]:
+    shades = _ASCII_SHADES if ascii_only else _SHADES
+    names = [one_line(stack.model) for stack in plot.stacks]
+    totals = [plot.unit.write(stack.total) for stack in plot.stacks]
+    name_width, total_width = max(map(len, names)), max(map(len, totals))
+    room = max(20, width - name_width - total_width - 4)
+    lines = [
+        f"{name:<{name_width}}  {_bar(stack, shades, room)}  {total:>{total_width}}"
+        for name, stack, total in zip(names, plot.stacks, totals, strict=True)
+    ]
+    used = [any(stack.shares[i] for stack in plot.stacks) for i in range(len(plot.layers))]
+    legend = "   ".join(f"{shades[i]} {layer}" for i, layer in enumerate(plot.layers) if used[i])
+    return [*lines, "", legend]
+
+
+def _bar(stack: Stack, shades: str, room: int) -> str:
+    """Each share as wide as it is, rounded so that the whole is `room`."""
+    bar, reached = "", 0
+    for share, shade in zip(stack.shares, shades, strict=False):
+        reached += share
+        bar += shade * (round(room * reached / max(1, stack.total)) - len(bar))
+    return bar

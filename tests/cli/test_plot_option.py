@@ -1,0 +1,79 @@
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from processes import modules
+
+Run = Callable[..., Any]
+
+
+@pytest.fixture(autouse=True)
+def elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("command", "file"),
+    [
+        ("kvcache gpt2 --plot cache.svg", "cache.svg"),
+        ("kvcache --plot cache.svg gpt2", "cache.svg"),
+        ("compare gpt2 gpt2-xl --plot=flops.PDF --plot-kind flops --format json", "flops.PDF"),
+        ("show gpt2 --plot params.png", "params.png"),
+    ],
+)
+def test_a_file_is_drawn_and_the_figures_are_printed_as_without_it(llmarch: Run, command: str, file: str) -> None:
+    result = llmarch(*command.split())
+    assert (result.status, result.err) == (0, "")
+    assert Path(file).stat().st_size > 5000
+    words = [word for word in command.split() if not word.startswith("--plot") and word not in (file, "flops")]
+    assert result.out == llmarch(*words).out
+
+
+@pytest.mark.parametrize(
+    ("command", "title"),
+    [
+        ("kvcache gpt2 gpt2-xl --plot", "KV cache by context"),
+        ("kvcache --plot gpt2", "KV cache by context"),
+        ("compare gpt2 --plot --plot-kind flops", "FLOPs per token by context"),
+        ("show gpt2 --plot --batch 2", "Parameters by component"),
+        ("compare gpt2 gpt2-xl --plot --plot-kind active", "Parameters: all, and those that one token touches"),
+    ],
+)
+def test_without_a_file_it_is_drawn_below_the_table(llmarch: Run, command: str, title: str) -> None:
+    result = llmarch(*command.split())
+    assert (result.status, result.err) == (0, "")
+    assert f"\n\n{title}\n\n" in result.out
+    assert list(Path().iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("command", "message"),
+    [
+        ("kvcache gpt2 --plot=x.gif", "error: --plot writes files that end in .svg, .png, .pdf, not 'x.gif'"),
+        ("compare gpt2 --plot --plot-kind pie", "error: unknown plot 'pie'"),
+        ("compare gpt2 --plot --format csv", "error: --plot draws below a table, not below csv"),
+        ("show gpt2 --spec --plot", "error: --spec prints a file and --plot draws figures"),
+        ("kvcache gpt2 --plot nowhere/x.svg", "error: nowhere/x.svg: No such file or directory"),
+    ],
+)
+def test_what_cannot_be_drawn_is_said(llmarch: Run, command: str, message: str) -> None:
+    result = llmarch(*command.split())
+    assert result.status == 2
+    assert result.err.startswith(message)
+
+
+def test_a_missing_library_is_said_before_anything_is_measured(llmarch: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "matplotlib.figure", None)
+    result = llmarch("kvcache", "--plot", "x.svg")
+    assert (result.status, result.out) == (2, "")
+    assert "pip install 'llmarch[plot]'" in result.err
+
+
+def test_only_what_draws_imports_what_draws() -> None:
+    drawing = {"matplotlib", "plotext", "jinja2", "torch", "pandas"}
+    assert not modules("kvcache", "gpt2", "--engine", "closed-form") & drawing
+    assert "matplotlib" not in modules("kvcache", "gpt2", "--engine", "closed-form", "--plot")
+    taken = modules("kvcache", "gpt2", "--engine", "closed-form", "--plot", "/dev/null/x.svg")
+    assert taken & drawing == {"matplotlib"}

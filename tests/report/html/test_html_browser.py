@@ -1,0 +1,295 @@
+"""The page in a real browser: Debian's Chromium, one session for all tests."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from selenium import webdriver
+from selenium.webdriver import ActionChains, Keys
+from selenium.webdriver.chrome.options import Options
+from selenium.webdriver.chrome.service import Service
+from selenium.webdriver.common.by import By
+from selenium.webdriver.remote.webelement import WebElement
+from selenium.webdriver.support.select import Select
+
+import llmarch_cli as llmarch
+from llmarch_cli.api import report
+from llmarch_cli.loading import validated
+from llmarch_cli.report.columns import METRICS
+from llmarch_cli.report.html.data import BY_CONTEXT
+
+FLAGS = (
+    "--headless --no-sandbox --disable-gpu --disable-quic --no-first-run --disable-background-networking"
+    " --disable-component-update --disable-sync --window-size=1400,1000"
+).split()
+
+HOSTILE = "</script><script>document.title='run'</script><img src=x onerror=\"document.title='run'\">"
+
+Driver = webdriver.Chrome
+
+
+@pytest.fixture(scope="module")
+def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Driver]:
+    chromium, driver = shutil.which("chromium"), shutil.which("chromedriver")
+    if chromium is None or driver is None:
+        if os.environ.get("LLMARCH_REQUIRE_BROWSER"):
+            pytest.fail("LLMARCH_REQUIRE_BROWSER is set, and there is no chromium with its chromedriver")
+        pytest.skip("no browser: install chromium and chromium-driver to run these")
+    options = Options()
+    options.binary_location = chromium
+    for flag in (*FLAGS, f"--user-data-dir={tmp_path_factory.mktemp('browser')}"):
+        options.add_argument(flag)
+    options.set_capability("goog:loggingPrefs", {"browser": "ALL", "performance": "ALL"})
+    started = webdriver.Chrome(options=options, service=Service(driver))
+    yield started
+    started.quit()
+
+
+@pytest.fixture(scope="module")
+def file(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The report of all bundled models."""
+    path = tmp_path_factory.mktemp("report") / "report.html"
+    path.write_text(report(engine="closed-form"))
+    return path
+
+
+@pytest.fixture
+def page(browser: Driver, file: Path) -> Iterator[Driver]:
+    """The report, opened anew. Whatever a test does there must not fail in the console, nor load anything."""
+    browser.get_log("performance")
+    browser.get(file.as_uri())
+    yield browser
+    assert browser.get_log("browser") == []
+    messages = [json.loads(entry["message"])["message"] for entry in browser.get_log("performance")]
+    requested = [m["params"]["request"]["url"] for m in messages if m["method"] == "Network.requestWillBeSent"]
+    assert {url for url in requested if not url.startswith("data:")} == {file.as_uri()}
+
+
+def named(page: Driver, name: str) -> WebElement:
+    return page.find_element(By.ID, name)
+
+
+def column(page: Driver, key: str) -> list[str]:
+    """The texts of a column, of the rows that are shown, from the top."""
+    cell = "th" if key == "model" else f'td[data-key="{key}"]'
+    script = "return [...document.querySelectorAll(arguments[0])].map(c => c.textContent)"
+    return list(page.execute_script(script, f"#table tbody tr:not([hidden]) {cell}"))
+
+
+def heading(page: Driver, key: str) -> WebElement:
+    return page.find_element(By.CSS_SELECTOR, f'#table th[data-key="{key}"]')
+
+
+def ask(page: Driver, tokens: str) -> None:
+    named(page, "context").clear()
+    named(page, "context").send_keys(tokens, Keys.ENTER)
+
+
+def test_it_opens_fast(page: Driver) -> None:
+    timing = "return performance.getEntriesByType('navigation')[0].loadEventEnd"
+    deadline = time.monotonic() + 5
+    while not (loaded := page.execute_script(timing)) and time.monotonic() < deadline:
+        time.sleep(0.01)
+    # On a machine that runs other tests beside it; alone, it takes a quarter of that.
+    assert 0 < loaded < 1000
+    assert len(column(page, "model")) == len(llmarch.names())
+
+
+def test_sorting(page: Driver) -> None:
+    profiles = {name: llmarch.profile(name, engine="closed-form") for name in llmarch.names()}
+    button = heading(page, "kv_cache_bytes").find_element(By.CLASS_NAME, "sort")
+    for state in ("descending", "ascending"):
+        button.click()
+        assert heading(page, "kv_cache_bytes").get_attribute("aria-sort") == state
+        sizes = [profiles[name].kv_cache_bytes for name in column(page, "model")]
+        assert sizes == sorted(sizes, reverse=state == "descending")
+
+    heading(page, "released").find_element(By.CLASS_NAME, "sort").click()
+    assert heading(page, "kv_cache_bytes").get_attribute("aria-sort") is None
+    assert len(page.find_elements(By.CSS_SELECTOR, "[aria-sort]")) == 1
+    dates = column(page, "released")
+    assert dates == sorted(dates, reverse=dates[0] > dates[-1])
+
+
+def test_a_sorted_table_stays_sorted_when_the_context_changes(page: Driver) -> None:
+    heading(page, "kv_cache_bytes").find_element(By.CLASS_NAME, "sort").click()
+    ask(page, "1k")
+    caches = [llmarch.profile(name, 1024, engine="closed-form").kv_cache_bytes for name in column(page, "model")]
+    assert caches == sorted(caches, reverse=True)
+
+
+def test_filtering(page: Driver) -> None:
+    named(page, "filter").send_keys("gemma window")
+    assert set(column(page, "model")) == {name for name in llmarch.names() if name.startswith("gemma")}
+    assert named(page, "filter-said").text == f"5 of {len(llmarch.names())} models"
+    named(page, "filter").clear()
+    named(page, "filter").send_keys("no such model")
+    assert column(page, "model") == []
+    named(page, "filter").send_keys(Keys.CONTROL, "a")
+    named(page, "filter").send_keys(Keys.DELETE)
+    assert len(column(page, "model")) == len(llmarch.names())
+
+    Select(named(page, "organization")).select_by_visible_text("OpenAI")
+    Select(named(page, "kind")).select_by_value("moe")
+    assert set(column(page, "model")) == {"gpt-oss-120b", "gpt-oss-20b"}
+
+
+@pytest.mark.parametrize("tokens", ["1", "127", "8193", "1M", "1000000000007"])
+def test_figures_at_any_context_are_those_of_the_command_line(page: Driver, tokens: str) -> None:
+    ask(page, tokens)
+    context = 1 << 20 if tokens == "1M" else int(tokens)
+    following = [metric for metric in METRICS if metric.key in BY_CONTEXT]
+    script = "return [...document.querySelectorAll('#table tbody tr')].map(r => [...r.cells].map(c => c.textContent))"
+    keys = [th.get_attribute("data-key") for th in page.find_elements(By.CSS_SELECTOR, "#table thead th")]
+    for exact in (False, True):
+        if exact:
+            named(page, "exact").click()
+        for cells in page.execute_script(script):
+            row = dict(zip(keys, cells, strict=True))
+            profile = llmarch.profile(row["model"], context, engine="closed-form")
+            for metric in following:
+                if metric.key in row:
+                    assert row[metric.key] == metric.unit.write(metric.value(profile), exact), (row["model"], metric)
+
+    Select(named(page, "first")).select_by_visible_text("gemma3-27b")
+    profile = llmarch.profile("gemma3-27b", context, engine="closed-form")
+    rows = "[...document.querySelectorAll('#pair-table tbody tr')]"
+    shown = dict(page.execute_script(f"return {rows}.map(r => [r.dataset.key, r.cells[1].textContent])"))
+    for metric in METRICS:
+        if metric.key in shown and metric.key != "engine":
+            assert shown[metric.key] == metric.unit.write(metric.value(profile), exact=True), metric.key
+
+
+def test_the_slider_moves_by_keys_and_says_where_it_is(page: Driver) -> None:
+    slider = named(page, "context-slider")
+    assert slider.get_attribute("aria-valuetext") == "128k tokens"
+    slider.send_keys(Keys.ARROW_RIGHT)
+    assert slider.get_attribute("aria-valuetext") == "192k tokens"
+    assert named(page, "context-said").text == "196,608 tokens in view"
+    slider.send_keys(Keys.HOME)
+    assert named(page, "context").get_attribute("value") == "1k"
+    profile = llmarch.profile("llama4-scout", 1024, engine="closed-form")
+    row = page.find_element(By.XPATH, "//table[@id='table']//tr[th[text()='llama4-scout']]")
+    assert row.find_element(By.CSS_SELECTOR, '[data-key="kv_cache_bytes"]').text == "192.00 MiB"
+    assert profile.kv_cache_bytes == 192 << 20
+
+
+@pytest.mark.parametrize("wrong", ["", "0", "12q", "-5", "999999999999999M"])
+def test_a_context_that_is_none_is_said_and_changes_nothing(page: Driver, wrong: str) -> None:
+    before = column(page, "kv_cache_bytes")
+    ask(page, wrong)
+    assert named(page, "context").get_attribute("aria-invalid") == "true"
+    assert "128k or 1M" in named(page, "context-said").text
+    assert column(page, "kv_cache_bytes") == before
+    ask(page, "64k")
+    assert named(page, "context").get_attribute("aria-invalid") is None
+
+
+def test_any_two_side_by_side_with_their_differences(page: Driver) -> None:
+    Select(named(page, "first")).select_by_visible_text("qwen3-8b")
+    Select(named(page, "second")).select_by_visible_text("qwen3-14b")
+    rows = {row.get_attribute("data-key"): row for row in page.find_elements(By.CSS_SELECTOR, "#pair-table tbody tr")}
+    assert "differs" in str(rows["d_model"].get_attribute("class"))
+    assert "differs" not in str(rows["vocab_size"].get_attribute("class"))
+    assert rows["d_model"].text.split("\n")[-1].endswith("5,120")
+    differing = {key for key, row in rows.items() if "≠" in row.text}
+    assert named(page, "pair-said").text == f"{len(differing)} differ"
+    link = rows["source"].find_element(By.TAG_NAME, "a")
+    assert str(link.get_attribute("href")).startswith("https://")
+    named(page, "only-differences").click()
+    left = {row.get_attribute("data-key") for row in page.find_elements(By.CSS_SELECTOR, "#pair-table tbody tr")}
+    assert left == differing
+
+    picked = {drawn.get_attribute("id") for drawn in page.find_elements(By.CSS_SELECTOR, "figure .picked")}
+    numbers = [llmarch.names().index(name) for name in ("qwen3-8b", "qwen3-14b")]
+    assert {f"plot-cache-curve-{number}-within" for number in numbers} <= picked
+
+
+def test_a_convention_is_one_click_away(page: Driver) -> None:
+    said = named(page, "what-active_params")
+    assert not said.is_displayed()
+    heading(page, "active_params").find_element(By.CLASS_NAME, "what").click()
+    assert said.is_displayed()
+    assert "all but the idle experts" in said.text
+    ActionChains(page).send_keys(Keys.ESCAPE).perform()
+    assert not said.is_displayed()
+
+
+def test_the_keyboard_reaches_all_in_the_order_of_the_page(page: Driver) -> None:
+    script = "const e = document.activeElement; return e.id || e.className || e.getAttribute('href') || e.tagName"
+    reached = []
+    for _ in range(18):
+        ActionChains(page).send_keys(Keys.TAB).perform()
+        reached.append(page.execute_script(script))
+    links = ["#models", "#pair", "#plots", "#conventions"]
+    controls = ["theme", "context-slider", "context", "exact", "filter", "organization", "kind"]
+    assert reached == ["skip", *links, *controls, "scroll", "sort", "what", "sort", "what", "sort"]
+    ActionChains(page).send_keys(Keys.ENTER).perform()
+    assert heading(page, "released").get_attribute("aria-sort") == "descending"
+
+
+def test_every_control_has_a_name(page: Driver) -> None:
+    for control in page.find_elements(By.CSS_SELECTOR, "main button, input, select"):
+        assert control.accessible_name.strip(), control.get_attribute("outerHTML")
+
+
+def test_light_and_dark(page: Driver) -> None:
+    def paper() -> Any:
+        return page.execute_script("return getComputedStyle(document.body).backgroundColor")
+
+    seen = {}
+    for theme in ("light", "dark"):
+        Select(named(page, "theme")).select_by_value(theme)
+        seen[theme] = paper()
+    Select(named(page, "theme")).select_by_value("")
+    for theme in ("light", "dark"):
+        features = [{"name": "prefers-color-scheme", "value": theme}]
+        page.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": features})
+        assert paper() == seen[theme]
+    page.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": []})
+    assert seen["light"] != seen["dark"]
+
+
+def test_print_hides_what_paper_cannot_use(page: Driver) -> None:
+    page.execute_cdp_cmd("Emulation.setEmulatedMedia", {"media": "print"})
+    assert not named(page, "theme").is_displayed()
+    assert not named(page, "filter").is_displayed()
+    assert named(page, "table").is_displayed()
+    wide = page.execute_script(
+        "return [...document.querySelectorAll('.scroll')].map(s => getComputedStyle(s).overflowX)"
+    )
+    assert set(wide) == {"visible"}
+    page.execute_cdp_cmd("Emulation.setEmulatedMedia", {"media": ""})
+
+
+def test_nothing_but_tables_and_figures_is_wider_than_a_phone(page: Driver) -> None:
+    page.execute_cdp_cmd(
+        "Emulation.setDeviceMetricsOverride", {"width": 390, "height": 800, "deviceScaleFactor": 1, "mobile": False}
+    )
+    assert page.execute_script("return document.documentElement.scrollWidth") <= 390
+    page.execute_cdp_cmd("Emulation.clearDeviceMetricsOverride", {})
+
+
+def test_a_hostile_spec_runs_nothing(browser: Driver, tmp_path: Path) -> None:
+    data = llmarch.load("gpt2").model_dump(exclude_none=True)
+    fields = {"name": HOSTILE, "organization": HOSTILE, "license": HOSTILE}
+    first = validated({**data, **fields, "source": "https://x/'><script>document.title='run'</script>"}, "here")
+    second = validated({**data, "name": 'a" onmouseover="document.title=\'run\'" b="'}, "here")
+    second = second.model_copy(update={"source": "javascript:document.title='run'"})  # no file may say so
+    path = tmp_path / "hostile.html"
+    path.write_text(report([first, second], engine="closed-form"))
+    browser.get(path.as_uri())
+    assert browser.title == "LLM architectures: 2 side by side"
+    assert column(browser, "model")[0] == HOSTILE
+    assert len(browser.find_elements(By.TAG_NAME, "script")) == 3
+    assert browser.find_elements(By.CSS_SELECTOR, "img, [onmouseover], [onerror]") == []
+    links = browser.find_elements(By.CSS_SELECTOR, "#pair-table a")
+    assert [str(link.get_attribute("href")).partition(":")[0] for link in links] == ["https"]
+    assert browser.get_log("browser") == []

@@ -1,0 +1,135 @@
+import json
+import re
+from collections.abc import Iterator
+from html.parser import HTMLParser
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+import llmarch_cli as llmarch
+from llmarch_cli.api import report
+from llmarch_cli.loading import validated
+from llmarch_cli.report.columns import METRICS
+from llmarch_cli.report.html.data import BY_CONTEXT, COLUMNS
+from llmarch_cli.spec import ModelSpec
+
+MODELS = ["gemma3-27b", "deepseek-v3", "gpt2"]
+
+HOSTILE = "</script><script>alert('x')</script><img src=x onerror=\"alert(1)\"> & {{ 7*7 }}"
+
+
+class Seen(HTMLParser):
+    """Every element with its attributes, and the text of each script."""
+
+    def __init__(self, page: str) -> None:
+        super().__init__()
+        self.elements: list[tuple[str, dict[str, str | None]]] = []
+        self.scripts: list[str] = []
+        self.feed(page)
+        self.close()
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.elements.append((tag, dict(attrs)))
+        if tag == "script":
+            self.scripts.append("")
+
+    def handle_data(self, data: str) -> None:
+        if self.elements and self.elements[-1][0] == "script":
+            self.scripts[-1] += data
+
+    def all(self, tag: str) -> list[dict[str, str | None]]:
+        return [attributes for name, attributes in self.elements if name == tag]
+
+    @property
+    def data(self) -> list[dict[str, object]]:
+        return list(json.loads(self.scripts[1]))
+
+
+def page(*models: str | ModelSpec, plots: bool = False) -> Seen:
+    return Seen(report(models or MODELS, engine="closed-form", plots=plots))
+
+
+def hostile(text: str, **fields: str) -> ModelSpec:
+    data = llmarch.load("gpt2").model_dump(exclude_none=True)
+    return validated({**data, "name": text, "organization": text, "license": text, **fields}, "here")
+
+
+def test_it_is_a_table_with_headings_that_sort_and_explain() -> None:
+    seen = page()
+    headings = [attributes for attributes in seen.all("th") if attributes.get("scope") == "col"]
+    assert [heading["data-key"] for heading in headings[: len(COLUMNS)]] == [column.key for column in COLUMNS]
+    explained = {attributes.get("popovertarget") for attributes in seen.all("button")} - {None}
+    ids = [attributes["id"] for _, attributes in seen.elements if "id" in attributes]
+    assert explained == {f"what-{column.key}" for column in COLUMNS}
+    assert explained <= set(ids)
+    assert len([row for row in seen.all("th") if row.get("scope") == "row"]) == len(MODELS)
+
+
+def test_ids_are_unique_and_labels_lead_somewhere() -> None:
+    seen = page(plots=True)
+    ids = [attributes["id"] for _, attributes in seen.elements if "id" in attributes]
+    assert len(ids) == len(set(ids))
+    for _, attributes in seen.elements:
+        for name in ("for", "aria-labelledby", "aria-describedby", "popovertarget"):
+            assert attributes.get(name, ids[0]) in ids
+    assert len(seen.all("svg")) == 4
+
+
+def test_it_loads_nothing() -> None:
+    seen = page(plots=True)
+    for tag, attributes in seen.elements:
+        assert "src" not in attributes
+        assert tag not in ("iframe", "object", "embed", "base", "form")
+        for name in ("href", "xlink:href"):
+            assert re.match("#|data:,$", attributes.get(name) or "#")
+        assert not [name for name in attributes if name.startswith("on")]
+    (policy,) = [a["content"] for a in seen.all("meta") if a.get("http-equiv") == "Content-Security-Policy"]
+    assert policy is not None
+    assert "default-src 'none'" in policy
+    assert "'unsafe-inline'" not in policy.partition("style-src")[0]
+
+
+def test_the_same_models_give_the_same_bytes() -> None:
+    first, second = (report(MODELS, engine="closed-form") for _ in range(2))
+    assert first == second
+    assert not re.search(r"<dc:date>|<metadata>", first)
+
+
+def test_what_a_spec_says_is_text() -> None:
+    seen = page(hostile(HOSTILE), plots=True)
+    assert len(seen.scripts) == len(seen.all("script")) == 3
+    assert seen.all("img") == []
+    assert seen.data[0]["id"] == HOSTILE
+    assert [option.get("onerror") for option in seen.all("option")] == [None] * len(seen.all("option"))
+
+
+@settings(max_examples=15)
+@given(st.text(st.characters(codec="utf-8", exclude_categories=("Cc", "Cs")), min_size=1, max_size=40))
+def test_any_name_survives(name: str) -> None:
+    seen = page(hostile(name))
+    assert len(seen.scripts) == 3
+    assert [attributes for _, attributes in seen.elements if any(key.startswith("on") for key in attributes)] == []
+
+
+def test_what_follows_from_the_context_is_what_the_page_calculates() -> None:
+    """A new metric that depends on the context must be added to the page, or it would go stale there."""
+    following = set()
+    for name in llmarch.names():
+        one, other = (llmarch.profile(name, context, engine="closed-form") for context in (1000, 20_000_000))
+        following |= {metric.key for metric in METRICS if metric.value(one) != metric.value(other)}
+    assert following == BY_CONTEXT
+
+
+def test_every_number_is_exact_text() -> None:
+    def leaves(value: object) -> Iterator[object]:
+        if isinstance(value, dict | list):
+            for inner in value.values() if isinstance(value, dict) else value:
+                yield from leaves(inner)
+        else:
+            yield value
+
+    assert {type(leaf) for model in page().data for leaf in leaves(model)} == {str, bool, type(None)}
+
+
+def test_all_models_with_all_plots_stay_small() -> None:
+    assert len(report(engine="closed-form").encode()) < 3_000_000

@@ -1,0 +1,96 @@
+import re
+import sys
+from xml.etree import ElementTree as ET
+
+import pytest
+
+import llmarch_cli as llmarch
+from llmarch_cli.api import plot
+from llmarch_cli.errors import InputError
+from llmarch_cli.loading import validated
+from llmarch_cli.report.plots import figure, terminal
+from llmarch_cli.report.plots.data import KINDS, Kind
+
+MODELS = ["gemma3-27b", "deepseek-v3", "mistral-7b-v0.1"]
+SVG = "{http://www.w3.org/2000/svg}"
+
+
+def texts(svg: bytes) -> list[str]:
+    return ["".join(element.itertext()) for element in ET.fromstring(svg).iter(f"{SVG}text")]
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_file_names_every_model_in_text_and_is_the_same_each_time(kind: Kind) -> None:
+    drawn = plot(kind, MODELS)
+    svg = figure.render(drawn, "svg")
+    assert {drawn.title, *MODELS} <= set(texts(svg))
+    assert svg == figure.render(drawn, "svg")
+    assert re.search(rb"20\d\d-\d\d-\d\d|<dc:date>", svg) is None
+
+
+@pytest.mark.parametrize(("ending", "opening"), [("png", b"\x89PNG"), ("pdf", b"%PDF-1.4")])
+def test_other_files(ending: str, opening: bytes) -> None:
+    drawn = plot("cache", MODELS)
+    made = figure.render(drawn, ending)
+    assert made.startswith(opening)
+    assert made == figure.render(drawn, ending)
+    assert b"CreationDate" not in made
+
+
+def test_lines_are_named_and_dotted_beyond_what_a_model_was_made_for() -> None:
+    ids = {element.get("id") for element in ET.fromstring(figure.render(plot("cache", MODELS), "svg")).iter()}
+    for number in range(3):
+        assert {f"curve-{number}-{part}" for part in ("within", "beyond")} <= ids
+
+
+HOSTILE = ["$x^2$", "$\\frac{", "<script>alert(1)</script>", "a & b", 'quote" onload="']
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_names_are_text_whatever_they_hold_and_all_models_fit(kind: Kind) -> None:
+    data = llmarch.load("gpt2").model_dump(exclude_none=True)
+    specs = [validated({**data, "name": name}, "here") for name in HOSTILE]
+    svg = figure.render(plot(kind, [*specs, *llmarch.names()]), "svg")
+    assert {*HOSTILE, *llmarch.names()} <= set(texts(svg))
+    assert not list(ET.fromstring(svg).iter(f"{SVG}script"))
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("ascii_only", [False, True])
+def test_a_terminal_s_plot_names_every_model_and_fits(kind: Kind, ascii_only: bool) -> None:
+    drawn = plot(kind, MODELS)
+    text = terminal.render(drawn, 90, ascii_only=ascii_only)
+    assert "\x1b" not in text
+    assert max(map(len, text.splitlines())) <= 90
+    assert all(name in text for name in (drawn.title, *MODELS))
+    assert text.isascii() or not ascii_only
+    assert text == terminal.render(drawn, 90, ascii_only=ascii_only)
+
+
+def test_a_terminal_with_colours_has_them() -> None:
+    assert "\x1b[" in terminal.render(plot("cache", MODELS), 90, color=True)
+
+
+def test_bars_are_as_long_as_one_another() -> None:
+    lines = terminal.render(plot("params"), 100).splitlines()[2 : 2 + len(llmarch.names())]
+    assert len({len(line.rstrip()) for line in lines}) == 1
+
+
+def test_too_many_curves_for_a_terminal_are_said() -> None:
+    with pytest.raises(InputError, match="room for 8 curves, not 44: name the models, or draw all to a file"):
+        terminal.render(plot("cache"), 90)
+
+
+@pytest.mark.parametrize("name", ["plot", "plot.gif", "svg", ""])
+def test_a_file_that_cannot_be_drawn_is_said(name: str) -> None:
+    with pytest.raises(InputError, match=r"files that end in \.svg, \.png, \.pdf"):
+        figure.checked_ending(name)
+
+
+def test_without_the_libraries_the_error_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "matplotlib.figure", None)
+    monkeypatch.setitem(sys.modules, "plotext", None)
+    with pytest.raises(InputError, match=r"need matplotlib, .* pip install 'llmarch\[plot\]'$"):
+        figure.render(plot("cache", MODELS), "svg")
+    with pytest.raises(InputError, match=r"need plotext, .* pip install 'llmarch\[plot\]'$"):
+        terminal.render(plot("cache", MODELS), 90)
