@@ -17,7 +17,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from llmarch_cli.api import compare, kv_cache, profile
+    from llmarch_cli.api import compare, kv_cache, profile, sweep
     from llmarch_cli.builder import build
     from llmarch_cli.errors import CheckError, InputError, LlmarchError
     from llmarch_cli.huggingface.checkpoint import load_checkpoint
@@ -34,6 +34,7 @@ _HOMES = {
     "compare": "api",
     "kv_cache": "api",
     "profile": "api",
+    "sweep": "api",
     "load": "loading",
     "load_checkpoint": "huggingface.checkpoint",
     "names": "loading",
@@ -64,6 +65,7 @@ __all__ = [
     "names",
     "profile",
     "reconcile",
+    "sweep",
 ]
 
 

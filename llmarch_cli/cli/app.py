@@ -11,11 +11,11 @@ from typing import Annotated
 
 import typer
 
-from llmarch_cli.cli import columns, compare, kvcache, schema, show, verify
+from llmarch_cli.cli import columns, compare, kvcache, schema, show, sweep, verify
 from llmarch_cli.cli import list as list_
 from llmarch_cli.errors import InputError, LlmarchError
 
-LOOK, COMPARE, EXPLAIN = "Look at models", "Compare them", "Understand the figures"
+LOOK, COMPARE, DESIGN, EXPLAIN = "Look at models", "Compare them", "Design one", "Understand the figures"
 
 # Name, panel of `--help`, function, and examples that work when pasted.
 COMMANDS = (
@@ -23,6 +23,7 @@ COMMANDS = (
     ("show", LOOK, show.show, show.EXAMPLES),
     ("compare", COMPARE, compare.compare, compare.EXAMPLES),
     ("kvcache", COMPARE, kvcache.kvcache, kvcache.EXAMPLES),
+    ("sweep", DESIGN, sweep.sweep, sweep.EXAMPLES),
     ("columns", EXPLAIN, columns.columns, columns.EXAMPLES),
     ("verify", EXPLAIN, verify.verify, verify.EXAMPLES),
     ("schema", EXPLAIN, schema.schema, schema.EXAMPLES),
