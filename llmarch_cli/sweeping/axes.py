@@ -76,6 +76,8 @@ def _axis(base: ModelSpec, path: str, given: Iterable[Scalar]) -> Axis:
         raise InputError(f"{path}: no values to vary it over")
     if len(values) > MAX_VALUES:
         raise InputError(f"{path}: more than {MAX_VALUES:,} values")
+    if wrong := [value for value in values if not isinstance(value, Scalar)]:
+        raise InputError(f"{path}: varies over numbers, text, true, false and null, not {shown(wrong[0])}")
     if len({(type(value), value) for value in values}) < len(values):
         raise InputError(f"{path}: a value is given twice")
     record, name = _record(base, path)
@@ -96,8 +98,6 @@ def _record(base: ModelSpec, path: str) -> tuple[Record | None, str]:
 
 def _fitting(base: ModelSpec, record: Record, name: str, path: str, value: Scalar) -> Scalar:
     """`value` as its field holds it. Only a rule between several fields may still refuse it. Raises InputError."""
-    if not isinstance(value, Scalar):
-        raise InputError(f"{path}: varies over numbers, text, true, false and null, not {shown(value)}")
     data = {**record.__dict__, name: value}
     if value is None:  # takes the field out, as in a change
         del data[name]

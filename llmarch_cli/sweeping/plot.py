@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import html
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from llmarch_cli.errors import InputError, shown_path
+from llmarch_cli.report import units
 from llmarch_cli.report.columns import metric
+from llmarch_cli.sweeping.figures import COUNTS, RATIOS
 from llmarch_cli.sweeping.run import run
 from llmarch_cli.sweeping.search import Question
 from llmarch_cli.sweeping.selection import Rows
@@ -29,6 +32,8 @@ class Picture:
         keys = [goal.key for goal in question.pareto]
         if len(keys) < 2:
             raise InputError("--plot draws two figures against each other: name them with --pareto A,B")
+        if ratios := [key for key in keys[:2] if key in RATIOS]:
+            raise InputError(f"--plot draws figures, not ratios: {ratios[0]} is {' / '.join(RATIOS[ratios[0]])}")
         try:
             import matplotlib as mpl  # noqa: F401
         except ImportError:
@@ -48,7 +53,9 @@ class Picture:
         x, y = self._points(rows)
         order = sorted(range(len(x)), key=lambda i: (x[i], y[i]))
         axes.plot([x[i] for i in order], [y[i] for i in order], "o-", ms=4, lw=1, color="C0", label="Pareto front")
-        axes.set(title=f"Variants of {self.question.base.name}", xlabel=_label(self.x), ylabel=_label(self.y))
+        axes.set(title=f"Variants of {self.question.base.name}", xlabel=self.x, ylabel=self.y)
+        axes.xaxis.set_major_formatter(_unit(self.x))
+        axes.yaxis.set_major_formatter(_unit(self.y))
         axes.grid(alpha=0.3)
         axes.legend()
         with mpl.rc_context({"svg.hashsalt": "llmarch", "svg.fonttype": "none"}):
@@ -78,5 +85,7 @@ class Picture:
         return x, y
 
 
-def _label(key: str) -> str:
-    return f"{metric(key).title} ({key})"
+def _unit(key: str) -> Callable[[float, int], str]:
+    """How a tick of that axis is written: a figure in its unit, a field that varies as it is."""
+    unit = units.INTEGER if key not in COUNTS else metric(key).unit
+    return lambda value, _: unit.write(round(value)) if value >= 0 else ""

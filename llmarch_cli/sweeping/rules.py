@@ -103,7 +103,7 @@ def _standing_in(value: Any, path: str, trace: _Trace) -> Any:
 
 def _validators(base: ModelSpec, axes: Sequence[Axis], trace: _Trace) -> Iterator[tuple[str, Callable[[], object]]]:
     """Every rule that could read a varying field, the innermost record's first, with the path of its record."""
-    holders = {path for axis in axes for path in _above(axis.path)}
+    holders = dict.fromkeys(path for axis in axes for path in _above(axis.path))
     for above in sorted(holders, key=lambda path: -path.count(".")):
         record: Any = base
         for step in above.split(".")[:-1]:

@@ -77,6 +77,9 @@ def front(losses: Sequence[NDArray[Any]]) -> Indices:
     alive = alive[_undominated(losses, pivot)]
     order = np.lexsort([loss[alive] for loss in reversed(losses)])
     alive = alive[order]
+    if len(losses) <= 2:  # in this order a point is on the front where its last loss is less than all before it
+        last = losses[-1][alive]
+        return np.sort(alive[np.append(True, last[1:] < np.minimum.accumulate(last)[:-1])])
     place = 0
     while place < len(alive):  # in this order nothing that follows is better than what is before it
         rest = [loss[alive] for loss in losses]
