@@ -136,7 +136,7 @@ def one_by_one(variants: int) -> float:
 
 def workers() -> bool:
     """Two worker processes against one, on a sweep that takes one of them 20 seconds or more."""
-    axes = {**MILLION, "attention.head_dim": "32:256:8", "ffn.d_ff": "512:4096:512"}
+    axes = {**MILLION, "attention.head_dim": "8:256:8", "ffn.d_ff": "512:6144:512"}
     command = (*SWEEP, *varied(axes), "--scheduler")
     one, two = run((*command, "local:1")), run((*command, "local:2"))
     print(f"  a sweep of {one.seconds:.0f} s with one worker")
