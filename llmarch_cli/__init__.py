@@ -19,7 +19,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from llmarch_cli.api import compare, diff, draw, kv_cache, profile
+    from llmarch_cli.api import compare, diff, draw, kv_cache, profile, sweep
     from llmarch_cli.builder import build
     from llmarch_cli.changes import changed
     from llmarch_cli.errors import CheckError, InputError, LlmarchError
@@ -42,6 +42,7 @@ _HOMES = {
     "draw": "api",
     "kv_cache": "api",
     "profile": "api",
+    "sweep": "api",
     "load": "loading",
     "load_checkpoint": "huggingface.checkpoint",
     "import_config": "huggingface.importing",
@@ -79,6 +80,7 @@ __all__ = [
     "names",
     "profile",
     "reconcile",
+    "sweep",
 ]
 
 

@@ -233,6 +233,80 @@ def report(
     return render.render([comparison(profiles)], file_format)
 
 
+def sweep(
+    base: Model,
+    vary: Mapping[str, Iterable[int | float | str | bool | None]],
+    where: str | None = None,
+    context: int = DEFAULT_CONTEXT,
+    batch: int = 1,
+    kv_dtype: KvDtype = "bf16",
+    sort: str | None = None,
+    top: int | None = None,
+    pareto: Sequence[str] = (),
+    columns: Sequence[str] = (),
+    sample: int | None = None,
+    seed: int = 0,
+    out: str | Path | None = None,
+    plot: str | Path | None = None,
+    scheduler: str | None = None,
+    progress: Callable[[int, int], None] | None = None,
+) -> Table:
+    """One row for each variant of `base` that meets a condition, or for the best of them, by the closed form.
+
+    A thousand variants at random are checked one by one, each as a spec of its own.
+
+    Args:
+        base: as for `profile`.
+        vary: dotted paths of fields, each with the values that it takes: all combinations are looked at.
+        where: a condition such as "params <= 30B and kv_cache_bytes <= 2GiB"; None for none.
+        context: as for `profile`, like the next two.
+        batch: sequences.
+        kv_dtype: what the cache stores.
+        sort: the figure to order by, upwards, or downwards with a `-` before it.
+        top: the most rows; None for all.
+        pareto: figures that trade off, each to be small, or large with a `-` before it: rows are the front's.
+        columns: the figures of each row; none for the most telling.
+        sample: look at so many points of the grid, at random; None for all.
+        seed: which points these are.
+        out: a .csv, .json or .parquet file for all variants that meet the condition, written as they are found.
+        plot: a .svg, .png or .html file for a picture of two figures, with the front.
+        scheduler: "local:N" or the address of a Dask scheduler, which hands chunks to its workers.
+        progress: called with how many points are done, and how many there are.
+
+    Raises InputError for what cannot be asked or written, CheckError where a checked figure differs.
+    """
+    from llmarch_cli.report.variants import variants
+    from llmarch_cli.sweeping import plot as picture
+    from llmarch_cli.sweeping.axes import axes
+    from llmarch_cli.sweeping.run import run
+    from llmarch_cli.sweeping.search import Question, columns_for
+    from llmarch_cli.sweeping.selection import Goal
+
+    workload = Workload(context, batch, kv_dtype)
+    profiling.check(workload)
+    spec = load(base)
+    goals = tuple(Goal.parsed(text) for text in pareto)
+    order = None if sort is None else Goal.parsed(sort)
+    question = Question(
+        spec,
+        axes(spec, vary),
+        workload,
+        columns_for(columns, (*goals, *((order,) if order else ()))),
+        where,
+        order,
+        top,
+        goals,
+        sample,
+        seed,
+    )
+    file = None if plot is None else picture.Picture(Path(plot), question)
+    search, answer = run(question, None if out is None else Path(out), scheduler, progress or (lambda _, __: None))
+    table = variants(search, answer)
+    if file is not None:
+        file.draw(search.rows(answer))
+    return table
+
+
 def diff(
     before: Model,
     after: Model,

@@ -25,6 +25,7 @@ from llmarch_cli.cli import (
     report,
     schema,
     show,
+    sweep,
     validate,
     verify,
 )
@@ -32,7 +33,8 @@ from llmarch_cli.cli import import_ as import_command
 from llmarch_cli.cli import list as list_
 from llmarch_cli.errors import InputError, LlmarchError
 
-LOOK, COMPARE, EXPLAIN, GUARD = "Look at models", "Compare them", "Understand the figures", "Guard them"
+LOOK, COMPARE, DESIGN = "Look at models", "Compare them", "Design one"
+EXPLAIN, GUARD = "Understand the figures", "Guard them"
 
 # Name, panel of `--help`, function, and examples that work when pasted.
 COMMANDS = (
@@ -44,6 +46,7 @@ COMMANDS = (
     ("kvcache", COMPARE, kvcache.kvcache, kvcache.EXAMPLES),
     ("draw", COMPARE, draw.draw, draw.EXAMPLES),
     ("report", COMPARE, report.report, report.EXAMPLES),
+    ("sweep", DESIGN, sweep.sweep, sweep.EXAMPLES),
     ("columns", EXPLAIN, columns.columns, columns.EXAMPLES),
     ("verify", EXPLAIN, verify.verify, verify.EXAMPLES),
     ("claims", EXPLAIN, claims.claims, claims.EXAMPLES),

@@ -215,6 +215,15 @@ def tokens(text: str) -> int:
     return int(match[1]) * _SIZES[match[2].lower()]
 
 
+def whole(text: str | None, option: str) -> int | None:
+    """`1000000` or `1_000_000` as a number. Raises InputError for anything else."""
+    if text is None:
+        return None
+    if re.fullmatch(r"[0-9]{1,15}|[0-9]{1,3}(?:_[0-9]{3}){1,5}", text) is None:
+        raise InputError(f"{option} takes a whole number such as 1000000 or 1_000_000, not {shown(text)}")
+    return int(text)
+
+
 def kv_dtype(text: str) -> DtypeName:
     """What the cache stores. Raises InputError for what it cannot."""
     from llmarch_cli.profilers.cost import DTYPE_BYTES
@@ -232,11 +241,11 @@ def engine(text: str | None) -> EngineName:
     return default_engine() if text is None else checked_engine(text, "--engine: ")
 
 
-def keys(text: str | None) -> list[str]:
+def keys(text: str | None, option: str = "--columns") -> list[str]:
     """`a,b` as the two. Raises InputError where there is none."""
     if text is None:
         return []
     found = [key for key in (part.strip() for part in text.split(",")) if key]
     if not found:
-        raise InputError("--columns names none; `llmarch columns` lists all")
+        raise InputError(f"{option} names none; `llmarch columns` lists all")
     return found
