@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help compare test check lint types bench docs build clean
+.PHONY: help compare test check lint types bench docs site build clean
 
 help:  ## What can be made
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -26,8 +26,11 @@ types: .venv/dev
 bench: .venv/dev  ## Time and memory, as ratios to `import torch` in the same run
 	$(BIN)/python -m benchmarks
 
-docs: .venv/dev  ## Write the generated pages: the command reference and the schema
+docs: .venv/dev  ## Write the generated pages: the command reference, the article and the schema
 	$(BIN)/python docs/generate.py
+
+site: .venv/dev  ## The documentation as a site, in build/site
+	$(BIN)/python -m sphinx -q -W --keep-going -b html docs build/site
 
 build: .venv/dev  ## Wheel and source archive
 	rm -rf dist

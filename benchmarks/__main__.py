@@ -21,6 +21,10 @@ PAIR = ("deepseek-v3", "llama4-maverick")
 LLMARCH = (sys.executable, "-m", "llmarch_cli")
 FLOOR = (sys.executable, "-c", "import torch")
 
+# As installed: what is measured is not compiled anew in each run, like torch, which pip compiled.
+ENVIRONMENT = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
+ENVIRONMENT["NO_COLOR"] = "1"
+
 
 @dataclass(frozen=True)
 class Run:
@@ -34,7 +38,7 @@ class Run:
 def run(command: Sequence[str]) -> Run:
     """Run `command` to its end."""
     started = time.perf_counter()
-    process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env={**os.environ, "NO_COLOR": "1"})
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=ENVIRONMENT)
     assert process.stdout is not None
     output = process.stdout.read()
     _, status, usage = os.wait4(process.pid, 0)

@@ -1,11 +1,14 @@
-"""Write the pages that follow from the code, the command reference and the schema: `make docs`.
+"""Write what follows from the code: the command reference, the schema, the article, and outputs shown in any page.
 
-A test holds both current.
+`make docs` runs it.
+Tests hold them current.
 """
 
 from __future__ import annotations
 
 import os
+import re
+import shlex
 import subprocess
 import sys
 from pathlib import Path
@@ -14,7 +17,7 @@ from llmarch_cli.cli.app import COMMANDS
 from llmarch_cli.loading import specs_directory
 from llmarch_cli.schema import write_schema
 
-PAGE = Path(__file__).parent / "commands.md"
+DOCS = Path(__file__).parent
 WIDTH = "100"
 
 PREFACE = """\
@@ -27,26 +30,57 @@ standard error. Exit status: 0 fine, 1 a check failed, 2 bad input, 130 interrup
 """
 
 
-def help_of(*arguments: str) -> str:
-    """What `--help` prints, without styles and at a fixed width."""
+ARTICLE = """\
+# The article, checked
+
+<!-- Written by `make docs` from `docs/claims.yaml`, with `llmarch claims --format markdown`. -->
+
+Architecture comparisons make many statements about these models. Here are those that can be measured, in our words,
+each with what this tool measures. [`docs/claims.yaml`](claims.yaml) holds them with the expression behind each verdict;
+`llmarch claims` measures them again, and fails where one has changed.
+"""
+
+
+def printed(*arguments: str) -> str:
+    """What a command prints, without styles and at a fixed width."""
     environment = {**os.environ, "COLUMNS": WIDTH, "TERMINAL_WIDTH": WIDTH, "NO_COLOR": "1", "TERM": "dumb"}
     run = subprocess.run(
-        [sys.executable, "-m", "llmarch_cli", *arguments, "--help"],
+        [sys.executable, "-m", "llmarch_cli", *arguments],
         capture_output=True,
         text=True,
         check=True,
         env=environment,
     )
-    return "\n".join(line.rstrip() for line in run.stdout.strip().splitlines())
+    return "\n".join(line.rstrip() for line in run.stdout.splitlines()).strip("\n")
 
 
 def reference() -> str:
     """The page, as it should be."""
-    sections = [PREFACE, f"```text\n{help_of()}\n```\n"]
-    sections += [f"## {name}\n\n```text\n{help_of(name)}\n```\n" for name, *_ in COMMANDS]
+    sections = [PREFACE, f"```text\n{printed('--help')}\n```\n"]
+    sections += [f"## {name}\n\n```text\n{printed(name, '--help')}\n```\n" for name, *_ in COMMANDS]
     return "\n".join(sections)
 
 
+def article() -> str:
+    """The page of claims, as it should be."""
+    return f"{ARTICLE}\n{printed('claims', '--engine', 'closed-form', '--format', 'markdown')}\n"
+
+
+def refreshed(page: str) -> str:
+    """A page with the outputs that it shows as they are now: of commands that stand alone in their block."""
+
+    def block(match: re.Match[str]) -> str:
+        command, output = match.groups()
+        if not output.strip() or re.search("^[$] ", output, re.MULTILINE):
+            return match[0]
+        return f"```console\n$ llmarch {command}\n{printed(*shlex.split(command))}\n```"
+
+    return re.sub(r"^```console\n[$] llmarch (.*?)\n(.*?)\n?```", block, page, flags=re.MULTILINE | re.DOTALL)
+
+
 if __name__ == "__main__":
-    PAGE.write_text(reference())
+    (DOCS / "commands.md").write_text(reference())
+    (DOCS / "article.md").write_text(article())
     write_schema(specs_directory() / "schema.json")
+    for page in (DOCS.parent / "README.md", *DOCS.rglob("*.md")):
+        page.write_text(refreshed(page.read_text()))

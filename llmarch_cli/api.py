@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from llmarch_cli.loading import load, names
 from llmarch_cli.profilers import profile as profiling
@@ -11,6 +12,9 @@ from llmarch_cli.profilers.cost import KvDtype, Workload
 from llmarch_cli.profilers.profile import Engine, Profile
 from llmarch_cli.report.table import Table
 from llmarch_cli.spec import ModelSpec
+
+if TYPE_CHECKING:
+    from llmarch_cli.profilers.attribution import Difference
 
 Model = str | Path | ModelSpec
 
@@ -47,6 +51,7 @@ def compare(
     engine: Engine | None = None,
     columns: Sequence[str] = (),
     sort: str | None = None,
+    changes: Mapping[str, Any] | None = None,
 ) -> Table:
     """One row a model: its shape, layout, parameters, KV cache and FLOPs.
 
@@ -58,15 +63,20 @@ def compare(
         engine: "measured" or "closed-form".
         columns: keys of the metrics wanted, of which `llmarch columns` lists all; none for all.
         sort: the key to order by, upwards, or downwards with a `-` before it; None keeps the given order.
+        changes: values by path, as `changed` takes them. Each model then has three rows: as it was, changed, and what
+            became of every figure.
 
-    Raises what `profile` raises, and InputError for unknown columns.
+    Raises what `profile` and `changed` raise, and InputError for unknown columns.
     """
+    from llmarch_cli.report import comparison
     from llmarch_cli.report.columns import check
-    from llmarch_cli.report.comparison import comparison
 
     check(columns, sort)
-    specs = _told_apart(models)
-    return comparison([profile(spec, context, batch, kv_dtype, engine) for spec in specs], columns, sort)
+    pairs = _with_changed(_told_apart(models), changes)
+    profiles = [[profile(spec, context, batch, kv_dtype, engine) for spec in pair] for pair in pairs]
+    if not changes:
+        return comparison.comparison([each for (each,) in profiles], columns, sort)
+    return comparison.changes([(before, after) for before, after in profiles], columns, sort)
 
 
 def kv_cache(
@@ -77,6 +87,7 @@ def kv_cache(
     engine: Engine | None = None,
     columns: Sequence[str] = (),
     sort: str | None = None,
+    changes: Mapping[str, Any] | None = None,
 ) -> Table:
     """One row a model and context: the bytes that the architecture must keep, the smallest first.
 
@@ -88,6 +99,7 @@ def kv_cache(
         engine: "measured" or "closed-form".
         columns: keys of the metrics wanted.
         sort: the key to order by, `kv_cache_bytes` where it is None.
+        changes: values by path, as `changed` takes them; each model is then there as it was and changed.
 
     Raises what `compare` raises.
     """
@@ -95,7 +107,8 @@ def kv_cache(
     from llmarch_cli.report.comparison import kv_caches
 
     check(columns, sort)
-    specs = _told_apart(names() if models is None else models)
+    pairs = _with_changed(_told_apart(names() if models is None else models), changes)
+    specs = [spec for pair in pairs for spec in pair]
     workloads = [(spec, context) for spec in specs for context in dict.fromkeys(contexts)]
     profiles = [profile(spec, context, batch, kv_dtype, engine) for spec, context in workloads]
     return kv_caches(profiles, columns, sort)
@@ -227,6 +240,44 @@ def sweep(
     if file is not None:
         file.draw(search.rows(answer))
     return table
+
+
+def diff(
+    before: Model,
+    after: Model,
+    context: int = DEFAULT_CONTEXT,
+    batch: int = 1,
+    kv_dtype: KvDtype = "bf16",
+    engine: Engine | None = None,
+) -> Difference:
+    """What leads from one model to another, and what each change does to the figures.
+
+    Args:
+        before: as for `profile`, like all that follows.
+        after: the other model.
+        context: tokens in view.
+        batch: sequences.
+        kv_dtype: what the cache stores.
+        engine: whose figures the two models have; what each change does is always in closed form.
+
+    The effects add up exactly to the whole difference. Where changes interact, each does what it does on top of those
+    before it, in the order of a spec's fields. The result is false where the architectures are the same.
+    Raises what `profile` raises.
+    """
+    from llmarch_cli.profilers.attribution import difference
+
+    chosen = profiling.default_engine() if engine is None else profiling.checked_engine(engine)
+    first, last = _told_apart([before, after])
+    return difference(first, last, Workload(context, batch, kv_dtype), chosen)
+
+
+def _with_changed(specs: Sequence[ModelSpec], changes: Mapping[str, Any] | None) -> list[tuple[ModelSpec, ...]]:
+    """Each spec, with itself changed behind it where there are changes. All are changed before any is measured."""
+    if not changes:
+        return [(spec,) for spec in specs]
+    from llmarch_cli.changes import changed
+
+    return [(spec, changed(spec, changes)) for spec in specs]
 
 
 def _told_apart(models: Sequence[Model]) -> list[ModelSpec]:

@@ -92,20 +92,27 @@ class Normalization(nn.Module):
     def __init__(self, part: Norm, style: NormStyle) -> None:
         super().__init__()
         self.style, self.eps = style, style.eps if part.eps is None else part.eps
-        self.weight = None if part.weightless else parameter(part.dim)
-        self.bias = parameter(part.dim) if style.bias and not part.weightless else None
+        self.of_heads = part.n_heads is not None
+        self.weight: nn.Parameter | None = None
+        self.bias: nn.Parameter | None = None
+        if style.weight and not part.weightless:
+            self.weight = parameter(part.dim) if part.n_heads is None else parameter(part.n_heads, part.dim)
+            self.bias = parameter(part.dim) if style.bias and part.n_heads is None else None
 
     def forward(self, x: Tensor) -> Tensor:
-        """(..., dim) -> (..., dim)."""
+        """(..., dim) -> (..., dim); where heads have weights of their own, (..., n_heads, n_tokens, dim)."""
         weight = None if self.weight is None else self.weight.float()
         if weight is not None and self.style.unit_offset:
             weight = weight + 1
+        scale: Tensor | None = None
+        if weight is not None and self.of_heads:
+            scale, weight = weight.unsqueeze(-2), None
         if self.style.kind == "rms":
             normed = F.rms_norm(x.float(), x.shape[-1:], weight, self.eps)
         else:
             bias = None if self.bias is None else self.bias.float()
             normed = F.layer_norm(x.float(), x.shape[-1:], weight, bias, self.eps)
-        return normed.to(x.dtype)
+        return (normed if scale is None else normed * scale).to(x.dtype)
 
 
 class Built(nn.Module):
@@ -233,18 +240,24 @@ class Block(nn.Module):
         self.norms = Built(spec.block_norms(attention is not None, ffn is not None), spec.d_model, spec.norm)
         self.attention = None if attention is None else Built(attention, spec.d_model, spec.norm)
         self.ffn = None if ffn is None else Built(ffn, spec.d_model, spec.norm)
+        self.parallel, self.residual_scale = spec.parallel_sublayers, spec.residual_scale
 
     def forward(self, x: Tensor, cache: LayerCache) -> Tensor:
         """(batch, n_tokens, d_model) -> the same shape."""
+        read = self._normed("shared_pre", x)
         for name, sublayer in (("attention", self.attention), ("ffn", self.ffn)):
             if sublayer is not None:
-                before = getattr(self.norms, f"{name}_pre", None)
-                after = getattr(self.norms, f"{name}_post", None)
-                update = sublayer(x if before is None else before(x), cache)
-                x = x + (update if after is None else after(update))
+                update = self._normed(f"{name}_post", sublayer(self._normed(f"{name}_pre", read), cache))
+                x = x + (update if self.residual_scale == 1 else update * self.residual_scale)
+                read = read if self.parallel else x
         if self.attention is None:  # nothing is kept, and the tokens count all the same
             cache.length += x.shape[1]
         return x
+
+    def _normed(self, name: str, x: Tensor) -> Tensor:
+        """`x` by the norm of that name, where the block has one."""
+        norm = getattr(self.norms, name, None)
+        return x if norm is None else norm(x)
 
     def new_cache(self, dtype: torch.dtype | None = None) -> LayerCache:
         """An empty cache for this layer."""

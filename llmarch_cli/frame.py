@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from llmarch_cli.builder import Built, LayerCache
 
-NormPlacement = Literal["pre", "post", "sandwich"]
+NormPlacement = Literal["pre", "post", "sandwich", "pre_shared"]
 
 
 class TokenEmbedding(Component):
@@ -49,7 +49,7 @@ class PositionEmbedding(Component):
 class BlockNorms(Component):
     """The norms of one block, by placement.
 
-    pre: before each sublayer. post: after it, inside the residual. sandwich: both.
+    pre: before each sublayer. post: after it, inside the residual. sandwich: both. pre_shared: one before both.
     """
 
     placement: NormPlacement
@@ -57,6 +57,9 @@ class BlockNorms(Component):
     ffn: bool = True
 
     def parts(self, d_model: int) -> Iterator[Part]:
+        if self.placement == "pre_shared":
+            yield Norm("shared_pre", d_model)
+            return
         for sublayer in ("attention", "ffn"):
             if getattr(self, sublayer):
                 if self.placement != "post":

@@ -26,13 +26,15 @@ class Linear:
 class Norm:
     """The model's normalisation over `dim` values.
 
-    `eps` replaces the model's epsilon where an architecture fixes it; a norm without weight only divides.
+    `eps` replaces the model's epsilon where an architecture fixes it; a norm without weight only divides. With
+    `n_heads` each head has weights of its own (n_heads, dim), and never a bias.
     """
 
     name: str
     dim: int
     eps: float | None = None
     weightless: bool = False
+    n_heads: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +69,7 @@ class TiedLinear:
 
 @dataclass(frozen=True, slots=True)
 class Vector:
-    """A learned vector of `dim` values that is added or compared, not multiplied: attention sinks."""
+    """A learned vector of `dim` values outside any matrix product: attention sinks, an activation's own scalars."""
 
     name: str
     dim: int

@@ -23,6 +23,7 @@ from llmarch_cli.frame import (
     PredictionJunction,
     TokenEmbedding,
 )
+from llmarch_cli.parts import Norm
 
 if TYPE_CHECKING:
     from typing import Self
@@ -103,6 +104,7 @@ class NormStyle(Record):
 
     kind: Literal["rms", "layer"] = "rms"
     eps: Positive = 1e-6
+    weight: bool = True  # false: nothing is learned, it only normalises (OLMo, arXiv 2402.00838, section 2.1)
     bias: bool = False
     unit_offset: bool = False  # the stored weight is added to 1
 
@@ -112,6 +114,9 @@ class NormStyle(Record):
     def _consistent(self) -> Self:
         if self.kind == "rms" and self.bias:
             raise ValueError("bias is set, but an rms norm has none")
+        for field in ("bias", "unit_offset"):
+            if getattr(self, field) and not self.weight:
+                raise ValueError(f"{field} is set, but weight is false: this norm learns nothing")
         return self
 
 
@@ -173,7 +178,9 @@ class ModelSpec(Record):
     tie_embeddings: bool = False
     learned_positions: TokenCount | None = None  # absolute positions with a learned row each
     norm: NormStyle = NormStyle()
-    norm_placement: NormPlacement = "pre"
+    norm_placement: NormPlacement = "pre"  # pre_shared: one norm feeds both, with parallel_sublayers
+    parallel_sublayers: bool = False  # attention and ffn both read the block's input, and are added to it at once
+    residual_scale: Positive = 1.0  # what a sublayer's output is multiplied with before it is added
     embedding_scale: Positive | Literal["sqrt_d_model"] = 1.0
     logit_scale: Positive = 1.0
     logit_softcap: Positive | None = None
@@ -186,7 +193,7 @@ class ModelSpec(Record):
         {
             *("name", "organization", "source", "released", "license", "context_length", "published"),
             *("d_model", "n_layers", "vocab_size", "tie_embeddings", "learned_positions"),
-            *("norm", "norm_placement", "attention", "ffn"),
+            *("norm", "norm_placement", "parallel_sublayers", "attention", "ffn"),
         }
     )
 
@@ -203,6 +210,21 @@ class ModelSpec(Record):
                 raise ValueError(f"{axis}: variant {_quoted(unused)} stands in none of the {self.n_layers} layers")
         if empty := [i for i, layer in enumerate(self.layers) if layer.attention == layer.ffn == NONE]:
             raise ValueError(f"layer {empty[0]} has neither attention nor ffn")
+        return self
+
+    @model_validator(mode="after")
+    def _norms_fit(self) -> Self:
+        if self.norm_placement == "pre_shared" and not self.parallel_sublayers:
+            raise ValueError(
+                "norm_placement pre_shared needs parallel_sublayers: one norm cannot feed sublayers that read different"
+                " values"
+            )
+        if not self.norm.weight:
+            for name, component in self.variants("attention").items():
+                if any(isinstance(part, Norm) and part.n_heads for part in component.parts(self.d_model)):
+                    raise ValueError(
+                        f"attention: {name}: qk_norm per_head_weights is set, but norm.weight is false: no norm learns"
+                    )
         return self
 
     def __eq__(self, other: object) -> bool:

@@ -1,4 +1,4 @@
-"""What a spec breaks, in words: from pydantic's errors to lines of `place: field: rule, value; hint`."""
+"""What a spec or other file breaks, in words: from pydantic's errors to lines of `place: field: rule, value; hint`."""
 
 from __future__ import annotations
 
@@ -47,20 +47,22 @@ _EXPECTED = {
 }
 
 
-def explain(error: ValidationError, data: Mapping[str, Any], origin: str) -> str:
-    """The first few violations, one a line; a value that fits none of the types a field may have is one violation."""
+def explain(error: ValidationError, data: Mapping[str, Any], origin: str, record: type[BaseModel] = ModelSpec) -> str:
+    """The first few violations of `record`, one a line; a value that fits none of a field's types is one of them."""
     violations: dict[tuple[Field, int], list[ErrorDetails]] = {}
     # What is missing may be there under a misspelt name, so unknown fields are told first.
     for details in sorted(error.errors(include_url=False), key=lambda details: details["type"] == "missing"):
-        violations.setdefault((_locate(details["loc"])[0], id(details["input"])), []).append(details)
-    lines = [_line(field, details, data, origin) for (field, _), details in violations.items()]
+        violations.setdefault((_locate(record, details["loc"])[0], id(details["input"])), []).append(details)
+    lines = [_line(record, field, details, data, origin) for (field, _), details in violations.items()]
     if len(lines) > MAX_LINES:
         lines[MAX_LINES:] = [f"{origin}: and {len(lines) - MAX_LINES} more"]
     return "\n".join(lines)
 
 
-def _line(field: Field, details: list[ErrorDetails], data: Mapping[str, Any], origin: str) -> str:
-    rule = _rule(details)
+def _line(
+    record: type[BaseModel], field: Field, details: list[ErrorDetails], data: Mapping[str, Any], origin: str
+) -> str:
+    rule = _rule(record, details)
     if details[0]["type"].startswith("union_tag"):
         field = (*field, "kind")
     names = [name if str(name).isidentifier() and len(str(name)) <= LONGEST_NAME else shown(name) for name in field]
@@ -78,7 +80,7 @@ def _place(field: Field, data: Any, origin: str) -> str:
     return place
 
 
-def _rule(details: list[ErrorDetails]) -> str:
+def _rule(record: type[BaseModel], details: list[ErrorDetails]) -> str:
     """What is wrong with one field, and what to do about it."""
     first = details[0]
     value, context = first["input"], first.get("ctx", {})
@@ -88,14 +90,14 @@ def _rule(details: list[ErrorDetails]) -> str:
         case "missing":
             return "required, but missing"
         case "extra_forbidden":
-            known = _known_fields(first["loc"])
+            known = _known_fields(record, first["loc"])
             return f"unknown field{suggestion(str(first['loc'][-1]), known) or '; known: ' + ', '.join(known)}"
         case "union_tag_not_found":
             is_axis = first["loc"][1:] == ("component",)
             layers = ", or give variants and lay them over the layers" if is_axis else ""
-            return f"required, but missing; known: {', '.join(_kinds(first['loc']))}{layers}"
+            return f"required, but missing; known: {', '.join(_kinds(record, first['loc']))}{layers}"
         case "union_tag_invalid":
-            known = _kinds(first["loc"])
+            known = _kinds(record, first["loc"])
             return f"unknown kind {shown(value['kind'])}; known: {', '.join(known)}{suggestion(context['tag'], known)}"
         case "too_short":
             return f"must have {context['min_length']} entries or more, not {context['actual_length']}"
@@ -140,22 +142,22 @@ def _number_hint(value: Any, details: list[ErrorDetails]) -> str:
 # tell the two apart: a variant may be called `dense` and be of kind `dense`.
 
 
-def _known_fields(loc: Field) -> list[str]:
+def _known_fields(record: type[BaseModel], loc: Field) -> list[str]:
     """The fields that would be right where an unknown one stands."""
-    _, record = _locate(loc[:-1])
-    return list(record.model_fields) if _is_record(record) else []
+    _, inner = _locate(record, loc[:-1])
+    return list(inner.model_fields) if _is_record(inner) else []
 
 
-def _kinds(loc: Field) -> list[str]:
+def _kinds(record: type[BaseModel], loc: Field) -> list[str]:
     """The kinds that would be right where none or an unknown one stands."""
-    _, union = _locate(loc)
+    _, union = _locate(record, loc)
     return [tag for member in get_args(union) for tag in _tags(member)]
 
 
-def _locate(loc: Field) -> tuple[Field, Any]:
+def _locate(record: type[BaseModel], loc: Field) -> tuple[Field, Any]:
     """The path to an error as the file has it, and the type that is expected there."""
     field: list[str | int] = []
-    expected: Any = ModelSpec
+    expected: Any = record
     for name in loc:
         expected = _required(expected)
         if get_origin(expected) in (Union, UnionType):

@@ -32,8 +32,10 @@ def optional(strategy: SearchStrategy[Any]) -> SearchStrategy[Any]:
 
 
 @st.composite
-def rope_scalings(draw: DrawFn) -> Data:
-    kind = draw(st.sampled_from(("linear", "ntk_by_parts", "yarn")))
+def rope_scalings(draw: DrawFn, n_pairs: int) -> Data | None:
+    kind = draw(st.sampled_from((None, "linear", "ntk_by_parts", "yarn", "longrope")))
+    if kind is None:
+        return None
     data: Data = {"kind": kind, "factor": draw(factors)}
     if kind != "linear":
         data["original_context_length"] = draw(st.sampled_from((16, 4096)))
@@ -45,14 +47,20 @@ def rope_scalings(draw: DrawFn) -> Data:
         for name in ("mscale", "mscale_all_dim", "attention_factor"):
             data[name] = draw(optional(factors))
         data["truncate"] = draw(booleans)
+    if kind == "longrope":
+        for name in ("short_factor", "long_factor"):
+            few = draw(st.lists(factors, min_size=1, max_size=2))
+            data[name] = [few[i % len(few)] for i in range(n_pairs)]
+        data["attention_factor"] = draw(optional(factors))
     return data
 
 
 @st.composite
-def rotary(draw: DrawFn) -> Data:
+def rotary(draw: DrawFn, n_pairs: int) -> Data:
+    """Rotary settings for heads of which `n_pairs` pairs are rotated."""
     if draw(booleans):
         return {"rope_theta": draw(st.sampled_from((1.5, 10_000, 1e6)))} | {
-            "rope_scaling": draw(optional(rope_scalings())),
+            "rope_scaling": draw(rope_scalings(n_pairs)),
             "rope_interleaved": draw(booleans),
         }
     return {}
@@ -61,12 +69,14 @@ def rotary(draw: DrawFn) -> Data:
 @st.composite
 def gqa(draw: DrawFn) -> Data:
     n_kv_heads = draw(st.sampled_from((1, 2, 3, 8)))
+    head_pairs = draw(st.sampled_from((1, 3, 4, 32, 64)))
+    rotary_pairs = draw(optional(st.integers(1, head_pairs)))
     data: Data = {
         "kind": "gqa",
         "n_heads": n_kv_heads * draw(st.sampled_from((1, 2, 3, 8))),
         "n_kv_heads": n_kv_heads,
-        "head_dim": 2 * draw(st.sampled_from((1, 3, 4, 32, 64))),
-        "qk_norm": draw(st.sampled_from((None, "per_head", "full", "weightless"))),
+        "head_dim": 2 * head_pairs,
+        "qk_norm": draw(st.sampled_from((None, "per_head", "per_head_weights", "full", "weightless"))),
         "softcap": draw(optional(factors)),
         "score_scale": draw(optional(factors)),
         "temperature": draw(
@@ -76,10 +86,15 @@ def gqa(draw: DrawFn) -> Data:
             )
         ),
         **{name: draw(booleans) for name in ("qkv_bias", "o_bias", "sinks")},
-        **draw(rotary()),
+        **draw(rotary(rotary_pairs or head_pairs)),
     }
-    if data.get("rope_theta"):
-        data["rotary_dim"] = draw(optional(st.integers(1, data["head_dim"] // 2).map(lambda pairs: 2 * pairs)))
+    if "rope_theta" in data:
+        data["rotary_dim"] = None if rotary_pairs is None else 2 * rotary_pairs
+        data["qk_norm_after_rope"] = data["qk_norm"] not in (None, "full") and draw(booleans)
+    else:
+        data["alibi"] = draw(booleans)
+    if data["qk_norm"] in (None, "full"):
+        data["clip_qkv"] = draw(optional(factors))
     span = draw(st.sampled_from((None, "window", "chunk")))
     return data if span is None else {**data, span: draw(st.integers(1, 9) | st.sampled_from((128, 8192)))}
 
@@ -87,26 +102,28 @@ def gqa(draw: DrawFn) -> Data:
 @st.composite
 def mla(draw: DrawFn) -> Data:
     ranks = st.integers(1, 16) | st.sampled_from((64, 512))
+    rotary_pairs = draw(st.integers(1, 16))
     return {
         "kind": "mla",
         "n_heads": draw(st.sampled_from((1, 2, 5, 16))),
         "q_lora_rank": draw(optional(ranks)),
         "kv_lora_rank": draw(ranks),
         "qk_nope_head_dim": draw(st.integers(1, 16)),
-        "qk_rope_head_dim": 2 * draw(st.integers(1, 16)),
+        "qk_rope_head_dim": 2 * rotary_pairs,
         "v_head_dim": draw(st.integers(1, 16)),
         "bias": draw(booleans),
-        **draw(rotary()),
+        **draw(rotary(rotary_pairs)),
     }
 
 
 @st.composite
 def dense(draw: DrawFn, aligned: bool) -> Data:
     gated = draw(booleans)
+    activations = get_args(Activation)
     data = {
         "kind": "dense",
         "d_ff": draw(widths(aligned)),
-        "activation": draw(st.sampled_from(get_args(Activation))),
+        "activation": draw(st.sampled_from([each for each in activations if not gated or each != "xielu"])),
         "gated": gated,
         "bias": draw(booleans),
     }
@@ -118,7 +135,7 @@ def dense(draw: DrawFn, aligned: bool) -> Data:
 @st.composite
 def moe(draw: DrawFn, aligned: bool) -> Data:
     n_groups, group_size = draw(st.integers(1, 6)), draw(st.integers(1, 6))
-    data = draw(dense(aligned)) | {
+    data = draw(dense(aligned).filter(lambda data: data["activation"] != "xielu")) | {
         "kind": "moe",
         "n_experts": n_groups * group_size,
         "top_k": draw(st.integers(1, n_groups * group_size)),
@@ -128,6 +145,7 @@ def moe(draw: DrawFn, aligned: bool) -> Data:
         "shared_expert": draw(optional(dense(aligned))),
         **{name: draw(booleans) for name in ("renormalize", "scale_input", "router_bias", "selection_bias")},
     }
+    data["shared_expert_gate"] = data["shared_expert"] is not None and draw(booleans)
     if draw(booleans):
         top_k_groups = draw(st.integers(1, n_groups))
         score = "max" if group_size == 1 else draw(st.sampled_from(("max", "top2_sum")))
@@ -174,6 +192,7 @@ def spec_data(draw: DrawFn, aligned: bool = False) -> Data:
     n_layers = draw(st.integers(1, 7) | st.just(126))
     with_none = draw(st.sampled_from((None, None, "attention", "ffn")))
     norm_kind = draw(st.sampled_from(("rms", "layer")))
+    placement = draw(st.sampled_from(get_args(NormPlacement)))
     data: Data = {
         "name": "drawn",
         "d_model": draw(widths(aligned)),
@@ -181,8 +200,10 @@ def spec_data(draw: DrawFn, aligned: bool = False) -> Data:
         "vocab_size": draw(st.integers(1, 300_000)),
         "tie_embeddings": draw(booleans),
         "learned_positions": draw(optional(st.integers(1, 2048))),
-        "norm": {"kind": norm_kind, "eps": draw(st.sampled_from((1e-6, 1e-5))), "unit_offset": draw(booleans)},
-        "norm_placement": draw(st.sampled_from(get_args(NormPlacement))),
+        "norm": {"kind": norm_kind, "eps": draw(st.sampled_from((1e-6, 1e-5)))},
+        "norm_placement": placement,
+        "parallel_sublayers": placement == "pre_shared" or draw(booleans),
+        "residual_scale": draw(factors),
         "embedding_scale": draw(st.just("sqrt_d_model") | factors),
         "logit_scale": draw(factors),
         "logit_softcap": draw(optional(factors)),
@@ -190,9 +211,18 @@ def spec_data(draw: DrawFn, aligned: bool = False) -> Data:
         "attention": draw(axes(n_layers, attentions(), with_none == "attention")),
         "ffn": draw(axes(n_layers, feed_forwards(aligned), with_none == "ffn")),
     }
-    if norm_kind == "layer":
-        data["norm"]["bias"] = draw(booleans)
+    heads_have_weights = any(each.get("qk_norm") == "per_head_weights" for each in components(data["attention"]))
+    data["norm"]["weight"] = heads_have_weights or draw(booleans)
+    if data["norm"]["weight"]:
+        data["norm"]["unit_offset"] = draw(booleans)
+        if norm_kind == "layer":
+            data["norm"]["bias"] = draw(booleans)
     return data
+
+
+def components(axis: Data) -> list[Data]:
+    """The components of an axis."""
+    return list(axis["variants"].values()) if "variants" in axis else [axis]
 
 
 def specs(aligned: bool = False) -> SearchStrategy[ModelSpec]:

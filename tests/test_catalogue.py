@@ -10,6 +10,7 @@ from typing import NamedTuple
 import pytest
 
 import llmarch_cli as llmarch
+from llmarch_cli.loading import specs_directory
 
 
 class Figures(NamedTuple):
@@ -93,3 +94,10 @@ def test_a_model_of_the_same_shape_is_the_same_model() -> None:
     ours, parent = llmarch.load("deepseek-r1"), llmarch.load("deepseek-v3")
     told_apart_by = {"name", "source", "released", "license"}
     assert ours.model_dump(exclude=told_apart_by) == parent.model_dump(exclude=told_apart_by)
+
+
+@pytest.mark.parametrize("name", FIGURES)
+def test_an_editor_knows_the_schema(name: str) -> None:
+    text = (specs_directory() / f"{name}.yaml").read_text()
+    assert text.startswith("# yaml-language-server: $schema=schema.json\n")
+    assert (specs_directory() / "schema.json").is_file()

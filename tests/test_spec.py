@@ -137,10 +137,11 @@ def test_a_model_of_everything() -> None:
         ("pre", ["attention_pre", "ffn_pre"]),
         ("post", ["attention_post", "ffn_post"]),
         ("sandwich", ["attention_pre", "attention_post", "ffn_pre", "ffn_post"]),
+        ("pre_shared", ["shared_pre"]),
     ],
 )
 def test_norms_stand_where_they_are_placed(placement: str, names: list[str]) -> None:
-    norms = spec(norm_placement=placement).block_norms()
+    norms = spec(norm_placement=placement, parallel_sublayers=placement == "pre_shared").block_norms()
     assert [part.name for part in norms.parts(16)] == names
     assert isinstance(norms, BlockNorms)
 
@@ -179,6 +180,25 @@ def test_a_spec_cannot_be_changed() -> None:
 
 def test_without_a_file_the_name_is_the_id() -> None:
     assert spec().id == "tiny"
+
+
+def test_a_norm_for_both_sublayers_needs_them_in_parallel() -> None:
+    with pytest.raises(ValidationError, match="norm_placement pre_shared needs parallel_sublayers"):
+        spec(norm_placement="pre_shared")
+
+
+@pytest.mark.parametrize("fields", [{"kind": "layer", "bias": True}, {"unit_offset": True}])
+def test_a_norm_without_weights_learns_nothing(fields: Data) -> None:
+    assert not spec(norm={"weight": False}).norm.weight
+    with pytest.raises(ValidationError, match=f"{list(fields)[-1]} is set, but weight is false"):
+        spec(norm={"weight": False, **fields})
+
+
+def test_weights_of_heads_need_norms_that_learn() -> None:
+    attention = {**GQA, "qk_norm": "per_head_weights"}
+    assert spec(attention=attention)
+    with pytest.raises(ValidationError, match="gqa: qk_norm per_head_weights is set, but norm"):
+        spec(attention=attention, norm={"weight": False})
 
 
 def test_a_bias_needs_a_layer_norm() -> None:

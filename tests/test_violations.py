@@ -70,8 +70,8 @@ def message(**fields: Any) -> str:
         # words, texts, dates
         ({"tie_embeddings": "yes"}, "tie_embeddings: must be true or false, not 'yes'"),
         ({"tie_embeddings": 1}, "tie_embeddings: must be true or false, not 1"),
-        ({"norm_placement": "both"}, "norm_placement: must be pre, post or sandwich, not 'both'"),
-        ({"norm_placement": None}, "norm_placement: must be pre, post or sandwich, not null"),
+        ({"norm_placement": "both"}, "norm_placement: must be pre, post, sandwich or pre_shared, not 'both'"),
+        ({"norm_placement": None}, "norm_placement: must be pre, post, sandwich or pre_shared, not null"),
         ({"name": 3}, "name: must be text, not 3"),
         ({"name": ""}, "name: must be a line of text, not ''"),
         ({"name": "a\nb"}, "name: must be a line of text, not 'a\\nb'"),
@@ -112,7 +112,7 @@ def message(**fields: Any) -> str:
         ({"ffn": {"kind": "gqa"}}, "ffn.kind: unknown kind 'gqa'; known: dense, moe, parallel"),
         (
             {"attention": {**ROTATED, "rope_scaling": {}}},
-            "attention.rope_scaling.kind: required, but missing; known: linear, ntk_by_parts, yarn",
+            "attention.rope_scaling.kind: required, but missing; known: linear, ntk_by_parts, yarn, longrope",
         ),
         (
             {"attention": {**ROTATED, "rope_scaling": {"kind": "yarn"}}},

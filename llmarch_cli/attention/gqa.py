@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
 from pydantic import Field, model_validator
 
 from llmarch_cli.attention.rotary import RotaryComponent
-from llmarch_cli.attention.scores import Temperature, attend, visible
+from llmarch_cli.attention.scores import Temperature, attend, linear_biases, visible
 from llmarch_cli.component import CacheEntry, Count, Positive, TokenCount
 from llmarch_cli.parts import Linear, Norm, Part, Vector
 
@@ -21,7 +21,11 @@ if TYPE_CHECKING:
 
 
 class GroupedQueryAttention(RotaryComponent):
-    """`n_heads` query heads share `n_kv_heads` key and value heads, in full view, a sliding window or chunks."""
+    """`n_heads` query heads share `n_kv_heads` key and value heads, in full view, a sliding window or chunks.
+
+    Queries and keys may be normalised: `per_head` over each head's values, by the same weights for all heads or, with
+    `per_head_weights`, by weights of its own and no bias; `full` over the values of all heads at once.
+    """
 
     kind: Literal["gqa"]
     n_heads: Count
@@ -32,7 +36,10 @@ class GroupedQueryAttention(RotaryComponent):
     rotary_dim: Annotated[Count, Field(multiple_of=2)] | None = None  # only the first values of a head are rotated
     qkv_bias: bool = False
     o_bias: bool = False
-    qk_norm: Literal["per_head", "full", "weightless"] | None = None  # full: over all heads' values at once
+    qk_norm: Literal["per_head", "per_head_weights", "full", "weightless"] | None = None  # full: all heads at once
+    qk_norm_after_rope: bool = False
+    clip_qkv: Positive | None = None  # queries, keys and values within plus and minus this, after a norm
+    alibi: bool = False  # linear biases by distance, added before scores are scaled (arXiv 2108.12409, Falcon's form)
     sinks: bool = False
     softcap: Positive | None = None
     score_scale: Positive | None = None  # None: head_dim ** -0.5
@@ -40,7 +47,7 @@ class GroupedQueryAttention(RotaryComponent):
 
     told: ClassVar[frozenset[str]] = RotaryComponent.told | {
         *("n_heads", "n_kv_heads", "head_dim"),
-        *("window", "chunk", "rotary_dim"),
+        *("window", "chunk", "rotary_dim", "alibi"),
     }
 
     @model_validator(mode="after")
@@ -53,7 +60,17 @@ class GroupedQueryAttention(RotaryComponent):
             raise ValueError(f"rotary_dim ({self.rotary_dim}) must not exceed head_dim ({self.head_dim})")
         if self.rope_theta is not None and (self.rotary_dim or self.head_dim) % 2:
             raise ValueError(f"head_dim ({self.head_dim}) must be even to be rotated; or give an even rotary_dim")
+        if self.alibi and self.rope_theta is not None:
+            raise ValueError("alibi and rope_theta exclude each other: each tells positions in its own way")
+        if self.qk_norm_after_rope and (self.rope_theta is None or self.qk_norm in (None, "full")):
+            raise ValueError("qk_norm_after_rope needs rope_theta, and a qk_norm that is not full")
+        if self.clip_qkv is not None and self.qk_norm not in (None, "full"):
+            raise ValueError(f"clip_qkv goes with qk_norm full or none, not {self.qk_norm}")
         return self
+
+    @property
+    def rotary_width(self) -> int:
+        return self.rotary_dim or self.head_dim
 
     @property
     def span(self) -> int | None:
@@ -65,9 +82,13 @@ class GroupedQueryAttention(RotaryComponent):
         yield Linear("k_proj", d_model, kv_width, bias=self.qkv_bias)
         yield Linear("v_proj", d_model, kv_width, bias=self.qkv_bias)
         if self.qk_norm is not None:
-            full, weightless = self.qk_norm == "full", self.qk_norm == "weightless"
-            yield Norm("q_norm", q_width if full else self.head_dim, weightless=weightless)
-            yield Norm("k_norm", kv_width if full else self.head_dim, weightless=weightless)
+            for name, n_heads in (("q_norm", self.n_heads), ("k_norm", self.n_kv_heads)):
+                yield Norm(
+                    name,
+                    n_heads * self.head_dim if self.qk_norm == "full" else self.head_dim,
+                    weightless=self.qk_norm == "weightless",
+                    n_heads=n_heads if self.qk_norm == "per_head_weights" else None,
+                )
         if self.sinks:
             yield Vector("sinks", self.n_heads)
         yield Linear("o_proj", q_width, d_model, bias=self.o_bias)
@@ -92,6 +113,8 @@ class GroupedQueryAttention(RotaryComponent):
 
     @property
     def positions(self) -> str:
+        if self.alibi:
+            return "ALiBi"
         share = "" if self.rotary_dim is None else f" on {self.rotary_dim:,} of {self.head_dim:,}"
         return f"{super().positions}{share}"
 
@@ -104,10 +127,15 @@ class GroupedQueryAttention(RotaryComponent):
         q, k, v = m.q_proj(x), m.k_proj(x), m.v_proj(x)
         if self.qk_norm == "full":
             q, k = m.q_norm(q), m.k_norm(k)
+        if self.clip_qkv is not None:
+            q, k, v = (x.clamp(-self.clip_qkv, self.clip_qkv) for x in (q, k, v))
         q, k = self._heads(q), self._heads(k)  # (batch, heads, n_tokens, head_dim)
-        if self.qk_norm in ("per_head", "weightless"):
+        of_heads = self.qk_norm not in (None, "full")
+        if of_heads and not self.qk_norm_after_rope:
             q, k = m.q_norm(q), m.k_norm(k)
         q, k = self._rotate_part(q, start), self._rotate_part(k, start)
+        if of_heads and self.qk_norm_after_rope:
+            q, k = m.q_norm(q), m.k_norm(k)
 
         keys, values = cache.append(k=k.transpose(1, 2).flatten(2), v=v)  # each (batch, n_keys, kv_width)
         mixed = attend(
@@ -119,6 +147,7 @@ class GroupedQueryAttention(RotaryComponent):
             softcap=self.softcap,
             temperature=None if self.temperature is None else self.temperature.at(cache.positions(start, x)),
             sinks=m.sinks if self.sinks else None,
+            biases=linear_biases(self.n_heads, cache.length, keys.shape[1], x.device) if self.alibi else None,
         )
         return m.o_proj(mixed)
 

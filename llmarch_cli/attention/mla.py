@@ -35,6 +35,10 @@ class MultiHeadLatentAttention(RotaryComponent):
 
     told: ClassVar[frozenset[str]] = RotaryComponent.told | {"n_heads"}
 
+    @property
+    def rotary_width(self) -> int:
+        return self.qk_rope_head_dim
+
     def parts(self, d_model: int) -> Iterator[Part]:
         if self.q_lora_rank is not None:
             yield Linear("q_a_proj", d_model, self.q_lora_rank, bias=self.bias)

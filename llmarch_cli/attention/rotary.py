@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+import zlib
+from abc import abstractmethod
 from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
 
 from pydantic import Field, model_validator
@@ -32,8 +34,8 @@ class LinearScaling(Record):
     def magnitude(self) -> float:
         return 1.0
 
-    def stretch(self, frequencies: Tensor, theta: float) -> Tensor:
-        """Angles per token of shape (n_pairs,), stretched."""
+    def stretch(self, frequencies: Tensor, theta: float, length: int) -> Tensor:
+        """Angles per token of shape (n_pairs,), stretched, with `length` tokens seen."""
         return frequencies / self.factor
 
 
@@ -65,8 +67,8 @@ class ByPartsScaling(Record):
     def magnitude(self) -> float:
         return 1.0
 
-    def stretch(self, frequencies: Tensor, theta: float) -> Tensor:
-        """Angles per token of shape (n_pairs,), stretched."""
+    def stretch(self, frequencies: Tensor, theta: float, length: int) -> Tensor:
+        """Angles per token of shape (n_pairs,), stretched, with `length` tokens seen."""
         turns = self.original_context_length * frequencies / (2 * math.pi)  # full turns within the original context
         slow, fast = frequencies / self.factor, frequencies
         if self.high_freq_factor == self.low_freq_factor:  # no blend: a step
@@ -121,8 +123,8 @@ class YarnScaling(Record):
     def _temperature(self, mscale: float) -> float:
         return 1.0 if self.factor <= 1 else 0.1 * mscale * math.log(self.factor) + 1.0
 
-    def stretch(self, frequencies: Tensor, theta: float) -> Tensor:
-        """Angles per token of shape (n_pairs,), stretched."""
+    def stretch(self, frequencies: Tensor, theta: float, length: int) -> Tensor:
+        """Angles per token of shape (n_pairs,), stretched, with `length` tokens seen."""
         import torch
 
         n_pairs = frequencies.shape[0]
@@ -141,7 +143,62 @@ class YarnScaling(Record):
         return frequencies / self.factor * slow_share + frequencies * (1 - slow_share)
 
 
-RopeScaling = Annotated[LinearScaling | ByPartsScaling | YarnScaling, Field(discriminator="kind")]
+Factors = Annotated[tuple[Positive, ...], Field(strict=False, min_length=1, max_length=2**19)]  # YAML has lists
+
+
+def _in_short(values: tuple[float, ...]) -> str:
+    """A list in the width of a table's cell; the checksum tells it from others of the same range."""
+    checksum = zlib.crc32(repr(values).encode())
+    return f"{min(values):.3g} to {max(values):.3g} #{checksum:08x}"
+
+
+class LongRopeScaling(Record):
+    """Each pair divided by a factor of its own, by one of two lists (LongRoPE, arXiv 2402.13753).
+
+    `long_factor` holds as soon as more than `original_context_length` tokens are seen; what was cached before stays as
+    it is. `factor`, the stretched context over the original one, only sets the magnitude: `attention_factor` replaces
+    that.
+    """
+
+    kind: Literal["longrope"]
+    short_factor: Factors
+    long_factor: Factors
+    original_context_length: Annotated[TokenCount, Field(gt=1)]
+    factor: Positive | None = None
+    attention_factor: Positive | None = None
+
+    told: ClassVar[frozenset[str]] = frozenset(
+        {"kind", "short_factor", "long_factor", "original_context_length", "factor"}
+    )
+
+    @property
+    def label(self) -> str:
+        by = "" if self.factor is None else f" x{number(self.factor)}"
+        return f"LongRoPE{by} from {self.original_context_length:,}"
+
+    @property
+    def details(self) -> str:
+        lists = (f"{name} {_in_short(getattr(self, name))}" for name in ("short_factor", "long_factor"))
+        return ", ".join(filter(None, (*lists, super().details)))
+
+    @property
+    def magnitude(self) -> float:
+        """What cosines and sines are multiplied with."""
+        if self.attention_factor is not None:
+            return self.attention_factor
+        if self.factor is None or self.factor <= 1:
+            return 1.0
+        return math.sqrt(1 + math.log(self.factor) / math.log(self.original_context_length))
+
+    def stretch(self, frequencies: Tensor, theta: float, length: int) -> Tensor:
+        """Angles per token of shape (n_pairs,), stretched, with `length` tokens seen."""
+        import torch
+
+        factors = self.short_factor if length <= self.original_context_length else self.long_factor
+        return frequencies / torch.tensor(factors, dtype=torch.float32, device=frequencies.device)
+
+
+RopeScaling = Annotated[LinearScaling | ByPartsScaling | YarnScaling | LongRopeScaling, Field(discriminator="kind")]
 
 
 class RotaryComponent(Component):
@@ -160,12 +217,25 @@ class RotaryComponent(Component):
         scaling = "" if self.rope_scaling is None else f" {self.rope_scaling.label}"
         return f"RoPE {number(self.rope_theta)}{scaling}"
 
+    @property
+    @abstractmethod
+    def rotary_width(self) -> int:
+        """How many values of a head are rotated."""
+
     @model_validator(mode="after")
-    def _rotary_settings_need_rotary(self) -> Self:
+    def _rotary_settings_fit(self) -> Self:
         if self.rope_theta is None:
             for field in ("rope_scaling", "rope_interleaved", "rotary_dim"):
                 if getattr(self, field, None):
                     raise ValueError(f"{field} is set, but rope_theta is null: this layer has no rotary embedding")
+        if isinstance(self.rope_scaling, LongRopeScaling):
+            for field in ("short_factor", "long_factor"):
+                n_factors = len(getattr(self.rope_scaling, field))
+                if 2 * n_factors != self.rotary_width:
+                    raise ValueError(
+                        f"rope_scaling.{field} must have one factor for each rotated pair of a head,"
+                        f" {self.rotary_width // 2}, not {n_factors}"
+                    )
         return self
 
     def rotate(self, x: Tensor, start: int) -> Tensor:
@@ -193,7 +263,7 @@ class RotaryComponent(Component):
         frequencies = 1.0 / self.rope_theta**exponents
         magnitude = 1.0
         if self.rope_scaling is not None:
-            frequencies = self.rope_scaling.stretch(frequencies, self.rope_theta)
+            frequencies = self.rope_scaling.stretch(frequencies, self.rope_theta, start + n_tokens)
             magnitude = self.rope_scaling.magnitude
         positions = torch.arange(start, start + n_tokens, dtype=torch.float32, device=device)
         angles = positions.unsqueeze(-1) * frequencies

@@ -63,6 +63,23 @@ def visible(
     return mask
 
 
+def linear_biases(n_heads: int, end: int, n_keys: int, device: torch.device) -> Tensor:
+    """ALiBi (arXiv 2108.12409): what is added to the scores of keys that end before position `end`.
+
+    Slopes are a geometric series over the heads; heads beyond a power of 2 take every second slope of the next one.
+    Keys are counted from the start: for a softmax this equals counting back from the query. Slopes and products are
+    rounded to bfloat16, as in the published code of Falcon. Returns (n_heads, 1, n_keys).
+    """
+    import torch
+
+    n_even = 1 << n_heads.bit_length() - 1
+    exponents = [-8 * (i + 1) / n_even for i in range(n_even)]
+    exponents += [-4 * (2 * i + 1) / n_even for i in range(n_heads - n_even)]
+    slopes = torch.tensor([2.0**exponent for exponent in exponents], dtype=torch.bfloat16, device=device)
+    keys = torch.arange(end - n_keys, end, device=device)
+    return (slopes.view(-1, 1, 1) * keys).float()
+
+
 def attend(
     q: Tensor,
     k: Tensor,
@@ -72,10 +89,12 @@ def attend(
     softcap: float | None = None,
     temperature: Tensor | None = None,
     sinks: Tensor | None = None,
+    biases: Tensor | None = None,
 ) -> Tensor:
     """Attention of q (batch, n_heads, n_tokens, d_qk) to k (batch, n_kv_heads, n_keys, d_qk) and v (..., n_keys, d_v).
 
     `temperature` has shape (n_tokens,), `sinks` one logit a head: a share of the softmax that goes to no token.
+    `biases` (n_heads, 1, n_keys) are added to the products of queries and keys before these are scaled.
     Returns (batch, n_tokens, n_heads * d_v).
     """
     import torch
@@ -83,9 +102,8 @@ def attend(
 
     batch, n_heads, n_tokens, _ = q.shape
     n_kv_heads = k.shape[1]
-    if (
-        n_tokens > 1 and softcap is None and sinks is None
-    ):  # prompts: the fused kernel holds no (n_tokens, n_keys) scores
+    if n_tokens > 1 and softcap is None and sinks is None and biases is None:
+        # Prompts: the fused kernel holds no (n_tokens, n_keys) scores.
         if temperature is not None:
             q = (q * temperature.unsqueeze(-1)).to(q.dtype)
         mixed = F.scaled_dot_product_attention(q, k, v, attn_mask=mask, scale=scale, enable_gqa=n_kv_heads != n_heads)
@@ -93,7 +111,10 @@ def attend(
 
     # The heads of a group share their keys: they stand as rows beside the tokens, and no key is copied.
     groups = (batch, n_kv_heads, n_heads // n_kv_heads, n_tokens)
-    scores = (q.reshape(batch, n_kv_heads, -1, q.shape[-1]) @ k.transpose(-1, -2)).view(*groups, -1) * scale
+    scores = (q.reshape(batch, n_kv_heads, -1, q.shape[-1]) @ k.transpose(-1, -2)).view(*groups, -1)
+    if biases is not None:
+        scores = scores + biases.unflatten(0, (n_kv_heads, -1))
+    scores = scores * scale
     if softcap is not None:
         scores = softcap * (scores / softcap).tanh()
     if temperature is not None:

@@ -11,7 +11,7 @@ from typing import Annotated
 
 import typer
 
-from llmarch_cli.cli import columns, compare, kvcache, schema, show, sweep, verify
+from llmarch_cli.cli import claims, columns, compare, diff, kvcache, schema, show, sweep, verify
 from llmarch_cli.cli import list as list_
 from llmarch_cli.errors import InputError, LlmarchError
 
@@ -22,10 +22,12 @@ COMMANDS = (
     ("list", LOOK, list_.list_models, list_.EXAMPLES),
     ("show", LOOK, show.show, show.EXAMPLES),
     ("compare", COMPARE, compare.compare, compare.EXAMPLES),
+    ("diff", COMPARE, diff.diff, diff.EXAMPLES),
     ("kvcache", COMPARE, kvcache.kvcache, kvcache.EXAMPLES),
     ("sweep", DESIGN, sweep.sweep, sweep.EXAMPLES),
     ("columns", EXPLAIN, columns.columns, columns.EXAMPLES),
     ("verify", EXPLAIN, verify.verify, verify.EXAMPLES),
+    ("claims", EXPLAIN, claims.claims, claims.EXAMPLES),
     ("schema", EXPLAIN, schema.schema, schema.EXAMPLES),
 )
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -27,6 +27,21 @@ def complete_column(incomplete: str) -> list[str]:
 
     given, comma, last = incomplete.rpartition(",")
     return [f"{given}{comma}{metric.key}" for metric in METRICS if metric.key.startswith(last)]
+
+
+def complete_change(ctx: typer.Context, incomplete: str) -> list[str]:
+    """The paths that begin so, of the models on the line; nothing where there is none yet."""
+    from llmarch_cli.changes import paths
+    from llmarch_cli.errors import LlmarchError
+    from llmarch_cli.loading import load
+
+    found: dict[str, None] = {}
+    for word in ctx.args:  # what is on the line beside options: this one still lacks its value
+        try:
+            found |= dict.fromkeys(paths(load(word)))
+        except LlmarchError:
+            continue
+    return [f"{path}=" for path in found if path.startswith(incomplete)]
 
 
 DEFAULT_CONTEXT = "128k"
@@ -60,6 +75,28 @@ AnyModels = Annotated[
 ]
 
 WORKLOAD, OUTPUT = "What is asked", "What is printed"
+
+Changes = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--set",
+        metavar="PATH=VALUE",
+        help="Change a field, as in attention.window=512; null takes it out. May be given several times.",
+        autocompletion=complete_change,
+        show_default=False,
+        rich_help_panel=WORKLOAD,
+    ),
+]
+Save = Annotated[
+    str | None,
+    typer.Option(
+        "--save",
+        metavar="FILE",
+        help="Write the changed spec to a new YAML file.",
+        show_default=False,
+        rich_help_panel=OUTPUT,
+    ),
+]
 
 Context = Annotated[
     str,
@@ -130,6 +167,33 @@ Format = Annotated[
     ),
 ]
 Exact = Annotated[bool, typer.Option("--exact", help="Every digit in tables too.", rich_help_panel=OUTPUT)]
+
+
+def changes(texts: list[str] | None) -> dict[str, Any]:
+    """`PATH=VALUE` each, as values by path. Raises InputError for what is none, and for a path given twice."""
+    if not texts:
+        return {}
+    from llmarch_cli.changes import assignment
+
+    found: dict[str, Any] = {}
+    for text in texts:
+        try:
+            path, value = assignment(text)
+        except InputError as error:
+            raise InputError(f"--set: {error}") from None
+        if path in found:
+            raise InputError(f"--set: {shown(path)} is given twice")
+        found[path] = value
+    return found
+
+
+def check_save(path: str | None, changes: dict[str, Any], n_models: int = 1) -> None:
+    """Raise InputError where `--save` has nothing to write, or would have several specs for one file."""
+    if path is not None and not changes:
+        raise InputError("--save writes what --set changes: give --set PATH=VALUE, or use `llmarch show MODEL --spec`")
+    if path is not None and n_models != 1:
+        raise InputError(f"--save writes one spec, but {n_models} models are changed: name one")
+
 
 _SIZES = {"": 1, "k": 1 << 10, "m": 1 << 20}
 

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, Literal
 
 from llmarch_cli.ffn.gate import GatedComponent
-from llmarch_cli.parts import Linear, Part
+from llmarch_cli.parts import Linear, Part, Vector
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -27,7 +27,11 @@ class DenseFeedForward(GatedComponent):
         if self.gated:
             yield Linear("gate_proj", d_model, self.d_ff, bias=self.bias)
         yield Linear("up_proj", d_model, self.d_ff, bias=self.bias)
+        if self.activation == "xielu":
+            yield Vector("alpha_p", 1)
+            yield Vector("alpha_n", 1)
         yield Linear("down_proj", self.d_ff, d_model, bias=self.bias)
 
     def forward(self, m: Built, x: Tensor, cache: LayerCache) -> Tensor:
-        return m.down_proj(self.hidden(m.up_proj(x), m.gate_proj(x) if self.gated else None))
+        alphas = (m.alpha_p, m.alpha_n) if self.activation == "xielu" else None
+        return m.down_proj(self.hidden(m.up_proj(x), m.gate_proj(x) if self.gated else None, alphas))

@@ -13,7 +13,9 @@ if TYPE_CHECKING:
 
     from torch import Tensor
 
-Activation = Literal["silu", "gelu", "gelu_tanh", "quick_gelu", "relu", "relu2"]
+Activation = Literal["silu", "gelu", "gelu_tanh", "quick_gelu", "relu", "relu2", "xielu"]
+
+XIELU_BETA, XIELU_EPS = 0.5, -1e-6  # xIELU's constants, arXiv 2411.13010, section 3
 
 
 class GatedComponent(Component):
@@ -39,10 +41,17 @@ class GatedComponent(Component):
             for field in ("clamp", "up_offset"):
                 if getattr(self, field):
                     raise ValueError(f"{field} is set, but gated is false: it applies to the product of gate and up")
+        elif self.activation == "xielu":
+            raise ValueError("activation xielu needs gated: false")
         return self
 
-    def hidden(self, up: Tensor, gate: Tensor | None) -> Tensor:
-        """The hidden values from the projected ones, each (..., d_ff); `gate` is None where the layer has none."""
+    def hidden(self, up: Tensor, gate: Tensor | None, alphas: tuple[Tensor, Tensor] | None = None) -> Tensor:
+        """The hidden values from the projected ones, each (..., d_ff); `gate` is None where the layer has none.
+
+        `alphas` are what xIELU learns, before their softplus: the curvatures right and left of zero.
+        """
+        if alphas is not None:
+            return _xielu(up, *alphas)
         if gate is None:
             return self._activate(up)
         if self.clamp is not None:
@@ -67,3 +76,14 @@ class GatedComponent(Component):
                 return F.relu(x)
             case "relu2":
                 return F.relu(x).square()
+            case "xielu":
+                raise TypeError("xielu has learned values: give `hidden` its alphas")
+
+
+def _xielu(x: Tensor, alpha_p: Tensor, alpha_n: Tensor) -> Tensor:
+    """The activation xIELU (arXiv 2411.13010): a parabola right of zero, ELU's integral left; each alpha one value."""
+    import torch.nn.functional as F
+
+    right = F.softplus(alpha_p) * x.square()
+    left = (x.clamp(max=XIELU_EPS).expm1() - x) * (F.softplus(alpha_n) + XIELU_BETA)
+    return right.where(x > 0, left) + XIELU_BETA * x

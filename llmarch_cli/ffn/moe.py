@@ -42,6 +42,7 @@ class MixtureOfExperts(GatedComponent):
     top_k_groups: Count | None = None
     group_score: Literal["max", "top2_sum"] = "top2_sum"
     shared_expert: DenseFeedForward | None = None
+    shared_expert_gate: bool = False  # the shared expert's output is scaled by one learned value a token, a sigmoid
 
     told: ClassVar[frozenset[str]] = GatedComponent.told | {"n_experts", "top_k"}
 
@@ -55,6 +56,10 @@ class MixtureOfExperts(GatedComponent):
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:
+        if self.activation == "xielu":
+            raise ValueError("activation xielu is for dense layers: its learned values are not laid over experts")
+        if self.shared_expert_gate and self.shared_expert is None:
+            raise ValueError("shared_expert_gate is set, but there is no shared_expert")
         if self.top_k > self.n_experts:
             raise ValueError(f"top_k ({self.top_k}) must not exceed n_experts ({self.n_experts})")
         if (self.n_groups is None) != (self.top_k_groups is None):
@@ -84,6 +89,8 @@ class MixtureOfExperts(GatedComponent):
         yield Experts("down_proj", self.n_experts, self.top_k, self.d_ff, d_model, bias=self.bias)
         if self.shared_expert is not None:
             yield Child("shared_expert", self.shared_expert)
+        if self.shared_expert_gate:
+            yield Linear("shared_expert_gate", d_model, 1)
 
     def forward(self, m: Built, x: Tensor, cache: LayerCache) -> Tensor:
         import torch
@@ -104,7 +111,10 @@ class MixtureOfExperts(GatedComponent):
             rows = rows * row_weights
 
         out = rows[order.argsort()].unflatten(0, (-1, self.top_k)).sum(dim=1).view(x.shape)
-        return out if self.shared_expert is None else out + m.shared_expert(x, cache)
+        if self.shared_expert is None:
+            return out
+        shared = m.shared_expert(x, cache)
+        return out + (m.shared_expert_gate(x).sigmoid() * shared if self.shared_expert_gate else shared)
 
     def route(self, m: Built, tokens: Tensor) -> tuple[Tensor, Tensor]:
         """Weights and expert numbers, each (n_rows, top_k), in float32 whatever the model's dtype."""

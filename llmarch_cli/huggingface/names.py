@@ -78,6 +78,8 @@ _ATTENTION = (
     *_same(r"self_attn\.q_proj", "attention.q_b_proj"),  # latent attention without query compression
     *_same(r"self_attn\.q_norm", "attention.q_norm"),
     *_same(r"self_attn\.k_norm", "attention.k_norm"),
+    *_same(r"self_attn\.query_layernorm", "attention.q_norm"),
+    *_same(r"self_attn\.key_layernorm", "attention.k_norm"),
     Rule(r"self_attn\.sinks", ("attention.sinks",)),
     *_same(r"self_attn\.q_a_proj", "attention.q_a_proj"),
     *_same(r"self_attn\.q_a_layernorm", "attention.q_a_norm"),
@@ -88,7 +90,9 @@ _ATTENTION = (
 )
 
 _NORMS = (
-    *_same("input_layernorm", "norms.attention_pre"),
+    *_same("(?:input|attention)_layernorm", "norms.attention_pre"),
+    *_same("input_layernorm", "norms.shared_pre"),
+    *_same("feedforward_layernorm", "norms.ffn_pre"),
     *_same("post_attention_layernorm", "norms.attention_post"),
     *_same("post_attention_layernorm", "norms.ffn_pre"),
     *_same("pre_feedforward_layernorm", "norms.ffn_pre"),
@@ -97,10 +101,13 @@ _NORMS = (
 
 _FEED_FORWARD = (
     *_gated("mlp", "ffn"),
-    *_same(r"mlp\.(?:gate|router)", "ffn.router"),
+    *_same(r"mlp\.(?:gate|router|gate\.wg)", "ffn.router"),
     Rule(r"mlp\.gate\.e_score_correction_bias", ("ffn.selection_bias",)),
     *_gated(rf"mlp\.{_EXPERT}", "ffn"),
-    *_gated(r"mlp\.shared_experts?", "ffn.shared_expert"),
+    *_gated(r"mlp\.shared_(?:experts?|mlp)", "ffn.shared_expert"),
+    *_same(r"mlp\.shared_expert_gate", "ffn.shared_expert_gate"),
+    Rule(r"mlp\.act_fn\.alpha_p", ("ffn.alpha_p",)),
+    Rule(r"mlp\.act_fn\.alpha_n", ("ffn.alpha_n",)),
 )
 
 # gpt-oss, told by its experts' biases: stacked and transposed, gate and up in alternating columns; in MXFP4, which
@@ -131,12 +138,20 @@ _STACKED = (
 def _mixtral(ours: str) -> tuple[Rule, ...]:
     names = (("w1", "gate_proj"), ("w3", "up_proj"), ("w2", "down_proj"))
     experts = (rule for w, part in names for rule in _same(rf"block_sparse_moe\.{_EXPERT}\.{w}", f"{ours}.{part}"))
-    return (*_same(r"block_sparse_moe\.gate", f"{ours}.router"), *experts)
+    bias = Rule(r"block_sparse_moe\.e_score_correction_bias", (f"{ours}.selection_bias",))
+    return (*_same(r"block_sparse_moe\.gate", f"{ours}.router"), bias, *experts)
 
 
 _MIXTRAL = _mixtral("ffn")
 
-# Grok: the same, and a dense layer beside the experts.
+# Granite: experts stacked, gate and up one after the other.
+_GRANITE = (
+    Rule(r"block_sparse_moe\.router\.layer\.weight", ("ffn.router.weight",)),
+    Rule(r"block_sparse_moe\.input_linear\.weight", _gate_and_up("ffn"), dim=-2),
+    Rule(r"block_sparse_moe\.output_linear\.weight", ("ffn.down_proj.weight",)),
+)
+
+# Grok: the same as Mixtral, and a dense layer beside the experts.
 _GROK = (
     *_same("pre_attn_norm", "norms.attention_pre"),
     *_same("post_attn_norm", "norms.attention_post"),
@@ -171,7 +186,18 @@ PREFIX = r"(?:language_model\.model\.|model\.language_model\.|language_model\.|m
 # `layers.7.` or `h.7.` before a name inside a layer.
 LAYER = rf"(?:layers|h)\.(?P<layer>{_NUMBER})\."
 
-IN_A_LAYER = (*_ATTENTION, *_NORMS, *_FEED_FORWARD, *_MIXTRAL, *_GROK, *_LLAMA4, *_GPT_OSS, *_STACKED, *_GPT2)
+IN_A_LAYER = (
+    *_ATTENTION,
+    *_NORMS,
+    *_FEED_FORWARD,
+    *_MIXTRAL,
+    *_GRANITE,
+    *_GROK,
+    *_LLAMA4,
+    *_GPT_OSS,
+    *_STACKED,
+    *_GPT2,
+)
 
 # In the layers after the last: multi-token-prediction blocks.
 IN_A_PREDICTION_BLOCK = (
@@ -197,6 +223,7 @@ COPIES_IN_A_PREDICTION_BLOCK = {
 # What checkpoints hold beyond the model, by what it is called in a reconciliation. Matched against whole names.
 BEYOND = {
     "vision tower and projector": r"(?:model\.)?(?:vision_tower|vision_model|multi_modal_projector)\..*",
+    "constants of xIELU": r".*\.mlp\.act_fn\.(?:beta|eps)",
     "rotary frequencies": r".*\.rotary_emb\.inv_freq",
     "causal masks": rf"(?:transformer\.)?h\.(?:{_NUMBER})\.attn\.(?:bias|masked_bias)",
 }

@@ -48,7 +48,8 @@ def _price(part: Part, spec: ModelSpec) -> Cost:
         case TiedLinear():
             return Cost(flops_per_token=2 * part.d_in * part.d_out)
         case Norm():
-            params = 0 if part.weightless else part.dim * (1 + spec.norm.bias)
+            learned = spec.norm.weight and not part.weightless
+            params = part.dim * (part.n_heads or 1 + spec.norm.bias) * learned
         case Table():
             params = part.n_rows * part.dim
         case Vector():

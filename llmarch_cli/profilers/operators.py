@@ -9,7 +9,7 @@ A function that is not in the table is an error: nothing counts as free unless i
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from math import prod
 from typing import Any
 
@@ -219,6 +219,10 @@ def _arange(counter: OperatorCounter, *bounds: int, dtype: torch.dtype = torch.i
     return _empty((max(0, -(-(end - start) // step)),), dtype)
 
 
+def _tensor(counter: OperatorCounter, values: Sequence[float], dtype: torch.dtype, device: Any = None) -> Tensor:
+    return _empty((len(values),), dtype)
+
+
 def _reduced(counter: OperatorCounter, x: Tensor, dim: int, keepdim: bool = False) -> Tensor:
     shape = list(x.shape)
     shape[dim : dim + 1 or None] = [1] if keepdim else []
@@ -256,7 +260,7 @@ _ANSWERS: dict[str, Callable[..., Any]] = {
     # free: no matrix product, and nothing that counts as one
     **dict.fromkeys(
         "add sub __rsub__ mul div __rdiv__ __floordiv__ __rpow__ square cos sin tanh sigmoid silu gelu relu softmax"
-        " log1p log2 floor clamp __and__ __invert__ clone ones_like".split(),
+        " log1p log2 floor clamp softplus expm1 __and__ __invert__ clone ones_like".split(),
         _elementwise,
     ),
     **dict.fromkeys(("le", "lt", "ge", "gt", "__eq__"), _comparison),
@@ -270,6 +274,7 @@ _ANSWERS: dict[str, Callable[..., Any]] = {
     "cat": _cat,
     "stack": _stack,
     "arange": _arange,
+    "tensor": _tensor,
     **dict.fromkeys(("sum", "amax"), _reduced),
     "topk": _topk,
     "sort": _sort,

@@ -27,8 +27,8 @@ from llmarch_cli.spec import Item, ModelSpec
 _FREE_FOR_FVCORE = frozenset(
     f"aten::{name}"
     for name in (
-        "embedding unflatten rms_norm layer_norm softmax silu gelu relu sigmoid tanh square"
-        " add sub rsub mul div pow reciprocal neg cos sin floor floor_divide log2 log1p clamp clamp_min clamp_max"
+        "embedding unflatten rms_norm layer_norm softmax silu gelu relu sigmoid softplus tanh square"
+        " add sub rsub mul div pow reciprocal neg cos sin floor floor_divide log2 log1p expm1 clamp clamp_min clamp_max"
         " eq gt ge lt le bitwise_and __and__ bitwise_not where masked_fill amax sum"
         " topk sort argsort searchsorted gather scatter index index_select ones_like zeros_like arange clone"
     ).split()

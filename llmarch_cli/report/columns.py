@@ -13,7 +13,7 @@ from llmarch_cli.profilers.cost import DTYPE_BYTES
 from llmarch_cli.profilers.profile import Profile
 from llmarch_cli.report import layout, units
 from llmarch_cli.report.table import Column, Table
-from llmarch_cli.report.units import Value
+from llmarch_cli.report.units import Fact, Value
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -25,7 +25,7 @@ class Metric(Column):
         ratio_of: for a ratio, the keys of the two figures it is made from.
     """
 
-    value: Callable[[Profile], Value]
+    value: Callable[[Profile], Fact]
     ratio_of: tuple[str, str] | None = None
 
 

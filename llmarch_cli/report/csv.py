@@ -11,12 +11,12 @@ from llmarch_cli.report.table import Table, plain
 
 def render(tables: Sequence[Table]) -> str:
     """Comma-separated, quoted where needed, lines ending in a newline; unknown values are empty."""
-    table = next(table for table in tables if table.main)
+    main = next(table for table in tables if table.main)
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(column.key for column in table.for_data)
-    for row in table.rows:
-        writer.writerow(_cell(plain(row[column.key])) for column in table.for_data)
+    writer.writerow(column.key for column in main.for_data)
+    for row in (row for table in tables if table.name == main.name for row in table.rows):
+        writer.writerow(_cell(plain(row[column.key])) for column in main.for_data)
     return text.getvalue()
 
 

@@ -16,5 +16,6 @@ def render(tables: Sequence[Table]) -> str:
     """Indented JSON, ending in a newline."""
     data: dict[str, Any] = {"schema_version": SCHEMA_VERSION}
     for table in tables:
-        data[table.name] = [{column.key: plain(row[column.key]) for column in table.for_data} for row in table.rows]
+        rows = data.setdefault(table.name, [])  # tables of one name are parts of one
+        rows += [{column.key: plain(row[column.key]) for column in table.for_data} for row in table.rows]
     return json.dumps(data, indent=2) + "\n"

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from fractions import Fraction
 from typing import TYPE_CHECKING, Any, Literal
 
-from llmarch_cli.report.units import Unit, Value
+from llmarch_cli.report.units import Delta, Unit, Value
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -45,7 +45,8 @@ class Table:
 
     Attributes:
         name: what the rows are, in JSON.
-        rows: values by column key: integers, text, truth values, dates, ratios of two integers, None where unknown.
+        rows: values by column key: integers, text, truth values, dates, ratios of two integers, what became of any of
+            these, None where unknown.
         title: a heading, for reading.
         notes: what holds for all rows, for reading.
         side_by_side: up to three rows are read as columns, to compare them.
@@ -111,8 +112,10 @@ def _series(values: list[Plain]) -> pd.Series[Any]:
 
 
 def plain(value: Value) -> Plain:
-    """The value as data formats have it: dates as text, ratios as floating point."""
+    """The value as data formats have it: dates as text, ratios as floating point, of what changed by how much."""
     match value:
+        case Delta():
+            return plain(value.amount)
         case Fraction():
             return float(value)
         case bool() | int() | str() | None:

@@ -7,13 +7,37 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from typing import Any
 
-Value = int | str | bool | dt.date | Fraction | None
+Fact = int | str | bool | dt.date | Fraction | None
 
 ABSENT = "-"
+
+
+@dataclass(frozen=True)
+class Delta:
+    """What became of a value. It is true where that is another one."""
+
+    before: Fact
+    after: Fact
+
+    def __bool__(self) -> bool:
+        return self.before != self.after
+
+    @property
+    def amount(self) -> int | Fraction | None:
+        """How much there is more, exactly; None where that is no question."""
+        before, after = self.before, self.after
+        if isinstance(before, bool) or isinstance(after, bool):
+            return None
+        if isinstance(before, int | Fraction) and isinstance(after, int | Fraction):
+            return after - before
+        return None
+
+
+Value = Fact | Delta
 
 
 @dataclass(frozen=True)
@@ -26,6 +50,7 @@ class Unit:
         name: the unit's name, for headings of exact figures, which stand without it.
         is_text: written left, and folded where a line is too short; figures are written right, and never cut.
         is_ratio: made from two exact figures that stand beside it, hence for reading only.
+        of_delta: what a difference is measured in, where that is not the unit itself.
     """
 
     rounded: Callable[[Any], str]
@@ -33,12 +58,31 @@ class Unit:
     name: str = ""
     is_text: bool = False
     is_ratio: bool = False
+    of_delta: str = ""
 
     def write(self, value: Value, exact: bool = False) -> str:
-        """`value` in this unit."""
+        """`value` in this unit; what became of one with its sign, and as a share of what it was."""
+        if isinstance(value, Delta):
+            return self._write_delta(value, exact)
         if value is None:
             return ABSENT
         return self.exact(value) if exact else self.rounded(value)
+
+    def _write_delta(self, value: Delta, exact: bool) -> str:
+        amount, before = value.amount, value.before
+        if amount is None:
+            return "changed" if value else ""
+        if not amount:
+            return "0"
+        text = f"{self.signed(amount, exact)}{self.of_delta}"
+        if self.is_ratio or not isinstance(before, int) or before <= 0:
+            return text
+        return f"{text} ({difference(Fraction(amount, before))})"
+
+    def signed(self, amount: int | Fraction, exact: bool = False) -> str:
+        """`amount` in this unit with its sign; 0 has none."""
+        size: Any = abs(amount)
+        return f"{'+' if amount > 0 else '-'}{self.write(size, exact)}" if amount else "0"
 
 
 def _scaled(value: int, base: int, names: Sequence[str], whole_below: int) -> str:
@@ -123,6 +167,11 @@ TOKENS = Unit(tokens, name="tokens")
 PARAMS = Unit(count)
 BYTES = Unit(binary_bytes, name="bytes")
 FLOPS = Unit(flops)
-SHARE = Unit(share, share, is_ratio=True)
+SHARE = Unit(share, share, is_ratio=True, of_delta=" points")
 TIMES = Unit(times, times, is_ratio=True)
 DIFFERENCE = Unit(difference, difference, is_ratio=True)
+
+
+def signed(unit: Unit) -> Unit:
+    """The same unit for amounts that are added or taken away."""
+    return replace(unit, rounded=unit.signed, exact=lambda amount: unit.signed(amount, exact=True))

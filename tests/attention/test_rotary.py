@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from typing import Any
 
 import pytest
@@ -13,7 +14,7 @@ from modules import component, values
 from pydantic import ValidationError
 from torch import Tensor
 
-from llmarch_cli.attention.rotary import ByPartsScaling, LinearScaling, RotaryComponent, YarnScaling
+from llmarch_cli.attention.rotary import ByPartsScaling, LinearScaling, LongRopeScaling, RotaryComponent, YarnScaling
 
 THETA = 10_000.0
 
@@ -63,13 +64,13 @@ def frequencies(dim: int = 128) -> Tensor:
 
 
 def test_linear_scaling_divides_positions() -> None:
-    stretched = LinearScaling(kind="linear", factor=8.0).stretch(frequencies(), THETA)
+    stretched = LinearScaling(kind="linear", factor=8.0).stretch(frequencies(), THETA, 1)
     torch.testing.assert_close(stretched, frequencies() / 8)
 
 
 def test_scaling_by_parts_keeps_fast_pairs_and_divides_slow_ones() -> None:
     scaling = ByPartsScaling(kind="ntk_by_parts", factor=8.0, original_context_length=8192)
-    plain, stretched = frequencies(), scaling.stretch(frequencies(), THETA)
+    plain, stretched = frequencies(), scaling.stretch(frequencies(), THETA, 1)
     wavelengths = 2 * math.pi / plain
     fast, slow = wavelengths < 8192 / 4, wavelengths > 8192 / 1
     torch.testing.assert_close(stretched[fast], plain[fast])
@@ -83,7 +84,7 @@ def test_scaling_by_parts_without_a_blend_is_a_step() -> None:
     scaling = ByPartsScaling(
         kind="ntk_by_parts", factor=8.0, low_freq_factor=2.0, high_freq_factor=2.0, original_context_length=8192
     )
-    stretched = scaling.stretch(frequencies(), THETA)
+    stretched = scaling.stretch(frequencies(), THETA, 1)
     ratios = (frequencies() / stretched).round()
     assert set(ratios.tolist()) == {1.0, 8.0}
 
@@ -93,14 +94,14 @@ def yarn(**fields: Any) -> YarnScaling:
 
 
 def test_yarn_keeps_fast_pairs_and_divides_slow_ones() -> None:
-    plain, stretched = frequencies(), yarn().stretch(frequencies(), THETA)
+    plain, stretched = frequencies(), yarn().stretch(frequencies(), THETA, 1)
     turns = 4096 * plain / (2 * math.pi)
     torch.testing.assert_close(stretched[turns > 40], plain[turns > 40])
     torch.testing.assert_close(stretched[turns < 0.8], plain[turns < 0.8] / 40)
 
 
 def test_yarn_bounds_need_not_be_whole_pairs() -> None:
-    whole, exact = yarn().stretch(frequencies(), THETA), yarn(truncate=False).stretch(frequencies(), THETA)
+    whole, exact = yarn().stretch(frequencies(), THETA, 1), yarn(truncate=False).stretch(frequencies(), THETA, 1)
     assert not torch.equal(whole, exact)
 
 
@@ -119,6 +120,42 @@ def test_yarn_temperature(fields: dict[str, Any], rotary_share: float, score_sha
     assert scaling.magnitude == pytest.approx(rotary_share)
     if score_share is not None:
         assert scaling.score_magnitude == pytest.approx(score_share)
+
+
+LONGROPE: dict[str, Any] = {
+    "kind": "longrope",
+    "short_factor": [1.0, 2.0],
+    "long_factor": [4.0, 8.0],
+    "original_context_length": 16,
+}
+
+
+@pytest.mark.parametrize(("length", "factors"), [(1, [1.0, 2.0]), (16, [1.0, 2.0]), (17, [4.0, 8.0])])
+def test_each_pair_has_a_factor_by_the_length_seen(length: int, factors: list[float]) -> None:
+    stretched = LongRopeScaling.model_validate(LONGROPE).stretch(frequencies(4), THETA, length)
+    torch.testing.assert_close(stretched, frequencies(4) / torch.tensor(factors))
+
+
+@pytest.mark.parametrize(
+    ("fields", "magnitude"),
+    [
+        ({}, 1.0),
+        ({"factor": 0.5}, 1.0),
+        ({"factor": 4.0}, math.sqrt(1.5)),  # log(4) is half of log(16)
+        ({"factor": 4.0, "attention_factor": 0.7}, 0.7),
+    ],
+)
+def test_magnitude_of_factors_by_pair(fields: dict[str, float], magnitude: float) -> None:
+    assert LongRopeScaling.model_validate(LONGROPE | fields).magnitude == pytest.approx(magnitude)
+
+
+def test_lists_are_told_by_their_ends_and_a_checksum() -> None:
+    scaling = LongRopeScaling.model_validate(LONGROPE | {"factor": 32.0})
+    other = LongRopeScaling.model_validate(LONGROPE | {"short_factor": [1.0, 1.5, 2.0]})
+    assert scaling.label == "LongRoPE x32 from 16"
+    assert re.fullmatch(r"short_factor 1 to 2 #\w{8}, long_factor 4 to 8 #\w{8}", scaling.details)
+    assert other.details.startswith("short_factor 1 to 2 #")
+    assert other.details.split(",")[0] != scaling.details.split(",")[0]
 
 
 @pytest.mark.parametrize(
@@ -153,6 +190,14 @@ def test_yarn_temperature(fields: dict[str, Any], rotary_share: float, score_sha
                 }
             },
             r"beta_fast \(1\) must not be below beta_slow \(32\)",
+        ),
+        (
+            {"head_dim": 6, "rope_scaling": LONGROPE},
+            "rope_scaling.short_factor must have one factor for each rotated pair of a head, 3, not 2",
+        ),
+        (
+            {"head_dim": 6, "rotary_dim": 4, "rope_scaling": LONGROPE | {"long_factor": [1.0]}},
+            "rope_scaling.long_factor must have one factor for each rotated pair of a head, 2, not 1",
         ),
     ],
 )

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from modules import values
 from torch import Tensor
 
-from llmarch_cli.attention.scores import FloorTemperature, RatioTemperature, attend, visible
+from llmarch_cli.attention.scores import FloorTemperature, RatioTemperature, attend, linear_biases, visible
 
 CPU = torch.device("cpu")
 
@@ -77,6 +77,25 @@ def test_attention_is_what_is_written_out(
     out = attend(q, k, v, mask, 0.7, softcap, factors, sinks)
     expected = written_out(q, k, v, 0.7, softcap, factors, sinks)
     torch.testing.assert_close(out.double(), expected, rtol=1e-5, atol=1e-5)
+
+
+@pytest.mark.parametrize("n_tokens", [1, 3])
+def test_biases_are_added_before_scores_are_scaled(n_tokens: int) -> None:
+    """One more value in each head carries them."""
+    q, k, v = values(2, 6, n_tokens, 4), values(2, 6, 5, 4, seed=2), values(2, 6, 5, 3, seed=3)
+    mask = visible(5 - n_tokens, n_tokens, 5, None, None, CPU)
+    biases = linear_biases(6, 5, 5, CPU)
+    out = attend(q, k, v, mask, 0.7, biases=biases)
+    q = torch.cat((q, torch.ones(2, 6, n_tokens, 1)), dim=-1)
+    k = torch.cat((k, biases.transpose(1, 2).expand(2, -1, -1, -1)), dim=-1)
+    torch.testing.assert_close(out, attend(q, k, v, mask, 0.7))
+
+
+def test_slopes() -> None:
+    """Those of the paper's figure 3 for 8 heads; where heads are no power of 2, every second one of the next."""
+    torch.testing.assert_close(linear_biases(8, 3, 1, CPU).flatten(), 2 * 2.0 ** -torch.arange(1, 9.0))
+    beyond = [-2, -4, -6, -8, -1, -3]
+    torch.testing.assert_close(linear_biases(6, 2, 1, CPU).flatten(), 2.0 ** torch.tensor(beyond))
 
 
 def test_temperatures() -> None:

@@ -55,12 +55,19 @@ def modules(*arguments: str) -> set[str]:
         "compare gpt2 gpt2-xl --engine closed-form",
         "kvcache --engine closed-form",
         "show gpt2 --engine closed-form",
+        "diff gpt2 gpt2-xl --engine closed-form",
+        "compare gpt2 --set n_layers=3 --engine closed-form",
     ],
 )
 def test_without_measuring_torch_is_not_imported(arguments: str) -> None:
     taken = modules(*arguments.split())
     assert "typer" in taken
     assert not taken & {"torch", "numpy", "pandas", "fvcore"}
+
+
+def test_a_change_takes_nothing_else_than_a_comparison() -> None:
+    compare = ("compare", "gpt2", "--engine", "closed-form")
+    assert modules(*compare, "--set", "n_layers=3") - modules(*compare) == {"llmarch_cli.changes"}
 
 
 def test_measuring_imports_torch() -> None:
@@ -244,7 +251,7 @@ def test_a_command_s_help_says_all_of_its_options_and_examples(llmarch: Run, nam
     assert "Examples:" in result.out
 
 
-OURS = ("list", "show", "compare", "kvcache", "columns")
+OURS = ("list", "show", "compare", "diff", "kvcache", "columns")
 
 
 @pytest.mark.parametrize(

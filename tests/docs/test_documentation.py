@@ -20,7 +20,7 @@ from llmarch_cli.profilers.cost import Workload
 from llmarch_cli.spec import Item
 
 ROOT = Path(__file__).parents[2]
-PAGES = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").glob("*.md")])
+PAGES = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")])
 WIDTH = "100"  # of the terminal that outputs in the pages are shown for
 
 
@@ -73,21 +73,22 @@ def test_every_other_command_is_a_target_of_the_makefile() -> None:
         if words[0] == "make":
             assert set(words[1:]) <= targets, command
         else:
-            assert words[0] in ("llmarch", "git", "cd", "pip"), command
+            assert words[0] in ("llmarch", "git", "cd", "pip", "python"), command
 
 
-@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
 def test_links_lead_to_files(page: Path) -> None:
     for target in re.findall(r"\]\(([^)#]+)(?:#[^)]*)?\)", page.read_text()):
         if not target.startswith("http"):
             assert (page.parent / target).exists(), target
 
 
-def test_the_readme_s_python_runs(capsys: pytest.CaptureFixture[str]) -> None:
-    examples = list(blocks(ROOT / "README.md", "python"))
+@pytest.mark.parametrize("page", ["README.md", "docs/api.md", "docs/what-if.md"])
+def test_python_examples_run(page: str, capsys: pytest.CaptureFixture[str]) -> None:
+    examples = list(blocks(ROOT / page, "python"))
     assert examples
     for example in examples:
-        exec(compile(example, "README.md", "exec"), {})
+        exec(compile(example, page, "exec"), {})
     shown = re.findall(r"print\(.*\) +# (.*)", "\n".join(examples))
     assert capsys.readouterr().out.splitlines() == shown
 
@@ -122,10 +123,11 @@ class TestTheWorkedExampleOfAKind:
         torch.testing.assert_close(steps, whole)
 
 
-def test_the_command_reference_is_current() -> None:
+@pytest.mark.parametrize(("page", "made_by"), [("commands.md", "reference"), ("article.md", "article")])
+def test_generated_pages_are_current(page: str, made_by: str) -> None:
     spec = importlib.util.spec_from_file_location("generate", ROOT / "docs" / "generate.py")
     assert spec is not None
     assert spec.loader is not None
     generate = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(generate)
-    assert (ROOT / "docs" / "commands.md").read_text() == generate.reference(), "run `make docs`"
+    assert (ROOT / "docs" / page).read_text() == getattr(generate, made_by)(), "run `make docs`"

@@ -39,6 +39,21 @@ def test_activations(activation: str) -> None:
     torch.testing.assert_close(layer(activation=activation).hidden(up, gate), expected, atol=1e-5, rtol=1e-5)
 
 
+def test_xielu() -> None:
+    """By its definition, arXiv 2411.13010, with its two curvatures behind a softplus."""
+    p, n = 0.3, -0.7
+    right, left = math.log1p(math.exp(p)), 0.5 + math.log1p(math.exp(n))
+    up = values(50) * 3
+    expected = [right * x * x + 0.5 * x if x > 0 else left * (math.expm1(x) - x) + 0.5 * x for x in up.tolist()]
+    hidden = layer(activation="xielu", gated=False).hidden(up, None, (torch.tensor([p]), torch.tensor([n])))
+    torch.testing.assert_close(hidden, torch.tensor(expected), atol=1e-5, rtol=1e-5)
+
+
+def test_xielu_has_no_gate() -> None:
+    with pytest.raises(ValidationError, match="activation xielu needs gated: false"):
+        layer(activation="xielu")
+
+
 def test_a_clamp_bounds_the_gate_above_and_up_on_both_sides() -> None:
     up, gate = torch.tensor([-9.0, 9.0, 1.0]), torch.tensor([-9.0, 9.0, 1.0])
     clamped = layer(clamp=7.0, activation="relu", up_offset=1.0).hidden(up, gate)

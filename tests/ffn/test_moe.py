@@ -56,7 +56,7 @@ def written_out(built: Built, token: Tensor) -> Tensor:
 
 @given(moe(aligned=False))
 def test_each_token_gets_its_experts(data: Data) -> None:
-    data |= {"d_ff": min(data["d_ff"], 24), "shared_expert": None}
+    data |= {"d_ff": min(data["d_ff"], 24), "shared_expert": None, "shared_expert_gate": False}
     built, x = module(data), values(2, 5, 16)
     with torch.no_grad():
         expected = torch.stack([written_out(built, token) for token in x.flatten(0, 1)]).view_as(x)
@@ -70,6 +70,15 @@ def test_the_shared_expert_is_added() -> None:
     alone.load_state_dict({name: weight for name, weight in shared.state_dict().items() if "shared_expert" not in name})
     x = values(2, 3, 16)
     torch.testing.assert_close(run(shared, x), run(alone, x) + run(shared.shared_expert, x))
+
+
+def test_the_shared_expert_may_be_scaled_token_by_token() -> None:
+    gated = module(MOE | {"shared_expert": {"kind": "dense", "d_ff": 6}, "shared_expert_gate": True})
+    alone = module(MOE)
+    alone.load_state_dict({name: weight for name, weight in gated.state_dict().items() if "shared_expert" not in name})
+    x = values(2, 3, 16)
+    share = torch.sigmoid(x @ gated.shared_expert_gate.weight[0]).unsqueeze(-1)
+    torch.testing.assert_close(run(gated, x), run(alone, x) + share * run(gated.shared_expert, x))
 
 
 def test_parameters() -> None:
@@ -100,6 +109,8 @@ def test_parameters() -> None:
         (GROUPED | {"top_k_groups": 5}, r"top_k_groups \(5\) must not exceed n_groups \(4\)"),
         (GROUPED | {"top_k": 5}, r"top_k \(5\) must not exceed the 4 experts of 2 groups"),
         (GROUPED | {"n_groups": 8}, "group_score top2_sum needs groups of 2 experts or more"),
+        (MOE | {"shared_expert_gate": True}, "shared_expert_gate is set, but there is no shared_expert"),
+        (MOE | {"activation": "xielu", "gated": False}, "activation xielu is for dense layers"),
     ],
 )
 def test_rules(data: Data, message: str) -> None:

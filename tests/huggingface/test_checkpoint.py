@@ -22,7 +22,9 @@ from llmarch_cli.ffn import MixtureOfExperts
 from llmarch_cli.huggingface import checkpoint
 
 SPARSE = Case("qwen3_moe", 0)
-CASES = [Case(name, len(family.variants) - 1) for name, family in FAMILIES.items()]
+# No rule can tell what their tensors hold: heads are fused group by group, names mean something else in another family.
+UNNAMED = {"falcon", "gpt_neox", "starcoder2", "ernie4_5_moe", "glm4"}
+CASES = [Case(name, len(family.variants) - 1) for name, family in FAMILIES.items() if name not in UNNAMED]
 
 
 def assert_same(loaded: Model, models: Pair) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 import torch
 from safetensors.torch import save_file
@@ -32,12 +34,25 @@ def test_mxfp4_by_hand() -> None:
     assert values[:3].tolist() == [-12.0, -1.0, 0.0]
 
 
+def packed_fp8(*shape: int) -> tuple[torch.Tensor, torch.Tensor]:
+    """A random matrix and a scale for each of its blocks."""
+    generator = torch.Generator().manual_seed(0)
+    packed = torch.randn(shape, generator=generator).to(torch.float8_e4m3fn)
+    return packed, torch.rand([-(-width // 128) for width in shape], generator=generator)
+
+
+def test_fp8_blocks_are_what_transformers_unpacks() -> None:
+    from transformers.integrations.finegrained_fp8 import Fp8Dequantize
+
+    packed, scales = packed_fp8(256, 384)
+    dequantize: Any = Fp8Dequantize(hf_quantizer=None)  # type: ignore[no-untyped-call]
+    assert torch.equal(fp8_blocks(packed, scales), dequantize._dequantize_one(packed, scales, torch.float32))
+
+
 @pytest.mark.parametrize("shape", [(128, 256), (200, 130), (5, 300)])
 def test_fp8_blocks_by_loop(shape: tuple[int, int]) -> None:
     """Each value times the scale of the block that it lies in, blocks at the edges cut."""
-    generator = torch.Generator().manual_seed(0)
-    packed = torch.randn(shape, generator=generator).to(torch.float8_e4m3fn)
-    scales = torch.rand([-(-width // 128) for width in shape], generator=generator)
+    packed, scales = packed_fp8(*shape)
     values = fp8_blocks(packed, scales)
     for row in range(0, shape[0], 37):
         for column in range(0, shape[1], 41):

@@ -11,8 +11,8 @@ from typing import Any
 import torch
 from families import FAMILIES
 from torch import Tensor
-from transformers import AutoConfig, AutoModelForCausalLM
-from weights import NAMES, carry, randomize
+from transformers import AutoConfig, AutoModelForCausalLM, DynamicCache
+from weights import carry, names_of, randomize
 
 from llmarch_cli.builder import Model, build
 from llmarch_cli.spec import ModelSpec
@@ -50,7 +50,9 @@ CASES = [Case(name, variant) for name, family in FAMILIES.items() for variant in
 def reference(config: Any) -> Any:
     """Transformers' model, in its plainest form."""
     model_of: Any = AutoModelForCausalLM.from_config
-    return model_of(config, attn_implementation="eager", experts_implementation="eager").eval()
+    # Its plain form of ALiBi in Falcon adds the biases twice: once with the mask, once beside it.
+    attention = "sdpa" if getattr(config, "alibi", False) else "eager"
+    return model_of(config, attn_implementation=attention, experts_implementation="eager").eval()
 
 
 @dataclass(frozen=True)
@@ -71,23 +73,38 @@ class Pair:
 def pair(case: Case) -> Pair:
     """Both models, shared by all tests: leave them as they are."""
     seed = CASES.index(case)
-    theirs = reference(case.config())
+    config = case.config()
+    theirs = reference(config)
     randomize(theirs, seed)
     ours = build(case.spec())
-    carry(NAMES[case.family], theirs.state_dict(), ours)
+    carry(names_of(case.family, config), theirs.state_dict(), ours)
     generator = torch.Generator().manual_seed(seed)
     tokens = torch.randint(ours.spec.vocab_size, (2, N_TOKENS), generator=generator)
     return Pair(theirs, ours, tokens, theirs(tokens, use_cache=False).logits)
 
 
-def continued(model: Model, pieces: Iterator[Tensor] | tuple[Tensor, ...]) -> Tensor:
+class Cached:
+    """Their model, called as ours is."""
+
+    def __init__(self, theirs: Any) -> None:
+        self.theirs = theirs
+
+    def new_cache(self) -> DynamicCache:
+        return DynamicCache()
+
+    def __call__(self, tokens: Tensor, kept: Any = None) -> Tensor:
+        logits: Tensor = self.theirs(tokens, past_key_values=kept, use_cache=kept is not None).logits
+        return logits
+
+
+def continued(model: Model | Cached, pieces: Iterator[Tensor] | tuple[Tensor, ...]) -> Tensor:
     """Logits of pieces of a prompt, each (batch, n_tokens), one after another with a cache."""
     kept = model.new_cache()
     return torch.cat([model(piece, kept) for piece in pieces], dim=1)
 
 
 # Each gives the logits of `tokens` (2, n_tokens), or of the first of them.
-WAYS: dict[str, Callable[[Model, Tensor], Tensor]] = {
+WAYS: dict[str, Callable[[Model | Cached, Tensor], Tensor]] = {
     "prompt": lambda model, tokens: model(tokens[:1]),
     "batch": lambda model, tokens: model(tokens),
     "token by token": lambda model, tokens: continued(model, tokens.split(1, dim=1)),

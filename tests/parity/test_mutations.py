@@ -5,14 +5,16 @@ To add one: a line in `IN_THE_SPEC` for what a field says, or in `IN_THE_CODE` f
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 import torch
-from families import EPS, Fields
+from configs import EPS, Fields
 from pairs import TOLERANCE, WAYS, Case, deviation, pair
 from test_grok import models as grok_models
 from torch import Tensor
@@ -21,7 +23,7 @@ from llmarch_cli import builder
 from llmarch_cli.attention import GroupedQueryAttention, MultiHeadLatentAttention, gqa, mla, scores
 from llmarch_cli.attention.rotary import RotaryComponent, YarnScaling
 from llmarch_cli.builder import Block, LayerCache, Model, Normalization, build
-from llmarch_cli.ffn import MixtureOfExperts
+from llmarch_cli.ffn import MixtureOfExperts, gate
 from llmarch_cli.ffn.gate import GatedComponent
 from llmarch_cli.frame import FinalNorm, PositionEmbedding
 from llmarch_cli.spec import ModelSpec
@@ -120,14 +122,28 @@ def upside_down(axis: str) -> Alteration:
 
 NO_ROTARY: Fields = {"rope_theta": None, "rope_scaling": None, "rope_interleaved": False, "rotary_dim": None}
 
+SHORT = (1.0, 1.2, 1.4, 1.6, 1.8)  # phi3's factors of short prompts
+
 IN_THE_SPEC: dict[str, tuple[Case, Alteration]] = {
     "epsilon at its default": (Case("llama", 0), norm(eps=1e-6)),
     "unit offset of norms forgotten": (Case("gemma3_text", 0), norm(unit_offset=False)),
     "unit offset of norms invented": (Case("llama", 0), norm(unit_offset=True)),
     "rms for layer norm": (Case("gpt2", 0), norm(kind="rms", bias=False)),
+    "rms for layer norm, without weights": (Case("olmo", 0), norm(kind="rms")),
+    "weights of norms dropped": (Case("llama", 0), norm(weight=False)),
+    "unit offset forgotten beside a bias": (Case("nemotron", 0), norm(unit_offset=False)),
+    "residual scale forgotten": (Case("granite", 0), top(residual_scale=1.0)),
+    "parallel sublayers one after the other": (Case("gpt_neox", 0), top(parallel_sublayers=False)),
+    "sublayers in parallel": (Case("gpt_neox", 1), top(parallel_sublayers=True)),
     "embedding scale dropped": (Case("gemma3_text", 0), top(embedding_scale=1.0)),
     "final soft-cap dropped": (Case("gemma3_text", 1), top(logit_softcap=None)),
     "logit scale dropped": (GROK, top(logit_scale=1.0)),
+    "factors by pair dropped": (Case("phi3", 0), every("attention", rope_scaling=None)),
+    "short factors on a long prompt": (Case("phi3", 1), rescaled(original_context_length=12, long_factor=SHORT)),
+    "long factors on a short prompt": (Case("phi3", 0), rescaled(short_factor=(2.3, 2.76, 3.22, 3.68, 4.14))),
+    "magnitude by factor forgotten": (Case("phi3", 0), rescaled(factor=None)),
+    "attention factor by pair dropped": (Case("phi3", 2), rescaled(attention_factor=None)),
+    "linear biases forgotten": (Case("falcon", 4), every("attention", alibi=False)),
     "rotary on a layer without": (Case("smollm3", 0), each("attention", lambda c: {"rope_theta": 30.0})),
     "no rotary on a layer with": (Case("llama", 0), each("attention", lambda c: NO_ROTARY)),
     "pairs as halves": (Case("deepseek_v3", 0), every("attention", rope_interleaved=False)),
@@ -158,6 +174,17 @@ IN_THE_SPEC: dict[str, tuple[Case, Alteration]] = {
     "bias of the output dropped": (Case("llama", 1), every("attention", o_bias=False)),
     "bias of latent attention dropped": (Case("deepseek_v3", 2), every("attention", bias=False)),
     "query and key norms dropped": (Case("qwen3", 0), every("attention", qk_norm=None)),
+    "norms of heads dropped": (Case("cohere", 0), every("attention", qk_norm=None)),
+    "query and key norms before the rotation": (
+        Case("hunyuan_v1_dense", 0),
+        every("attention", qk_norm_after_rope=False),
+    ),
+    "query and key norms behind the rotation": (
+        Case("qwen3", 0),
+        each("attention", lambda c: {"qk_norm_after_rope": True}),
+    ),
+    "clamp of projections dropped": (Case("olmo", 0), every("attention", clip_qkv=None)),
+    "clamp of normalised projections dropped": (Case("olmoe", 0), every("attention", clip_qkv=None)),
     "weightless norms dropped": (Case("llama4_text", 0), every("attention", qk_norm=None)),
     "sinks forgotten": (Case("gpt_oss", 0), every("attention", sinks=False)),
     "attention's soft-cap dropped": (GROK, every("attention", softcap=None)),
@@ -167,6 +194,7 @@ IN_THE_SPEC: dict[str, tuple[Case, Alteration]] = {
     "exact GELU for its tanh form": (Case("gemma3_text", 0), every("ffn", activation="gelu")),
     "tanh form for exact GELU": (GROK, every("ffn", activation="gelu_tanh")),
     "SiLU for quick GELU": (Case("gpt_oss", 0), every("ffn", activation="silu")),
+    "squared ReLU for xIELU": (Case("apertus", 0), every("ffn", activation="relu2")),
     "bias of a dense layer dropped": (Case("llama", 1), every("ffn", bias=False)),
     "bias of experts dropped": (Case("gpt_oss", 0), every("ffn", bias=False)),
     "bias of the router dropped": (Case("gpt_oss", 0), every("ffn", router_bias=False)),
@@ -186,6 +214,7 @@ IN_THE_SPEC: dict[str, tuple[Case, Alteration]] = {
     "groups by their best two": (Case("deepseek_v2", 1), every("ffn", group_score="top2_sum")),
     "selection bias forgotten": (Case("deepseek_v3", 0), every("ffn", selection_bias=False)),
     "shared expert forgotten": (Case("glm4_moe", 0), every("ffn", shared_expert=None)),
+    "shared expert's gate forgotten": (Case("qwen2_moe", 0), every("ffn", shared_expert_gate=False)),
     "weights on the output": (Case("llama4_text", 0), every("ffn", scale_input=False)),
     "router's soft-cap dropped": (GROK, every("ffn", router_softcap=None)),
     "branches not scaled": (GROK, every("ffn", scale=1.0)),
@@ -218,6 +247,49 @@ def one_residual_for_both(self: Block, x: Tensor, cache: LayerCache) -> Any:
     return x + self.attention(norms.attention_pre(x), cache) + self.ffn(norms.ffn_pre(x), cache)
 
 
+def shared_norm_twice(self: Block, x: Tensor, cache: LayerCache) -> Any:
+    """Behind attention, for the feed-forward layer, as where sublayers stand one after the other."""
+    assert self.attention is not None
+    assert self.ffn is not None
+    norms: Any = self.norms
+    x = x + self.attention(norms.shared_pre(x), cache)
+    return x + self.ffn(norms.shared_pre(x), cache)
+
+
+def shared_norm_forgotten_by_one(self: Block, x: Tensor, cache: LayerCache) -> Any:
+    assert self.attention is not None
+    assert self.ffn is not None
+    norms: Any = self.norms
+    return x + self.attention(norms.shared_pre(x), cache) + self.ffn(x, cache)
+
+
+def attention_alone_scaled(self: Block, x: Tensor, cache: LayerCache) -> Any:
+    assert self.attention is not None
+    assert self.ffn is not None
+    norms: Any = self.norms
+    x = x + self.attention(norms.attention_pre(x), cache) * self.residual_scale
+    return x + self.ffn(norms.ffn_pre(x), cache)
+
+
+def weights_of_the_first_head(self: Normalization, x: Tensor, original: Any = Normalization.forward) -> Any:
+    if not self.of_heads:
+        return original(self, x)
+    assert self.weight is not None
+    mutated = copy.deepcopy(self)
+    assert mutated.weight is not None
+    mutated.weight.copy_(self.weight[:1].expand_as(self.weight))
+    return original(mutated, x)
+
+
+def norm_of_all_heads(self: Normalization, x: Tensor, original: Any = Normalization.forward) -> Any:
+    """One root mean square, or one mean and variance, over the values of all heads."""
+    if not self.of_heads:
+        return original(self, x)
+    assert self.weight is not None
+    full = torch.nn.functional.layer_norm(x.transpose(1, 2).flatten(2), (x.shape[1] * x.shape[3],), eps=self.eps)
+    return full.unflatten(-1, (x.shape[1], -1)).transpose(1, 2) * self.weight.unsqueeze(-2)
+
+
 def norm_of_the_mean(self: Normalization, x: Tensor) -> Tensor:
     assert self.weight is not None
     return (x - x.mean(-1, keepdim=True)) * (x.var(-1, keepdim=True) + self.eps).rsqrt() * self.weight
@@ -226,6 +298,8 @@ def norm_of_the_mean(self: Normalization, x: Tensor) -> Tensor:
 rotate = GroupedQueryAttention._rotate_part
 attend: Any = scores.attend
 visible = scores.visible
+linear_biases = scores.linear_biases
+xielu = gate._xielu
 route = MixtureOfExperts.route
 hidden = GatedComponent.hidden
 
@@ -237,6 +311,40 @@ def rotated_before_the_norm(self: GroupedQueryAttention, m: Any, x: Tensor, cach
     keys, values = cache.append(k=k.transpose(1, 2).flatten(2), v=m.v_proj(x))
     mask = visible(start, x.shape[1], keys.shape[1], self.window, self.chunk, x.device)
     return m.o_proj(attend(q, self._heads(keys), self._heads(values), mask, self.head_dim**-0.5))
+
+
+def clamped_before_the_norm(
+    self: GroupedQueryAttention, m: Any, x: Tensor, cache: LayerCache, original: Any = GroupedQueryAttention.forward
+) -> Any:
+    bound = self.clip_qkv
+    assert bound is not None
+    clamped = SimpleNamespace(q_norm=m.q_norm, k_norm=m.k_norm, o_proj=m.o_proj)
+    clamped.q_proj = lambda x: m.q_proj(x).clamp(-bound, bound)
+    clamped.k_proj = lambda x: m.k_proj(x).clamp(-bound, bound)
+    clamped.v_proj = lambda x: m.v_proj(x).clamp(-bound, bound)
+    return original(self.model_copy(update={"clip_qkv": None}), clamped, x, cache)
+
+
+def slopes_in_reverse(*args: Any) -> Any:
+    return linear_biases(*args).flip(0)
+
+
+def slopes_of_a_power_of_2(n_heads: int, *args: Any) -> Any:
+    return linear_biases(1 << (n_heads - 1).bit_length(), *args)[:n_heads]
+
+
+def slopes_of_the_whole_series(n_heads: int, end: int, n_keys: int, device: torch.device) -> Any:
+    """Exact, as the paper has them."""
+    slopes = torch.tensor([2.0 ** (-8 * (i + 1) / n_heads) for i in range(n_heads)])
+    return slopes.view(-1, 1, 1) * torch.arange(end - n_keys, end)
+
+
+def biases_not_scaled(q: Tensor, *args: Any, biases: Tensor, **options: Any) -> Any:
+    return attend(q, *args, biases=biases * q.shape[-1] ** 0.5, **options)
+
+
+def xielu_without_softplus(x: Tensor, alpha_p: Tensor, alpha_n: Tensor) -> Tensor:
+    return xielu(x, alpha_p.exp(), alpha_n.exp())
 
 
 def heads_dealt_out_in_turn(q: Tensor, k: Tensor, v: Tensor, *args: Any, **options: Any) -> Any:
@@ -312,11 +420,26 @@ class Patch:
 IN_THE_CODE: dict[str, Patch] = {
     "norm moved behind the residual": Patch(Case("olmo2", 0), Block, "forward", norms_after_the_residual),
     "sublayers side by side": Patch(Case("llama", 0), Block, "forward", one_residual_for_both),
+    "shared norm applied twice": Patch(Case("cohere", 0), Block, "forward", shared_norm_twice),
+    "shared norm for attention only": Patch(Case("falcon", 2), Block, "forward", shared_norm_forgotten_by_one),
+    "residual scale on attention only": Patch(Case("granite", 0), Block, "forward", attention_alone_scaled),
+    "norms of heads by the first one's weights": Patch(
+        Case("stablelm", 0), Normalization, "forward", weights_of_the_first_head
+    ),
+    "norms of heads over all of them": Patch(Case("stablelm", 0), Normalization, "forward", norm_of_all_heads),
     "norm takes the mean off": Patch(Case("llama", 0), Normalization, "forward", norm_of_the_mean),
     "final norm skipped": Patch(Case("llama", 0), FinalNorm, "forward", lambda self, m, x, cache: x),
     "query norm behind the rotation": Patch(
         Case("qwen3", 0), GroupedQueryAttention, "forward", rotated_before_the_norm
     ),
+    "projections clamped before the norm": Patch(
+        Case("olmoe", 0), GroupedQueryAttention, "forward", clamped_before_the_norm
+    ),
+    "slopes in reverse": Patch(Case("falcon", 4), gqa, "linear_biases", slopes_in_reverse),
+    "slopes of heads beyond a power of 2": Patch(Case("falcon", 5), gqa, "linear_biases", slopes_of_a_power_of_2),
+    "slopes not rounded": Patch(Case("falcon", 4), gqa, "linear_biases", slopes_of_the_whole_series),
+    "linear biases not scaled": Patch(Case("falcon", 4), gqa, "attend", biases_not_scaled),
+    "xIELU's curvatures by another function": Patch(Case("apertus", 0), gate, "_xielu", xielu_without_softplus),
     "key heads dealt out in turn": Patch(Case("gemma3_text", 0), gqa, "attend", heads_dealt_out_in_turn),
     "temperature before the soft-cap": Patch(GROK, gqa, "attend", temperature_before_the_cap),
     "sink scales the output": Patch(Case("gpt_oss", 0), gqa, "attend", a_sink_that_is_read),
@@ -337,7 +460,7 @@ IN_THE_CODE: dict[str, Patch] = {
     ),
     "chosen experts weighted alike": Patch(Case("mixtral", 1), MixtureOfExperts, "route", chosen_weighted_alike),
     "gate and up swapped": Patch(
-        Case("llama", 0), GatedComponent, "hidden", lambda self, up, gate: hidden(self, gate, up)
+        Case("llama", 0), GatedComponent, "hidden", lambda self, up, gate, alphas: hidden(self, gate, up)
     ),
     "decoding starts at position 0, rotary": Patch(
         Case("llama", 0), RotaryComponent, "rotate", start_forgotten, "token by token"

@@ -11,6 +11,7 @@ from functools import partial
 from typing import Any
 
 import torch
+from configs import Config
 from torch import Tensor, nn
 
 Change = Callable[[Tensor], Tensor]
@@ -49,20 +50,25 @@ def every_second(start: int, values: Tensor) -> Tensor:
 
 Names = dict[str, str | Source | tuple[str | Source, ...]]  # several: the first one that the model has
 
+
+def linear(ours: str, theirs: str) -> Names:
+    return {f"{ours}.{kind}": f"{theirs}.{kind}" for kind in ("weight", "bias")}
+
+
 FRAME: Names = {
     "embedding.tokens.weight": "model.embed_tokens.weight",
-    "final_norm.norm.weight": "model.norm.weight",
+    **linear("final_norm.norm", "model.norm"),
     "head.lm_head.weight": ("lm_head.weight", "model.embed_tokens.weight"),
 }
 
 
-def of_layer(names: Mapping[str, str | Source | tuple[str | Source, ...]]) -> Names:
+def of_layer(names: Mapping[str, str | Source | tuple[str | Source, ...]], layers: str = "model.layers") -> Names:
     """Names inside a layer with the layer in front, which stands as `{}`."""
 
     def theirs(source: str | Source) -> str | Source:
         if isinstance(source, Source):
-            return Source(f"model.layers.{{}}.{source.name}", source.change)
-        return f"model.layers.{{}}.{source}"
+            return Source(f"{layers}.{{}}.{source.name}", source.change)
+        return f"{layers}.{{}}.{source}"
 
     return {
         f"layers.{{}}.{ours}": tuple(map(theirs, found)) if isinstance(found, tuple) else theirs(found)
@@ -70,13 +76,10 @@ def of_layer(names: Mapping[str, str | Source | tuple[str | Source, ...]]) -> Na
     }
 
 
-def linear(ours: str, theirs: str) -> Names:
-    return {f"{ours}.{kind}": f"{theirs}.{kind}" for kind in ("weight", "bias")}
-
-
 PRE_NORMS: Names = {
-    "norms.attention_pre.weight": "input_layernorm.weight",
-    "norms.ffn_pre.weight": "post_attention_layernorm.weight",
+    **linear("norms.attention_pre", "input_layernorm"),
+    **linear("norms.ffn_pre", "post_attention_layernorm"),
+    **linear("norms.shared_pre", "input_layernorm"),
 }
 GQA: Names = {
     **linear("attention.q_proj", "self_attn.q_proj"),
@@ -133,18 +136,12 @@ def gpt2() -> Names:
         block = share(index, 3, -1)
         names[f"attention.{projection}.weight"] = Source("attn.c_attn.weight", after(block, transposed))
         names[f"attention.{projection}.bias"] = Source("attn.c_attn.bias", block)
-    layers = {
-        ours: Source(found.name.replace("model.layers", "transformer.h"), found.change)
-        if isinstance(found, Source)
-        else str(found).replace("model.layers", "transformer.h")
-        for ours, found in of_layer(names).items()
-    }
     return {
         "embedding.tokens.weight": "transformer.wte.weight",
         "position_embedding.positions.weight": "transformer.wpe.weight",
         **linear("final_norm.norm", "transformer.ln_f"),
         "head.lm_head.weight": ("lm_head.weight", "transformer.wte.weight"),
-        **layers,
+        **of_layer(names, "transformer.h"),
     }
 
 
@@ -199,6 +196,111 @@ GROK: Names = {
     "ffn.moe_branch.down_proj.weight": "block_sparse_moe.experts.w2",
 }
 
+# --- families beyond the catalogue ------------------------------------------------------------------------------------
+
+
+def renamed(parts: Mapping[str, str]) -> Names:
+    """Weights and biases of a layer under other names."""
+    return {ours: found for part, theirs in parts.items() for ours, found in linear(part, theirs).items()}
+
+
+def qkv_by_group(n_kv_heads: int, head_dim: int, name: str) -> Names:
+    """A fused projection that lays out, for each key head, its query heads, the key and the value."""
+
+    def rows(heads: slice) -> Change:
+        return lambda values: values.unflatten(0, (n_kv_heads, -1, head_dim))[:, heads].flatten(0, 2)
+
+    heads = {"q_proj": slice(None, -2), "k_proj": slice(-2, -1), "v_proj": slice(-1, None)}
+    return {
+        f"attention.{projection}.{kind}": Source(f"{name}.{kind}", rows(of))
+        for projection, of in heads.items()
+        for kind in ("weight", "bias")
+    }
+
+
+def falcon(c: Config) -> Names:
+    n_kv_heads = 1 if c.multi_query and not c.new_decoder_architecture else c.num_kv_heads
+    names = qkv_by_group(n_kv_heads, c.head_dim, "self_attention.query_key_value")
+    names |= renamed(
+        {
+            "attention.o_proj": "self_attention.dense",
+            "ffn.up_proj": "mlp.dense_h_to_4h",
+            "ffn.down_proj": "mlp.dense_4h_to_h",
+        }
+    )
+    for ours, theirs in (("attention_pre", ("ln_attn", "input_layernorm")), ("ffn_pre", ("ln_mlp", AFTER_ATTENTION))):
+        names |= {f"norms.{ours}.{kind}": tuple(f"{name}.{kind}" for name in theirs) for kind in ("weight", "bias")}
+    return {
+        "embedding.tokens.weight": "transformer.word_embeddings.weight",
+        **linear("final_norm.norm", "transformer.ln_f"),
+        "head.lm_head.weight": ("lm_head.weight", "transformer.word_embeddings.weight"),
+        **of_layer({**names, **linear("norms.shared_pre", "input_layernorm")}, "transformer.h"),
+    }
+
+
+def gpt_neox(c: Config) -> Names:
+    head_dim = c.hidden_size // c.num_attention_heads
+    names = {
+        **PRE_NORMS,
+        **qkv_by_group(c.num_attention_heads, head_dim, "attention.query_key_value"),
+        **renamed(
+            {
+                "attention.o_proj": "attention.dense",
+                "ffn.up_proj": "mlp.dense_h_to_4h",
+                "ffn.down_proj": "mlp.dense_4h_to_h",
+            }
+        ),
+    }
+    return {
+        "embedding.tokens.weight": "gpt_neox.embed_in.weight",
+        **linear("final_norm.norm", "gpt_neox.final_layer_norm"),
+        "head.lm_head.weight": ("embed_out.weight", "lm_head.weight", "gpt_neox.embed_in.weight"),
+        **of_layer(names, "gpt_neox.layers"),
+    }
+
+
+def phi3(c: Config) -> Names:
+    head_dim = c.hidden_size // c.num_attention_heads
+    n_rows = [heads * head_dim for heads in (c.num_attention_heads, *[c.num_key_value_heads] * 2)]
+
+    def block(index: int) -> Change:
+        return lambda values: values.split(n_rows)[index]
+
+    names: Names = {
+        f"attention.{projection}.weight": Source("self_attn.qkv_proj.weight", block(index))
+        for index, projection in enumerate(("q_proj", "k_proj", "v_proj"))
+    }
+    return {**PLAIN, **of_layer({**names, **GATE_AND_UP})}
+
+
+AFTER_ATTENTION = "post_attention_layernorm"
+GATE_AND_UP: Names = {
+    "ffn.gate_proj.weight": Source("mlp.gate_up_proj.weight", share(0, 2, 0)),
+    "ffn.up_proj.weight": Source("mlp.gate_up_proj.weight", share(1, 2, 0)),
+}
+GRANITE_MOE: Names = {
+    "ffn.router.weight": "block_sparse_moe.router.weight",
+    "ffn.gate_proj.weight": Source("block_sparse_moe.experts.gate_up_proj", share(0, 2, 1)),
+    "ffn.up_proj.weight": Source("block_sparse_moe.experts.gate_up_proj", share(1, 2, 1)),
+    "ffn.down_proj.weight": "block_sparse_moe.experts.down_proj",
+}
+SHARED_EXPERT = {
+    f"ffn.shared_expert.{part}": f"mlp.shared_expert.{part}" for part in ("gate_proj", "up_proj", "down_proj")
+}
+SHARED_MLP = {ours: theirs.replace("shared_expert", "shared_mlp") for ours, theirs in SHARED_EXPERT.items()}
+STABLELM: Names = {
+    "attention.q_norm.weight": "self_attn.q_layernorm.norms.*.weight",
+    "attention.k_norm.weight": "self_attn.k_layernorm.norms.*.weight",
+}
+APERTUS: Names = {
+    **renamed({"norms.attention_pre": "attention_layernorm", "norms.ffn_pre": "feedforward_layernorm"}),
+    "ffn.alpha_p": "mlp.act_fn.alpha_p",
+    "ffn.alpha_n": "mlp.act_fn.alpha_n",
+}
+GLM4 = {"norms.attention_post": "post_self_attn_layernorm", "norms.ffn_post": "post_mlp_layernorm"}
+HUNYUAN = {"attention.q_norm": "self_attn.query_layernorm", "attention.k_norm": "self_attn.key_layernorm"}
+ERNIE_BIAS = Source("mlp.gate.moe_statics.e_score_correction_bias", Tensor.flatten)
+
 NAMES: dict[str, Names] = {
     "gpt2": gpt2(),
     "llama": PLAIN,
@@ -218,13 +320,58 @@ NAMES: dict[str, Names] = {
     "gpt_oss": gpt_oss(),
     "glm4_moe": MIXTURE,
     "grok": {**PLAIN, **of_layer(GROK)},
+    **dict.fromkeys(("olmo", "cohere", "cohere2", "granite", "qwen2", "nemotron", "gemma"), PLAIN),
+    **dict.fromkeys(("ernie4_5", "arcee", "seed_oss"), PLAIN),
+    **dict.fromkeys(("olmoe", "dots1"), MIXTURE),
+    "olmo3": {**PLAIN, **of_layer(POST_NORMS)},
+    "exaone4": {**PLAIN, **of_layer(POST_NORMS)},
+    "granitemoe": {**PLAIN, **of_layer(GRANITE_MOE)},
+    "stablelm": {**PLAIN, **of_layer(STABLELM)},
+    "qwen2_moe": {
+        **MIXTURE,
+        **of_layer(renamed({**SHARED_EXPERT, "ffn.shared_expert_gate": "mlp.shared_expert_gate"})),
+    },
+    "apertus": {**PLAIN, **of_layer(APERTUS)},
+    "hunyuan_v1_dense": {**PLAIN, **of_layer(renamed(HUNYUAN))},
+    "hunyuan_v1_moe": {
+        **MIXTURE,
+        **of_layer(renamed({**HUNYUAN, **SHARED_MLP, "ffn.router": "mlp.gate.wg"})),
+    },
+    "gemma2": {
+        **PLAIN,
+        **of_layer({**POST_NORMS, "norms.ffn_pre.weight": "pre_feedforward_layernorm.weight"}),
+    },
+    "starcoder2": {**PLAIN, **of_layer(renamed({"ffn.up_proj": "mlp.c_fc", "ffn.down_proj": "mlp.c_proj"}))},
+    "minimax_m2": {**MIXTURE, **of_layer({"ffn.selection_bias": "mlp.e_score_correction_bias"})},
+    "ernie4_5_moe": {**MIXTURE, **of_layer({"ffn.selection_bias": ERNIE_BIAS})},
+    "glm4": {**PLAIN, **of_layer({**renamed(GLM4), **GATE_AND_UP})},
 }
+
+# Where what is fused can be told apart only by the config.
+NAMES_BY_CONFIG: dict[str, Callable[[Config], Names]] = {"falcon": falcon, "gpt_neox": gpt_neox, "phi3": phi3}
+
+
+def names_of(family: str, config: Config) -> Names:
+    """The names of a family's weights."""
+    return NAMES_BY_CONFIG[family](config) if family in NAMES_BY_CONFIG else NAMES[family]
+
+
+# What a model keeps with its weights and never learns: those of xIELU.
+CONSTANTS = (".act_fn.beta", ".act_fn.eps")
+
+
+def found_in(theirs: Mapping[str, Tensor], name: str) -> dict[str, Tensor]:
+    """The tensor of that name; several, in their order, where a `*` in it stands for numbers."""
+    if "*" not in name:
+        return {name: theirs[name]} if name in theirs else {}
+    numbered = (name.replace("*", str(number)) for number in range(len(theirs)))
+    return {each: theirs[each] for each in numbered if each in theirs}
 
 
 @torch.no_grad()
 def carry(names: Names, theirs: Mapping[str, Tensor], ours: nn.Module) -> None:
     """Fill every parameter and buffer of `ours`, and leave none of `theirs` unread."""
-    unread = set(theirs)
+    unread = {name for name in theirs if not name.endswith(CONSTANTS)}
     for name, target in ours.state_dict().items():
         layers = re.findall(r"\d+", name)
         found = names[re.sub(r"\d+", "{}", name)]
@@ -232,11 +379,12 @@ def carry(names: Names, theirs: Mapping[str, Tensor], ours: nn.Module) -> None:
             each if isinstance(each, Source) else Source(each)
             for each in (found if isinstance(found, tuple) else (found,))
         ]
-        source = next(each for each in candidates if each.name.format(*layers) in theirs)
-        values = source.change(theirs[source.name.format(*layers)])
+        source = next(each for each in candidates if found_in(theirs, each.name.format(*layers)))
+        read = found_in(theirs, source.name.format(*layers))
+        values = source.change(torch.stack(tuple(read.values())) if "*" in source.name else next(iter(read.values())))
         assert values.shape == target.shape, (name, values.shape, target.shape)
         target.copy_(values)
-        unread.discard(source.name.format(*layers))
+        unread -= read.keys()
     assert not unread, f"weights of theirs that none of ours reads: {sorted(unread)}"
 
 
@@ -244,6 +392,8 @@ def randomize(model: Any, seed: int) -> None:
     """Random values for everything that a checkpoint holds: default initialisation hides mistakes."""
     generator = torch.Generator().manual_seed(seed)
     for name, values in sorted(model.state_dict().items()):
+        if name.endswith(CONSTANTS):
+            continue
         fresh = torch.randn(values.shape, generator=generator)
         if values.dim() == 1:
             fresh = 1 + 0.3 * fresh if name.endswith("weight") else 0.5 * fresh

@@ -13,8 +13,9 @@ from llmarch_cli.report.table import Table
 from llmarch_cli.spec import ModelSpec
 
 WORDS = (
-    *("rms", "layer", "pre", "post", "sandwich", "sqrt_d_model", "per_head", "full", "weightless"),
-    *("softmax", "sigmoid", "max", "top2_sum", "silu", "gelu", "gelu_tanh", "quick_gelu", "relu", "relu2"),
+    *("rms", "layer", "pre", "post", "sandwich", "pre_shared", "sqrt_d_model"),
+    *("per_head", "per_head_weights", "full", "weightless"),
+    *("softmax", "sigmoid", "max", "top2_sum", "silu", "gelu", "gelu_tanh", "quick_gelu", "relu", "relu2", "xielu"),
 )
 
 

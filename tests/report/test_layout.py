@@ -63,6 +63,24 @@ def test_norms_say_where_they_stand_and_what_is_inside_attention() -> None:
     assert layout.norms(load("gemma3-27b")) == "RMS sandwich, q_norm, k_norm, unit_offset"
     assert layout.norms(load("gpt2")) == "LayerNorm pre, eps 1e-05, bias"
     assert layout.norms(load("olmo2-7b")).startswith("RMS post, q_norm, k_norm")
+    shared = spec_of(norm_placement="pre_shared", parallel_sublayers=True, norm={"kind": "layer", "weight": False})
+    assert layout.norms(shared) == "LayerNorm pre_shared, parallel sublayers, weight false"
+    assert shared.details == ""
+
+
+def test_linear_biases_tell_positions() -> None:
+    spec = spec_of(GQA | {"alibi": True})
+    assert layout.attention(spec) == "full"
+    assert layout.positions(spec) == "ALiBi"
+    assert layout.settings(spec, "attention") == ""
+
+
+def test_factors_by_pair_are_told_in_short() -> None:
+    lists = {"short_factor": [1.0] * 8, "long_factor": [2.0] * 8}
+    scaling = {"kind": "longrope", "original_context_length": 4096, "factor": 32.0, **lists}
+    spec = spec_of(GQA | {"rope_theta": 10_000, "rope_scaling": scaling})
+    assert layout.positions(spec) == "RoPE 10,000 LongRoPE x32 from 4,096"
+    assert len(layout.settings(spec, "attention")) < 80
 
 
 def test_layers_without_a_sublayer_are_counted() -> None:
@@ -125,3 +143,24 @@ def test_every_bundled_model_has_a_short_layout_and_can_be_found_by_its_words() 
 def test_a_model_with_learned_positions_is_not_blind() -> None:
     assert "nope" in layout.attention_words(load("smollm3-3b"))
     assert "nope" not in layout.attention_words(load("gpt2"))
+
+
+@pytest.mark.parametrize(
+    ("attention", "order"),
+    [
+        (GQA, "all full"),
+        ({"repeat": ["a"], "variants": {"a": GQA}}, "all full"),
+        (
+            {"repeat": ["a", "a", "b"], "variants": {"a": {**GQA, "window": 8}, "b": GQA}},
+            "2 x (2 window + 1 full), 2 window",
+        ),
+        (
+            {"first": ["b"], "repeat": ["a"], "variants": {"a": {**GQA, "window": 8}, "b": {**GQA, "window": 16}}},
+            "1 window 16, 7 window 8",
+        ),
+        ({"first": ["b"], "repeat": ["a"], "variants": {"a": GQA, "b": {**GQA, "n_heads": 8}}}, "1 b, 7 a"),
+        ({"first": ["none"], "repeat": ["a"], "variants": {"a": GQA}}, "1 none, 7 full"),
+    ],
+)
+def test_orders_in_the_fewest_words_that_tell_variants_apart(attention: Any, order: str) -> None:
+    assert layout.order(spec_of(attention), "attention") == order

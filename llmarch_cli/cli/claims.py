@@ -1,0 +1,39 @@
+"""`llmarch claims`: what is said of architectures, held against what is measured."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from llmarch_cli.cli import options, output
+
+EXAMPLES = (
+    "llmarch claims",
+    "llmarch claims --engine closed-form --format markdown",
+)
+
+
+def claims(
+    file: Annotated[
+        Path | None,
+        typer.Argument(metavar="FILE", help="A YAML file of claims; the bundled one if none.", show_default=False),
+    ] = None,
+    engine: options.Engine = None,
+    file_format: options.Format = "table",
+) -> None:
+    """Hold statements about these architectures against measurement. Exit 1 where a verdict has changed.
+
+    A claim is data: a statement, its models, an expression that is true where it holds, and the verdict.
+    """
+    output.check(file_format)
+    chosen = options.engine(engine)
+    from llmarch_cli import claims as library
+    from llmarch_cli.report.claims import findings
+
+    said = library.read(library.bundled() if file is None else file)
+    found = [(section, [library.measure(claim, chosen) for claim in section.claims]) for section in said.sections]
+    output.show(findings(found, said.outside), file_format)
+    if not all(finding.stands for _, each in found for finding in each):
+        raise typer.Exit(1)

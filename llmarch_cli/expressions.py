@@ -1,0 +1,224 @@
+"""Expressions over figures, such as `params <= 30B and kv_cache_bytes@128k <= 2GiB`: parsed, and never run as code.
+
+Python's own parser reads them, and only what stands in the tables below is let through: figures by name, numbers with
+units, `+ - * /`, comparisons, `and`, `or`, `not`, and functions of the reader's. All arithmetic is exact.
+"""
+
+from __future__ import annotations
+
+import ast
+import operator
+import re
+import warnings
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from fractions import Fraction
+from functools import reduce
+from typing import Any
+
+from llmarch_cli.errors import InputError, shown
+
+MAX_CHARACTERS = 2_000
+
+UNITS: dict[str, int | Fraction] = {
+    **dict(zip("KMBT", (10**3, 10**6, 10**9, 10**12), strict=True)),
+    **dict(zip(("KiB", "MiB", "GiB", "TiB"), (2**10, 2**20, 2**30, 2**40), strict=True)),
+    "%": Fraction(1, 100),
+}
+TOKENS = {"": 1, "k": 2**10, "M": 2**20}
+
+_NUMBER = r"(?<![\w.])[0-9][0-9_]*(?:\.[0-9]+)?"
+_NUMBER_WITH_UNIT = re.compile(rf"({_NUMBER})({'|'.join(sorted(map(re.escape, UNITS), key=len, reverse=True))})(?!\w)")
+_CONTEXT = re.compile(r"@([0-9][0-9_]*)(k|M|)(?!\w)")
+
+_ARITHMETIC: dict[type[ast.operator], Callable[[Any, Any], Any]] = {
+    ast.Add: operator.add,
+    ast.Sub: operator.sub,
+    ast.Mult: operator.mul,
+    ast.Div: lambda left, right: (Fraction(left) if isinstance(left, int) else left) / right,
+}
+_COMPARISONS: dict[type[ast.cmpop], Callable[[Any, Any], Any]] = {
+    ast.Lt: operator.lt,
+    ast.LtE: operator.le,
+    ast.Gt: operator.gt,
+    ast.GtE: operator.ge,
+    ast.Eq: operator.eq,
+    ast.NotEq: operator.ne,
+}
+# Not `and` and `or`: these stand for whole columns too.
+_LOGIC: dict[type[ast.boolop], Callable[[Any, Any], Any]] = {ast.And: operator.and_, ast.Or: operator.or_}
+_CONSTANTS = {"true": True, "false": False, "null": None}
+
+
+@dataclass(frozen=True, slots=True)
+class Figure:
+    """A name in an expression, dots and all, and the context that it is asked at: `kv_cache_bytes@8k`."""
+
+    name: str
+    context: int | None = None
+
+    def __str__(self) -> str:
+        return self.name if self.context is None else f"{self.name}@{self.context}"
+
+
+Lookup = Callable[[Figure], Any]
+Call = Callable[[str, "Expression"], Any]
+
+
+class Expression:
+    """One expression. Raises InputError where `text` is none, with the place."""
+
+    def __init__(self, text: str) -> None:
+        self.text = text.strip()
+        self.units: dict[int, int | Fraction] = {}  # of the number that begins at this character
+        self.contexts: dict[int, int] = {}  # of the name that ends there
+        self.node = self._parsed()
+        nodes = [node for node in ast.walk(self.node) if isinstance(node, ast.expr)]
+        for node in nodes:
+            self._check(node)
+        ends = {node.end_col_offset for node in nodes if isinstance(node, ast.Name | ast.Attribute)}
+        if stray := sorted(set(self.contexts) - ends):
+            raise InputError(f"{shown(self.text)}: '@' at character {stray[0] + 1} follows no figure")
+
+    @classmethod
+    def _part(cls, whole: Expression, node: ast.expr) -> Expression:
+        part = cls.__new__(cls)
+        part.text, part.units, part.contexts, part.node = whole.text, whole.units, whole.contexts, node
+        return part
+
+    def __str__(self) -> str:
+        return self._source(self.node)
+
+    def figures(self) -> list[Figure]:
+        """Every name in it, those inside a function's argument left out."""
+        return list(dict.fromkeys(self._figures(self.node)))
+
+    def value(self, lookup: Lookup, call: Call | None = None) -> Any:
+        """What it comes to.
+
+        Args:
+            lookup: what a figure is: a number, text, a truth value, None; or a column of them that has operators.
+            call: what a function of this name makes of its argument.
+
+        Raises what `lookup` and `call` raise, and InputError for a division by zero and for values that do not mix.
+        """
+        try:
+            return self._value(self.node, lookup, call)
+        except ZeroDivisionError:
+            raise InputError(f"{self}: division by zero") from None
+        except TypeError:
+            raise InputError(f"{self}: compares or combines values of different types") from None
+
+    def _parsed(self) -> ast.expr:
+        if len(self.text) > MAX_CHARACTERS:
+            raise InputError(f"an expression of {len(self.text):,} characters: at most {MAX_CHARACTERS:,}")
+        if not self.text.isascii() or not self.text.isprintable():
+            raise InputError(f"{shown(self.text)}: an expression is one line of ASCII")
+
+        # Units and contexts are blanked, so that every character keeps its place.
+        def blank_unit(match: re.Match[str]) -> str:
+            self.units[match.start()] = UNITS[match[2]]
+            return match[1] + " " * len(match[2])
+
+        def blank_context(match: re.Match[str]) -> str:
+            self.contexts[match.start()] = int(match[1]) * TOKENS[match[2]]
+            return " " * len(match[0])
+
+        source = _NUMBER_WITH_UNIT.sub(blank_unit, _CONTEXT.sub(blank_context, self.text))
+        try:
+            with warnings.catch_warnings():
+                warnings.simplefilter("error")  # such as `7or 8`
+                return ast.parse(source.rstrip(), mode="eval").body
+        except (SyntaxError, Warning, RecursionError, MemoryError, ValueError):
+            raise InputError(
+                f"{shown(self.text)}: not an expression; write for instance 'params <= 30B and kv_cache_bytes <= 2GiB'"
+            ) from None
+
+    def _check(self, node: ast.expr) -> None:
+        match node:
+            case ast.BinOp(op=op) if type(op) in _ARITHMETIC:
+                return
+            case ast.BoolOp() | ast.UnaryOp(op=ast.Not() | ast.USub()):
+                return
+            case ast.Compare(ops=ops) if all(type(op) in _COMPARISONS for op in ops):
+                return
+            case ast.Constant(value=bool() | None):
+                hint = "; write true, false or null"
+            case ast.Constant(value=int() | float() | str()):
+                return
+            case ast.Name() | ast.Attribute() if _dotted(node) is not None:
+                return
+            case ast.Call(args=[_], keywords=[], func=func) if _dotted(func) is not None:
+                return
+            case _:
+                hint = ""
+        raise InputError(
+            f"{shown(self.text)}: {shown(self._source(node))} is not allowed here:"
+            f" figures, numbers, + - * /, comparisons, and, or, not{hint}"
+        )
+
+    def _figures(self, node: ast.AST) -> Iterator[Figure]:
+        match node:
+            case ast.Name() | ast.Attribute():
+                if (name := str(_dotted(node))) not in _CONSTANTS:
+                    yield self._figure(node, name)
+            case ast.Call():
+                return
+            case _:
+                for inner in ast.iter_child_nodes(node):
+                    yield from self._figures(inner)
+
+    def _value(self, node: ast.expr, lookup: Lookup, call: Call | None) -> Any:
+        def value(inner: ast.expr) -> Any:
+            return self._value(inner, lookup, call)
+
+        match node:
+            case ast.BinOp(left=left, op=op, right=right):
+                return _ARITHMETIC[type(op)](value(left), value(right))
+            case ast.BoolOp(op=op, values=values):
+                return reduce(_LOGIC[type(op)], (_truth(value(inner)) for inner in values))
+            case ast.UnaryOp(op=ast.Not(), operand=operand):
+                return _truth(value(operand)) ^ True  # not `not`: of a column, each
+            case ast.UnaryOp(operand=operand):
+                return -value(operand)
+            case ast.Compare(left=left, ops=ops, comparators=comparators):
+                values = [value(left), *map(value, comparators)]
+                pairs = zip(ops, values, values[1:], strict=False)
+                return reduce(operator.and_, (_COMPARISONS[type(op)](a, b) for op, a, b in pairs))
+            case ast.Constant(value=str()):
+                return ast.literal_eval(str(self._source(node)))
+            case ast.Constant():
+                number = Fraction(self._source(node).replace("_", "")) * self.units.get(node.col_offset, 1)
+                return int(number) if number.denominator == 1 else number
+            case ast.Call(func=func, args=[argument]):
+                name = str(_dotted(func))
+                if call is None:
+                    raise InputError(f"{shown(self.text)}: there is no function {name}")
+                return call(name, Expression._part(self, argument))
+            case _:
+                name = str(_dotted(node))
+                return _CONSTANTS[name] if name in _CONSTANTS else lookup(self._figure(node, name))
+
+    def _figure(self, node: ast.expr, name: str) -> Figure:
+        return Figure(name, self.contexts.get(node.end_col_offset or 0))
+
+    def _source(self, node: ast.expr) -> str:
+        return ast.get_source_segment(self.text, node) or self.text
+
+
+def _truth(value: Any) -> Any:
+    """A truth value, or a column of them."""
+    if value is None or (isinstance(value, int | Fraction | str) and not isinstance(value, bool)):
+        raise TypeError
+    return value
+
+
+def _dotted(node: ast.expr) -> str | None:
+    """`a.b.c` of a chain of attributes of a name; None of anything else."""
+    match node:
+        case ast.Name(id=name):
+            return name
+        case ast.Attribute(value=value, attr=attr):
+            return None if (before := _dotted(value)) is None else f"{before}.{attr}"
+        case _:
+            return None

@@ -1,0 +1,110 @@
+"""Claims are measured anew each time, and one that has changed is told."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+import llmarch_cli as llmarch
+from llmarch_cli import claims
+from llmarch_cli.claims import Claim
+
+BUNDLED = claims.read(claims.bundled())
+ALL = [claim for section in BUNDLED.sections for claim in section.claims]
+
+
+def claim(**fields: Any) -> Claim:
+    return Claim.model_validate({"says": "something", "models": ["gpt2", "gpt2-xl"], "holds": "true", **fields})
+
+
+@pytest.mark.parametrize("said", ALL, ids=lambda said: said.says)
+def test_the_verdict_is_what_is_measured(said: Claim) -> None:
+    finding = claims.measure(said, "closed-form")
+    assert finding.stands
+    assert finding.figures, "a claim shows its numbers"
+
+
+def test_there_are_claims_about_every_system() -> None:
+    systems = {model.rstrip("0123456789").split("-")[0].split("3")[0] for said in ALL for model in said.models}
+    about = ("deepseek", "olmo2", "gemma", "mistral", "llama4", "qwen", "smollm", "kimi", "gpt", "grok", "glm", "gpt2")
+    assert {name for name in about if not any(system.startswith(name.rstrip("24")) for system in systems)} == set()
+    assert len(ALL) >= 60
+    assert {said.verdict for said in ALL} == {"holds", "holds with a remark", "does not hold"}
+    assert BUNDLED.outside
+
+
+def test_a_claim_that_has_changed() -> None:
+    wrong = claims.measure(claim(holds="a.params > b.params"), "closed-form")
+    assert not wrong.true
+    assert not wrong.stands
+    denied = claims.measure(claim(holds="a.params > b.params", verdict="does not hold", remark="so"), "closed-form")
+    assert denied.stands
+
+
+def test_figures_have_the_units_of_their_columns() -> None:
+    shows = {
+        "parameters": "b.params",
+        "cache": "b.kv_cache_bytes@1k",
+        "heads": "b.heads",
+        "layers": "b.n_layers",
+        "twice": "b.n_layers * 2",
+        "larger": "b.params / a.params",
+        "tied": "b.tie_embeddings",
+        "full": "b.layers(attention.window == null)",
+    }
+    finding = claims.measure(claim(shows=shows), "closed-form")
+    written = {name: unit.write(value) for name, value, unit in finding.figures}
+    assert written == {
+        "parameters": "1.56B",
+        "cache": "300.00 MiB",
+        "heads": "MHA 25 x 64",
+        "layers": "48",
+        "twice": "96",
+        "larger": "12.5x",
+        "tied": "yes",
+        "full": "48",
+    }
+
+
+@pytest.mark.parametrize(
+    ("fields", "message"),
+    [
+        ({"holds": "a.parms > 1"}, "did you mean params"),
+        ({"holds": "c.params > 1"}, "names begin with a. or b."),
+        ({"holds": "params > 1"}, "names begin with"),
+        ({"holds": "a.params"}, "neither true nor false"),
+        ({"holds": "a.params >"}, "not an expression"),
+        ({"holds": "a.count(index < 3) == 3"}, "known: layers"),
+        ({"models": ["gpt3"]}, "unknown model"),
+    ],
+)
+def test_what_cannot_be_measured(fields: dict[str, Any], message: str) -> None:
+    with pytest.raises(llmarch.InputError, match=message):
+        claims.measure(claim(**fields), "closed-form")
+
+
+SECTION = {"title": "A title", "source": "https://example.com"}
+CLAIM = {"says": "something", "models": ["gpt2"], "holds": "true"}
+
+
+@pytest.mark.parametrize(
+    ("data", "message"),
+    [
+        ({}, "sections: required, but missing"),
+        ({"sections": []}, "must have 1 entries or more"),
+        ({"sections": [{**SECTION, "claims": [{**CLAIM, "verdict": "maybe"}]}]}, "verdict: must be"),
+        ({"sections": [{**SECTION, "claims": [{**CLAIM, "verdit": "holds"}]}]}, "did you mean verdict"),
+        ({"sections": [{**SECTION, "claims": [{**CLAIM, "remark": "but"}]}]}, "a remark goes with"),
+        ({"sections": [{**SECTION, "claims": [{**CLAIM, "verdict": "does not hold"}]}]}, "a remark goes with"),
+        ({"sections": [{**SECTION, "source": "javascript:alert(1)", "claims": [CLAIM]}]}, "a web address"),
+    ],
+)
+def test_files_that_are_wrong(data: Any, message: str, tmp_path: Path) -> None:
+    file = tmp_path / "claims.yaml"
+    file.write_text(yaml.safe_dump(data))
+    with pytest.raises(llmarch.InputError, match=message) as error:
+        claims.read(file)
+    assert str(file) in str(error.value)
