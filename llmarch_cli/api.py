@@ -289,7 +289,7 @@ def sweep(
     order = None if sort is None else Goal.parsed(sort)
     question = Question(
         spec,
-        axes(spec, vary),
+        axes(spec, vary, sample),
         workload,
         columns_for(columns, (*goals, *((order,) if order else ()))),
         where,

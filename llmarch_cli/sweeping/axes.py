@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import islice
+from math import prod
 from typing import Any
 
 from pydantic import ValidationError
@@ -17,6 +19,9 @@ from llmarch_cli.spec import ModelSpec
 Scalar = int | float | str | bool | None
 
 MAX_VALUES = 100_000  # of one axis
+MAX_POINTS = 10**9
+MAX_SAMPLE = 10**7
+MAX_SAMPLED_FROM = 2**62
 
 _RANGE = re.compile(r"([0-9][0-9_]*):([0-9][0-9_]*)(?::([0-9][0-9_]*))?")
 
@@ -59,23 +64,39 @@ def _values(path: str, text: str) -> list[Scalar]:
     return list(range(start, stop + 1, step))
 
 
-def axes(base: ModelSpec, vary: Mapping[str, Iterable[Scalar]]) -> tuple[Axis, ...]:
-    """The axes of `vary`, each value fit for its field. Raises InputError for paths and values that are not."""
+def axes(base: ModelSpec, vary: Mapping[str, Iterable[Scalar]], sample: int | None = None) -> tuple[Axis, ...]:
+    """The axes of `vary`, each value fit for its field, of whose points `sample` are to be looked at, or all.
+
+    Raises InputError for paths and values that are not, and for too many points.
+    """
     if not vary:
         raise InputError("nothing varies: name a field and its values, such as --vary n_layers=24,32,48")
     for path in vary:
         for other in vary:
             if other.startswith(f"{path}."):
                 raise InputError(f"{path} and {other} cannot both vary: the one holds the other")
-    return tuple(_axis(base, path, values) for path, values in vary.items())
+    given = {path: tuple(islice(values, MAX_VALUES + 1)) for path, values in vary.items()}
+    for path, values in given.items():
+        if not values:
+            raise InputError(f"{path}: no values to vary it over")
+        if len(values) > MAX_VALUES:
+            raise InputError(f"{path}: more than {MAX_VALUES:,} values")
+    _check_size(prod(map(len, given.values())), sample)
+    return tuple(_axis(base, path, values) for path, values in given.items())
 
 
-def _axis(base: ModelSpec, path: str, given: Iterable[Scalar]) -> Axis:
-    values = tuple(given)
-    if not values:
-        raise InputError(f"{path}: no values to vary it over")
-    if len(values) > MAX_VALUES:
-        raise InputError(f"{path}: more than {MAX_VALUES:,} values")
+def _check_size(points: int, sample: int | None) -> None:
+    if points > MAX_SAMPLED_FROM:
+        raise InputError(f"a grid of {points:.1e} points: more than can be numbered; give fewer values")
+    if sample is None and points > MAX_POINTS:
+        raise InputError(f"a grid of {points:,} points: above {MAX_POINTS:,} take a sample, such as --sample 1_000_000")
+    if sample is not None and not 1 <= sample <= min(points, MAX_SAMPLE):
+        raise InputError(
+            f"--sample must be from 1 to {min(points, MAX_SAMPLE):,} of the grid's {points:,} points, not {sample:,}"
+        )
+
+
+def _axis(base: ModelSpec, path: str, values: tuple[Scalar, ...]) -> Axis:
     if wrong := [value for value in values if not isinstance(value, Scalar)]:
         raise InputError(f"{path}: varies over numbers, text, true, false and null, not {shown(wrong[0])}")
     if len({(type(value), value) for value in values}) < len(values):

@@ -16,15 +16,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from llmarch_cli.errors import InputError
 from llmarch_cli.profilers.cost import Workload
 from llmarch_cli.spec import ModelSpec
 from llmarch_cli.sweeping.axes import Axis, Scalar
 from llmarch_cli.sweeping.designs import placed, priced
 
-MAX_POINTS = 10**9
-MAX_SAMPLE = 10**7
-MAX_SAMPLED_FROM = 2**62
 BLOCK = 1 << 16  # points priced at once: their arrays stay in a processor's cache
 MAX_TRIED = 100  # combinations of the outer axes under which an inner one is tried
 
@@ -64,21 +60,6 @@ class Grid:
     def size(self) -> int:
         """How many points there are."""
         return prod(self.lengths) if self.sample is None else len(self._drawn)
-
-    def check(self) -> None:
-        """Raise InputError where there are too many points."""
-        points = prod(self.lengths)
-        if points > MAX_SAMPLED_FROM:
-            raise InputError(f"a grid of {points:.1e} points: more than can be numbered; give fewer values")
-        if self.sample is None and points > MAX_POINTS:
-            raise InputError(
-                f"a grid of {points:,} points: above {MAX_POINTS:,} take a sample, such as --sample 1_000_000"
-            )
-        if self.sample is not None and not 1 <= self.sample <= min(points, MAX_SAMPLE):
-            raise InputError(
-                f"--sample must be from 1 to {min(points, MAX_SAMPLE):,} of the grid's {points:,} points,"
-                f" not {self.sample:,}"
-            )
 
     def values(self, positions: Indices) -> list[list[Scalar]]:
         """For each axis its value at each of `positions`."""

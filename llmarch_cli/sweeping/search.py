@@ -99,7 +99,6 @@ class Search:
             self._condition = condition(question.where, lambda name: check_name(name, by_path, base))
         if question.top is not None and question.top < 1:
             raise InputError(f"--top must be 1 or more, not {question.top}")
-        Grid(axes, 0, question.sample, question.seed).check()
         self.axes, n_outer = ordered(base, axes, question.workload)
         self.grid = Grid(self.axes, n_outer, question.sample, question.seed, question.block)
         self._pricing = Pricing(base, self.axes, n_outer, question.workload)
