@@ -11,6 +11,7 @@ import sys
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 import llmarch_cli as llmarch
 from llmarch_cli.profilers.cost import Workload
@@ -19,7 +20,15 @@ from llmarch_cli.profilers.profile import profile
 ROUNDS = 7
 PAIR = ("deepseek-v3", "llama4-maverick")
 LLMARCH = (sys.executable, "-m", "llmarch_cli")
+CONFIG = Path(__file__).parent / "config.json"
 FLOOR = (sys.executable, "-c", "import torch")
+
+DRAW_ALL = """
+import tempfile, pathlib, llmarch_cli as llmarch
+with tempfile.TemporaryDirectory() as folder:
+    for name in llmarch.names():
+        llmarch.draw([name], pathlib.Path(folder, f"{name}.svg"))
+"""
 
 # As installed: what is measured is not compiled anew in each run, like torch, which pip compiled.
 ENVIRONMENT = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
@@ -59,6 +68,8 @@ def commands() -> bool:
         "kvcache of all, measured": ((*LLMARCH, "kvcache"), 1.4),
         "compare two, closed form": ((*LLMARCH, "compare", *PAIR, "--engine", "closed-form"), 0.2),
         "kvcache of all, closed form": ((*LLMARCH, "kvcache", "--engine", "closed-form"), 0.3),
+        "draw all, one figure each": ((sys.executable, "-c", DRAW_ALL), 2.0),
+        "import a config": ((*LLMARCH, "import", str(CONFIG)), 0.3),
     }
     runs: dict[str, list[Run]] = {"import torch": [], **{name: [] for name in bounds}}
     for _ in range(ROUNDS):
@@ -85,6 +96,70 @@ def peer() -> bool:
         flops, params = counted["flops_per_token"] / true.flops_per_token, counted["params"] / true.params
         print(f"  {name}: transformers counts {flops:.0%} of its FLOPs and {params:.0%} of its parameters")
     return fine
+
+
+# Five axes of 16 values each.
+MILLION = {
+    "n_layers": "24:84:4",
+    "d_model": "1024:8704:512",
+    "ffn.n_experts": "16:256:16",
+    "ffn.top_k": "1:16",
+    "attention.n_kv_heads": "1,2,3,4,5,6,7,8,9,10,11,12,13,16,32,64",
+}
+SWEEP = (
+    *(*LLMARCH, "sweep", "qwen3-235b-a22b"),
+    *("--where", "params <= 300B and kv_cache_bytes <= 8GiB", "--pareto=-params,kv_cache_bytes,flops_per_token"),
+)
+
+
+def sweep() -> bool:
+    """A million variants of a mixture of experts, against importing torch and against evaluating them one by one."""
+    threads = ("env", "OMP_NUM_THREADS=1", "OPENBLAS_NUM_THREADS=1")
+    command = (*threads, *SWEEP, *varied(MILLION))
+    larger = (*threads, *SWEEP, *varied({**MILLION, "ffn.d_ff": "512:4096:512"}))
+    floors, runs = zip(*((run(FLOOR), run(command)) for _ in range(ROUNDS)), strict=True)
+    floor, mine = best(list(floors)), best(list(runs))
+    fine = report("a million variants: time", mine.seconds / floor.seconds, 0.6)
+    fine &= report("a million variants: peak memory, of 100 MiB", mine.peak_kib / 1024 / 100, 1)
+    fine &= report("8 times as many: peak memory", run(larger).peak_kib / mine.peak_kib, 1.2)
+    return fine & report("a million variants: time, of 1/50 one by one", mine.seconds / one_by_one(2**20) * 50, 1)
+
+
+def one_by_one(variants: int) -> float:
+    """Seconds for so many variants, each changed and profiled by itself: calculated from some of them."""
+    from llmarch_cli.changes import changed
+
+    base = llmarch.load("qwen3-235b-a22b")
+    values = [
+        {
+            "n_layers": 24 + 4 * (i % 16),
+            "d_model": 1024 + 512 * (i % 7),
+            "ffn.n_experts": 16 + i,
+            "ffn.top_k": 1 + i % 16,
+        }
+        for i in range(300)
+    ]
+
+    def once() -> float:
+        started = time.perf_counter()
+        for assignments in values:
+            profile(changed(base, assignments), Workload(131_072), "closed-form")
+        return time.perf_counter() - started
+
+    return min(once() for _ in range(5)) / len(values) * variants
+
+
+def workers() -> bool:
+    """Two worker processes against one, on a sweep that takes one of them 20 seconds or more."""
+    axes = {**MILLION, "attention.head_dim": "8:256:8", "ffn.d_ff": "512:6144:512"}
+    command = (*SWEEP, *varied(axes), "--scheduler")
+    one, two = run((*command, "local:1")), run((*command, "local:2"))
+    print(f"  a sweep of {one.seconds:.0f} s with one worker")
+    return report("two workers against one: time", two.seconds / one.seconds, 1 / 1.7)
+
+
+def varied(axes: dict[str, str]) -> list[str]:
+    return [word for path, values in axes.items() for word in ("--vary", f"{path}={values}")]
 
 
 def growth() -> bool:
@@ -118,5 +193,5 @@ def report(name: str, ratio: float, bound: float) -> bool:
 
 
 if __name__ == "__main__":
-    results = [part() for part in (commands, peer, growth)]
+    results = [part() for part in (commands, peer, growth, sweep, workers)]
     sys.exit(0 if all(results) else 1)

@@ -1,4 +1,4 @@
-"""Write what follows from the code: the command reference, the schema, the article, and outputs shown in any page.
+"""Write what follows from the code: command reference, schemas, article, and what pages show of pictures and outputs.
 
 `make docs` runs it.
 Tests hold them current.
@@ -11,13 +11,17 @@ import re
 import shlex
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
+
+from typer import Typer
 
 from llmarch_cli.cli.app import COMMANDS
 from llmarch_cli.loading import specs_directory
 from llmarch_cli.schema import write_schema
 
 DOCS = Path(__file__).parent
+PAGES = (DOCS.parent / "README.md", *sorted(DOCS.rglob("*.md")))
 WIDTH = "100"
 
 PREFACE = """\
@@ -57,8 +61,16 @@ def printed(*arguments: str) -> str:
 def reference() -> str:
     """The page, as it should be."""
     sections = [PREFACE, f"```text\n{printed('--help')}\n```\n"]
-    sections += [f"## {name}\n\n```text\n{printed(name, '--help')}\n```\n" for name, *_ in COMMANDS]
+    sections += [f"## {' '.join(words)}\n\n```text\n{printed(*words, '--help')}\n```\n" for words in _commands()]
     return "\n".join(sections)
+
+
+def _commands() -> Iterator[tuple[str, ...]]:
+    """Every command's words, those of groups after their group's."""
+    for name, _, command, _ in COMMANDS:
+        yield (name,)
+        if isinstance(command, Typer):
+            yield from ((name, str(each.name)) for each in command.registered_commands)
 
 
 def article() -> str:
@@ -78,9 +90,21 @@ def refreshed(page: str) -> str:
     return re.sub(r"^```console\n[$] llmarch (.*?)\n(.*?)\n?```", block, page, flags=re.MULTILINE | re.DOTALL)
 
 
+def draw() -> None:
+    """Draw the pictures of all pages, each with the command that its page shows for it."""
+    for page in PAGES:
+        for command in re.findall(r"^[$] llmarch (.+\.svg)$", page.read_text(), re.MULTILINE):
+            subprocess.run(
+                [sys.executable, "-m", "llmarch_cli", *shlex.split(command)], check=True, cwd=DOCS / "figures"
+            )
+
+
 if __name__ == "__main__":
     (DOCS / "commands.md").write_text(reference())
     (DOCS / "article.md").write_text(article())
     write_schema(specs_directory() / "schema.json")
-    for page in (DOCS.parent / "README.md", *DOCS.rglob("*.md")):
+    for of in ("budgets", "baseline"):
+        write_schema(DOCS / f"{of}.schema.json", of)
+    draw()
+    for page in PAGES:
         page.write_text(refreshed(page.read_text()))

@@ -5,6 +5,8 @@
     spec = llmarch.load("deepseek-v3")
     llmarch.profile(spec, context=131_072).kv_cache_bytes
     llmarch.compare(["deepseek-v3", "llama4-maverick"]).to_pandas()
+    llmarch.diff("deepseek-v3", "kimi-k2").by_weight
+    llmarch.changed(spec, {"ffn.variants.moe.top_k": 4})
     model = llmarch.build(spec, device="meta")
 
 Importing this package imports nothing else: each name is loaded when it is first used, and torch only by `build`
@@ -17,12 +19,15 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from llmarch_cli.api import compare, kv_cache, profile
+    from llmarch_cli.api import compare, diff, draw, kv_cache, profile, sweep
     from llmarch_cli.builder import build
+    from llmarch_cli.changes import changed
     from llmarch_cli.errors import CheckError, InputError, LlmarchError
     from llmarch_cli.huggingface.checkpoint import load_checkpoint
+    from llmarch_cli.huggingface.importing import import_config
     from llmarch_cli.huggingface.reconcile import Reconciliation, reconcile
     from llmarch_cli.loading import load, names
+    from llmarch_cli.profilers.attribution import Difference
     from llmarch_cli.profilers.profile import Profile
     from llmarch_cli.report.table import Table
     from llmarch_cli.spec import ModelSpec
@@ -31,13 +36,19 @@ if TYPE_CHECKING:
 _HOMES = {
     "__version__": "version",
     "build": "builder",
+    "changed": "changes",
     "compare": "api",
+    "diff": "api",
+    "draw": "api",
     "kv_cache": "api",
     "profile": "api",
+    "sweep": "api",
     "load": "loading",
     "load_checkpoint": "huggingface.checkpoint",
+    "import_config": "huggingface.importing",
     "names": "loading",
     "CheckError": "errors",
+    "Difference": "profilers.attribution",
     "InputError": "errors",
     "LlmarchError": "errors",
     "ModelSpec": "spec",
@@ -49,6 +60,7 @@ _HOMES = {
 
 __all__ = [
     "CheckError",
+    "Difference",
     "InputError",
     "LlmarchError",
     "ModelSpec",
@@ -57,13 +69,18 @@ __all__ = [
     "Table",
     "__version__",
     "build",
+    "changed",
     "compare",
+    "diff",
+    "draw",
+    "import_config",
     "kv_cache",
     "load",
     "load_checkpoint",
     "names",
     "profile",
     "reconcile",
+    "sweep",
 ]
 
 

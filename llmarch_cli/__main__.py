@@ -6,4 +6,5 @@ import sys
 
 from llmarch_cli.cli import main
 
-sys.exit(main())
+if __name__ == "__main__":  # a worker process reads this file too
+    sys.exit(main())

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+from llmarch_cli.errors import InputError
 from llmarch_cli.loading import load, names
 from llmarch_cli.profilers import profile as profiling
 from llmarch_cli.profilers.cost import KvDtype, Workload
@@ -14,6 +15,7 @@ from llmarch_cli.report.table import Table
 from llmarch_cli.spec import ModelSpec
 
 if TYPE_CHECKING:
+    from llmarch_cli.profilers.attribution import Difference
     from llmarch_cli.report.plots.data import Kind, Plot
 
 Model = str | Path | ModelSpec
@@ -51,6 +53,7 @@ def compare(
     engine: Engine | None = None,
     columns: Sequence[str] = (),
     sort: str | None = None,
+    changes: Mapping[str, Any] | None = None,
 ) -> Table:
     """One row a model: its shape, layout, parameters, KV cache and FLOPs.
 
@@ -62,15 +65,20 @@ def compare(
         engine: "measured" or "closed-form".
         columns: keys of the metrics wanted, of which `llmarch columns` lists all; none for all.
         sort: the key to order by, upwards, or downwards with a `-` before it; None keeps the given order.
+        changes: values by path, as `changed` takes them. Each model then has three rows: as it was, changed, and what
+            became of every figure.
 
-    Raises what `profile` raises, and InputError for unknown columns.
+    Raises what `profile` and `changed` raise, and InputError for unknown columns.
     """
+    from llmarch_cli.report import comparison
     from llmarch_cli.report.columns import check
-    from llmarch_cli.report.comparison import comparison
 
     check(columns, sort)
-    specs = _told_apart(models)
-    return comparison([profile(spec, context, batch, kv_dtype, engine) for spec in specs], columns, sort)
+    pairs = _with_changed(_told_apart(models), changes)
+    profiles = [[profile(spec, context, batch, kv_dtype, engine) for spec in pair] for pair in pairs]
+    if not changes:
+        return comparison.comparison([each for (each,) in profiles], columns, sort)
+    return comparison.changes([(before, after) for before, after in profiles], columns, sort)
 
 
 def kv_cache(
@@ -81,6 +89,7 @@ def kv_cache(
     engine: Engine | None = None,
     columns: Sequence[str] = (),
     sort: str | None = None,
+    changes: Mapping[str, Any] | None = None,
 ) -> Table:
     """One row a model and context: the bytes that the architecture must keep, the smallest first.
 
@@ -92,6 +101,7 @@ def kv_cache(
         engine: "measured" or "closed-form".
         columns: keys of the metrics wanted.
         sort: the key to order by, `kv_cache_bytes` where it is None.
+        changes: values by path, as `changed` takes them; each model is then there as it was and changed.
 
     Raises what `compare` raises.
     """
@@ -99,7 +109,8 @@ def kv_cache(
     from llmarch_cli.report.comparison import kv_caches
 
     check(columns, sort)
-    specs = _told_apart(names() if models is None else models)
+    pairs = _with_changed(_told_apart(names() if models is None else models), changes)
+    specs = [spec for pair in pairs for spec in pair]
     workloads = [(spec, context) for spec in specs for context in dict.fromkeys(contexts)]
     profiles = [profile(spec, context, batch, kv_dtype, engine) for spec, context in workloads]
     return kv_caches(profiles, columns, sort)
@@ -111,6 +122,7 @@ def plot(
     contexts: Sequence[int] = (DEFAULT_CONTEXT,),
     batch: int = 1,
     kv_dtype: KvDtype = "bf16",
+    changes: Mapping[str, Any] | None = None,
 ) -> Plot:
     """The exact figures of a plot, by the closed form; `report.plots` draws them.
 
@@ -120,12 +132,14 @@ def plot(
         contexts: tokens in view, which the plot reaches in any case.
         batch: sequences.
         kv_dtype: what the cache stores.
+        changes: as for `kv_cache`.
 
-    Raises what `profile` raises.
+    Raises what `profile` and `changed` raise.
     """
     from llmarch_cli.report.plots import data
 
-    specs = _told_apart(names() if models is None else models)
+    pairs = _with_changed(_told_apart(names() if models is None else models), changes)
+    specs = [spec for pair in pairs for spec in pair]
     return data.plot(kind, [profile(s, context, batch, kv_dtype, "closed-form") for s in specs for context in contexts])
 
 
@@ -217,6 +231,140 @@ def report(
     if file_format == "html":
         return html.render(profiles, plots)
     return render.render([comparison(profiles)], file_format)
+
+
+def sweep(
+    base: Model,
+    vary: Mapping[str, Iterable[int | float | str | bool | None]],
+    where: str | None = None,
+    context: int = DEFAULT_CONTEXT,
+    batch: int = 1,
+    kv_dtype: KvDtype = "bf16",
+    sort: str | None = None,
+    top: int | None = None,
+    pareto: Sequence[str] = (),
+    columns: Sequence[str] = (),
+    sample: int | None = None,
+    seed: int = 0,
+    out: str | Path | None = None,
+    plot: str | Path | None = None,
+    scheduler: str | None = None,
+    progress: Callable[[int, int], None] | None = None,
+) -> Table:
+    """One row for each variant of `base` that meets a condition, or for the best of them, by the closed form.
+
+    A thousand variants at random are checked one by one, each as a spec of its own.
+
+    Args:
+        base: as for `profile`.
+        vary: dotted paths of fields, each with the values that it takes: all combinations are looked at.
+        where: a condition such as "params <= 30B and kv_cache_bytes <= 2GiB"; None for none.
+        context: as for `profile`, like the next two.
+        batch: sequences.
+        kv_dtype: what the cache stores.
+        sort: the figure to order by, upwards, or downwards with a `-` before it.
+        top: the most rows; None for all.
+        pareto: figures that trade off, each to be small, or large with a `-` before it: rows are the front's.
+        columns: the figures of each row; none for the most telling.
+        sample: look at so many points of the grid, at random; None for all.
+        seed: which points these are.
+        out: a .csv, .json or .parquet file for all variants that meet the condition, written as they are found.
+        plot: a .svg, .png or .html file for a picture of two figures, with the front.
+        scheduler: "local:N" or the address of a Dask scheduler, which hands chunks to its workers.
+        progress: called with how many points are done, and how many there are.
+
+    Raises InputError for what cannot be asked or written, CheckError where a checked figure differs.
+    """
+    from llmarch_cli.report.variants import variants
+    from llmarch_cli.sweeping import plot as picture
+    from llmarch_cli.sweeping.axes import axes
+    from llmarch_cli.sweeping.run import run
+    from llmarch_cli.sweeping.search import Question, columns_for
+    from llmarch_cli.sweeping.selection import Goal
+
+    workload = Workload(context, batch, kv_dtype)
+    profiling.check(workload)
+    spec = load(base)
+    goals = tuple(Goal.parsed(text) for text in pareto)
+    order = None if sort is None else Goal.parsed(sort)
+    question = Question(
+        spec,
+        axes(spec, vary),
+        workload,
+        columns_for(columns, (*goals, *((order,) if order else ()))),
+        where,
+        order,
+        top,
+        goals,
+        sample,
+        seed,
+    )
+    file = None if plot is None else picture.Picture(Path(plot), question)
+    search, answer = run(question, None if out is None else Path(out), scheduler, progress or (lambda _, __: None))
+    table = variants(search, answer)
+    if file is not None:
+        file.draw(search.rows(answer))
+    return table
+
+
+def diff(
+    before: Model,
+    after: Model,
+    context: int = DEFAULT_CONTEXT,
+    batch: int = 1,
+    kv_dtype: KvDtype = "bf16",
+    engine: Engine | None = None,
+) -> Difference:
+    """What leads from one model to another, and what each change does to the figures.
+
+    Args:
+        before: as for `profile`, like all that follows.
+        after: the other model.
+        context: tokens in view.
+        batch: sequences.
+        kv_dtype: what the cache stores.
+        engine: whose figures the two models have; what each change does is always in closed form.
+
+    The effects add up exactly to the whole difference. Where changes interact, each does what it does on top of those
+    before it, in the order of a spec's fields. The result is false where the architectures are the same.
+    Raises what `profile` raises.
+    """
+    from llmarch_cli.profilers.attribution import difference
+
+    chosen = profiling.default_engine() if engine is None else profiling.checked_engine(engine)
+    first, last = _told_apart([before, after])
+    return difference(first, last, Workload(context, batch, kv_dtype), chosen)
+
+
+def _with_changed(specs: Sequence[ModelSpec], changes: Mapping[str, Any] | None) -> list[tuple[ModelSpec, ...]]:
+    """Each spec, with itself changed behind it where there are changes. All are changed before any is measured."""
+    if not changes:
+        return [(spec,) for spec in specs]
+    from llmarch_cli.changes import changed
+
+    return [(spec, changed(spec, changes)) for spec in specs]
+
+
+def draw(models: Sequence[Model], path: str | Path, theme: str = "light", context: int = DEFAULT_CONTEXT) -> None:
+    """Draw the architectures of `models` side by side into one file, by the closed form alone.
+
+    Args:
+        models: each as for `profile`.
+        path: the file; its ending says what it becomes: .svg, .png or .pdf.
+        theme: "light" or "dark".
+        context: tokens in view, for the cache's figures.
+
+    Raises what `profile` raises, and InputError for another ending or theme, or where matplotlib is not installed.
+    """
+    from llmarch_cli.figures import canvas
+
+    canvas.check(Path(path), theme)
+    if not models:
+        raise InputError("there is no model to draw: name one or more")
+    from llmarch_cli.figures.picture import picture
+
+    specs = _told_apart(models)
+    canvas.save(picture([profile(spec, context, engine="closed-form") for spec in specs]), Path(path), theme)
 
 
 def _told_apart(models: Sequence[Model]) -> list[ModelSpec]:

@@ -5,6 +5,7 @@ To add a kind: one file beside its siblings in `attention/` or `ffn/`, and one l
 
 from __future__ import annotations
 
+import re
 from abc import abstractmethod
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -41,9 +42,14 @@ class Record(BaseModel):
     @property
     def details(self) -> str:
         """Every other field that is not at its default, in the words of the YAML file."""
+        return ", ".join(self.settings.values())
+
+    @property
+    def settings(self) -> dict[str, str]:
+        """The same, field by field."""
         fields = ((name, getattr(self, name), field.default) for name, field in type(self).model_fields.items())
-        words = (_detail(name, value) for name, value, default in fields if name not in self.told and value != default)
-        return ", ".join(word for word in words if word)
+        words = {name: _detail(name, value) for name, value, default in fields if value != default}
+        return {name: text for name, text in words.items() if text and name not in self.told}
 
 
 def _detail(name: str, value: Any) -> str:
@@ -103,6 +109,12 @@ class Component(Record):
     def multi_head_width(self) -> int:
         """Values of one token if each query head kept a key and a value of its own: plain multi-head attention."""
         return 0
+
+    @property
+    def title(self) -> str:
+        """What a figure calls it; the words of the class's name where a kind does not say."""
+        first, *others = re.findall(r"[A-Z]+[a-z0-9]*", type(self).__name__)
+        return " ".join((first, *map(str.lower, others)))
 
     @property
     def label(self) -> str:

@@ -80,16 +80,19 @@ class Items(list[Any]):
         self.places: list[Place] = []
 
 
-def read(path: Path) -> Mapping:
-    """The mapping that the file at `path` holds. Raises InputError where it cannot be read or holds none."""
+def read(path: Path, what: str = "spec") -> Mapping:
+    """The mapping that the file at `path` holds, a `what` in messages.
+
+    Raises InputError where it cannot be read or holds none.
+    """
     try:
-        text = _read(path).decode("utf-8-sig")
+        text = content(path).decode("utf-8-sig")
     except UnicodeDecodeError as error:
         raise InputError(f"{shown_path(path)}: not UTF-8 text (byte {error.start}): a spec is a YAML file") from None
     parser = None
     try:
         parser = _Parser(text)
-        return _Composer(path, parser).document()
+        return _Composer(path, parser, what).document()
     except yaml.reader.ReaderError as error:  # its position counts bytes or characters; what it names is unique
         line = text.count("\n", 0, text.find(chr(error.character))) + 1
         raise InputError(
@@ -107,8 +110,34 @@ def read(path: Path) -> Mapping:
             parser.dispose()
 
 
-def _read(path: Path) -> bytes:
-    """What a file or a pipe holds. Raises InputError where that is too much, or never comes."""
+def value(text: str) -> Any:
+    """One value as in a file: `512`, `null`, `[local, global]`. Raises InputError for what a file refuses."""
+    parser = None
+    try:
+        parser = _Parser(text)
+        return plain(_Composer(None, parser).only_value())
+    except (yaml.reader.ReaderError, UnicodeEncodeError):
+        raise InputError("not text: it holds characters that YAML does not") from None
+    except yaml.MarkedYAMLError as error:
+        raise InputError(f"not valid YAML: {' '.join(filter(None, (error.problem, error.context)))}") from None
+    finally:
+        if parser is not None:
+            parser.dispose()
+
+
+def plain(data: Any) -> Any:
+    """A copy that no longer knows where it stands, with lists for tuples."""
+    match data:
+        case dict():
+            return {name: plain(inner) for name, inner in data.items()}
+        case list() | tuple():
+            return [plain(inner) for inner in data]
+        case _:
+            return data
+
+
+def content(path: Path, what: str = "spec") -> bytes:
+    """What a file or a pipe holds. Raises InputError where that is too much for a `what`, or never comes."""
     content = bytearray()
     try:
         with FileIO(os.fspath(path), opener=_open_without_waiting) as file:
@@ -129,7 +158,7 @@ def _read(path: Path) -> bytes:
     except ValueError as error:  # a null byte in the path
         raise InputError(f"{shown_path(path)}: no such file: {error}") from None
     if len(content) > MAX_BYTES:
-        raise InputError(f"{shown_path(path)}: larger than {MAX_BYTES >> 20} MiB: this is no spec")
+        raise InputError(f"{shown_path(path)}: larger than {MAX_BYTES >> 20} MiB: this is no {what}")
     return bytes(content)
 
 
@@ -148,24 +177,29 @@ def _has_more(pipe: FileIO) -> bool:
 class _Composer:
     """From the parser's events to data, one method for each sort of node."""
 
-    def __init__(self, path: Path, parser: Any) -> None:
-        self.path = path
+    def __init__(self, path: Path | None, parser: Any, what: str = "spec") -> None:
+        self.path = path  # None: a value that stands in no file
+        self.what = what
         self.parser = parser
         self.anchors: dict[str, tuple[Any, int]] = {}  # a node, and how many values it holds
         self.n_values = 0
 
     def document(self) -> Mapping:
+        root = self.only_value()
+        if not isinstance(root, Mapping):
+            raise InputError(f"{shown_path(self.path)}: a {self.what} is a mapping of fields, not {shown(root)}")
+        return root
+
+    def only_value(self) -> Any:
         self.parser.get_event()  # the stream's start
         if isinstance(self.parser.get_event(), yaml.StreamEndEvent):
-            raise InputError(
-                f"{shown_path(self.path)}: the file is empty: a spec needs at least name, d_model, n_layers, ..."
-            )
+            needs = " needs at least name, d_model, n_layers, ..." if self.what == "spec" else " is a mapping of fields"
+            empty = f"the file is empty: a {self.what}{needs}"
+            raise InputError("there is no value" if self.path is None else f"{shown_path(self.path)}: {empty}")
         root = self.node(self.parser.get_event(), depth=0)
         self.parser.get_event()  # the document's end
         if not isinstance(further := self.parser.get_event(), yaml.StreamEndEvent):
-            raise self.refusal(further, "a second document begins here: a file holds one spec")
-        if not isinstance(root, Mapping):
-            raise InputError(f"{shown_path(self.path)}: a spec is a mapping of fields, not {shown(root)}")
+            raise self.refusal(further, f"a second document begins here: a file holds one {self.what}")
         return root
 
     def node(self, event: Any, depth: int) -> Any:
@@ -178,9 +212,9 @@ class _Composer:
             return value
         if event.tag is not None:
             tag = event.tag.replace("tag:yaml.org,2002:", "!!")
-            raise self.refusal(event, f"the tag {shown(tag)}: a spec has none, write the plain value")
+            raise self.refusal(event, f"the tag {shown(tag)}: a {self.what} has none, write the plain value")
         if depth > MAX_DEPTH:
-            raise self.refusal(event, f"nested deeper than {MAX_DEPTH} levels: this is no spec")
+            raise self.refusal(event, f"nested deeper than {MAX_DEPTH} levels: this is no {self.what}")
         before = self.n_values
         self.count(event, 1)
         if isinstance(event, yaml.MappingStartEvent):
@@ -196,7 +230,9 @@ class _Composer:
     def count(self, event: Any, n_values: int) -> None:
         self.n_values += n_values
         if self.n_values > MAX_VALUES:
-            raise self.refusal(event, f"more than {MAX_VALUES:,} values once aliases are followed: this is no spec")
+            raise self.refusal(
+                event, f"more than {MAX_VALUES:,} values once aliases are followed: this is no {self.what}"
+            )
 
     def sequence(self, depth: int) -> Items:
         items = Items()
@@ -250,7 +286,7 @@ class _Composer:
             case "whole":
                 digits = text.replace("_", "")
                 if len(digits) > MAX_DIGITS:
-                    raise self.refusal(event, f"a number of {len(digits)} digits: this is no spec")
+                    raise self.refusal(event, f"a number of {len(digits)} digits: this is no {self.what}")
                 return int(digits)
             case "decimal":
                 return float(text.replace("_", ""))
@@ -263,7 +299,7 @@ class _Composer:
                     raise self.refusal(event, f"{text} is no date: {error}") from None
 
     def place(self, event: Any) -> Place:
-        return Place(self.path, event.start_mark.line + 1)
+        return Place(self.path or Path(), event.start_mark.line + 1)
 
     def refusal(self, event: Any, why: str) -> InputError:
-        return InputError(f"{self.place(event)}: {why}")
+        return InputError(why if self.path is None else f"{self.place(event)}: {why}")

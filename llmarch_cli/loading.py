@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import re
+from collections.abc import Callable, Mapping
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,8 @@ from llmarch_cli.errors import InputError, shown, shown_path, suggestion
 from llmarch_cli.spec import ModelSpec
 
 YAML_ENDINGS = (".yaml", ".yml")
+CONFIG_ENDING = ".json"
+HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]{0,95}/[A-Za-z0-9][\w.-]{0,95}", re.ASCII)
 
 
 @cache
@@ -33,14 +36,43 @@ def names() -> tuple[str, ...]:
 def load(name: str | Path | ModelSpec) -> ModelSpec:
     """The spec of a bundled model by its id, or of a YAML file by its path; a spec is returned as it is.
 
-    Raises InputError: no such model or file, or a file that is no valid spec.
+    A Hugging Face config is imported: a config.json, a checkpoint's directory, or `org/name` on the Hub.
+
+    Raises InputError: no such model or file, or a file that is no valid spec, or a config that is not understood.
     """
     if isinstance(name, ModelSpec):
         return name
+    if _is_config(name):
+        from llmarch_cli.huggingface.importing import import_config  # which knows specs, not the other way round
+
+        return import_config(name)
     path = find(name)
     spec = validated(resolved(path), shown_path(path))
     spec._id = path.stem
     return spec
+
+
+def _is_config(name: str | Path) -> bool:
+    """Whether a Hugging Face config is meant: a .json file, a directory, or what only the Hub can have."""
+    path = Path(name)
+    if name == "" or str(name) in names() or path.suffix in YAML_ENDINGS:
+        return False
+    return path.suffix == CONFIG_ENDING or exists(path, Path.is_dir) or (isinstance(name, str) and is_on_hub(name))
+
+
+def is_on_hub(name: str) -> bool:
+    """Whether `org/name` means a model on the Hub: nothing here is called so, and there is no directory `org`."""
+    path = Path(name)
+    fits = HUB_ID.fullmatch(name) is not None and path.suffix not in (*YAML_ENDINGS, CONFIG_ENDING)
+    return fits and not exists(path) and not exists(path.parent)
+
+
+def exists(path: Path, question: Callable[[Path], bool] = Path.exists) -> bool:
+    """Whether a path leads anywhere, or to what `question` asks for."""
+    try:
+        return question(path)
+    except (OSError, ValueError):  # too long, a null byte
+        return False
 
 
 def find(name: str | Path, directory: Path | None = None) -> Path:
@@ -53,7 +85,10 @@ def find(name: str | Path, directory: Path | None = None) -> Path:
         return specs_directory() / f"{text}.yaml"
     if isinstance(name, Path) or "/" in text or "\\" in text or text.endswith(YAML_ENDINGS):
         return Path(text) if directory is None else directory / text
-    hint = suggestion(text.lower(), names()) or "; `llmarch list` shows all, a path to a YAML file works too"
+    hint = (
+        suggestion(text.lower(), names())
+        or "; `llmarch list` shows all, a path to a YAML file or a config.json works too"
+    )
     raise InputError(f"unknown model {shown(text)}{hint}")
 
 

@@ -1,6 +1,6 @@
-"""The JSON schema of a spec file, for editors and other programs: `model_specs/schema.json` is what this gives.
+"""The JSON schemas of our files, for editors and other programs: those that are committed are what this gives.
 
-It says what each field may be; rules between fields are the records' own, and only `load` knows them.
+They say what each field may be; rules between fields are the records' own, and only reading a file knows them.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from llmarch_cli.component import Record
+from llmarch_cli.errors import InputError, shown, suggestion
 from llmarch_cli.spec import ModelSpec
 
 Schema = dict[str, Any]
@@ -48,9 +49,44 @@ def spec_schema() -> Schema:
     return {**HEAD, "$defs": dict(sorted((whole | changes).items()))}
 
 
-def write_schema(path: Path) -> None:
-    """Write the schema to `path`, as `model_specs/schema.json` has it."""
-    path.write_text(json.dumps(spec_schema(), indent=2) + "\n", encoding="utf-8")
+def budgets_schema() -> Schema:
+    """The schema of a file of budgets."""
+    from llmarch_cli.guards.budgets import BudgetFile
+
+    return _file_schema(BudgetFile, "Budgets of llmarch")
+
+
+def baseline_schema() -> Schema:
+    """The schema of a baseline."""
+    from llmarch_cli.guards.baselines import Baseline
+
+    return _file_schema(Baseline, "A baseline of llmarch")
+
+
+SCHEMAS = {"spec": spec_schema, "budgets": budgets_schema, "baseline": baseline_schema}
+
+
+def render(of: str) -> str:
+    """The schema of one sort of file, as text. Raises InputError for a sort that there is not."""
+    if of not in SCHEMAS:
+        raise InputError(f"no schema of {shown(of)}; known: {', '.join(SCHEMAS)}{suggestion(of, SCHEMAS)}")
+    return json.dumps(SCHEMAS[of](), indent=2) + "\n"
+
+
+def write_schema(path: Path, of: str = "spec") -> None:
+    """Write the schema to `path`, as it is committed."""
+    path.write_text(render(of), encoding="utf-8")
+
+
+def _file_schema(record: type[Record], title: str) -> Schema:
+    model = record.model_json_schema()
+    records = {each.__name__: each for each in (record, *_records(Record))}
+    inner = model.pop("$defs", {})
+    for name, schema in inner.items():
+        _describe(schema, records[name])
+    _describe(model, record)
+    definitions = {"$defs": {name: _tidied(schema) for name, schema in sorted(inner.items())}} if inner else {}
+    return {"$schema": HEAD["$schema"], "title": title, **_tidied(model), **definitions}
 
 
 def _records(record: type[Record]) -> list[type[Record]]:

@@ -119,6 +119,11 @@ class NormStyle(Record):
                 raise ValueError(f"{field} is set, but weight is false: this norm learns nothing")
         return self
 
+    @property
+    def title(self) -> str:
+        """What papers call it."""
+        return {"rms": "RMSNorm", "layer": "LayerNorm"}[self.kind]
+
 
 Figure = Annotated[int, Field(gt=0, le=2**60)]
 ActiveConvention = Literal["all", "without_input_embedding", "without_embeddings"]
@@ -251,10 +256,18 @@ class ModelSpec(Record):
         return [Layer(a, f) for a, f in zip(self._names("attention"), self._names("ffn"), strict=True)]
 
     def inventory(self) -> Iterator[Item]:
-        """Every distinct component with its count: what both engines price, and what a model is built of."""
-        yield Item("token embedding", "embedding", 1, TokenEmbedding(vocab_size=self.vocab_size))
+        """Every distinct component with its count: what both engines price, and what a model is built of.
+
+        What stands around the layers is made of the spec's own fields, and not checked once more.
+        """
+        yield Item("token embedding", "embedding", 1, TokenEmbedding.model_construct(vocab_size=self.vocab_size))
         if self.learned_positions is not None:
-            yield Item("position embedding", "position", 1, PositionEmbedding(n_positions=self.learned_positions))
+            yield Item(
+                "position embedding",
+                "position",
+                1,
+                PositionEmbedding.model_construct(n_positions=self.learned_positions),
+            )
         for axis in ("attention", "ffn"):
             counts = Counter(self._names(axis))
             named = isinstance(getattr(self, axis), Layout)
@@ -265,7 +278,7 @@ class ModelSpec(Record):
             label = "block norms" if attention and ffn else f"block norms ({'attention' if attention else 'ffn'} only)"
             yield Item(label, "norm", count, self.block_norms(attention, ffn))
         yield Item("final norm", "norm", 1, FinalNorm())
-        yield Item("lm head", "head", 1, Head(vocab_size=self.vocab_size, tied=self.tie_embeddings))
+        yield Item("lm head", "head", 1, Head.model_construct(vocab_size=self.vocab_size, tied=self.tie_embeddings))
         if self.n_mtp_blocks:
             last = self.layers[-1]
             yield Item("mtp: junction", "mtp", self.n_mtp_blocks, PredictionJunction(), mtp=True)

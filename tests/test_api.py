@@ -70,3 +70,29 @@ def test_no_models_is_an_empty_table() -> None:
 
 def test_a_fact_sheet_is_tables() -> None:
     assert [table.name for table in api.fact_sheet("gpt2", engine="closed-form") if table.main] == ["components"]
+
+
+def test_changes_stand_beside_what_they_change() -> None:
+    changes = {"n_layers": 3}
+    table = llmarch.compare(["gpt2"], changes=changes, engine="closed-form")
+    changed = llmarch.changed(llmarch.load("gpt2"), changes)
+    assert [row["model"] for row in table.rows] == ["gpt2", changed.id, "change"]
+    frame = table.to_pandas()
+    assert list(frame["n_layers"]) == [12, 3, -9]
+    assert frame["params"][1] == llmarch.profile(changed, engine="closed-form").params
+    rows = llmarch.kv_cache(["gpt2"], changes=changes, engine="closed-form").rows
+    assert {row["model"] for row in rows} == {"gpt2", changed.id}
+
+
+def test_all_is_changed_before_anything_is_measured(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(api, "profile", lambda *_: pytest.fail("measured"))
+    with pytest.raises(InputError, match=r"gemma3-1b: attention\.window"):
+        llmarch.compare(["gpt2", "gemma3-1b"], changes={"attention.window": 5})
+
+
+def test_a_difference_of_models_named_alike(tmp_path: Path) -> None:
+    path = tmp_path / "gpt2.yaml"
+    path.write_text("extends: gpt2\nn_layers: 3\n")
+    found = llmarch.diff("gpt2", path, engine="closed-form")
+    assert (found.before.spec.id, found.after.spec.id) == ("gpt2", str(path))
+    assert [change.field for effect in found.effects for change in effect.changes] == [("n_layers",)]

@@ -88,7 +88,7 @@ def test_a_spec_is_taken_as_it_is() -> None:
     [
         ("deepsek-v3", "unknown model 'deepsek-v3'; did you mean deepseek-v3 or deepseek-v2 or deepseek-r1?"),
         ("DeepSeek-V3", "unknown model 'DeepSeek-V3'; did you mean deepseek-v3"),
-        ("zzz", "unknown model 'zzz'; `llmarch list` shows all, a path to a YAML file works too"),
+        ("zzz", "unknown model 'zzz'; `llmarch list` shows all, a path to a YAML file or a config.json works too"),
         ("", "unknown model ''; `llmarch list` shows all"),
         ("x" * 100_000, f"unknown model '{'x' * 59}...'; `llmarch list` shows all"),
         ("\x1b[31m\n", "unknown model '\\x1b[31m\\n'; `llmarch list` shows all"),
@@ -96,7 +96,7 @@ def test_a_spec_is_taken_as_it_is() -> None:
         ("\x1b[31m\n.yaml", "'\\x1b[31m\\n.yaml': no such file"),
         ("./deepseek-v3", "deepseek-v3: no such file"),
         (Path("deepseek-v3"), "deepseek-v3: no such file"),
-        ("./", ".: a directory, not a YAML file"),
+        ("./", ".: a directory without a config.json"),
         ("tiny.yaml/x.yml", "tiny.yaml/x.yml: cannot be read: not a directory"),
         ("a\0b.yaml", "'a\\x00b.yaml': no such file: embedded null byte"),
         ("a\0b", "unknown model 'a\\x00b'"),

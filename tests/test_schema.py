@@ -15,7 +15,7 @@ from llmarch_cli import documents
 from llmarch_cli.documents import read
 from llmarch_cli.errors import InputError
 from llmarch_cli.loading import load, names, resolved, specs_directory
-from llmarch_cli.schema import spec_schema, write_schema
+from llmarch_cli.schema import SCHEMAS, render, spec_schema, write_schema
 
 SCHEMA = spec_schema()
 VALIDATOR = Draft202012Validator(SCHEMA, format_checker=Draft202012Validator.FORMAT_CHECKER)
@@ -34,8 +34,15 @@ def test_the_file_is_current(tmp_path: Path) -> None:
     )
 
 
-def test_it_is_a_schema() -> None:
-    Draft202012Validator.check_schema(SCHEMA)
+@pytest.mark.parametrize("of", ["budgets", "baseline"])
+def test_the_files_of_guards_are_current(of: str) -> None:
+    committed = specs_directory().parent / "docs" / f"{of}.schema.json"
+    assert committed.read_text() == render(of), "the records changed: write it again with `make docs`"
+
+
+@pytest.mark.parametrize("of", SCHEMAS)
+def test_it_is_a_schema(of: str) -> None:
+    Draft202012Validator.check_schema(SCHEMAS[of]())
 
 
 @pytest.mark.parametrize("name", names())

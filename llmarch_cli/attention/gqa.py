@@ -102,6 +102,12 @@ class GroupedQueryAttention(RotaryComponent):
         return 2 * self.n_heads * self.head_dim
 
     @property
+    def title(self) -> str:
+        if self.n_kv_heads == self.n_heads:
+            return "Multi-head attention"
+        return "Multi-query attention" if self.n_kv_heads == 1 else "Grouped-query attention"
+
+    @property
     def label(self) -> str:
         return f"window {self.window:,}" if self.window else f"chunked {self.chunk:,}" if self.chunk else "full"
 

@@ -58,6 +58,10 @@ class MultiHeadLatentAttention(RotaryComponent):
         return self.n_heads * (self._qk_head_dim + self.v_head_dim)
 
     @property
+    def title(self) -> str:
+        return "Multi-head latent attention"
+
+    @property
     def label(self) -> str:
         return "full"
 

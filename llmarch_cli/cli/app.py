@@ -11,22 +11,49 @@ from typing import Annotated
 
 import typer
 
-from llmarch_cli.cli import claims, columns, compare, kvcache, plots, report, schema, show, verify
+from llmarch_cli.cli import (
+    baseline,
+    check,
+    claims,
+    columns,
+    compare,
+    diff,
+    draw,
+    drift,
+    kvcache,
+    plots,
+    report,
+    schema,
+    show,
+    sweep,
+    validate,
+    verify,
+)
+from llmarch_cli.cli import import_ as import_command
 from llmarch_cli.cli import list as list_
 from llmarch_cli.errors import InputError, LlmarchError
 
-LOOK, COMPARE, EXPLAIN = "Look at models", "Compare them", "Understand the figures"
+LOOK, COMPARE, DESIGN = "Look at models", "Compare them", "Design one"
+EXPLAIN, GUARD = "Understand the figures", "Guard them"
 
 # Name, panel of `--help`, function, and examples that work when pasted.
 COMMANDS = (
     ("list", LOOK, list_.list_models, list_.EXAMPLES),
     ("show", LOOK, show.show, show.EXAMPLES),
+    ("import", LOOK, import_command.import_, import_command.EXAMPLES),
     ("compare", COMPARE, compare.compare, compare.EXAMPLES),
+    ("diff", COMPARE, diff.diff, diff.EXAMPLES),
     ("kvcache", COMPARE, kvcache.kvcache, kvcache.EXAMPLES),
+    ("draw", COMPARE, draw.draw, draw.EXAMPLES),
     ("report", COMPARE, report.report, report.EXAMPLES),
+    ("sweep", DESIGN, sweep.sweep, sweep.EXAMPLES),
     ("columns", EXPLAIN, columns.columns, columns.EXAMPLES),
     ("verify", EXPLAIN, verify.verify, verify.EXAMPLES),
     ("claims", EXPLAIN, claims.claims, claims.EXAMPLES),
+    ("validate", GUARD, validate.validate, validate.EXAMPLES),
+    ("check", GUARD, check.check, check.EXAMPLES),
+    ("baseline", GUARD, baseline.app, baseline.EXAMPLES),
+    ("drift", GUARD, drift.drift, drift.EXAMPLES),
     ("schema", EXPLAIN, schema.schema, schema.EXAMPLES),
 )
 
@@ -52,7 +79,10 @@ app = typer.Typer(
 )
 
 for name, panel, command, examples in COMMANDS:
-    app.command(name, cls=plots.Command, epilog=_listed(examples), rich_help_panel=panel)(command)
+    if isinstance(command, typer.Typer):
+        app.add_typer(command, name=name, epilog=_listed(examples), rich_help_panel=panel)
+    else:
+        app.command(name, cls=plots.Command, epilog=_listed(examples), rich_help_panel=panel)(command)
 
 
 def _print_version(wanted: bool) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -29,13 +29,28 @@ def complete_column(incomplete: str) -> list[str]:
     return [f"{given}{comma}{metric.key}" for metric in METRICS if metric.key.startswith(last)]
 
 
+def complete_change(ctx: typer.Context, incomplete: str) -> list[str]:
+    """The paths that begin so, of the models on the line; nothing where there is none yet."""
+    from llmarch_cli.changes import paths
+    from llmarch_cli.errors import LlmarchError
+    from llmarch_cli.loading import load
+
+    found: dict[str, None] = {}
+    for word in ctx.args:  # what is on the line beside options: this one still lacks its value
+        try:
+            found |= dict.fromkeys(paths(load(word)))
+        except LlmarchError:
+            continue
+    return [f"{path}=" for path in found if path.startswith(incomplete)]
+
+
 DEFAULT_CONTEXT = "128k"
 
 Model = Annotated[
     str,
     typer.Argument(
         metavar="MODEL",
-        help="A bundled id, or a path to a YAML file.",
+        help="A bundled id, or a path to a YAML file or a config.json; `org/name` is on the Hugging Face Hub.",
         autocompletion=complete_model,
         show_default=False,
     ),
@@ -44,7 +59,7 @@ Models = Annotated[
     list[str],
     typer.Argument(
         metavar="MODEL",
-        help="Bundled ids, or paths to YAML files.",
+        help="Bundled ids, or paths to YAML files or config.json; `org/name` is on the Hugging Face Hub.",
         autocompletion=complete_model,
         show_default=False,
     ),
@@ -53,13 +68,35 @@ AnyModels = Annotated[
     list[str] | None,
     typer.Argument(
         metavar="MODEL",
-        help="Bundled ids, or paths to YAML files; all that are bundled where none is given.",
+        help="Bundled ids, or paths to YAML files or config.json; all that are bundled where none is given.",
         autocompletion=complete_model,
         show_default=False,
     ),
 ]
 
 WORKLOAD, OUTPUT = "What is asked", "What is printed"
+
+Changes = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--set",
+        metavar="PATH=VALUE",
+        help="Change a field, as in attention.window=512; null takes it out. May be given several times.",
+        autocompletion=complete_change,
+        show_default=False,
+        rich_help_panel=WORKLOAD,
+    ),
+]
+Save = Annotated[
+    str | None,
+    typer.Option(
+        "--save",
+        metavar="FILE",
+        help="Write the changed spec to a new YAML file.",
+        show_default=False,
+        rich_help_panel=OUTPUT,
+    ),
+]
 
 Context = Annotated[
     str,
@@ -129,7 +166,43 @@ Format = Annotated[
         "--format", metavar="table|markdown|csv|json", help="csv and json are always exact.", rich_help_panel=OUTPUT
     ),
 ]
+VerdictFormat = Annotated[
+    str,
+    typer.Option(
+        "--format",
+        metavar="table|markdown|csv|json|junit",
+        help="markdown for job summaries and comments, junit for test reports.",
+        rich_help_panel=OUTPUT,
+    ),
+]
 Exact = Annotated[bool, typer.Option("--exact", help="Every digit in tables too.", rich_help_panel=OUTPUT)]
+
+
+def changes(texts: list[str] | None) -> dict[str, Any]:
+    """`PATH=VALUE` each, as values by path. Raises InputError for what is none, and for a path given twice."""
+    if not texts:
+        return {}
+    from llmarch_cli.changes import assignment
+
+    found: dict[str, Any] = {}
+    for text in texts:
+        try:
+            path, value = assignment(text)
+        except InputError as error:
+            raise InputError(f"--set: {error}") from None
+        if path in found:
+            raise InputError(f"--set: {shown(path)} is given twice")
+        found[path] = value
+    return found
+
+
+def check_save(path: str | None, changes: dict[str, Any], n_models: int = 1) -> None:
+    """Raise InputError where `--save` has nothing to write, or would have several specs for one file."""
+    if path is not None and not changes:
+        raise InputError("--save writes what --set changes: give --set PATH=VALUE, or use `llmarch show MODEL --spec`")
+    if path is not None and n_models != 1:
+        raise InputError(f"--save writes one spec, but {n_models} models are changed: name one")
+
 
 _SIZES = {"": 1, "k": 1 << 10, "m": 1 << 20}
 
@@ -140,6 +213,15 @@ def tokens(text: str) -> int:
     if match is None or int(match[1]) == 0:
         raise InputError(f"--ctx takes tokens as 131072, 131_072, 128k or 1M, not {shown(text)}")
     return int(match[1]) * _SIZES[match[2].lower()]
+
+
+def whole(text: str | None, option: str) -> int | None:
+    """`1000000` or `1_000_000` as a number. Raises InputError for anything else."""
+    if text is None:
+        return None
+    if re.fullmatch(r"[0-9]{1,15}|[0-9]{1,3}(?:_[0-9]{3}){1,5}", text) is None:
+        raise InputError(f"{option} takes a whole number such as 1000000 or 1_000_000, not {shown(text)}")
+    return int(text)
 
 
 def kv_dtype(text: str) -> DtypeName:
@@ -159,11 +241,11 @@ def engine(text: str | None) -> EngineName:
     return default_engine() if text is None else checked_engine(text, "--engine: ")
 
 
-def keys(text: str | None) -> list[str]:
+def keys(text: str | None, option: str = "--columns") -> list[str]:
     """`a,b` as the two. Raises InputError where there is none."""
     if text is None:
         return []
     found = [key for key in (part.strip() for part in text.split(",")) if key]
     if not found:
-        raise InputError("--columns names none; `llmarch columns` lists all")
+        raise InputError(f"{option} names none; `llmarch columns` lists all")
     return found

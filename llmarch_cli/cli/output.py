@@ -5,8 +5,8 @@ from __future__ import annotations
 import os
 import shutil
 import sys
-from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from collections.abc import Iterable, Iterator, Sequence
+from typing import TYPE_CHECKING, TypeVar
 
 import typer
 
@@ -14,14 +14,19 @@ if TYPE_CHECKING:
     from llmarch_cli.report.plots.data import Plot
     from llmarch_cli.report.table import Table
 
+Item = TypeVar("Item")
+
 WIDTH_WITHOUT_TERMINAL = 100
 
 
-def check(file_format: str) -> None:
-    """Raise InputError for an unknown format, before anything is measured for it."""
-    from llmarch_cli.report.render import check as check_format
+def check(file_format: str, verdicts: bool = False) -> None:
+    """Raise InputError for an unknown format, before anything is measured for it.
 
-    check_format(file_format)
+    With `verdicts`, also those for reports whose rows pass or fail.
+    """
+    from llmarch_cli.report import render
+
+    render.check(file_format, render.VERDICT_FORMATS if verdicts else render.FORMATS)
 
 
 def show(tables: Sequence[Table], file_format: str, exact: bool = False) -> None:
@@ -29,6 +34,17 @@ def show(tables: Sequence[Table], file_format: str, exact: bool = False) -> None
     from llmarch_cli.report.render import render
 
     write(render(tables, file_format, exact, _width(), _has_styles(), not _encodes("█─")))
+
+
+def tracked(items: Iterable[Item], words: str) -> Iterator[Item]:
+    """`items`, with progress on standard error where that is a terminal."""
+    if not sys.stderr.isatty():
+        yield from items
+        return
+    from rich.console import Console
+    from rich.progress import track
+
+    yield from track(items, words, console=Console(stderr=True), transient=True)
 
 
 def draw(plot: Plot) -> None:

@@ -20,12 +20,13 @@ if TYPE_CHECKING:
 TERMINAL = "-"
 FILE_ENDINGS = (".svg", ".png", ".pdf")
 PANEL = "What is drawn"
+MAYBE_A_FILE = "[FILE]"
 
 Plot = Annotated[
     str | None,
     typer.Option(
         "--plot",
-        metavar="[FILE]",
+        metavar=MAYBE_A_FILE,
         help="Draw too: to a file that ends in .svg, .png or .pdf, or on the terminal where none is named.",
         show_default=False,
         rich_help_panel=PANEL,
@@ -46,7 +47,9 @@ class Command(TyperCommand):
     """A command whose `--plot` may stand alone: only what ends like a picture is its file, and no model's name does."""
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
-        """The arguments, with the terminal named where `--plot` names no file."""
+        """The arguments, with the terminal named where `--plot` names no file and need not."""
+        if not any("--plot" in param.opts and param.metavar == MAYBE_A_FILE for param in self.params):
+            return super().parse_args(ctx, args)
         named = []
         for argument, following in pairwise([*args, ""]):
             named.append(argument)

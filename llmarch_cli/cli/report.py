@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from llmarch_cli.cli import options, output, progress
+from llmarch_cli.cli import options, output
 from llmarch_cli.errors import InputError, shown, suggestion
 
 EXAMPLES = (
@@ -69,7 +69,7 @@ def report(
         options.kv_dtype(kv_dtype),
         options.engine(engine),
         with_plots,
-        track=lambda specs: progress.track(specs, "profiling"),
+        track=lambda specs: output.tracked(specs, "profiling"),
     )
     if out is None:
         output.write(text)

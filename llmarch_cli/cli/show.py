@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -13,6 +14,7 @@ EXAMPLES = (
     "llmarch show gemma3-27b",
     "llmarch show deepseek-v3 --ctx 8k --operators",
     "llmarch show deepseek-r1 --spec > mine.yaml",
+    "llmarch show gpt-oss-20b --set ffn.n_experts=64 --save wider.yaml",
 )
 
 
@@ -28,8 +30,10 @@ def show(
     batch: options.Batch = 1,
     kv_dtype: options.KvDtype = "bf16",
     engine: options.Engine = None,
+    changes: options.Changes = None,
     file_format: options.Format = "table",
     exact: options.Exact = False,
+    save: options.Save = None,
     plot: plots.Plot = None,
     plot_kind: plots.Kind = "params",
 ) -> None:
@@ -38,20 +42,25 @@ def show(
     plots.check(plot, file_format)
     kind = plots.kind(plot_kind)
     n_tokens = options.tokens(context)
+    assignments = options.changes(changes)
+    options.check_save(save, assignments)
     if spec and plot is not None:
         raise InputError("--spec prints a file and --plot draws figures: ask for one of them")
-    if spec:
-        from llmarch_cli.loading import load
-        from llmarch_cli.report import spec_file
+    from llmarch_cli.changes import changed
+    from llmarch_cli.loading import load
+    from llmarch_cli.report import spec_file
 
-        output.write(spec_file.render(load(model)))
+    loaded = changed(load(model), assignments)
+    if spec:
+        if save is not None:
+            spec_file.write(loaded, Path(save))
+        output.write(spec_file.render(loaded))
         return
     from llmarch_cli import api
 
     dtype = options.kv_dtype(kv_dtype)
-    output.show(
-        api.fact_sheet(model, n_tokens, batch, dtype, options.engine(engine), operators),
-        file_format,
-        exact,
-    )
-    plots.show(plot, lambda: api.plot(kind, [model], [n_tokens], batch, dtype))
+    tables = api.fact_sheet(loaded, n_tokens, batch, dtype, options.engine(engine), operators)
+    if save is not None:
+        spec_file.write(loaded, Path(save))
+    output.show(tables, file_format, exact)
+    plots.show(plot, lambda: api.plot(kind, [loaded], [n_tokens], batch, dtype))

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from llmarch_cli.cli import options, output, progress
+from llmarch_cli.cli import options, output
 from llmarch_cli.errors import InputError
 
 if TYPE_CHECKING:
@@ -64,4 +64,4 @@ def _ask(specs: list[ModelSpec]) -> list[Verdict]:
     """All verdicts."""
     from llmarch_cli.profilers.verification import verify as witnesses
 
-    return [verdict for spec in progress.track(specs, "verifying") for verdict in witnesses(spec)]
+    return [verdict for spec in output.tracked(specs, "verifying") for verdict in witnesses(spec)]

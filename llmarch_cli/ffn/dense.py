@@ -20,6 +20,10 @@ class DenseFeedForward(GatedComponent):
     kind: Literal["dense"]
 
     @property
+    def title(self) -> str:
+        return "Feed-forward"
+
+    @property
     def label(self) -> str:
         return f"dense {self.d_ff:,}"
 

@@ -31,9 +31,8 @@ class GatedComponent(Component):
     told: ClassVar[frozenset[str]] = Component.told | {"d_ff", "activation", "gated"}
 
     @property
-    def details(self) -> str:
-        activation = f"gated {self.activation}" if self.gated else self.activation
-        return ", ".join(filter(None, (activation, super().details)))
+    def settings(self) -> dict[str, str]:
+        return {"activation": f"gated {self.activation}" if self.gated else self.activation, **super().settings}
 
     @model_validator(mode="after")
     def _gate_settings_need_a_gate(self) -> Self:

@@ -32,13 +32,17 @@ class ParallelFeedForward(Component):
     told: ClassVar[frozenset[str]] = Component.told | {"branches"}
 
     @property
+    def title(self) -> str:
+        return "Parallel feed-forward"
+
+    @property
     def label(self) -> str:
         return " beside ".join(branch.label for branch in self.branches.values())
 
     @property
-    def details(self) -> str:
+    def settings(self) -> dict[str, str]:
         inside = (f"{name} ({branch.details})" for name, branch in self.branches.items())
-        return ", ".join(filter(None, (*inside, super().details)))
+        return {"branches": ", ".join(inside), **super().settings}
 
     def parts(self, d_model: int) -> Iterator[Part]:
         for name, branch in self.branches.items():

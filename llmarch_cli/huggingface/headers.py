@@ -6,8 +6,6 @@ may hold headers without data; what is read is trusted in nothing.
 
 from __future__ import annotations
 
-import json
-from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 from math import prod
@@ -15,12 +13,14 @@ from pathlib import Path
 from typing import Any
 
 from llmarch_cli.errors import InputError, shown
+from llmarch_cli.huggingface.checked_json import parse
 
 # As the safetensors library limits it.
 MAX_HEADER_BYTES = 100_000_000
 MAX_VALUES = 2**62
 MAX_DIMS = 16
 
+HEADER = "its header"
 SINGLE = "model.safetensors"
 INDEX = "model.safetensors.index.json"
 
@@ -74,7 +74,7 @@ def read_directory(directory: Path) -> dict[str, Stored]:
 
 
 def _indexed(directory: Path, index: Path) -> dict[str, Stored]:
-    weight_map = _json(index, _bounded(index)).get("weight_map")
+    weight_map = parse(_bounded(index), index, HEADER).get("weight_map")
     if not isinstance(weight_map, dict) or not all(isinstance(file, str) for file in weight_map.values()):
         raise InputError(f"{index}: weight_map must name a file for each tensor")
     files = {}
@@ -112,7 +112,7 @@ def read_file(path: Path) -> list[Stored]:
                 raise InputError(
                     f"{path}: no safetensors file: its header would be {length:,} bytes, of {size:,} in all"
                 )
-            header = _json(path, file.read(length))
+            header = parse(file.read(length), path, HEADER)
     except OSError as error:
         raise InputError(f"{path}: {error.strerror}") from None
     header.pop("__metadata__", None)
@@ -168,22 +168,3 @@ def _bounded(path: Path) -> bytes:
     if len(text) > MAX_HEADER_BYTES:
         raise InputError(f"{path}: larger than {MAX_HEADER_BYTES:,} bytes")
     return text
-
-
-def _json(path: Path, text: bytes) -> dict[str, Any]:
-    """A JSON object whose names are given once."""
-
-    def once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-        found = dict(pairs)
-        if len(found) < len(pairs):
-            twice, _ = Counter(name for name, _ in pairs).most_common(1)[0]
-            raise InputError(f"{path}: {shown(twice)} is given twice")
-        return found
-
-    try:
-        value = json.loads(text, object_pairs_hook=once)
-    except (ValueError, RecursionError):
-        raise InputError(f"{path}: its header is no JSON") from None
-    if not isinstance(value, dict):
-        raise InputError(f"{path}: its header is no JSON object")
-    return value

@@ -157,7 +157,7 @@ def profile(spec: ModelSpec, workload: Workload, engine: Engine) -> Profile:
     With the measuring engine both run, and a disagreement of one unit raises CheckError with the component and both
     figures. Raises InputError for a workload that cannot be.
     """
-    _check(workload)
+    check(workload)
     from llmarch_cli.profilers import closed_form
 
     items = list(spec.inventory())
@@ -180,7 +180,8 @@ def profile(spec: ModelSpec, workload: Workload, engine: Engine) -> Profile:
     return Profile(spec, workload, engine, tuple(zip(items, costs, strict=True)))
 
 
-def _check(workload: Workload) -> None:
+def check(workload: Workload) -> None:
+    """Raise InputError for a workload that cannot be."""
     for name, value, limit in (("context", workload.context, MAX_CONTEXT), ("batch", workload.batch, MAX_BATCH)):
         if not isinstance(value, int) or not 1 <= value <= limit:
             raise InputError(f"{name} must be a whole number from 1 to {limit:,}, not {shown(value)}")

@@ -13,14 +13,20 @@ from llmarch_cli.profilers.cost import DTYPE_BYTES
 from llmarch_cli.profilers.profile import Profile
 from llmarch_cli.report import layout, units
 from llmarch_cli.report.table import Column, Table
-from llmarch_cli.report.units import Value
+from llmarch_cli.report.units import Fact, Value
 
 
 @dataclass(frozen=True, kw_only=True)
 class Metric(Column):
-    """A column whose value follows from a profile."""
+    """A column whose value follows from a profile.
 
-    value: Callable[[Profile], Value]
+    Attributes:
+        value: from a profile to the figure or fact.
+        ratio_of: for a ratio, the keys of the two figures it is made from.
+    """
+
+    value: Callable[[Profile], Fact]
+    ratio_of: tuple[str, str] | None = None
 
 
 def beyond_context_length(profile: Profile) -> bool:
@@ -192,6 +198,7 @@ _GROUPS: dict[str, tuple[Metric, ...]] = {
             "Active parameters of all parameters.",
             "reading",
             value=lambda p: ratio(p.active_params, p.params),
+            ratio_of=("active_params", "params"),
         ),
         Metric(
             "active_params_without_input_embedding",
@@ -301,6 +308,7 @@ _GROUPS: dict[str, tuple[Metric, ...]] = {
             "How many times smaller the KV cache is than that of plain multi-head attention in full view.",
             "reading",
             value=lambda p: ratio(p.kv_cache_bytes_multi_head, p.kv_cache_bytes),
+            ratio_of=("kv_cache_bytes_multi_head", "kv_cache_bytes"),
         ),
         Metric(
             "beyond_context_length",

@@ -6,9 +6,11 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
 from llmarch_cli.profilers.profile import Profile
-from llmarch_cli.report.columns import METRICS, Metric, beyond_context_length, metric, picked, rows, sorted_by
+from llmarch_cli.report.columns import METRICS, MODEL, Metric, beyond_context_length, metric, picked, rows, sorted_by
 from llmarch_cli.report.table import Shown, Table
-from llmarch_cli.report.units import tokens
+from llmarch_cli.report.units import Delta, Value, tokens
+
+CHANGE = "change"  # stands for the model where a row says what became of one
 
 _CACHE_COLUMNS: dict[str, Shown] = {
     "model": "always",
@@ -37,6 +39,23 @@ def comparison(profiles: Sequence[Profile], keys: Sequence[str] = (), sort: str 
     metrics = picked(keys) if keys else METRICS
     ordered = sorted_by(profiles, sort) if sort else profiles
     return Table("models", metrics, rows(ordered, metrics), notes=tuple(notes(ordered)), side_by_side=True)
+
+
+def changes(pairs: Sequence[tuple[Profile, Profile]], keys: Sequence[str] = (), sort: str | None = None) -> Table:
+    """Each model as it was, as it is, and what became of every figure; in the order of the models as they were.
+
+    Raises InputError for unknown columns.
+    """
+    metrics = picked(keys) if keys else METRICS
+    after = {id(before): after for before, after in pairs}
+    firsts = [before for before, _ in pairs]
+    ordered = [(before, after[id(before)]) for before in (sorted_by(firsts, sort) if sort else firsts)]
+    lines: list[dict[str, Value]] = []
+    for pair in ordered:
+        became: dict[str, Value] = {m.key: Delta(*map(m.value, pair)) for m in metrics}
+        lines += [*rows(pair, metrics), {**became, MODEL.key: CHANGE}]
+    stated = notes([profile for pair in ordered for profile in pair])
+    return Table("models", metrics, tuple(lines), notes=tuple(stated), side_by_side=True)
 
 
 def kv_caches(profiles: Sequence[Profile], keys: Sequence[str] = (), sort: str | None = None) -> Table:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from llmarch_cli.report.table import Column, Table
-from llmarch_cli.report.units import Value
+from llmarch_cli.report.units import Delta, Value
 
 
 @dataclass(frozen=True)
@@ -82,8 +82,8 @@ def _cell(column: Column, value: Value, exact: bool) -> Cell:
 
 
 def _all_equal(table: Table, column: Column) -> bool:
-    values = table.values(column)
-    return len(values) > 1 and all(value == values[0] for value in values)
+    first, *others = table.values(column) or [None]
+    return bool(others) and not any(value if isinstance(value, Delta) else value != first for value in others)
 
 
 def one_line(text: str) -> str:

@@ -56,8 +56,24 @@ def norms(spec: ModelSpec) -> str:
 def pattern(spec: ModelSpec, axis: str) -> str:
     """`10 x (5 local + 1 global), 2 local`: the order of an axis, bottom to top; nothing where all layers agree."""
     segments = list(layer_map(spec, axis))
-    if len(segments) == 1 and len(segments[0].runs) == 1:
-        return ""
+    return "" if _is_uniform(segments) else _in_words(segments)
+
+
+def order(spec: ModelSpec, axis: str) -> str:
+    """`10 x (5 window + 1 full), 2 window`: the same in the fewest words that tell variants apart; `all full`."""
+    labels = {name: component.label for name, component in spec.variants(axis).items()}
+    wordings = ({name: _first(label) for name, label in labels.items()}, labels)
+    told = next((words for words in wordings if len(set(words.values())) == len(words)), {})
+    names = [getattr(layer, axis) for layer in spec.layers]
+    segments = list(_segments([told.get(name, name) for name in names]))
+    return f"all {segments[0].pattern}" if _is_uniform(segments) else _in_words(segments)
+
+
+def _is_uniform(segments: list[Segment]) -> bool:
+    return len(segments) == 1 and len(segments[0].runs) == 1
+
+
+def _in_words(segments: list[Segment]) -> str:
     return ", ".join(s.pattern if len(s.runs) > 1 else f"{s.runs[0][0]:,} {s.pattern}" for s in segments)
 
 
@@ -120,7 +136,10 @@ class Segment:
 
 def layer_map(spec: ModelSpec, axis: str) -> Iterator[Segment]:
     """The variants of an axis from bottom to top, in as few segments as its pattern allows."""
-    names = [getattr(layer, axis) for layer in spec.layers]
+    return _segments([getattr(layer, axis) for layer in spec.layers])
+
+
+def _segments(names: list[str]) -> Iterator[Segment]:
     runs = [(len(list(same)), name) for name, same in groupby(names)]
     at = first = 0
     while at < len(runs):

@@ -8,13 +8,14 @@ from llmarch_cli.errors import InputError, shown, suggestion
 from llmarch_cli.report.table import Table
 
 FORMATS = ("table", "markdown", "csv", "json")
+VERDICT_FORMATS = (*FORMATS, "junit")  # of reports whose rows pass or fail
 
 
-def check(file_format: str) -> None:
-    """Raise InputError for an unknown format."""
-    if file_format not in FORMATS:
-        known = ", ".join(FORMATS)
-        raise InputError(f"unknown format {shown(file_format)}; known: {known}{suggestion(file_format, FORMATS)}")
+def check(file_format: str, formats: Sequence[str] = FORMATS) -> None:
+    """Raise InputError for a format that is not among `formats`."""
+    if file_format not in formats:
+        known = ", ".join(formats)
+        raise InputError(f"unknown format {shown(file_format)}; known: {known}{suggestion(file_format, formats)}")
 
 
 def render(
@@ -26,7 +27,7 @@ def render(
     ascii_only: bool = False,
 ) -> str:
     """The report as text, ending in a newline. CSV and JSON are always exact. Raises InputError for unknown formats."""
-    check(file_format)
+    check(file_format, VERDICT_FORMATS)
     read = [table for table in tables if table.rows or table.main]  # an empty list is for programs
     match file_format:
         case "table":
@@ -45,5 +46,9 @@ def render(
             from llmarch_cli.report import json
 
             return json.render(tables)
+        case "junit":
+            from llmarch_cli.report import junit
+
+            return junit.render(tables)
         case _:
             raise ValueError(f"{file_format} is among the formats, but has no renderer")

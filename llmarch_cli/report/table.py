@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from fractions import Fraction
 from typing import TYPE_CHECKING, Any, Literal
 
-from llmarch_cli.report.units import Unit, Value
+from llmarch_cli.report.units import Delta, Unit, Value
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -45,7 +45,8 @@ class Table:
 
     Attributes:
         name: what the rows are, in JSON.
-        rows: values by column key: integers, text, truth values, dates, ratios of two integers, None where unknown.
+        rows: values by column key: integers, text, truth values, dates, ratios of two integers, what became of any of
+            these, None where unknown.
         title: a heading, for reading.
         notes: what holds for all rows, for reading.
         side_by_side: up to three rows are read as columns, to compare them.
@@ -53,6 +54,8 @@ class Table:
         total: a last row for reading; data sums up by itself.
         bar: the key that a terminal with room draws as bars.
         main: the table that stands for a whole report where only one can be written.
+        named_by: keys whose values together name a row; the first column where there are none.
+        fails: the key of the truth value that says whether a row is a failure, for programs that count those.
     """
 
     name: str
@@ -65,6 +68,8 @@ class Table:
     bar: str | None = None
     total: Mapping[str, Value] | None = None
     main: bool = True
+    named_by: tuple[str, ...] = ()
+    fails: str | None = None
 
     @property
     def is_side_by_side(self) -> bool:
@@ -111,8 +116,10 @@ def _series(values: list[Plain]) -> pd.Series[Any]:
 
 
 def plain(value: Value) -> Plain:
-    """The value as data formats have it: dates as text, ratios as floating point."""
+    """The value as data formats have it: dates as text, ratios as floating point, of what changed by how much."""
     match value:
+        case Delta():
+            return plain(value.amount)
         case Fraction():
             return float(value)
         case bool() | int() | str() | None:

@@ -6,14 +6,39 @@ Figures round half up to two decimals, in integer arithmetic, so that none is of
 from __future__ import annotations
 
 import datetime as dt
+import re
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from typing import Any
 
-Value = int | str | bool | dt.date | Fraction | None
+Fact = int | str | bool | dt.date | Fraction | None
 
 ABSENT = "-"
+
+
+@dataclass(frozen=True)
+class Delta:
+    """What became of a value. It is true where that is another one."""
+
+    before: Fact
+    after: Fact
+
+    def __bool__(self) -> bool:
+        return self.before != self.after
+
+    @property
+    def amount(self) -> int | Fraction | None:
+        """How much there is more, exactly; None where that is no question."""
+        before, after = self.before, self.after
+        if isinstance(before, bool) or isinstance(after, bool):
+            return None
+        if isinstance(before, int | Fraction) and isinstance(after, int | Fraction):
+            return after - before
+        return None
+
+
+Value = Fact | Delta
 
 
 @dataclass(frozen=True)
@@ -26,6 +51,7 @@ class Unit:
         name: the unit's name, for headings of exact figures, which stand without it.
         is_text: written left, and folded where a line is too short; figures are written right, and never cut.
         is_ratio: made from two exact figures that stand beside it, hence for reading only.
+        of_delta: what a difference is measured in, where that is not the unit itself.
     """
 
     rounded: Callable[[Any], str]
@@ -33,12 +59,31 @@ class Unit:
     name: str = ""
     is_text: bool = False
     is_ratio: bool = False
+    of_delta: str = ""
 
     def write(self, value: Value, exact: bool = False) -> str:
-        """`value` in this unit."""
+        """`value` in this unit; what became of one with its sign, and as a share of what it was."""
+        if isinstance(value, Delta):
+            return self._write_delta(value, exact)
         if value is None:
             return ABSENT
         return self.exact(value) if exact else self.rounded(value)
+
+    def _write_delta(self, value: Delta, exact: bool) -> str:
+        amount, before = value.amount, value.before
+        if amount is None:
+            return "changed" if value else ""
+        if not amount:
+            return "0"
+        text = f"{self.signed(amount, exact)}{self.of_delta}"
+        if self.is_ratio or not isinstance(before, int) or before <= 0:
+            return text
+        return f"{text} ({difference(Fraction(amount, before))})"
+
+    def signed(self, amount: int | Fraction, exact: bool = False) -> str:
+        """`amount` in this unit with its sign; 0 has none."""
+        size: Any = abs(amount)
+        return f"{'+' if amount > 0 else '-'}{self.write(size, exact)}" if amount else "0"
 
 
 def _scaled(value: int, base: int, names: Sequence[str], whole_below: int) -> str:
@@ -96,6 +141,18 @@ def share(value: Fraction) -> str:
     return f"{tenths // 10:,}.{tenths % 10}%"
 
 
+def precise_share(value: Fraction) -> str:
+    """1/18 -> 5.555556%, half up: as many digits as a limit may need."""
+    millionths = (2 * abs(value.numerator) * 10**8 + value.denominator) // (2 * value.denominator)
+    whole, rest = divmod(millionths, 10**6)
+    return f"{'-' if value < 0 and millionths else ''}{whole:,}.{rest:06}".rstrip("0").rstrip(".") + "%"
+
+
+def precise_times(value: Fraction) -> str:
+    """57/2 -> 28.5x, with up to six decimals, half up."""
+    return f"{precise_share(value / 100).removesuffix('%')}x"
+
+
 def times(value: Fraction) -> str:
     """57/2 -> 28.5x."""
     tenths = (20 * value.numerator + value.denominator) // (2 * value.denominator)
@@ -107,6 +164,11 @@ def difference(value: Fraction) -> str:
     hundredths = _hundredths(abs(value.numerator) * 100, value.denominator)
     sign = "" if hundredths == 0 else "-" if value < 0 else "+"
     return f"{sign}{hundredths // 100:,}.{hundredths % 100:02}%"
+
+
+def setting(text: str) -> str:
+    """`score_scale 0.07715167498104596` -> `score_scale 0.077152`: five digits of every long fraction in a text."""
+    return re.sub(r"\d+\.\d{5,}(?:e-?\d+)?", lambda number: f"{float(number[0]):.5g}", text)
 
 
 def yes_no(value: bool) -> str:
@@ -123,6 +185,12 @@ TOKENS = Unit(tokens, name="tokens")
 PARAMS = Unit(count)
 BYTES = Unit(binary_bytes, name="bytes")
 FLOPS = Unit(flops)
-SHARE = Unit(share, share, is_ratio=True)
+SHARE = Unit(share, share, is_ratio=True, of_delta=" points")
 TIMES = Unit(times, times, is_ratio=True)
+WRITTEN = Unit(str, str)  # figures of several units in one column, written before they get there
 DIFFERENCE = Unit(difference, difference, is_ratio=True)
+
+
+def signed(unit: Unit) -> Unit:
+    """The same unit for amounts that are added or taken away."""
+    return replace(unit, rounded=unit.signed, exact=lambda amount: unit.signed(amount, exact=True))

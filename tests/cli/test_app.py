@@ -7,10 +7,12 @@ from typing import Any
 
 import pytest
 from processes import CLOSED_FORM, LLMARCH, modules, on_a_terminal, process
+from typer import Typer
 
-from llmarch_cli.cli import app
+from llmarch_cli.cli import app, baseline
 from llmarch_cli.cli.app import COMMANDS, EXAMPLES
 from llmarch_cli.errors import CheckError
+from llmarch_cli.guards import baselines
 
 Run = Callable[..., Any]
 
@@ -27,12 +29,32 @@ Run = Callable[..., Any]
         "compare gpt2 gpt2-xl --engine closed-form",
         "kvcache --engine closed-form",
         "show gpt2 --engine closed-form",
+        "import CONFIG",
+        "compare CONFIG gpt2 --engine closed-form",
+        "diff gpt2 gpt2-xl --engine closed-form",
+        "compare gpt2 --set n_layers=3 --engine closed-form",
+        "validate gpt2",
+        "schema baseline",
+        "check budgets.yaml --engine closed-form",
+        "baseline write baseline.yaml gpt2 --engine closed-form",
+        "baseline compare baseline.yaml --engine closed-form",
     ],
 )
-def test_without_measuring_torch_is_not_imported(arguments: str) -> None:
-    taken = modules(*arguments.split())
+def test_without_measuring_torch_is_not_imported(
+    arguments: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("config.json").write_text('{"model_type": "llama"}')
+    Path("budgets.yaml").write_text("budgets: [{models: [gpt2], limits: [params < 1B]}]")
+    baselines.write(Path("baseline.yaml"), ["gpt2"], [], [], None, None, "closed-form")
+    taken = modules(*arguments.replace("CONFIG", "./config.json").split())
     assert "typer" in taken
-    assert not taken & {"torch", "numpy", "pandas", "fvcore"}
+    assert not taken & {"torch", "numpy", "pandas", "fvcore", "transformers", "huggingface_hub"}
+
+
+def test_a_change_takes_nothing_else_than_a_comparison() -> None:
+    compare = ("compare", "gpt2", "--engine", "closed-form")
+    assert modules(*compare, "--set", "n_layers=3") - modules(*compare) == {"llmarch_cli.changes"}
 
 
 def test_measuring_imports_torch() -> None:
@@ -183,7 +205,8 @@ def test_help_has_every_command_with_a_summary_and_a_panel(llmarch: Run) -> None
     for name, panel, function, _ in COMMANDS:
         assert name in text
         assert panel in text
-        assert (function.__doc__ or "").splitlines()[0].endswith(".")
+        said = baseline.baseline.__doc__ if isinstance(function, Typer) else function.__doc__
+        assert (said or "").splitlines()[0].endswith(".")
 
 
 @pytest.mark.parametrize("name", [command[0] for command in COMMANDS])
@@ -193,7 +216,7 @@ def test_a_command_s_help_says_all_of_its_options_and_examples(llmarch: Run, nam
     assert "Examples:" in result.out
 
 
-OURS = ("list", "show", "compare", "kvcache", "columns")
+OURS = ("list", "show", "compare", "diff", "kvcache", "columns", "validate", "check", "schema")
 
 
 @pytest.mark.parametrize(
@@ -202,6 +225,8 @@ OURS = ("list", "show", "compare", "kvcache", "columns")
 def test_examples_work_when_pasted(llmarch: Run, example: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     Path("mine.yaml").write_text("extends: gpt2\nn_layers: 3\n")
+    Path("my-model.yaml").write_text("extends: gpt2\n")
+    Path("budgets.yaml").write_text("budgets: [{models: [gpt2], limits: [params < 1B]}]")
     program, *arguments = shlex.split(example.partition(" > ")[0])
     assert program == "llmarch"
     result = llmarch(*arguments)
@@ -215,6 +240,7 @@ def test_shells_are_offered_the_models() -> None:
 
 
 def test_commands_are_registered_once() -> None:
-    names = [command.name for command in app.app.registered_commands]
-    assert names == [name for name, *_ in COMMANDS]
+    names = [str(command.name) for command in app.app.registered_commands]
+    names += [str(group.name) for group in app.app.registered_groups]
+    assert sorted(names) == sorted(name for name, *_ in COMMANDS)
     assert len(set(names)) == len(names)

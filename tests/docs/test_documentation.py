@@ -15,6 +15,7 @@ import torch
 
 import llmarch_cli as llmarch
 from llmarch_cli.builder import Built, LayerCache
+from llmarch_cli.guards import baselines
 from llmarch_cli.profilers import closed_form, measured
 from llmarch_cli.profilers.cost import Workload
 from llmarch_cli.spec import Item
@@ -49,9 +50,11 @@ COMMANDS = sorted(set(commands()))
 
 @pytest.mark.parametrize("command", [c for c in COMMANDS if c.line.startswith("llmarch ")], ids=lambda c: c.line)
 def test_command(command: Command, tmp_path: Path) -> None:
+    (tmp_path / "config.json").write_text('{"model_type": "qwen3"}')
     (tmp_path / "my-model.yaml").write_text(
         "extends: qwen3-8b\nname: My model\npublished: {params: null}\nn_layers: 40\n"
     )
+    guarded(command.line, tmp_path)
     run = subprocess.run(
         [sys.executable, "-m", "llmarch_cli", *shlex.split(command.line)[1:]],
         cwd=tmp_path,
@@ -62,8 +65,25 @@ def test_command(command: Command, tmp_path: Path) -> None:
     )
     assert run.returncode == 0, run.stderr
     assert run.stdout
+    for picture in tmp_path.glob("*.svg"):
+        assert picture.read_bytes() == (ROOT / "docs" / "figures" / picture.name).read_bytes(), "run `make docs`"
     if command.output.strip():
         assert [line.rstrip() for line in run.stdout.splitlines()] == command.output.rstrip().splitlines()
+
+
+def guarded(line: str, directory: Path) -> None:
+    """Put what a command of CI jobs reads where it runs."""
+    if "budgets.yaml" in line:
+        (directory / "budgets.yaml").write_text(next(blocks(ROOT / "docs" / "ci.md", "yaml")))
+    if "baseline compare" in line:
+        baselines.write(directory / "baseline.yaml", ["qwen3-8b"], [], [], None, None, "closed-form")
+    if "--since" in line:
+        for arguments in (
+            "init --quiet",
+            "add .",
+            "-c user.name=x -c user.email=x@example.com commit --quiet --message=specs",
+        ):
+            subprocess.run(["git", *arguments.split()], cwd=directory, check=True)
 
 
 def test_every_other_command_is_a_target_of_the_makefile() -> None:
@@ -83,7 +103,7 @@ def test_links_lead_to_files(page: Path) -> None:
             assert (page.parent / target).exists(), target
 
 
-@pytest.mark.parametrize("page", ["README.md", "docs/api.md"])
+@pytest.mark.parametrize("page", ["README.md", "docs/api.md", "docs/what-if.md"])
 def test_python_examples_run(page: str, capsys: pytest.CaptureFixture[str]) -> None:
     examples = list(blocks(ROOT / page, "python"))
     assert examples
@@ -91,6 +111,13 @@ def test_python_examples_run(page: str, capsys: pytest.CaptureFixture[str]) -> N
         exec(compile(example, page, "exec"), {})
     shown = re.findall(r"print\(.*\) +# (.*)", "\n".join(examples))
     assert capsys.readouterr().out.splitlines() == shown
+
+
+def test_every_picture_is_made_by_a_command_of_a_page() -> None:
+    made = {command.line.split()[-1] for command in COMMANDS if command.line.startswith("llmarch draw ")}
+    shown = {Path(target).name for page in PAGES for target in re.findall(r"!\[[^]]*\]\(([^)]+)\)", page.read_text())}
+    assert shown == {path.name for path in (ROOT / "docs" / "figures").iterdir()}
+    assert shown <= made
 
 
 class TestTheWorkedExampleOfAKind:

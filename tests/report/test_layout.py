@@ -143,3 +143,24 @@ def test_every_bundled_model_has_a_short_layout_and_can_be_found_by_its_words() 
 def test_a_model_with_learned_positions_is_not_blind() -> None:
     assert "nope" in layout.attention_words(load("smollm3-3b"))
     assert "nope" not in layout.attention_words(load("gpt2"))
+
+
+@pytest.mark.parametrize(
+    ("attention", "order"),
+    [
+        (GQA, "all full"),
+        ({"repeat": ["a"], "variants": {"a": GQA}}, "all full"),
+        (
+            {"repeat": ["a", "a", "b"], "variants": {"a": {**GQA, "window": 8}, "b": GQA}},
+            "2 x (2 window + 1 full), 2 window",
+        ),
+        (
+            {"first": ["b"], "repeat": ["a"], "variants": {"a": {**GQA, "window": 8}, "b": {**GQA, "window": 16}}},
+            "1 window 16, 7 window 8",
+        ),
+        ({"first": ["b"], "repeat": ["a"], "variants": {"a": GQA, "b": {**GQA, "n_heads": 8}}}, "1 b, 7 a"),
+        ({"first": ["none"], "repeat": ["a"], "variants": {"a": GQA}}, "1 none, 7 full"),
+    ],
+)
+def test_orders_in_the_fewest_words_that_tell_variants_apart(attention: Any, order: str) -> None:
+    assert layout.order(spec_of(attention), "attention") == order

@@ -101,3 +101,34 @@ def test_a_rounded_count_is_within_half_of_its_last_digit(value: int) -> None:
     number, scale = (written[:-1], SCALES[written[-1]]) if written[-1] in SCALES else (written, 1)
     assert abs(Fraction(number) * scale - value) <= (Fraction(scale, 200) if scale > 1 else 0)
     assert Fraction(number) < 1000 or scale in (1, 10**12)
+
+
+@pytest.mark.parametrize(
+    ("unit", "before", "after", "written", "exact"),
+    [
+        (units.PARAMS, 2_000_000_000, 1_000_000_000, "-1.00B (-50.00%)", "-1,000,000,000 (-50.00%)"),
+        (units.BYTES, 1024, 1025, "+1 B (+0.10%)", "+1 (+0.10%)"),
+        (units.FLOPS, 0, 5, "+5 FLOPs", "+5"),
+        (units.TOKENS, 131_072, 131_072, "0", "0"),
+        (units.TOKENS, None, 131_072, "changed", "changed"),
+        (units.SHARE, Fraction(1, 2), Fraction(1, 4), "-25.0% points", "-25.0% points"),
+        (units.TIMES, Fraction(2), Fraction(3), "+1.0x", "+1.0x"),
+        (units.TEXT, "a", "a", "", ""),
+        (units.TEXT, "a", "b", "changed", "changed"),
+        (units.YES_NO, False, True, "changed", "changed"),
+        (units.YES_NO, True, True, "", ""),
+    ],
+)
+def test_what_became_of_a_value(
+    unit: units.Unit, before: units.Fact, after: units.Fact, written: str, exact: str
+) -> None:
+    delta = units.Delta(before, after)
+    assert unit.write(delta) == written
+    assert unit.write(delta, exact=True) == exact
+    assert bool(delta) == (before != after)
+
+
+@pytest.mark.parametrize(("amount", "written"), [(0, "0"), (-5, "-5"), (2_500_000, "+2.50M")])
+def test_amounts_have_a_sign(amount: int, written: str) -> None:
+    assert units.signed(units.PARAMS).write(amount) == written
+    assert units.signed(units.PARAMS).write(amount, exact=True) == f"{amount:+,}".replace("+0", "0")

@@ -1,0 +1,73 @@
+"""`llmarch import`: a Hugging Face config as a spec."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from llmarch_cli.cli import output
+
+EXAMPLES = (
+    "llmarch import ./config.json -o mine.yaml",
+    "llmarch import Qwen/Qwen3-8B",
+    "llmarch import ./checkpoint --as llama --check",
+)
+
+
+def import_(
+    config: Annotated[
+        str,
+        typer.Argument(
+            metavar="CONFIG",
+            help="A config.json, a directory that has one, or `org/name` on the Hugging Face Hub.",
+            show_default=False,
+        ),
+    ],
+    out: Annotated[
+        Path | None,
+        typer.Option("--output", "-o", metavar="FILE", help="Write the spec there.", show_default="standard output"),
+    ] = None,
+    force: Annotated[bool, typer.Option("--force", help="With -o: replace a file that is there.")] = False,
+    name: Annotated[
+        str | None,
+        typer.Option("--name", metavar="NAME", help="What to call the model.", show_default="by its directory"),
+    ] = None,
+    revision: Annotated[
+        str | None,
+        typer.Option(
+            "--revision", metavar="REV", help="A branch, tag or commit of a model on the Hub.", show_default="main"
+        ),
+    ] = None,
+    as_: Annotated[
+        str | None,
+        typer.Option("--as", metavar="FAMILY", help="Read it as this family's.", show_default="by its model_type"),
+    ] = None,
+    check: Annotated[
+        bool,
+        typer.Option(
+            "--check",
+            help="Build it with transformers too, without weights, and compare the parameters. Exit 1 if they differ.",
+        ),
+    ] = False,
+) -> None:
+    """A Hugging Face config as a spec. A key that is not understood is an error, never passed over.
+
+    No code of the model's is run. Every other command takes CONFIG in a model's place too.
+    """
+    from llmarch_cli.huggingface.importing import imported
+    from llmarch_cli.report import spec_file
+
+    found = imported(config, name, as_, revision)
+    for note in found.notes:
+        typer.echo(f"note: {note}", err=True)
+    if check:
+        from llmarch_cli.api import profile
+        from llmarch_cli.huggingface.importing.check import check as checked
+
+        typer.echo(checked(found, profile(found.spec, engine="closed-form").params), err=True)
+    if out is None:
+        output.write(spec_file.render(found.spec, found.comments))
+    else:
+        spec_file.write(found.spec, out, found.comments, replace=force)

@@ -1,0 +1,328 @@
+"""What leads from one spec to another: steps of one field or a few, each of which ends at a valid spec.
+
+Specs are compared by what they mean: variants are paired by what they are, whatever they are called, and layouts layer
+by layer. Names, dates, licenses and what authors publish are no part of an architecture.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import reduce
+from itertools import combinations, product
+from typing import Any, Literal, TypeVar
+
+from pydantic import ValidationError
+
+from llmarch_cli.component import Component, Record
+from llmarch_cli.spec import NONE, Layout, ModelSpec
+
+Axis = Literal["attention", "ffn"]
+AXES: tuple[Axis, ...] = ("attention", "ffn")
+
+FACTS = frozenset({"name", "organization", "source", "released", "license", "published"})
+
+# Changes that are valid only together are looked for in groups up to this size; then all that wait go at once.
+LARGEST_GROUP = 3
+
+Path = tuple[str, ...]
+Order = list[str]  # the slot of each layer
+AnyRecord = TypeVar("AnyRecord", bound=Record)
+
+
+@dataclass(frozen=True)
+class Change:
+    """A field that differs, a component that becomes another kind, or a layout.
+
+    Attributes:
+        part: the axis that it is part of, or the model.
+        field: its path inside that part; empty for a whole component, and for a layout.
+        before: its value; None for a layout, which only the whole spec tells.
+        after: the same.
+        variant: what its variant is called before and after; empty where neither axis has several.
+    """
+
+    part: Axis | Literal["model"]
+    field: Path = ()
+    before: Any = None
+    after: Any = None
+    variant: tuple[str, ...] = ()
+
+    @property
+    def is_layout(self) -> bool:
+        """Whether it is about which variant stands in which layer."""
+        return not self.field and self.before is None
+
+
+@dataclass(frozen=True)
+class Step:
+    """Changes that are valid only together, and the spec that they end at."""
+
+    changes: tuple[Change, ...]
+    spec: ModelSpec
+
+
+def steps(before: ModelSpec, after: ModelSpec) -> list[Step]:
+    """From one spec to the other, in the order of a spec's fields; none where both mean the same.
+
+    On each axis the components change first, field by field, or at once where they become another kind, and then the
+    layout. A layout that gives up a variant goes first, so that what changes in a component changes wherever it stands.
+    What is not valid yet waits for the changes that make it so.
+    """
+    pairs = {axis: _Pairs(before, after, axis) for axis in AXES}
+    state = _State(
+        fields={name: _data(getattr(before, name)) for name in ModelSpec.model_fields},
+        components={axis: {slot: _data(each) for slot, each in pairs[axis].components.items()} for axis in AXES},
+        orders={axis: pairs[axis].order(before, before.n_layers) for axis in AXES},
+    )
+    made, waiting = [], list[_Move]()
+    for move in _moves(before, after, pairs):
+        waiting.append(move)
+        while taken := next(filter(None, (_taken(state, group) for group in _groups(waiting))), None):
+            group, state, spec = taken
+            waiting = [each for each in waiting if each not in group]
+            made.append(Step(tuple(change for each in group for change in each.changes), spec))
+    return made
+
+
+@dataclass(frozen=True)
+class _State:
+    """A model between two specs, as data that need not be valid: components in slots, and a slot for each layer."""
+
+    fields: Mapping[str, Any]
+    components: Mapping[Axis, Mapping[str, Any]]
+    orders: Mapping[Axis, Order]
+
+    def with_field(self, name: str, value: Any) -> _State:
+        return replace(self, fields={**self.fields, name: value})
+
+    def with_component(self, axis: Axis, slot: str, component: Any) -> _State:
+        return replace(self, components={**self.components, axis: {**self.components[axis], slot: component}})
+
+    def with_orders(self, orders: Mapping[Axis, Order]) -> _State:
+        return replace(self, orders={**self.orders, **orders})
+
+    def spec(self) -> ModelSpec:
+        """Raises ValidationError where this is no model."""
+        return ModelSpec.model_validate({**self.fields, **{axis: self._laid_out(axis) for axis in AXES}})
+
+    def _laid_out(self, axis: Axis) -> Any:
+        order = self.orders[axis]
+        used = {slot: self.components[axis][slot] for slot in dict.fromkeys(order) if slot != NONE}
+        if len(used) == 1 and NONE not in order:
+            return next(iter(used.values()))
+        return {"first": order, "variants": used}
+
+
+@dataclass(frozen=True, eq=False)
+class _Move:
+    """Changes, and how to make them."""
+
+    changes: tuple[Change, ...]
+    make: Callable[[_State], _State]
+
+
+def _moves(before: ModelSpec, after: ModelSpec, pairs: Mapping[Axis, _Pairs]) -> Iterator[_Move]:
+    """All that is to be done, in the order of a spec's fields."""
+    for name in ModelSpec.model_fields:
+        if name == "n_layers":
+            yield from _n_layers_moves(before, after, pairs)
+        elif name not in AXES and name not in FACTS:
+            yield from _field_moves(name, getattr(before, name), getattr(after, name))
+    for axis in AXES:  # the last fields of all
+        layout = list(_layout_moves(axis, after, pairs[axis]))
+        if pairs[axis].gives_up:
+            yield from layout
+        for slot, (old, new) in pairs[axis].both.items():
+            yield from _component_moves(axis, slot, old, new, pairs[axis].names[slot])
+        if not pairs[axis].gives_up:
+            yield from layout
+
+
+def _field_moves(name: str, old: Any, new: Any) -> Iterator[_Move]:
+    if isinstance(old, Record):
+        for path in _differing(old, new):
+            change = Change("model", (name, *path), _at(old, path), _at(new, path))
+            yield _Move(
+                (change,),
+                lambda state, path=path: state.with_field(name, _with(state.fields[name], new, path)),  # type: ignore[misc]
+            )
+    elif old != new:
+        yield _Move((Change("model", (name,), old, new),), lambda state: state.with_field(name, new))
+
+
+def _n_layers_moves(before: ModelSpec, after: ModelSpec, pairs: Mapping[Axis, _Pairs]) -> Iterator[_Move]:
+    """Both layouts go on as their patterns do; one that cannot changes together with the number of layers."""
+    old, new = before.n_layers, after.n_layers
+    if old != new:
+        gone_on = {axis: pairs[axis].gone_on(after) for axis in AXES}
+        relaid = (Change(axis) for axis in AXES if not pairs[axis].order(before, new))
+        changes = (Change("model", ("n_layers",), old, new), *relaid)
+        yield _Move(changes, lambda state: state.with_field("n_layers", new).with_orders(gone_on))
+
+
+def _layout_moves(axis: Axis, after: ModelSpec, pairs: _Pairs) -> Iterator[_Move]:
+    order = pairs.order(after, after.n_layers)
+    if order != pairs.gone_on(after):
+        yield _Move((Change(axis),), lambda state: state.with_orders({axis: order}))
+
+
+def _component_moves(axis: Axis, slot: str, old: Component, new: Component, names: Path) -> Iterator[_Move]:
+    if type(old) is not type(new):
+        change = Change(axis, before=old, after=new, variant=names)
+        yield _Move((change,), lambda state: state.with_component(axis, slot, _data(new)))
+        return
+    for path in _differing(old, new):
+        change = Change(axis, path, _at(old, path), _at(new, path), names)
+        yield _Move(
+            (change,),
+            lambda state, path=path: state.with_component(  # type: ignore[misc]
+                axis, slot, _with(state.components[axis][slot], new, path)
+            ),
+        )
+
+
+def _groups(waiting: Sequence[_Move]) -> Iterator[Sequence[_Move]]:
+    """What may be done next: one move, else the fewest together; at last all of them."""
+    for size in range(1, min(LARGEST_GROUP, len(waiting)) + 1):
+        yield from combinations(waiting, size)
+    if len(waiting) > LARGEST_GROUP:
+        yield waiting
+
+
+def _taken(state: _State, group: Sequence[_Move]) -> tuple[Sequence[_Move], _State, ModelSpec] | None:
+    """The group with the state and the spec that it leads to; nothing where that is not valid."""
+    state = reduce(lambda at, move: move.make(at), group, state)
+    if any(len(order) != state.fields["n_layers"] for order in state.orders.values()):
+        return None  # a layout for another number of layers
+    try:
+        return group, state, state.spec()
+    except ValidationError:
+        return None
+
+
+class _Pairs:
+    """The variants of an axis in two specs, each in a slot with what it becomes.
+
+    Attributes:
+        components: those of the first spec by slot, and those that only the second has.
+        both: what stands in a slot before and after.
+        names: what that is called before and after; nothing where neither spec has several.
+        gives_up: whether the first spec has a variant that becomes nothing.
+    """
+
+    def __init__(self, before: ModelSpec, after: ModelSpec, axis: Axis) -> None:
+        self.before, self.axis = before, axis
+        old, new = _distinct(before, axis), _distinct(after, axis)
+        partner: dict[int, int] = {}
+        pairs = product(range(len(old)), range(len(new)))
+        for i, j in sorted(pairs, key=lambda pair: _likeness(old[pair[0]], new[pair[1]]), reverse=True):
+            if i not in partner and j not in partner.values():
+                partner[i] = j
+        self.both = {f"v{i}": (old[i].component, new[j].component) for i, j in sorted(partner.items())}
+        several = len(old) > 1 or len(new) > 1
+        self.names = {f"v{i}": (old[i].names[0], new[j].names[0]) if several else () for i, j in partner.items()}
+        self.gives_up = len(partner) < len(old)
+        place = {j: f"v{i}" for i, j in partner.items()}
+        self.components = {f"v{i}": variant.component for i, variant in enumerate(old)} | {
+            f"w{j}": variant.component for j, variant in enumerate(new) if j not in place
+        }
+        self._slots = (
+            {name: f"v{i}" for i, variant in enumerate(old) for name in variant.names},
+            {name: place.get(j, f"w{j}") for j, variant in enumerate(new) for name in variant.names},
+        )
+
+    def order(self, spec: ModelSpec, n_layers: int) -> Order:
+        """The slot of each layer if `spec` had `n_layers`; nothing where its pattern does not reach so far."""
+        value = getattr(spec, self.axis)
+        try:
+            names = value.names(n_layers) if isinstance(value, Layout) else [value.kind] * n_layers
+        except ValueError:
+            return []
+        slots = self._slots[spec is not self.before]
+        return [slots.get(name, NONE) for name in names]
+
+    def gone_on(self, after: ModelSpec) -> Order:
+        """The first spec's layout in as many layers as the second has; the second's where it does not reach so far."""
+        return self.order(self.before, after.n_layers) or self.order(after, after.n_layers)
+
+
+@dataclass(frozen=True)
+class _Variant:
+    """A component with all the names that it has in a spec, and the layers that it stands in."""
+
+    component: Component
+    names: list[str]
+    layers: set[int]
+
+
+def _distinct(spec: ModelSpec, axis: Axis) -> list[_Variant]:
+    """The variants of an axis, equal ones as one."""
+    variants: list[_Variant] = []
+    layers = [getattr(layer, axis) for layer in spec.layers]
+    for name, component in spec.variants(axis).items():
+        plain = _without_names(component)
+        same = next((variant for variant in variants if variant.component == plain), None)
+        if same is None:
+            same = _Variant(plain, [], set())
+            variants.append(same)
+        same.names.append(name)
+        same.layers.update(i for i, each in enumerate(layers) if each == name)
+    return variants
+
+
+def _without_names(record: AnyRecord) -> AnyRecord:
+    """The same with what is inside by name, such as branches, named by its kind and sorted by it."""
+    changed: dict[str, Any] = {}
+    for field in type(record).model_fields:
+        value = getattr(record, field)
+        if isinstance(value, dict):
+            inside = sorted(map(_without_names, value.values()), key=lambda each: (each.kind, repr(each)))
+            changed[field] = {f"{each.kind}_{i}" if i else each.kind: each for i, each in enumerate(inside)}
+        elif isinstance(value, Record):
+            changed[field] = _without_names(value)
+    return record.model_copy(update=changed) if changed else record
+
+
+def _likeness(one: _Variant, other: _Variant) -> tuple[int, ...]:
+    """How much two variants have in common, what weighs most first."""
+    a, b = one.component, other.component
+    return (
+        a == b,
+        type(a) is type(b),
+        a.label == b.label,
+        a.heads == b.heads,
+        sum(getattr(a, name) == getattr(b, name, None) for name in type(a).model_fields),
+        len(one.layers & other.layers),
+    )
+
+
+def _differing(old: Record, new: Record) -> Iterator[Path]:
+    """The paths of the fields that differ, in records of one type; inside of what both have, as deep as it goes."""
+    for name in type(old).model_fields:
+        before, after = getattr(old, name), getattr(new, name)
+        if before == after:
+            continue
+        if isinstance(before, Record) and type(before) is type(after):
+            yield from ((name, *path) for path in _differing(before, after))
+        elif isinstance(before, dict) and [*before] == [*after]:
+            yield from ((name, key, *path) for key in before for path in _differing(before[key], after[key]))
+        else:
+            yield (name,)
+
+
+def _data(value: Any) -> Any:
+    return value.model_dump() if isinstance(value, Record) else value
+
+
+def _with(data: Any, new: Any, path: Sequence[str]) -> Any:
+    """The data of a record with the value that the record `new` has at `path`."""
+    if not path:
+        return _data(new)
+    return {**data, path[0]: _with(data[path[0]], _at(new, path[:1]), path[1:])}
+
+
+def _at(record: Any, path: Sequence[str]) -> Any:
+    for step in path:
+        record = record[step] if isinstance(record, dict) else getattr(record, step)
+    return record

@@ -1,0 +1,134 @@
+"""One layer as it is wired: sublayers with their norms where they stand, and the residual stream around them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+from llmarch_cli.component import number
+from llmarch_cli.figures.nodes import Label, Node, Panel
+from llmarch_cli.figures.shapes import Adder, Line, Shape
+from llmarch_cli.figures.sublayer import sublayer
+from llmarch_cli.parts import Norm
+from llmarch_cli.report.units import setting
+from llmarch_cli.spec import NONE, Layer, ModelSpec
+
+STEP = 12.0  # from one piece of a block to the next
+BYPASS = 18.0  # what the residual stream takes at the side
+
+
+@dataclass(frozen=True)
+class Stage:
+    """What one update of the residual stream passes, bottom to top."""
+
+    nodes: Sequence[Node]
+
+    @cached_property
+    def width(self) -> float:
+        return max((node.width for node in self.nodes), default=0.0)
+
+    @cached_property
+    def height(self) -> float:
+        return sum(node.height + STEP for node in self.nodes)
+
+    def place(self, x: float, y: float) -> Iterator[Shape]:
+        """`x` is its middle: a line from `y` through all pieces, `height` high."""
+        for node in self.nodes:
+            yield Line(((x, y), (x, y + STEP)), arrow=True)
+            yield from node.place(x - node.width / 2, y + STEP)
+            y += STEP + node.height
+
+
+@dataclass(frozen=True)
+class Fork:
+    """Updates that read the same values and are added up; `shared` comes before all of them."""
+
+    shared: Stage
+    stages: Sequence[Stage]
+
+    GAP, RISE = 14.0, 8.0
+
+    @cached_property
+    def width(self) -> float:
+        return sum(stage.width for stage in self.stages) + self.GAP * (len(self.stages) - 1)
+
+    @cached_property
+    def height(self) -> float:
+        highest = max(stage.height for stage in self.stages)
+        return self.shared.height + self.RISE + highest + STEP + 2 * Adder(0, 0).radius
+
+    def place(self, x: float, y: float) -> Iterator[Shape]:
+        """`x` is its middle: from a line at `y` to the top of the adder, `height` above it."""
+        yield from self.shared.place(x, y)
+        split = y + self.shared.height + self.RISE
+        adder = Adder(x, y + self.height - Adder(0, 0).radius)
+        yield Line(((x, y + self.shared.height), (x, split)))
+        left = x - self.width / 2
+        for stage in self.stages:
+            middle = left + stage.width / 2
+            side = adder.radius if middle > x else -adder.radius
+            yield Line(((x, split), (middle, split)))
+            yield from stage.place(middle, split)
+            yield Line(((middle, split + stage.height), (middle, adder.y), (x + side, adder.y)), arrow=True)
+            left += stage.width + self.GAP
+        yield adder
+
+
+@dataclass(frozen=True)
+class Block:
+    """Stages above each other, each inside a residual."""
+
+    stages: Sequence[Stage | Fork]
+
+    @cached_property
+    def width(self) -> float:
+        return max(stage.width for stage in self.stages) + 2 * BYPASS
+
+    @cached_property
+    def height(self) -> float:
+        return sum(stage.height + 2 * STEP + 2 * Adder(0, 0).radius for stage in self.stages) + STEP
+
+    def place(self, x: float, y: float) -> Iterator[Shape]:
+        middle, side = x + self.width / 2, x + BYPASS / 3
+        for stage in self.stages:
+            split = y + STEP
+            top = split + stage.height
+            adder = Adder(middle, top + STEP + Adder(0, 0).radius)
+            yield Line(((middle, y), (middle, split)))
+            yield Line(((middle, split), (side, split), (side, adder.y), (middle - adder.radius, adder.y)), arrow=True)
+            yield from stage.place(middle, split)
+            yield Line(((middle, top), (middle, top + STEP)), arrow=True)
+            yield adder
+            y = adder.y + adder.radius
+        yield Line(((middle, y), (middle, y + STEP)), arrow=True)
+
+
+def block(spec: ModelSpec, layer: Layer) -> Block:
+    """The wiring of `layer`."""
+    present = {axis: name for axis, name in (("attention", layer.attention), ("ffn", layer.ffn)) if name != NONE}
+    norms = spec.block_norms("attention" in present, "ffn" in present)
+    names = {part.name for part in norms.parts(spec.d_model) if isinstance(part, Norm)}
+    shared = [norm(spec, "norm before both")] * ("shared_pre" in names)
+    scale = [_scale(spec)] * (spec.residual_scale != 1)
+    stages = []
+    for axis, name in present.items():
+        component = spec.variants(axis)[name]
+        box = sublayer(component, axis, spec.d_model, positions_told=spec.learned_positions is not None)
+        before = [norm(spec, "norm before")] * (f"{axis}_pre" in names)
+        after = [norm(spec, "norm after")] * (f"{axis}_post" in names)
+        stages.append(Stage([*before, box, *after, *scale]))
+    if spec.parallel_sublayers and len(stages) > 1:
+        return Block([Fork(Stage(shared), stages)])
+    return Block([Stage([*shared, *stage.nodes]) for stage in stages])
+
+
+def _scale(spec: ModelSpec) -> Panel:
+    words = f"times {setting(number(spec.residual_scale))}"
+    return Panel(Label(words, 128, 8, topic="residual scale"), "chip", "residual scale", padding=4)
+
+
+def norm(spec: ModelSpec, name: str, settings: bool = False) -> Panel:
+    """The model's norm, with its settings where there is room to say them."""
+    words = f"{spec.norm.title}, {spec.norm.details}" if settings and spec.norm.details else spec.norm.title
+    return Panel(Label(words, 128, 8, topic=name), "norm", name, padding=4, least=96)

@@ -1,0 +1,208 @@
+"""Writes a drawing to an SVG, PNG or PDF file, with matplotlib.
+
+The library's renderers are used directly: a figure of its own objects would take ten times as long.
+"""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from io import BytesIO
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, cast
+
+from llmarch_cli.errors import InputError, shown, shown_path, suggestion
+from llmarch_cli.figures.measure import FAMILY, require_library
+from llmarch_cli.figures.shapes import Adder, Box, Drawing, Line, Shape, Text
+from llmarch_cli.figures.theme import Theme, theme
+
+if TYPE_CHECKING:
+    from matplotlib.backend_bases import RendererBase
+    from matplotlib.path import Path as Outline
+
+FORMATS = ("svg", "png", "pdf")
+DPI = 160.0  # of PNG files, less where one would be too large
+MOST_PIXELS = 30_000  # of a side
+
+# Text stays text, the same input gives the same bytes, and no settings of the user change either.
+SETTINGS: dict[Any, Any] = {
+    "svg.fonttype": "none",
+    "svg.hashsalt": "llmarch",
+    "pdf.fonttype": 42,
+    "font.family": ["sans-serif"],
+    "font.sans-serif": [FAMILY, "Verdana", "Arial"],
+    "path.simplify": False,
+}
+UNDATED: dict[str, dict[str, Any]] = {
+    "svg": {"Date": None, "Creator": None},
+    "pdf": {"CreationDate": None},
+    "png": {"Software": None},
+}
+
+
+def file_format(path: Path) -> str:
+    """The format that the file's ending names. Raises InputError where it names none."""
+    ending = path.suffix.removeprefix(".").lower()
+    if ending not in FORMATS:
+        known = ", ".join(f".{name}" for name in FORMATS)
+        raise InputError(
+            f"{shown_path(path)}: a figure's file ends in one of {known}, not {shown(path.suffix)}"
+            f"{suggestion(ending, FORMATS)}"
+        )
+    return ending
+
+
+def check(path: Path, theme_name: str) -> None:
+    """Raise InputError for a file or a theme that cannot be, before anything is drawn."""
+    file_format(path)
+    theme(theme_name)
+    require_library()
+
+
+def save(drawing: Drawing, path: Path, theme_name: str = "light") -> None:
+    """Write `drawing` to `path`, in the format that its ending names. Raises InputError as `check` does."""
+    check(path, theme_name)
+    path.write_bytes(rendered(drawing, file_format(path), theme(theme_name)))
+
+
+def rendered(drawing: Drawing, ending: str, colours: Theme) -> bytes:
+    """The file's bytes."""
+    import matplotlib as mpl
+    from matplotlib.artist import Artist
+    from matplotlib.figure import Figure
+
+    class Shapes(Artist):
+        def draw(self, renderer: RendererBase) -> None:
+            pen = Pen(renderer, drawing.height, colours)
+            for shape in drawing.shapes:
+                pen.draw(shape)
+
+    size = max(drawing.width, drawing.height)
+    dpi = min(DPI, MOST_PIXELS / size * 72) if ending == "png" else 72
+    out = BytesIO()
+    with mpl.rc_context(), _quiet():
+        mpl.rcdefaults()
+        mpl.rcParams.update(SETTINGS)
+        figure = Figure(figsize=(drawing.width / 72, drawing.height / 72), dpi=dpi, facecolor=colours.background)
+        figure.add_artist(Shapes())
+        metadata = {"Title": drawing.title, **UNDATED[ending]}
+        figure.savefig(out, format=ending, dpi=dpi, metadata=metadata)
+    return out.getvalue()
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """A letter that the font lacks is drawn as a box, or by a reader's other font: no reason for warnings."""
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message="Glyph .* missing from font")
+        yield
+
+
+class Pen:
+    """Draws shapes with one of the library's renderers, onto a page `height` points high."""
+
+    def __init__(self, renderer: RendererBase, height: float, colours: Theme) -> None:
+        from matplotlib.font_manager import FontProperties
+        from matplotlib.transforms import Affine2D
+
+        self.renderer, self.colours = renderer, colours
+        self.scale = float(cast("float", renderer.points_to_pixels(1.0)))
+        self.to_pixels = Affine2D().scale(self.scale)
+        self.page = height * self.scale
+        self.fonts = {bold: FontProperties(weight="bold" if bold else "normal") for bold in (False, True)}
+
+    def draw(self, shape: Shape) -> None:
+        """One shape of any sort."""
+        match shape:
+            case Box():
+                fill, edge = self._box_colours(shape)
+                self._path(_rectangle(shape), edge, 1.0, fill, shape.dashed)
+            case Line():
+                self._line(shape)
+            case Adder():
+                colour = self.colours.lines["line"]
+                self._path(_circle(shape), colour, 1.1, self.colours.background)
+                arm = shape.radius * 0.6
+                self._path(_polyline([(shape.x - arm, shape.y), (shape.x + arm, shape.y)]), colour, 1.1)
+                self._path(_polyline([(shape.x, shape.y - arm), (shape.x, shape.y + arm)]), colour, 1.1)
+            case Text():
+                self._text(shape)
+
+    def _box_colours(self, box: Box) -> tuple[str | None, str | None]:
+        if box.colour is None:
+            return self.colours.boxes[box.role]
+        return self.colours.variants[box.colour % len(self.colours.variants)], None
+
+    def _line(self, line: Line) -> None:
+        colour = self.colours.lines[line.role]
+        self._path(_polyline(line.points), colour, 1.1, dashed=line.dashed)
+        if line.arrow:
+            (x0, y0), (x1, y1) = line.points[-2:]
+            length = abs(x1 - x0) + abs(y1 - y0)  # arrows end level or upright
+            dx, dy = (x1 - x0) / length, (y1 - y0) / length
+            back, half = 5.0, 2.6
+            wings = [(x1 - back * dx + side * half * dy, y1 - back * dy - side * half * dx) for side in (1, -1)]
+            self._path(_polyline([wings[0], (x1, y1), wings[1]], closed=True), None, 0, colour)
+
+    def _text(self, text: Text) -> None:
+        from matplotlib.text import Text as Anchored
+        from matplotlib.transforms import IdentityTransform
+
+        if text.marked:
+            low, high = text.bounds.bottom, text.bounds.top
+            strip = Box(text.x - 1.5, low, text.width + 3, high - low, "mark", "mark", rounded=2)
+            self._path(_rectangle(strip), None, 0, self.colours.mark)
+        font = self.fonts[text.bold].copy()
+        font.set_size(text.size)
+        pen = self.renderer.new_gc()
+        pen.set_foreground(self.colours.texts["text" if text.marked else text.role])
+        x, y = text.x * self.scale, text.y * self.scale
+        middle = x + text.width * self.scale / 2
+        anchor = Anchored(middle, y, horizontalalignment="center", transform=IdentityTransform())
+        level = self.page - y if self.renderer.flipy() else y
+        self.renderer.draw_text(pen, x, level, text.text, font, 0, False, anchor if text.centred else None)
+        pen.restore()
+
+    def _path(
+        self, path: Outline, edge: str | None, width: float, fill: str | None = None, dashed: bool = False
+    ) -> None:
+        from matplotlib.colors import to_rgb
+
+        pen = self.renderer.new_gc()
+        pen.set_linewidth(0.0 if edge is None else width)
+        pen.set_foreground(edge or self.colours.background)
+        if dashed:
+            pen.set_dashes(0, [4, 3])
+        self.renderer.draw_path(pen, path, self.to_pixels, None if fill is None else to_rgb(fill))
+        pen.restore()
+
+
+def _polyline(points: Sequence[tuple[float, float]], closed: bool = False) -> Outline:
+    from matplotlib.path import Path as Outline
+
+    return Outline([*points, points[0]] if closed else list(points), closed=closed)
+
+
+def _rectangle(box: Box) -> Outline:
+    from matplotlib.path import Path as Outline
+
+    left, bottom, right, top = box.x, box.y, box.x + box.width, box.y + box.height
+    r = min(box.rounded, box.width / 2, box.height / 2)
+    if not r:
+        return _polyline([(left, bottom), (right, bottom), (right, top), (left, top)], closed=True)
+    move, line, bend, close = Outline.MOVETO, Outline.LINETO, Outline.CURVE3, Outline.CLOSEPOLY
+    corners = [
+        *[(move, (left + r, bottom)), (line, (right - r, bottom))],
+        *[(bend, (right, bottom)), (bend, (right, bottom + r)), (line, (right, top - r))],
+        *[(bend, (right, top)), (bend, (right - r, top)), (line, (left + r, top))],
+        *[(bend, (left, top)), (bend, (left, top - r)), (line, (left, bottom + r))],
+        *[(bend, (left, bottom)), (bend, (left + r, bottom)), (close, (left + r, bottom))],
+    ]
+    return Outline([point for _, point in corners], [code for code, _ in corners])
+
+
+def _circle(adder: Adder) -> Outline:
+    from matplotlib.path import Path as Outline
+
+    return Outline.circle((adder.x, adder.y), adder.radius)

@@ -1,0 +1,282 @@
+"""One model: from tokens to logits on the left with all its layers as a strip, and each of its layers in detail."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from itertools import groupby
+
+from llmarch_cli.component import number
+from llmarch_cli.figures.block import block, norm
+from llmarch_cli.figures.nodes import Column, Label, Node, Panel, Row, flow
+from llmarch_cli.figures.shapes import Adder, Box, Line, Shape
+from llmarch_cli.profilers.profile import Profile
+from llmarch_cli.report.columns import metric
+from llmarch_cli.report.layout import pattern
+from llmarch_cli.report.units import PARAMS, setting, tokens
+from llmarch_cli.spec import NONE, Layer, Layout, ModelSpec
+
+SPINE = 150.0  # width of what every token passes, on the left
+STRIP = 40.0  # width of a layer in it
+GAP = 16.0  # from there to the layers in detail
+STEP = 14.0
+LARGEST_LAYER = 40.0  # height of a layer in the strip
+MOST_CELLS = 1000  # of a strip: beyond them, not every layer is shown
+CALLOUTS = {  # by their metrics' keys
+    "params": "parameters",
+    "active_params": "active",
+    "kv_cache_bytes": "KV cache at {context}",
+    "kv_bytes_per_token": "KV per further token",
+    "context_length": "context made for",
+}
+
+
+@dataclass(frozen=True)
+class Zones:
+    """Heights that models side by side share, bottom to top."""
+
+    entrance: float
+    layers: float
+    exit: float
+    heading: float
+
+
+@dataclass(frozen=True)
+class ModelFigure:
+    """The pieces of one model's figure."""
+
+    profile: Profile
+
+    @property
+    def spec(self) -> ModelSpec:
+        return self.profile.spec
+
+    @cached_property
+    def zones(self) -> Zones:
+        """What this model needs."""
+        return Zones(
+            entrance=max(self._entrance.height + self._positions_height, self._orders.height + STEP),
+            layers=max(self._details.height, 120.0),
+            exit=max(self._exit_height, self._facts.height + STEP),
+            heading=self._heading.height,
+        )
+
+    @cached_property
+    def width(self) -> float:
+        return SPINE + GAP + self._side_width
+
+    def place(self, x: float, y: float, zones: Zones, layer: float) -> Iterator[Shape]:
+        """Its shapes, with its lower left corner at (x, y); each layer is `layer` high in the strip."""
+        side, middle = x + SPINE + GAP, x + SPINE / 2
+        layers = y + zones.entrance + STEP
+        top = layers + zones.layers + STEP
+        yield from self._place_entrance(middle, side, y, layers)
+        yield from self._place_strip(middle, side, layers, layer)
+        yield from self._details.place(side, layers)
+        yield from self._place_exit(middle, side, layers + layer * self.spec.n_layers, top)
+        heading = top + zones.exit + STEP + zones.heading
+        yield from self._heading.place(x, heading - self._heading.height)
+
+    # What stands on the right.
+
+    @cached_property
+    def kinds(self) -> list[Layer]:
+        """The distinct layers, in the order in which they first stand in the model."""
+        return list(dict.fromkeys(self.spec.layers))
+
+    @cached_property
+    def _details(self) -> Row:
+        return Row([self._frame(kind, layer) for kind, layer in enumerate(self.kinds)], gap=10, align="bottom")
+
+    @cached_property
+    def _orders(self) -> Column:
+        """Which variant follows which, as the tables have it."""
+        orders = {axis: pattern(self.spec, axis) for axis in ("attention", "ffn")}
+        said = [
+            Label(f"{axis}: {order}", self._side_width, 8, "muted", topic="order", centred=False)
+            for axis, order in orders.items()
+            if order
+        ]
+        return Column(said, gap=4, align="left")
+
+    def _frame(self, kind: int, layer: Layer) -> Panel:
+        inner = block(self.spec, layer)
+        places = [i for i, other in enumerate(self.spec.layers) if other == layer]
+        tag = Panel(Label(f"{len(places):,} x", 200, 9, "tag", bold=True), "tag", "tag", 3, colour=kind)
+        name = self._name(layer)
+        words: list[Node] = [tag, Label(name, inner.width - tag.width - 6, 9, bold=True, topic="variant")]
+        where = Label(_where(places), inner.width, 7.2, "muted", topic="where")
+        heading: list[Node] = [Row(words, gap=6), *([where] if len(self.kinds) > 1 else [])]
+        return Panel(Column([*heading, inner], gap=4), "frame", "layer", padding=7, dashed=True, rounded=8)
+
+    def _name(self, layer: Layer) -> str:
+        """The variants that stand there, as the tables name them."""
+        names = [
+            f"no {axis}" if name == NONE else name
+            for axis, name in (("attention", layer.attention), ("ffn", layer.ffn))
+            if isinstance(getattr(self.spec, axis), Layout)
+        ]
+        return " + ".join(names) or "layer"
+
+    @cached_property
+    def _prediction(self) -> Panel | None:
+        n_blocks = self.spec.n_mtp_blocks
+        if not n_blocks:
+            return None
+        limit = 210.0
+        lines = [
+            Label("Multi-token prediction", limit, 9, bold=True),
+            Label(f"{n_blocks:,} x the last layer", limit, 8, topic="mtp"),
+            Label("joins the last hidden state with the next token's embedding", limit, 7.2, "muted"),
+            Label(f"{PARAMS.rounded(self.profile.mtp_params)} parameters, in no total", limit, 8, topic="mtp params"),
+        ]
+        return Panel(Column(lines, gap=3), "mtp", "mtp", padding=6, dashed=True, rounded=8)
+
+    @cached_property
+    def _side_width(self) -> float:
+        positions = self._positions.width if self._positions else 0.0
+        return max(250.0, self._details.width, positions)
+
+    # What stands on the left.
+
+    @cached_property
+    def _embedding(self) -> Panel:
+        spec = self.spec
+        lines = [
+            Label("Token embedding", SPINE - 12, 9, bold=True),
+            Label(f"vocabulary {spec.vocab_size:,}", SPINE - 12, 8, topic="vocabulary"),
+            Label(f"d_model {spec.d_model:,}", SPINE - 12, 8, topic="d_model"),
+        ]
+        if spec.embedding_scale != 1:
+            scale = spec.embedding_scale
+            words = "sqrt(d_model)" if isinstance(scale, str) else setting(number(scale))
+            lines.append(Label(f"times {words}", SPINE - 12, 8, topic="embedding scale"))
+        return Panel(Column(lines, gap=3), "end", "embedding", padding=6, least=SPINE)
+
+    @cached_property
+    def _entrance(self) -> Column:
+        return Column([self._embedding, Label("tokens", SPINE, 8.5, "muted")], gap=STEP)
+
+    @cached_property
+    def _positions(self) -> Panel | None:
+        if self.spec.learned_positions is None:
+            return None
+        lines = [
+            Label("Learned positions", SPINE, 9, bold=True),
+            Label(f"{self.spec.learned_positions:,} rows", SPINE, 8, topic="positions"),
+        ]
+        return Panel(Column(lines, gap=3), "end", "positions", padding=6)
+
+    @cached_property
+    def _positions_height(self) -> float:
+        """What learned positions and their adder take above the embedding."""
+        if self._positions is None:
+            return 0.0
+        return self._positions.height + STEP + self._orders.height
+
+    def _place_entrance(self, middle: float, side: float, y: float, end: float) -> Iterator[Shape]:
+        yield from self._entrance.place(middle - self._entrance.width / 2, y)
+        words = self._entrance.height - self._embedding.height - STEP
+        yield Line(((middle, y + words), (middle, y + words + STEP)), arrow=True)
+        top = y + self._entrance.height
+        yield from self._orders.place(side, end - STEP / 2 - self._orders.height)
+        if self._positions is not None:
+            box = self._positions
+            bottom = end - STEP - self._orders.height - box.height
+            adder = Adder(middle, bottom + box.height / 2)
+            yield from box.place(side, bottom)
+            yield Line(((middle, top), (middle, adder.y - adder.radius)), arrow=True)
+            yield Line(((side, adder.y), (adder.x + adder.radius, adder.y)), arrow=True)
+            yield adder
+            top = adder.y + adder.radius
+        yield Line(((middle, top), (middle, end)), arrow=True)
+
+    def _place_strip(self, middle: float, side: float, y: float, layer: float) -> Iterator[Shape]:
+        """All layers, bottom to top, each in the colour of its kind; and lines to where they are seen in detail."""
+        layers = self.spec.layers
+        every = -(-len(layers) // MOST_CELLS)
+        cells = [self.kinds.index(shown) for shown in layers[::every]]
+        height = layer * len(layers) / len(cells)
+        left, right, top = middle - STRIP / 2, middle + STRIP / 2, y + layer * len(layers)
+        gap = min(1.0, height / 5)
+        for i, kind in enumerate(cells):
+            level = y + i * height
+            yield Box(left, level, STRIP, height - gap, "layer", f"layer kind {kind}", rounded=0, colour=kind)
+        yield Line(((right, y), (side, y)), "hint", dashed=True)
+        yield Line(((right, top), (side, y + self._details.nodes[0].height)), "hint", dashed=True)
+        count = Label(f"{len(layers):,}", 50, 11, bold=True, topic="n_layers")
+        word = Label("layer" if len(layers) == 1 else "layers", 50, 8, "muted")
+        left_out = [Label(f"1 in {every:,} shown", 50, 7.2, "muted")] * (every > 1)
+        said = Column([count, word, *left_out], gap=2)
+        yield from said.place(left - 5 - said.width, max(y, y + (top - y) / 2 - said.height / 2))
+
+    @cached_property
+    def _final(self) -> list[Node]:
+        spec = self.spec
+        lines = [
+            Label("Language-model head", SPINE - 12, 9, bold=True),
+            Label("tied to the embedding" if spec.tie_embeddings else "untied", SPINE - 12, 8, topic="tied"),
+        ]
+        changes = [f"times {setting(number(spec.logit_scale))}"] * (spec.logit_scale != 1)
+        changes += [f"softcap {setting(number(spec.logit_softcap))}"] if spec.logit_softcap is not None else []
+        lines += [Label(f"logits {change}", SPINE - 12, 8, topic="logits") for change in changes]
+        return [
+            norm(spec, "final norm", settings=True),
+            Panel(Column(lines, gap=3), "end", "head", padding=6, least=SPINE),
+            Label("logits", SPINE, 8.5, "muted"),
+        ]
+
+    @cached_property
+    def _exit_height(self) -> float:
+        return sum(node.height for node in self._final) + STEP * (len(self._final) - 1)
+
+    def _place_exit(self, middle: float, side: float, start: float, y: float) -> Iterator[Shape]:
+        facts = list(self._facts.place(side, y + STEP / 2))
+        yield from facts
+        for box in facts:
+            if isinstance(box, Box) and box.name == "mtp":
+                level, to = y - STEP / 2, box.x + 20
+                yield Line(((middle, level), (to, level), (to, box.y)), dashed=True, arrow=True)
+        for node in self._final:
+            yield Line(((middle, start), (middle, y - (3 if isinstance(node, Label) else 0))), arrow=True)
+            yield from node.place(middle - node.width / 2, y)
+            start = y + node.height
+            y = start + STEP
+
+    # What stands above.
+
+    @cached_property
+    def _heading(self) -> Column:
+        spec, width = self.spec, SPINE + GAP + self._side_width
+        origin = (spec.id, spec.organization, spec.released and spec.released.isoformat())
+        words = " · ".join(str(word) for word in origin if word)
+        lines: list[Node] = [
+            Label(spec.name, width, 16, bold=True, centred=False),
+            Label(words, width, 8.5, "muted", centred=False),
+        ]
+        return Column(lines, gap=6, align="left")
+
+    @cached_property
+    def _facts(self) -> Column:
+        """The figures that matter, and multi-token prediction, which is in none of them."""
+        callouts: list[Node] = [flow([self._callout(key) for key in CALLOUTS], self._side_width, 6, 6, "left")]
+        prediction = [] if self._prediction is None else [self._prediction]
+        return flow([*callouts, *prediction], self._side_width, gap=14, row_gap=8, align="left")
+
+    def _callout(self, key: str) -> Panel:
+        column = metric(key)
+        title = CALLOUTS[key].format(context=tokens(self.profile.workload.context))
+        words = [
+            Label(column.unit.write(column.value(self.profile)), 200, 11.5, "figure", bold=True, centred=True),
+            Label(title, 200, 7.2, "muted"),
+        ]
+        return Panel(Column(words, gap=3), "tile", key, padding=5, least=74)
+
+
+def _where(places: Sequence[int]) -> str:
+    """`layers 3-60`, `layers 0, 2, 4 ... 46`."""
+    runs = [[i for _, i in run] for _, run in groupby(enumerate(places), key=lambda pair: pair[1] - pair[0])]
+    words = [f"{run[0]}-{run[-1]}" if len(run) > 1 else f"{run[0]}" for run in runs]
+    shown = ", ".join(words) if len(words) <= 4 else f"{', '.join(words[:3])} ... {words[-1]}"
+    return f"layer{'s' if len(places) > 1 else ''} {shown}"

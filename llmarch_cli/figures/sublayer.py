@@ -1,0 +1,188 @@
+"""The box of one sublayer, drawn from what the component says of itself: a new kind needs nothing here."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+from llmarch_cli.component import NOPE, Component
+from llmarch_cli.figures.nodes import Column, Label, Node, Panel, Row, flow
+from llmarch_cli.figures.shapes import Adder, Box, Line, Shape
+from llmarch_cli.parts import Child, Experts, Linear, Norm, Part, Vector
+from llmarch_cli.report.units import setting
+
+WIDTH = 196.0  # of a sublayer's text
+CHILD_WIDTH = 104.0  # of a component's inside another one
+SHOWN_EXPERTS = 5
+RISE = 14.0  # of the lines that lead into branches and out of them
+
+
+def sublayer(component: Component, axis: str, d_model: int, positions_told: bool = False) -> Node:
+    """The box of `component` on `axis`; `positions_told` where the model tells positions before its layers."""
+    return Panel(_content(component, axis, d_model, positions_told, component.title, WIDTH), axis, axis, 6, least=WIDTH)
+
+
+def _content(
+    component: Component, axis: str, d_model: int, positions_told: bool, title: str, least: float, size: float = 8.0
+) -> Node:
+    """Title, facts, chips and settings; below them what chooses and what stands side by side inside, if anything."""
+    parts = list(component.parts(d_model))
+    inside = list(_inside(parts, axis, d_model))
+    width = max(least, *(node.width for node in inside)) if inside else least
+
+    def label(topic: str, text: str, role: str = "text", small: float = 0.0) -> Label:
+        return Label(text, width, size - small, role, topic=f"{axis} {topic}")
+
+    facts: list[Node] = [Label(title, width, size + 1.5, bold=True, topic=f"{axis} title")]
+    facts.append(flow([label("fact", text) for text in (component.heads, component.label) if text], width, gap=9))
+    drawn = {part.name for part in parts}
+    settings = {
+        field: text
+        for field, text in component.settings.items()
+        if field not in drawn and not _holds_components(getattr(component, field))
+    }
+    said = [("norm", _norm(part)) for part in parts if isinstance(part, Norm)]
+    said += [("chip", text) for text in _told(component, parts, positions_told)]
+    said += [("chip", text) for field, text in settings.items() if field == text]  # flags that are set
+    chips = [Panel(label(role, text, small=0.8), role, role, 2.5, rounded=3) for role, text in said]
+    if chips:
+        facts.append(flow(chips, width))
+    if entries := list(component.cache()):
+        kept = " + ".join(f"{entry.name} {entry.width:,}" for entry in entries)
+        facts.append(label("cache", f"keeps {kept} values a token"))
+    words = [label("setting", setting(text), "muted", 1.2) for field, text in settings.items() if field != text]
+    if words := [word for word in words if word.text]:
+        facts.append(flow(words, width, gap=7, row_gap=2))
+    return Column([*facts, *inside], gap=4)
+
+
+def _holds_components(value: Any) -> bool:
+    """Whether a field's value is drawn as a box of its own."""
+    return isinstance(value, Component) or (isinstance(value, Mapping) and any(map(_holds_components, value.values())))
+
+
+def _told(component: Component, parts: Sequence[Part], positions_told: bool) -> Iterator[str]:
+    """How positions are told, and learned vectors: attention sinks."""
+    if component.positions and not (positions_told and component.positions == NOPE):
+        yield component.positions
+    yield from (f"{part.name} {part.dim:,}" for part in parts if isinstance(part, Vector))
+
+
+def _norm(part: Norm) -> str:
+    return f"{part.name}, no weight" if part.weightless else part.name
+
+
+def _inside(parts: Sequence[Part], axis: str, d_model: int) -> Iterator[Node]:
+    """Experts with their router, and the components inside, side by side where there are several."""
+    experts = [part for part in parts if isinstance(part, Experts)]
+    children = [part for part in parts if isinstance(part, Child)]
+    branches: list[Node] = []
+    if experts:
+        n_experts = experts[0].n_experts
+        routers = [part.name for part in parts if isinstance(part, Linear) and part.d_out == n_experts]
+        branches.append(ExpertPool(experts[0], next(iter(routers), "choice"), axis, not children))
+    for part in children:
+        title = part.name.replace("_", " ")
+        inner = _content(part.component, axis, d_model, True, title, CHILD_WIDTH, 7.2)
+        branches.append(Panel(inner, "inner", part.name, padding=5))
+    if branches:
+        yield Branches(branches) if len(branches) > 1 else branches[0]
+
+
+@dataclass(frozen=True)
+class ExpertPool:
+    """Some of the experts, those chosen for one token filled, and the router below them."""
+
+    experts: Experts
+    router: str
+    axis: str
+    is_last: bool  # nothing is added to what it gives
+
+    CELL, GAP, HEIGHT, ROUTER_GAP, COLLECTED = 27.0, 4.0, 18.0, 14.0, 8.0
+
+    @cached_property
+    def _cells(self) -> list[tuple[str, bool]]:
+        """What stands in each cell, and whether it is chosen; where not all fit, at most two are."""
+        n, n_active = self.experts.n_experts, self.experts.n_active
+        if n <= SHOWN_EXPERTS:
+            return [(f"{i + 1}", i < n_active) for i in range(n)]
+        n_chosen = SHOWN_EXPERTS - 1 if n_active == n else min(n_active, 2)
+        cells = [(f"{i + 1}", i < n_chosen) for i in range(SHOWN_EXPERTS - 2)]
+        return [*cells, ("...", n_active == n), (f"{n:,}", n_active == n)]
+
+    @cached_property
+    def _numbers(self) -> list[Label]:
+        return [Label(text, 400, 7, topic=f"{self.axis} experts") for text, _ in self._cells]
+
+    @cached_property
+    def _cell(self) -> float:
+        return max(self.CELL, *(number.width + 6 for number in self._numbers))
+
+    @cached_property
+    def _picker(self) -> Panel:
+        text = f"{self.router}: {self.experts.n_active:,} of {self.experts.n_experts:,}"
+        cells = (self._cell + self.GAP) * len(self._cells) - self.GAP
+        return Panel(Label(text, 400, 8, topic=f"{self.axis} router"), "router", self.router, padding=4, least=cells)
+
+    @cached_property
+    def width(self) -> float:
+        return self._picker.width
+
+    @cached_property
+    def height(self) -> float:
+        return self._picker.height + self.ROUTER_GAP + self.HEIGHT + 2 * self.COLLECTED
+
+    def place(self, x: float, y: float) -> Iterator[Shape]:
+        yield from self._picker.place(x, y)
+        left = x + (self.width - (self._cell + self.GAP) * len(self._cells) + self.GAP) / 2
+        bottom, centre, end = y + self._picker.height, x + self.width / 2, y + self.height
+        for number, (text, chosen) in zip(self._numbers, self._cells, strict=True):
+            middle, level = left + self._cell / 2, bottom + self.ROUTER_GAP
+            role = "chosen" if chosen else "idle"
+            yield Box(left, level, self._cell, self.HEIGHT, role, f"expert {text}", rounded=3)
+            yield from number.place(middle - number.width / 2, level + (self.HEIGHT - number.height) / 2)
+            if chosen:
+                yield Line(((middle, bottom), (middle, level)), arrow=True)
+                collected = end - self.COLLECTED
+                yield Line(((middle, level + self.HEIGHT), (middle, collected), (centre, collected)))
+            left += self._cell + self.GAP
+        yield Line(((centre, end - self.COLLECTED), (centre, end)), arrow=self.is_last)
+
+
+@dataclass(frozen=True)
+class Branches:
+    """Pieces that read the same input, and whose outputs are added."""
+
+    nodes: Sequence[Node]
+
+    @cached_property
+    def _row(self) -> Row:
+        return Row(self.nodes, gap=10, align="bottom")
+
+    @cached_property
+    def width(self) -> float:
+        return self._row.width
+
+    @cached_property
+    def height(self) -> float:
+        return self._row.height + 2 * RISE + 2 * Adder(0, 0).radius
+
+    def place(self, x: float, y: float) -> Iterator[Shape]:
+        yield from self._row.place(x, y + RISE)
+        adder = Adder(x + self.width / 2, y + self.height - Adder(0, 0).radius)
+        split = y + RISE / 2
+        yield Line(((adder.x, y), (adder.x, split)))
+        left = x
+        for node in self.nodes:
+            middle = left + node.width / 2
+            yield Line(((adder.x, split), (middle, split), (middle, y + RISE)), arrow=True)
+            end = adder.x + (-adder.radius if middle < adder.x else adder.radius)
+            top = y + RISE + node.height
+            if abs(middle - adder.x) < adder.radius:
+                yield Line(((middle, top), (middle, adder.y - adder.radius)), arrow=True)
+            else:
+                yield Line(((middle, top), (middle, adder.y), (end, adder.y)), arrow=True)
+            left += node.width + self._row.gap
+        yield adder

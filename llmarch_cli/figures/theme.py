@@ -1,0 +1,103 @@
+"""The colours of figures, by the role of what they fill. To add a theme: an entry below."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from llmarch_cli.errors import InputError, shown, suggestion
+
+
+@dataclass(frozen=True)
+class Theme:
+    """Colours as #rrggbb.
+
+    Attributes:
+        texts: of letters, by role.
+        boxes: fill and outline of boxes, by role; None fills nothing.
+        lines: by role.
+        variants: of the layer variants, in the order in which they first stand in the model.
+    """
+
+    background: str
+    mark: str
+    texts: dict[str, str]
+    boxes: dict[str, tuple[str | None, str | None]]
+    lines: dict[str, str]
+    variants: tuple[str, ...]
+
+
+THEMES = {
+    "light": Theme(
+        background="#ffffff",
+        mark="#ffe08a",
+        texts={"text": "#1b1f24", "muted": "#57606a", "tag": "#ffffff", "figure": "#0b3d91"},
+        boxes={
+            "frame": ("#fbfcfd", "#57606a"),
+            "attention": ("#dbe9fb", "#3b74c4"),
+            "ffn": ("#dcf2e0", "#3c8c52"),
+            "inner": ("#f1faf3", "#3c8c52"),
+            "chosen": ("#7cc48f", "#2f7142"),
+            "idle": ("#ffffff", "#9ab5a1"),
+            "router": ("#f9dfc8", "#b9712d"),
+            "norm": ("#fdf3cf", "#a98c1c"),
+            "chip": ("#ffffff", "#8c959f"),
+            "end": ("#ebe4f7", "#7a5bb0"),
+            "mtp": (None, "#7a5bb0"),
+            "tile": ("#f3f5f8", None),
+            "layer": (None, None),
+            "tag": (None, None),
+        },
+        lines={"line": "#39424e", "hint": "#afb8c1"},
+        variants=(
+            "#2f6db5",
+            "#b85416",
+            "#2d8659",
+            "#a83f7f",
+            "#6d55b5",
+            "#8a6d1a",
+            "#1f8291",
+            "#b23b3b",
+            "#5d6b78",
+        ),
+    ),
+    "dark": Theme(
+        background="#0e131a",
+        mark="#6b5310",
+        texts={"text": "#e8edf3", "muted": "#a3adb8", "tag": "#0e131a", "figure": "#9cc4ff"},
+        boxes={
+            "frame": ("#141b24", "#8b96a3"),
+            "attention": ("#18304f", "#5b95dd"),
+            "ffn": ("#153824", "#58ad72"),
+            "inner": ("#10291a", "#58ad72"),
+            "chosen": ("#276a3d", "#7fd197"),
+            "idle": ("#0e131a", "#4d6b57"),
+            "router": ("#4a2f17", "#d7914e"),
+            "norm": ("#3d3410", "#cdb043"),
+            "chip": ("#0e131a", "#6d7885"),
+            "end": ("#2e2447", "#a388d8"),
+            "mtp": (None, "#a388d8"),
+            "tile": ("#1a222d", None),
+            "layer": (None, None),
+            "tag": (None, None),
+        },
+        lines={"line": "#c3ccd6", "hint": "#4a5561"},
+        variants=(
+            "#6ea8ec",
+            "#f0985e",
+            "#62c390",
+            "#e081ba",
+            "#a995ee",
+            "#cfb04d",
+            "#55bccb",
+            "#ec7d7d",
+            "#9aa7b4",
+        ),
+    ),
+}
+
+
+def theme(name: str) -> Theme:
+    """The theme of that name. Raises InputError where there is none."""
+    if name not in THEMES:
+        raise InputError(f"unknown theme {shown(name)}; known: {', '.join(THEMES)}{suggestion(name, THEMES)}")
+    return THEMES[name]

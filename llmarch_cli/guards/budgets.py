@@ -1,0 +1,202 @@
+"""A file of budgets: limits that figures of models must keep, such as `kv_cache_bytes@128k <= 2GiB`.
+
+budgets:
+  - models: [qwen3-8b, specs/*.yaml]
+    limits: [params <= 30B, active_share <= 10%]
+"""
+
+from __future__ import annotations
+
+import operator
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from fractions import Fraction
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import AfterValidator, Field, ValidationError, WithJsonSchema
+
+from llmarch_cli import documents
+from llmarch_cli.component import Record
+from llmarch_cli.errors import InputError, shown, shown_path
+from llmarch_cli.expressions import UNITS, Expression
+from llmarch_cli.guards import selection
+from llmarch_cli.guards.figures import BY_CONTEXT, CONTEXT_PATTERN, GUARDED, Figure, Gauge, difference, figure
+from llmarch_cli.profilers.cost import KvDtype, Workload
+from llmarch_cli.profilers.profile import MAX_BATCH, Engine
+from llmarch_cli.report import units
+from llmarch_cli.report.units import Unit
+
+COMPARISONS = {"<=": operator.le, "<": operator.lt, ">=": operator.ge, ">": operator.gt, "==": operator.eq}
+
+_LIMIT = re.compile(r"(?P<figure>\S+?)\s*(?P<comparison><=|>=|==|<|>)\s*(?P<amount>[0-9][0-9_.]*)\s*(?P<unit>\S*)")
+LONGEST_LIMIT = 200
+_COUNTS = ("", "K", "M", "B", "T")
+_UNITS: dict[Unit, tuple[str, ...]] = {  # "": as it is
+    units.INTEGER: _COUNTS,
+    units.PARAMS: _COUNTS,
+    units.FLOPS: _COUNTS,
+    units.TOKENS: ("",),
+    units.BYTES: ("", "KiB", "MiB", "GiB", "TiB"),
+    units.SHARE: ("%",),
+    units.TIMES: ("",),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Limit:
+    """What a figure must be, compared with an exact amount."""
+
+    figure: Figure
+    comparison: str
+    amount: int | Fraction
+    text: str  # as it was written
+
+    def keeps(self, value: int | Fraction) -> bool:
+        """Whether `value` is as it must be."""
+        return bool(COMPARISONS[self.comparison](value, self.amount))
+
+    def headroom(self, value: int | Fraction) -> int | Fraction:
+        """How far `value` may still move; below zero, how far it is beyond the limit."""
+        match self.comparison[0]:
+            case "<":
+                return difference(self.amount, value)
+            case ">":
+                return difference(value, self.amount)
+            case _:
+                return min(difference(value, self.amount), difference(self.amount, value))
+
+
+def limit(text: str) -> Limit:
+    """`METRIC[@CONTEXT] OP AMOUNT`. Raises InputError for all else, and for a unit that the metric does not have."""
+    match = _LIMIT.fullmatch(text.strip())
+    if match is None:
+        raise InputError(
+            f"{shown(text)} is no limit: write METRIC[@CONTEXT] {'|'.join(COMPARISONS)} AMOUNT,"
+            " such as kv_cache_bytes@128k <= 2GiB"
+        )
+    limited = figure(match["figure"])
+    takes = _UNITS[limited.metric.unit]
+    if match["unit"] not in takes:
+        named = " or ".join(", ".join(filter(None, takes)).rsplit(", ", 1)) or "no unit"
+        raise InputError(f"{shown(text)}: {limited.key} takes {named}, not {shown(match['unit'] or match['amount'])}")
+    number = Expression(match["amount"]).value(lambda _: None)
+    amount = number * UNITS.get(match["unit"], 1)
+    if not limited.metric.unit.is_ratio:
+        if Fraction(amount).denominator != 1:
+            raise InputError(f"{shown(text)}: {limited.key} is a whole number, and this limit is not")
+        amount = int(amount)
+    return Limit(limited, match["comparison"], amount, text.strip())
+
+
+def _is_limit(text: str) -> str:
+    try:
+        limit(text)
+    except InputError as error:
+        raise ValueError(str(error)) from None
+    return text
+
+
+def _pattern() -> str:
+    """What editors hold a limit to: each metric with the contexts and units that it takes."""
+    number, comparison = r"[0-9]+(_[0-9]+)*(\.[0-9]+)?", f"({'|'.join(COMPARISONS)})"
+    sorts: dict[tuple[bool, tuple[str, ...]], list[str]] = {}
+    for key, metric in GUARDED.items():
+        sorts.setdefault((key in BY_CONTEXT, _UNITS[metric.unit]), []).append(key)
+    each = (
+        rf"({'|'.join(keys)}){f'@{CONTEXT_PATTERN}' if at else ''} *{comparison} *{number} *({'|'.join(takes)})"
+        for (at, takes), keys in sorts.items()
+    )
+    return f"^ *({'|'.join(each)}) *$"
+
+
+LimitText = Annotated[
+    str,
+    Field(max_length=LONGEST_LIMIT),
+    AfterValidator(_is_limit),
+    WithJsonSchema({"type": "string", "maxLength": LONGEST_LIMIT, "pattern": _pattern()}),
+]
+ModelName = Annotated[str, Field(min_length=1, max_length=500)]
+ModelNames = Annotated[tuple[ModelName, ...], Field(strict=False, min_length=1)]
+Batch = Annotated[int, Field(gt=0, le=MAX_BATCH)]
+
+
+class Budget(Record):
+    """Limits, and the models that must keep them."""
+
+    models: ModelNames  # bundled ids, paths relative to this file, or patterns of either
+    limits: Annotated[tuple[LimitText, ...], Field(strict=False, min_length=1)]  # METRIC[@CONTEXT] OP AMOUNT
+    batch: Batch | None = None  # instead of the file's
+    kv_dtype: KvDtype | None = None  # instead of the file's
+
+
+class BudgetFile(Record):
+    """Budgets, and what they are measured with."""
+
+    schema_version: Literal[1] = 1  # counts up when the format changes
+    batch: Batch = 1  # sequences; cache bytes are for all of them
+    kv_dtype: KvDtype = "bf16"  # what the cache stores its values as
+    budgets: Annotated[tuple[Budget, ...], Field(strict=False, min_length=1)]
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """One limit, and what was measured; None where the spec does not say."""
+
+    model: str
+    limit: Limit
+    workload: Workload
+    measured: int | Fraction | None
+
+    @property
+    def holds(self) -> bool:
+        """Whether it is kept: what is not known is not."""
+        return self.measured is not None and self.limit.keeps(self.measured)
+
+    @property
+    def headroom(self) -> int | Fraction | None:
+        """How far the figure may still move."""
+        return None if self.measured is None else self.limit.headroom(self.measured)
+
+
+def read(path: Path) -> tuple[BudgetFile, documents.Mapping]:
+    """The budgets of a file, and its data with its places. Raises InputError that says where it is wrong."""
+    data = documents.read(path, "budget file")
+    try:
+        return BudgetFile.model_validate(data), data
+    except ValidationError as error:
+        from llmarch_cli.violations import explain
+
+        raise InputError(explain(error, data, shown_path(path), BudgetFile)) from None
+
+
+def check(path: Path, engine: Engine) -> Iterator[Check]:
+    """Every limit of every model that the file at `path` names, in its order.
+
+    Raises InputError for a bad file, for names that stand for no model and for bad specs, before anything is measured;
+    and what `profile` raises.
+    """
+    file, data = read(path)
+    chosen = [
+        (budget, _models(budget, data["budgets"][number]["models"], path)) for number, budget in enumerate(file.budgets)
+    ]
+    names = {name for _, models in chosen for name in models}
+    specs = {name: selection.load(name, path.parent) for name in sorted(names)}
+    gauge = Gauge(engine)
+    for budget, models in chosen:
+        workload = Workload(1, budget.batch or file.batch, budget.kv_dtype or file.kv_dtype)
+        for name in models:
+            for each in map(limit, budget.limits):
+                yield Check(name, each, workload, gauge.read(specs[name], each.figure, workload))
+
+
+def _models(budget: Budget, items: Any, path: Path) -> list[str]:
+    """The models of one budget. Raises InputError with the line of a name that stands for none."""
+    chosen: dict[str, None] = {}
+    for name, place in zip(budget.models, items.places, strict=True):
+        found = selection.matches(name, path.parent)
+        if not found:
+            raise InputError(f"{place}: models: {selection.nothing(name)}")
+        chosen.update(dict.fromkeys(found))
+    return list(chosen)

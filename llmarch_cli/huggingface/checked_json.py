@@ -1,0 +1,65 @@
+"""JSON objects from files that nobody vouches for: names given once, numbers finite and short, nesting bounded."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from typing import Any
+
+from llmarch_cli.errors import InputError, shown
+
+MAX_DEPTH = 64
+MAX_DIGITS = 40
+
+
+def parse(text: bytes, origin: object, what: str = "it") -> dict[str, Any]:
+    """The object that `text` holds. Raises InputError, calling the file `origin` and what it should hold `what`."""
+
+    def once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+        found = dict(pairs)
+        if len(found) < len(pairs):
+            twice, _ = Counter(name for name, _ in pairs).most_common(1)[0]
+            raise InputError(f"{origin}: {shown(twice)} is given twice")
+        return found
+
+    def whole(digits: str) -> int:
+        if len(digits) > MAX_DIGITS:
+            raise InputError(f"{origin}: a number of {len(digits):,} digits")
+        return int(digits)
+
+    def decimal(digits: str) -> float:
+        value = float(digits)
+        if value in (float("inf"), float("-inf")):
+            raise InputError(f"{origin}: the number {shown(digits)} is too large")
+        return value
+
+    def unbounded(name: str) -> float:
+        raise InputError(f"{origin}: holds {name}, which is no number")
+
+    try:
+        value = json.loads(text, object_pairs_hook=once, parse_int=whole, parse_float=decimal, parse_constant=unbounded)
+    except RecursionError:
+        raise InputError(f"{origin}: {what} is no JSON that is meant: nested deeper than {MAX_DEPTH} levels") from None
+    except ValueError as error:
+        stands = f" (line {error.lineno})" if isinstance(error, json.JSONDecodeError) else ""
+        raise InputError(f"{origin}: {what} is no JSON{stands}") from None
+    if not isinstance(value, dict):
+        raise InputError(f"{origin}: {what} is no JSON object")
+    if _deeper_than(value, MAX_DEPTH):
+        raise InputError(f"{origin}: {what} is no JSON that is meant: nested deeper than {MAX_DEPTH} levels")
+    return value
+
+
+def _deeper_than(value: Any, depth: int) -> bool:
+    """Whether lists and objects are nested deeper than `depth` levels."""
+    level = [value]
+    for _ in range(depth):
+        level = [
+            inner
+            for outer in level
+            for inner in (outer.values() if isinstance(outer, dict) else outer)
+            if isinstance(inner, dict | list)
+        ]
+        if not level:
+            return False
+    return True

@@ -1,0 +1,53 @@
+"""What a family is: a table from its config's keys to a spec's fields, and the defaults of absent keys."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from llmarch_cli.huggingface.importing.keys import Accepted, Config
+from llmarch_cli.huggingface.importing.layers import Fields
+
+
+@dataclass(frozen=True)
+class Family:
+    """One `model_type`, as transformers registers it.
+
+    Attributes:
+        model_type: the name in a config.
+        fields: what a config amounts to, as a spec's fields.
+        defaults: what absent keys mean: the defaults of transformers' config class, which a test holds equal. A key
+            that is not here and has no value is an error.
+        aliases: other names of keys.
+        without_effect: keys that only this family's configs have and that change nothing, with the values known to.
+    """
+
+    model_type: str
+    fields: Callable[[Config], Fields]
+    defaults: Mapping[str, Any]
+    aliases: Mapping[str, str] = field(default_factory=dict)
+    without_effect: Mapping[str, Accepted] = field(default_factory=dict)
+
+
+def sizes(
+    vocab_size: int,
+    hidden_size: int,
+    intermediate_size: int,
+    num_hidden_layers: int,
+    num_attention_heads: int,
+    num_key_value_heads: int | None,
+    max_position_embeddings: int,
+) -> dict[str, Any]:
+    """The defaults that every family has, by the names that most give them."""
+    return dict(locals())
+
+
+# Defaults that most classes have; a family repeats those that it has otherwise.
+USUAL: dict[str, Any] = {
+    "hidden_act": "silu",
+    "rms_norm_eps": 1e-6,
+    "tie_word_embeddings": False,
+    "rope_parameters": None,
+    "rope_theta": 10_000.0,
+}

@@ -1,0 +1,103 @@
+"""HunYuan, dense and of experts: queries and keys are normed after they are rotated."""
+
+from __future__ import annotations
+
+from llmarch_cli.huggingface.importing.families.family import USUAL, Family, sizes
+from llmarch_cli.huggingface.importing.keys import ANY, Accepted, Config, above_zero
+from llmarch_cli.huggingface.importing.layers import Fields, axis
+from llmarch_cli.huggingface.importing.pieces import biased, dense, frame, gqa, head_dim, moe, rms, shared
+from llmarch_cli.huggingface.importing.rope import SCALINGS
+
+ALPHA = "alpha"
+
+
+def _dynamic(c: Config, settings: Config) -> Fields:
+    """What the family calls dynamic is a larger theta where alpha is fixed: `attention` folds it in."""
+    alpha = settings.optional(settings.number, ALPHA)
+    if alpha is None or alpha <= 0:
+        settings.fail("rope_type", "dynamic without a fixed alpha depends on the prompt's length: no field says so")
+    for name in ("factor", "mscale", "mscale_all_dim"):
+        settings.expect(name, 1.0)
+    for name in ("beta_fast", "beta_slow"):
+        settings.optional(settings.number, name)
+    return {ALPHA: alpha}
+
+
+def attention(c: Config) -> Fields:
+    width = head_dim(c)
+    c.expect("attention_head_dim", width)
+    found = gqa(c, width, scalings={**SCALINGS, "dynamic": _dynamic}, qk_norm="per_head", **biased(c))
+    found["qk_norm_after_rope"] = True
+    if found["rope_scaling"] and ALPHA in found["rope_scaling"]:
+        alpha = found.pop("rope_scaling")[ALPHA]
+        try:
+            found["rope_theta"] *= alpha ** (width / (width - 2))
+        except (OverflowError, ZeroDivisionError):
+            c.fail("head_dim", f"{width} with alpha {alpha:g} gives no rope_theta")
+    return found
+
+
+def hunyuan_dense(c: Config) -> Fields:
+    return frame(c, rms(c), attention=attention(c), ffn=dense(c))
+
+
+def hunyuan_moe(c: Config) -> Fields:
+    n_layers, d_ff = c.layers(), c.count("intermediate_size")
+    c.expect("moe_intermediate_size", d_ff, [d_ff] * n_layers)
+    c.expect("num_shared_expert", 1, [1] * n_layers)
+    one_for_all = not isinstance(c.value("moe_topk"), list)
+    taken = [c.count("moe_topk")] * n_layers if one_for_all else _taken(c, n_layers)
+    experts = axis(
+        taken, lambda top_k: moe(c, "num_experts", "intermediate_size", top_k, shared_expert=shared(c, d_ff))
+    )
+    return frame(c, rms(c), attention=attention(c), ffn=experts)
+
+
+def _taken(c: Config, n_layers: int) -> list[int]:
+    return c.items("moe_topk", above_zero, "a whole number above 0", n_layers)
+
+
+DEFAULTS = (
+    USUAL
+    | {"attention_bias": False, "head_dim": None, "rms_norm_eps": 1e-5}
+    | sizes(290_943, 4096, 11_008, 32, 32, None, 2048)
+)
+
+# What the published code could do beyond this, turned off.
+TURNED_OFF: dict[str, Accepted] = {
+    **dict.fromkeys(
+        (
+            "add_classification_head",
+            "group_limited_greedy",
+            "mlp_bias",
+            "moe_drop_tokens",
+            "moe_random_routing_dropped_token",
+            "position_embedding_xdrope",
+            "skip_cls_token",
+            "use_cla",
+            "use_mla",
+        ),
+        (False,),
+    ),
+    **dict.fromkeys(("norm_topk_prob", "use_mixed_mlp_moe", "use_qk_norm", "use_rotary_pos_emb"), (True,)),
+    **dict.fromkeys(("kv_lora_rank", "q_lora_rank", "qk_nope_head_dim", "qk_rope_head_dim", "v_head_dim"), (None,)),
+    **dict.fromkeys(("n_group", "topk_group", "xdrope_section"), (None,)),
+    **dict.fromkeys(("capacity_factor", "class_num", "cla_share_factor", "dense_list", "pool_type"), ANY),
+    **dict.fromkeys(("mask_init_id", "org_vocab_size", "pad_id", "anyres_pooling_size"), ANY),
+    **dict.fromkeys(("eod_token_id", "sep_token_id", "text_start_id", "text_end_id"), ANY),
+    **dict.fromkeys(("im_start_id", "im_end_id", "im_newline_id", "video_start_id", "video_end_id"), ANY),
+    "moe_layer_num_skipped": (0,),
+    "norm_type": ("rms",),
+    "routed_scaling_factor": (1.0,),
+}
+
+FAMILIES = (
+    Family("hunyuan_v1_dense", hunyuan_dense, DEFAULTS, without_effect=TURNED_OFF),
+    Family(
+        "hunyuan_v1_moe",
+        hunyuan_moe,
+        DEFAULTS | {"num_experts": 1, "moe_topk": 1},
+        aliases={"num_experts_per_tok": "moe_topk", "num_local_experts": "num_experts"},
+        without_effect=TURNED_OFF,
+    ),
+)

@@ -1,0 +1,121 @@
+"""Latent attention over experts: DeepSeek V2 and V3, and what is built like them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from llmarch_cli.huggingface.importing.families.experts import mixed
+from llmarch_cli.huggingface.importing.families.family import USUAL, Family, sizes
+from llmarch_cli.huggingface.importing.keys import ANY, Accepted, Config
+from llmarch_cli.huggingface.importing.layers import Fields
+from llmarch_cli.huggingface.importing.pieces import (
+    dense,
+    dense_below,
+    frame,
+    grouped_sigmoid_moe,
+    moe,
+    rms,
+    shared,
+)
+from llmarch_cli.huggingface.importing.rope import rope
+
+
+def mla(c: Config, rope_interleaved: bool) -> Fields:
+    n_heads, rotated, plain = (
+        c.count(name) for name in ("num_attention_heads", "qk_rope_head_dim", "qk_nope_head_dim")
+    )
+    # Keys and values are not shared by heads: the number only repeats that.
+    c.expect("num_key_value_heads", n_heads, why="latent attention has no groups of heads")
+    c.expect("head_dim", rotated, why="qk_rope_head_dim says so")
+    c.expect("qk_head_dim", rotated + plain, why="the sum of qk_nope_head_dim and qk_rope_head_dim")
+    return {
+        "kind": "mla",
+        "n_heads": n_heads,
+        "q_lora_rank": c.optional(c.count, "q_lora_rank"),
+        "kv_lora_rank": c.count("kv_lora_rank"),
+        "qk_nope_head_dim": plain,
+        "qk_rope_head_dim": rotated,
+        "v_head_dim": c.count("v_head_dim"),
+        "bias": c.flag("attention_bias"),
+        **rope(c, rotated),
+        "rope_interleaved": rope_interleaved,
+    }
+
+
+def deepseek_v2(c: Config) -> Fields:
+    bias = c.flag("mlp_bias")
+    c.expect("scoring_func", "softmax")
+    limited = c.choice("topk_method", {"greedy": False, "group_limited_greedy": True})
+    n_groups, kept = (c.optional(c.count, name) for name in ("n_group", "topk_group"))
+    groups: Fields = {}
+    if limited:
+        if n_groups is None or kept is None:
+            c.fail("n_group", "required with topk_group, but missing: topk_method is group_limited_greedy")
+        groups = {"n_groups": n_groups, "top_k_groups": kept, "group_score": "max"}
+    renormalize = bool(c.optional(c.flag, "norm_topk_prob"))
+    routed_scale = c.number("routed_scaling_factor")
+    n_shared = c.optional(lambda name: c.count(name, least=0), "n_shared_experts") or 0
+    experts = moe(
+        c,
+        "n_routed_experts",
+        "moe_intermediate_size",
+        renormalize=renormalize,
+        routed_scale=1.0 if renormalize else routed_scale,  # the authors' code does one or the other
+        shared_expert=shared(c, n_shared * c.count("moe_intermediate_size"), bias=bias),
+        **groups,
+    )
+    return frame(
+        c,
+        rms(c),
+        attention=mla(c, rope_interleaved=True),
+        ffn=mixed(c, dense_below(c), experts, dense(c, bias=bias)),
+    )
+
+
+def deepseek_v3(c: Config) -> Fields:
+    return frame(
+        c,
+        rms(c),
+        n_mtp_blocks=c.count("num_mtp_layers", least=0),
+        attention=mla(c, rope_interleaved=c.flag("rope_interleave")),
+        ffn=mixed(c, dense_below(c), grouped_sigmoid_moe(c), dense(c)),
+    )
+
+
+LATENT: dict[str, Any] = {
+    "kv_lora_rank": 512,
+    "q_lora_rank": 1536,
+    "qk_nope_head_dim": 128,
+    "qk_rope_head_dim": 64,
+    "v_head_dim": 128,
+    "attention_bias": False,
+}
+
+TRAINED: dict[str, Accepted] = {"aux_loss_alpha": ANY, "ep_size": ANY, "seq_aux": ANY}
+
+V3_DEFAULTS: dict[str, Any] = (
+    USUAL
+    | LATENT
+    | {"moe_intermediate_size": 2048, "n_shared_experts": 1, "n_routed_experts": 256}
+    | {"routed_scaling_factor": 2.5, "n_group": 8, "topk_group": 4, "num_experts_per_tok": 8}
+    | {"first_k_dense_replace": 3, "norm_topk_prob": True, "rope_interleave": True, "num_mtp_layers": 1}
+    | sizes(129_280, 7168, 18_432, 61, 128, 128, 4096)
+)
+V3_ALIASES = {"num_local_experts": "n_routed_experts", "num_nextn_predict_layers": "num_mtp_layers"}
+
+FAMILIES = (
+    Family(
+        "deepseek_v2",
+        deepseek_v2,
+        USUAL
+        | LATENT
+        | {"mlp_bias": False, "moe_intermediate_size": 1407, "n_shared_experts": 2, "n_routed_experts": 64}
+        | {"routed_scaling_factor": 1.0, "n_group": None, "topk_group": None, "topk_method": "greedy"}
+        | {"num_experts_per_tok": None, "first_k_dense_replace": 0, "norm_topk_prob": False}
+        | sizes(102_400, 4096, 11_008, 32, 32, None, 2048),
+        aliases={"num_experts": "n_routed_experts"},
+        without_effect=TRAINED,
+    ),
+    Family("deepseek_v3", deepseek_v3, V3_DEFAULTS, V3_ALIASES, TRAINED),
+    Family("kimi_k2", deepseek_v3, V3_DEFAULTS, V3_ALIASES, TRAINED),
+)

@@ -1,0 +1,214 @@
+"""Decoders whose layers differ in how far they see, and where they see positions."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from llmarch_cli.huggingface.importing.families.family import USUAL, Family, sizes
+from llmarch_cli.huggingface.importing.keys import ANY, Accepted, Config
+from llmarch_cli.huggingface.importing.layers import Fields, axis
+from llmarch_cli.huggingface.importing.pieces import (
+    NOPE,
+    biased,
+    dense,
+    every,
+    frame,
+    gqa,
+    head_dim,
+    heads,
+    layer_types,
+    rms,
+    window,
+)
+from llmarch_cli.huggingface.importing.rope import FULL, SLIDING, rope, rope_by_layer_type
+
+
+def gemma(c: Config) -> Fields:
+    # The reference implementation reads the name gelu, which early configs have, as its tanh form.
+    ffn = dense(c)
+    if ffn["activation"] == "gelu":
+        ffn["activation"] = "gelu_tanh"
+    return frame(c, rms(c, unit_offset=True), embedding_scale="sqrt_d_model", attention=gqa(c, **biased(c)), ffn=ffn)
+
+
+def gemma_sandwich(c: Config, attention: Fields) -> Fields:
+    """What Gemma 2 and 3 share."""
+    return frame(
+        c,
+        rms(c, unit_offset=True),
+        norm_placement="sandwich",
+        embedding_scale="sqrt_d_model",
+        logit_softcap=c.optional(c.number, "final_logit_softcapping"),
+        attention=attention,
+        ffn=dense(c, "hidden_activation"),
+    )
+
+
+def _scored(c: Config, width: int) -> Fields:
+    """How scores are scaled and capped."""
+    scalar = c.number("query_pre_attn_scalar")
+    if scalar <= 0:
+        c.fail("query_pre_attn_scalar", f"must be above 0, not {scalar:g}")
+    return {
+        "score_scale": None if scalar == width else scalar**-0.5,
+        "softcap": c.optional(c.number, "attn_logit_softcapping"),
+    }
+
+
+def gemma2(c: Config) -> Fields:
+    width = head_dim(c)
+    attention = gqa(c, width, **_scored(c, width), **biased(c))
+    types = layer_types(c, every(2))
+    return gemma_sandwich(c, axis(types, lambda kind: {**attention, "window": window(c, kind)}))
+
+
+def gemma3(c: Config) -> Fields:
+    width = head_dim(c)
+    attention = {**heads(c, width), "qk_norm": "per_head", **_scored(c, width), **biased(c)}
+    rotary = rope_by_layer_type(c, "rope_local_base_freq")
+    types = layer_types(c, every(c.count("sliding_window_pattern")))
+    return gemma_sandwich(c, axis(types, lambda kind: {**attention, **rotary[kind], "window": window(c, kind)}))
+
+
+def olmo2(c: Config) -> Fields:
+    attention = gqa(c, qk_norm="full", **biased(c))
+    return frame(c, rms(c), norm_placement="post", attention=attention, ffn=dense(c))
+
+
+def olmo3(c: Config) -> Fields:
+    attention = {**heads(c, head_dim(c)), "qk_norm": "full", **biased(c)}
+    rotary = rope_by_layer_type(c)
+    attention = axis(layer_types(c, every(4)), lambda kind: {**attention, **rotary[kind], "window": window(c, kind)})
+    return frame(c, rms(c), norm_placement="post", attention=attention, ffn=dense(c))
+
+
+def exaone4(c: Config) -> Fields:
+    attention = gqa(c, qk_norm="per_head")
+    sliding = c.optional(c.count, "sliding_window")
+    types = layer_types(c, _exaone_pattern(c) if sliding else every(1))
+    c.read.add("sliding_window_pattern")
+    if sliding is None and SLIDING in types:
+        c.fail("layer_types", "names sliding_attention, but there is no sliding_window")
+
+    def layer(kind: str) -> Fields:
+        if sliding is None:
+            return attention
+        return {**attention, "window": sliding} if kind == SLIDING else {**attention, **NOPE}
+
+    return frame(c, rms(c), norm_placement="post", attention=axis(types, layer), ffn=dense(c))
+
+
+def _exaone_pattern(c: Config) -> Any:
+    """Every so many layers one in full view; or letters, L and G, that are cycled."""
+    letters = c.value("sliding_window_pattern")
+    if isinstance(letters, str):
+        if not letters or set(letters) - set("LG"):
+            c.fail("sliding_window_pattern", "must be a number, or letters L and G")
+        return lambda layer: SLIDING if letters[layer % len(letters)] == "L" else FULL
+    return every(c.count("sliding_window_pattern"))
+
+
+def smollm3(c: Config) -> Fields:
+    width = head_dim(c)
+    attention, rotary = {**heads(c, width), **biased(c)}, rope(c, width)
+    n_layers = c.layers()
+    rotated = rotated_layers(c, n_layers)
+    on = c.flag("use_sliding_window")
+    sliding = c.optional(c.count, "sliding_window")
+    types = layer_types(c, lambda layer: SLIDING if on and sliding and not rotated[layer] else FULL)
+    layers = list(zip(rotated, types, strict=True))
+
+    def layer(setting: tuple[bool, str]) -> Fields:
+        has_rope, kind = setting
+        return {**attention, **(rotary if has_rope else NOPE), "window": window(c, kind)}
+
+    return frame(c, rms(c), attention=axis(layers, layer), ffn=dense(c, bias=c.flag("mlp_bias")))
+
+
+def rotated_layers(c: Config, n_layers: int) -> list[bool]:
+    """Whether each layer is rotated: `no_rope_layers` says so with 1, and with 0 that it is not."""
+    step = c.count("no_rope_layer_interval")
+    if not c.given("no_rope_layers") or c.value("no_rope_layers") == []:
+        c.read.add("no_rope_layers")
+        return [(layer + 1) % step != 0 for layer in range(n_layers)]
+    return c.items("no_rope_layers", _rotated, "0 or 1", n_layers)
+
+
+def _rotated(value: Any) -> bool | None:
+    return bool(value) if type(value) in (int, bool) and value in (0, 1) else None
+
+
+GEMMA: dict[str, Any] = {
+    "head_dim": 256,
+    "attention_bias": False,
+    "tie_word_embeddings": True,
+    "hidden_act": "gelu_pytorch_tanh",
+}
+GEMMA_2: dict[str, Any] = GEMMA | {
+    "hidden_activation": "gelu_pytorch_tanh",
+    "query_pre_attn_scalar": 256,
+    "sliding_window": 4096,
+    "layer_types": None,
+}
+OLMO: dict[str, Any] = {"attention_bias": False, "rms_norm_eps": 1e-5}
+
+TANH: Accepted = (None, "gelu_pytorch_tanh", "gelu")
+
+FAMILIES = (
+    Family(
+        "gemma",
+        gemma,
+        USUAL | GEMMA | sizes(256_000, 3072, 24_576, 28, 16, 16, 8192),
+        without_effect={"hidden_activation": TANH, "use_bidirectional_attention": (None, False)},
+    ),
+    Family(
+        "gemma2",
+        gemma2,
+        USUAL
+        | GEMMA_2
+        | {"final_logit_softcapping": 30.0, "attn_logit_softcapping": 50.0}
+        | sizes(256_000, 2304, 9216, 26, 8, 4, 8192),
+        without_effect={
+            "hidden_act": TANH,
+            "sliding_window_size": ANY,
+            "use_bidirectional_attention": (None, False),
+        },
+    ),
+    Family(
+        "gemma3_text",
+        gemma3,
+        USUAL
+        | GEMMA_2
+        | {"final_logit_softcapping": None, "attn_logit_softcapping": None}
+        | {"sliding_window_pattern": 6, "rope_theta": 1_000_000.0, "rope_local_base_freq": 10_000.0}
+        | sizes(262_208, 2304, 9216, 26, 8, 4, 131_072),
+        aliases={"_sliding_window_pattern": "sliding_window_pattern"},
+        without_effect={"hidden_act": TANH, "use_bidirectional_attention": (None, False)},
+    ),
+    Family("olmo2", olmo2, USUAL | OLMO | sizes(50_304, 4096, 11_008, 32, 32, None, 2048)),
+    Family(
+        "olmo3",
+        olmo3,
+        USUAL
+        | OLMO
+        | {"sliding_window": 4096, "layer_types": None, "rope_theta": 500_000.0}
+        | sizes(50_304, 4096, 11_008, 32, 32, None, 2048),
+    ),
+    Family(
+        "exaone4",
+        exaone4,
+        USUAL
+        | {"sliding_window": 4096, "sliding_window_pattern": 4, "layer_types": None, "rms_norm_eps": 1e-5}
+        | sizes(102_400, 4096, 16_384, 32, 32, 32, 2048),
+        without_effect={"layer_norm_epsilon": ANY},
+    ),
+    Family(
+        "smollm3",
+        smollm3,
+        USUAL
+        | {"use_sliding_window": False, "sliding_window": None, "layer_types": None, "rope_theta": 2_000_000.0}
+        | {"no_rope_layers": None, "no_rope_layer_interval": 4, "attention_bias": False, "mlp_bias": False}
+        | {"tie_word_embeddings": True}
+        | sizes(128_256, 2048, 11_008, 36, 16, 4, 32_768),
+    ),
+)

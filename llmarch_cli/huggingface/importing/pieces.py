@@ -1,0 +1,193 @@
+"""What families share: the frame of a decoder, attention, layer types, and feed-forward layers."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from llmarch_cli.errors import shown
+from llmarch_cli.huggingface.importing.keys import Config, one_of
+from llmarch_cli.huggingface.importing.layers import Fields
+from llmarch_cli.huggingface.importing.rope import FULL, SCALINGS, SLIDING, Scaling, rope
+
+ACTIVATIONS = {
+    "silu": "silu",
+    "swish": "silu",
+    "gelu": "gelu",
+    "gelu_python": "gelu",
+    "gelu_new": "gelu_tanh",
+    "gelu_fast": "gelu_tanh",
+    "gelu_pytorch_tanh": "gelu_tanh",
+    "gelu_accurate": "gelu_tanh",
+    "quick_gelu": "quick_gelu",
+    "relu": "relu",
+    "relu2": "relu2",
+    "xielu": "xielu",
+}
+
+
+def frame(c: Config, norm: Fields, **fields: Any) -> Fields:
+    """What stands around the layers, and `fields`: the two axes and what else a family has."""
+    return {
+        "context_length": c.count("max_position_embeddings"),
+        "d_model": c.count("hidden_size"),
+        "n_layers": c.layers(),
+        "vocab_size": c.count("vocab_size"),
+        "tie_embeddings": c.flag("tie_word_embeddings"),
+        "norm": norm,
+        **fields,
+    }
+
+
+def rms(c: Config, **fields: Any) -> Fields:
+    """Root-mean-square norms."""
+    return {"eps": c.number("rms_norm_eps"), **fields}
+
+
+def layer_norm(c: Config, eps: str = "layer_norm_eps", **fields: Any) -> Fields:
+    """Layer norms, whose epsilon has several names."""
+    return {"kind": "layer", "eps": c.number(eps), **fields}
+
+
+# --- attention ------------------------------------------------------------------------------------------------------
+
+
+def divided_width(c: Config) -> int:
+    """The width of a head where heads share the hidden width out."""
+    return c.count("hidden_size") // c.count("num_attention_heads")
+
+
+def head_dim(c: Config) -> int:
+    """The config's own, else the hidden width shared out."""
+    return c.optional(c.count, "head_dim") or divided_width(c)
+
+
+def only_divided(c: Config) -> int:
+    """For families that know no other width: a `head_dim` may only repeat it."""
+    width = divided_width(c)
+    c.expect("head_dim", width, why="the family shares hidden_size out among its heads")
+    return width
+
+
+def heads(c: Config, width: int) -> Fields:
+    """Grouped-query attention, without positions."""
+    n_heads = c.count("num_attention_heads")
+    n_kv_heads = c.optional(c.count, "num_key_value_heads") or n_heads
+    return {"kind": "gqa", "n_heads": n_heads, "n_kv_heads": n_kv_heads, "head_dim": width}
+
+
+def gqa(
+    c: Config,
+    width: int | None = None,
+    partial: bool = False,
+    scalings: Mapping[str, Scaling] = SCALINGS,
+    **fields: Any,
+) -> Fields:
+    """Grouped-query attention with one rotary setting for all layers."""
+    width = head_dim(c) if width is None else width
+    return {**heads(c, width), **rope(c, width, partial, scalings), **fields}
+
+
+NOPE: Fields = {"rope_theta": None, "rope_scaling": None, "rope_interleaved": False}
+
+
+def biased(c: Config, name: str = "attention_bias") -> Fields:
+    """One switch for the biases of all four projections."""
+    return {"qkv_bias": c.flag(name), "o_bias": c.flag(name)}
+
+
+def layer_types(c: Config, usual: Callable[[int], str], known: tuple[str, ...] = (FULL, SLIDING)) -> list[str]:
+    """The type of each layer: `layer_types` where the config has it, else `usual` of the layer's number."""
+    n_layers = c.layers()
+    if c.given("layer_types"):
+        return c.items("layer_types", one_of(known), " or ".join(known), n_layers)
+    c.optional(c.whole_numbers, "layer_types")
+    return [usual(layer) for layer in range(n_layers)]
+
+
+def window(c: Config, layer_type: str) -> int | None:
+    """The window of a layer of this type."""
+    found = c.optional(lambda name: c.count(name, least=0), "sliding_window")
+    if layer_type != SLIDING:
+        return None
+    if not found:
+        c.fail("sliding_window", f"{shown(found)}, but there are layers with a window")
+    return found
+
+
+def every(step: int, otherwise: str = SLIDING) -> Callable[[int], str]:
+    """Full view in every `step`-th layer, counted from the first."""
+    return lambda layer: otherwise if (layer + 1) % step else FULL
+
+
+def switched_window(c: Config) -> int | None:
+    """`sliding_window` where `use_sliding_window` turns it on."""
+    on = c.flag("use_sliding_window")
+    found = c.optional(lambda name: c.count(name, least=0), "sliding_window")
+    return (found or None) if on else None
+
+
+def windows_above(c: Config, span: int | None) -> list[int | None]:
+    """The window of each layer, where by default those from `max_window_layers` on have one."""
+    start = c.optional(lambda name: c.count(name, least=0), "max_window_layers")
+    types = layer_types(c, lambda layer: SLIDING if span and start is not None and layer >= start else FULL)
+    if span is None and SLIDING in types:
+        c.fail("layer_types", "names sliding_attention, but there is no sliding_window, or it is turned off")
+    return [span if layer_type == SLIDING else None for layer_type in types]
+
+
+# --- feed-forward layers --------------------------------------------------------------------------------------------
+
+
+def dense(c: Config, act: str = "hidden_act", **fields: Any) -> Fields:
+    """A dense layer, gated unless `fields` say otherwise."""
+    return {"kind": "dense", "d_ff": c.count("intermediate_size"), "activation": c.choice(act, ACTIVATIONS), **fields}
+
+
+def moe(c: Config, n_experts: str, d_ff: str, top_k: str | int = "num_experts_per_tok", **fields: Any) -> Fields:
+    """Routed experts, by what the config calls their number, width and how many a token takes."""
+    return {
+        "kind": "moe",
+        "n_experts": c.count(n_experts),
+        "top_k": c.count(top_k) if isinstance(top_k, str) else top_k,
+        "d_ff": c.count(d_ff),
+        "activation": c.choice("hidden_act", ACTIVATIONS),
+        **fields,
+    }
+
+
+def shared(c: Config, width: int, **fields: Any) -> Fields | None:
+    """A shared expert of this width; none of no width."""
+    activation = c.choice("hidden_act", ACTIVATIONS)
+    return {"kind": "dense", "d_ff": width, "activation": activation, **fields} if width else None
+
+
+def grouped_sigmoid_moe(c: Config, **fields: Any) -> Fields:
+    """DeepSeek-V3's experts, which other families took over (arXiv 2412.19437, section 2.1.2)."""
+    c.expect("scoring_func", "sigmoid", "noaux_tc")
+    c.expect("topk_method", "noaux_tc")
+    n_groups = c.optional(c.count, "n_group") or 1
+    kept = c.optional(c.count, "topk_group") or 1
+    if kept > n_groups:
+        c.fail("topk_group", f"{kept}, but there are {n_groups} groups (n_group)")
+    n_shared = c.optional(lambda name: c.count(name, least=0), "n_shared_experts") or 0
+    return moe(
+        c,
+        "n_routed_experts",
+        "moe_intermediate_size",
+        scoring="sigmoid",
+        selection_bias=True,
+        renormalize=c.flag("norm_topk_prob"),
+        routed_scale=c.number("routed_scaling_factor"),
+        n_groups=n_groups if n_groups > 1 else None,  # one group limits nothing
+        top_k_groups=kept if n_groups > 1 else None,
+        shared_expert=shared(c, n_shared * c.count("moe_intermediate_size")),
+        **fields,
+    )
+
+
+def dense_below(c: Config) -> list[bool]:
+    """Whether each layer is of experts, where the first few are dense."""
+    c.expect("moe_layer_freq", 1)
+    n_dense = c.count("first_k_dense_replace", least=0)
+    return [layer >= n_dense for layer in range(c.layers())]

@@ -1,0 +1,173 @@
+"""Rotary settings, in both spellings: `rope_theta` beside `rope_scaling`, and all inside `rope_parameters`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from llmarch_cli.huggingface.importing.keys import ANY, Accepted, Config
+from llmarch_cli.huggingface.importing.layers import Fields
+
+# Inside rotary settings: says how a model was trained.
+WITHOUT_EFFECT: dict[str, Accepted] = {"finetuned": ANY}
+
+FULL, SLIDING = "full_attention", "sliding_attention"
+
+Scaling = Callable[[Config, Config], Fields | None]  # from the config and its rotary settings
+
+
+def _none(c: Config, settings: Config) -> None:
+    return None
+
+
+def _linear(c: Config, settings: Config) -> Fields:
+    return {"kind": "linear", "factor": settings.number("factor")}
+
+
+def _by_parts(c: Config, settings: Config) -> Fields:
+    factors = ("factor", "low_freq_factor", "high_freq_factor")
+    return {
+        "kind": "ntk_by_parts",
+        **{name: settings.number(name) for name in factors},
+        "original_context_length": _original(c, settings),
+    }
+
+
+def _yarn(c: Config, settings: Config) -> Fields:
+    found: Fields = {
+        "kind": "yarn",
+        "factor": settings.number("factor"),
+        "original_context_length": _original(c, settings),
+    }
+    for name in ("beta_fast", "beta_slow", "mscale", "mscale_all_dim", "attention_factor"):
+        value = settings.optional(settings.number, name)
+        if value:  # the reference implementation takes 0 for absent
+            found[name] = value
+    truncate = settings.optional(settings.flag, "truncate")
+    return found if truncate is None else {**found, "truncate": truncate}
+
+
+def longrope(c: Config, settings: Config) -> Fields:
+    """Each pair divided by a factor of its own."""
+    original = _original(c, settings)
+    factor = settings.optional(settings.number, "factor")
+    found: Fields = {
+        "kind": "longrope",
+        "short_factor": settings.numbers("short_factor"),
+        "long_factor": settings.numbers("long_factor"),
+        "original_context_length": original,
+        "factor": c.count("max_position_embeddings") / original if factor is None else factor,
+    }
+    attention_factor = settings.optional(settings.number, "attention_factor")
+    return found if attention_factor is None else {**found, "attention_factor": attention_factor}
+
+
+SCALINGS: Mapping[str, Scaling] = {
+    "default": _none,
+    "linear": _linear,
+    "llama3": _by_parts,
+    "yarn": _yarn,
+    "longrope": longrope,
+}
+
+
+def _original(c: Config, settings: Config) -> int:
+    """The context before it was stretched: inside the rotary settings, else beside them, else the model's own."""
+    name = "original_max_position_embeddings"
+    inside = settings.optional(settings.count, name)
+    beside = c.optional(c.count, name)
+    if inside is not None and beside is not None and inside != beside and c.given(name):
+        c.fail(name, f"{beside:,}, but inside the rotary settings it is {inside:,}")
+    return inside or beside or c.count("max_position_embeddings")
+
+
+def rope(
+    c: Config,
+    head_dim: int,
+    partial: bool = False,
+    scalings: Mapping[str, Scaling] = SCALINGS,
+    theta_name: str = "rope_theta",
+    partial_name: str = "partial_rotary_factor",
+) -> Fields:
+    """The rotary fields of an attention component.
+
+    Args:
+        c: the config.
+        head_dim: how many values a head has.
+        partial: whether the family rotates a part of a head where `partial_rotary_factor` says so.
+        scalings: the kinds of scaling that the family knows.
+        theta_name: what it calls `rope_theta`.
+        partial_name: what it calls `partial_rotary_factor`.
+    """
+    settings = _settings(c)
+    theta = _theta(c, settings, theta_name)
+    found: Fields = {"rope_theta": theta, "rope_scaling": _scaling(c, settings, scalings)}
+    if not partial:
+        for where in (c, settings):
+            where.expect("partial_rotary_factor", 1.0, why="the family rotates whole heads")
+        settings.finish(WITHOUT_EFFECT)
+        return found
+    inside = settings.optional(settings.number, "partial_rotary_factor")
+    beside = c.optional(c.number, partial_name)
+    if inside is not None and c.given(partial_name) and inside != beside:
+        c.fail(partial_name, f"{beside}, but inside the rotary settings it is {inside}")
+    settings.finish(WITHOUT_EFFECT)
+    factor = beside if inside is None else inside
+    rotary_dim = head_dim if factor is None else int(head_dim * factor)
+    if rotary_dim % 2 and rotary_dim < head_dim:
+        # The reference implementation rotates one value more by an odd width's angles: a larger theta gives the same.
+        found["rope_theta"] = theta ** ((rotary_dim + 1) / rotary_dim)
+        rotary_dim += 1
+    return found if rotary_dim == head_dim else {**found, "rotary_dim": rotary_dim}
+
+
+def _settings(c: Config) -> Config:
+    """The mapping of rotary settings, under either name."""
+    old, new = c.inner("rope_scaling"), c.inner("rope_parameters")
+    if old.data and new.data and old.data != new.data:
+        c.fail("rope_scaling", "differs from rope_parameters, which is its newer name: keep one")
+    chosen = old if old.data else new
+    data: Mapping[str, Any] = chosen.data or c.defaults.get("rope_parameters") or {}
+    return _named(Config(data, c.origin, {}, path=chosen.path, notes=c.notes))
+
+
+def _named(settings: Config) -> Config:
+    settings.defaults, settings.aliases = {"rope_type": "default"}, {"type": "rope_type"}
+    return settings
+
+
+def _theta(c: Config, settings: Config, name: str) -> float:
+    inside = settings.optional(settings.number, "rope_theta")
+    beside = c.optional(c.number, name)
+    if inside is not None and c.given(name) and inside != beside:
+        c.fail(name, f"{beside:,}, but inside the rotary settings it is {inside:,}")
+    theta = beside if inside is None else inside
+    if theta is None:
+        theta = float(c.defaults["rope_theta"])
+    if theta <= 1:
+        c.fail(name, f"must be above 1, not {theta:g}")
+    return theta
+
+
+def _scaling(c: Config, settings: Config, scalings: Mapping[str, Scaling]) -> Fields | None:
+    return settings.choice("rope_type", scalings)(c, settings)
+
+
+def rope_by_layer_type(c: Config, sliding_theta_name: str = "rope_theta") -> dict[str, Fields]:
+    """The rotary fields of layers in full view and of layers with a window.
+
+    The older spelling stretches full layers only; the newer one has settings for each under the type's name.
+    """
+    old, new = c.inner("rope_scaling"), c.inner("rope_parameters")
+    if old.data and new.data:
+        c.fail("rope_scaling", "given beside rope_parameters, which is its newer form: keep one")
+    found: dict[str, Fields] = {}
+    for layer_type, theta_name in ((FULL, "rope_theta"), (SLIDING, sliding_theta_name)):
+        settings = old if layer_type == FULL and old.data else new.inner(layer_type)
+        _named(settings)
+        found[layer_type] = {"rope_theta": _theta(c, settings, theta_name), "rope_scaling": None}
+        found[layer_type]["rope_scaling"] = _scaling(c, settings, SCALINGS)
+        settings.expect("partial_rotary_factor", 1.0, why="the family rotates whole heads")
+        settings.finish(WITHOUT_EFFECT)
+    new.finish({})
+    return found

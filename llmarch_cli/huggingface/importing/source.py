@@ -1,0 +1,103 @@
+"""Where configs come from: a config.json, a checkpoint's directory, or a model on the Hugging Face Hub."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from llmarch_cli import documents
+from llmarch_cli.errors import InputError, shown, shown_path
+from llmarch_cli.huggingface.checked_json import parse
+from llmarch_cli.loading import exists, is_on_hub
+
+FILE = "config.json"
+
+
+@dataclass(frozen=True)
+class Source:
+    """A config as its file has it.
+
+    Attributes:
+        data: keys and values.
+        origin: what errors call it.
+        name: what the model is called there.
+        url: its address, where it came from the Hub.
+    """
+
+    data: Mapping[str, Any]
+    origin: str
+    name: str | None
+    url: str | None = None
+
+
+def read(config: str | Path | Mapping[str, Any], revision: str | None = None) -> Source:
+    """The config behind a path, a directory or a Hub id; a mapping is one already.
+
+    Raises InputError where there is none, and where what is there is no JSON object of a reasonable size.
+    """
+    if isinstance(config, Mapping):
+        return Source(config, "config", None)
+    path = Path(config)
+    if isinstance(config, str) and is_on_hub(config):
+        return _from_hub(config, revision)
+    if revision is not None:
+        raise InputError(f"--revision goes with a model on the Hub, and {shown_path(config)} is a path")
+    if exists(path, Path.is_dir):
+        if not exists(path / FILE):
+            raise InputError(f"{shown_path(path)}: a directory without a {FILE}")
+        path = path / FILE
+    name = path.resolve().parent.name if path.name == FILE else path.stem
+    return Source(_parsed(path, shown_path(path)), shown_path(path), name)
+
+
+def _parsed(path: Path, origin: str) -> dict[str, Any]:
+    text = documents.content(path, "config")
+    if not text.strip():
+        raise InputError(f"{origin}: the file is empty: a config is a JSON object")
+    return parse(text, origin)
+
+
+def _from_hub(model: str, revision: str | None) -> Source:
+    from huggingface_hub import hf_hub_download
+    from huggingface_hub.errors import (
+        EntryNotFoundError,
+        GatedRepoError,
+        HfHubHTTPError,
+        HFValidationError,
+        LocalEntryNotFoundError,
+        RepositoryNotFoundError,
+        RevisionNotFoundError,
+    )
+
+    where = f"{model} on the Hugging Face Hub"
+    at = "" if revision is None else f" at revision {shown(revision)}"
+    logger = logging.getLogger("huggingface_hub")
+    level = logger.level
+    try:
+        logger.setLevel(logging.ERROR)  # it tells of every retry
+        file = hf_hub_download(model, FILE, revision=revision)
+    except GatedRepoError:
+        raise InputError(f"{where}: gated: accept its terms there, then set HF_TOKEN or run `hf auth login`") from None
+    except RepositoryNotFoundError:
+        raise InputError(
+            f"{model}: no such file here, and no such model on the Hugging Face Hub, or one that needs a token"
+        ) from None
+    except RevisionNotFoundError:
+        raise InputError(f"{where}: has no revision {shown(revision)}") from None
+    except LocalEntryNotFoundError:
+        raise InputError(
+            f"{model}: no such file here, not in the Hugging Face cache{at}, and the Hub cannot be reached"
+            " (or HF_HUB_OFFLINE is set)"
+        ) from None
+    except EntryNotFoundError:
+        raise InputError(f"{where}: has no {FILE}{at}") from None
+    except (HfHubHTTPError, HFValidationError, OSError, ValueError) as error:
+        reason = str(error).strip().splitlines() or [type(error).__name__]
+        raise InputError(f"{where}: cannot be read: {reason[0][:200]}") from None
+    finally:
+        logger.setLevel(level)
+    url = f"https://huggingface.co/{model}/blob/{revision or 'main'}/{FILE}"
+    return Source(_parsed(Path(file), model), model, model.split("/")[1], url)

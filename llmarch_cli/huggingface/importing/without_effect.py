@@ -1,0 +1,60 @@
+"""Keys of a config that leave the architecture as it is, in any family, with the values known to."""
+
+from __future__ import annotations
+
+from llmarch_cli.huggingface.importing.keys import ANY, Accepted
+
+_NAMING = "architectures auto_map model_type name_or_path _name_or_path _commit_hash custom_pipelines"
+_SAVING = """
+    dtype torch_dtype transformers_version quantization_config compression_config
+    unsloth_fixed unsloth_version transformers.js_config
+"""
+_RUNNING = """
+    use_cache cache_implementation output_attentions output_hidden_states output_router_logits output_scores
+    return_dict return_dict_in_generate torchscript use_bfloat16 tf_legacy_loss chunk_size_feed_forward
+    attn_implementation _attn_implementation _attn_implementation_autoset _experts_implementation
+    _flash_attn_2_enabled use_flash_attn pretraining_tp gradient_checkpointing
+"""
+_TRAINING = """
+    attention_dropout attention_probs_dropout_prob attn_pdrop classifier_dropout embd_pdrop embedding_dropout
+    hidden_dropout hidden_dropout_prob resid_pdrop residual_dropout initializer_range router_aux_loss_coef
+    router_jitter_noise
+"""
+_TOKENS = """
+    bos_token_id eos_token_id pad_token_id sep_token_id decoder_start_token_id eod_token_id tokenizer_class prefix
+"""
+_TASKS = """
+    id2label label2id num_labels _num_labels problem_type finetuning_task task_specific_params
+    summary_activation summary_first_dropout summary_proj_to_labels summary_type summary_use_proj
+"""
+_SAMPLING = """
+    max_length min_length max_new_tokens do_sample early_stopping num_beams num_beam_groups diversity_penalty
+    temperature top_k top_p typical_p repetition_penalty length_penalty no_repeat_ngram_size
+    encoder_no_repeat_ngram_size bad_words_ids num_return_sequences forced_bos_token_id forced_eos_token_id
+    remove_invalid_values exponential_decay_length_penalty suppress_tokens begin_suppress_tokens
+"""
+
+WITHOUT_EFFECT: dict[str, Accepted] = {
+    **dict.fromkeys(" ".join((_NAMING, _SAVING, _RUNNING, _TRAINING, _TOKENS, _TASKS, _SAMPLING)).split(), ANY),
+    "is_decoder": ANY,  # a decoder in any case
+    "is_encoder_decoder": (False,),
+    "add_cross_attention": (False,),
+    "cross_attention_hidden_size": (None,),
+    "tie_encoder_decoder": (False,),
+    "pruned_heads": ({},),
+    # What some families have, and others turned off.
+    **dict.fromkeys(("attention_bias", "mlp_bias", "lm_head_bias", "use_sliding_window"), (False,)),
+    "max_window_layers": ANY,  # of a window that is turned off
+    "sliding_window": (None,),
+    "layer_types": lambda value: isinstance(value, list) and all(each == "full_attention" for each in value),
+}
+
+# Beside the text decoder of a multimodal config: the rest of it, and which tokens stand for what.
+BESIDE_TEXT: dict[str, Accepted] = dict.fromkeys(
+    """
+    vision_config audio_config mm_tokens_per_image boi_token_index eoi_token_index image_token_index
+    boi_token_id eoi_token_id image_token_id projector_hidden_act vision_feature_layer vision_feature_select_strategy
+    multimodal_projector_bias spatial_merge_size
+    """.split(),
+    ANY,
+)

@@ -1,0 +1,92 @@
+"""What each difference between two models does to their figures: exact integers that add up to the whole difference."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from fractions import Fraction
+from functools import cached_property
+
+from llmarch_cli.differences import Change, steps
+from llmarch_cli.errors import CheckError
+from llmarch_cli.profilers.cost import COST_FIELDS, Cost, Workload
+from llmarch_cli.profilers.profile import Engine, Profile, profile
+from llmarch_cli.spec import ModelSpec
+
+FIGURES = ("params", "active_params", "kv_cache_bytes", "flops_per_token")
+
+
+@dataclass(frozen=True)
+class Effect:
+    """What changes that are made together do, on top of those before them.
+
+    Attributes:
+        place: which step it is, counted from 1.
+        changes: what changes.
+        cost: what that adds to the whole model; negative where it takes away.
+        mtp: the same of the multi-token-prediction blocks, which are in no total.
+    """
+
+    place: int
+    changes: tuple[Change, ...]
+    cost: Cost
+    mtp: Cost
+
+
+@dataclass(frozen=True)
+class Difference:
+    """Two models, and what leads from one to the other. It is true where their architectures differ."""
+
+    before: Profile
+    after: Profile
+    effects: tuple[Effect, ...]
+
+    def __bool__(self) -> bool:
+        return bool(self.effects)
+
+    @cached_property
+    def cost(self) -> Cost:
+        """The whole difference: the sum of all effects."""
+        return sum((effect.cost for effect in self.effects), Cost())
+
+    @cached_property
+    def mtp(self) -> Cost:
+        """The same of the multi-token-prediction blocks."""
+        return sum((effect.mtp for effect in self.effects), Cost())
+
+    @property
+    def by_weight(self) -> list[Effect]:
+        """The weightiest first: what changes any of the four figures by the largest share of it."""
+        return sorted(self.effects, key=self._weight, reverse=True)
+
+    def _weight(self, effect: Effect) -> Fraction:
+        return max(
+            Fraction(abs(getattr(effect.cost, figure)), max(1, *(getattr(p.total, figure) for p in self._both)))
+            for figure in FIGURES
+        )
+
+    @property
+    def _both(self) -> tuple[Profile, Profile]:
+        return self.before, self.after
+
+
+def difference(before: ModelSpec, after: ModelSpec, workload: Workload, engine: Engine) -> Difference:
+    """What leads from one model to the other, each step priced by the closed form.
+
+    Raises InputError for a workload that cannot be, and CheckError where the engines disagree or the effects do not
+    add up to the difference of the two models.
+    """
+    first, last = profile(before, workload, engine), profile(after, workload, engine)
+    effects = []
+    at = first
+    for place, step in enumerate(steps(before, after), 1):
+        there = profile(step.spec, workload, "closed-form")
+        effects.append(Effect(place, step.changes, _less(there.total, at.total), _less(there.mtp, at.mtp)))
+        at = there
+    for field in COST_FIELDS:
+        if getattr(at.total, field) != getattr(last.total, field) or getattr(at.mtp, field) != getattr(last.mtp, field):
+            raise CheckError(f"{before.id} and {after.id}: what differs does not explain the difference in {field}")
+    return Difference(first, last, tuple(effects))
+
+
+def _less(one: Cost, other: Cost) -> Cost:
+    return one + other * -1

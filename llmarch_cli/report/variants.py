@@ -1,0 +1,82 @@
+"""A sweep's rows as a table: the fields that vary, the figures asked for, and what became of all the other variants."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from typing import Any
+
+from llmarch_cli.component import number
+from llmarch_cli.errors import shown
+from llmarch_cli.report import units
+from llmarch_cli.report.columns import METRICS, metric, ratio
+from llmarch_cli.report.table import Column, Table
+from llmarch_cli.report.units import Unit, Value
+from llmarch_cli.sweeping.axes import Axis, Scalar
+from llmarch_cli.sweeping.figures import RATIOS
+from llmarch_cli.sweeping.search import CHECKED, Answer, Search
+
+MOST_REASONS = 5
+
+_KEYS = frozenset(metric.key for metric in METRICS)
+
+
+def variants(search: Search, answer: Answer) -> Table:
+    """One row for each variant that is among the best, the best first."""
+    question, rows = search.question, search.rows(answer)
+    paths = [axis.path for axis in search.axes]
+    values: dict[str, Sequence[Any]] = dict(zip(paths, search.grid.values(rows.positions), strict=True))
+    units_of = {axis.path: _unit(axis) for axis in question.axes}
+    columns = [_column(axis.path, units_of[axis.path]) for axis in question.axes]
+    cells: dict[str, list[Value]] = {
+        path: [_written(value, unit) for value in values[path]] for path, unit in units_of.items()
+    }
+    for key in question.columns:
+        if key not in cells:
+            columns.append(replace(metric(key), shown="always"))
+            parts = [rows.figures[name].tolist() for name in RATIOS.get(key, (key,))]
+            cells[key] = [ratio(*pair) for pair in zip(*parts, strict=True)] if key in RATIOS else parts[0]
+    return Table(
+        "variants",
+        tuple(columns),
+        tuple({key: cells[key][i] for key in cells} for i in range(len(rows))),
+        notes=tuple(_notes(search, answer, len(rows))),
+    )
+
+
+def _notes(search: Search, answer: Answer, n_rows: int) -> Iterator[str]:
+    question = search.question
+    valid = answer.points - answer.refused.total()
+    met = "" if question.where is None else f", of which {answer.met:,} meet the condition"
+    front = f", and {n_rows:,} are on the Pareto front" if question.pareto and question.top is None else ""
+    yield f"{answer.points:,} combinations for {question.base.id}: {valid:,} are valid{met}{front}."
+    reasons = answer.refused.most_common()
+    for reason, count in reasons[:MOST_REASONS]:
+        yield f"{count:,} skipped: {reason}."
+    if others := sum(count for _, count in reasons[MOST_REASONS:]):
+        yield f"{others:,} skipped for {len(reasons) - MOST_REASONS:,} more reasons."
+    workload = question.workload
+    yield f"{workload.context:,} tokens of context, batch {workload.batch:,}, {workload.kv_dtype} cache."
+    checked = min(CHECKED, search.grid.size)
+    yield f"Closed form, in arrays: equal to each spec's own for {checked:,} of them, drawn at random."
+
+
+def _column(path: str, unit: Unit) -> Column:
+    if path in _KEYS and metric(path).unit is unit:
+        return replace(metric(path), shown="always")
+    return Column(path, path, unit, "A field that varies.")
+
+
+def _unit(axis: Axis) -> Unit:
+    sorts = {type(value) for value in axis.values} - {type(None)}
+    return units.INTEGER if sorts == {int} else units.YES_NO if sorts == {bool} else units.TEXT
+
+
+def _written(value: Scalar, unit: Unit) -> Value:
+    match value:
+        case float():
+            return number(value)
+        case bool() if unit is units.TEXT:
+            return shown(value)
+        case _:
+            return value

@@ -1,0 +1,123 @@
+"""The formats that a sweep's rows are written in, chunk by chunk, and how the chunks become one file.
+
+To add one: a class here, and a line in `FORMATS`.
+"""
+
+from __future__ import annotations
+
+import csv
+import json
+import shutil
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any, Protocol
+
+from llmarch_cli.errors import InputError, shown_path
+
+Columns = Mapping[str, Sequence[Any]]
+
+SCHEMA_VERSION = 1  # of the JSON, as in reports
+
+
+class Format(Protocol):
+    """Writes rows. A part need not be a whole file of its format."""
+
+    def check(self) -> None:
+        """Raise InputError where what it needs is not installed."""
+
+    def write(self, path: Path, columns: Columns) -> None:
+        """The rows of one chunk."""
+
+    def assemble(self, path: Path, parts: Iterable[Path], names: Sequence[str]) -> None:
+        """The file that holds the rows of all parts, in their order."""
+
+
+class Csv:
+    """A heading and exact values."""
+
+    def check(self) -> None: ...
+
+    def write(self, path: Path, columns: Columns) -> None:
+        with path.open("w", newline="", encoding="utf-8") as file:
+            csv.writer(file, lineterminator="\n").writerows(zip(*map(_cells, columns.values()), strict=True))
+
+    def assemble(self, path: Path, parts: Iterable[Path], names: Sequence[str]) -> None:
+        with path.open("wb") as file:
+            file.write(",".join(names).encode() + b"\n")
+            for part in parts:
+                with part.open("rb") as rows:
+                    shutil.copyfileobj(rows, file)
+
+
+class Json:
+    """A schema version, then the rows, one on each line."""
+
+    def check(self) -> None: ...
+
+    def write(self, path: Path, columns: Columns) -> None:
+        names = list(columns)
+        with path.open("w", encoding="utf-8") as file:
+            for row in zip(*columns.values(), strict=True):
+                file.write(json.dumps(dict(zip(names, row, strict=True))) + "\n")
+
+    def assemble(self, path: Path, parts: Iterable[Path], names: Sequence[str]) -> None:
+        with path.open("w", encoding="utf-8") as file:
+            file.write(f'{{"schema_version": {SCHEMA_VERSION}, "variants": [')
+            separator = "\n"
+            for part in parts:
+                with part.open(encoding="utf-8") as rows:
+                    for row in rows:
+                        file.write(separator + row.rstrip("\n"))
+                        separator = ",\n"
+            file.write("\n]}\n")
+
+
+class Parquet:
+    """Columns of 64-bit integers, truth values, text or floating-point numbers."""
+
+    def check(self) -> None:
+        try:
+            import pyarrow.parquet  # noqa: F401
+        except ImportError:
+            raise InputError("Parquet needs pyarrow: pip install 'llmarch[sweep]', or write .csv or .json") from None
+
+    def write(self, path: Path, columns: Columns) -> None:
+        import pyarrow as pa
+        import pyarrow.parquet as pq
+
+        try:
+            table = pa.table({name: list(values) for name, values in columns.items()})
+        except (OverflowError, pa.ArrowInvalid):
+            raise InputError("a figure is too large for Parquet's 64 bits: write .csv or .json") from None
+        pq.write_table(table, path)
+
+    def assemble(self, path: Path, parts: Iterable[Path], names: Sequence[str]) -> None:
+        import pyarrow as pa
+        import pyarrow.parquet as pq
+
+        parts = list(parts)
+        schemas = [pq.read_schema(part) for part in parts]
+        if not schemas:
+            pq.write_table(pa.table({name: pa.array([], pa.int64()) for name in names}), path)
+            return
+        schema = pa.unify_schemas(schemas)  # a column may be all null in one part
+        with pq.ParquetWriter(path, schema) as writer:
+            for part in parts:
+                writer.write_table(pq.read_table(part).cast(schema))
+
+
+FORMATS: dict[str, Format] = {".csv": Csv(), ".json": Json(), ".parquet": Parquet()}
+
+
+def format_of(path: Path) -> Format:
+    """The format that the path's ending names. Raises InputError where it names none that can be written."""
+    if path.suffix not in FORMATS:
+        raise InputError(f"--out {shown_path(path)}: a file's ending says its format: {', '.join(FORMATS)}")
+    chosen = FORMATS[path.suffix]
+    chosen.check()
+    return chosen
+
+
+def _cells(values: Sequence[Any]) -> list[Any]:
+    """As reports have it in CSV: truth values small, nothing for null."""
+    return [str(value).lower() if isinstance(value, bool) else value for value in values]

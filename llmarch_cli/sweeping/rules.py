@@ -1,0 +1,151 @@
+"""Which combinations of values no spec may have: each rule is asked once for each combination of the fields it reads.
+
+Rules are the records' own validators. They are run on a stand-in that answers for its record and remembers which
+varying fields were read: whatever the others are, the answer is the same.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from inspect import getattr_static
+from itertools import product
+from math import prod
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from llmarch_cli.component import Record
+from llmarch_cli.errors import InputError
+from llmarch_cli.spec import ModelSpec
+from llmarch_cli.sweeping.axes import Axis
+
+MAX_COMBINATIONS = 4_000_000  # of the fields that one rule reads
+
+
+@dataclass(frozen=True)
+class Rule:
+    """The numbers of the axes that a rule reads, and over their values 0, or the number of the reason against them."""
+
+    axes: tuple[int, ...]
+    reasons: NDArray[np.int32]
+
+
+@dataclass
+class Rules:
+    """All rules that some combination breaks; `reasons` in words, numbered from 1."""
+
+    rules: list[Rule] = field(default_factory=list)
+    reasons: list[str] = field(default_factory=list)
+
+    def broken(self, indices: Sequence[Any]) -> NDArray[np.int32]:
+        """For values by their `indices`, which broadcast, the number of the first reason against them, or 0."""
+        first = np.zeros((), np.int32)
+        for rule in self.rules:
+            reason = rule.reasons[tuple(indices[axis] for axis in rule.axes)]
+            first = np.where(first == 0, reason, first)
+        return first
+
+
+def rules(base: ModelSpec, axes: Sequence[Axis]) -> Rules:
+    """What the validators of `base`'s records say to the values of `axes`. Raises InputError for too many to ask."""
+    trace = _Trace({axis.path: axis.values[0] for axis in axes})
+    found = Rules()
+    numbers: dict[str, int] = {}
+    for above, ask in _validators(base, axes, trace):
+        rule = _asked(above, ask, axes, trace, numbers)
+        if rule.reasons.any():
+            found.rules.append(rule)
+    found.reasons = list(numbers)
+    return found
+
+
+@dataclass
+class _Trace:
+    """The values of the varying fields at the moment, by path, and which of them were read."""
+
+    values: dict[str, Any]
+    read: set[str] = field(default_factory=set)
+
+
+class _StandIn:
+    """Answers for a record. What it computes is computed on the stand-in too, so that no reading escapes."""
+
+    def __init__(self, record: Record, above: str, trace: _Trace) -> None:
+        self._record, self._above, self._trace = record, above, trace
+
+    @property  # type: ignore[misc]
+    def __class__(self) -> type:
+        return type(self._record)
+
+    def __getattr__(self, name: str) -> Any:
+        record, trace, path = self._record, self._trace, f"{self._above}{name}"
+        if name not in type(record).model_fields:
+            found = getattr_static(type(record), name)
+            return found.__get__(self) if hasattr(found, "__get__") else found
+        if path in trace.values:
+            trace.read.add(path)
+            return trace.values[path]
+        return _standing_in(getattr(record, name), path, trace)
+
+
+def _standing_in(value: Any, path: str, trace: _Trace) -> Any:
+    match value:
+        case Record():
+            return _StandIn(value, f"{path}.", trace)
+        case dict():
+            return {name: _standing_in(inner, f"{path}.{name}", trace) for name, inner in value.items()}
+        case _:
+            return value
+
+
+def _validators(base: ModelSpec, axes: Sequence[Axis], trace: _Trace) -> Iterator[tuple[str, Callable[[], object]]]:
+    """Every rule that could read a varying field, the innermost record's first, with the path of its record."""
+    holders = dict.fromkeys(path for axis in axes for path in _above(axis.path))
+    for above in sorted(holders, key=lambda path: -path.count(".")):
+        record: Any = base
+        for step in above.split(".")[:-1]:
+            record = record[step] if isinstance(record, dict) else getattr(record, step)
+        if isinstance(record, Record):
+            stand_in = _StandIn(record, above, trace)
+            for name in type(record).__pydantic_decorators__.model_validators:
+                yield above, getattr(stand_in, name)
+
+
+def _above(path: str) -> Iterator[str]:
+    """`a.b.c` is held by what stands at `a.b.`, `a.` and at the top."""
+    while path:
+        path = path.rpartition(".")[0]
+        yield f"{path}." if path else ""
+
+
+def _asked(above: str, ask: Callable[[], object], axes: Sequence[Axis], trace: _Trace, numbers: dict[str, int]) -> Rule:
+    """`ask` under every combination of what it turns out to read."""
+    read: list[int] = []
+    while True:
+        shape = tuple(len(axes[axis].values) for axis in read)
+        if prod(shape) > MAX_COMBINATIONS:
+            paths = ", ".join(axes[axis].path for axis in read)
+            raise InputError(
+                f"{paths}: {prod(shape):,} combinations of fields that depend on each other;"
+                f" at most {MAX_COMBINATIONS:,}: give fewer values"
+            )
+        reasons = np.zeros(shape, np.int32)
+        for place in product(*map(range, shape)):
+            for axis, index in zip(read, place, strict=True):
+                trace.values[axes[axis].path] = axes[axis].values[index]
+            trace.read.clear()
+            try:
+                ask()
+            except ValueError as error:
+                # The values in brackets aside, a rule has one reason for all that it refuses.
+                reason = f"{above[:-1]}: {error}".removeprefix(": ")
+                reasons[place] = numbers.setdefault(re.sub(r" \([^()]*\)", "", reason), len(numbers) + 1)
+            more = [n for n, axis in enumerate(axes) if axis.path in trace.read and n not in read]
+            if more:
+                read += more
+                break
+        else:
+            return Rule(tuple(read), reasons)

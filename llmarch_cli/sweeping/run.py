@@ -1,0 +1,90 @@
+"""A sweep from its question to its rows: here or on workers, in memory or on disk, and from where it stopped."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Generator, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from llmarch_cli.sweeping.figures import RATIOS
+from llmarch_cli.sweeping.grid import Grid
+from llmarch_cli.sweeping.search import Answer, Question, Search
+from llmarch_cli.sweeping.selection import Rows
+from llmarch_cli.version import __version__
+
+Progress = Callable[[int, int], None]  # told how many of all points are done
+
+
+def run(
+    question: Question, out: Path | None = None, scheduler: str | None = None, progress: Progress = lambda _, __: None
+) -> tuple[Search, Answer]:
+    """The answer to the whole question, and the search that found it.
+
+    With `out`, every variant that meets the condition is written there, and what is on disk of an earlier, interrupted
+    run of the same question is not done again.
+
+    Raises InputError for what cannot be asked or written, CheckError where figures differ from the closed form.
+    """
+    question = replace(question, store=out is not None)
+    search = Search(question)
+    parts = None
+    if out is not None:
+        from llmarch_cli.sweeping.parts import Parts
+
+        parts = Parts(out, _digest(question), _names(question, search.grid))
+    done = {chunk: answer for chunk in range(search.n_chunks) if parts and (answer := parts.answer(chunk))}
+    todo = [chunk for chunk in range(search.n_chunks) if chunk not in done]
+    fresh = _answers(search, todo, scheduler if todo else None)
+
+    total = Answer()
+    for chunk in range(search.n_chunks):
+        if (answer := done.pop(chunk, None)) is None:
+            answer = next(fresh)
+            if parts is not None:
+                stored = answer.stored
+                parts.put(chunk, answer, None if stored is None else columns(question, search.grid, stored))
+        search.merge(total, answer)
+        progress(total.points, search.grid.size)
+    fresh.close()
+    if parts is not None:
+        parts.assemble()
+    return search, total
+
+
+def _answers(search: Search, chunks: Sequence[int], scheduler: str | None) -> Generator[Answer, None, None]:
+    if scheduler is None:
+        return (search.answer(chunk) for chunk in chunks)
+    from llmarch_cli.sweeping.cluster import answers
+
+    return answers(search.question, chunks, scheduler)
+
+
+def columns(question: Question, grid: Grid, rows: Rows) -> dict[str, list[Any]]:
+    """The rows as columns of plain values: the fields that vary, in the order given, then the figures asked for."""
+    by_path = dict(zip((axis.path for axis in grid.axes), grid.values(rows.positions), strict=True))
+    figures = {
+        key: _quotients(*(rows.figures[name].tolist() for name in RATIOS[key]))
+        if key in RATIOS
+        else rows.figures[key].tolist()
+        for key in question.columns
+    }
+    return {axis.path: by_path[axis.path] for axis in question.axes} | {
+        key: values for key, values in figures.items() if key not in by_path
+    }
+
+
+def _quotients(parts: list[int], wholes: list[int]) -> list[float | None]:
+    return [part / whole if whole else None for part, whole in zip(parts, wholes, strict=True)]
+
+
+def _names(question: Question, grid: Grid) -> list[str]:
+    paths = [axis.path for axis in question.axes]
+    return [*paths, *(key for key in question.columns if key not in paths)]
+
+
+def _digest(question: Question) -> str:
+    """What two runs have in common that may share what is on disk."""
+    base = question.base.model_dump_json()
+    return hashlib.sha256(f"{__version__} {base} {replace(question, base=None)!r}".encode()).hexdigest()  # type: ignore[arg-type]

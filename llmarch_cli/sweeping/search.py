@@ -1,0 +1,252 @@
+"""One sweep: the question, how a chunk of its grid is answered, and how the answers of all chunks become one."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from math import prod
+from typing import Any
+
+import numpy as np
+from pydantic import ValidationError
+
+from llmarch_cli.errors import CheckError, InputError, shown
+from llmarch_cli.profilers.cost import Workload
+from llmarch_cli.report.columns import metric
+from llmarch_cli.spec import ModelSpec
+from llmarch_cli.sweeping.axes import Axis
+from llmarch_cli.sweeping.designs import placed, priced
+from llmarch_cli.sweeping.figures import RATIOS, Figures, Pricing, check_name, quotient
+from llmarch_cli.sweeping.grid import BLOCK, Block, Grid, Indices, ordered
+from llmarch_cli.sweeping.rules import Rules, rules
+from llmarch_cli.sweeping.selection import Goal, Rows, first, front, joined
+from llmarch_cli.sweeping.where import Condition, condition
+
+CHECKED = 1000  # variants of each run, against the closed form one by one
+CHUNK = 1 << 20  # points that are answered together: what is handed to a worker, and kept on disk
+
+
+# Of each row, unless told.
+COLUMNS = ("params", "active_params", "kv_cache_bytes", "kv_bytes_per_token", "flops_per_token")
+
+
+@dataclass(frozen=True)
+class Question:
+    """What a sweep asks.
+
+    Attributes:
+        base: the spec that all variants are made from.
+        axes: the fields that vary.
+        where: the condition that variants must meet.
+        sort: the order of the rows; the grid's own where it is None.
+        top: how many of them to keep; None for all.
+        pareto: what trades off: only variants on the front are rows, unless it is empty.
+        columns: the figures of each row.
+        sample: how many points of the grid to look at; None for all.
+        seed: which points these are, and which are checked.
+        store: whether a chunk's answer brings all variants that meet the condition, to be written to a file.
+        block: how many points are priced at once.
+        chunk: how many are answered together.
+    """
+
+    base: ModelSpec
+    axes: tuple[Axis, ...]
+    workload: Workload
+    columns: tuple[str, ...]
+    where: str | None = None
+    sort: Goal | None = None
+    top: int | None = None
+    pareto: tuple[Goal, ...] = ()
+    sample: int | None = None
+    seed: int = 0
+    store: bool = False
+    block: int = BLOCK
+    chunk: int = CHUNK
+
+
+@dataclass
+class Answer:
+    """What became of a chunk, or of several in a row.
+
+    Attributes:
+        points: how many were looked at.
+        refused: how many variants no spec may be, by reason.
+        met: how many of the others met the condition.
+        rows: the best of these.
+        stored: all of these, where the question wants them.
+    """
+
+    points: int = 0
+    refused: Counter[str] = field(default_factory=Counter)
+    met: int = 0
+    rows: Rows | None = None
+    stored: Rows | None = None
+
+
+class Search:
+    """Answers a question chunk by chunk, in any process. Raises InputError where it cannot be asked."""
+
+    def __init__(self, question: Question) -> None:
+        self.question = question
+        base, axes = question.base, question.axes
+        by_path = {axis.path: axis for axis in axes}
+        for name in (*question.columns, *(goal.key for goal in self._goals)):
+            check_name(name, by_path, base)
+        self._condition: Condition | None = None
+        if question.where is not None:
+            self._condition = condition(question.where, lambda name: check_name(name, by_path, base))
+        if question.top is not None and question.top < 1:
+            raise InputError(f"--top must be 1 or more, not {question.top}")
+        Grid(axes, 0, question.sample, question.seed).check()
+        self.axes, n_outer = ordered(base, axes, question.workload)
+        self.grid = Grid(self.axes, n_outer, question.sample, question.seed, question.block)
+        self._pricing = Pricing(base, self.axes, n_outer, question.workload)
+
+    @property
+    def _goals(self) -> tuple[Goal, ...]:
+        sort = self.question.sort
+        return (*self.question.pareto, *((sort,) if sort else ()))
+
+    @cached_property
+    def _rules(self) -> Rules:
+        return rules(self.question.base, self.axes)
+
+    @cached_property
+    def _to_check(self) -> Indices:
+        return self.grid.drawn(CHECKED)
+
+    @property
+    def _blocks_in_a_chunk(self) -> int:
+        return max(1, self.question.chunk * self.grid.n_blocks // max(1, self.grid.size))
+
+    @property
+    def n_chunks(self) -> int:
+        """How many chunks the grid falls into."""
+        return -(-self.grid.n_blocks // self._blocks_in_a_chunk)
+
+    # --- one chunk --------------------------------------------------------------------------------------------------
+
+    def answer(self, chunk: int) -> Answer:
+        """What the points of one chunk are. Raises CheckError where a checked one differs from the closed form."""
+        start = chunk * self._blocks_in_a_chunk
+        numbers = range(start, min(start + self._blocks_in_a_chunk, self.grid.n_blocks))
+        answer = Answer()
+        stored: list[Rows] = []
+        for block in self.grid.blocks(numbers):
+            rows = self._block(block, answer)
+            if rows is not None and self.question.store:
+                stored.append(rows)
+        answer.stored = joined(stored) if stored else None
+        return answer
+
+    def _block(self, block: Block, answer: Answer) -> Rows | None:
+        """Add a block to the answer. Returns all rows that meet the condition, where they are to be stored."""
+        broken = self._rules.broken(block.indices)
+        counts = np.bincount(broken.reshape(-1), minlength=1)
+        points = prod(block.shape)
+        for number in np.flatnonzero(counts[1:]):
+            answer.refused[self._rules.reasons[number]] += int(counts[number + 1]) * (points // broken.size)
+        answer.points += points
+        if counts[0] == 0:
+            self._check(block, None, broken)
+            return None
+
+        figures = self._pricing.figures(block)
+        self._check(block, figures, broken)
+        meets: Any = broken == 0
+        if self._condition is not None:
+            meets = np.logical_and(meets, self._condition(figures))
+        met = np.flatnonzero(np.broadcast_to(meets, block.shape))
+        answer.met += len(met)
+        if len(met):
+            best = self._rows(figures, met[self._best([goal.loss(figures.at(goal.key, met)) for goal in self._goals])])
+            answer.rows = best if answer.rows is None else self.best(joined((answer.rows, best)))
+        return self._rows(figures, met) if self.question.store else None
+
+    def _rows(self, figures: Figures, chosen: Indices) -> Rows:
+        return Rows(figures.block.positions[chosen], {key: figures.at(key, chosen) for key in self.columns})
+
+    @cached_property
+    def columns(self) -> tuple[str, ...]:
+        """What is known of each row: the columns, what ratios among them are made from, and what decides the best."""
+        asked = (*self.question.columns, *(goal.key for goal in self._goals))
+        parts = (key for name in asked for key in RATIOS.get(name, ()))
+        return tuple(dict.fromkeys((*(key for key in asked if key not in RATIOS), *parts)))
+
+    # --- several ----------------------------------------------------------------------------------------------------
+
+    def merge(self, total: Answer, answer: Answer) -> None:
+        """Add the answer of a later chunk to the total. What is stored stays with its chunk."""
+        total.points += answer.points
+        total.refused += answer.refused
+        total.met += answer.met
+        if answer.rows is not None:
+            total.rows = answer.rows if total.rows is None else self.best(joined((total.rows, answer.rows)))
+
+    def best(self, rows: Rows) -> Rows:
+        """Of rows in the grid's order, or each best of some that are, those that are best of all."""
+        return rows.take(self._best([self._loss(rows, goal) for goal in self._goals]))
+
+    @staticmethod
+    def _loss(rows: Rows, goal: Goal) -> Any:
+        key = goal.key
+        parts = [rows.figures[name] for name in RATIOS.get(key, (key,))]
+        return goal.loss(quotient(*parts) if key in RATIOS else parts[0])
+
+    def _best(self, losses: list[Any]) -> Any:
+        """By number, what may yet be a row; `losses` are those of the goals, in their order."""
+        pareto, (sort,) = losses[: len(self.question.pareto)], losses[len(self.question.pareto) :] or (None,)
+        if pareto:
+            return front(pareto)
+        return slice(None) if self.question.top is None and sort is None else first(sort, self.question.top)
+
+    def rows(self, total: Answer) -> Rows:
+        """The rows in their order, once all chunks are in: those of a front by its first goal unless told."""
+        if total.rows is None:
+            empty = np.zeros(0, np.int64)
+            return Rows(empty, dict.fromkeys(self.columns, empty))
+        if not self.question.pareto:
+            return total.rows
+        goal = self.question.sort or self.question.pareto[0]
+        return total.rows.take(first(self._loss(total.rows, goal), self.question.top))
+
+    # --- the check --------------------------------------------------------------------------------------------------
+
+    def _check(self, block: Block, figures: Figures | None, broken: Any) -> None:
+        """Compare the points of `block` that were drawn for it with the closed form, each as a spec of its own."""
+        low, high = np.searchsorted(self._to_check, (block.positions[0], block.positions[-1] + 1))
+        places = np.searchsorted(block.positions, self._to_check[low:high])
+        if not len(places):
+            return
+        fits = np.broadcast_to(broken == 0, block.shape).reshape(-1)[places]
+        names = [name for name in self.columns if name not in {axis.path for axis in self.axes}]
+        ours = [figures.at(name, places).tolist() if figures else [None] * len(places) for name in names]
+        variants = zip(*self.grid.values(block.positions[places]), strict=True)
+        for values, fit, *counts in zip(variants, fits.tolist(), *ours, strict=True):
+            assignments = {axis.path: value for axis, value in zip(self.axes, values, strict=True)}
+            try:
+                spec = ModelSpec.model_validate(placed(self.question.base, assignments).model_dump())
+            except ValidationError:
+                if fit:
+                    raise CheckError(f"the sweep takes {_in_words(assignments)}, but it is no spec") from None
+                continue
+            if not fit:
+                raise CheckError(f"the sweep refuses {_in_words(assignments)}, but it is a spec")
+            true = priced(spec, self.question.workload)
+            for name, count in zip(names, counts, strict=True):
+                if metric(name).value(true) != count:
+                    raise CheckError(
+                        f"{_in_words(assignments)}: the sweep counts {name} {count:,},"
+                        f" the closed form {metric(name).value(true):,}"
+                    )
+
+
+def columns_for(columns: Sequence[str], goals: Sequence[Goal]) -> tuple[str, ...]:
+    """Those asked for, or the usual ones with what decides which rows are best."""
+    return tuple(dict.fromkeys(columns or (*COLUMNS, *(goal.key for goal in goals))))
+
+
+def _in_words(assignments: Mapping[str, Any]) -> str:
+    return ", ".join(f"{path}={shown(value)}" for path, value in assignments.items())

@@ -1,0 +1,83 @@
+import csv
+import io
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import llmarch_cli
+
+Run = Callable[..., Any]
+
+
+def test_what_separates_two_models(llmarch: Run) -> None:
+    result = llmarch("diff", "gemma3-27b", "llama3.1-8b")
+    assert (result.status, result.err) == (0, "")
+    for text in ("-18.98B (-70.27%)", "10 x (5 window + 1 full), 2 window", "all full", "+26.79 GiB", "step", "total"):
+        assert text in result.out
+    assert max(map(len, result.out.splitlines())) <= 100
+
+
+def test_its_data_is_exact_and_adds_up(llmarch: Run) -> None:
+    models = ("deepseek-v3", "kimi-k2")
+    data = json.loads(llmarch("diff", *models, "--ctx", "8k", "--batch", "2", "--format", "json").out)
+    before, after = (llmarch_cli.profile(model, 8192, 2, engine="closed-form") for model in models)
+    for key in ("params", "active_params", "kv_cache_bytes", "flops_per_token", "mtp_params", "buffers"):
+        difference = getattr(after, key) - getattr(before, key)
+        assert sum(row[key] for row in data["changes"]) == difference
+        assert [row[key] for row in data["models"]] == [getattr(before, key), getattr(after, key), difference]
+    rows = list(csv.DictReader(io.StringIO(llmarch("diff", *models, "--format", "csv").out)))
+    (heads,) = (row for row in rows if row["change"] == "attention: n_heads")
+    assert (heads["before"], heads["after"], heads["kv_cache_bytes"]) == ("128", "64", "0")
+
+
+def test_exact_figures_have_their_sign(llmarch: Run) -> None:
+    out = llmarch("diff", "deepseek-v3", "kimi-k2", "--exact").out
+    assert "+495,452,160" in out
+    assert "-5,244,977,152" in out
+
+
+@pytest.mark.parametrize(
+    ("models", "status"),
+    [(("gpt2", "gpt2"), 0), (("deepseek-v3", "deepseek-r1"), 0), (("gpt2", "gpt2-xl"), 1)],
+)
+def test_scripts_can_ask(llmarch: Run, models: tuple[str, str], status: int) -> None:
+    assert llmarch("diff", *models, "--exit-code").status == status
+    assert llmarch("diff", *models).status == 0
+
+
+def test_the_same_architecture_is_said_to_be(llmarch: Run) -> None:
+    result = llmarch("diff", "deepseek-v3", "deepseek-r1")
+    assert "The same architecture" in result.out
+    data = json.loads(llmarch("diff", "gpt2", "gpt2", "--format", "json").out)
+    assert data["changes"] == []
+
+
+def test_files_work_as_everywhere(llmarch: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("gpt2.yaml").write_text("extends: gpt2\nn_layers: 13\nname: '[red]x'\n")
+    result = llmarch("diff", "gpt2", "./gpt2.yaml", "--format", "markdown")
+    assert "| n\\_layers |" in result.out or "| n_layers |" in result.out
+    assert "./gpt2.yaml" in result.out
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ("gpt2 gpt3", "error: unknown model 'gpt3'"),
+        ("gpt2 ./missing.yaml", "error: missing.yaml: no such file"),
+        ("gpt2 gpt2 --ctx 12q", "error: --ctx takes tokens"),
+        ("gpt2 gpt2 --format jsn", "error: unknown format"),
+        ("gpt2 gpt2 --engine x", "error: --engine: unknown engine"),
+    ],
+)
+def test_bad_input(llmarch: Run, arguments: str, message: str) -> None:
+    result = llmarch("diff", *arguments.split())
+    assert (result.status, result.out) == (2, "")
+    assert result.err.startswith(message)
+
+
+def test_two_models_are_needed(llmarch: Run) -> None:
+    assert llmarch("diff", "gpt2").status == 2

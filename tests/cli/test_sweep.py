@@ -1,0 +1,143 @@
+import csv
+import io
+import json
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import llmarch_cli
+
+Run = Callable[..., Any]
+
+VARY = ("--vary", "n_layers=24:96:8", "--vary", "ffn.top_k=1,8,200", "--vary", "attention.n_kv_heads=1,3,4")
+
+
+def test_a_table_with_what_became_of_the_others(llmarch: Run) -> None:
+    result = llmarch("sweep", "qwen3-235b-a22b", *VARY, "--where", "params <= 150B", "--sort=-params", "--top", "2")
+    assert (result.status, result.err) == (0, "")
+    lines = result.out.splitlines()
+    assert lines[0].split()[:4] == ["layers", "ffn.top_k", "attention.n_kv_heads", "parameters"]
+    assert [line.split()[:3] for line in lines[2:4]] == [["56", "1", "4"], ["56", "8", "4"]]
+    assert "90 combinations for qwen3-235b-a22b: 40 are valid, of which 20 meet the condition." in result.out
+    assert "30 skipped: ffn: top_k must not exceed n_experts." in result.out
+    assert "20 skipped: attention: n_heads must be a multiple of n_kv_heads." in result.out
+
+
+def test_its_formats_agree_with_the_profile(llmarch: Run) -> None:
+    arguments = ["sweep", "qwen3-8b", "--vary", "n_layers=12", "--vary", "attention.window=null,512", "--ctx", "8k"]
+    as_json = json.loads(llmarch(*arguments, "--format", "json").out)["variants"]
+    as_csv = list(csv.DictReader(io.StringIO(llmarch(*arguments, "--format", "csv").out)))
+    assert [row["attention.window"] for row in as_json] == [None, 512]
+    data = llmarch_cli.load("qwen3-8b").model_dump() | {"n_layers": 12}
+    profile = llmarch_cli.profile(llmarch_cli.ModelSpec.model_validate(data), 8192, engine="closed-form")
+    for key in ("params", "active_params", "kv_cache_bytes", "kv_bytes_per_token", "flops_per_token"):
+        assert as_json[0][key] == int(as_csv[0][key]) == getattr(profile, key)
+
+
+def test_the_pareto_front_is_shown_whole_and_in_order(llmarch: Run) -> None:
+    arguments = ["--vary", "n_layers=1:60", "--pareto=-params,kv_cache_bytes", "--columns", "params", "--format", "csv"]
+    rows = llmarch("sweep", "qwen3-8b", *arguments).out.splitlines()
+    assert rows[0] == "n_layers,params"
+    assert [row.split(",")[0] for row in rows[1:]] == [str(n) for n in range(60, 0, -1)]
+
+
+def test_shares_can_be_sorted_and_asked_for(llmarch: Run) -> None:
+    arguments = [
+        "--where",
+        "active_share <= 20%",
+        "--sort=-active_share",
+        "--columns",
+        "active_share",
+        "--format",
+        "csv",
+    ]
+    rows = llmarch("sweep", "qwen3-235b-a22b", "--vary", "ffn.top_k=4,8,16,32,64", *arguments).out.splitlines()
+    assert [row.split(",")[0] for row in rows[1:]] == ["16", "8", "4"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "why"),
+    [
+        ((), "nothing varies"),
+        (("--vary", "n_layer=2"), "did you mean n_layers"),
+        (("--vary", "n_layers=two"), "must be a whole number"),
+        (("--vary", "n_layers=9:1"), "is empty"),
+        (("--vary", "n_layers=2", "--where", "__import__('os')"), "--where, column 1"),
+        (("--vary", "n_layers=2", "--where", "parms < 1B"), "did you mean params"),
+        (("--vary", "n_layers=2", "--sort", "parms"), "did you mean params"),
+        (("--vary", "n_layers=2", "--sort", "attention"), "unknown figure 'attention'"),
+        (("--vary", "n_layers=2", "--pareto", ","), "--pareto names none"),
+        (("--vary", "n_layers=2", "--columns", "parms"), "did you mean params"),
+        (("--vary", "n_layers=2", "--top", "0"), "--top must be 1 or more"),
+        (("--vary", "n_layers=2", "--sample", "0"), "--sample must be from 1 to 1"),
+        (("--vary", "n_layers=2", "--sample", "many"), "--sample takes a whole number"),
+        (("--vary", "n_layers=2", "--ctx", "0"), "--ctx takes tokens"),
+        (("--vary", "n_layers=2", "--batch", "0"), "batch must be"),
+        (("--vary", "n_layers=2", "--out", "a.xls"), "a file's ending says its format"),
+        (("--vary", "n_layers=2", "--plot", "a.jpg"), "a file's ending says its format"),
+        (("--vary", "n_layers=2", "--plot", "a.svg"), "name them with --pareto A,B"),
+        (("--vary", "n_layers=2", "--plot", "a.svg", "--pareto", "params,active_share"), "draws figures, not ratios"),
+        (("--vary", "attention.window=null,8", "--where", "attention.window < 9"), "is not a whole number in every"),
+        (("--vary", "n_layers=2", "--scheduler", "local"), "--scheduler takes local:N"),
+    ],
+)
+def test_bad_input_is_an_error_in_a_line(
+    llmarch: Run, arguments: tuple[str, ...], why: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    result = llmarch("sweep", "qwen3-8b", *arguments)
+    assert (result.status, result.out) == (2, "")
+    assert why in result.err
+    assert result.err.startswith("error: ")
+    assert result.err.count("\n") == 1
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_grid_of_a_million_million_points_wants_a_sample(llmarch: Run) -> None:
+    vary = [
+        word
+        for path in ("d_model", "ffn.d_ff", "vocab_size", "attention.n_heads")
+        for word in ("--vary", f"{path}=8:8_000:8")
+    ]
+    result = llmarch("sweep", "qwen3-8b", *vary)
+    assert (result.status, result.out) == (2, "")
+    assert "1,000,000,000,000 points: above 1,000,000,000 take a sample" in result.err
+    assert llmarch("sweep", "qwen3-8b", *vary, "--sample", "1_000").status == 0
+
+
+@pytest.mark.parametrize("ending", ["svg", "png", "html"])
+def test_pictures(llmarch: Run, tmp_path: Path, ending: str) -> None:
+    pytest.importorskip("matplotlib")
+    for name in ("one", "two"):
+        path = tmp_path / f"{name}.{ending}"
+        vary = ("--vary", "n_layers=1:40", "--vary", "d_model=64:1024:64")
+        result = llmarch("sweep", "qwen3-8b", *vary, "--pareto=-params,kv_cache_bytes", "--plot", str(path))
+        assert (result.status, result.err) == (0, "")
+    drawn = (tmp_path / f"one.{ending}").read_bytes()
+    assert drawn == (tmp_path / f"two.{ending}").read_bytes()
+    if ending == "png":
+        assert drawn.startswith(b"\x89PNG")
+    else:
+        assert b"Pareto front" in drawn
+        assert b"Variants of Qwen3 8B" in drawn
+
+
+def test_from_python() -> None:
+    table = llmarch_cli.sweep("qwen3-8b", {"n_layers": range(10, 40, 10)}, where="n_layers > 10", sort="-params")
+    frame = table.to_pandas()
+    assert list(frame["n_layers"]) == [30, 20]
+    assert frame["params"].dtype == "int64"
+
+
+def test_it_imports_neither_torch_nor_what_only_some_sweeps_need() -> None:
+    program = (
+        "import sys; sys.argv[1:] = ['sweep', 'qwen3-8b', '--vary', 'n_layers=2,3', '--format', 'csv'];"
+        "from llmarch_cli.cli.app import app; app(standalone_mode=False);"
+        "print(sorted({'torch', 'pandas', 'rich.progress', 'matplotlib', 'pyarrow', 'distributed'} & set(sys.modules)))"
+    )
+    out = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True).stdout
+    assert out.splitlines()[-1] == "[]"

@@ -1,0 +1,177 @@
+"""What holds for every picture: nothing overlaps, nothing lies outside, and all that the spec says is there."""
+
+import itertools
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import pytest
+import strategies
+from hypothesis import given
+from hypothesis import strategies as st
+
+import llmarch_cli as llmarch
+from llmarch_cli.figures.measure import text_width
+from llmarch_cli.figures.picture import picture
+from llmarch_cli.figures.shapes import Adder, Bounds, Box, Drawing, Line, Shape, Text
+from llmarch_cli.spec import ModelSpec
+
+
+def drawn(*models: str | ModelSpec) -> Drawing:
+    return picture([llmarch.profile(model, engine="closed-form") for model in models])
+
+
+def segments(drawing: Drawing) -> list[Bounds]:
+    """Each straight piece of each level or upright line; a hint's slope may run anywhere between strip and detail."""
+    return [
+        Line((start, end)).bounds
+        for line in drawing.of(Line)
+        for start, end in itertools.pairwise(line.points)
+        if start[0] == end[0] or start[1] == end[1]
+    ]
+
+
+def faults(drawing: Drawing) -> list[str]:
+    """What overlaps, sticks out, or is crossed by a line."""
+    page = Bounds(0, 0, drawing.width, drawing.height)
+    found = [f"outside: {shape}" for shape in drawing.shapes if not shape.bounds.inside(page)]
+    texts, boxes, adders = measured(Text, drawing), measured(Box, drawing), measured(Adder, drawing)
+    found += [f"{a} over {b}" for (a, _), (b, _) in meeting(texts)]
+    found += [
+        f"{a} over {b}"
+        for (a, around_a), (b, around_b) in meeting([*boxes, *adders])
+        if not (around_a.inside(around_b) or around_b.inside(around_a))
+    ]
+    lines = segments(drawing)
+    for text, around in texts:
+        found += [f"{text} leaves {box}" for box, b in boxes if around.meets(b) and not around.inside(b)]
+        found += [f"{text} under {adder}" for adder, a in adders if around.meets(a)]
+        found += [f"{text} crossed" for line in lines if _crosses(line, around)]
+    for line in lines:  # ends at the edge of a box, or runs inside it
+        found += [f"{line} crosses {box}" for box, b in boxes if _crosses(line, b) and not line.inside(b)]
+    return found
+
+
+Measured = tuple[Shape, Bounds]
+
+
+def measured(kind: type[Any], drawing: Drawing) -> list[Measured]:
+    return [(shape, shape.bounds) for shape in drawing.of(kind)]
+
+
+def meeting(shapes: Sequence[Measured]) -> Iterator[tuple[Measured, Measured]]:
+    """The pairs that overlap."""
+    upwards = sorted(shapes, key=lambda shape: shape[1].bottom)
+    for i, lower in enumerate(upwards):
+        for upper in upwards[i + 1 :]:
+            if upper[1].bottom >= lower[1].top:
+                break
+            if lower[1].meets(upper[1]):
+                yield lower, upper
+
+
+def _crosses(line: Bounds, box: Bounds) -> bool:
+    """Whether a level or upright line runs through the inside of `box`."""
+    slack = 0.01
+    return (
+        line.left < box.right - slack
+        and line.right > box.left + slack
+        and line.bottom < box.top - slack
+        and line.top > box.bottom + slack
+    )
+
+
+@pytest.mark.parametrize(
+    ("shapes", "fault"),
+    [
+        ([Text(10, 10, 20, "a", 8, "text"), Text(25, 12, 20, "b", 8, "text")], " over "),
+        ([Box(0, 0, 50, 50, "chip", "a"), Box(40, 40, 20, 20, "chip", "b")], " over "),
+        ([Box(10, 10, 20, 20, "chip", "a"), Text(15, 15, 30, "long", 8, "text")], " leaves "),
+        ([Line(((0, 10), (50, 10))), Box(10, 5, 20, 20, "chip", "a")], " crosses "),
+        ([Line(((0, 10), (50, 10))), Text(10, 8, 20, "a", 8, "text")], " crossed"),
+        ([Text(90, 10, 20, "a", 8, "text")], "outside: "),
+    ],
+)
+def test_faults_are_seen(shapes: list[Shape], fault: str) -> None:
+    (found,) = faults(Drawing(100, 100, "", tuple(shapes)))
+    assert fault in found
+
+
+@pytest.mark.parametrize("model", llmarch.names())
+def test_nothing_overlaps_in_any_bundled_model(model: str) -> None:
+    assert faults(drawn(model)) == []
+
+
+@given(st.lists(strategies.specs(), min_size=1, max_size=2))
+def test_nothing_overlaps_whatever_the_spec(specs: Sequence[ModelSpec]) -> None:
+    assert faults(drawn(*specs)) == []
+
+
+def test_many_models_stand_in_rows() -> None:
+    drawing = drawn(*llmarch.names()[:5])
+    assert faults(drawing) == []
+    assert drawing.height > drawn(llmarch.names()[0]).height
+
+
+def test_long_names_and_settings_stay_within() -> None:
+    data = llmarch.load("grok-2.5").model_dump(exclude_defaults=True)
+    name = "An extraordinarily long name of a model, " * 4
+    spec = ModelSpec.model_validate({**data, "name": name.strip(), "organization": "x" * 200, "vocab_size": 2**40})
+    assert faults(drawn(spec, "gpt2")) == []
+
+
+@given(strategies.specs())
+def test_every_setting_of_every_component_is_said(spec: ModelSpec) -> None:
+    whole = {text.whole for text in drawn(spec).of(Text)}
+    for axis in ("attention", "ffn"):
+        for component in spec.variants(axis).values():
+            assert {component.title, component.label} <= whole
+            if component.heads:
+                assert component.heads in whole
+
+
+def test_layers_are_equally_high_in_all_models() -> None:
+    boxes = [box for box in drawn("llama3-8b", "deepseek-v3").of(Box) if box.role == "layer"]
+    assert len(boxes) == 32 + 61
+    assert len({round(box.height, 6) for box in boxes}) == 1
+
+
+def test_a_strip_shows_every_layer_in_its_place() -> None:
+    boxes = sorted((box for box in drawn("llama4-maverick").of(Box) if box.role == "layer"), key=lambda box: box.y)
+    layers = llmarch.load("llama4-maverick").layers
+    kinds = list(dict.fromkeys(layers))
+    assert [box.colour for box in boxes] == [kinds.index(layer) for layer in layers]
+
+
+def test_of_very_many_layers_some_are_shown_and_that_is_said() -> None:
+    data = llmarch.load("llama4-maverick").model_dump(exclude_defaults=True)
+    drawing = drawn(ModelSpec.model_validate({**data, "n_layers": 8_000}), "gpt2")
+    assert faults(drawing) == []
+    assert "1 in 8 shown" in {text.whole for text in drawing.of(Text)}
+
+
+def test_only_what_differs_is_marked() -> None:
+    drawing = drawn("deepseek-v3", "kimi-k2")
+    marked = {text.text for text in drawing.of(Text) if text.marked}
+    assert {"MLA 128 heads", "MLA 64 heads", "vocabulary 129,280", "router: 8 of 384"} <= marked
+    assert not {"d_model 7,168", "full", "untied", "RMSNorm", "61"} & marked
+    assert not any(text.marked for text in drawn("gpt2").of(Text))
+    assert not any(text.marked for text in drawn("gpt2", "gpt2").of(Text))
+
+
+def test_a_width_is_that_of_the_font() -> None:
+    assert text_width("llmarch", 10) == pytest.approx(37.38, abs=0.01)
+    assert text_width("llmarch", 10, bold=True) > text_width("llmarch", 10)
+    assert text_width("语", 10) == 10  # no such letter in the font: as wide as it may be
+
+
+@pytest.mark.parametrize(("placement", "n_norms"), [("pre", 2), ("pre_shared", 1)])
+def test_parallel_sublayers_stand_beside_each_other(placement: str, n_norms: int) -> None:
+    data = llmarch.load("llama3-8b").model_dump(exclude_defaults=True)
+    changes = {"parallel_sublayers": True, "norm_placement": placement, "residual_scale": 0.25}
+    drawing = drawn(ModelSpec.model_validate(data | changes))
+    assert faults(drawing) == []
+    boxes = {box.name: box for box in drawing.of(Box)}
+    assert boxes["attention"].x + boxes["attention"].width < boxes["ffn"].x
+    assert sum(box.name.startswith("norm before") for box in drawing.of(Box)) == n_norms
+    assert len(list(drawing.of(Adder))) == 2  # of the two, and of the residual
+    assert [text.text for text in drawing.of(Text)].count("times 0.25") == 2

@@ -1,0 +1,182 @@
+"""Budgets: limits are exact, and whatever is not understood is an error with its line."""
+
+import re
+from fractions import Fraction
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+import llmarch_cli
+from llmarch_cli.errors import InputError
+from llmarch_cli.guards import budgets
+from llmarch_cli.guards.budgets import COMPARISONS, Limit, limit
+from llmarch_cli.guards.figures import BY_CONTEXT, GUARDED, Figure, figure
+from llmarch_cli.profilers.cost import Workload
+from llmarch_cli.profilers.profile import profile
+from llmarch_cli.schema import budgets_schema
+
+
+@pytest.mark.parametrize(
+    ("text", "expected", "comparison", "amount"),
+    [
+        ("params <= 30B", Figure("params"), "<=", 30 * 10**9),
+        ("params<30_000_000", Figure("params"), "<", 30_000_000),
+        ("params == 671026404352", Figure("params"), "==", 671_026_404_352),
+        ("params >= 1.5K", Figure("params"), ">=", 1500),
+        ("kv_cache_bytes@128k <= 2GiB", Figure("kv_cache_bytes", 131_072), "<=", 2**31),
+        ("kv_cache_bytes@1M > 0.5 KiB", Figure("kv_cache_bytes", 2**20), ">", 512),
+        ("flops_per_token@8192 <= 2.3T", Figure("flops_per_token", 8192), "<=", 2_300_000_000_000),
+        ("active_share <= 10%", Figure("active_share"), "<=", Fraction(1, 10)),
+        ("active_share <= 0.1%", Figure("active_share"), "<=", Fraction(1, 1000)),
+        ("kv_times_smaller@8k >= 28.5", Figure("kv_times_smaller", 8192), ">=", Fraction(57, 2)),
+        ("context_length >= 131072", Figure("context_length"), ">=", 131_072),
+    ],
+)
+def test_limits_are_exact(text: str, expected: Figure, comparison: str, amount: int | Fraction) -> None:
+    read = limit(text)
+    assert (read.figure, read.comparison, read.amount) == (expected, comparison, amount)
+    assert re.fullmatch(budgets._pattern().strip("^$"), text.replace("0.5 KiB", "0.5KiB")), "the schema agrees"
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("parms <= 30B", "unknown metric 'parms'; did you mean params"),
+        ("layout <= 3", "'layout' is no figure"),
+        ("batch <= 3", "'batch' is no figure"),
+        ("params@8k <= 30B", "the same at every context"),
+        ("kv_cache_bytes <= 2GiB", "depends on the context: write for instance kv_cache_bytes@128k"),
+        ("kv_cache_bytes@0 <= 2GiB", "a context is from 1"),
+        ("kv_cache_bytes@9999999M <= 2GiB", "a context is from 1"),
+        ("kv_cache_bytes@8q <= 2GiB", "write METRIC or METRIC@CONTEXT"),
+        ("kv_cache_bytes@8k <= 2GB", "takes KiB, MiB, GiB or TiB, not 'GB'"),
+        ("kv_cache_bytes@8k <= 2B", "not 'B'"),
+        ("params <= 30GiB", "takes K, M, B or T, not 'GiB'"),
+        ("params <= 30b", "not 'b'"),
+        ("active_share <= 10", "takes %, not '10'"),
+        ("context_length >= 128K", "takes no unit"),
+        ("params <= 1.0001K", "is a whole number"),
+        ("params <= 1__0", "is no limit|not an expression"),
+        ("params <= 1.2.3", "not an expression"),
+        ("params <= -1", "is no limit"),
+        ("params != 3", "is no limit|write METRIC"),
+        ("params", "is no limit"),
+        ("params <= 3 and params >= 2", "is no limit|takes K"),
+        ("params + 1 <= 3", "is no limit|write METRIC"),
+        ("", "is no limit"),
+    ],
+)
+def test_what_is_no_limit(text: str, told: str) -> None:
+    with pytest.raises(InputError, match=told):
+        limit(text)
+    assert not re.search(budgets._pattern(), text) or "whole number" in told or "context is" in told
+
+
+@given(st.integers(0, 10**6), st.integers(0, 10**6), st.sampled_from(sorted(COMPARISONS)))
+def test_headroom_is_negative_only_where_a_limit_is_not_kept(value: int, amount: int, comparison: str) -> None:
+    checked = Limit(Figure("params"), comparison, amount, "")
+    if checked.keeps(value):
+        assert checked.headroom(value) >= 0
+    else:
+        assert checked.headroom(value) <= 0
+        assert checked.headroom(value) < 0 or comparison in ("<", ">")
+
+
+def test_what_depends_on_the_context() -> None:
+    """Every guarded figure is either asked at a context, or the same at all of them."""
+    for name in ("gemma3-1b", "deepseek-v3", "llama4-scout"):
+        spec = llmarch_cli.load(name)
+        short, long = (
+            profile(spec, Workload(context, batch), "closed-form") for context, batch in ((7, 1), (70_000, 3))
+        )
+        for key, metric in GUARDED.items():
+            if key not in BY_CONTEXT:
+                assert metric.value(short) == metric.value(long), key
+        assert all(key in GUARDED for key in BY_CONTEXT)
+
+
+def test_figures_are_written_as_they_are_read() -> None:
+    for text in ("params", "kv_cache_bytes@128k", "kv_cache_bytes@1M", "flops_per_token@100000"):
+        assert str(figure(text)) == text
+    assert str(figure("kv_cache_bytes@131072")) == "kv_cache_bytes@128k"
+
+
+def write(directory: Path, text: str) -> Path:
+    path = directory / "budgets.yaml"
+    path.write_text(text)
+    return path
+
+
+def test_models_paths_and_patterns(tmp_path: Path) -> None:
+    (tmp_path / "specs").mkdir()
+    for name in ("b", "a"):
+        (tmp_path / "specs" / f"{name}.yaml").write_text(f"extends: gpt2\nname: {name}\n")
+    text = (
+        "budgets:\n  - models: [specs/*.yaml, gpt2, 'qwen3-?b', specs/a.yaml]\n    limits: [params > 1, n_layers > 1]\n"
+    )
+    checks = list(budgets.check(write(tmp_path, text), "closed-form"))
+    models = ["specs/a.yaml", "specs/b.yaml", "gpt2", "qwen3-4b", "qwen3-8b"]
+    assert [check.model for check in checks] == [model for model in models for _ in range(2)]
+    assert all(check.holds for check in checks)
+
+
+def test_measured_figures_are_those_of_the_profile(tmp_path: Path) -> None:
+    text = """
+batch: 4
+budgets:
+  - models: [deepseek-v3]
+    limits: [kv_cache_bytes@8k <= 1, active_share <= 1%]
+  - {models: [deepseek-v3], kv_dtype: fp8, batch: 2, limits: [kv_cache_bytes@8k <= 1]}
+"""
+    first, share, second = budgets.check(write(tmp_path, text), "closed-form")
+    assert first.measured == llmarch_cli.profile("deepseek-v3", 8192, 4, "bf16", "closed-form").kv_cache_bytes
+    assert second.measured == llmarch_cli.profile("deepseek-v3", 8192, 2, "fp8", "closed-form").kv_cache_bytes
+    assert share.measured == Fraction(37_552_282_624, 671_026_404_352)
+    assert not first.holds
+
+
+def test_what_a_spec_does_not_state_keeps_no_limit(tmp_path: Path) -> None:
+    (tmp_path / "x.yaml").write_text("extends: gpt2\ncontext_length: null\n")
+    text = "budgets: [{models: [x.yaml], limits: [context_length > 1]}]"
+    (check,) = budgets.check(write(tmp_path, text), "closed-form")
+    assert (check.measured, check.headroom, check.holds) == (None, None, False)
+
+
+GOOD = "budgets:\n  - models: [gpt2]\n    limits:\n      - params <= 30B\n"
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "told"),
+    [
+        ("budgets:", "budget:", "budgets.yaml:1: budget: unknown field; did you mean budgets"),
+        ("models:", "model:", "budgets.yaml:2: budgets.0.model: unknown field; did you mean models"),
+        ("[gpt2]", "[]", "budgets.yaml:2: budgets.0.models: must have 1 entries or more"),
+        ("[gpt2]", "gpt2", "budgets.yaml:2: budgets.0.models: must be a list, not 'gpt2'"),
+        ("[gpt2]", "[gtp2]", "budgets.yaml:2: models: 'gtp2' matches no model; did you mean gpt2"),
+        ("[gpt2]", "['nobody-*']", "budgets.yaml:2: models: 'nobody-*' matches no model"),
+        ("[gpt2]", "[no/*.yaml]", "budgets.yaml:2: models: 'no/*.yaml' matches no file"),
+        ("[gpt2]", "[no.yaml]", "budgets.yaml:2: models: 'no.yaml' matches no file"),
+        ("params <= 30B", "parms <= 30B", "budgets.yaml:4: budgets.0.limits.0: unknown metric 'parms'"),
+        ("params <= 30B", "30", "budgets.yaml:4: budgets.0.limits.0: must be text, not 30"),
+        ("budgets:", "batch: 0\nbudgets:", "budgets.yaml:1: batch: must be above 0, not 0"),
+        ("budgets:", "kv_dtype: int4\nbudgets:", "budgets.yaml:1: kv_dtype: must be"),
+        ("budgets:", "schema_version: 2\nbudgets:", "budgets.yaml:1: schema_version: must be 1, not 2"),
+        (GOOD, "", "budgets.yaml: the file is empty: a budget file is a mapping"),
+        (GOOD, "- x", "budgets.yaml: a budget file is a mapping of fields, not a list"),
+        (GOOD, "budgets: []", "budgets.yaml:1: budgets: must have 1 entries or more"),
+    ],
+)
+def test_a_bad_file_is_told_with_its_line(tmp_path: Path, old: str, new: str, told: str) -> None:
+    path = write(tmp_path, GOOD)
+    assert list(budgets.check(path, "closed-form"))
+    path = write(tmp_path, GOOD.replace(old, new))
+    with pytest.raises(InputError) as error:
+        list(budgets.check(path, "closed-form"))
+    assert told in str(error.value)
+
+
+def test_the_schema_knows_every_figure() -> None:
+    text = str(budgets_schema())
+    assert all(key in text for key in GUARDED)

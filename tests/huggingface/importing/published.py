@@ -1,0 +1,270 @@
+"""What the config.json of each bundled model says that matters, written down from what its authors state."""
+
+from __future__ import annotations
+
+from typing import Any
+
+Settings = dict[str, Any]
+
+
+SIZES = (
+    "hidden_size",
+    "intermediate_size",
+    "num_hidden_layers",
+    "num_attention_heads",
+    "num_key_value_heads",
+    "vocab_size",
+    "max_position_embeddings",
+)
+
+
+def sized(*sizes: int) -> Settings:
+    return dict(zip(SIZES, sizes, strict=True))
+
+
+def gpt2(d_model: int, n_layers: int, n_heads: int) -> Settings:
+    return {"model_type": "gpt2", "n_embd": d_model, "n_layer": n_layers, "n_head": n_heads}
+
+
+def llama3(factor: float | None, context: int, **shape: Any) -> Settings:
+    scaling = {"rope_type": "llama3", "factor": factor, "low_freq_factor": 1.0, "high_freq_factor": 4.0}
+    return {
+        "model_type": "llama",
+        "rms_norm_eps": 1e-5,
+        "rope_theta": 500_000.0,
+        "rope_scaling": scaling | {"original_max_position_embeddings": 8192} if factor else None,
+        **shape,
+        "max_position_embeddings": context,
+    }
+
+
+LLAMA_8B = sized(4096, 14_336, 32, 32, 8, 128_256, 0)
+LLAMA_70B = sized(8192, 28_672, 80, 64, 8, 128_256, 0)
+LLAMA_405B = sized(16_384, 53_248, 126, 128, 8, 128_256, 0)
+LLAMA_1B = sized(2048, 8192, 16, 32, 8, 128_256, 0) | {"head_dim": 64, "tie_word_embeddings": True}
+LLAMA_3B = sized(3072, 8192, 28, 24, 8, 128_256, 0) | {"head_dim": 128, "tie_word_embeddings": True}
+
+
+def qwen3(*shape: int, **more: Any) -> Settings:
+    return {
+        "model_type": "qwen3",
+        **sized(*shape, 151_936, 40_960),
+        "head_dim": 128,
+        "rope_theta": 1_000_000,
+        "sliding_window": None,
+        "use_sliding_window": False,
+        **more,
+    }
+
+
+def qwen3_moe(*shape: int, **more: Any) -> Settings:
+    routed = {"num_experts": 128, "num_experts_per_tok": 8, "norm_topk_prob": True, "mlp_only_layers": []}
+    return qwen3(*shape) | routed | {"model_type": "qwen3_moe", **more}
+
+
+def olmo2(*shape: int) -> Settings:
+    return {"model_type": "olmo2", **sized(*shape, 100_352, 4096), "rms_norm_eps": 1e-6, "rope_theta": 500_000.0}
+
+
+def gemma3(*shape: int, **more: Any) -> Settings:
+    return {"model_type": "gemma3_text", **sized(*shape), "sliding_window_pattern": 6, **more}
+
+
+def gemma3_seeing(*shape: int, **more: Any) -> Settings:
+    """With a vision tower, and most keys left to their class."""
+    text = gemma3(*shape, 262_208, 131_072, sliding_window=1024, rope_scaling={"rope_type": "linear", "factor": 8.0})
+    return {"model_type": "gemma3", "vision_config": {"hidden_size": 1152}, "text_config": text | more}
+
+
+def yarn(factor: int, mscale: float, **more: Any) -> Settings:
+    return {
+        "type": "yarn",
+        "factor": factor,
+        "original_max_position_embeddings": 4096,
+        "mscale": mscale,
+        "mscale_all_dim": mscale,
+        **more,
+    }
+
+
+def deepseek_v2(*shape: int, **more: Any) -> Settings:
+    return {
+        "model_type": "deepseek_v2",
+        **sized(*shape, 102_400, 163_840),
+        "first_k_dense_replace": 1,
+        "num_experts_per_tok": 6,
+        "scoring_func": "softmax",
+        "norm_topk_prob": False,
+        "moe_layer_freq": 1,
+        "rope_scaling": yarn(40, 0.707, rope_theta=10_000, rope_type="yarn"),
+        "rope_theta": 10_000,
+        **more,
+    }
+
+
+DEEPSEEK_V3: Settings = {
+    "model_type": "deepseek_v3",
+    **sized(7168, 18_432, 61, 128, 128, 129_280, 163_840),
+    "num_nextn_predict_layers": 1,
+    "topk_method": "noaux_tc",
+    "scoring_func": "sigmoid",
+    "rope_scaling": yarn(40, 1.0, beta_fast=32, beta_slow=1),
+    "quantization_config": {"quant_method": "fp8"},
+}
+
+
+def glm4(*shape: int, **more: Any) -> Settings:
+    return {
+        "model_type": "glm4_moe",
+        **sized(*shape, 151_552, 131_072),
+        "head_dim": 128,
+        "attention_bias": True,
+        "rope_theta": 1_000_000.0,
+        "partial_rotary_factor": 0.5,
+        "num_nextn_predict_layers": 1,
+        **more,
+    }
+
+
+def llama4(context: int, **more: Any) -> Settings:
+    text = {
+        "model_type": "llama4_text",
+        **sized(5120, 8192, 48, 40, 8, 202_048, context),
+        "intermediate_size_mlp": 16_384,
+        "rope_theta": 500_000.0,
+        **more,
+    }
+    return {"model_type": "llama4", "text_config": text, "vision_config": {}}
+
+
+def gpt_oss(n_layers: int, n_experts: int) -> Settings:
+    return {
+        "model_type": "gpt_oss",
+        **sized(2880, 2880, n_layers, 64, 8, 201_088, 131_072),
+        "head_dim": 64,
+        "num_local_experts": n_experts,
+        "experts_per_token": 4,
+        "layer_types": ["sliding_attention", "full_attention"] * (n_layers // 2),
+        "rope_scaling": {
+            "rope_type": "yarn",
+            "factor": 32.0,
+            "original_max_position_embeddings": 4096,
+            "truncate": False,
+        },
+        "rope_theta": 150_000,
+        "swiglu_limit": 7.0,
+    }
+
+
+PUBLISHED: dict[str, Settings] = {
+    "deepseek-r1": DEEPSEEK_V3,
+    "deepseek-v2": deepseek_v2(
+        *(5120, 12_288, 60, 128, 128),
+        moe_intermediate_size=1536,
+        n_routed_experts=160,
+        topk_method="group_limited_greedy",
+        n_group=8,
+        topk_group=3,
+        routed_scaling_factor=16.0,
+    ),
+    "deepseek-v2-lite": deepseek_v2(
+        *(2048, 10_944, 27, 16, 16), moe_intermediate_size=1408, q_lora_rank=None, topk_method="greedy", n_group=1
+    ),
+    "deepseek-v3": DEEPSEEK_V3,
+    "gemma3-12b": gemma3_seeing(3840, 15_360, 48, 16, 8),
+    "gemma3-1b": gemma3(1152, 6912, 26, 4, 1, 262_144, 32_768, sliding_window=512, rope_scaling=None),
+    "gemma3-270m": gemma3(640, 2048, 18, 4, 1, 262_144, 32_768, sliding_window=512, rope_local_base_freq=10_000),
+    "gemma3-27b": gemma3_seeing(5376, 21_504, 62, 32, 16, head_dim=128, query_pre_attn_scalar=168),
+    "gemma3-4b": gemma3_seeing(2560, 10_240, 34, 8, 4),
+    "glm-4.5": glm4(
+        *(5120, 12_288, 92, 96, 8),
+        first_k_dense_replace=3,
+        moe_intermediate_size=1536,
+        n_routed_experts=160,
+        routed_scaling_factor=2.5,
+        use_qk_norm=True,
+    ),
+    "glm-4.5-air": glm4(4096, 10_944, 46, 96, 8),
+    "gpt-oss-120b": gpt_oss(36, 128),
+    "gpt-oss-20b": gpt_oss(24, 32),
+    "gpt2": gpt2(768, 12, 12),
+    "gpt2-large": gpt2(1280, 36, 20),
+    "gpt2-medium": gpt2(1024, 24, 16),
+    "gpt2-xl": gpt2(1600, 48, 25),
+    "grok-2.5": {
+        "model_type": "git",
+        "architectures": ["Grok1ForCausalLM"],
+        **sized(8192, 32_768, 64, 64, 8, 131_072, 131_072),
+        "head_dim": 128,
+        "moe_intermediate_size": 16_384,
+        "num_local_experts": 8,
+        "num_experts_per_tok": 2,
+        "residual_moe": True,
+        "rms_norm_eps": 1e-5,
+        "rope_theta": 208_533_496,
+        "rope_type": "original",
+        "embedding_multiplier_scale": 90.50966799187809,
+        "output_multiplier_scale": 0.5,
+        "final_logit_softcapping": 50,
+        "attn_logit_softcapping": 30.0,
+        "router_logit_softcapping": 30.0,
+        "attn_temperature_len": 1024,
+        "sliding_window_size": -1,
+    },
+    "kimi-k2": DEEPSEEK_V3
+    | {"model_type": "kimi_k2", "vocab_size": 163_840, "max_position_embeddings": 131_072, "rope_theta": 50_000.0}
+    | {"num_attention_heads": 64, "num_key_value_heads": 64, "n_routed_experts": 384, "first_k_dense_replace": 1}
+    | {"n_group": 1, "topk_group": 1, "routed_scaling_factor": 2.827, "num_nextn_predict_layers": 0}
+    | {"rope_scaling": yarn(32, 1.0, beta_fast=1.0)},
+    "llama3-8b": llama3(None, 8192, **LLAMA_8B),
+    "llama3.1-405b": llama3(8.0, 131_072, **LLAMA_405B),
+    "llama3.1-70b": llama3(8.0, 131_072, **LLAMA_70B),
+    "llama3.1-8b": llama3(8.0, 131_072, **LLAMA_8B),
+    "llama3.2-1b": llama3(32.0, 131_072, **LLAMA_1B),
+    "llama3.2-3b": llama3(32.0, 131_072, **LLAMA_3B),
+    "llama4-maverick": llama4(1_048_576, num_local_experts=128, interleave_moe_layer_step=2, use_qk_norm=False),
+    "llama4-scout": llama4(
+        10_485_760,
+        rope_scaling={
+            "rope_type": "llama3",
+            "factor": 16.0,
+            "low_freq_factor": 1.0,
+            "high_freq_factor": 1.0,
+            "original_max_position_embeddings": 8192,
+        },
+    ),
+    "mistral-7b-v0.1": {"model_type": "mistral", "rms_norm_eps": 1e-5, "max_position_embeddings": 32_768},
+    "mistral-small-3.1-24b": {
+        "model_type": "mistral3",
+        "text_config": {
+            "model_type": "mistral",
+            **sized(5120, 32_768, 40, 32, 8, 131_072, 131_072),
+            "head_dim": 128,
+            "rms_norm_eps": 1e-5,
+            "rope_theta": 1_000_000_000.0,
+            "sliding_window": None,
+        },
+        "vision_config": {},
+    },
+    "mixtral-8x7b": {"model_type": "mixtral", "rope_theta": 1e6, "max_position_embeddings": 32_768},
+    "olmo2-13b": olmo2(5120, 13_824, 40, 40, 40),
+    "olmo2-1b": olmo2(2048, 8192, 16, 16, 16),
+    "olmo2-32b": olmo2(5120, 27_648, 64, 40, 8),
+    "olmo2-7b": olmo2(4096, 11_008, 32, 32, 32),
+    "qwen3-0.6b": qwen3(1024, 3072, 28, 16, 8, tie_word_embeddings=True),
+    "qwen3-1.7b": qwen3(2048, 6144, 28, 16, 8, tie_word_embeddings=True),
+    "qwen3-14b": qwen3(5120, 17_408, 40, 40, 8),
+    "qwen3-235b-a22b": qwen3_moe(4096, 12_288, 94, 64, 4, moe_intermediate_size=1536),
+    "qwen3-30b-a3b": qwen3_moe(2048, 6144, 48, 32, 4, moe_intermediate_size=768),
+    "qwen3-32b": qwen3(5120, 25_600, 64, 64, 8),
+    "qwen3-4b": qwen3(2560, 9728, 36, 32, 8, tie_word_embeddings=True),
+    "qwen3-8b": qwen3(4096, 12_288, 36, 32, 8),
+    "qwen3-coder-480b-a35b": qwen3_moe(6144, 8192, 62, 96, 8, moe_intermediate_size=2560, num_experts=160)
+    | {"rope_theta": 10_000_000, "max_position_embeddings": 262_144, "use_qk_norm": True, "qkv_bias": False},
+    "smollm3-3b": {
+        "model_type": "smollm3",
+        "rope_theta": 5_000_000.0,
+        "max_position_embeddings": 65_536,
+        "no_rope_layers": [1, 1, 1, 0] * 9,
+    },
+}

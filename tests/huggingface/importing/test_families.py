@@ -1,0 +1,76 @@
+"""Every family: as many parameters as transformers builds, by both engines, for its defaults and for drawn configs."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+from drawn import NEEDED, OPTIONS, configs
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from transformers import AutoConfig
+
+import llmarch_cli as llmarch
+from llmarch_cli.huggingface.importing import import_config
+from llmarch_cli.huggingface.importing.check import SAME_AS, count
+from llmarch_cli.huggingface.importing.families import BY_ARCHITECTURE, FAMILIES
+
+REFERENCED = sorted(set(FAMILIES) - set(BY_ARCHITECTURE.values()) - set(SAME_AS))
+
+# What our tables call otherwise, and what transformers takes from a file without a field of its own.
+OTHERWISE = {
+    "rope_theta": "default_theta",
+    "rotary_emb_base": "default_theta",
+    "rope_local_base_freq": None,
+    "partial_rotary_factor": None,
+    "rotary_pct": None,
+    "sliding_window_pattern": None,
+    "head_dim": "head_dim",
+}
+
+
+def test_every_family_is_drawn() -> None:
+    assert sorted(OPTIONS) == REFERENCED
+
+
+@pytest.mark.parametrize("family", REFERENCED)
+def test_absent_keys_mean_what_the_reference_implementation_takes_them_for(family: str) -> None:
+    cls: Any = type(AutoConfig.for_model(family, **NEEDED.get(family, {})))
+    fields: dict[str, Any] = cls.__dataclass_fields__
+    aliases = {ours: alias for alias, ours in FAMILIES[family].aliases.items()}
+    for name, default in FAMILIES[family].defaults.items():
+        theirs = name if name in fields else aliases.get(name, name)
+        if theirs in fields and not (name == "rope_parameters" and default):
+            assert fields[theirs].default == default, name
+        elif name == "rope_theta":
+            known = cls.default_theta
+            assert default == (known["global"] if isinstance(known, dict) else known)
+
+
+@pytest.mark.parametrize("family", REFERENCED)
+def test_the_class_s_own_config(family: str) -> None:
+    """Saved whole, saved as it differs from the defaults, and not saved at all."""
+    needed = NEEDED.get(family, {})
+    config = AutoConfig.for_model(family, **needed)
+    theirs = count(family, needed)
+    saved = (config.to_json_string(use_diff=False), config.to_json_string())
+    for form in (*map(json.loads, saved), {"model_type": family, **needed}):
+        spec = import_config(form)
+        assert llmarch.profile(spec, context=100, engine="closed-form").params == theirs
+    assert llmarch.profile(spec, context=100, engine="measured").params == theirs
+
+
+@pytest.mark.parametrize("family", REFERENCED)
+@settings(max_examples=20)
+@given(data=st.data())
+def test_drawn_configs(family: str, data: st.DataObject) -> None:
+    config = data.draw(configs(family))
+    spec = import_config({"model_type": family, **config})
+    assert llmarch.profile(spec, context=100, engine="measured").params == count(family, config)
+
+
+def test_the_same_under_another_name() -> None:
+    for family, model_type in SAME_AS.items():
+        ours, theirs = (import_config({"model_type": name}, name="One") for name in (family, model_type))
+        assert ours == theirs

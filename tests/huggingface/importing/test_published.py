@@ -1,0 +1,35 @@
+"""Every bundled spec says what importing its config gives."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from published import PUBLISHED
+
+import llmarch_cli as llmarch
+from llmarch_cli.huggingface.importing import import_config
+from llmarch_cli.spec import Layout, ModelSpec
+
+# What no config says.
+FACTS = {"name", "organization", "source", "released", "license", "published"}
+
+
+def said(spec: ModelSpec) -> dict[str, Any]:
+    """All but facts, with variants in the place of their names."""
+    found = {name: value for name, value in spec.__dict__.items() if name not in FACTS}
+    for axis in ("attention", "ffn"):
+        if isinstance(layout := found[axis], Layout):
+            found[axis] = [
+                [layout.variants[name] for name in getattr(layout, part)] for part in ("first", "repeat", "last")
+            ]
+    return found
+
+
+def test_all_are_here() -> None:
+    assert set(PUBLISHED) == set(llmarch.names())
+
+
+@pytest.mark.parametrize("name", PUBLISHED)
+def test_bundled_specs(name: str) -> None:
+    assert said(import_config(PUBLISHED[name])) == said(llmarch.load(name))

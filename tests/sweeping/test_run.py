@@ -1,0 +1,195 @@
+"""What a sweep writes is the same whatever interrupts it, and whoever works for it."""
+
+from __future__ import annotations
+
+import csv
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pytest
+
+import llmarch_cli as llmarch
+from llmarch_cli.errors import InputError
+from llmarch_cli.profilers.cost import Workload
+from llmarch_cli.sweeping.axes import axes
+from llmarch_cli.sweeping.run import run
+from llmarch_cli.sweeping.search import Answer, Question, Search
+from llmarch_cli.sweeping.selection import Goal
+
+VARY: dict[str, Any] = {
+    "n_layers": range(2, 12),
+    "d_model": range(64, 1024, 64),
+    "attention.n_kv_heads": [1, 2, 3, 8],
+    "attention.window": [None, 512],
+}
+
+
+@pytest.fixture(scope="module")
+def question() -> Question:
+    base = llmarch.load("qwen3-8b")
+    return Question(
+        base,
+        axes(base, VARY),
+        Workload(8192),
+        columns=("params", "kv_cache_bytes", "active_share"),
+        where="params < 1.5B",
+        pareto=(Goal("params", largest=True), Goal("kv_cache_bytes")),
+        chunk=64,
+        block=32,
+    )
+
+
+class StoppedError(Exception): ...
+
+
+def interrupted_after(points: int) -> Any:
+    def stop(done: int, _total: int) -> None:
+        if done >= points:
+            raise StoppedError
+
+    return stop
+
+
+@pytest.mark.parametrize("ending", ["csv", "json", "parquet"])
+def test_an_interrupted_sweep_goes_on_and_loses_nothing(
+    question: Question, tmp_path: Path, ending: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    straight, resumed = tmp_path / f"straight.{ending}", tmp_path / f"resumed.{ending}"
+    whole_search, whole = run(question, straight)
+    with pytest.raises(StoppedError):
+        run(question, resumed, progress=interrupted_after(500))
+    assert not resumed.exists()
+
+    answered: list[int] = []
+    answer = Search.answer
+
+    def counted(self: Search, chunk: int) -> Answer:
+        answered.append(chunk)
+        return answer(self, chunk)
+
+    monkeypatch.setattr(Search, "answer", counted)
+    search, total = run(question, resumed)
+    assert 0 < len(answered) < search.n_chunks
+    assert 0 not in answered
+    assert resumed.read_bytes() == straight.read_bytes()
+    assert (total.points, total.refused, total.met) == (whole.points, whole.refused, whole.met)
+    assert search.rows(total).positions.tolist() == whole_search.rows(whole).positions.tolist()
+    assert sorted(path.name for path in tmp_path.iterdir()) == [resumed.name, straight.name]
+
+
+def test_the_formats_hold_the_same_rows(question: Question, tmp_path: Path) -> None:
+    for ending in ("csv", "json", "parquet"):
+        _, total = run(question, tmp_path / f"all.{ending}")
+    as_parquet = pd.read_parquet(tmp_path / "all.parquet")
+    as_json = json.loads((tmp_path / "all.json").read_text())["variants"]
+    with (tmp_path / "all.csv").open() as file:
+        as_csv = list(csv.DictReader(file))
+    assert len(as_json) == len(as_csv) == len(as_parquet) == total.met > 0
+    assert (
+        list(as_parquet) == list(as_json[0]) == list(as_csv[0]) == [*VARY, "params", "kv_cache_bytes", "active_share"]
+    )
+    assert [row["params"] for row in as_json] == [int(row["params"]) for row in as_csv] == list(as_parquet["params"])
+    assert {row["attention.window"] for row in as_csv} == {"", "512"}
+
+
+def test_parts_of_another_sweep_are_left_alone(question: Question, tmp_path: Path) -> None:
+    with pytest.raises(StoppedError):
+        run(question, tmp_path / "a.csv", progress=interrupted_after(100))
+    with pytest.raises(InputError, match=r"a\.csv\.partial holds parts of another sweep"):
+        run(replace(question, where="params < 2B"), tmp_path / "a.csv")
+    run(question, tmp_path / "a.csv")
+
+
+def test_no_row_is_no_reason_to_fail(question: Question, tmp_path: Path) -> None:
+    for ending in ("csv", "json", "parquet"):
+        run(replace(question, where="params < 1"), tmp_path / f"none.{ending}")
+    assert (tmp_path / "none.csv").read_text().count("\n") == 1
+    assert json.loads((tmp_path / "none.json").read_text())["variants"] == []
+    assert len(pd.read_parquet(tmp_path / "none.parquet")) == 0
+
+
+@pytest.mark.parametrize(("name", "why"), [("a.txt", "says its format"), ("missing/a.csv", "No such file")])
+def test_where_it_cannot_be_written(question: Question, tmp_path: Path, name: str, why: str) -> None:
+    with pytest.raises(InputError, match=why):
+        run(question, tmp_path / name)
+
+
+COMMAND = (
+    *(sys.executable, "-m", "llmarch_cli", "sweep", "qwen3-8b"),
+    *("--vary", "n_layers=1:1000", "--vary", "d_model=1:400", "--vary", "ffn.d_ff=1:400", "--top", "1"),
+    *("--format", "csv", "--out", "all.csv"),
+)
+
+
+def test_interrupt_is_a_clean_stop(tmp_path: Path) -> None:
+    process = subprocess.Popen([*COMMAND, "--where", "params < 1M"], cwd=tmp_path, stderr=subprocess.PIPE, text=True)
+    partial = tmp_path / "all.csv.partial"
+    for _ in range(200):
+        time.sleep(0.05)
+        if list(partial.glob("*.answer")):
+            break
+    process.send_signal(signal.SIGINT)
+    _, err = process.communicate(timeout=20)
+    assert process.returncode == 130
+    assert "Traceback" not in err
+    assert list(partial.glob("*.answer"))
+    assert not (tmp_path / "all.csv").exists()
+
+
+def test_a_full_disk_is_an_error_in_a_line(tmp_path: Path) -> None:
+    def limit() -> None:
+        import resource
+
+        resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, 100_000))
+
+    done = subprocess.run(COMMAND, cwd=tmp_path, capture_output=True, text=True, preexec_fn=limit, check=False)
+    assert done.returncode == 2
+    assert done.stderr.count("\n") == 1
+    assert "File too large" in done.stderr
+
+
+def test_workers_find_the_same(question: Question, tmp_path: Path) -> None:
+    """Two processes, one of which is killed while it works."""
+    pytest.importorskip("distributed")
+    alone, total = run(question, tmp_path / "alone.csv")
+
+    killed: list[int] = []
+
+    def kill_one(done: int, _total: int) -> None:
+        if not killed:
+            killed.append(_a_worker())
+            os.kill(killed[0], signal.SIGKILL)
+
+    search, together = run(question, tmp_path / "together.csv", scheduler="local:2", progress=kill_one)
+    assert killed
+    assert (tmp_path / "together.csv").read_bytes() == (tmp_path / "alone.csv").read_bytes()
+    assert (together.points, together.refused, together.met) == (total.points, total.refused, total.met)
+    assert search.rows(together).positions.tolist() == alone.rows(total).positions.tolist()
+
+
+def _a_worker() -> int:
+    from distributed import get_client
+
+    pids = get_client().run(os.getpid)
+    return int(next(iter(pids.values())))
+
+
+@pytest.mark.parametrize("scheduler", ["local:0", "local", "host:8786", "local:1000"])
+def test_no_such_scheduler(question: Question, scheduler: str) -> None:
+    with pytest.raises(InputError, match="--scheduler takes local:N"):
+        run(question, scheduler=scheduler)
+
+
+def test_progress_counts_all_points(question: Question) -> None:
+    seen: list[tuple[int, int]] = []
+    _, total = run(question, progress=lambda done, of: seen.append((done, of)))
+    assert seen[-1] == (total.points, total.points)
+    assert isinstance(total, Answer)

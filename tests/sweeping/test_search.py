@@ -1,0 +1,234 @@
+"""A sweep's figures are the closed form's, one by one, and what it skips is what no spec can be."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from itertools import product
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from hypothesis.strategies import DrawFn
+from strategies import specs, workloads
+
+import llmarch_cli as llmarch
+from llmarch_cli.changes import changed
+from llmarch_cli.errors import CheckError, InputError
+from llmarch_cli.profilers.cost import Workload
+from llmarch_cli.report.columns import metric
+from llmarch_cli.spec import Layout, ModelSpec
+from llmarch_cli.sweeping.axes import axes
+from llmarch_cli.sweeping.designs import priced
+from llmarch_cli.sweeping.figures import COUNTS, RATIOS, Figures
+from llmarch_cli.sweeping.run import columns
+from llmarch_cli.sweeping.search import Answer, Question, Search
+from llmarch_cli.sweeping.selection import Goal
+
+Vary = dict[str, list[Any]]
+
+COLUMNS = tuple(key for key in (*COUNTS, *RATIOS) if key != "context_length")
+
+WHOLE = st.lists(st.integers(1, 40) | st.sampled_from((64, 1024)), min_size=1, max_size=4, unique=True)
+EVEN = st.lists(st.integers(1, 20).map(lambda half: 2 * half), min_size=1, max_size=3, unique=True)
+OPTIONAL = st.lists(st.none() | st.integers(1, 40), min_size=1, max_size=4, unique=True)
+TRUTH = st.permutations((True, False))
+FACTORS = st.lists(st.floats(0.5, 2.0), min_size=1, max_size=2, unique=True)
+
+OF_MODEL = {
+    "d_model": WHOLE,
+    "n_layers": WHOLE,
+    "vocab_size": WHOLE,
+    "tie_embeddings": TRUTH,
+    "learned_positions": OPTIONAL,
+    "n_mtp_blocks": st.lists(st.integers(0, 3), min_size=1, max_size=3, unique=True),
+    "norm.bias": TRUTH,
+    "norm.kind": st.permutations(("rms", "layer")),
+    "norm_placement": st.permutations(("pre", "post", "sandwich")),
+    "logit_scale": FACTORS,
+}
+OF_KIND: dict[str, dict[str, Any]] = {
+    "gqa": {
+        **dict.fromkeys(("n_heads", "n_kv_heads", "head_dim"), WHOLE),
+        **dict.fromkeys(("window", "chunk"), OPTIONAL),
+        **dict.fromkeys(("qkv_bias", "sinks"), TRUTH),
+        "rotary_dim": EVEN,
+        "qk_norm": st.permutations((None, "full", "per_head", "weightless")),
+    },
+    "mla": {
+        **dict.fromkeys(("n_heads", "kv_lora_rank", "v_head_dim"), WHOLE),
+        "q_lora_rank": OPTIONAL,
+        "qk_rope_head_dim": EVEN,
+    },
+    "dense": {"d_ff": WHOLE, "gated": TRUTH, "clamp": FACTORS},
+    "moe": {
+        **dict.fromkeys(("n_experts", "top_k", "d_ff"), WHOLE),
+        **dict.fromkeys(("n_groups", "top_k_groups"), OPTIONAL),
+        "selection_bias": TRUTH,
+        "shared_expert.d_ff": WHOLE,
+        "group_score": st.permutations(("max", "top2_sum")),
+    },
+    "parallel": {"scale": FACTORS},
+}
+
+
+def fields(spec: ModelSpec) -> dict[str, Any]:
+    """The paths of `spec` that can vary, with what they may be."""
+    found: dict[str, Any] = dict(OF_MODEL)
+    for axis in ("attention", "ffn"):
+        value = getattr(spec, axis)
+        inside = (
+            {f"variants.{name}.": each for name, each in value.variants.items()}
+            if isinstance(value, Layout)
+            else {"": value}
+        )
+        for above, component in inside.items():
+            for name, values in OF_KIND[component.kind].items():
+                if "." not in name or component.shared_expert is not None:
+                    found[f"{axis}.{above}{name}"] = values
+            for name, branch in getattr(component, "branches", {}).items():
+                found[f"{axis}.{above}branches.{name}.d_ff"] = OF_KIND[branch.kind]["d_ff"]
+    return found
+
+
+@st.composite
+def sweeps(draw: DrawFn) -> tuple[ModelSpec, Vary, Workload]:
+    spec = draw(specs())
+    known = fields(spec)
+    paths = draw(st.lists(st.sampled_from(sorted(known)), min_size=1, max_size=4, unique=True))
+    return spec, {path: list(draw(known[path])) for path in paths}, draw(workloads(spec))
+
+
+def answered(question: Question) -> tuple[Search, Answer]:
+    search, total = Search(question), Answer()
+    for chunk in range(search.n_chunks):
+        search.merge(total, search.answer(chunk))
+    return search, total
+
+
+WORKLOAD = Workload(4096)
+
+
+def asked(base: ModelSpec, vary: Vary, workload: Workload = WORKLOAD, **settings: Any) -> Question:
+    return Question(base, axes(base, vary), workload, **{"columns": COLUMNS, **settings})
+
+
+@given(sweeps(), st.sampled_from((1, 7, 1000)))
+@settings(max_examples=60)
+def test_each_variant_costs_what_its_own_spec_costs(sweep: tuple[ModelSpec, Vary, Workload], block: int) -> None:
+    base, vary, workload = sweep
+    search, total = answered(asked(base, vary, workload, block=block, chunk=block))
+    found = columns(search.question, search.grid, search.rows(total))
+    ours = {tuple(row[: len(vary)]): row for row in zip(*found.values(), strict=True)}
+    assert len(ours) == total.met
+
+    refused = 0
+    for values in product(*vary.values()):
+        try:
+            spec = changed(base, dict(zip(vary, values, strict=True)))
+        except InputError:
+            refused += 1
+            continue
+        profile = priced(spec, workload)
+        # null stands for the field's default
+        row = ours[tuple(_held(spec, path) for path in vary)]
+        for key, value in zip(found, row, strict=True):
+            if key in COLUMNS:
+                true: Any = metric(key).value(profile)
+                assert value == (float(true) if key in RATIOS and true is not None else true), key
+    assert total.refused.total() == refused
+    assert total.points == refused + total.met
+
+
+def _held(spec: ModelSpec, path: str) -> Any:
+    value: Any = spec
+    for step in path.split("."):
+        value = value[step] if isinstance(value, dict) else getattr(value, step)
+    return value
+
+
+@pytest.fixture(scope="module")
+def moe() -> ModelSpec:
+    return llmarch.load("qwen3-235b-a22b")
+
+
+VARY: Vary = {
+    "n_layers": [24, 48, 94],
+    "ffn.n_experts": [4, 32, 128],
+    "ffn.top_k": [2, 8, 16],
+    "attention.n_kv_heads": [1, 3, 4, 8],
+    "d_model": [1024, 2048, 4096],
+}
+
+
+@pytest.mark.parametrize(
+    "more",
+    [
+        {},
+        {"sort": Goal("params", largest=True), "top": 7},
+        {"pareto": (Goal("params", True), Goal("kv_cache_bytes"))},
+        {"sort": Goal("active_share")},
+        {"sample": 100, "seed": 3},
+    ],
+)
+def test_rows_are_the_same_in_chunks_of_any_size(moe: ModelSpec, more: dict[str, Any]) -> None:
+    question = asked(moe, VARY, where="params <= 100B", **more)
+    results = []
+    for size in (1, 7, 1000):
+        search, total = answered(replace(question, block=size, chunk=size * 3))
+        rows = search.rows(total)
+        results.append(
+            (total.points, total.refused, total.met, rows.positions.tolist(), rows.figures["params"].tolist())
+        )
+    assert results[0] == results[1] == results[2]
+
+
+def test_what_is_refused_is_counted_with_its_reason(moe: ModelSpec) -> None:
+    _, total = answered(asked(moe, VARY))
+    assert total.points == 324
+    assert total.refused == {
+        "attention: n_heads must be a multiple of n_kv_heads": 63,
+        "ffn: top_k must not exceed n_experts": 72,
+    }
+
+
+def test_beyond_64_bits_integers_stay_exact(moe: ModelSpec) -> None:
+    widest = {"d_model": [2**19, 2**20], "ffn.n_experts": [128, 2**20], "ffn.d_ff": [2**20], "n_layers": [94, 1000]}
+    search, total = answered(asked(moe, widest, sort=Goal("params", largest=True), where="params * 3 > 0"))
+    largest = {path: max(values) for path, values in widest.items()}
+    true = priced(changed(moe, largest), WORKLOAD).params
+    assert true > 2**63
+    rows = search.rows(total)
+    assert rows.figures["params"].tolist()[0] == true
+    assert total.met == 8
+
+
+def test_a_figure_that_differs_stops_the_sweep(moe: ModelSpec, monkeypatch: pytest.MonkeyPatch) -> None:
+    right = Figures.at
+
+    def wrong(self: Any, name: str, chosen: Any) -> Any:
+        return right(self, name, chosen) + (name == "params")
+
+    monkeypatch.setattr(Figures, "at", wrong)
+    with pytest.raises(CheckError, match=r"n_layers=.*the sweep counts params .*, the closed form"):
+        answered(asked(moe, VARY))
+
+
+@pytest.mark.parametrize(("code", "message"), [(1, "refuses .* but it is a spec"), (0, "takes .* but it is no spec")])
+def test_a_rule_that_differs_stops_the_sweep(
+    moe: ModelSpec, monkeypatch: pytest.MonkeyPatch, code: int, message: str
+) -> None:
+    search = Search(asked(moe, VARY))
+    monkeypatch.setattr(search._rules, "broken", lambda indices: np.full((), code, np.int32))
+    search._rules.reasons.append("no reason")
+    with pytest.raises(CheckError, match=message):
+        search.answer(0)
+
+
+def test_samples_are_without_repetition_and_the_same_again(moe: ModelSpec) -> None:
+    search = Search(asked(moe, VARY, sample=200, seed=5))
+    drawn = search.grid.drawn(1000).tolist()
+    assert len(set(drawn)) == len(drawn) == 200
+    assert drawn == Search(asked(moe, VARY, sample=200, seed=5)).grid.drawn(1000).tolist()
+    assert drawn != Search(asked(moe, VARY, sample=200, seed=6)).grid.drawn(1000).tolist()

@@ -1,0 +1,166 @@
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from strategies import Data, spec_data, specs
+
+from llmarch_cli.changes import changed
+from llmarch_cli.differences import Change, steps
+from llmarch_cli.loading import load, names
+from llmarch_cli.spec import ModelSpec
+
+
+def fields(before: ModelSpec, after: ModelSpec) -> list[list[str]]:
+    """What changes in each step."""
+    return [[_name(change) for change in step.changes] for step in steps(before, after)]
+
+
+def _name(change: Change) -> str:
+    return ".".join((change.part, *(["layout"] if change.is_layout else change.field)))
+
+
+def renamed(data: Data) -> Data:
+    """The same with other names for variants and branches."""
+    new: Any = {"a": "zeta", "b": "alpha", "dense": "left", "moe": "right", "wide": "alpha", "b_1": "b_2"}
+    result = dict(data)
+    for axis in ("attention", "ffn"):
+        value = result[axis]
+        if "variants" in value:
+            value = {
+                "variants": {new[name]: component for name, component in reversed(value["variants"].items())},
+                **{key: [new.get(name, name) for name in value[key]] for key in ("first", "repeat", "last")},
+            }
+            value["variants"] = {name: _renamed(component, new) for name, component in value["variants"].items()}
+        result[axis] = _renamed(value, new)
+    return result
+
+
+def _renamed(component: Data, new: Data) -> Data:
+    if component.get("kind") != "parallel":
+        return component
+    return {**component, "branches": {new[name]: branch for name, branch in reversed(component["branches"].items())}}
+
+
+@given(specs())
+def test_nothing_lies_between_a_spec_and_itself(spec: ModelSpec) -> None:
+    assert steps(spec, spec) == []
+
+
+@given(spec_data())
+def test_names_of_variants_and_branches_are_no_difference(data: Data) -> None:
+    before, after = ModelSpec.model_validate(data), ModelSpec.model_validate(renamed(data))
+    assert fields(before, after) == []
+
+
+def test_facts_are_no_difference() -> None:
+    facts = {"name": "x", "organization": "y", "license": "z", "released": None, "source": None}
+    assert steps(load("gpt2"), changed(load("gpt2"), facts)) == []
+    assert steps(load("deepseek-v3"), load("deepseek-r1")) == []
+
+
+def test_a_layout_is_what_it_lays_out_and_not_how_it_is_written() -> None:
+    spec = load("llama3.2-1b")
+    component = spec.variants("attention")["gqa"]
+    layout = {"first": ["a"], "repeat": ["b", "c"], "variants": {"a": component, "b": component, "c": component}}
+    assert steps(spec, changed(spec, {"attention": layout})) == []
+
+
+@given(specs(), specs())
+def test_every_step_is_a_spec_and_no_change_is_made_twice(before: ModelSpec, after: ModelSpec) -> None:
+    made = steps(before, after)
+    for step in made:
+        assert ModelSpec.model_validate(step.spec.model_dump()) == step.spec
+    told = [(change.part, change.variant, change.field) for step in made for change in step.changes if change.field]
+    assert len(set(told)) == len(told)
+    if made:
+        assert steps(made[-1].spec, after) == []
+
+
+@given(specs(), st.data())
+def test_one_change_is_one_step(spec: ModelSpec, data: st.DataObject) -> None:
+    name, value = data.draw(
+        st.sampled_from([("d_model", 1234), ("vocab_size", 4321), ("norm_placement", "post"), ("logit_scale", 0.123)])
+    )
+    after = changed(spec, {name: value})
+    expected = [] if getattr(spec, name) == value else [[f"model.{name}"]]
+    assert fields(spec, after) == expected
+
+
+@pytest.mark.parametrize(
+    ("name", "assignments", "expected"),
+    [
+        ("gemma3-27b", {"attention.variants.local.window": 512}, [["attention.window"]]),
+        ("gemma3-27b", {"attention.repeat": ["local", "local", "local", "global"]}, [["attention.layout"]]),
+        ("gemma3-27b", {"n_layers": 48}, [["model.n_layers"]]),
+        ("gpt2", {"attention.n_heads": 20, "attention.n_kv_heads": 5}, [["attention.n_kv_heads", "attention.n_heads"]]),
+        (
+            "gpt2",
+            {"attention.n_heads": 24, "attention.n_kv_heads": 6},
+            [["attention.n_heads"], ["attention.n_kv_heads"]],
+        ),
+        ("deepseek-v3", {"ffn.variants.moe.shared_expert": None}, [["ffn.shared_expert"]]),
+        ("deepseek-v3", {"ffn.variants.moe.shared_expert.d_ff": 1}, [["ffn.shared_expert.d_ff"]]),
+        ("gpt2", {"norm.kind": "rms", "norm.bias": False}, [["model.norm.bias"], ["model.norm.kind"]]),
+        ("gpt2", {"norm": None}, [["model.norm.eps"], ["model.norm.bias"], ["model.norm.kind"]]),
+        (
+            "deepseek-v3",
+            {"n_layers": 2, "ffn.first": ["dense"]},
+            [["model.n_layers", "ffn.layout"]],
+        ),
+    ],
+)  # fmt: skip
+def test_what_differs(name: str, assignments: dict[str, Any], expected: list[list[str]]) -> None:
+    before = load(name)
+    found = fields(before, changed(before, assignments))
+    assert sorted(map(sorted, found)) == sorted(map(sorted, expected))
+
+
+def test_what_is_not_valid_yet_waits_for_what_makes_it_so() -> None:
+    spec = load("gpt2")
+    after = changed(spec, {"norm_placement": "pre_shared", "parallel_sublayers": True})
+    assert fields(spec, after) == [["model.parallel_sublayers"], ["model.norm_placement"]]
+
+
+def test_a_component_of_another_kind_is_one_change() -> None:
+    spec = load("gpt2")
+    assert fields(spec, changed(spec, {"attention": load("deepseek-v3").attention})) == [["attention"]]
+
+
+def test_variants_are_paired_by_what_they_are() -> None:
+    before = load("gemma3-27b")
+    variants = before.variants("attention")
+    swapped = {"repeat": ["x", "x", "y"], "variants": {"y": variants["global"], "x": variants["local"]}}
+    (step,) = steps(before, changed(before, {"attention": swapped}))
+    assert [change.is_layout for change in step.changes] == [True]
+
+
+def test_a_layout_that_gives_up_a_variant_goes_first_and_one_that_gains_one_last() -> None:
+    with_windows, without = load("gemma3-27b"), load("llama3.1-8b")
+    there = [name for step in fields(with_windows, without) for name in step if name.startswith("attention")]
+    back = [name for step in fields(without, with_windows) for name in step if name.startswith("attention")]
+    assert there[0] == back[-1] == "attention.layout"
+    assert sorted(there) == sorted(back)
+
+
+def test_both_layouts_change_at_once_where_a_layer_would_have_neither() -> None:
+    spec = load("gpt2")
+    attention, ffn = spec.variants("attention")["gqa"], spec.variants("ffn")["dense"]
+
+    def alternating(first: str, second: str) -> ModelSpec:
+        return changed(
+            spec,
+            {
+                "attention": {"repeat": [first, second], "variants": {"a": attention}},
+                "ffn": {"repeat": [second.replace("a", "f"), first.replace("a", "f")], "variants": {"f": ffn}},
+            },
+        )
+
+    assert fields(alternating("a", "none"), alternating("none", "a")) == [["attention.layout", "ffn.layout"]]
+
+
+@pytest.mark.parametrize("name", names())
+def test_every_bundled_model_becomes_another_one(name: str) -> None:
+    for other in ("deepseek-v3", "gemma3-27b", "gpt2", "grok-2.5"):
+        made = steps(load(name), load(other))
+        assert not made or steps(made[-1].spec, load(other)) == []
