@@ -211,7 +211,7 @@ def report(
 
     Args:
         models: as for `kv_cache`, like all that is not said here.
-        file_format: "html", "markdown", "csv" or "json".
+        file_format: "html", "markdown", "csv", "json" or "junit", where each model is a case.
         context: tokens in view, where the page begins.
         batch: sequences.
         kv_dtype: what the cache stores.
@@ -225,7 +225,7 @@ def report(
     from llmarch_cli.report.comparison import comparison
 
     if file_format != "html":
-        render.check(file_format)
+        render.check(file_format, render.VERDICT_FORMATS)
     specs = _told_apart(names() if models is None else models)
     profiles = [profile(spec, context, batch, kv_dtype, engine) for spec in track(specs)]
     if file_format == "html":

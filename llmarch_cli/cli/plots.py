@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -50,7 +51,7 @@ class Command(TyperCommand):
         if not any("--plot" in param.opts and param.metavar == MAYBE_A_FILE for param in self.params):
             return super().parse_args(ctx, args)
         named = []
-        for argument, following in zip(args, [*args[1:], ""], strict=False):  # of no arguments, none
+        for argument, following in pairwise([*args, ""]):
             named.append(argument)
             if argument == "--plot" and following != TERMINAL and not following.lower().endswith(FILE_ENDINGS):
                 named.append(TERMINAL)

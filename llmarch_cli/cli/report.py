@@ -16,7 +16,7 @@ EXAMPLES = (
     "llmarch report gpt2 mine.yaml --format markdown",
 )
 
-FORMATS = ("html", "markdown", "json")
+FORMATS = ("html", "markdown", "json", "junit")
 
 
 def report(
@@ -36,8 +36,8 @@ def report(
         str,
         typer.Option(
             "--format",
-            metavar="html|markdown|json",
-            help="html is one page that needs no network; markdown is for summaries and comments.",
+            metavar="html|markdown|json|junit",
+            help="html is one page that needs no network; markdown is for summaries and comments, junit for CI.",
             rich_help_panel=options.OUTPUT,
         ),
     ] = "html",

@@ -3,6 +3,7 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
+from xml.etree import ElementTree as ET
 
 import pytest
 from processes import modules, on_a_terminal
@@ -29,10 +30,16 @@ def test_other_formats_are_those_of_compare(llmarch: Run, file_format: str) -> N
     assert llmarch("report", *arguments).out == llmarch("compare", *arguments).out
 
 
+def test_junit_has_a_case_for_each_model(llmarch: Run) -> None:
+    suites = ET.fromstring(llmarch("report", "gpt2", "gpt2-xl", "--format", "junit").out)
+    assert [case.get("name") for case in suites.iter("testcase")] == ["gpt2", "gpt2-xl"]
+    assert suites.get("failures") == "0"
+
+
 def test_unknown_formats_are_said(llmarch: Run) -> None:
     result = llmarch("report", "gpt2", "--format", "htm")
     assert (result.status, result.out) == (2, "")
-    assert result.err == "error: unknown format 'htm'; known: html, markdown, json; did you mean html?\n"
+    assert result.err == "error: unknown format 'htm'; known: html, markdown, json, junit; did you mean html?\n"
 
 
 def test_without_matplotlib_the_error_says_how_to_do_without(llmarch: Run, monkeypatch: pytest.MonkeyPatch) -> None:
