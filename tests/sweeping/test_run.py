@@ -130,7 +130,11 @@ COMMAND = (
 
 
 def test_interrupt_is_a_clean_stop(tmp_path: Path) -> None:
-    process = subprocess.Popen([*COMMAND, "--where", "params < 1M"], cwd=tmp_path, stderr=subprocess.PIPE, text=True)
+    def listen() -> None:  # what a shell starts in the background ignores interrupts, and so would all that it starts
+        signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+    command = [*COMMAND, "--where", "params < 1M"]
+    process = subprocess.Popen(command, cwd=tmp_path, stderr=subprocess.PIPE, text=True, preexec_fn=listen)
     partial = tmp_path / "all.csv.partial"
     for _ in range(200):
         time.sleep(0.05)
