@@ -14,14 +14,14 @@ from pathlib import Path
 from string import ascii_lowercase
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
-from pydantic import Field, ValidationError, model_validator
+from pydantic import Field, model_validator
 
 from llmarch_cli import documents
 from llmarch_cli.component import Record
 from llmarch_cli.errors import InputError, shown, shown_path
 from llmarch_cli.expressions import Expression, Figure
 from llmarch_cli.facts import Facts
-from llmarch_cli.loading import load
+from llmarch_cli.loading import checked, load
 from llmarch_cli.report.columns import METRICS
 from llmarch_cli.report.units import INTEGER, TEXT, TIMES, YES_NO, Unit, Value
 from llmarch_cli.spec import URL_PATTERN, Line
@@ -107,12 +107,7 @@ def bundled() -> Path:
 def read(path: Path) -> Claims:
     """The claims of a YAML file. Raises InputError with the place of what is wrong with it."""
     data = documents.read(path)
-    try:
-        return Claims.model_validate(data)
-    except ValidationError as error:
-        from llmarch_cli.violations import explain
-
-        raise InputError(explain(error, data, shown_path(path), Claims)) from None
+    return checked(Claims, data, shown_path(path))
 
 
 def measure(claim: Claim, engine: Engine | None = None) -> Finding:

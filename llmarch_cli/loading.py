@@ -6,13 +6,15 @@ import re
 from collections.abc import Callable, Mapping
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
-from pydantic import ValidationError
+from pydantic import BaseModel, ValidationError
 
 from llmarch_cli import documents
 from llmarch_cli.errors import InputError, shown, shown_path, suggestion
 from llmarch_cli.spec import ModelSpec
+
+AnyRecord = TypeVar("AnyRecord", bound=BaseModel)
 
 YAML_ENDINGS = (".yaml", ".yml")
 CONFIG_ENDING = ".json"
@@ -142,9 +144,14 @@ def validated(data: Mapping[str, Any], origin: str) -> ModelSpec:
 
     Raises InputError that names every field's place in its file, or `origin` where `data` came from no file.
     """
+    return checked(ModelSpec, data, origin)
+
+
+def checked(record: type[AnyRecord], data: Mapping[str, Any], origin: str) -> AnyRecord:
+    """The record that `data` describes. Raises InputError as `validated` does."""
     try:
-        return ModelSpec.model_validate(data)
+        return record.model_validate(data)
     except ValidationError as error:
         from llmarch_cli.violations import explain
 
-        raise InputError(explain(error, data, origin)) from None
+        raise InputError(explain(error, data, origin, record)) from None

@@ -9,10 +9,10 @@ from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from fractions import Fraction
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 import yaml
-from pydantic import AfterValidator, Field, ValidationError, WithJsonSchema
+from pydantic import AfterValidator, Field, WithJsonSchema
 
 from llmarch_cli import documents
 from llmarch_cli.component import Record
@@ -20,6 +20,7 @@ from llmarch_cli.errors import InputError, shown, shown_path
 from llmarch_cli.guards import selection
 from llmarch_cli.guards.budgets import Batch, ModelName, ModelNames
 from llmarch_cli.guards.figures import BY_CONTEXT, GUARDED, Figure, Gauge, checked_key, difference, figure
+from llmarch_cli.loading import checked
 from llmarch_cli.profilers.cost import KvDtype, Workload
 from llmarch_cli.profilers.profile import MAX_CONTEXT, Engine
 from llmarch_cli.spec import ModelSpec
@@ -153,16 +154,7 @@ class Drift:
 def read(path: Path) -> tuple[Baseline, documents.Mapping]:
     """The baseline of the file at `path`, and its data with its places. Raises InputError where it is wrong."""
     data = documents.read(path, "baseline")
-    return _validated(data, path), data
-
-
-def _validated(data: Mapping[str, Any], path: Path) -> Baseline:
-    try:
-        return Baseline.model_validate(data)
-    except ValidationError as error:
-        from llmarch_cli.violations import explain
-
-        raise InputError(explain(error, data, shown_path(path), Baseline)) from None
+    return checked(Baseline, data, shown_path(path)), data
 
 
 def tolerances(given: Iterable[str]) -> dict[str, Fraction]:
@@ -266,12 +258,12 @@ def write(
         "kv_dtype": kv_dtype if kv_dtype is not None else old.kv_dtype if old else "bf16",
         "tolerance": dict(sorted(old.tolerance.items())) if old else {},
     }
-    empty = _validated({**head, "figures": {}}, path)
+    empty = checked(Baseline, {**head, "figures": {}}, shown_path(path))
     chosen = selection.selected(empty.models, path.parent)
     specs = {name: selection.load(name, path.parent) for name in sorted(chosen)}
     found = measured(specs, empty.guarded, empty.workload, engine)
     figures = {name: {str(each): value for each, value in values.items()} for name, values in found.items()}
-    baseline = _validated({**head, "figures": figures}, path)
+    baseline = checked(Baseline, {**head, "figures": figures}, shown_path(path))
     text = yaml.safe_dump({**head, "figures": figures}, sort_keys=False, allow_unicode=True, width=1000)
     beside = path.with_name(f"{path.name}.new")  # a reader never sees half a file
     beside.write_text(HEADING + text, encoding="utf-8")

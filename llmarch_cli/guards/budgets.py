@@ -15,7 +15,7 @@ from fractions import Fraction
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, Field, ValidationError, WithJsonSchema
+from pydantic import AfterValidator, Field, WithJsonSchema
 
 from llmarch_cli import documents
 from llmarch_cli.component import Record
@@ -23,6 +23,7 @@ from llmarch_cli.errors import InputError, shown, shown_path
 from llmarch_cli.expressions import UNITS, Expression
 from llmarch_cli.guards import selection
 from llmarch_cli.guards.figures import BY_CONTEXT, CONTEXT_PATTERN, GUARDED, Figure, Gauge, difference, figure
+from llmarch_cli.loading import checked
 from llmarch_cli.profilers.cost import KvDtype, Workload
 from llmarch_cli.profilers.profile import MAX_BATCH, Engine
 from llmarch_cli.report import units
@@ -163,12 +164,7 @@ class Check:
 def read(path: Path) -> tuple[BudgetFile, documents.Mapping]:
     """The budgets of a file, and its data with its places. Raises InputError that says where it is wrong."""
     data = documents.read(path, "budget file")
-    try:
-        return BudgetFile.model_validate(data), data
-    except ValidationError as error:
-        from llmarch_cli.violations import explain
-
-        raise InputError(explain(error, data, shown_path(path), BudgetFile)) from None
+    return checked(BudgetFile, data, shown_path(path)), data
 
 
 def check(path: Path, engine: Engine) -> Iterator[Check]:
