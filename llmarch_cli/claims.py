@@ -22,7 +22,7 @@ from llmarch_cli.errors import InputError, shown, shown_path
 from llmarch_cli.expressions import Expression, Figure
 from llmarch_cli.facts import Facts
 from llmarch_cli.loading import checked, load
-from llmarch_cli.report.columns import METRICS
+from llmarch_cli.report.columns import BY_KEY
 from llmarch_cli.report.units import INTEGER, TEXT, TIMES, YES_NO, Unit, Value
 from llmarch_cli.spec import URL_PATTERN, Line
 
@@ -34,8 +34,6 @@ if TYPE_CHECKING:
 Verdict = Literal["holds", "holds with a remark", "does not hold"]
 Text = Annotated[str, Field(min_length=1, max_length=500)]
 Url = Annotated[str, Field(pattern=URL_PATTERN, max_length=1000)]
-
-_UNITS = {metric.key: metric.unit for metric in METRICS}
 
 
 class Claim(Record):
@@ -148,8 +146,8 @@ def measure(claim: Claim, engine: Engine | None = None) -> Finding:
 def _unit(text: str, value: Any) -> Unit:
     """A column's own unit where the text is a column's name, else what suits the value."""
     column = text.partition(".")[2].partition("@")[0]
-    if column in _UNITS:
-        return _UNITS[column]
+    if column in BY_KEY:
+        return BY_KEY[column].unit
     match value:
         case bool():
             return YES_NO

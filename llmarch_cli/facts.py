@@ -11,10 +11,9 @@ from llmarch_cli.component import Component, Record
 from llmarch_cli.errors import InputError, shown, suggestion
 from llmarch_cli.expressions import Expression, Figure
 from llmarch_cli.profilers.profile import Engine, Profile
-from llmarch_cli.report.columns import METRICS
+from llmarch_cli.report.columns import BY_KEY
 from llmarch_cli.spec import NONE, ModelSpec
 
-_METRICS = {metric.key: metric for metric in METRICS}
 _ABSENT = object()
 
 
@@ -41,7 +40,7 @@ class Facts:
         no such figure, where layers differ, and where a context is given for what does not depend on one.
         """
         name = asked.name
-        if (metric := _METRICS.get(name)) is not None:
+        if (metric := BY_KEY.get(name)) is not None:
             return metric.value(self._profile(asked.context or api.DEFAULT_CONTEXT))
         if asked.context is not None:
             raise InputError(f"{shown(name)} is no column: '@' gives columns a context")
@@ -49,7 +48,7 @@ class Facts:
         if axis in ("attention", "ffn") and field:
             return self._shared(axis, field)
         if (value := _field(self.spec, name)) is _ABSENT:
-            known = (*_METRICS, *ModelSpec.model_fields)
+            known = (*BY_KEY, *ModelSpec.model_fields)
             hint = suggestion(name, known) or "; `llmarch columns` and `llmarch schema` list what there is"
             raise InputError(f"unknown figure {shown(name)}{hint}")
         return value

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 from llmarch_cli.cli import options, output, plots
 
 EXAMPLES = (
@@ -49,8 +47,7 @@ def compare(
     if save is not None:
         from llmarch_cli.changes import changed
         from llmarch_cli.loading import load
-        from llmarch_cli.report import spec_file
 
-        spec_file.write(changed(load(models[0]), assignments), Path(save))
+        output.save(changed(load(models[0]), assignments), save)
     output.show([table], file_format, exact)
     plots.show(plot, lambda: api.plot(kind, models, [n_tokens], batch, dtype, assignments))

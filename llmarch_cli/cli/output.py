@@ -6,6 +6,7 @@ import os
 import shutil
 import sys
 from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
 import typer
@@ -13,6 +14,7 @@ import typer
 if TYPE_CHECKING:
     from llmarch_cli.report.plots.data import Plot
     from llmarch_cli.report.table import Table
+    from llmarch_cli.spec import ModelSpec
 
 Item = TypeVar("Item")
 
@@ -52,6 +54,14 @@ def draw(plot: Plot) -> None:
     from llmarch_cli.report.plots import terminal
 
     write("\n" + terminal.render(plot, _width(), _has_styles(), not _encodes("█─⣀")))
+
+
+def save(spec: ModelSpec, path: str | None) -> None:
+    """Write a spec to a new file, where one is asked for. Raises InputError as `spec_file.write` does."""
+    if path is not None:
+        from llmarch_cli.report import spec_file
+
+        spec_file.write(spec, Path(path))
 
 
 def write(text: str) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -46,21 +45,23 @@ def show(
     options.check_save(save, assignments)
     if spec and plot is not None:
         raise InputError("--spec prints a file and --plot draws figures: ask for one of them")
-    from llmarch_cli.changes import changed
     from llmarch_cli.loading import load
-    from llmarch_cli.report import spec_file
 
-    loaded = changed(load(model), assignments)
+    loaded = load(model)
+    if assignments:
+        from llmarch_cli.changes import changed
+
+        loaded = changed(loaded, assignments)
     if spec:
-        if save is not None:
-            spec_file.write(loaded, Path(save))
+        from llmarch_cli.report import spec_file
+
+        output.save(loaded, save)
         output.write(spec_file.render(loaded))
         return
     from llmarch_cli import api
 
     dtype = options.kv_dtype(kv_dtype)
     tables = api.fact_sheet(loaded, n_tokens, batch, dtype, options.engine(engine), operators)
-    if save is not None:
-        spec_file.write(loaded, Path(save))
+    output.save(loaded, save)
     output.show(tables, file_format, exact)
     plots.show(plot, lambda: api.plot(kind, [loaded], [n_tokens], batch, dtype))

@@ -12,7 +12,7 @@ from llmarch_cli.profilers import profile as profiling
 from llmarch_cli.profilers.cost import Workload
 from llmarch_cli.profilers.profile import Engine, Profile
 from llmarch_cli.report import units
-from llmarch_cli.report.columns import METRICS, Metric
+from llmarch_cli.report.columns import BY_KEY, METRICS, Metric
 from llmarch_cli.spec import ModelSpec
 
 CONTEXT_PATTERN = "[0-9]{1,15}(_[0-9]{3}){0,5}[kM]?"
@@ -52,9 +52,10 @@ class Figure:
 def checked_key(key: str) -> str:
     """`key`, if it is of a metric that can be guarded. Raises InputError where it is not."""
     if key not in GUARDED:
-        facts = {metric.key for metric in METRICS}
         known = suggestion(key, GUARDED) or f"; known: {', '.join(GUARDED)}"
-        raise InputError(f"{shown(key)} is no figure{known}" if key in facts else f"unknown metric {shown(key)}{known}")
+        raise InputError(
+            f"{shown(key)} is no figure{known}" if key in BY_KEY else f"unknown metric {shown(key)}{known}"
+        )
     return key
 
 

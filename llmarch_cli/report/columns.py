@@ -340,16 +340,16 @@ _GROUPS: dict[str, tuple[Metric, ...]] = {
 
 METRICS = tuple(replace(metric, group=group) for group, metrics in _GROUPS.items() for metric in metrics)
 
-_BY_KEY = {metric.key: metric for metric in METRICS}
+BY_KEY = {metric.key: metric for metric in METRICS}
 
-MODEL = _BY_KEY["model"]
+MODEL = BY_KEY["model"]
 
 
 def metric(key: str) -> Metric:
     """The metric of that key. Raises InputError where there is none."""
-    if key not in _BY_KEY:
-        raise InputError(f"unknown column {shown(key)}{suggestion(key, _BY_KEY) or '; `llmarch columns` lists all'}")
-    return _BY_KEY[key]
+    if key not in BY_KEY:
+        raise InputError(f"unknown column {shown(key)}{suggestion(key, BY_KEY) or '; `llmarch columns` lists all'}")
+    return BY_KEY[key]
 
 
 def check(keys: Sequence[str] = (), sort: str | None = None) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
-from llmarch_cli.profilers.profile import Profile
+from llmarch_cli.profilers.profile import Engine, Profile
 from llmarch_cli.report.columns import METRICS, MODEL, Metric, beyond_context_length, metric, picked, rows, sorted_by
 from llmarch_cli.report.table import Shown, Table
 from llmarch_cli.report.units import Delta, Value, tokens
@@ -26,6 +26,12 @@ _CACHE_COLUMNS: dict[str, Shown] = {
     "kv_times_smaller": "reading",
     "beyond_context_length": "if any",
     "engine": "data",
+}
+
+# What is said beneath figures of each engine.
+WITNESSED: dict[Engine, str] = {
+    "measured": "Both engines agree on every figure: measured, and in closed form.",
+    "closed-form": "Closed form only: the measuring engine did not run.",
 }
 
 _LEGEND = {
@@ -99,7 +105,5 @@ def _stated(profiles: Sequence[Profile]) -> Iterator[str]:
         context = f"{contexts.pop():,} tokens of context, " if len(contexts) == 1 else ""
         yield f"{context}batch {batch:,}, {kv_dtype} cache."
     engines = {profile.engine for profile in profiles}
-    if engines == {"measured"}:
-        yield "Both engines agree on every figure: measured, and in closed form."
-    elif engines:
-        yield "Closed form only: the measuring engine did not run."
+    if engines:
+        yield WITNESSED["measured" if engines == {"measured"} else "closed-form"]

@@ -11,13 +11,10 @@ from llmarch_cli.guards.baselines import Baseline, Drift
 from llmarch_cli.guards.budgets import Check
 from llmarch_cli.profilers.profile import Engine
 from llmarch_cli.report import units
+from llmarch_cli.report.comparison import WITNESSED
 from llmarch_cli.report.table import Column, Table
 from llmarch_cli.report.units import ABSENT, DIFFERENCE, INTEGER, MARK, SHARE, TEXT, TIMES, TOKENS, WRITTEN, Unit, Value
 
-_ENGINES = {
-    "measured": "Both engines agree on every figure: measured, and in closed form.",
-    "closed-form": "Closed form only: the measuring engine did not run.",
-}
 _PRECISE = {SHARE: units.precise_share, TIMES: units.precise_times}
 
 _MODEL = Column("model", "model", TEXT, "As it was selected: its id, or the path of its file.")
@@ -71,7 +68,7 @@ def budget(checks: Sequence[Check], engine: Engine) -> Table:
         "checks",
         _CHECKS,
         tuple(map(_check, checks)),
-        notes=(kept, _ENGINES[engine]),
+        notes=(kept, WITNESSED[engine]),
         named_by=("model", "check", "batch", "kv_dtype"),
         fails="violated",
     )
@@ -111,7 +108,7 @@ def baseline(drifts: Sequence[Drift], engine: Engine, everything: bool = False) 
     compared = f"{len(drifts):,} figures of {models:,} model{'' if models == 1 else 's'}"
     told = f"{compared}: {beyond:,} beyond tolerance." if beyond else f"{compared}: none beyond tolerance."
     rows = tuple(_drift(drift) for drift in drifts if everything or drift.status != "same")
-    return Table("drift", _DRIFTS, rows, notes=(told, _ENGINES[engine]), named_by=("model", "figure"), fails="drifted")
+    return Table("drift", _DRIFTS, rows, notes=(told, WITNESSED[engine]), named_by=("model", "figure"), fails="drifted")
 
 
 def revisions(drifts: Sequence[Drift], unreadable: Sequence[str], revision: str, engine: Engine) -> Table:
@@ -121,7 +118,7 @@ def revisions(drifts: Sequence[Drift], unreadable: Sequence[str], revision: str,
     asked = [f"Not readable at {revision}: {name}." for name in unreadable]
     rows = tuple(_drift(drift) | {"verdict": _MOVES[drift.status]} for drift in drifts if drift.status != "same")
     table = baseline(drifts, engine)
-    return replace(table, name="changes", rows=rows, notes=(told, *asked, _ENGINES[engine]), fails=None)
+    return replace(table, name="changes", rows=rows, notes=(told, *asked, WITNESSED[engine]), fails=None)
 
 
 _MOVES = {"DRIFT": "changed", "within": "changed", "NEW": "new", "REMOVED": "removed"}

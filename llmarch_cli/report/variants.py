@@ -9,7 +9,7 @@ from typing import Any
 from llmarch_cli.component import number
 from llmarch_cli.errors import shown
 from llmarch_cli.report import units
-from llmarch_cli.report.columns import METRICS, metric, ratio
+from llmarch_cli.report.columns import BY_KEY, metric, ratio
 from llmarch_cli.report.table import Column, Table
 from llmarch_cli.report.units import Unit, Value
 from llmarch_cli.sweeping.axes import Axis, Scalar
@@ -17,8 +17,6 @@ from llmarch_cli.sweeping.figures import RATIOS
 from llmarch_cli.sweeping.search import CHECKED, Answer, Search
 
 MOST_REASONS = 5
-
-_KEYS = frozenset(metric.key for metric in METRICS)
 
 
 def variants(search: Search, answer: Answer) -> Table:
@@ -62,7 +60,7 @@ def _notes(search: Search, answer: Answer, n_rows: int) -> Iterator[str]:
 
 
 def _column(path: str, unit: Unit) -> Column:
-    if path in _KEYS and metric(path).unit is unit:
+    if path in BY_KEY and metric(path).unit is unit:
         return replace(metric(path), shown="always")
     return Column(path, path, unit, "A field that varies.")
 
