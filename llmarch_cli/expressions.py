@@ -29,7 +29,7 @@ TOKENS = {"": 1, "k": 2**10, "M": 2**20}
 
 _NUMBER = r"(?<![\w.])[0-9][0-9_]*(?:\.[0-9]+)?"
 _NUMBER_WITH_UNIT = re.compile(rf"({_NUMBER})({'|'.join(sorted(map(re.escape, UNITS), key=len, reverse=True))})(?!\w)")
-_CONTEXT = re.compile(r"@([0-9][0-9_]*)(k|M|)(?!\w)")
+_CONTEXT = re.compile(r"@([0-9]+(?:_[0-9]+)*)(k|M|)(?!\w)")
 
 _ARITHMETIC: dict[type[ast.operator], Callable[[Any, Any], Any]] = {
     ast.Add: operator.add,

@@ -104,6 +104,8 @@ def test_a_function_takes_its_argument_as_an_expression() -> None:
         ("(x := 3)", "is not allowed here"),
         ("3@128k", "follows no figure"),
         ("params @128k", "follows no figure"),
+        ("params@8__0", "not an expression"),
+        ("params@8_", "not an expression"),
         ("7or 8", "not an expression"),
         ("params @ 3", "is not allowed here"),
         ("params <= 30B\nimport os", "one line of ASCII"),
