@@ -11,6 +11,8 @@ from numpy.typing import NDArray
 
 from llmarch_cli.sweeping.grid import Indices
 
+BATCH = 64  # points compared with all others at once
+
 
 @dataclass(frozen=True)
 class Rows:
@@ -80,14 +82,21 @@ def front(losses: Sequence[NDArray[Any]]) -> Indices:
     if len(losses) <= 2:  # in this order a point is on the front where its last loss is less than all before it
         last = losses[-1][alive]
         return np.sort(alive[np.append(True, last[1:] < np.minimum.accumulate(last)[:-1])])
-    place = 0
-    while place < len(alive):  # in this order nothing that follows is better than what is before it
-        rest = [loss[alive] for loss in losses]
-        kept = _undominated(rest, place)
-        kept[: place + 1] = True
-        alive = alive[kept]
-        place += 1
-    return np.sort(alive)
+    found = []
+    while len(alive):  # and no point is better than one before it, so a batch is done with once it is compared
+        batch, alive = alive[:BATCH], alive[BATCH:]
+        batch = batch[~np.triu(_no_worse(losses, batch, batch), k=1).any(axis=0)]
+        alive = alive[~_no_worse(losses, batch, alive).any(axis=0)]
+        found.append(batch)
+    return np.sort(np.concatenate(found))
+
+
+def _no_worse(losses: Sequence[NDArray[Any]], some: Indices, others: Indices) -> NDArray[np.bool_]:
+    """Whether each of `some` is as good as each of the `others` in all losses: (len(some), len(others))."""
+    no_worse = np.ones((len(some), len(others)), bool)
+    for loss in losses:
+        no_worse &= loss[some][:, None] <= loss[others]
+    return no_worse
 
 
 def _undominated(losses: Sequence[NDArray[Any]], place: int) -> NDArray[np.bool_]:

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from llmarch_cli.sweeping.selection import first, front
 
-POINTS = st.integers(1, 3).flatmap(lambda n: st.lists(st.tuples(*[st.integers(-3, 6)] * n), min_size=1, max_size=40))
+POINTS = st.integers(1, 3).flatmap(lambda n: st.lists(st.tuples(*[st.integers(-3, 6)] * n), min_size=1, max_size=200))
 
 
 @given(POINTS, st.sampled_from((np.int64, object, float)))
@@ -33,3 +33,8 @@ def test_the_first_are_the_smallest_and_of_equals_the_earliest(losses: list[int]
 def test_a_front_of_a_million_points_is_found_quickly() -> None:
     x = np.arange(1_000_000)
     assert front([x, (x - 500_000) ** 2]).tolist()[:2] == [0, 1]
+
+
+def test_a_large_front_of_three_goals_is_found_whole() -> None:
+    x, y = (axis.reshape(-1) for axis in np.mgrid[:60, :60])
+    assert len(front([x, y, -x - y])) == 3600
