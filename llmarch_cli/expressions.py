@@ -19,6 +19,7 @@ from typing import Any
 from llmarch_cli.errors import InputError, shown
 
 MAX_CHARACTERS = 2_000
+MAX_DEPTH = 100  # of what stands inside each other
 
 UNITS: dict[str, int | Fraction] = {
     **dict(zip("KMBT", (10**3, 10**6, 10**9, 10**12), strict=True)),
@@ -28,7 +29,8 @@ UNITS: dict[str, int | Fraction] = {
 TOKENS = {"": 1, "k": 2**10, "M": 2**20}
 
 _NUMBER = r"(?<![\w.])[0-9][0-9_]*(?:\.[0-9]+)?"
-_NUMBER_WITH_UNIT = re.compile(rf"({_NUMBER})({'|'.join(sorted(map(re.escape, UNITS), key=len, reverse=True))})(?!\w)")
+_UNIT = "|".join(map(re.escape, sorted(UNITS, key=len, reverse=True)))
+_NUMBER_WITH_UNIT = re.compile(rf"({_NUMBER})( ?(?:{_UNIT}))(?!\w)")
 _CONTEXT = re.compile(r"@([0-9]+(?:_[0-9]+)*)(k|M|)(?!\w)")
 
 _ARITHMETIC: dict[type[ast.operator], Callable[[Any, Any], Any]] = {
@@ -73,6 +75,7 @@ class Expression:
         self.units: dict[int, int | Fraction] = {}  # of the number that begins at this character
         self.contexts: dict[int, int] = {}  # of the name that ends there
         self.node = self._parsed()
+        self._check_depth()
         nodes = [node for node in ast.walk(self.node) if isinstance(node, ast.expr)]
         for node in nodes:
             self._check(node)
@@ -117,7 +120,7 @@ class Expression:
 
         # Units and contexts are blanked, so that every character keeps its place.
         def blank_unit(match: re.Match[str]) -> str:
-            self.units[match.start()] = UNITS[match[2]]
+            self.units[match.start()] = UNITS[match[2].strip()]
             return match[1] + " " * len(match[2])
 
         def blank_context(match: re.Match[str]) -> str:
@@ -133,6 +136,14 @@ class Expression:
             raise InputError(
                 f"{shown(self.text)}: not an expression; write for instance 'params <= 30B and kv_cache_bytes <= 2GiB'"
             ) from None
+
+    def _check_depth(self) -> None:
+        level: list[ast.AST] = [self.node]
+        for _ in range(MAX_DEPTH):
+            level = [inner for node in level for inner in ast.iter_child_nodes(node)]
+            if not level:
+                return
+        raise InputError(f"{shown(self.text)}: more than {MAX_DEPTH} deep, operators and brackets inside each other")
 
     def _check(self, node: ast.expr) -> None:
         match node:
@@ -174,13 +185,13 @@ class Expression:
 
         match node:
             case ast.BinOp(left=left, op=op, right=right):
-                return _ARITHMETIC[type(op)](value(left), value(right))
+                return _ARITHMETIC[type(op)](_number(value(left)), _number(value(right)))
             case ast.BoolOp(op=op, values=values):
                 return reduce(_LOGIC[type(op)], (_truth(value(inner)) for inner in values))
             case ast.UnaryOp(op=ast.Not(), operand=operand):
                 return _truth(value(operand)) ^ True  # not `not`: of a column, each
             case ast.UnaryOp(operand=operand):
-                return -value(operand)
+                return -_number(value(operand))
             case ast.Compare(left=left, ops=ops, comparators=comparators):
                 values = [value(left), *map(value, comparators)]
                 pairs = zip(ops, values, values[1:], strict=False)
@@ -209,6 +220,13 @@ class Expression:
 def _truth(value: Any) -> Any:
     """A truth value, or a column of them."""
     if value is None or (isinstance(value, int | Fraction | str) and not isinstance(value, bool)):
+        raise TypeError
+    return value
+
+
+def _number(value: Any) -> Any:
+    """A number, or a column of them."""
+    if value is None or isinstance(value, bool | str):
         raise TypeError
     return value
 

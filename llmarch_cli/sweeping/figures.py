@@ -17,11 +17,10 @@ from llmarch_cli.report.columns import METRICS, metric
 from llmarch_cli.spec import ModelSpec
 from llmarch_cli.sweeping.axes import Axis, Scalar
 from llmarch_cli.sweeping.designs import placed, priced
+from llmarch_cli.sweeping.exact import LARGEST
 from llmarch_cli.sweeping.grid import Block
 
 Array = NDArray[Any]  # of int64, or of Python's integers where these could not hold a figure
-
-LARGEST = 2**63 - 1
 
 _WHOLE = (units.INTEGER, units.PARAMS, units.BYTES, units.FLOPS, units.TOKENS)
 

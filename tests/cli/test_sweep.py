@@ -66,7 +66,7 @@ def test_shares_can_be_sorted_and_asked_for(llmarch: Run) -> None:
         (("--vary", "n_layer=2"), "did you mean n_layers"),
         (("--vary", "n_layers=two"), "must be a whole number"),
         (("--vary", "n_layers=9:1"), "is empty"),
-        (("--vary", "n_layers=2", "--where", "__import__('os')"), "--where, column 1"),
+        (("--vary", "n_layers=2", "--where", "__import__('os')"), "there is no function __import__"),
         (("--vary", "n_layers=2", "--where", "parms < 1B"), "did you mean params"),
         (("--vary", "n_layers=2", "--sort", "parms"), "did you mean params"),
         (("--vary", "n_layers=2", "--sort", "attention"), "unknown figure 'attention'"),

@@ -1,0 +1,62 @@
+"""Columns are as exact as fractions are, one by one."""
+
+from __future__ import annotations
+
+import operator
+from collections.abc import Callable
+from fractions import Fraction
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from llmarch_cli.sweeping.exact import Quantity, Whole
+
+BOUND = 2**62
+COLUMN = st.lists(st.integers(-BOUND, BOUND), min_size=3, max_size=3)
+ARITHMETIC = (operator.add, operator.sub, operator.mul, operator.truediv)
+COMPARISONS = (operator.lt, operator.le, operator.eq, operator.ne, operator.gt, operator.ge)
+
+
+def quantity(numbers: list[int]) -> Quantity:
+    return Quantity(Whole(np.array(numbers), BOUND))
+
+
+def fractions(found: Quantity) -> list[Fraction | None]:
+    above, below = (np.broadcast_to(part.value, 3).tolist() for part in (found.above, found.below))
+    return [Fraction(a, b) if b else None for a, b in zip(above, below, strict=True)]
+
+
+@given(COLUMN, COLUMN, st.sampled_from(ARITHMETIC))
+def test_arithmetic_of_two_columns(left: list[int], right: list[int], do: Callable[[Any, Any], Any]) -> None:
+    true = [do(Fraction(a), b) if b or do is not operator.truediv else None for a, b in zip(left, right, strict=True)]
+    assert fractions(do(quantity(left), quantity(right))) == true
+
+
+@given(COLUMN, st.integers(-(2**70), 2**70) | st.fractions(), st.sampled_from(ARITHMETIC))
+def test_arithmetic_with_a_number_on_either_side(
+    column: list[int], number: int | Fraction, do: Callable[[Any, Any], Any]
+) -> None:
+    if number or do is not operator.truediv:
+        assert fractions(do(quantity(column), number)) == [do(Fraction(a), number) for a in column]
+    if all(column) or do is not operator.truediv:
+        assert fractions(do(Fraction(number), quantity(column))) == [do(Fraction(number), a) for a in column]
+
+
+@given(COLUMN, COLUMN, st.integers(-(2**70), 2**70), st.sampled_from(COMPARISONS))
+def test_comparisons(left: list[int], right: list[int], number: int, compare: Callable[[Any, Any], Any]) -> None:
+    ratio = quantity(left) / quantity(right)
+    pairs = list(zip(left, right, strict=True))
+    assert compare(ratio, number).tolist() == [bool(b) and compare(Fraction(a, b or 1), number) for a, b in pairs]
+    assert compare(number, ratio).tolist() == [bool(b) and compare(number, Fraction(a, b or 1)) for a, b in pairs]
+
+
+@pytest.mark.parametrize("other", [True, None, "x", 0.5, np.array([1, 2, 3])])
+@pytest.mark.parametrize("do", [*ARITHMETIC, *COMPARISONS], ids=lambda do: do.__name__)
+def test_what_is_no_exact_number_does_not_mix(other: object, do: Callable[[Any, Any], Any]) -> None:
+    with pytest.raises(TypeError):
+        do(quantity([1, 2, 3]), other)
+    with pytest.raises(TypeError):
+        do(other, quantity([1, 2, 3]))
