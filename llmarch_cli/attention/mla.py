@@ -97,6 +97,7 @@ class MultiHeadLatentAttention(RotaryComponent):
         kv = m.kv_b_proj(latent).unflatten(-1, (self.n_heads, -1)).transpose(1, 2)
         k_nope, v = kv.split((self.qk_nope_head_dim, self.v_head_dim), dim=-1)
         k = torch.cat((k_nope, k_rope.unsqueeze(1).expand(-1, self.n_heads, -1, -1)), dim=-1)
+        v = v.contiguous()  # a slice may begin where a GPU's fused kernel cannot read
         return attend(torch.cat((q_nope, q_rope), dim=-1), k, v, mask, self._scale)
 
     def _absorbed(
