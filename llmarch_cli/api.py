@@ -204,7 +204,7 @@ def report(
     batch: int = 1,
     kv_dtype: KvDtype = "bf16",
     engine: Engine | None = None,
-    plots: bool = True,
+    pictures: bool = True,
     track: Callable[[Sequence[ModelSpec]], Iterable[ModelSpec]] = iter,
 ) -> str:
     """A comparison as text: one HTML page that needs no network, or any format that a table is written in.
@@ -216,7 +216,7 @@ def report(
         batch: sequences.
         kv_dtype: what the cache stores.
         engine: "measured" or "closed-form".
-        plots: with plots in the page, which takes matplotlib.
+        pictures: with plots and architecture figures in the page, which take matplotlib.
         track: passes the specs on, to be told how far it is.
 
     Raises what `profile` raises, and InputError for an unknown format.
@@ -231,7 +231,7 @@ def report(
     specs = _told_apart(names() if models is None else models)
     profiles = [profile(spec, context, batch, kv_dtype, engine) for spec in track(specs)]
     if file_format == "html":
-        return html.render(profiles, plots)
+        return html.render(profiles, pictures)
     return render.render([comparison(profiles)], file_format)
 
 

@@ -46,11 +46,11 @@ def report(
             rich_help_panel=options.OUTPUT,
         ),
     ] = "html",
-    with_plots: Annotated[
+    with_pictures: Annotated[
         bool,
         typer.Option(
-            "--plots/--no-plots",
-            help="With or without plots in the page.",
+            "--pictures/--no-pictures",
+            help="With or without plots and architecture figures in the page, which take matplotlib.",
             rich_help_panel=options.OUTPUT,
         ),
     ] = True,
@@ -67,10 +67,10 @@ def report(
     if file_format not in FORMATS:
         known = ", ".join(FORMATS)
         raise InputError(f"unknown format {shown(file_format)}; known: {known}{suggestion(file_format, FORMATS)}")
-    if file_format == "html" and with_plots:
+    if file_format == "html" and with_pictures:
         from llmarch_cli.report.plots import figure
 
-        figure.check_installed("plots in a report", "leave them out: --no-plots")
+        figure.check_installed("pictures in a report", "leave them out: --no-pictures")
     n_tokens = options.tokens(context)
     from llmarch_cli import api
 
@@ -82,7 +82,7 @@ def report(
         table = api.checked(models or None, *asked, track=_tracked)
         text, failed = render([table], file_format), bool(table.failures)
     else:
-        text = api.report(models or None, file_format, *asked, with_plots, track=_tracked)
+        text = api.report(models or None, file_format, *asked, with_pictures, track=_tracked)
     if out is None:
         output.write(text)
     else:

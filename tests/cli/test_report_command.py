@@ -80,8 +80,8 @@ def test_without_matplotlib_the_error_says_how_to_do_without(llmarch: Run, monke
     monkeypatch.setitem(sys.modules, "matplotlib.figure", None)
     result = llmarch("report", "gpt2")
     assert (result.status, result.out) == (2, "")
-    assert "pip install 'llmarch[plot]', or leave them out: --no-plots" in result.err
-    assert llmarch("report", "gpt2", "--no-plots").status == 0
+    assert "pip install 'llmarch[plot]', or leave them out: --no-pictures" in result.err
+    assert llmarch("report", "gpt2", "--no-pictures").status == 0
 
 
 def test_in_closed_form_torch_is_not_imported() -> None:
@@ -91,8 +91,8 @@ def test_in_closed_form_torch_is_not_imported() -> None:
 
 
 def test_progress_is_for_terminals_only(llmarch: Run, monkeypatch: pytest.MonkeyPatch) -> None:
-    assert llmarch("report", "gpt2", "--no-plots").err == ""
+    assert llmarch("report", "gpt2", "--no-pictures").err == ""
     monkeypatch.setattr(sys.stderr, "isatty", lambda: True, raising=False)
-    result = llmarch("report", "gpt2", "--no-plots", "-o", "report.html")
+    result = llmarch("report", "gpt2", "--no-pictures", "-o", "report.html")
     assert result.out == "report.html\n"
-    assert on_a_terminal(["report", "gpt2", "--no-plots", "--format", "json"]).startswith("{")
+    assert on_a_terminal(["report", "gpt2", "--no-pictures", "--format", "json"]).startswith("{")
