@@ -31,6 +31,7 @@ from llmarch_cli.loading import validated
 from llmarch_cli.report.columns import METRICS, metric
 from llmarch_cli.report.html.data import BY_CONTEXT
 from llmarch_cli.report.units import BYTES
+from llmarch_cli.spec import ModelSpec
 
 FLAGS = (
     "--headless --no-sandbox --disable-gpu --disable-quic --no-first-run --disable-background-networking"
@@ -231,9 +232,9 @@ def svg_texts(figure: WebElement, selector: str = "text") -> list[str]:
     return list(figure.parent.execute_script(script, figure, selector))
 
 
-def drawings(*models: str, context: int = 131_072) -> list[Drawing]:
+def drawings(*models: str | ModelSpec) -> list[Drawing]:
     """What `llmarch draw` shows of each, side by side."""
-    profiles = [llmarch.profile(model, context, engine="closed-form") for model in models]
+    profiles = [llmarch.profile(model, engine="closed-form") for model in models]
     whole = picture(profiles)
     edges = [line.points[0][0] for line in whole.of(Line) if line.role == "hint" and not line.dashed]
     texts = [text for text in whole.of(Text) if text.y > 40]  # without the footer
@@ -272,6 +273,28 @@ def test_what_differs_is_marked_as_by_draw(page: Driver, pair: tuple[str, str]) 
             figure,
         )
         assert strips == [True] * len(marked)
+
+
+def test_of_a_folded_text_all_lines_are_marked_where_one_differs(browser: Driver, tmp_path: Path) -> None:
+    data = llmarch.load("llama3-8b").model_dump(exclude_defaults=True)
+
+    def spec(name: str) -> ModelSpec:
+        layouts = {
+            axis: {"repeat": [kind], "variants": {kind: data[axis]}}
+            for axis, kind in (("attention", "attention_" * 3), ("ffn", name))
+        }
+        return ModelSpec.model_validate({**data, **layouts, "name": name})
+
+    specs = [spec(f"feed_forward_with_a_long_name_{number}") for number in (1, 2)]
+    path = tmp_path / "folded.html"
+    path.write_text(report(specs, engine="closed-form"))
+    browser.get(path.as_uri())
+    for figure, drawing in zip(
+        browser.find_elements(By.CSS_SELECTOR, "svg.architecture"), drawings(*specs), strict=True
+    ):
+        marked = sorted(text.text for text in drawing.of(Text) if text.marked)
+        assert f"{'attention_' * 3} +" in marked
+        assert sorted(svg_texts(figure, ".marked")) == marked
 
 
 def test_both_figures_are_on_one_scale_with_layers_equally_high(page: Driver) -> None:
