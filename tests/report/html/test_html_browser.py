@@ -388,6 +388,23 @@ def test_scroll_regions_have_names_and_are_reached_by_keys(page: Driver) -> None
         page.execute_cdp_cmd("Emulation.clearDeviceMetricsOverride", {})
 
 
+@pytest.mark.parametrize("pictures", [True, False])
+@pytest.mark.parametrize("models", [["gpt2"], ["gpt2", "gpt2-xl"]])
+def test_a_page_of_few_models_with_pictures_or_without(
+    browser: Driver, tmp_path: Path, models: list[str], pictures: bool
+) -> None:
+    path = tmp_path / "few.html"
+    path.write_text(report(models, engine="closed-form", pictures=pictures))
+    browser.get(path.as_uri())
+    ask(browser, "1k")
+    assert column(browser, "kv_cache_bytes")[0] == "36.00 MiB"
+    assert len(browser.find_elements(By.CSS_SELECTOR, "svg.architecture")) == len(models) * pictures
+    assert named(browser, "second").is_displayed() == (len(models) == 2)
+    for link in browser.find_elements(By.CSS_SELECTOR, "nav a"):
+        assert named(browser, str(link.get_attribute("href")).partition("#")[2])
+    assert browser.get_log("browser") == []
+
+
 def test_without_script_the_first_two_are_drawn(browser: Driver, file: Path) -> None:
     browser.execute_cdp_cmd("Emulation.setScriptExecutionDisabled", {"value": True})
     try:
