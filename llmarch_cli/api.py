@@ -204,19 +204,19 @@ def report(
     batch: int = 1,
     kv_dtype: KvDtype = "bf16",
     engine: Engine | None = None,
-    plots: bool = True,
+    pictures: bool = True,
     track: Callable[[Sequence[ModelSpec]], Iterable[ModelSpec]] = iter,
 ) -> str:
     """A comparison as text: one HTML page that needs no network, or any format that a table is written in.
 
     Args:
         models: as for `kv_cache`, like all that is not said here.
-        file_format: "html", "markdown", "csv", "json" or "junit", where each model is a case.
+        file_format: "html", "markdown", "csv", "json" or "junit", which is of `checked`.
         context: tokens in view, where the page begins.
         batch: sequences.
         kv_dtype: what the cache stores.
         engine: "measured" or "closed-form".
-        plots: with plots in the page, which takes matplotlib.
+        pictures: with plots and architecture figures in the page, which take matplotlib.
         track: passes the specs on, to be told how far it is.
 
     Raises what `profile` raises, and InputError for an unknown format.
@@ -226,11 +226,41 @@ def report(
 
     if file_format != "html":
         render.check(file_format, render.VERDICT_FORMATS)
+    if file_format == "junit":
+        return render.render([checked(models, context, batch, kv_dtype, engine, track)], file_format)
     specs = _told_apart(names() if models is None else models)
     profiles = [profile(spec, context, batch, kv_dtype, engine) for spec in track(specs)]
     if file_format == "html":
-        return html.render(profiles, plots)
+        return html.render(profiles, pictures)
     return render.render([comparison(profiles)], file_format)
+
+
+def checked(
+    models: Sequence[Model] | None = None,
+    context: int = DEFAULT_CONTEXT,
+    batch: int = 1,
+    kv_dtype: KvDtype = "bf16",
+    engine: Engine | None = None,
+    track: Callable[[Sequence[ModelSpec]], Iterable[ModelSpec]] = iter,
+) -> Table:
+    """One row a model, as in `compare`; it fails where the engines disagree or a published figure does not hold.
+
+    Args:
+        models: as for `kv_cache`, like all that is not said here.
+        context: tokens in view.
+        batch: sequences.
+        kv_dtype: what the cache stores.
+        engine: "measured", or "closed-form", with which only published figures are checked.
+        track: passes the specs on, to be told how far it is.
+
+    Raises InputError for unknown models and impossible workloads.
+    """
+    from llmarch_cli.profilers.verification import held
+    from llmarch_cli.report import verdicts
+
+    chosen = profiling.default_engine() if engine is None else profiling.checked_engine(engine)
+    specs = track(_told_apart(names() if models is None else models))
+    return verdicts.held([held(spec, Workload(context, batch, kv_dtype), chosen) for spec in specs])
 
 
 def sweep(

@@ -43,6 +43,15 @@ def test_it_finds_its_specs(site: Path) -> None:
     assert "671,026,404,352" in shown
 
 
+def test_it_brings_what_a_page_is_made_of(site: Path) -> None:
+    for package in (ROOT / "llmarch_cli").rglob("*"):
+        if package.is_file() and package.suffix not in (".py", ".pyc"):
+            assert (site / package.relative_to(ROOT)).read_bytes() == package.read_bytes(), package
+    page = run(site, "-m", "llmarch_cli", "report", "gpt2", "--engine", "closed-form")
+    for name in ("page.css", "page.js"):
+        assert (ROOT / "llmarch_cli" / "report" / "html" / name).read_text().strip() in page
+
+
 def test_it_is_typed_and_brings_the_schema_and_no_tests(site: Path) -> None:
     assert (site / "llmarch_cli" / "py.typed").is_file()
     assert (site / "llmarch_cli" / "model_specs" / "schema.json").is_file()

@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from llmarch_cli.cli import options, output
 from llmarch_cli.errors import InputError, shown, suggestion
 
+if TYPE_CHECKING:
+    from llmarch_cli.spec import ModelSpec
+
 EXAMPLES = (
     "llmarch report -o report.html",
     "llmarch report deepseek-v3 glm-4.5 mine.yaml --ctx 32k -o report.html",
     "llmarch report gpt2 mine.yaml --format markdown",
+    "llmarch report mine.yaml --format junit -o report.xml",
 )
 
 FORMATS = ("html", "markdown", "json", "junit")
@@ -41,38 +46,51 @@ def report(
             rich_help_panel=options.OUTPUT,
         ),
     ] = "html",
-    with_plots: Annotated[
+    with_pictures: Annotated[
         bool,
-        typer.Option("--plots/--no-plots", help="With or without plots in the page.", rich_help_panel=options.OUTPUT),
+        typer.Option(
+            "--pictures/--no-pictures",
+            help="With or without plots and architecture figures in the page, which take matplotlib.",
+            rich_help_panel=options.OUTPUT,
+        ),
     ] = True,
     context: options.Context = options.DEFAULT_CONTEXT,
     batch: options.Batch = 1,
     kv_dtype: options.KvDtype = "bf16",
     engine: options.Engine = None,
 ) -> None:
-    """A report to look at or to post: every model in a sortable table, any two side by side, at any context."""
+    """A report to look at or to post: every model in a sortable table, any two side by side, at any context.
+
+    As junit each model is a test. It fails, with exit status 1, where the engines disagree or a published figure does
+    not hold.
+    """
     if file_format not in FORMATS:
         known = ", ".join(FORMATS)
         raise InputError(f"unknown format {shown(file_format)}; known: {known}{suggestion(file_format, FORMATS)}")
-    if file_format == "html" and with_plots:
+    if file_format == "html" and with_pictures:
         from llmarch_cli.report.plots import figure
 
-        figure.check_installed("plots in a report", "leave them out: --no-plots")
+        figure.check_installed("pictures in a report", "leave them out: --no-pictures")
     n_tokens = options.tokens(context)
     from llmarch_cli import api
 
-    text = api.report(
-        models or None,
-        file_format,
-        n_tokens,
-        batch,
-        options.kv_dtype(kv_dtype),
-        options.engine(engine),
-        with_plots,
-        track=lambda specs: output.tracked(specs, "profiling"),
-    )
+    asked = (n_tokens, batch, options.kv_dtype(kv_dtype), options.engine(engine))
+    failed = False
+    if file_format == "junit":
+        from llmarch_cli.report.render import render
+
+        table = api.checked(models or None, *asked, track=_tracked)
+        text, failed = render([table], file_format), bool(table.failures)
+    else:
+        text = api.report(models or None, file_format, *asked, with_pictures, track=_tracked)
     if out is None:
         output.write(text)
     else:
         out.write_text(text, encoding="utf-8")
         output.write(f"{out}\n")
+    if failed:
+        raise typer.Exit(1)
+
+
+def _tracked(specs: Sequence[ModelSpec]) -> Iterator[ModelSpec]:
+    return output.tracked(specs, "profiling")

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 EXAMPLES = (
     "llmarch verify",
     "llmarch verify deepseek-v3 gpt-oss-120b",
+    "llmarch verify mine.yaml --format junit > verified.xml",
 )
 
 
@@ -31,13 +32,13 @@ def verify(
         ),
     ] = None,
     tensors: Annotated[bool, typer.Option("--tensors", help="With --checkpoint: list every tensor.")] = False,
-    file_format: options.Format = "table",
+    file_format: options.VerdictFormat = "table",
 ) -> None:
     """Ask every witness of the figures: both engines, the authors, torch's counter and fvcore. Exit 1 if one differs.
 
     With --checkpoint: whether the tensors of a published checkpoint are this model's, to the last parameter.
     """
-    output.check(file_format)
+    output.check(file_format, verdicts=checkpoint is None)
     from llmarch_cli import loading
 
     if checkpoint is not None:
@@ -54,9 +55,9 @@ def verify(
 
     from llmarch_cli.report.verdicts import verdicts
 
-    said = _ask([loading.load(model) for model in models or loading.names()])
-    output.show([verdicts(said)], file_format)
-    if any(verdict.agrees is False for verdict in said):
+    table = verdicts(_ask([loading.load(model) for model in models or loading.names()]))
+    output.show([table], file_format)
+    if table.failures:
         raise typer.Exit(1)
 
 

@@ -5,16 +5,14 @@ The library's renderers are used directly: a figure of its own objects would tak
 
 from __future__ import annotations
 
-import warnings
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from io import BytesIO
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
 from llmarch_cli.errors import InputError, shown, shown_path, suggestion
-from llmarch_cli.figures.measure import FAMILY, require_library
-from llmarch_cli.figures.shapes import Adder, Box, Drawing, Line, Shape, Text
+from llmarch_cli.figures.measure import FAMILY, quiet, require_library
+from llmarch_cli.figures.shapes import DASH, DASH_GAP, EDGE, STROKE, Adder, Box, Drawing, Line, Shape, Text
 from llmarch_cli.figures.theme import Theme, theme
 
 if TYPE_CHECKING:
@@ -81,7 +79,7 @@ def rendered(drawing: Drawing, ending: str, colours: Theme) -> bytes:
     size = max(drawing.width, drawing.height)
     dpi = min(DPI, MOST_PIXELS / size * 72) if ending == "png" else 72
     out = BytesIO()
-    with mpl.rc_context(), _quiet():
+    with mpl.rc_context(), quiet():
         mpl.rcdefaults()
         mpl.rcParams.update(SETTINGS)
         figure = Figure(figsize=(drawing.width / 72, drawing.height / 72), dpi=dpi, facecolor=colours.background)
@@ -89,14 +87,6 @@ def rendered(drawing: Drawing, ending: str, colours: Theme) -> bytes:
         metadata = {"Title": drawing.title, **UNDATED[ending]}
         figure.savefig(out, format=ending, dpi=dpi, metadata=metadata)
     return out.getvalue()
-
-
-@contextmanager
-def _quiet() -> Iterator[None]:
-    """A letter that the font lacks is drawn as a box, or by a reader's other font: no reason for warnings."""
-    with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", message="Glyph .* missing from font")
-        yield
 
 
 class Pen:
@@ -117,15 +107,14 @@ class Pen:
         match shape:
             case Box():
                 fill, edge = self._box_colours(shape)
-                self._path(_rectangle(shape), edge, 1.0, fill, shape.dashed)
+                self._path(_rectangle(shape), edge, EDGE, fill, shape.dashed)
             case Line():
                 self._line(shape)
             case Adder():
                 colour = self.colours.lines["line"]
-                self._path(_circle(shape), colour, 1.1, self.colours.background)
-                arm = shape.radius * 0.6
-                self._path(_polyline([(shape.x - arm, shape.y), (shape.x + arm, shape.y)]), colour, 1.1)
-                self._path(_polyline([(shape.x, shape.y - arm), (shape.x, shape.y + arm)]), colour, 1.1)
+                self._path(_circle(shape), colour, STROKE, self.colours.background)
+                for arm in shape.arms:
+                    self._path(_polyline(arm), colour, STROKE)
             case Text():
                 self._text(shape)
 
@@ -136,14 +125,9 @@ class Pen:
 
     def _line(self, line: Line) -> None:
         colour = self.colours.lines[line.role]
-        self._path(_polyline(line.points), colour, 1.1, dashed=line.dashed)
+        self._path(_polyline(line.points), colour, STROKE, dashed=line.dashed)
         if line.arrow:
-            (x0, y0), (x1, y1) = line.points[-2:]
-            length = abs(x1 - x0) + abs(y1 - y0)  # arrows end level or upright
-            dx, dy = (x1 - x0) / length, (y1 - y0) / length
-            back, half = 5.0, 2.6
-            wings = [(x1 - back * dx + side * half * dy, y1 - back * dy - side * half * dx) for side in (1, -1)]
-            self._path(_polyline([wings[0], (x1, y1), wings[1]], closed=True), None, 0, colour)
+            self._path(_polyline(line.head, closed=True), None, 0, colour)
 
     def _text(self, text: Text) -> None:
         from matplotlib.text import Text as Anchored
@@ -173,7 +157,7 @@ class Pen:
         pen.set_linewidth(0.0 if edge is None else width)
         pen.set_foreground(edge or self.colours.background)
         if dashed:
-            pen.set_dashes(0, [4, 3])
+            pen.set_dashes(0, [DASH, DASH_GAP])
         self.renderer.draw_path(pen, path, self.to_pixels, None if fill is None else to_rgb(fill))
         pen.restore()
 

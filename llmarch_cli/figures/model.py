@@ -44,9 +44,10 @@ class Zones:
 
 @dataclass(frozen=True)
 class ModelFigure:
-    """The pieces of one model's figure."""
+    """The pieces of one model's figure; `context` is how it names the context, where not by its tokens."""
 
     profile: Profile
+    context: str = ""
 
     @property
     def spec(self) -> ModelSpec:
@@ -266,9 +267,9 @@ class ModelFigure:
 
     def _callout(self, key: str) -> Panel:
         column = metric(key)
-        title = CALLOUTS[key].format(context=tokens(self.profile.workload.context))
+        title = CALLOUTS[key].format(context=self.context or tokens(self.profile.workload.context))
         words = [
-            Label(column.unit.write(column.value(self.profile)), 200, 11.5, "figure", bold=True, centred=True),
+            Label(column.unit.write(column.value(self.profile)), 200, 11.5, "figure", bold=True, metric=key),
             Label(title, 200, 7.2, "muted"),
         ]
         return Panel(Column(words, gap=3), "tile", key, padding=5, least=74)

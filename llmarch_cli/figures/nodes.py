@@ -42,6 +42,7 @@ class Label:
     bold: bool = False
     topic: str = ""
     centred: bool = True
+    metric: str = ""
 
     @cached_property
     def _lines(self) -> list[tuple[str, float]]:
@@ -60,9 +61,8 @@ class Label:
         baseline = y + self.height - ASCENT * self.size
         for line, width in self._lines:
             left = x + (self.width - width) / 2 if self.centred else x
-            yield Text(
-                left, baseline, width, line, self.size, self.role, self.bold, self.topic, self.text, self.centred
-            )
+            told = (self.role, self.bold, self.topic, self.text, self.centred, self.metric)
+            yield Text(left, baseline, width, line, self.size, *told)
             baseline -= LEADING * self.size
 
 

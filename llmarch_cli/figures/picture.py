@@ -42,6 +42,21 @@ def picture(profiles: Sequence[Profile]) -> Drawing:
     return Drawing(width, height, title, tuple(sorted(shapes, key=_depth)))
 
 
+def apart(profiles: Sequence[Profile], context: str) -> Iterator[Drawing]:
+    """Each of `profiles` in a picture of its own, without margins, for whoever puts any of them side by side.
+
+    Layers are equally high in all of them and begin at the same height; nothing is marked. `context` is how they name
+    the context, so that their figures may be written anew.
+    """
+    figures = [ModelFigure(profile, context) for profile in profiles]
+    entrance = max(figure.zones.entrance for figure in figures)
+    layer = min(LARGEST_LAYER, *(figure.zones.layers / figure.spec.n_layers for figure in figures))
+    for figure in figures:
+        zones = replace(figure.zones, entrance=entrance)
+        shapes = sorted(figure.place(0, 0, zones, layer), key=_depth)
+        yield Drawing(figure.width, _height(zones), figure.spec.name, tuple(shapes))
+
+
 def _shared(needed: Sequence[Zones]) -> Zones:
     """Each zone as high as the largest needs it."""
     return Zones(**{field.name: max(getattr(zones, field.name) for zones in needed) for field in fields(Zones)})

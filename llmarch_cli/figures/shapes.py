@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from typing import TypeVar
 
 ASCENT, DESCENT = 0.78, 0.24  # of a text's size: what its letters take above and below the baseline
+EDGE, STROKE = 1.0, 1.1  # how thick the outlines of boxes are, and lines
+DASH, DASH_GAP = 4, 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +72,7 @@ class Text:
         topic: what it says something about; texts of one topic are compared between models.
         whole: the whole label where this is one of its lines.
         centred: whether it stays in place by its middle where another font replaces ours.
+        metric: the key of the metric whose figure it is, if any.
         marked: whether it says what not all models beside it say.
     """
 
@@ -83,6 +86,7 @@ class Text:
     topic: str = ""
     whole: str = ""
     centred: bool = False
+    metric: str = ""
     marked: bool = False
 
     @property
@@ -106,6 +110,16 @@ class Line:
         xs, ys = zip(*self.points, strict=True)
         return Bounds(min(xs), min(ys), max(xs), max(ys))
 
+    @property
+    def head(self) -> tuple[tuple[float, float], ...]:
+        """The corners of its arrow's head, which points level or upright."""
+        (x0, y0), (x1, y1) = self.points[-2:]
+        length = abs(x1 - x0) + abs(y1 - y0)
+        dx, dy = (x1 - x0) / length, (y1 - y0) / length
+        back, half = 5.0, 2.6
+        one, other = ((x1 - back * dx + side * half * dy, y1 - back * dy - side * half * dx) for side in (1, -1))
+        return one, (x1, y1), other
+
 
 @dataclass(frozen=True, slots=True)
 class Adder:
@@ -114,6 +128,15 @@ class Adder:
     x: float
     y: float
     radius: float = 6.5
+
+    @property
+    def arms(self) -> tuple[tuple[tuple[float, float], tuple[float, float]], ...]:
+        """The two lines of the plus."""
+        arm = self.radius * 0.6
+        return (
+            ((self.x - arm, self.y), (self.x + arm, self.y)),
+            ((self.x, self.y - arm), (self.x, self.y + arm)),
+        )
 
     @property
     def bounds(self) -> Bounds:

@@ -9,10 +9,11 @@ from llmarch_cli.component import walk
 from llmarch_cli.errors import CheckError
 from llmarch_cli.profilers.closed_form import component_cost
 from llmarch_cli.profilers.cost import Workload
-from llmarch_cli.profilers.profile import MAX_CONTEXT, Profile, profile
+from llmarch_cli.profilers.profile import MAX_CONTEXT, Engine, Profile, profile
 from llmarch_cli.spec import ModelSpec
 
 LONG_CONTEXT = 131_072
+_ENGINES = "both engines"
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,7 +29,7 @@ class Verdict:
 def verify(spec: ModelSpec) -> Iterator[Verdict]:
     """Ask each witness in turn: the two engines of each other, what the authors publish, torch's counter, fvcore."""
     yield _engines(spec)
-    yield from _published(spec)
+    yield from published(spec)
     for witness in ("torch", "fvcore"):
         yield _counter(spec, witness)
 
@@ -51,23 +52,36 @@ def _engines(spec: ModelSpec) -> Verdict:
             for context in contexts:
                 profile(spec, Workload(context, batch), "measured")
     except CheckError as error:
-        return Verdict(spec.id, "both engines", False, str(error))
+        return Verdict(spec.id, _ENGINES, False, str(error))
     listed = ", ".join(f"{context:,}" for context in contexts)
-    return Verdict(spec.id, "both engines", True, f"equal at contexts {listed}, each with batch 1 and 3")
+    return Verdict(spec.id, _ENGINES, True, f"equal at contexts {listed}, each with batch 1 and 3")
 
 
-def _published(spec: ModelSpec) -> Iterator[Verdict]:
+def held(spec: ModelSpec, workload: Workload, engine: Engine) -> tuple[Profile, list[Verdict]]:
+    """A profile, and what the witnesses that take no longer say of it: the other engine, and what the authors publish.
+
+    Where the engines disagree, that is a verdict, and the profile is the closed form's. Raises InputError as `profile`.
+    """
+    try:
+        figures = profile(spec, workload, engine)
+        said = [Verdict(spec.id, _ENGINES, True, f"equal at context {workload.context:,}")] * (engine == "measured")
+    except CheckError as error:
+        figures = profile(spec, workload, "closed-form")
+        said = [Verdict(spec.id, _ENGINES, False, str(error))]
+    return figures, [*said, *published(spec)]
+
+
+def published(spec: ModelSpec) -> Iterator[Verdict]:
     """Our counts within one unit of the last digit that the authors print, by their own convention."""
-    published = spec.published
+    stated = spec.published
     ours = profile(spec, Workload(1), "closed-form")
-    if published.params is not None:
-        yield _within_print(
-            spec, "published params", ours.params_by(published.params_convention), published.params, ours
-        )
-    if published.active_params is not None:
-        active = ours.active_by(published.active_convention)
-        yield _within_print(spec, "published active", active, published.active_params, ours)
-    if published.params is None and published.active_params is None:
+    if stated.params is not None:
+        params = ours.params_by(stated.params_convention)
+        yield _within_print(spec, "published params", params, stated.params, ours)
+    if stated.active_params is not None:
+        active = ours.active_by(stated.active_convention)
+        yield _within_print(spec, "published active", active, stated.active_params, ours)
+    if stated.params is None and stated.active_params is None:
         yield Verdict(spec.id, "published", None, "the authors state no figure")
 
 

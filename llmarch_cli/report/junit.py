@@ -22,8 +22,8 @@ def render(tables: Sequence[Table]) -> str:
             keys = table.named_by or (table.columns[0].key,)
             name = " ".join(_text(row[key]) for key in keys)
             case = ET.SubElement(suite, "testcase", classname=f"{PROGRAM}.{table.name}", name=name)
-            if _fails(table, row):
-                message = "; ".join(line for line in _lines(table, row, keys))
+            if table.fails is not None and (wrong := row[table.fails]):
+                message = one_line(wrong) if isinstance(wrong, str) else "; ".join(_lines(table, row, keys))
                 ET.SubElement(case, "failure", message=message)
             ET.SubElement(case, "system-out").text = "\n".join(_data(table, row))
     ET.indent(root)
@@ -31,17 +31,12 @@ def render(tables: Sequence[Table]) -> str:
 
 
 def _counted(name: str, tables: Sequence[Table]) -> dict[str, str]:
-    failures = sum(_fails(table, row) for table in tables for row in table.rows)
     return {
         "name": name,
         "tests": str(sum(len(table.rows) for table in tables)),
-        "failures": str(failures),
+        "failures": str(sum(len(table.failures) for table in tables)),
         "errors": "0",
     }
-
-
-def _fails(table: Table, row: Mapping[str, Value]) -> bool:
-    return table.fails is not None and row[table.fails] is True
 
 
 def _lines(table: Table, row: Mapping[str, Value], named: Sequence[str]) -> Iterator[str]:

@@ -55,7 +55,8 @@ class Table:
         bar: the key that a terminal with room draws as bars.
         main: the table that stands for a whole report where only one can be written.
         named_by: keys whose values together name a row; the first column where there are none.
-        fails: the key of the truth value that says whether a row is a failure, for programs that count those.
+        fails: the key of what says whether a row is a failure, for programs that count those: a truth value, or in
+            words what is wrong. It need not be a column.
     """
 
     name: str
@@ -89,6 +90,11 @@ class Table:
     def for_data(self) -> tuple[Column, ...]:
         """The columns that a program reads."""
         return tuple(column for column in self.columns if column.shown != "reading")
+
+    @property
+    def failures(self) -> tuple[Mapping[str, Value], ...]:
+        """The rows that are one."""
+        return tuple(row for row in self.rows if self.fails is not None and row[self.fails])
 
     def values(self, column: Column) -> list[Value]:
         """The column's values, row by row."""

@@ -8,6 +8,8 @@ from xml.etree import ElementTree as ET
 import pytest
 from processes import modules, on_a_terminal
 
+from llmarch_cli.attention import MultiHeadLatentAttention
+
 Run = Callable[..., Any]
 
 
@@ -30,10 +32,42 @@ def test_other_formats_are_those_of_compare(llmarch: Run, file_format: str) -> N
     assert llmarch("report", *arguments).out == llmarch("compare", *arguments).out
 
 
-def test_junit_has_a_case_for_each_model(llmarch: Run) -> None:
-    suites = ET.fromstring(llmarch("report", "gpt2", "gpt2-xl", "--format", "junit").out)
-    assert [case.get("name") for case in suites.iter("testcase")] == ["gpt2", "gpt2-xl"]
-    assert suites.get("failures") == "0"
+class TestJUnit:
+    def test_each_model_is_a_case_that_says_who_was_asked(self, llmarch: Run) -> None:
+        result = llmarch("report", "gpt2", "gpt2-xl", "--format", "junit", "--engine", "measured")
+        suites = ET.fromstring(result.out)
+        assert [case.get("name") for case in suites.iter("testcase")] == ["gpt2", "gpt2-xl"]
+        assert (result.status, suites.get("failures")) == (0, "0")
+        said = suites.findtext("./testsuite/testcase/system-out") or ""
+        assert "params: 124439808" in said
+        assert "witnesses: both engines: equal at context 131,072; published params: 124,439,808 is" in said
+
+    def test_a_published_figure_that_does_not_hold_fails(self, llmarch: Run) -> None:
+        Path("wrong.yaml").write_text("extends: gpt2\npublished: {params: 134_000_000}\n")
+        for engine in ("measured", "closed-form"):
+            result = llmarch("report", "gpt2", "wrong.yaml", "--format", "junit", "--engine", engine, "-o", "r.xml")
+            assert (result.status, result.out, result.err) == (1, "r.xml\n", "")
+            cases = list(ET.parse("r.xml").getroot().iter("testcase"))
+            assert [len(case.findall("failure")) for case in cases] == [0, 1]
+            message = "published params: 124,439,808 is -7.13 % from the 134,000,000 they print (all)"
+            assert [failure.get("message") for failure in cases[1].iter("failure")] == [message]
+
+    def test_engines_that_disagree_fail_and_the_other_models_are_still_there(
+        self, llmarch: Run, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(MultiHeadLatentAttention, "mixing_flops", lambda self, tokens: 8 * tokens)
+        result = llmarch("report", "gpt2", "deepseek-v3", "--format", "junit", "--engine", "measured")
+        assert (result.status, result.err) == (1, "")
+        cases = list(ET.fromstring(result.out).iter("testcase"))
+        assert [len(case.findall("failure")) for case in cases] == [0, 1]
+        message = [failure.get("message") or "" for failure in cases[1].iter("failure")]
+        assert message[0].startswith("both engines: DeepSeek-V3, attention: the engines disagree on flops_per_token")
+
+    def test_what_cannot_be_asked_is_no_report(self, llmarch: Run) -> None:
+        result = llmarch("report", "gtp2", "--format", "junit", "-o", "r.xml")
+        assert result.status == 2
+        assert "did you mean" in result.err
+        assert not Path("r.xml").exists()
 
 
 def test_unknown_formats_are_said(llmarch: Run) -> None:
@@ -46,8 +80,8 @@ def test_without_matplotlib_the_error_says_how_to_do_without(llmarch: Run, monke
     monkeypatch.setitem(sys.modules, "matplotlib.figure", None)
     result = llmarch("report", "gpt2")
     assert (result.status, result.out) == (2, "")
-    assert "pip install 'llmarch[plot]', or leave them out: --no-plots" in result.err
-    assert llmarch("report", "gpt2", "--no-plots").status == 0
+    assert "pip install 'llmarch[plot]', or leave them out: --no-pictures" in result.err
+    assert llmarch("report", "gpt2", "--no-pictures").status == 0
 
 
 def test_in_closed_form_torch_is_not_imported() -> None:
@@ -57,8 +91,8 @@ def test_in_closed_form_torch_is_not_imported() -> None:
 
 
 def test_progress_is_for_terminals_only(llmarch: Run, monkeypatch: pytest.MonkeyPatch) -> None:
-    assert llmarch("report", "gpt2", "--no-plots").err == ""
+    assert llmarch("report", "gpt2", "--no-pictures").err == ""
     monkeypatch.setattr(sys.stderr, "isatty", lambda: True, raising=False)
-    result = llmarch("report", "gpt2", "--no-plots", "-o", "report.html")
+    result = llmarch("report", "gpt2", "--no-pictures", "-o", "report.html")
     assert result.out == "report.html\n"
-    assert on_a_terminal(["report", "gpt2", "--no-plots", "--format", "json"]).startswith("{")
+    assert on_a_terminal(["report", "gpt2", "--no-pictures", "--format", "json"]).startswith("{")

@@ -4,6 +4,7 @@ import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
+from xml.etree import ElementTree as ET
 
 import pytest
 import torch
@@ -46,6 +47,16 @@ def test_a_disagreement_is_exit_status_1(llmarch: Run, tiny: str, monkeypatch: p
     assert result.status == 1
     said = {row["witness"]: row["verdict"] for row in json.loads(result.out)["verdicts"]}
     assert said["both engines"] == said["fvcore"] == said["torch's counter"] == "DISAGREES"
+
+
+def test_as_junit_each_witness_is_a_case(llmarch: Run, tiny: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(GroupedQueryAttention, "mixing_flops", lambda self, tokens: tokens)
+    result = llmarch("verify", tiny, "--format", "junit")
+    assert result.status == 1
+    cases = {case.get("name"): case for case in ET.fromstring(result.out).iter("testcase")}
+    failing = {name for name, case in cases.items() if case.find("failure") is not None}
+    assert failing == {"tiny both engines", "tiny torch's counter", "tiny fvcore"}
+    assert cases.keys() - failing == {"tiny published"}
 
 
 def test_a_mistyped_name_is_found_before_anything_runs(llmarch: Run) -> None:
@@ -96,6 +107,11 @@ class TestCheckpoint:
         result = llmarch("verify", "gpt2", "--checkpoint", str(checkpoint))
         assert result.status == 1
         assert "NOT reconciled" in result.out
+
+    def test_it_is_no_test_report(self, llmarch: Run, tiny: str, checkpoint: Path) -> None:
+        result = llmarch("verify", tiny, "--checkpoint", str(checkpoint), "--format", "junit")
+        assert (result.status, result.out) == (2, "")
+        assert "unknown format 'junit'; known: table, markdown, csv, json" in result.err
 
     @pytest.mark.parametrize("models", [(), ("gpt2", "gpt2-xl")])
     def test_one_model_is_asked_for(self, llmarch: Run, models: tuple[str, ...], checkpoint: Path) -> None:

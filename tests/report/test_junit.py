@@ -29,6 +29,20 @@ def test_a_suite_for_each_table_and_a_case_for_each_row() -> None:
     assert "params: 10000000001" in (cases[1].findtext("system-out") or "")
 
 
+def test_what_is_wrong_may_be_said_in_words_that_are_no_column() -> None:
+    rows: tuple[dict[str, Value], ...] = tuple(
+        {"model": name, "limit": "", "params": 1, "bad": None, "wrong": wrong}
+        for name, wrong in (("a", ""), ("b", "it leans\nto the left"))
+    )
+    table = Table("checks", COLUMNS, rows, fails="wrong")
+    assert [row["model"] for row in table.failures] == ["b"]
+    root = ET.fromstring(junit.render([table]))
+    assert root.get("failures") == "1"
+    (failure,) = root.iter("failure")
+    assert failure.get("message") == "it leans to the left"
+    assert not any("wrong" in (out.text or "") for out in root.iter("system-out"))
+
+
 def test_any_table_will_do() -> None:
     table = api.compare(["gpt2", "gpt2-xl"], engine="closed-form")
     root = ET.fromstring(junit.render([table]))

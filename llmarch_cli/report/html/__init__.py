@@ -1,24 +1,24 @@
-"""A comparison as one HTML file that needs no network: table, pairs of models, plots and conventions."""
+"""A comparison as one HTML file that needs no network: table, pairs of models, pictures and conventions."""
 
 from __future__ import annotations
 
 import hashlib
 from base64 import b64encode
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 from llmarch_cli.profilers.profile import Profile
 from llmarch_cli.report.columns import METRICS
 from llmarch_cli.report.comparison import comparison
-from llmarch_cli.report.html.data import COLUMNS, models, settings
+from llmarch_cli.report.html.data import COLUMNS, in_words, models, settings
 from llmarch_cli.version import __version__
 
 _HERE = Path(__file__).parent
 
 
-def render(profiles: Sequence[Profile], with_plots: bool = True) -> str:
-    """The page, the same bytes every time. Raises InputError where plots are wanted and cannot be drawn."""
+def render(profiles: Sequence[Profile], with_pictures: bool = True) -> str:
+    """The page, the same bytes every time. Raises InputError where pictures are wanted and cannot be drawn."""
     from jinja2 import Environment, FileSystemLoader, StrictUndefined
     from markupsafe import Markup
 
@@ -30,7 +30,7 @@ def render(profiles: Sequence[Profile], with_plots: bool = True) -> str:
     return environment.get_template("page.html.j2").render(
         script=Markup(script),
         script_hash=b64encode(hashlib.sha256(script.encode()).digest()).decode(),
-        style=Markup((_HERE / "page.css").read_text(encoding="utf-8")),
+        style=Markup("\n".join(_styles(with_pictures))),
         version=__version__,
         metrics=METRICS,
         columns=COLUMNS,
@@ -38,8 +38,17 @@ def render(profiles: Sequence[Profile], with_plots: bool = True) -> str:
         settings=settings(profiles),
         organizations=sorted({p.spec.organization for p in profiles if p.spec.organization}, key=str.lower),
         notes=(f"Batch {workload.batch:,}, {workload.kv_dtype} cache.", comparison(profiles).notes[1]),
-        plots=_plots(profiles) if with_plots else (),
+        plots=_plots(profiles) if with_pictures else (),
+        architectures=_architectures(profiles) if with_pictures else (),
     )
+
+
+def _styles(with_pictures: bool) -> Iterator[str]:
+    yield (_HERE / "page.css").read_text(encoding="utf-8").rstrip()
+    if with_pictures:
+        from llmarch_cli.figures import inline
+
+        yield inline.style()
 
 
 def _plots(profiles: Sequence[Profile]) -> list[dict[str, Any]]:
@@ -50,3 +59,14 @@ def _plots(profiles: Sequence[Profile]) -> list[dict[str, Any]]:
 
     drawn = [(kind, plot(kind, profiles)) for kind in KINDS]
     return [{"title": one.title, "svg": Markup(inline(one, f"plot-{kind}"))} for kind, one in drawn]
+
+
+def _architectures(profiles: Sequence[Profile]) -> list[Any]:
+    """Each model's figure. What depends on the context is told for the page's, which a reader may change."""
+    from markupsafe import Markup
+
+    from llmarch_cli.figures import inline
+    from llmarch_cli.figures.picture import apart
+
+    drawn = enumerate(zip(profiles, apart(profiles, "this context"), strict=True))
+    return [Markup(inline.element(one, in_words(profile), **{"data-number": str(i)})) for i, (profile, one) in drawn]

@@ -32,6 +32,16 @@ BY_CONTEXT = frozenset(
 )
 
 
+_IN_WORDS = tuple(map(metric, "n_layers d_model attention heads positions ffn norms".split()))
+
+
+def in_words(profile: Profile) -> str:
+    """What a model's figure shows, for those who do not see it."""
+    facts = ((one.title, one_line(one.unit.write(one.value(profile)))) for one in _IN_WORDS)
+    told = "; ".join(f"{title} {value}" for title, value in facts if value)
+    return f"Architecture of {one_line(profile.spec.id)}: {told}."
+
+
 def settings(profiles: Sequence[Profile]) -> dict[str, Any]:
     """What holds for the whole page."""
     return {

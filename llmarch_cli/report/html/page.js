@@ -209,6 +209,7 @@
       lines.push(line);
     }
     byId("pair-table").tBodies[0].replaceChildren(...lines);
+    byId("pair-table").classList.toggle("alone", pair[0] === pair[1]);
     byId("pair-said").textContent = `${differences} differ`;
     for (const drawn of document.querySelectorAll("figure .picked")) drawn.classList.remove("picked");
     for (const number of [byId("first").value, byId("second").value]) {
@@ -217,6 +218,47 @@
         for (const drawn of document.querySelectorAll(`figure [id$="-${name}"]`)) drawn.classList.add("picked");
       }
     }
+  }
+
+  // ---- Figures: each model's stands once in the page, and is copied to where it is asked for.
+
+  const drawn = byId("drawn");
+  const originals = new Map();
+  for (const svg of drawn ? [...drawn.children, ...byId("undrawn").content.children] : []) originals.set(svg.dataset.number, svg);
+
+  function draw() {
+    if (!drawn) return;
+    const numbers = new Set([byId("first").value, byId("second").value]);
+    drawn.replaceChildren(...[...numbers].map((number) => originals.get(number).cloneNode(true)));
+    highlight([...drawn.children]);
+    tell();
+  }
+
+  // What depends on the context is told for the page's.
+  function tell() {
+    if (!drawn) return;
+    for (const text of drawn.querySelectorAll("[data-metric]")) {
+      const model = models[text.closest("svg").dataset.number];
+      text.textContent = model.values[text.dataset.metric].rounded;
+    }
+  }
+
+  // A text is compared, whole, with what stands under its topic in the other figure.
+  const said = (text) => JSON.stringify([text.dataset.topic, text.dataset.whole ?? text.textContent]);
+
+  function highlight(figures) {
+    if (figures.length < 2) return;
+    const texts = figures.map((figure) => [...figure.querySelectorAll("[data-topic]")]);
+    const all = texts.map((some) => new Set(some.map(said)));
+    const differing = texts.flatMap((some, number) => some.filter((text) => !all[1 - number].has(said(text))));
+    const boxes = differing.map((text) => text.getBBox());
+    differing.forEach((text, number) => {
+      const strip = document.createElementNS(text.namespaceURI, "rect");
+      const { x, y, width, height } = boxes[number];
+      for (const [name, value] of Object.entries({ class: "mark", x: x - 1.5, y, width: width + 3, height, rx: 2 })) strip.setAttribute(name, value);
+      text.before(strip);
+      text.classList.add("marked");
+    });
   }
 
   // ---- The context: a slider for round ones, a field for any.
@@ -247,6 +289,7 @@
     fillTable();
     if (sorted.key !== null) sort();
     fillPair();
+    tell();
   }
 
   slider.addEventListener("input", () => setContext(steps[slider.value]));
@@ -273,6 +316,7 @@
   byId("filter").addEventListener("input", filter);
   for (const id of ["organization", "kind"]) byId(id).addEventListener("change", filter);
   for (const id of ["first", "second", "only-differences"]) byId(id).addEventListener("change", fillPair);
+  for (const id of ["first", "second"]) byId(id).addEventListener("change", draw);
   byId("theme").addEventListener("change", () => {
     document.documentElement.dataset.theme = byId("theme").value;
   });
@@ -282,4 +326,5 @@
     model.text = words.map((key) => model.values[key].exact).join(" ").toLowerCase();
   }
   setContext(context);
+  draw();
 })();

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import os
+import re
 import shutil
 import time
 from collections.abc import Iterator
@@ -21,16 +23,22 @@ from selenium.webdriver.support.select import Select
 
 import llmarch_cli as llmarch
 from llmarch_cli.api import report
+from llmarch_cli.figures.model import CALLOUTS
+from llmarch_cli.figures.picture import picture
+from llmarch_cli.figures.shapes import Drawing, Line, Text
+from llmarch_cli.figures.theme import THEMES
 from llmarch_cli.loading import validated
-from llmarch_cli.report.columns import METRICS
+from llmarch_cli.report.columns import METRICS, metric
 from llmarch_cli.report.html.data import BY_CONTEXT
+from llmarch_cli.report.units import BYTES
+from llmarch_cli.spec import ModelSpec
 
 FLAGS = (
     "--headless --no-sandbox --disable-gpu --disable-quic --no-first-run --disable-background-networking"
     " --disable-component-update --disable-sync --window-size=1400,1000"
 ).split()
 
-HOSTILE = "</script><script>document.title='run'</script><img src=x onerror=\"document.title='run'\">"
+HOSTILE = "</template></svg></script><script>document.title='run'</script><img src=x onerror=\"document.title='run'\">"
 
 Driver = webdriver.Chrome
 
@@ -145,7 +153,7 @@ def test_filtering(page: Driver) -> None:
 def test_figures_at_any_context_are_those_of_the_command_line(page: Driver, tokens: str) -> None:
     ask(page, tokens)
     context = 1 << 20 if tokens == "1M" else int(tokens)
-    following = [metric for metric in METRICS if metric.key in BY_CONTEXT]
+    following = [one for one in METRICS if one.key in BY_CONTEXT]
     script = "return [...document.querySelectorAll('#table tbody tr')].map(r => [...r.cells].map(c => c.textContent))"
     keys = [th.get_attribute("data-key") for th in page.find_elements(By.CSS_SELECTOR, "#table thead th")]
     for exact in (False, True):
@@ -154,17 +162,17 @@ def test_figures_at_any_context_are_those_of_the_command_line(page: Driver, toke
         for cells in page.execute_script(script):
             row = dict(zip(keys, cells, strict=True))
             profile = llmarch.profile(row["model"], context, engine="closed-form")
-            for metric in following:
-                if metric.key in row:
-                    assert row[metric.key] == metric.unit.write(metric.value(profile), exact), (row["model"], metric)
+            for one in following:
+                if one.key in row:
+                    assert row[one.key] == one.unit.write(one.value(profile), exact), (row["model"], one)
 
     Select(named(page, "first")).select_by_visible_text("gemma3-27b")
     profile = llmarch.profile("gemma3-27b", context, engine="closed-form")
     rows = "[...document.querySelectorAll('#pair-table tbody tr')]"
     shown = dict(page.execute_script(f"return {rows}.map(r => [r.dataset.key, r.cells[1].textContent])"))
-    for metric in METRICS:
-        if metric.key in shown and metric.key != "engine":
-            assert shown[metric.key] == metric.unit.write(metric.value(profile), exact=True), metric.key
+    for one in METRICS:
+        if one.key in shown and one.key != "engine":
+            assert shown[one.key] == one.unit.write(one.value(profile), exact=True), one.key
 
 
 def test_the_slider_moves_by_keys_and_says_where_it_is(page: Driver) -> None:
@@ -212,6 +220,203 @@ def test_any_two_side_by_side_with_their_differences(page: Driver) -> None:
     assert {f"plot-cache-curve-{number}-within" for number in numbers} <= picked
 
 
+def pick(page: Driver, first: str, second: str) -> list[WebElement]:
+    """The figures that then stand in the page."""
+    Select(named(page, "first")).select_by_visible_text(first)
+    Select(named(page, "second")).select_by_visible_text(second)
+    return page.find_elements(By.CSS_SELECTOR, "svg.architecture")
+
+
+def svg_texts(figure: WebElement, selector: str = "text") -> list[str]:
+    script = "return [...arguments[0].querySelectorAll(arguments[1])].map(t => t.textContent)"
+    return list(figure.parent.execute_script(script, figure, selector))
+
+
+def drawings(*models: str | ModelSpec) -> list[Drawing]:
+    """What `llmarch draw` shows of each, side by side."""
+    profiles = [llmarch.profile(model, engine="closed-form") for model in models]
+    whole = picture(profiles)
+    edges = [line.points[0][0] for line in whole.of(Line) if line.role == "hint" and not line.dashed]
+    texts = [text for text in whole.of(Text) if text.y > 40]  # without the footer
+    sides = [[t for t in texts if bool(edges and t.x > edges[0]) == bool(side)] for side in range(len(models))]
+    return [Drawing(whole.width, whole.height, "", tuple(side)) for side in sides]
+
+
+def test_figures_follow_the_pickers(page: Driver) -> None:
+    names = llmarch.names()
+    for pair in (names[:2], ["gpt2", "gpt-oss-120b"], ["deepseek-v3", "kimi-k2"], ["kimi-k2", names[0]]):
+        figures = pick(page, *pair)
+        assert [str(figure.accessible_name).partition(":")[0] for figure in figures] == [
+            f"Architecture of {name}" for name in pair
+        ]
+        for name, figure in zip(pair, figures, strict=True):
+            (alone,) = drawings(name)
+            expected = {text.text for text in alone.of(Text)} - {"KV cache at 128k"}
+            assert expected <= set(svg_texts(figure))
+    (figure,) = pick(page, "gpt2", "gpt2")
+    assert svg_texts(figure, ".marked") == []
+    assert len(page.find_elements(By.CSS_SELECTOR, "#pair-table tbody tr:first-child td")) == 3
+    assert not page.find_element(By.CSS_SELECTOR, "#pair-table tbody tr:first-child td:last-child").is_displayed()
+
+
+@pytest.mark.parametrize("pair", [("deepseek-v3", "kimi-k2"), ("gpt2", "gpt-oss-120b"), ("qwen3-8b", "qwen3-14b")])
+def test_what_differs_is_marked_as_by_draw(page: Driver, pair: tuple[str, str]) -> None:
+    for figure, drawing in zip(pick(page, *pair), drawings(*pair), strict=True):
+        marked = sorted(text.text for text in drawing.of(Text) if text.marked)
+        assert marked
+        assert sorted(svg_texts(figure, ".marked")) == marked
+        strips = page.execute_script(
+            "return [...arguments[0].querySelectorAll('.mark')].map(m => {"
+            " const [a, b] = [m.getBBox(), m.nextElementSibling.getBBox()];"
+            " return a.x < b.x && a.x + a.width > b.x + b.width && a.y <= b.y && a.height >= b.height"
+            " && m.nextElementSibling.matches('.marked') })",
+            figure,
+        )
+        assert strips == [True] * len(marked)
+
+
+def test_of_a_folded_text_all_lines_are_marked_where_one_differs(browser: Driver, tmp_path: Path) -> None:
+    data = llmarch.load("llama3-8b").model_dump(exclude_defaults=True)
+
+    def spec(name: str) -> ModelSpec:
+        layouts = {
+            axis: {"repeat": [kind], "variants": {kind: data[axis]}}
+            for axis, kind in (("attention", "attention_" * 3), ("ffn", name))
+        }
+        return ModelSpec.model_validate({**data, **layouts, "name": name})
+
+    specs = [spec(f"feed_forward_with_a_long_name_{number}") for number in (1, 2)]
+    path = tmp_path / "folded.html"
+    path.write_text(report(specs, engine="closed-form"))
+    browser.get(path.as_uri())
+    for figure, drawing in zip(
+        browser.find_elements(By.CSS_SELECTOR, "svg.architecture"), drawings(*specs), strict=True
+    ):
+        marked = sorted(text.text for text in drawing.of(Text) if text.marked)
+        assert f"{'attention_' * 3} +" in marked
+        assert sorted(svg_texts(figure, ".marked")) == marked
+
+
+def test_both_figures_are_on_one_scale_with_layers_equally_high(page: Driver) -> None:
+    script = (
+        "const r = arguments[0].querySelector('rect.variant-0').getBoundingClientRect();"
+        " const f = arguments[0].getBoundingClientRect();"
+        " return [f.width / arguments[0].viewBox.baseVal.width, r.width, r.height, f.bottom - r.bottom]"
+    )
+    try:
+        for width in (1400, 1900, 500):
+            size = {"width": width, "height": 1000, "deviceScaleFactor": 1, "mobile": False}
+            page.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", size)
+            for pair in (("gpt2", "deepseek-v3"), ("llama3-8b", "gemma3-27b"), ("llama4-maverick", "deepseek-v3")):
+                one, other = (page.execute_script(script, figure) for figure in pick(page, *pair))
+                assert one == pytest.approx(other, abs=0.1)
+                assert one[0] > 0.85
+    finally:
+        page.execute_cdp_cmd("Emulation.clearDeviceMetricsOverride", {})
+
+
+@pytest.mark.parametrize("tokens", ["1", "8193", "1M", "1000000000007"])
+def test_a_figure_tells_what_the_table_tells_at_any_context(page: Driver, tokens: str) -> None:
+    context = 1 << 20 if tokens == "1M" else int(tokens)
+    script = "return [...arguments[0].querySelectorAll('[data-metric]')].map(t => [t.dataset.metric, t.textContent])"
+    pick(page, "gemma3-27b", "deepseek-v3")
+    ask(page, tokens)
+    # Those that stand there, and others that are only drawn then.
+    for pair in (("gemma3-27b", "deepseek-v3"), ("gpt2", "llama4-scout")):
+        for name, figure in zip(pair, pick(page, *pair), strict=True):
+            profile = llmarch.profile(name, context, engine="closed-form")
+            told = dict(page.execute_script(script, figure))
+            assert told == {key: metric(key).unit.write(metric(key).value(profile)) for key in CALLOUTS}
+            row = page.find_element(By.XPATH, f"//table[@id='table']//tr[th[text()='{name}']]")
+            for key in ("kv_cache_bytes", "kv_bytes_per_token"):
+                assert row.find_element(By.CSS_SELECTOR, f'[data-key="{key}"]').text == told[key]
+            assert [text for text in svg_texts(figure) if text.startswith("KV cache")] == ["KV cache at this context"]
+
+
+def test_the_slider_moves_the_figures_too(page: Driver) -> None:
+    first, _ = pick(page, "gemma3-27b", "gpt2")
+    before = svg_texts(first, "[data-metric=kv_cache_bytes]")
+    named(page, "context-slider").send_keys(Keys.HOME)
+    profile = llmarch.profile("gemma3-27b", 1024, engine="closed-form")
+    assert svg_texts(first, "[data-metric=kv_cache_bytes]") == [BYTES.write(profile.kv_cache_bytes)] != before
+
+
+def test_figures_have_the_colours_of_the_theme(page: Driver) -> None:
+    pick(page, "gpt-oss-120b", "gpt2")
+    script = (
+        "const of = (s, p) => getComputedStyle(document.querySelector('#drawn ' + s))[p];"
+        " return [of('.box-attention', 'fill'), of('.box-attention', 'stroke'), of('.text-text:not(.marked)', 'fill'),"
+        " of('.line-line', 'stroke'), of('.variant-1', 'fill'), of('.mark', 'fill')]"
+    )
+    for name, theme in THEMES.items():
+        Select(named(page, "theme")).select_by_value(name)
+        fill, edge = theme.boxes["attention"]
+        assert fill is not None
+        assert edge is not None
+        wanted = [fill, edge, theme.texts["text"], theme.lines["line"], theme.variants[1], theme.mark]
+        assert page.execute_script(script) == [f"rgb({', '.join(map(str, bytes.fromhex(c[1:])))})" for c in wanted]
+
+
+def test_no_id_stands_twice_whatever_is_picked(page: Driver) -> None:
+    pick(page, "gpt2", "deepseek-v3")
+    ids = page.execute_script(
+        "return [document, document.getElementById('undrawn').content]"
+        ".flatMap(d => [...d.querySelectorAll('[id]')].map(e => e.id))"
+    )
+    assert len(ids) == len(set(ids))
+
+
+def test_scroll_regions_have_names_and_are_reached_by_keys(page: Driver) -> None:
+    size = {"width": 390, "height": 800, "deviceScaleFactor": 1, "mobile": False}
+    page.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", size)
+    try:
+        scrolled = page.execute_script(
+            "return [...document.querySelectorAll('main *')].filter(e => e.scrollWidth > e.clientWidth + 1"
+            " && ['auto', 'scroll'].includes(getComputedStyle(e).overflowX))"
+        )
+        assert len(scrolled) >= 6  # two tables, the architectures, and plots
+        for region in scrolled:
+            assert region.get_attribute("tabindex") == "0"
+            assert region.accessible_name
+        drawn = named(page, "drawn")
+        drawn.send_keys(Keys.ARROW_RIGHT)
+        deadline = time.monotonic() + 5
+        while not (moved := page.execute_script("return arguments[0].scrollLeft", drawn)):
+            assert time.monotonic() < deadline
+        assert moved > 0
+    finally:
+        page.execute_cdp_cmd("Emulation.clearDeviceMetricsOverride", {})
+
+
+@pytest.mark.parametrize("pictures", [True, False])
+@pytest.mark.parametrize("models", [["gpt2"], ["gpt2", "gpt2-xl"]])
+def test_a_page_of_few_models_with_pictures_or_without(
+    browser: Driver, tmp_path: Path, models: list[str], pictures: bool
+) -> None:
+    path = tmp_path / "few.html"
+    path.write_text(report(models, engine="closed-form", pictures=pictures))
+    browser.get(path.as_uri())
+    ask(browser, "1k")
+    assert column(browser, "kv_cache_bytes")[0] == "36.00 MiB"
+    assert len(browser.find_elements(By.CSS_SELECTOR, "svg.architecture")) == len(models) * pictures
+    assert named(browser, "second").is_displayed() == (len(models) == 2)
+    for link in browser.find_elements(By.CSS_SELECTOR, "nav a"):
+        assert named(browser, str(link.get_attribute("href")).partition("#")[2])
+    assert browser.get_log("browser") == []
+
+
+def test_without_script_the_first_two_are_drawn(browser: Driver, file: Path) -> None:
+    browser.execute_cdp_cmd("Emulation.setScriptExecutionDisabled", {"value": True})
+    try:
+        browser.get(file.as_uri())
+        figures = browser.find_elements(By.CSS_SELECTOR, "svg.architecture")
+        names = [str(figure.get_attribute("aria-label")).partition(":")[0] for figure in figures]
+        assert names == [f"Architecture of {name}" for name in llmarch.names()[:2]]
+        assert "131072 tokens" in browser.find_element(By.TAG_NAME, "noscript").text
+    finally:
+        browser.execute_cdp_cmd("Emulation.setScriptExecutionDisabled", {"value": False})
+
+
 def test_a_convention_is_one_click_away(page: Driver) -> None:
     said = named(page, "what-active_params")
     assert not said.is_displayed()
@@ -225,10 +430,10 @@ def test_a_convention_is_one_click_away(page: Driver) -> None:
 def test_the_keyboard_reaches_all_in_the_order_of_the_page(page: Driver) -> None:
     script = "const e = document.activeElement; return e.id || e.className || e.getAttribute('href') || e.tagName"
     reached = []
-    for _ in range(18):
+    for _ in range(19):
         ActionChains(page).send_keys(Keys.TAB).perform()
         reached.append(page.execute_script(script))
-    links = ["#models", "#pair", "#plots", "#conventions"]
+    links = ["#models", "#pair", "#architectures", "#plots", "#conventions"]
     controls = ["theme", "context-slider", "context", "exact", "filter", "organization", "kind"]
     assert reached == ["skip", *links, *controls, "scroll", "sort", "what", "sort", "what", "sort"]
     ActionChains(page).send_keys(Keys.ENTER).perform()
@@ -258,6 +463,7 @@ def test_light_and_dark(page: Driver) -> None:
 
 
 def test_print_hides_what_paper_cannot_use(page: Driver) -> None:
+    figures = pick(page, "gpt2", "deepseek-v3")
     page.execute_cdp_cmd("Emulation.setEmulatedMedia", {"media": "print"})
     assert not named(page, "theme").is_displayed()
     assert not named(page, "filter").is_displayed()
@@ -266,7 +472,21 @@ def test_print_hides_what_paper_cannot_use(page: Driver) -> None:
         "return [...document.querySelectorAll('.scroll')].map(s => getComputedStyle(s).overflowX)"
     )
     assert set(wide) == {"visible"}
+    assert all(figure.is_displayed() for figure in figures)
     page.execute_cdp_cmd("Emulation.setEmulatedMedia", {"media": ""})
+
+
+def test_a_printed_figure_fits_a_page_whole(page: Driver) -> None:
+    # The largest there are: two that stand side by side, and two that do not.
+    for pair, n_pages in ((("gpt2", "grok-2.5"), 1), (("deepseek-v3", "llama4-maverick"), 2)):
+        pick(page, *pair)
+        page.execute_script(
+            "const rest = 'header, .bar, footer, section:not(#pair), #pair > :not(h3, h3 + .note, #drawn)';"
+            "for (const e of document.querySelectorAll(rest)) e.classList.add('unprinted');"
+            "document.styleSheets[0].insertRule('@media print { .unprinted { display: none !important } }')"
+        )
+        printed = page.execute_cdp_cmd("Page.printToPDF", {"preferCSSPageSize": True})
+        assert len(re.findall(rb"/Type\s*/Page\b", base64.b64decode(printed["data"]))) == n_pages
 
 
 def test_nothing_but_tables_and_figures_is_wider_than_a_phone(page: Driver) -> None:
@@ -283,10 +503,18 @@ def test_a_hostile_spec_runs_nothing(browser: Driver, tmp_path: Path) -> None:
     first = validated({**data, **fields, "source": "https://x/'><script>document.title='run'</script>"}, "here")
     second = validated({**data, "name": 'a" onmouseover="document.title=\'run\'" b="'}, "here")
     second = second.model_copy(update={"source": "javascript:document.title='run'"})  # no file may say so
+    third = validated({**data, **fields, "name": f"kept {HOSTILE}"}, "here")  # whose figure is a template's
     path = tmp_path / "hostile.html"
-    path.write_text(report([first, second], engine="closed-form"))
+    path.write_text(report([first, second, third], engine="closed-form"))
     browser.get(path.as_uri())
-    assert browser.title == "LLM architectures: 2 side by side"
+    for pair in ((0, 2), (2, 1), (0, 1)):
+        for side, number in zip(("first", "second"), pair, strict=True):
+            Select(named(browser, side)).select_by_index(number)
+        for number, figure in zip(pair, browser.find_elements(By.CSS_SELECTOR, "svg.architecture"), strict=True):
+            assert figure.get_attribute("data-number") == str(number)
+            assert (HOSTILE in str(figure.accessible_name)) == (number != 1)
+            assert ("".join(HOSTILE.split()) in "".join("".join(svg_texts(figure)).split())) == (number != 1)
+    assert browser.title == "LLM architectures: 3 side by side"
     assert column(browser, "model")[0] == HOSTILE
     assert len(browser.find_elements(By.TAG_NAME, "script")) == 3
     assert browser.find_elements(By.CSS_SELECTOR, "img, [onmouseover], [onerror]") == []

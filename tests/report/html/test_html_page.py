@@ -15,7 +15,7 @@ from llmarch_cli.spec import ModelSpec
 
 MODELS = ["gemma3-27b", "deepseek-v3", "gpt2"]
 
-HOSTILE = "</script><script>alert('x')</script><img src=x onerror=\"alert(1)\"> & {{ 7*7 }}"
+HOSTILE = "</script></template></svg><script>alert('x')</script><img src=x onerror=\"alert(1)\"> & {{ 7*7 }}"
 
 
 class Seen(HTMLParser):
@@ -45,8 +45,8 @@ class Seen(HTMLParser):
         return list(json.loads(self.scripts[1]))
 
 
-def page(*models: str | ModelSpec, plots: bool = False) -> Seen:
-    return Seen(report(models or MODELS, engine="closed-form", plots=plots))
+def page(*models: str | ModelSpec, pictures: bool = False) -> Seen:
+    return Seen(report(models or MODELS, engine="closed-form", pictures=pictures))
 
 
 def hostile(text: str, **fields: str) -> ModelSpec:
@@ -66,27 +66,50 @@ def test_it_is_a_table_with_headings_that_sort_and_explain() -> None:
 
 
 def test_ids_are_unique_and_labels_lead_somewhere() -> None:
-    seen = page(plots=True)
+    seen = page(pictures=True)
     ids = [attributes["id"] for _, attributes in seen.elements if "id" in attributes]
     assert len(ids) == len(set(ids))
     for _, attributes in seen.elements:
         for name in ("for", "aria-labelledby", "aria-describedby", "popovertarget"):
             assert attributes.get(name, ids[0]) in ids
-    assert len(seen.all("svg")) == 4
+    assert len(seen.all("svg")) == 4 + len(MODELS)
 
 
 def test_it_loads_nothing() -> None:
-    seen = page(plots=True)
+    seen = page(pictures=True)
     for tag, attributes in seen.elements:
         assert "src" not in attributes
         assert tag not in ("iframe", "object", "embed", "base", "form")
         for name in ("href", "xlink:href"):
             assert re.match("#|data:,$", attributes.get(name) or "#")
         assert not [name for name in attributes if name.startswith("on")]
+    assert [attributes for attributes in seen.all("a") if attributes["href"] == "#architectures"]
     (policy,) = [a["content"] for a in seen.all("meta") if a.get("http-equiv") == "Content-Security-Policy"]
     assert policy is not None
     assert "default-src 'none'" in policy
     assert "'unsafe-inline'" not in policy.partition("style-src")[0]
+    assert "require-trusted-types-for 'script'; trusted-types 'none'" in policy
+
+
+def test_each_model_is_drawn_once_and_said_in_words() -> None:
+    seen = page(pictures=True)
+    drawn = [attributes for attributes in seen.all("svg") if attributes.get("class") == "architecture"]
+    assert [attributes["data-number"] for attributes in drawn] == ["0", "1", "2"]
+    assert {attributes["role"] for attributes in drawn} == {"img"}
+    said = dict(zip(MODELS, [attributes["aria-label"] or "" for attributes in drawn], strict=True))
+    assert said["gpt2"].startswith("Architecture of gpt2: layers 12; d_model 768; attention full; heads MHA 12 x 64;")
+    assert "MoE 256 experts x 2,048, top 8 + 1 shared" in said["deepseek-v3"]
+    plain = page(pictures=False)
+    assert plain.all("svg") == plain.all("template") == []
+
+
+def test_figures_have_no_ids_and_bring_no_style_of_their_own() -> None:
+    text = report(MODELS, engine="closed-form")
+    (style,) = re.findall("<style>(.*?)</style>", text, re.DOTALL)
+    for drawn in re.findall('<svg class="architecture".*?</svg>', text, re.DOTALL):
+        assert not re.search(r' id="|<style|#[0-9a-f]{6}', drawn)
+        classes = {name for names in re.findall(' class="([^"]*)"', drawn) for name in names.split()}
+        assert [name for name in classes if f".{name}" not in style] == []
 
 
 def test_the_same_models_give_the_same_bytes() -> None:
@@ -96,10 +119,12 @@ def test_the_same_models_give_the_same_bytes() -> None:
 
 
 def test_what_a_spec_says_is_text() -> None:
-    seen = page(hostile(HOSTILE), plots=True)
+    seen = page("gpt2", "olmo2-1b", hostile(HOSTILE), pictures=True)  # the third figure is a template's
     assert len(seen.scripts) == len(seen.all("script")) == 3
     assert seen.all("img") == []
-    assert seen.data[0]["id"] == HOSTILE
+    assert seen.data[2]["id"] == HOSTILE
+    assert [tag for tag, _ in seen.elements].count("template") == 1
+    assert {a["role"] for a in seen.all("svg") if a.get("class") == "architecture"} == {"img"}
     assert [option.get("onerror") for option in seen.all("option")] == [None] * len(seen.all("option"))
 
 
@@ -131,5 +156,5 @@ def test_every_number_is_exact_text() -> None:
     assert {type(leaf) for model in page().data for leaf in leaves(model)} == {str, bool, type(None)}
 
 
-def test_all_models_with_all_plots_stay_small() -> None:
+def test_all_models_with_all_pictures_stay_small() -> None:
     assert len(report(engine="closed-form").encode()) < 3_000_000

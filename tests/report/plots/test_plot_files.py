@@ -43,7 +43,7 @@ def test_lines_are_named_and_dotted_beyond_what_a_model_was_made_for() -> None:
         assert {f"curve-{number}-{part}" for part in ("within", "beyond")} <= ids
 
 
-HOSTILE = ["$x^2$", "$\\frac{", "<script>alert(1)</script>", "a & b", 'quote" onload="']
+HOSTILE = ["$x^2$", "$\\frac{", "<script>alert(1)</script>", "a & b", 'quote" onload="', "语"]
 
 
 @pytest.mark.parametrize("kind", KINDS)

@@ -1,0 +1,115 @@
+"""Writes a drawing as an SVG element of a page, whose style sheet has the colours: light and dark, by role.
+
+What a page works with stands in attributes: of a text that is compared between models its topic, and of a metric's
+figure the metric's key. No element has an id, so that a drawing may stand in a page as often as it is wanted.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from xml.etree import ElementTree as ET
+
+from llmarch_cli.figures.measure import FAMILY
+from llmarch_cli.figures.shapes import DASH, DASH_GAP, EDGE, STROKE, Adder, Box, Drawing, Line, Shape, Text
+from llmarch_cli.figures.theme import THEMES
+
+CLASS = "architecture"
+
+Point = tuple[float, float]
+
+
+def element(drawing: Drawing, said: str, **attributes: str) -> str:
+    """The `<svg>` element. `said` is what it is to those who do not see it."""
+    size = {"viewBox": f"0 0 {_short(drawing.width)} {_short(drawing.height)}", "style": f"--width:{drawing.width:.0f}"}
+    root = ET.Element("svg", {"class": CLASS, "role": "img", "aria-label": said, **size, **attributes})
+    for shape in drawing.shapes:
+        _draw(root, shape, drawing.height)
+    return ET.tostring(root, encoding="unicode")
+
+
+def style() -> str:
+    """The rules that give each role its colours."""
+    return "\n".join(f".{CLASS} {rule}" for rule in _rules())
+
+
+def _rules() -> Iterator[str]:
+    light, dark = THEMES["light"], THEMES["dark"]
+
+    def fill(one: str | None, other: str | None) -> str:
+        return "none" if one is None or other is None else f"light-dark({one},{other})"
+
+    yield f'text{{font-family:"{FAMILY}",Verdana,Arial,sans-serif}}'
+    yield f".edged{{stroke-width:{EDGE}}}"
+    yield f".line{{fill:none;stroke-width:{STROKE}}}"
+    yield f".dashed{{stroke-dasharray:{DASH} {DASH_GAP}}}"
+    yield f".adder{{fill:{fill(light.background, dark.background)}}}"
+    yield f".mark{{fill:{fill(light.mark, dark.mark)}}}"
+    for role, (inside, edge) in light.boxes.items():
+        colours = fill(inside, dark.boxes[role][0]), fill(edge, dark.boxes[role][1])
+        yield ".box-{}{{fill:{};stroke:{}}}".format(role, *colours)
+    for number, pair in enumerate(zip(light.variants, dark.variants, strict=True)):
+        yield f".variant-{number}{{fill:{fill(*pair)}}}"
+    for role, colour in light.lines.items():
+        yield f".line-{role}{{stroke:{fill(colour, dark.lines[role])}}}"
+        yield f".head-{role}{{fill:{fill(colour, dark.lines[role])}}}"
+    for role, colour in light.texts.items():
+        yield f".text-{role}{{fill:{fill(colour, dark.texts[role])}}}"
+    yield ".marked{{fill:{}}}".format(fill(light.texts["text"], dark.texts["text"]))
+
+
+def _draw(parent: ET.Element, shape: Shape, height: float) -> None:
+    """One shape; a page counts from its top."""
+    match shape:
+        case Box():
+            of = (
+                f"box-{shape.role}"
+                if shape.colour is None
+                else f"variant-{shape.colour % len(THEMES['light'].variants)}"
+            )
+            corner = {"x": _short(shape.x), "y": _short(height - shape.y - shape.height)}
+            size = {"width": _short(shape.width), "height": _short(shape.height)}
+            rounded = {"rx": _short(shape.rounded)} if shape.rounded else {}
+            ET.SubElement(parent, "rect", {"class": f"edged {of}{_dashed(shape)}", **corner, **size, **rounded})
+        case Line():
+            kind = {"class": f"line line-{shape.role}{_dashed(shape)}"}
+            ET.SubElement(parent, "path", {**kind, "d": _path(shape.points, height)})
+            if shape.arrow:
+                kind = {"class": f"head-{shape.role}"}
+                ET.SubElement(parent, "path", {**kind, "d": f"{_path(shape.head, height)}z"})
+        case Adder():
+            place = {"cx": _short(shape.x), "cy": _short(height - shape.y), "r": _short(shape.radius)}
+            ET.SubElement(parent, "circle", {"class": "line line-line adder", **place})
+            arms = "".join(_path(arm, height) for arm in shape.arms)
+            ET.SubElement(parent, "path", {"class": "line line-line", "d": arms})
+        case Text():
+            ET.SubElement(parent, "text", dict(_text(shape, height))).text = shape.text
+
+
+def _text(text: Text, height: float) -> Iterator[tuple[str, str]]:
+    yield "class", f"text-{text.role}"
+    yield "x", _short(text.x + text.width / 2 if text.centred else text.x)
+    yield "y", _short(height - text.y)
+    yield "font-size", _short(text.size)
+    if text.centred:
+        yield "text-anchor", "middle"
+    if text.bold:
+        yield "font-weight", "bold"
+    if text.metric:
+        yield "data-metric", text.metric
+    if text.topic:
+        yield "data-topic", text.topic
+    if text.topic and text.whole != text.text:
+        yield "data-whole", text.whole
+
+
+def _dashed(shape: Box | Line) -> str:
+    return " dashed" if shape.dashed else ""
+
+
+def _path(points: Iterable[Point], height: float) -> str:
+    return "M" + "L".join(f"{_short(x)} {_short(height - y)}" for x, y in points)
+
+
+def _short(value: float) -> str:
+    """A hundredth of a point is more than any screen shows."""
+    return f"{value:.2f}".rstrip("0").rstrip(".")
