@@ -61,8 +61,7 @@ def report(
 ) -> None:
     """A report to look at or to post: every model in a sortable table, any two side by side, at any context.
 
-    As junit each model is a test. It fails, with exit status 1, where the engines disagree or a published figure does
-    not hold.
+    As junit each model is a test. One fails, with exit status 1, where engines or published figures disagree.
     """
     if file_format not in FORMATS:
         known = ", ".join(FORMATS)
