@@ -38,6 +38,16 @@ def test_its_formats_agree_with_the_profile(llmarch: Run) -> None:
         assert as_json[0][key] == int(as_csv[0][key]) == getattr(profile, key)
 
 
+def test_decimal_values_are_numbers_in_data_and_grouped_for_reading(llmarch: Run) -> None:
+    arguments = ["--vary", "attention.rope_theta=10_000,1_000_000.5", "--vary", "embedding_scale=2,sqrt_d_model"]
+    rows = json.loads(llmarch("sweep", "qwen3-8b", *arguments, "--format", "json").out)["variants"]
+    assert [row["attention.rope_theta"] for row in rows] == [10_000.0, 10_000.0, 1_000_000.5, 1_000_000.5]
+    assert [row["embedding_scale"] for row in rows[:2]] == [2.0, "sqrt_d_model"]
+    as_csv = llmarch("sweep", "qwen3-8b", *arguments, "--columns", "params", "--format", "csv").out.splitlines()
+    assert as_csv[3].startswith("1000000.5,2.0,")
+    assert "1,000,000.5  2 " in llmarch("sweep", "qwen3-8b", *arguments).out
+
+
 def test_the_pareto_front_is_shown_whole_and_in_order(llmarch: Run) -> None:
     arguments = ["--vary", "n_layers=1:60", "--pareto=-params,kv_cache_bytes", "--columns", "params", "--format", "csv"]
     rows = llmarch("sweep", "qwen3-8b", *arguments).out.splitlines()
