@@ -60,9 +60,9 @@ class Figures:
         return everywhere.reshape(-1)[chosen]
 
 
-def dtype_for(bound: int) -> type:
+def dtype_for(bound: int) -> np.dtype[Any]:
     """What holds whole numbers up to `bound` exactly."""
-    return np.int64 if bound <= LARGEST else object
+    return np.dtype(np.int64 if bound <= LARGEST else object)
 
 
 def quotient(part: Array, whole: Array) -> Array:

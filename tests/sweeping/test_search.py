@@ -210,7 +210,7 @@ def test_integers_between_63_and_64_bits_stay_exact_beside_smaller_ones(moe: Mod
     question = asked(moe, {"n_layers": depths}, Workload(2**30 - 1, 8191, "fp32"), sort=Goal("kv_cache_bytes", True))
     search, total = answered(question)
     found = search.rows(total).figures["kv_cache_bytes"].tolist()
-    one_layer = metric("kv_cache_bytes").value(priced(changed(moe, {"n_layers": 1}), question.workload))
+    one_layer = priced(changed(moe, {"n_layers": 1}), question.workload).kv_cache_bytes
     assert found == [one_layer * depth for depth in sorted(depths, reverse=True)]
     assert found[2] < 2**63 < found[0] < 2**64
     assert {type(value) for value in found} == {int}
