@@ -40,6 +40,7 @@ def sweep(
             "--vary",
             metavar="PATH=VALUES",
             help="A field and its values: 1,2,4 or start:stop:step; once for each field that varies.",
+            autocompletion=options.complete_change,
             show_default=False,
             rich_help_panel=SEARCH,
         ),
