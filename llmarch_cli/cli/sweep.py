@@ -29,7 +29,7 @@ def sweep(
         str,
         typer.Argument(
             metavar="BASE",
-            help="The model that all variants are made from: a bundled id, or a path to a YAML file.",
+            help="The model that all variants are made from: a bundled id, or a path to a YAML file or a config.json.",
             autocompletion=options.complete_model,
             show_default=False,
         ),
