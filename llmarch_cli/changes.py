@@ -181,7 +181,16 @@ def _why(data: dict[str, Any], steps: Sequence[str], depth: int, expected: Any, 
     spelt = [
         ".".join((*steps[:depth], name, *steps[depth + 1 :])) for name in get_close_matches(step, inside, cutoff=0.7)
     ]
-    named = [path for path in spelt if path in known] or [path for path in known if path.endswith(f".{steps[-1]}")]
+    ends = list(dict.fromkeys(path.rpartition(".")[2] for path in known))
+    named = (
+        [path for path in spelt if path in known]
+        or _ending_in(steps[-1:], known)
+        or _ending_in(get_close_matches(steps[-1], ends, cutoff=0.7), known)
+    )
     if named:
         return f"unknown field; did you mean {' or '.join(named[:MOST_NAMED])}?"
     return f"unknown field{suggestion('.'.join(steps), known) or '; known: ' + ', '.join(inside)}"
+
+
+def _ending_in(names: Sequence[str], known: Sequence[str]) -> list[str]:
+    return [path for name in names for path in known if path.endswith(f".{name}")]

@@ -6,7 +6,8 @@ import datetime as dt
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from itertools import cycle, islice
+from itertools import cycle, islice, repeat
+from math import lcm
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Generic, Literal, TypeVar
 
 from pydantic import Discriminator, Field, PrivateAttr, Tag, model_validator
@@ -59,6 +60,10 @@ class Layout(Record, Generic[AnyComponent]):
 
     def names(self, n_layers: int) -> list[str]:
         """The variant of each layer, bottom to top. Raises ValueError where the pattern does not fit `n_layers`."""
+        return [*self.first, *islice(cycle(self.repeat), self.between(n_layers)), *self.last]
+
+    def between(self, n_layers: int) -> int:
+        """How many layers `repeat` fills. Raises ValueError as `names` does."""
         between = n_layers - len(self.first) - len(self.last)
         if between < 0:
             raise ValueError(
@@ -66,7 +71,7 @@ class Layout(Record, Generic[AnyComponent]):
             )
         if between and not self.repeat:
             raise ValueError(f"repeat is missing: first and last leave {between} of {n_layers} layers open")
-        return [*self.first, *islice(cycle(self.repeat), between), *self.last]
+        return between
 
 
 def _quoted(names: Iterable[str]) -> str:
@@ -206,15 +211,18 @@ class ModelSpec(Record):
 
     @model_validator(mode="after")
     def _layouts_fit(self) -> Self:
-        for axis in ("attention", "ffn"):
+        for axis, layout in self._layouts.items():
             try:
-                names = set(self._names(axis))
+                layout.between(self.n_layers)
             except ValueError as error:
                 raise ValueError(f"{axis}: {error}") from None
-            if unused := [name for name in self.variants(axis) if name not in names]:
+        counts = self.layer_counts
+        for axis, layout in self._layouts.items():
+            names = {getattr(layer, axis) for layer in counts}
+            if unused := [name for name in layout.variants if name not in names]:
                 raise ValueError(f"{axis}: variant {_quoted(unused)} stands in none of the {self.n_layers} layers")
-        if empty := [i for i, layer in enumerate(self.layers) if layer.attention == layer.ffn == NONE]:
-            raise ValueError(f"layer {empty[0]} has neither attention nor ffn")
+        if (empty := Layer(NONE, NONE)) in counts:
+            raise ValueError(f"layer {self.layers.index(empty)} has neither attention nor ffn")
         return self
 
     @model_validator(mode="after")
@@ -246,14 +254,45 @@ class ModelSpec(Record):
         value = getattr(self, axis)
         return dict(value.variants) if isinstance(value, Layout) else {value.kind: value}
 
-    def _names(self, axis: str) -> list[str]:
-        value = getattr(self, axis)
-        return value.names(self.n_layers) if isinstance(value, Layout) else [value.kind] * self.n_layers
+    @property
+    def _layouts(self) -> dict[str, Layout[Any]]:
+        return {axis: value for axis in ("attention", "ffn") if isinstance(value := getattr(self, axis), Layout)}
 
     @property
     def layers(self) -> list[Layer]:
         """Every layer, bottom to top."""
-        return [Layer(a, f) for a, f in zip(self._names("attention"), self._names("ffn"), strict=True)]
+        return self._stacked(self.n_layers)
+
+    @property
+    def layer_counts(self) -> Counter[Layer]:
+        """How often each distinct layer stands in the model, in the order of their first places."""
+        listed, period, left_out = self._abridged()
+        counts = Counter(listed)
+        for layer in period:
+            counts[layer] += left_out
+        return counts
+
+    def _abridged(self) -> tuple[list[Layer], list[Layer], int]:
+        """The layers without periods that only repeat, one such period, and how many are left out.
+
+        Layers repeat above all that are `first` and below all that are `last`. To list them all takes long where very
+        many depths are asked for, as in a search.
+        """
+        layouts = self._layouts.values()
+        bottom = max((len(layout.first) for layout in layouts), default=0)
+        top = max((len(layout.last) for layout in layouts), default=0)
+        length = lcm(*(len(layout.repeat) for layout in layouts))  # 0 where one does not repeat, 1 without any
+        left_out = max(0, (self.n_layers - bottom - top) // length - 1) if length else 0
+        listed = self._stacked(self.n_layers - left_out * length)
+        return listed, listed[bottom : bottom + length], left_out
+
+    def _stacked(self, n_layers: int) -> list[Layer]:
+        layouts = self._layouts
+        names = (
+            layouts[axis].names(n_layers) if axis in layouts else repeat(getattr(self, axis).kind, n_layers)
+            for axis in ("attention", "ffn")
+        )
+        return [Layer(*both) for both in zip(*names, strict=True)]
 
     def inventory(self) -> Iterator[Item]:
         """Every distinct component with its count: what both engines price, and what a model is built of.
@@ -268,19 +307,20 @@ class ModelSpec(Record):
                 1,
                 PositionEmbedding.model_construct(n_positions=self.learned_positions),
             )
+        layers = self.layer_counts
         for axis in ("attention", "ffn"):
-            counts = Counter(self._names(axis))
-            named = isinstance(getattr(self, axis), Layout)
+            counts = _totals((getattr(layer, axis), count) for layer, count in layers.items())
+            named = axis in self._layouts
             for name, component in self.variants(axis).items():
                 yield Item(f"{axis}: {name}" if named else axis, axis, counts[name], component)
-        shapes = Counter((layer.attention != NONE, layer.ffn != NONE) for layer in self.layers)
+        shapes = _totals(((layer.attention != NONE, layer.ffn != NONE), count) for layer, count in layers.items())
         for (attention, ffn), count in shapes.items():
             label = "block norms" if attention and ffn else f"block norms ({'attention' if attention else 'ffn'} only)"
             yield Item(label, "norm", count, self.block_norms(attention, ffn))
         yield Item("final norm", "norm", 1, FinalNorm())
         yield Item("lm head", "head", 1, Head.model_construct(vocab_size=self.vocab_size, tied=self.tie_embeddings))
         if self.n_mtp_blocks:
-            last = self.layers[-1]
+            last = self._abridged()[0][-1]
             yield Item("mtp: junction", "mtp", self.n_mtp_blocks, PredictionJunction(), mtp=True)
             for axis, name in (("attention", last.attention), ("ffn", last.ffn)):
                 if name != NONE:
@@ -292,3 +332,10 @@ class ModelSpec(Record):
     def block_norms(self, attention: bool = True, ffn: bool = True) -> BlockNorms:
         """The norms of a block with these sublayers."""
         return BlockNorms(placement=self.norm_placement, attention=attention, ffn=ffn)
+
+
+def _totals(counts: Iterable[tuple[Any, int]]) -> Counter[Any]:
+    totals = Counter[Any]()
+    for key, count in counts:
+        totals[key] += count
+    return totals

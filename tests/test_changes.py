@@ -107,6 +107,11 @@ def test_a_variant_can_be_added_and_whole_components_taken_from_another_spec() -
             "attention.window=5",
             "did you mean attention.variants.local.window or attention.variants.global.window?",
         ),
+        (
+            "gemma3-27b",
+            "attention.widow=5",
+            "did you mean attention.variants.local.window or attention.variants.global.window?",
+        ),
         ("gpt2", "attention.variants.local.window=5", "did you mean attention.window?"),
         ("gpt2", "attn.n_heads=5", "did you mean attention.n_heads?"),
         ("gpt2", "n_heads=5", "did you mean attention.n_heads?"),

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import time
+from collections import Counter
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import assume, given
+from hypothesis import strategies as st
 from pydantic import ValidationError
 from strategies import Data, spec_data, specs
 
@@ -17,6 +19,7 @@ from llmarch_cli.spec import NONE, AttentionLayout, Layer, ModelSpec
 
 GQA = {"kind": "gqa", "n_heads": 4, "n_kv_heads": 2, "head_dim": 8}
 DENSE = {"kind": "dense", "d_ff": 32}
+PATTERNS = ("first", "repeat", "last")
 
 
 def spec(**fields: Any) -> ModelSpec:
@@ -79,6 +82,32 @@ def test_a_layer_may_lack_a_sublayer_and_not_both() -> None:
     assert half.layers == [Layer("a", "b"), Layer(NONE, "b"), Layer("a", NONE), Layer(NONE, "b")]
     with pytest.raises(ValidationError, match="layer 3 has neither attention nor ffn"):
         spec(attention=layout(GQA, repeat=["a", NONE]), ffn=layout(DENSE, first=["b", "b", "b"], last=[NONE]))
+
+
+@given(
+    attention=st.fixed_dictionaries({name: st.lists(st.sampled_from("abcn"), max_size=5) for name in PATTERNS}),
+    ffn=st.fixed_dictionaries({name: st.lists(st.sampled_from("ab"), max_size=5) for name in PATTERNS}),
+    n_layers=st.integers(1, 60),
+)
+def test_layers_are_counted_as_they_would_be_listed(
+    attention: dict[str, list[str]], ffn: dict[str, list[str]], n_layers: int
+) -> None:
+    attention = {name: [NONE if each == "n" else each for each in pattern] for name, pattern in attention.items()}
+    try:
+        model = spec(n_layers=n_layers, attention=layout(GQA, **attention), ffn=layout(DENSE, **ffn))
+    except ValidationError:
+        assume(False)
+    assert list(model.layer_counts.items()) == list(Counter(model.layers).items())
+    blocks = labels(model.model_copy(update={"n_mtp_blocks": 1}))
+    assert ("mtp: attention" in blocks) == (model.layers[-1].attention != NONE)
+
+
+def test_very_many_depths_are_counted_quickly() -> None:
+    began = time.process_time()
+    base = llmarch.load("gemma3-27b")
+    for n_layers in range(90_000, 90_500):
+        assert sum(base.model_copy(update={"n_layers": n_layers}).layer_counts.values()) == n_layers
+    assert time.process_time() - began < 2
 
 
 def test_the_deepest_model_is_laid_out_quickly() -> None:

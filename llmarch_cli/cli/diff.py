@@ -16,15 +16,7 @@ EXAMPLES = (
 
 
 def diff(
-    before: Annotated[
-        str,
-        typer.Argument(
-            metavar="MODEL",
-            help="A bundled id, or a path to a YAML file.",
-            autocompletion=options.complete_model,
-            show_default=False,
-        ),
-    ],
+    before: options.Model,
     after: Annotated[
         str,
         typer.Argument(

@@ -29,7 +29,7 @@ def sweep(
         str,
         typer.Argument(
             metavar="BASE",
-            help="The model that all variants are made from: a bundled id, or a path to a YAML file.",
+            help="The model that all variants are made from: a bundled id, or a path to a YAML file or a config.json.",
             autocompletion=options.complete_model,
             show_default=False,
         ),
@@ -40,6 +40,7 @@ def sweep(
             "--vary",
             metavar="PATH=VALUES",
             help="A field and its values: 1,2,4 or start:stop:step; once for each field that varies.",
+            autocompletion=options.complete_change,
             show_default=False,
             rich_help_panel=SEARCH,
         ),

@@ -45,8 +45,8 @@ class Table:
 
     Attributes:
         name: what the rows are, in JSON.
-        rows: values by column key: integers, text, truth values, dates, ratios of two integers, what became of any of
-            these, None where unknown.
+        rows: values by column key: integers, decimal numbers, text, truth values, dates, ratios of two integers, what
+            became of any of these, None where unknown.
         title: a heading, for reading.
         notes: what holds for all rows, for reading.
         side_by_side: up to three rows are read as columns, to compare them.
@@ -128,7 +128,7 @@ def plain(value: Value) -> Plain:
             return plain(value.amount)
         case Fraction():
             return float(value)
-        case bool() | int() | str() | None:
+        case bool() | int() | float() | str() | None:
             return value
         case _:
             return value.isoformat()

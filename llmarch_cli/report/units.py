@@ -12,7 +12,9 @@ from dataclasses import dataclass, replace
 from fractions import Fraction
 from typing import Any
 
-Fact = int | str | bool | dt.date | Fraction | None
+from llmarch_cli.component import number
+
+Fact = int | float | str | bool | dt.date | Fraction | None
 
 ABSENT = "-"
 
@@ -171,6 +173,11 @@ def setting(text: str) -> str:
     return re.sub(r"\d+\.\d{5,}(?:e-?\d+)?", lambda number: f"{float(number[0]):.5g}", text)
 
 
+def field(value: float | str) -> str:
+    """A field of a spec as a person writes it: 10000.0 -> 10,000."""
+    return value if isinstance(value, str) else number(value)
+
+
 def yes_no(value: bool) -> str:
     """True -> yes."""
     return "yes" if value else "no"
@@ -181,6 +188,8 @@ DATE = Unit(str, str)
 YES_NO = Unit(yes_no, yes_no)
 MARK = Unit(lambda marked: "!" if marked else "", yes_no)
 INTEGER = Unit("{:,}".format)
+DECIMAL = Unit(number, number)
+FIELD = Unit(field, field, is_text=True)  # text, or at times a number
 TOKENS = Unit(tokens, name="tokens")
 PARAMS = Unit(count)
 BYTES = Unit(binary_bytes, name="bytes")

@@ -6,17 +6,17 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from typing import Any
 
-from llmarch_cli.component import number
-from llmarch_cli.errors import shown
 from llmarch_cli.report import units
 from llmarch_cli.report.columns import BY_KEY, metric, ratio
 from llmarch_cli.report.table import Column, Table
 from llmarch_cli.report.units import Unit, Value
-from llmarch_cli.sweeping.axes import Axis, Scalar
+from llmarch_cli.sweeping.axes import Axis
 from llmarch_cli.sweeping.figures import RATIOS
 from llmarch_cli.sweeping.search import CHECKED, Answer, Search
 
 MOST_REASONS = 5
+
+_UNITS: dict[type, Unit] = {int: units.INTEGER, float: units.DECIMAL, bool: units.YES_NO}
 
 
 def variants(search: Search, answer: Answer) -> Table:
@@ -24,11 +24,8 @@ def variants(search: Search, answer: Answer) -> Table:
     question, rows = search.question, search.rows(answer)
     paths = [axis.path for axis in search.axes]
     values: dict[str, Sequence[Any]] = dict(zip(paths, search.grid.values(rows.positions), strict=True))
-    units_of = {axis.path: _unit(axis) for axis in question.axes}
-    columns = [_column(axis.path, units_of[axis.path]) for axis in question.axes]
-    cells: dict[str, list[Value]] = {
-        path: [_written(value, unit) for value in values[path]] for path, unit in units_of.items()
-    }
+    columns = [_column(axis) for axis in question.axes]
+    cells: dict[str, Sequence[Value]] = {axis.path: values[axis.path] for axis in question.axes}
     for key in question.columns:
         if key not in cells:
             columns.append(replace(metric(key), shown="always"))
@@ -59,22 +56,10 @@ def _notes(search: Search, answer: Answer, n_rows: int) -> Iterator[str]:
     yield f"Closed form, in arrays: equal to each spec's own for {checked:,} of them, drawn at random."
 
 
-def _column(path: str, unit: Unit) -> Column:
+def _column(axis: Axis) -> Column:
+    path = axis.path
+    sorts = {type(value) for value in axis.values} - {type(None)}
+    unit = _UNITS.get(next(iter(sorts)), units.FIELD) if len(sorts) == 1 else units.FIELD
     if path in BY_KEY and metric(path).unit is unit:
         return replace(metric(path), shown="always")
     return Column(path, path, unit, "A field that varies.")
-
-
-def _unit(axis: Axis) -> Unit:
-    sorts = {type(value) for value in axis.values} - {type(None)}
-    return units.INTEGER if sorts == {int} else units.YES_NO if sorts == {bool} else units.TEXT
-
-
-def _written(value: Scalar, unit: Unit) -> Value:
-    match value:
-        case float():
-            return number(value)
-        case bool() if unit is units.TEXT:
-            return shown(value)
-        case _:
-            return value

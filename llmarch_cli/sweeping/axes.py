@@ -7,9 +7,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from math import prod
-from typing import Any
+from typing import Annotated, Any
 
-from pydantic import ValidationError
+from pydantic import TypeAdapter, ValidationError
 
 from llmarch_cli.changes import assignment, changed
 from llmarch_cli.component import Record
@@ -99,13 +99,20 @@ def _check_size(points: int, sample: int | None) -> None:
 def _axis(base: ModelSpec, path: str, values: tuple[Scalar, ...]) -> Axis:
     if wrong := [value for value in values if not isinstance(value, Scalar)]:
         raise InputError(f"{path}: varies over numbers, text, true, false and null, not {shown(wrong[0])}")
-    if len({(type(value), value) for value in values}) < len(values):
-        raise InputError(f"{path}: a value is given twice")
     record, name = _record(base, path)
     if record is None:
         changed(base, {path: values[0]})  # says what is wrong with the path, or with such a value there
         raise InputError(f"{path}: cannot vary: what varies is one value of a record that the spec has")
-    return Axis(path, tuple(_fitting(base, record, name, path, value) for value in values))
+    fitting = _fitting(base, record, name, path, values)
+    if records := [value for value, held in zip(values, fitting, strict=True) if not isinstance(held, Scalar)]:
+        raise InputError(f"{path}: cannot vary over {shown(records[0])}, which is a whole record: vary its fields")
+    seen: dict[Scalar, Scalar] = {}  # of one field, whose true is no 1
+    for value, held in zip(values, fitting, strict=True):
+        if held in seen:
+            alike = f": null stands for {shown(held)}" if None in (value, seen[held]) and held is not None else ""
+            raise InputError(f"{path}: a value is given twice{alike}")
+        seen[held] = value
+    return Axis(path, fitting)
 
 
 def _record(base: ModelSpec, path: str) -> tuple[Record | None, str]:
@@ -117,15 +124,21 @@ def _record(base: ModelSpec, path: str) -> tuple[Record | None, str]:
     return (holder, name) if isinstance(holder, Record) and name in type(holder).model_fields else (None, name)
 
 
-def _fitting(base: ModelSpec, record: Record, name: str, path: str, value: Scalar) -> Scalar:
-    """`value` as its field holds it. Only a rule between several fields may still refuse it. Raises InputError."""
-    data = {**record.__dict__, name: value}
-    if value is None:  # takes the field out, as in a change
-        del data[name]
+def _fitting(base: ModelSpec, record: Record, name: str, path: str, values: tuple[Scalar, ...]) -> tuple[Scalar, ...]:
+    """`values` as the field holds them. Only a rule between several fields may still refuse one. Raises InputError.
+
+    They are checked at once and by the field alone: to make a record of each takes long where there are many.
+    """
+    field = type(record).model_fields[name]
+    if None in values:  # takes the field out, as in a change
+        if field.is_required():
+            changed(base, {path: None})
+        values = tuple(field.get_default() if value is None else value for value in values)
+    each: Any = Annotated[field.annotation, field]
     try:
-        return getattr(type(record).model_validate(data), name)  # type: ignore[no-any-return]
+        return TypeAdapter(tuple[each, ...], config=type(record).model_config).validate_python(values)
     except ValidationError as error:
-        if any(details["loc"][:1] == (name,) for details in error.errors(include_url=False)):
-            changed(base, {path: value})
-            raise InputError(f"{path}: cannot be {shown(value)}") from None
-    return type(record).model_fields[name].get_default() if value is None else value
+        (place, *_) = error.errors(include_url=False)[0]["loc"]
+        wrong = values[int(place)]
+        changed(base, {path: wrong})
+        raise InputError(f"{path}: cannot be {shown(wrong)}") from None

@@ -54,8 +54,14 @@ class Figures:
         if name in RATIOS:
             part, whole = (self.at(key, chosen) for key in RATIOS[name])
             return quotient(part, whole)
-        everywhere = np.broadcast_to(np.asarray(self.count(name)), self.block.shape)
+        # Said, not guessed: NumPy takes what lies between 2**63 and 2**64 as unsigned, and joins that as floats.
+        everywhere = np.broadcast_to(np.asarray(self.count(name), dtype_for(self.bound)), self.block.shape)
         return everywhere.reshape(-1)[chosen]
+
+
+def dtype_for(bound: int) -> np.dtype[Any]:
+    """What holds whole numbers up to `bound` exactly."""
+    return np.dtype(np.int64 if bound <= LARGEST else object)
 
 
 def quotient(part: Array, whole: Array) -> Array:
@@ -69,7 +75,7 @@ class Pricing:
     def __init__(self, base: ModelSpec, axes: tuple[Axis, ...], n_outer: int, workload: Workload) -> None:
         self.base, self.axes, self.n_outer, self.workload = base, axes, n_outer, workload
         self._inner = [np.array(axis.values) for axis in axes[n_outer:]]
-        self._latest: tuple[tuple[Scalar, ...], ModelSpec, int] | None = None
+        self._latest: tuple[tuple[Scalar, ...], tuple[ModelSpec, Profile, int]] | None = None
 
     def figures(self, block: Block) -> Figures:
         """What the points of `block` cost."""
@@ -77,31 +83,32 @@ class Pricing:
             axis.path: axis.values[int(index)]
             for axis, index in zip(self.axes[: self.n_outer], block.indices, strict=False)
         }
-        spec, bound = self._variant(outer)
-        dtype = np.int64 if bound <= LARGEST else object
+        spec, corner, bound = self._variant(outer)
         inner = {
-            axis.path: values.astype(dtype, copy=False)[index]
+            axis.path: values.astype(dtype_for(bound), copy=False)[index]
             for axis, values, index in zip(
                 self.axes[self.n_outer :], self._inner, block.indices[self.n_outer :], strict=True
             )
         }
-        return Figures(block, priced(placed(spec, inner), self.workload), bound, {**outer, **inner})
+        profile = priced(placed(spec, inner), self.workload) if inner else corner
+        return Figures(block, profile, bound, {**outer, **inner})
 
-    def _variant(self, outer: Mapping[str, Scalar]) -> tuple[ModelSpec, int]:
-        """The spec with its outer values, and a bound on every figure of all that share them.
+    def _variant(self, outer: Mapping[str, Scalar]) -> tuple[ModelSpec, Profile, int]:
+        """The spec with its outer values, the largest of all that share them, and a bound on every figure of these.
 
         No figure shrinks where a number in its formula grows, so the largest of each axis give it. What is between
         the fields and a figure may wrap: products and sums modulo 2**64 end right where the figure itself fits.
         """
         key = tuple(outer.values())
-        if self._latest is None or self._latest[0] != key:
+        latest = self._latest  # read once: a worker may answer several chunks at the same time
+        if latest is None or latest[0] != key:
             spec = placed(self.base, outer)
             largest: dict[str, int] = {axis.path: max(axis.values) for axis in self.axes[self.n_outer :]}  # type: ignore[type-var, misc]
             corner = priced(placed(spec, largest), self.workload)
             totals = (getattr(total, field) for total in (corner.total, corner.mtp) for field in COST_FIELDS)
             counts: Iterable[Any] = (metric(name).value(corner) or 0 for name in COUNTS)
-            self._latest = key, spec, max(*totals, *counts, *largest.values())
-        return self._latest[1:]
+            self._latest = latest = key, (spec, corner, max(*totals, *counts, *largest.values()))
+        return latest[1]
 
 
 def check_name(name: str, paths: Mapping[str, Axis], base: ModelSpec) -> None:

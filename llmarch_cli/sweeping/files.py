@@ -22,8 +22,8 @@ SCHEMA_VERSION = 1  # of the JSON, as in reports
 class Format(Protocol):
     """Writes rows. A part need not be a whole file of its format."""
 
-    def check(self) -> None:
-        """Raise InputError where what it needs is not installed."""
+    def check(self, varying: Columns) -> None:
+        """Raise InputError where what it needs is not installed, or it cannot hold the values that fields take."""
 
     def write(self, path: Path, columns: Columns) -> None:
         """The rows of one chunk."""
@@ -35,7 +35,7 @@ class Format(Protocol):
 class Csv:
     """A heading and exact values."""
 
-    def check(self) -> None: ...
+    def check(self, varying: Columns) -> None: ...
 
     def write(self, path: Path, columns: Columns) -> None:
         with path.open("w", newline="", encoding="utf-8") as file:
@@ -52,7 +52,7 @@ class Csv:
 class Json:
     """A schema version, then the rows, one on each line."""
 
-    def check(self) -> None: ...
+    def check(self, varying: Columns) -> None: ...
 
     def write(self, path: Path, columns: Columns) -> None:
         names = list(columns)
@@ -75,11 +75,14 @@ class Json:
 class Parquet:
     """Columns of 64-bit integers, truth values, text or floating-point numbers."""
 
-    def check(self) -> None:
+    def check(self, varying: Columns) -> None:
         try:
             import pyarrow.parquet  # noqa: F401
         except ImportError:
             raise InputError("Parquet needs pyarrow: pip install 'llmarch[sweep]', or write .csv or .json") from None
+        for path, values in varying.items():
+            if len({type(value) for value in values} - {type(None)}) > 1:
+                raise InputError(f"{path} is text at times, and a column of Parquet is not: write .csv or .json")
 
     def write(self, path: Path, columns: Columns) -> None:
         import pyarrow as pa
@@ -87,7 +90,7 @@ class Parquet:
 
         try:
             table = pa.table({name: list(values) for name, values in columns.items()})
-        except (OverflowError, pa.ArrowInvalid):
+        except OverflowError:
             raise InputError("a figure is too large for Parquet's 64 bits: write .csv or .json") from None
         pq.write_table(table, path)
 
@@ -109,12 +112,12 @@ class Parquet:
 FORMATS: dict[str, Format] = {".csv": Csv(), ".json": Json(), ".parquet": Parquet()}
 
 
-def format_of(path: Path) -> Format:
-    """The format that the path's ending names. Raises InputError where it names none that can be written."""
+def format_of(path: Path, varying: Columns) -> Format:
+    """The format that the path's ending names, for fields of these values. Raises InputError where there is none."""
     if path.suffix not in FORMATS:
         raise InputError(f"--out {shown_path(path)}: a file's ending says its format: {', '.join(FORMATS)}")
     chosen = FORMATS[path.suffix]
-    chosen.check()
+    chosen.check(varying)
     return chosen
 
 

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import html
+import io
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -29,6 +31,8 @@ class Picture:
         self.path, self.question = path, question
         if path.suffix not in ENDINGS:
             raise InputError(f"--plot {shown_path(path)}: a file's ending says its format: {', '.join(ENDINGS)}")
+        if path.is_dir() or not path.parent.is_dir():
+            raise InputError(f"--plot {shown_path(path)}: {'is' if path.is_dir() else 'would be in no'} directory")
         keys = [goal.key for goal in question.pareto]
         if len(keys) < 2:
             raise InputError("--plot draws two figures against each other: name them with --pareto A,B")
@@ -42,10 +46,10 @@ class Picture:
 
     def draw(self, rows: Rows) -> None:
         """Write the picture of `rows` before variants that meet the condition, at random."""
-        import matplotlib as mpl
         from matplotlib.figure import Figure
 
-        search, answer = run(replace(self.question, sample=self._sample(), pareto=(), sort=None, top=None))
+        some = replace(self.question, sample=self._sample(), columns=(self.x, self.y), pareto=(), sort=None, top=None)
+        search, answer = run(some)
         others = search.rows(answer)
         figure = Figure(figsize=(8, 5), layout="constrained")
         axes: Any = figure.subplots()
@@ -53,26 +57,29 @@ class Picture:
         x, y = self._points(rows)
         order = sorted(range(len(x)), key=lambda i: (x[i], y[i]))
         axes.plot([x[i] for i in order], [y[i] for i in order], "o-", ms=4, lw=1, color="C0", label="Pareto front")
-        axes.set(title=f"Variants of {self.question.base.name}", xlabel=self.x, ylabel=self.y)
+        axes.set(xlabel=self.x, ylabel=self.y)
+        axes.set_title(f"Variants of {self.question.base.name}", parse_math=False)  # a name may have dollars in it
         axes.xaxis.set_major_formatter(_unit(self.x))
         axes.yaxis.set_major_formatter(_unit(self.y))
         axes.grid(alpha=0.3)
         axes.legend()
-        with mpl.rc_context({"svg.hashsalt": "llmarch", "svg.fonttype": "none"}):
-            if self.path.suffix == ".html":
-                self._write_page(figure)
-            else:
-                metadata = {"Date": None} if self.path.suffix == ".svg" else {"Software": None}
-                figure.savefig(self.path, metadata=metadata)
+        self._write(self._page(figure) if self.path.suffix == ".html" else _drawn(figure, self.path.suffix[1:]))
 
-    def _write_page(self, figure: Any) -> None:
-        import io
-
-        text = io.StringIO()
-        figure.savefig(text, format="svg", metadata={"Date": None})
-        svg = text.getvalue()
+    def _page(self, figure: Any) -> bytes:
+        svg = _drawn(figure, "svg").decode()
         title = html.escape(f"Variants of {self.question.base.name}")
-        self.path.write_text(_PAGE.format(title=title, svg=svg[svg.index("<svg") :]), encoding="utf-8")
+        return _PAGE.format(title=title, svg=svg[svg.index("<svg") :]).encode()
+
+    def _write(self, picture: bytes) -> None:
+        """Beside the file, and then in its place: half a picture is none."""
+        beside = self.path.with_name(f"{self.path.name}.unfinished")
+        try:
+            beside.write_bytes(picture)
+            beside.replace(self.path)
+        except OSError as error:
+            with suppress(OSError):
+                beside.unlink()
+            raise InputError(f"--plot {shown_path(self.path)}: {error.strerror}") from None
 
     def _sample(self) -> int | None:
         from math import prod
@@ -83,6 +90,15 @@ class Picture:
     def _points(self, rows: Rows) -> tuple[list[float], list[float]]:
         x, y = ([float(value) for value in rows.figures[key].tolist()] for key in (self.x, self.y))
         return x, y
+
+
+def _drawn(figure: Any, ending: str) -> bytes:
+    import matplotlib as mpl
+
+    out = io.BytesIO()
+    with mpl.rc_context({"svg.hashsalt": "llmarch", "svg.fonttype": "none"}):
+        figure.savefig(out, format=ending, metadata={"Date": None} if ending == "svg" else {"Software": None})
+    return out.getvalue()
 
 
 def _unit(key: str) -> Callable[[float, int], str]:

@@ -4,15 +4,19 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Generator, Sequence
+from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from llmarch_cli.sweeping.figures import RATIOS
 from llmarch_cli.sweeping.grid import Grid
 from llmarch_cli.sweeping.search import Answer, Question, Search
 from llmarch_cli.sweeping.selection import Rows
 from llmarch_cli.version import __version__
+
+if TYPE_CHECKING:
+    from llmarch_cli.sweeping.parts import Parts
 
 Progress = Callable[[int, int], None]  # told how many of all points are done
 
@@ -29,28 +33,32 @@ def run(
     """
     question = replace(question, store=out is not None)
     search = Search(question)
-    parts = None
-    if out is not None:
-        from llmarch_cli.sweeping.parts import Parts
+    if out is None:
+        return search, _run(search, None, scheduler, progress)
+    from llmarch_cli.sweeping.parts import Parts
 
-        parts = Parts(out, _digest(question), _names(question, search.grid))
+    varying = {axis.path: axis.values for axis in question.axes}
+    with Parts(out, _digest(question), _names(question), varying) as parts:
+        return search, _run(search, parts, scheduler, progress)
+
+
+def _run(search: Search, parts: Parts | None, scheduler: str | None, progress: Progress) -> Answer:
+    question = search.question
     done = {chunk: answer for chunk in range(search.n_chunks) if parts and (answer := parts.answer(chunk))}
     todo = [chunk for chunk in range(search.n_chunks) if chunk not in done]
-    fresh = _answers(search, todo, scheduler if todo else None)
-
     total = Answer()
-    for chunk in range(search.n_chunks):
-        if (answer := done.pop(chunk, None)) is None:
-            answer = next(fresh)
-            if parts is not None:
-                stored = answer.stored
-                parts.put(chunk, answer, None if stored is None else columns(question, search.grid, stored))
-        search.merge(total, answer)
-        progress(total.points, search.grid.size)
-    fresh.close()
+    with closing(_answers(search, todo, scheduler if todo else None)) as fresh:
+        for chunk in range(search.n_chunks):
+            if (answer := done.pop(chunk, None)) is None:
+                answer = next(fresh)
+                if parts is not None:
+                    stored = answer.stored
+                    parts.put(chunk, answer, None if stored is None else columns(question, search.grid, stored))
+            search.merge(total, answer)
+            progress(total.points, search.grid.size)
     if parts is not None:
         parts.assemble()
-    return search, total
+    return total
 
 
 def _answers(search: Search, chunks: Sequence[int], scheduler: str | None) -> Generator[Answer, None, None]:
@@ -79,7 +87,7 @@ def _quotients(parts: list[int], wholes: list[int]) -> list[float | None]:
     return [part / whole if whole else None for part, whole in zip(parts, wholes, strict=True)]
 
 
-def _names(question: Question, grid: Grid) -> list[str]:
+def _names(question: Question) -> list[str]:
     paths = [axis.path for axis in question.axes]
     return [*paths, *(key for key in question.columns if key not in paths)]
 

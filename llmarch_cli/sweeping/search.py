@@ -25,7 +25,8 @@ from llmarch_cli.sweeping.selection import Goal, Rows, first, front, joined
 from llmarch_cli.sweeping.where import Condition, condition
 
 CHECKED = 1000  # variants of each run, against the closed form one by one
-CHUNK = 1 << 20  # points that are answered together: what is handed to a worker, and kept on disk
+CHUNK = 1 << 20  # points that are answered together at most: what is handed to a worker, and kept on disk
+MOST_BLOCKS = 1 << 10  # in a chunk: where blocks are small, they take the time, and not the points in them
 
 
 # Of each row, unless told.
@@ -118,7 +119,7 @@ class Search:
 
     @property
     def _blocks_in_a_chunk(self) -> int:
-        return max(1, self.question.chunk * self.grid.n_blocks // max(1, self.grid.size))
+        return max(1, min(MOST_BLOCKS, self.question.chunk * self.grid.n_blocks // max(1, self.grid.size)))
 
     @property
     def n_chunks(self) -> int:

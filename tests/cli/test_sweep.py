@@ -1,4 +1,5 @@
 import csv
+import errno
 import io
 import json
 import subprocess
@@ -36,6 +37,16 @@ def test_its_formats_agree_with_the_profile(llmarch: Run) -> None:
     profile = llmarch_cli.profile(llmarch_cli.ModelSpec.model_validate(data), 8192, engine="closed-form")
     for key in ("params", "active_params", "kv_cache_bytes", "kv_bytes_per_token", "flops_per_token"):
         assert as_json[0][key] == int(as_csv[0][key]) == getattr(profile, key)
+
+
+def test_decimal_values_are_numbers_in_data_and_grouped_for_reading(llmarch: Run) -> None:
+    arguments = ["--vary", "attention.rope_theta=10_000,1_000_000.5", "--vary", "embedding_scale=2,sqrt_d_model"]
+    rows = json.loads(llmarch("sweep", "qwen3-8b", *arguments, "--format", "json").out)["variants"]
+    assert [row["attention.rope_theta"] for row in rows] == [10_000.0, 10_000.0, 1_000_000.5, 1_000_000.5]
+    assert [row["embedding_scale"] for row in rows[:2]] == [2.0, "sqrt_d_model"]
+    as_csv = llmarch("sweep", "qwen3-8b", *arguments, "--columns", "params", "--format", "csv").out.splitlines()
+    assert as_csv[3].startswith("1000000.5,2.0,")
+    assert "1,000,000.5  2 " in llmarch("sweep", "qwen3-8b", *arguments).out
 
 
 def test_the_pareto_front_is_shown_whole_and_in_order(llmarch: Run) -> None:
@@ -79,6 +90,7 @@ def test_shares_can_be_sorted_and_asked_for(llmarch: Run) -> None:
         (("--vary", "n_layers=2", "--batch", "0"), "batch must be"),
         (("--vary", "n_layers=2", "--out", "a.xls"), "a file's ending says its format"),
         (("--vary", "n_layers=2", "--plot", "a.jpg"), "a file's ending says its format"),
+        (("--vary", "n_layers=2", "--plot", "missing/a.svg"), "would be in no directory"),
         (("--vary", "n_layers=2", "--plot", "a.svg"), "name them with --pareto A,B"),
         (("--vary", "n_layers=2", "--plot", "a.svg", "--pareto", "params,active_share"), "draws figures, not ratios"),
         (("--vary", "attention.window=null,8", "--where", "attention.window < 9"), "is not a whole number in every"),
@@ -124,6 +136,33 @@ def test_pictures(llmarch: Run, tmp_path: Path, ending: str) -> None:
     else:
         assert b"Pareto front" in drawn
         assert b"Variants of Qwen3 8B" in drawn
+
+
+def test_a_picture_needs_no_column_of_its_figures_and_takes_any_name(llmarch: Run, tmp_path: Path) -> None:
+    pytest.importorskip("matplotlib")
+    spec, picture = tmp_path / "odd.yaml", tmp_path / "a.svg"
+    spec.write_text("extends: qwen3-8b\nname: Cheap $\\frac{a$\n")
+    goals = ("--vary", "n_layers=1:9", "--pareto=-params,kv_cache_bytes", "--columns", "flops_per_token")
+    result = llmarch("sweep", str(spec), *goals, "--plot", str(picture))
+    assert (result.status, result.err) == (0, "")
+    assert "Variants of Cheap $\\frac{a$" in picture.read_text()
+
+
+@pytest.mark.parametrize("ending", ["svg", "png", "html"])
+def test_half_a_picture_is_none(llmarch: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, ending: str) -> None:
+    pytest.importorskip("matplotlib")
+
+    def full(path: Path, data: bytes) -> int:
+        with path.open("wb") as file:
+            file.write(data[:100])
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(Path, "write_bytes", full)
+    goals = ("--vary", "n_layers=1:9", "--pareto=-params,kv_cache_bytes")
+    result = llmarch("sweep", "qwen3-8b", *goals, "--plot", str(tmp_path / f"a.{ending}"))
+    assert (result.status, result.out) == (2, "")
+    assert result.err == f"error: --plot {tmp_path}/a.{ending}: No space left on device\n"
+    assert not list(tmp_path.iterdir())
 
 
 def test_from_python() -> None:

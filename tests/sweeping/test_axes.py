@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import time
 from typing import Any
 
 import pytest
@@ -60,6 +61,10 @@ def test_what_is_no_axis(texts: list[str], why: str) -> None:
         ({"attention.widow": [2]}, "did you mean attention.window"),
         ({"ffn.shared_expert.d_ff": [2]}, "ffn.shared_expert"),
         ({"ffn.kind": ["dense", "moe"]}, "ffn"),
+        ({"norm": [None]}, "cannot vary over null, which is a whole record"),
+        ({"tie_embeddings": [False, True, None]}, "given twice: null stands for false"),
+        ({"attention.rope_theta": [10_000, 10_000.0]}, "given twice"),
+        ({"d_model": [1024, 2**20 + 1, 0]}, "must be at most 1,048,576, not 1048577"),
         ({"ffn.shared_expert": [None], "ffn.shared_expert.d_ff": [64]}, "cannot both vary"),
     ],
 )
@@ -71,3 +76,11 @@ def test_what_a_spec_cannot_have(vary: dict[str, Any], why: str) -> None:
 def test_null_is_the_field_s_default() -> None:
     (axis,) = axes(llmarch.load("qwen3-8b"), {"ffn.activation": [None, "relu"]})
     assert axis.values == ("silu", "relu")
+
+
+def test_very_many_values_are_checked_quickly() -> None:
+    base = llmarch.load("gemma3-27b")
+    began = time.process_time()
+    (depths, widths) = axes(base, {"n_layers": range(6, 100_000), "d_model": range(1, 90_000)}, sample=1)
+    assert (len(depths.values), len(widths.values)) == (99_994, 89_999)
+    assert time.process_time() - began < 2

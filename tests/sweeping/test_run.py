@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import csv
 import json
+import logging
 import os
 import signal
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -17,8 +19,9 @@ import pandas as pd
 import pytest
 
 import llmarch_cli as llmarch
-from llmarch_cli.errors import InputError
+from llmarch_cli.errors import InputError, LlmarchError
 from llmarch_cli.profilers.cost import Workload
+from llmarch_cli.sweeping import cluster
 from llmarch_cli.sweeping.axes import axes
 from llmarch_cli.sweeping.run import run
 from llmarch_cli.sweeping.search import Answer, Question, Search
@@ -116,6 +119,74 @@ def test_no_row_is_no_reason_to_fail(question: Question, tmp_path: Path) -> None
     assert len(pd.read_parquet(tmp_path / "none.parquet")) == 0
 
 
+def _truncate(path: Path) -> None:
+    path.write_bytes(path.read_bytes()[:-9])
+
+
+@pytest.mark.parametrize("harm", [_truncate, Path.unlink, lambda path: path.write_bytes(bytes(40))])
+@pytest.mark.parametrize("ending", [".rows", ".answer"])
+def test_what_is_damaged_on_disk_is_done_again(
+    question: Question, tmp_path: Path, ending: str, harm: Callable[[Path], object]
+) -> None:
+    straight, resumed = tmp_path / "straight.csv", tmp_path / "resumed.csv"
+    run(question, straight)
+    with pytest.raises(StoppedError):
+        run(question, resumed, progress=interrupted_after(500))
+    harm(next((tmp_path / "resumed.csv.partial").glob(f"*{ending}")))
+    run(question, resumed)
+    assert resumed.read_bytes() == straight.read_bytes()
+
+
+def test_figures_of_64_bits_and_more_are_exact_on_disk(tmp_path: Path) -> None:
+    """Of what lies between 2**63 and 2**64, beside smaller ones, NumPy by itself would make floating-point numbers."""
+    base = llmarch.load("qwen3-0.6b")
+    vary = axes(base, {"n_layers": range(1, 2000, 100)})
+    question = Question(base, vary, Workload(2**20, 2**20, "fp32"), ("kv_cache_bytes",), block=1, chunk=1)
+    alone, whole = run(question)
+    with pytest.raises(StoppedError):
+        run(question, tmp_path / "a.csv", progress=interrupted_after(15))
+    search, total = run(question, tmp_path / "a.csv")
+    found = search.rows(total).figures["kv_cache_bytes"].tolist()
+    assert found == alone.rows(whole).figures["kv_cache_bytes"].tolist() == [2**53 * n for n in range(1, 2000, 100)]
+    assert {type(value) for value in found} == {int}
+
+
+def test_two_sweeps_do_not_write_one_file(question: Question, tmp_path: Path) -> None:
+    refused: list[str] = []
+
+    def run_again(_done: int, _total: int) -> None:
+        if not refused:
+            with pytest.raises(InputError, match="another sweep is writing it") as error:
+                run(question, tmp_path / "a.csv")
+            refused.append(str(error.value))
+
+    run(question, tmp_path / "a.csv", progress=run_again)
+    assert refused
+    assert [path.name for path in tmp_path.iterdir()] == ["a.csv"]
+
+
+def test_parts_that_nobody_asked_for_are_left_alone(question: Question, tmp_path: Path) -> None:
+    with pytest.raises(StoppedError):
+        run(question, tmp_path / "a.csv", progress=interrupted_after(100))
+    (tmp_path / "a.csv.partial" / "question").unlink()
+    with pytest.raises(InputError, match="holds parts of another sweep"):
+        run(replace(question, where="params < 2B"), tmp_path / "a.csv")
+
+
+def test_parquet_says_at_once_that_a_column_is_of_one_sort(question: Question, tmp_path: Path) -> None:
+    mixed = replace(question, axes=axes(question.base, {"embedding_scale": [1.0, "sqrt_d_model"]}))
+    with pytest.raises(InputError, match="embedding_scale is text at times, and a column of Parquet is not"):
+        run(mixed, tmp_path / "a.parquet")
+    run(mixed, tmp_path / "a.csv")
+    assert [path.name for path in tmp_path.iterdir()] == ["a.csv"]
+
+
+def test_a_directory_is_no_file_to_write(question: Question, tmp_path: Path) -> None:
+    (tmp_path / "a.csv").mkdir()
+    with pytest.raises(InputError, match="is a directory"):
+        run(question, tmp_path / "a.csv")
+
+
 @pytest.mark.parametrize(("name", "why"), [("a.txt", "says its format"), ("missing/a.csv", "No such file")])
 def test_where_it_cannot_be_written(question: Question, tmp_path: Path, name: str, why: str) -> None:
     with pytest.raises(InputError, match=why):
@@ -129,18 +200,25 @@ COMMAND = (
 )
 
 
-def test_interrupt_is_a_clean_stop(tmp_path: Path) -> None:
+@pytest.mark.parametrize("more", [(), ("--scheduler", "local:2")])
+def test_interrupt_is_a_clean_stop(tmp_path: Path, more: tuple[str, ...]) -> None:
+    """As a terminal does it, which interrupts workers too."""
+    if more:
+        pytest.importorskip("distributed")
+
     def listen() -> None:  # what a shell starts in the background ignores interrupts, and so would all that it starts
         signal.signal(signal.SIGINT, signal.SIG_DFL)
 
-    command = [*COMMAND, "--where", "params < 1M"]
-    process = subprocess.Popen(command, cwd=tmp_path, stderr=subprocess.PIPE, text=True, preexec_fn=listen)
+    command = [*COMMAND, "--where", "params < 1M", *more]
+    process = subprocess.Popen(
+        command, cwd=tmp_path, stderr=subprocess.PIPE, text=True, preexec_fn=listen, start_new_session=True
+    )
     partial = tmp_path / "all.csv.partial"
-    for _ in range(200):
+    for _ in range(400):
         time.sleep(0.05)
         if list(partial.glob("*.answer")):
             break
-    process.send_signal(signal.SIGINT)
+    os.killpg(process.pid, signal.SIGINT)
     _, err = process.communicate(timeout=20)
     assert process.returncode == 130
     assert "Traceback" not in err
@@ -157,7 +235,9 @@ def test_a_full_disk_is_an_error_in_a_line(tmp_path: Path) -> None:
     done = subprocess.run(COMMAND, cwd=tmp_path, capture_output=True, text=True, preexec_fn=limit, check=False)
     assert done.returncode == 2
     assert done.stderr.count("\n") == 1
+    assert done.stderr.startswith("error: --out all.csv: ")
     assert "File too large" in done.stderr
+    assert not list(tmp_path.glob("*.partial/*.unfinished"))
 
 
 def test_workers_find_the_same(question: Question, tmp_path: Path) -> None:
@@ -177,6 +257,41 @@ def test_workers_find_the_same(question: Question, tmp_path: Path) -> None:
     assert (tmp_path / "together.csv").read_bytes() == (tmp_path / "alone.csv").read_bytes()
     assert (together.points, together.refused, together.met) == (total.points, total.refused, total.met)
     assert search.rows(together).positions.tolist() == alone.rows(total).positions.tolist()
+
+
+def test_all_workers_may_die(question: Question) -> None:
+    pytest.importorskip("distributed")
+    alone, total = run(question)
+    killed: list[int] = []
+
+    def kill_the_only_one(_done: int, _total: int) -> None:
+        if not killed:
+            killed.append(_a_worker())
+            os.kill(killed[0], signal.SIGKILL)
+
+    search, after = run(question, scheduler="local:1", progress=kill_the_only_one)
+    assert killed
+    assert search.rows(after).positions.tolist() == alone.rows(total).positions.tolist()
+
+
+def test_a_scheduler_at_an_address_that_is_lost(
+    question: Question, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    distributed = pytest.importorskip("distributed")
+    monkeypatch.setattr(cluster, "PATIENCE", 5)
+    alone, total = run(question)
+    options = {"n_workers": 2, "threads_per_worker": 2, "dashboard_address": None, "silence_logs": logging.CRITICAL}
+    with distributed.LocalCluster(**options) as workers:
+        search, together = run(question, scheduler=workers.scheduler_address)
+        assert search.rows(together).positions.tolist() == alone.rows(total).positions.tolist()
+        with pytest.raises(LlmarchError, match="the connection to the scheduler is lost"):
+            run(question, tmp_path / "a.csv", workers.scheduler_address, progress=lambda *_: workers.close())
+    run(question, tmp_path / "a.csv")
+
+
+def test_workers_have_the_same_version(question: Question) -> None:
+    with pytest.raises(InputError, match=r"but 0\.0\.1 asks: install the same there"):
+        cluster._answer(question, 0, "0.0.1")
 
 
 def _a_worker() -> int:

@@ -21,7 +21,7 @@ from llmarch_cli.report.columns import metric
 from llmarch_cli.spec import Layout, ModelSpec
 from llmarch_cli.sweeping.axes import axes
 from llmarch_cli.sweeping.designs import priced
-from llmarch_cli.sweeping.figures import COUNTS, RATIOS, Figures
+from llmarch_cli.sweeping.figures import COUNTS, RATIOS, Figures, Pricing
 from llmarch_cli.sweeping.run import columns
 from llmarch_cli.sweeping.search import Answer, Question, Search
 from llmarch_cli.sweeping.selection import Goal
@@ -204,6 +204,18 @@ def test_beyond_64_bits_integers_stay_exact(moe: ModelSpec) -> None:
     assert total.met == 8
 
 
+def test_integers_between_63_and_64_bits_stay_exact_beside_smaller_ones(moe: ModelSpec) -> None:
+    """NumPy takes such a number as unsigned, and joins unsigned and signed ones as floating-point numbers."""
+    depths = [1, 300, 500]
+    question = asked(moe, {"n_layers": depths}, Workload(2**30 - 1, 8191, "fp32"), sort=Goal("kv_cache_bytes", True))
+    search, total = answered(question)
+    found = search.rows(total).figures["kv_cache_bytes"].tolist()
+    one_layer = priced(changed(moe, {"n_layers": 1}), question.workload).kv_cache_bytes
+    assert found == [one_layer * depth for depth in sorted(depths, reverse=True)]
+    assert found[2] < 2**63 < found[0] < 2**64
+    assert {type(value) for value in found} == {int}
+
+
 def test_a_figure_that_differs_stops_the_sweep(moe: ModelSpec, monkeypatch: pytest.MonkeyPatch) -> None:
     right = Figures.at
 
@@ -232,3 +244,25 @@ def test_samples_are_without_repetition_and_the_same_again(moe: ModelSpec) -> No
     assert len(set(drawn)) == len(drawn) == 200
     assert drawn == Search(asked(moe, VARY, sample=200, seed=5)).grid.drawn(1000).tolist()
     assert drawn != Search(asked(moe, VARY, sample=200, seed=6)).grid.drawn(1000).tolist()
+
+
+def test_chunks_may_be_answered_at_the_same_time(moe: ModelSpec) -> None:
+    """A worker with several threads has one search for them: another block comes between, at the worst moment."""
+    search = Search(asked(moe, VARY, block=1, store=True))
+    alone, other = (search._pricing.figures(block) for block in search.grid.blocks(range(0, search.grid.n_blocks, 200)))
+    assert alone.profile.params != other.profile.params
+
+    class Interrupted(Pricing):
+        def __setattr__(self, name: str, value: Any) -> None:
+            super().__setattr__(name, value)
+            if name == "_latest" and value is not None and value[0] != tuple(other.values.values()):
+                self.figures(other.block)
+
+    pricing = Interrupted(search._pricing.base, search.axes, search._pricing.n_outer, WORKLOAD)
+    assert pricing.figures(alone.block).profile.params == alone.profile.params
+
+
+def test_a_chunk_holds_few_blocks_where_they_take_the_time(moe: ModelSpec) -> None:
+    deep = Search(asked(moe, {"n_layers": list(range(1, 4000))}))
+    assert deep.grid.n_blocks == 3999
+    assert deep.n_chunks > 1

@@ -1,0 +1,110 @@
+"""Which variant of an axis becomes which between two specs, and where each stands, whatever they are called."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from itertools import product
+from typing import Any, Literal, TypeVar
+
+from llmarch_cli.component import Component, Record
+from llmarch_cli.spec import NONE, Layout, ModelSpec
+
+Axis = Literal["attention", "ffn"]
+Order = list[str]  # the slot of each layer
+AnyRecord = TypeVar("AnyRecord", bound=Record)
+
+
+class Pairs:
+    """The variants of an axis in two specs, each in a slot with what it becomes.
+
+    Attributes:
+        components: those of the first spec by slot, and those that only the second has.
+        both: what stands in a slot before and after.
+        names: what that is called before and after; nothing where neither spec has several.
+        gives_up: whether the first spec has a variant that becomes nothing.
+    """
+
+    def __init__(self, before: ModelSpec, after: ModelSpec, axis: Axis) -> None:
+        self.before, self.axis = before, axis
+        old, new = _distinct(before, axis), _distinct(after, axis)
+        partner: dict[int, int] = {}
+        pairs = product(range(len(old)), range(len(new)))
+        for i, j in sorted(pairs, key=lambda pair: _likeness(old[pair[0]], new[pair[1]]), reverse=True):
+            if i not in partner and j not in partner.values():
+                partner[i] = j
+        self.both = {f"v{i}": (old[i].component, new[j].component) for i, j in sorted(partner.items())}
+        several = len(old) > 1 or len(new) > 1
+        self.names = {f"v{i}": (old[i].names[0], new[j].names[0]) if several else () for i, j in partner.items()}
+        self.gives_up = len(partner) < len(old)
+        place = {j: f"v{i}" for i, j in partner.items()}
+        self.components = {f"v{i}": variant.component for i, variant in enumerate(old)} | {
+            f"w{j}": variant.component for j, variant in enumerate(new) if j not in place
+        }
+        self._slots = (
+            {name: f"v{i}" for i, variant in enumerate(old) for name in variant.names},
+            {name: place.get(j, f"w{j}") for j, variant in enumerate(new) for name in variant.names},
+        )
+
+    def order(self, spec: ModelSpec, n_layers: int) -> Order:
+        """The slot of each layer if `spec` had `n_layers`; nothing where its pattern does not reach so far."""
+        value = getattr(spec, self.axis)
+        try:
+            names = value.names(n_layers) if isinstance(value, Layout) else [value.kind] * n_layers
+        except ValueError:
+            return []
+        slots = self._slots[spec is not self.before]
+        return [slots.get(name, NONE) for name in names]
+
+    def gone_on(self, after: ModelSpec) -> Order:
+        """The first spec's layout in as many layers as the second has; the second's where it does not reach so far."""
+        return self.order(self.before, after.n_layers) or self.order(after, after.n_layers)
+
+
+@dataclass(frozen=True)
+class _Variant:
+    """A component with all the names that it has in a spec, and the layers that it stands in."""
+
+    component: Component
+    names: list[str]
+    layers: set[int]
+
+
+def _distinct(spec: ModelSpec, axis: Axis) -> list[_Variant]:
+    """The variants of an axis, equal ones as one."""
+    variants: list[_Variant] = []
+    layers = [getattr(layer, axis) for layer in spec.layers]
+    for name, component in spec.variants(axis).items():
+        plain = _without_names(component)
+        same = next((variant for variant in variants if variant.component == plain), None)
+        if same is None:
+            same = _Variant(plain, [], set())
+            variants.append(same)
+        same.names.append(name)
+        same.layers.update(i for i, each in enumerate(layers) if each == name)
+    return variants
+
+
+def _without_names(record: AnyRecord) -> AnyRecord:
+    """The same with what is inside by name, such as branches, named by its kind and sorted by it."""
+    changed: dict[str, Any] = {}
+    for field in type(record).model_fields:
+        value = getattr(record, field)
+        if isinstance(value, dict):
+            inside = sorted(map(_without_names, value.values()), key=lambda each: (each.kind, repr(each)))
+            changed[field] = {f"{each.kind}_{i}" if i else each.kind: each for i, each in enumerate(inside)}
+        elif isinstance(value, Record):
+            changed[field] = _without_names(value)
+    return record.model_copy(update=changed) if changed else record
+
+
+def _likeness(one: _Variant, other: _Variant) -> tuple[int, ...]:
+    """How much two variants have in common, what weighs most first."""
+    a, b = one.component, other.component
+    return (
+        a == b,
+        type(a) is type(b),
+        a.label == b.label,
+        a.heads == b.heads,
+        sum(getattr(a, name) == getattr(b, name, None) for name in type(a).model_fields),
+        len(one.layers & other.layers),
+    )
