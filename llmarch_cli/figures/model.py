@@ -22,6 +22,7 @@ STRIP = 40.0  # width of a layer in it
 GAP = 16.0  # from there to the layers in detail
 STEP = 14.0
 LARGEST_LAYER = 40.0  # height of a layer in the strip
+THIN = 1.5  # height of layers between which a gap would be seen at some and lost at others
 MOST_CELLS = 1000  # of a strip: beyond them, not every layer is shown
 CALLOUTS = {  # by their metrics' keys
     "params": "parameters",
@@ -207,7 +208,7 @@ class ModelFigure:
         cells = [self.kinds.index(shown) for shown in layers[::every]]
         height = layer * len(layers) / len(cells)
         left, right, top = middle - STRIP / 2, middle + STRIP / 2, y + layer * len(layers)
-        gap = min(1.0, height / 5)
+        gap = min(1.0, height / 5) if height > THIN else 0.0
         for i, kind in enumerate(cells):
             level = y + i * height
             yield Box(left, level, STRIP, height - gap, "layer", f"layer kind {kind}", rounded=0, colour=kind)

@@ -218,6 +218,14 @@ def test_a_strip_shows_every_layer_in_its_place() -> None:
     assert [box.colour for box in boxes] == [kinds.index(layer) for layer in layers]
 
 
+def test_layers_too_thin_for_gaps_have_none() -> None:
+    data = llmarch.load("gemma3-27b").model_dump(exclude_defaults=True)
+    boxes = [b for b in drawn(ModelSpec.model_validate({**data, "n_layers": 1_000})).of(Box) if b.role == "layer"]
+    assert all(upper.y == pytest.approx(lower.y + lower.height) for lower, upper in itertools.pairwise(boxes))
+    apart = [box for box in drawn("llama3.1-405b").of(Box) if box.role == "layer"]
+    assert all(upper.y > lower.y + lower.height + 0.3 for lower, upper in itertools.pairwise(apart))
+
+
 def test_of_very_many_layers_some_are_shown_and_that_is_said() -> None:
     data = llmarch.load("llama4-maverick").model_dump(exclude_defaults=True)
     drawing = drawn(ModelSpec.model_validate({**data, "n_layers": 8_000}), "gpt2")
