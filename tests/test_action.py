@@ -115,6 +115,43 @@ def test_a_base_that_a_shallow_checkout_lacks_is_fetched(repository: Path, tmp_p
     assert "131,527,680" in summary
 
 
+@pytest.mark.parametrize("base", ["", "0" * 40])
+def test_without_a_revision_to_compare_with_the_summary_says_so(repository: Path, base: str) -> None:
+    status, summary, said = run("Changed figures", repository, base=base, specs="specs/*.yaml")
+    assert (status, said) == (0, "")
+    assert "Nothing to compare with" in summary
+
+
+def test_a_branch_that_a_shallow_checkout_lacks_is_fetched(repository: Path, tmp_path: Path) -> None:
+    git("branch", "before", "HEAD^")
+    shallow = tmp_path / "shallow"
+    git("clone", "--quiet", "--depth=1", repository.as_uri(), str(shallow))
+    status, summary, said = run("Changed figures", shallow, base="before", specs="specs/*.yaml", engine="closed-form")
+    assert (status, said) == (0, "")
+    assert "131,527,680" in summary
+
+
+def test_nothing_changed_is_said(repository: Path) -> None:
+    status, summary, _ = run("Changed figures", repository, base="HEAD", specs="specs/*.yaml", engine="closed-form")
+    assert status == 0
+    assert "0 models changed in figures since HEAD." in summary
+
+
+@pytest.mark.parametrize(
+    ("step", "inputs"),
+    [
+        ("Changed figures", {"base": "f" * 40, "specs": "specs/*.yaml"}),
+        ("Budgets", {"budgets": "none.yaml"}),
+        ("Baseline", {"baseline": "none.yaml"}),
+    ],
+)
+def test_what_could_not_be_done_is_in_the_summary(repository: Path, step: str, inputs: dict[str, str]) -> None:
+    status, summary, said = run(step, repository, engine="closed-form", **inputs)
+    assert status == 2
+    assert "the log says why." in summary
+    assert said.splitlines()[-1].startswith("error: ")
+
+
 @pytest.mark.parametrize("specs", ["$(touch pwned)/*.yaml", "--help", "x.yaml; touch pwned"])
 def test_an_input_is_no_script(repository: Path, specs: str) -> None:
     status, _, said = run("Changed figures", repository, base=git("rev-parse", "HEAD^"), specs=specs)
