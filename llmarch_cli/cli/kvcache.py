@@ -38,6 +38,16 @@ def kvcache(
     from llmarch_cli import api
 
     dtype = options.kv_dtype(kv_dtype)
-    table = api.kv_cache(models or None, n_tokens, batch, dtype, options.engine(engine), keys, sort, assignments)
+    table = api.kv_cache(
+        models or None,
+        n_tokens,
+        batch,
+        dtype,
+        options.engine(engine),
+        keys,
+        sort,
+        assignments,
+        lambda specs: output.tracked(specs, "profiling"),
+    )
     output.show([table], file_format, exact)
     plots.show(plot, lambda: api.plot("cache", models or None, n_tokens, batch, dtype, assignments))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from fractions import Fraction
@@ -170,15 +170,18 @@ def tolerances(given: Iterable[str]) -> dict[str, Fraction]:
     return found
 
 
+Track = Callable[[Iterable[str]], Iterable[str]]  # passes names of models on, to be told how far it is
+
+
 def measured(
-    specs: Mapping[str, ModelSpec], guarded: Sequence[Figure], workload: Workload, engine: Engine
+    specs: Mapping[str, ModelSpec], guarded: Sequence[Figure], workload: Workload, engine: Engine, track: Track = iter
 ) -> dict[str, dict[Figure, int | Fraction | None]]:
     """Every guarded figure of every model. Raises what `profile` raises."""
     gauge = Gauge(engine)
-    return {name: {each: gauge.read(spec, each, workload) for each in guarded} for name, spec in specs.items()}
+    return {name: {each: gauge.read(specs[name], each, workload) for each in guarded} for name in track(list(specs))}
 
 
-def compare(path: Path, engine: Engine, tolerated: Mapping[str, Fraction]) -> list[Drift]:
+def compare(path: Path, engine: Engine, tolerated: Mapping[str, Fraction], track: Track = iter) -> list[Drift]:
     """Every figure of the baseline at `path`, and of models that it covers but does not have, held against what is.
 
     `tolerated` goes before the file's own tolerances. Raises InputError for a bad file, for a name that stands neither
@@ -193,7 +196,7 @@ def compare(path: Path, engine: Engine, tolerated: Mapping[str, Fraction]) -> li
         names.update(dict.fromkeys(found))
     specs = {name: selection.load(name, path.parent) for name in sorted(names)}
     before = {name: _by_figure(figures, data["figures"][name]) for name, figures in baseline.figures.items()}
-    after = measured(specs, baseline.guarded, baseline.workload, engine)
+    after = measured(specs, baseline.guarded, baseline.workload, engine, track)
     allowed = {key: percent(text) for key, text in baseline.tolerance.items()} | dict(tolerated)
     return drifts(before, after, allowed)
 
@@ -247,6 +250,7 @@ def write(
     batch: int | None,
     kv_dtype: KvDtype | None,
     engine: Engine,
+    track: Track = iter,
 ) -> Baseline:
     """Measure, and write the file at `path`; what is not given is as it was there, or the default where there is none.
 
@@ -271,7 +275,7 @@ def write(
     empty = checked(Baseline, {**head, "figures": {}}, shown_path(path))
     chosen = selection.selected(empty.models, path.parent)
     specs = {name: selection.load(name, path.parent) for name in sorted(chosen)}
-    found = measured(specs, empty.guarded, empty.workload, engine)
+    found = measured(specs, empty.guarded, empty.workload, engine, track)
     figures = {name: {str(each): value for each, value in values.items()} for name, values in found.items()}
     baseline = checked(Baseline, {**head, "figures": figures}, shown_path(path))
     text = yaml.safe_dump({**head, "figures": figures}, sort_keys=False, allow_unicode=True, width=1000)

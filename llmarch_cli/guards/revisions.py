@@ -12,7 +12,7 @@ from pathlib import Path
 from llmarch_cli import loading
 from llmarch_cli.errors import InputError, shown, shown_path
 from llmarch_cli.guards import selection
-from llmarch_cli.guards.baselines import Drift, drifts, measured
+from llmarch_cli.guards.baselines import Drift, Track, drifts, measured
 from llmarch_cli.guards.figures import BY_CONTEXT, Figure
 from llmarch_cli.profilers.cost import Workload
 from llmarch_cli.profilers.profile import Engine
@@ -26,6 +26,7 @@ def since(
     columns: Sequence[str],
     workload: Workload,
     engine: Engine,
+    track: Track = iter,
 ) -> tuple[list[Drift], list[str]]:
     """How the figures of specs moved from `revision` to the working tree, and which specs could not be read there.
 
@@ -61,7 +62,7 @@ def since(
 
     def figures(specs: dict[str, ModelSpec]) -> dict[str, dict[Figure, int | Fraction | None]]:
         some = {name: spec for name, spec in sorted(specs.items()) if name in changed}
-        return measured(some, guarded, workload, engine)
+        return measured(some, guarded, workload, engine, track)
 
     return drifts(figures(before), figures(after), {}), unreadable
 
