@@ -31,12 +31,13 @@ def kvcache(
     With --set each model is there as it is, and as changed.
     """
     output.check(file_format)
-    plots.check(plot, file_format)
     n_tokens = [options.tokens(context) for context in contexts or [options.DEFAULT_CONTEXT]]
     keys = options.keys(columns)
     assignments = options.changes(changes)
     from llmarch_cli import api
+    from llmarch_cli.loading import names
 
+    plots.check(plot, file_format, "cache", len(set(models or names())) * (2 if assignments else 1))
     dtype = options.kv_dtype(kv_dtype)
     table = api.kv_cache(
         models or None,

@@ -17,6 +17,7 @@ from llmarch_cli.report.units import Unit
 
 Kind = Literal["cache", "flops", "params", "active"]
 KINDS: tuple[Kind, ...] = ("cache", "flops", "params", "active")
+CURVED: tuple[Kind, ...] = ("cache", "flops")  # those that have a curve for each model
 
 SHORTEST, LONGEST = 1 << 10, 1 << 20  # contexts drawn at least
 BEFORE = 4  # a curve is drawn from this share of the context where it first bends or changes its style

@@ -23,8 +23,13 @@ _SHADES, _ASCII_SHADES = "▒█▓░:╳", "o#=.:x"
 _FRAME = str.maketrans("┌┐└┘─│┤├┬┴┼", "++++-|++++" + "+")
 
 
-def check_installed() -> None:
-    """Raise InputError where there is no plotext."""
+def check(n_curves: int) -> None:
+    """Raise InputError where so many curves cannot be told apart, and where there is no plotext."""
+    if n_curves > MOST_CURVES:
+        raise InputError(
+            f"a terminal has room for {MOST_CURVES} curves, not {n_curves:,}: name the models,"
+            " or draw all to a file: --plot plot.svg"
+        )
     try:
         import plotext  # noqa: F401
     except ImportError:
@@ -52,12 +57,7 @@ def render(plot: Plot, width: int, color: bool = False, ascii_only: bool = False
 
 
 def _curves(plot: Curves, width: int, color: bool, ascii_only: bool) -> list[str]:
-    check_installed()
-    if len(plot.curves) > MOST_CURVES:
-        raise InputError(
-            f"a terminal has room for {MOST_CURVES} curves, not {len(plot.curves):,}: name the models,"
-            " or draw all to a file: --plot plot.svg"
-        )
+    check(len(plot.curves))
     import plotext
 
     points = [[point for point in curve.points if point[1]] for curve in plot.curves]
