@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -187,7 +188,8 @@ class Branches:
             end = adder.x + (-adder.radius if middle < adder.x else adder.radius)
             top = y + RISE + node.height
             if abs(middle - adder.x) < adder.radius:
-                yield Line(((middle, top), (middle, adder.y - adder.radius)), arrow=True)
+                edge = adder.y - math.sqrt(adder.radius**2 - (middle - adder.x) ** 2)
+                yield Line(((middle, top), (middle, edge)), arrow=True)
             else:
                 yield Line(((middle, top), (middle, adder.y), (end, adder.y)), arrow=True)
             left += node.width + self._row.gap

@@ -131,6 +131,13 @@ def test_nothing_overlaps_whatever_the_spec(specs: Sequence[ModelSpec]) -> None:
     assert faults(drawn(*specs)) == []
 
 
+def test_a_branch_that_stands_almost_in_the_middle_leads_into_the_adder() -> None:
+    dense = {"kind": "dense", "d_ff": 1, "gated": False}
+    data = llmarch.load("gpt2").model_dump(exclude_defaults=True)
+    ffn = {"kind": "parallel", "branches": {"dense": dense, "moe": dense, "wide": dense}}
+    assert faults(drawn(ModelSpec.model_validate({**data, "ffn": ffn}))) == []
+
+
 def test_many_models_stand_in_rows() -> None:
     drawing = drawn(*llmarch.names()[:5])
     assert faults(drawing) == []
