@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import shutil
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
@@ -279,20 +280,30 @@ def write(
     figures = {name: {str(each): value for each, value in values.items()} for name, values in found.items()}
     baseline = checked(Baseline, {**head, "figures": figures}, shown_path(path))
     text = yaml.safe_dump({**head, "figures": figures}, sort_keys=False, allow_unicode=True, width=1000)
-    target = path.resolve()  # a link stays one
-    beside = target.with_name(f"{target.name}.new")  # a reader never sees half a file
-    beside.write_text(HEADING + text, encoding="utf-8")
+    _put(path, HEADING + text, sum(map(len, figures.values())))
+    return baseline
+
+
+def _put(path: Path, text: str, n_figures: int) -> None:
+    """Write a file that a reader never sees half of; a link stays one, and a file that was there keeps its mode."""
+    target = path.resolve()
+    beside = target.with_name(f".{target.name}.{os.getpid()}.new")
     try:
+        with beside.open("x", encoding="utf-8") as file:
+            file.write(text)
         read(beside)
+        if target.exists():
+            shutil.copymode(target, beside)
+        beside.replace(target)
     except InputError:
-        beside.unlink()
-        n_figures = sum(map(len, figures.values()))
         raise InputError(
             f"{shown_path(path)}: {n_figures:,} figures are more than a baseline is read with: name fewer models,"
             " columns or contexts, or write several files"
         ) from None
-    beside.replace(target)
-    return baseline
+    except OSError as error:
+        raise OSError(error.errno, error.strerror, str(path)) from None
+    finally:
+        beside.unlink(missing_ok=True)
 
 
 def _from(directory: Path, name: str) -> str:

@@ -159,6 +159,23 @@ def test_a_link_stays_a_link(kept: Path) -> None:
     assert kept.read_text() == before
 
 
+def test_nothing_else_is_touched(kept: Path) -> None:
+    other = kept.with_name("b.yaml.new")
+    other.write_text("keep\n")
+    kept.chmod(0o640)
+    before = sorted(kept.parent.iterdir())
+    write(kept)
+    assert other.read_text() == "keep\n"
+    assert kept.stat().st_mode & 0o777 == 0o640
+    assert sorted(kept.parent.iterdir()) == before
+
+
+def test_what_cannot_be_written_is_called_by_its_own_name(tmp_path: Path) -> None:
+    with pytest.raises(FileNotFoundError) as error:
+        write(tmp_path / "nowhere" / "b.yaml", "gpt2")
+    assert error.value.filename == str(tmp_path / "nowhere" / "b.yaml")
+
+
 def test_what_could_not_be_read_is_not_written(kept: Path) -> None:
     before = kept.read_text()
     with pytest.raises(InputError, match=r"b\.yaml: 22,\d+ figures are more than a baseline is read with"):
