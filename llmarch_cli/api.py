@@ -19,7 +19,6 @@ if TYPE_CHECKING:
     from llmarch_cli.report.plots.data import Kind, Plot
 
 Model = str | Path | ModelSpec
-Track = Callable[[Sequence[ModelSpec]], Iterable[ModelSpec]]  # passes specs on, to be told how far it is
 
 DEFAULT_CONTEXT = 131_072
 
@@ -91,7 +90,7 @@ def kv_cache(
     columns: Sequence[str] = (),
     sort: str | None = None,
     changes: Mapping[str, Any] | None = None,
-    track: Track = iter,
+    track: Callable[[Sequence[ModelSpec]], Iterable[ModelSpec]] = iter,
 ) -> Table:
     """One row a model and context: the bytes that the architecture must keep, the smallest first.
 
@@ -208,7 +207,7 @@ def report(
     kv_dtype: KvDtype = "bf16",
     engine: Engine | None = None,
     plots: bool = True,
-    track: Track = iter,
+    track: Callable[[Sequence[ModelSpec]], Iterable[ModelSpec]] = iter,
 ) -> str:
     """A comparison as text: one HTML page that needs no network, or any format that a table is written in.
 
