@@ -90,6 +90,7 @@ def kv_cache(
     columns: Sequence[str] = (),
     sort: str | None = None,
     changes: Mapping[str, Any] | None = None,
+    track: Callable[[Sequence[ModelSpec]], Iterable[ModelSpec]] = iter,
 ) -> Table:
     """One row a model and context: the bytes that the architecture must keep, the smallest first.
 
@@ -102,6 +103,7 @@ def kv_cache(
         columns: keys of the metrics wanted.
         sort: the key to order by, `kv_cache_bytes` where it is None.
         changes: values by path, as `changed` takes them; each model is then there as it was and changed.
+        track: passes the specs on, to be told how far it is.
 
     Raises what `compare` raises.
     """
@@ -111,8 +113,8 @@ def kv_cache(
     check(columns, sort)
     pairs = _with_changed(_told_apart(names() if models is None else models), changes)
     specs = [spec for pair in pairs for spec in pair]
-    workloads = [(spec, context) for spec in specs for context in dict.fromkeys(contexts)]
-    profiles = [profile(spec, context, batch, kv_dtype, engine) for spec, context in workloads]
+    asked = dict.fromkeys(contexts)
+    profiles = [profile(spec, context, batch, kv_dtype, engine) for spec in track(specs) for context in asked]
     return kv_caches(profiles, columns, sort)
 
 

@@ -86,9 +86,9 @@ def read(path: Path, what: str = "spec") -> Mapping:
     Raises InputError where it cannot be read or holds none.
     """
     try:
-        text = content(path).decode("utf-8-sig")
+        text = content(path, what).decode("utf-8-sig")
     except UnicodeDecodeError as error:
-        raise InputError(f"{shown_path(path)}: not UTF-8 text (byte {error.start}): a spec is a YAML file") from None
+        raise InputError(f"{shown_path(path)}: not UTF-8 text (byte {error.start}): a {what} is a YAML file") from None
     parser = None
     try:
         parser = _Parser(text)

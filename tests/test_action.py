@@ -1,5 +1,6 @@
 """The GitHub Action, the pre-commit hooks and the forms: their rules, and the action's own scripts run by bash."""
 
+import json
 import os
 import re
 import subprocess
@@ -9,6 +10,9 @@ from typing import Any
 
 import pytest
 import yaml
+from jsonschema import Draft202012Validator
+
+from llmarch_cli.guards import baselines
 
 ROOT = Path(__file__).parents[1]
 ACTION: dict[str, Any] = yaml.safe_load((ROOT / "action.yml").read_text())
@@ -115,6 +119,43 @@ def test_a_base_that_a_shallow_checkout_lacks_is_fetched(repository: Path, tmp_p
     assert "131,527,680" in summary
 
 
+@pytest.mark.parametrize("base", ["", "0" * 40])
+def test_without_a_revision_to_compare_with_the_summary_says_so(repository: Path, base: str) -> None:
+    status, summary, said = run("Changed figures", repository, base=base, specs="specs/*.yaml")
+    assert (status, said) == (0, "")
+    assert "Nothing to compare with" in summary
+
+
+def test_a_branch_that_a_shallow_checkout_lacks_is_fetched(repository: Path, tmp_path: Path) -> None:
+    git("branch", "before", "HEAD^")
+    shallow = tmp_path / "shallow"
+    git("clone", "--quiet", "--depth=1", repository.as_uri(), str(shallow))
+    status, summary, said = run("Changed figures", shallow, base="before", specs="specs/*.yaml", engine="closed-form")
+    assert (status, said) == (0, "")
+    assert "131,527,680" in summary
+
+
+def test_nothing_changed_is_said(repository: Path) -> None:
+    status, summary, _ = run("Changed figures", repository, base="HEAD", specs="specs/*.yaml", engine="closed-form")
+    assert status == 0
+    assert "0 models changed in figures since HEAD." in summary
+
+
+@pytest.mark.parametrize(
+    ("step", "inputs"),
+    [
+        ("Changed figures", {"base": "f" * 40, "specs": "specs/*.yaml"}),
+        ("Budgets", {"budgets": "none.yaml"}),
+        ("Baseline", {"baseline": "none.yaml"}),
+    ],
+)
+def test_what_could_not_be_done_is_in_the_summary(repository: Path, step: str, inputs: dict[str, str]) -> None:
+    status, summary, said = run(step, repository, engine="closed-form", **inputs)
+    assert status == 2
+    assert "the log says why." in summary
+    assert said.splitlines()[-1].startswith("error: ")
+
+
 @pytest.mark.parametrize("specs", ["$(touch pwned)/*.yaml", "--help", "x.yaml; touch pwned"])
 def test_an_input_is_no_script(repository: Path, specs: str) -> None:
     status, _, said = run("Changed figures", repository, base=git("rev-parse", "HEAD^"), specs=specs)
@@ -148,6 +189,57 @@ def test_a_baseline_is_held_to(repository: Path) -> None:
     status, summary, _ = run("Baseline", repository, baseline="kept.yaml", engine="closed-form")
     assert status == 1
     assert "-7,087,872" in summary
+
+
+def blocks(page: str) -> list[Any]:
+    """The YAML blocks of a page."""
+    return [yaml.safe_load(text) for text in re.findall(r"```yaml\n(.*?)```", (ROOT / page).read_text(), re.DOTALL)]
+
+
+def test_the_documented_workflow_is_whole_and_gives_inputs_that_there_are() -> None:
+    (workflow,) = (block for block in blocks("docs/ci.md") if "jobs" in block)
+    assert {"name", "permissions", "jobs"} <= set(workflow)
+    (job,) = workflow["jobs"].values()
+    checkout, ours = job["steps"]
+    assert checkout["uses"] == "actions/checkout@v4"
+    assert ours["uses"] == "OWNER/llmarch@REVISION"
+    assert set(ours["with"]) <= set(ACTION["inputs"])
+
+
+def test_the_documented_budgets_fit_the_committed_schema_and_no_unknown_field_does() -> None:
+    schema = Draft202012Validator(json.loads((ROOT / "docs" / "budgets.schema.json").read_text()))
+    (budgets,) = (block for block in blocks("docs/ci.md") if "budgets" in block)
+    assert list(schema.iter_errors(budgets)) == []
+    for wrong in (
+        {**budgets, "budget": []},
+        {"budgets": [{**budgets["budgets"][0], "limit": []}]},
+        {"budgets": [{**budgets["budgets"][0], "limits": ["parms <= 1"]}]},
+    ):
+        assert list(schema.iter_errors(wrong)) != []
+
+
+def test_a_baseline_fits_the_committed_schema_and_no_unknown_field_does(tmp_path: Path) -> None:
+    schema = Draft202012Validator(json.loads((ROOT / "docs" / "baseline.schema.json").read_text()))
+    baselines.write(tmp_path / "kept.yaml", ["gpt2", "gemma3-1b"], [8192], [], None, None, "closed-form")
+    kept = yaml.safe_load((tmp_path / "kept.yaml").read_text())
+    kept["tolerance"] = yaml.safe_load(
+        re.findall(r"^  flops.*$", (ROOT / "docs" / "ci.md").read_text(), re.MULTILINE)[0]
+    )
+    assert list(schema.iter_errors(kept)) == []
+    for wrong in (
+        {**kept, "tolerances": {}},
+        {**kept, "figures": {"gpt2": {"params": -1}}},
+        {**kept, "columns": ["parms"]},
+    ):
+        assert list(schema.iter_errors(wrong)) != []
+
+
+def test_the_documented_hooks_are_those_that_there_are() -> None:
+    theirs, local = (block["repos"][0] for block in blocks("docs/ci.md") if "repos" in block)
+    (hook,) = yaml.safe_load((ROOT / ".pre-commit-hooks.yaml").read_text())
+    assert theirs["hooks"][0]["id"] == local["hooks"][0]["id"] == hook["id"]
+    assert local["hooks"][0]["entry"] == hook["entry"]
+    assert re.search(local["hooks"][0]["files"], "specs/mine.yaml")
 
 
 def test_hooks_say_what_pre_commit_needs() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import islice
 from pathlib import Path
 from typing import Annotated
 
@@ -33,7 +34,9 @@ def claims(
     from llmarch_cli.report.claims import findings
 
     said = library.read(library.bundled() if file is None else file)
-    found = [(section, [library.measure(claim, chosen) for claim in section.claims]) for section in said.sections]
+    claimed = [claim for section in said.sections for claim in section.claims]
+    measured = iter([library.measure(claim, chosen) for claim in output.tracked(claimed, "measuring")])
+    found = [(section, list(islice(measured, len(section.claims)))) for section in said.sections]
     output.show(findings(found, said.outside), file_format)
     if not all(finding.stands for _, each in found for finding in each):
         raise typer.Exit(1)

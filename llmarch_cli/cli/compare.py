@@ -34,11 +34,11 @@ def compare(
     difference of every figure.
     """
     output.check(file_format)
-    plots.check(plot, file_format)
     kind = plots.kind(plot_kind)
     n_tokens = options.tokens(context)
     keys = options.keys(columns)
     assignments = options.changes(changes)
+    plots.check(plot, file_format, kind, len(set(models)) * (2 if assignments else 1))
     options.check_save(save, assignments, len(models))
     from llmarch_cli import api
 

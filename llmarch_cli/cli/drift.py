@@ -40,5 +40,8 @@ def drift(
     from llmarch_cli.report import guarded
 
     keys = [baselines.counted_key(key) for key in options.keys(columns) or baselines.DEFAULT_COLUMNS]
-    moved, unreadable = revisions.since(since, files, n_tokens, keys, Workload(n_tokens[0], batch, dtype), chosen)
+    workload = Workload(n_tokens[0], batch, dtype)
+    moved, unreadable = revisions.since(
+        since, files, n_tokens, keys, workload, chosen, lambda names: output.tracked(names, "measuring")
+    )
     output.show([guarded.revisions(moved, unreadable, since, chosen)], file_format)

@@ -31,13 +31,24 @@ def kvcache(
     With --set each model is there as it is, and as changed.
     """
     output.check(file_format)
-    plots.check(plot, file_format)
     n_tokens = [options.tokens(context) for context in contexts or [options.DEFAULT_CONTEXT]]
     keys = options.keys(columns)
     assignments = options.changes(changes)
     from llmarch_cli import api
+    from llmarch_cli.loading import names
 
+    plots.check(plot, file_format, "cache", len(set(models or names())) * (2 if assignments else 1))
     dtype = options.kv_dtype(kv_dtype)
-    table = api.kv_cache(models or None, n_tokens, batch, dtype, options.engine(engine), keys, sort, assignments)
+    table = api.kv_cache(
+        models or None,
+        n_tokens,
+        batch,
+        dtype,
+        options.engine(engine),
+        keys,
+        sort,
+        assignments,
+        lambda specs: output.tracked(specs, "profiling"),
+    )
     output.show([table], file_format, exact)
     plots.show(plot, lambda: api.plot("cache", models or None, n_tokens, batch, dtype, assignments))

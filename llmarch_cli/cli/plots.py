@@ -65,11 +65,15 @@ def kind(text: str) -> KindName:
     return checked_kind(text)
 
 
-def check(plot: str | None, file_format: str) -> None:
-    """Raise InputError for where nothing can be drawn, before anything is measured for it."""
+def check(plot: str | None, file_format: str, kind: KindName, n_models: int) -> None:
+    """Raise InputError for where nothing can be drawn of `n_models`, before anything is measured for it."""
     if plot == TERMINAL:
         if file_format != "table":
             raise InputError(f"--plot draws below a table, not below {file_format}: name a file, --plot plot.svg")
+        from llmarch_cli.report.plots import data, terminal
+
+        if kind in data.CURVED:
+            terminal.check(n_models)
     elif plot is not None:
         from llmarch_cli.report.plots import figure
 

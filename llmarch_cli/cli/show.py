@@ -38,8 +38,8 @@ def show(
 ) -> None:
     """All about one model: figures, layers, components with their shares, and what its authors publish."""
     output.check(file_format)
-    plots.check(plot, file_format)
     kind = plots.kind(plot_kind)
+    plots.check(plot, file_format, kind, 1)
     n_tokens = options.tokens(context)
     assignments = options.changes(changes)
     options.check_save(save, assignments)

@@ -22,6 +22,7 @@ STRIP = 40.0  # width of a layer in it
 GAP = 16.0  # from there to the layers in detail
 STEP = 14.0
 LARGEST_LAYER = 40.0  # height of a layer in the strip
+THIN = 1.5  # height of layers between which a gap would be seen at some and lost at others
 MOST_CELLS = 1000  # of a strip: beyond them, not every layer is shown
 CALLOUTS = {  # by their metrics' keys
     "params": "parameters",
@@ -139,6 +140,14 @@ class ModelFigure:
         positions = self._positions.width if self._positions else 0.0
         return max(250.0, self._details.width, positions)
 
+    def _above_details(self, x: float, y: float) -> Iterator[tuple[float, float]]:
+        """Where the hint from the strip's top goes: over all kinds of layers, and so to the first of the highest."""
+        frames = self._details.nodes
+        highest = next(i for i, frame in enumerate(frames) if frame.height == self._details.height)
+        yield x, y + self._details.height
+        if highest:
+            yield x + sum(frame.width + self._details.gap for frame in frames[:highest]), y + self._details.height
+
     # What stands on the left.
 
     @cached_property
@@ -200,12 +209,12 @@ class ModelFigure:
         cells = [self.kinds.index(shown) for shown in layers[::every]]
         height = layer * len(layers) / len(cells)
         left, right, top = middle - STRIP / 2, middle + STRIP / 2, y + layer * len(layers)
-        gap = min(1.0, height / 5)
+        gap = min(1.0, height / 5) if height > THIN else 0.0
         for i, kind in enumerate(cells):
             level = y + i * height
             yield Box(left, level, STRIP, height - gap, "layer", f"layer kind {kind}", rounded=0, colour=kind)
         yield Line(((right, y), (side, y)), "hint", dashed=True)
-        yield Line(((right, top), (side, y + self._details.nodes[0].height)), "hint", dashed=True)
+        yield Line(((right, top), *self._above_details(side, y)), "hint", dashed=True)
         count = Label(f"{len(layers):,}", 50, 11, bold=True, topic="n_layers")
         word = Label("layer" if len(layers) == 1 else "layers", 50, 8, "muted")
         left_out = [Label(f"1 in {every:,} shown", 50, 7.2, "muted")] * (every > 1)
@@ -233,12 +242,10 @@ class ModelFigure:
         return sum(node.height for node in self._final) + STEP * (len(self._final) - 1)
 
     def _place_exit(self, middle: float, side: float, start: float, y: float) -> Iterator[Shape]:
-        facts = list(self._facts.place(side, y + STEP / 2))
-        yield from facts
-        for box in facts:
-            if isinstance(box, Box) and box.name == "mtp":
-                level, to = y - STEP / 2, box.x + 20
-                yield Line(((middle, level), (to, level), (to, box.y)), dashed=True, arrow=True)
+        yield from self._facts.place(side, y + STEP / 2)
+        if self._prediction is not None:  # reads what the head reads
+            level = y + self._final[0].height + STEP / 2
+            yield Line(((middle, level), (side, level)), dashed=True, arrow=True)
         for node in self._final:
             yield Line(((middle, start), (middle, y - (3 if isinstance(node, Label) else 0))), arrow=True)
             yield from node.place(middle - node.width / 2, y)
@@ -263,7 +270,7 @@ class ModelFigure:
         """The figures that matter, and multi-token prediction, which is in none of them."""
         callouts: list[Node] = [flow([self._callout(key) for key in CALLOUTS], self._side_width, 6, 6, "left")]
         prediction = [] if self._prediction is None else [self._prediction]
-        return flow([*callouts, *prediction], self._side_width, gap=14, row_gap=8, align="left")
+        return Column([*callouts, *prediction], gap=8, align="left")
 
     def _callout(self, key: str) -> Panel:
         column = metric(key)

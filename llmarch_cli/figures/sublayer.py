@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -16,12 +17,16 @@ from llmarch_cli.report.units import setting
 WIDTH = 196.0  # of a sublayer's text
 CHILD_WIDTH = 104.0  # of a component's inside another one
 SHOWN_EXPERTS = 5
-RISE = 14.0  # of the lines that lead into branches and out of them
+PADDING = 6.0  # between a component's box and what stands in it
+SMALLEST = 6.8  # size of letters that can still be read on a slide
+RISE = 14.0  # of the lines that lead into branches
+OUTLET = 8.0  # of the arrow that leads out of them
 
 
 def sublayer(component: Component, axis: str, d_model: int, positions_told: bool = False) -> Node:
     """The box of `component` on `axis`; `positions_told` where the model tells positions before its layers."""
-    return Panel(_content(component, axis, d_model, positions_told, component.title, WIDTH), axis, axis, 6, least=WIDTH)
+    inner = _content(component, axis, d_model, positions_told, component.title, WIDTH)
+    return Panel(inner, axis, axis, PADDING, least=WIDTH)
 
 
 def _content(
@@ -33,11 +38,11 @@ def _content(
     width = max(least, *(node.width for node in inside)) if inside else least
 
     def label(topic: str, text: str, role: str = "text", small: float = 0.0) -> Label:
-        return Label(text, width, size - small, role, topic=f"{axis} {topic}")
+        return Label(text, width, max(size - small, SMALLEST), role, topic=f"{axis} {topic}")
 
     facts: list[Node] = [Label(title, width, size + 1.5, bold=True, topic=f"{axis} title")]
     facts.append(flow([label("fact", text) for text in (component.heads, component.label) if text], width, gap=9))
-    drawn = {part.name for part in parts}
+    drawn = {part.name for part in parts if isinstance(part, Vector)}
     settings = {
         field: text
         for field, text in component.settings.items()
@@ -86,7 +91,7 @@ def _inside(parts: Sequence[Part], axis: str, d_model: int) -> Iterator[Node]:
     for part in children:
         title = part.name.replace("_", " ")
         inner = _content(part.component, axis, d_model, True, title, CHILD_WIDTH, 7.2)
-        branches.append(Panel(inner, "inner", part.name, padding=5))
+        branches.append(Panel(inner, "inner", part.name, PADDING))
     if branches:
         yield Branches(branches) if len(branches) > 1 else branches[0]
 
@@ -98,7 +103,7 @@ class ExpertPool:
     experts: Experts
     router: str
     axis: str
-    is_last: bool  # nothing is added to what it gives
+    is_alone: bool  # nothing else reads what it reads, and nothing is added to what it gives
 
     CELL, GAP, HEIGHT, ROUTER_GAP, COLLECTED = 27.0, 4.0, 18.0, 14.0, 8.0
 
@@ -148,7 +153,9 @@ class ExpertPool:
                 collected = end - self.COLLECTED
                 yield Line(((middle, level + self.HEIGHT), (middle, collected), (centre, collected)))
             left += self._cell + self.GAP
-        yield Line(((centre, end - self.COLLECTED), (centre, end)), arrow=self.is_last)
+        yield Line(((centre, end - self.COLLECTED), (centre, end)), arrow=self.is_alone)
+        if self.is_alone:
+            yield Line(((centre, y - PADDING), (centre, y)))
 
 
 @dataclass(frozen=True)
@@ -167,13 +174,13 @@ class Branches:
 
     @cached_property
     def height(self) -> float:
-        return self._row.height + 2 * RISE + 2 * Adder(0, 0).radius
+        return self._row.height + 2 * RISE + 2 * Adder(0, 0).radius + OUTLET
 
     def place(self, x: float, y: float) -> Iterator[Shape]:
         yield from self._row.place(x, y + RISE)
-        adder = Adder(x + self.width / 2, y + self.height - Adder(0, 0).radius)
+        adder = Adder(x + self.width / 2, y + self.height - OUTLET - Adder(0, 0).radius)
         split = y + RISE / 2
-        yield Line(((adder.x, y), (adder.x, split)))
+        yield Line(((adder.x, y - PADDING), (adder.x, split)))
         left = x
         for node in self.nodes:
             middle = left + node.width / 2
@@ -181,8 +188,10 @@ class Branches:
             end = adder.x + (-adder.radius if middle < adder.x else adder.radius)
             top = y + RISE + node.height
             if abs(middle - adder.x) < adder.radius:
-                yield Line(((middle, top), (middle, adder.y - adder.radius)), arrow=True)
+                edge = adder.y - math.sqrt(adder.radius**2 - (middle - adder.x) ** 2)
+                yield Line(((middle, top), (middle, edge)), arrow=True)
             else:
                 yield Line(((middle, top), (middle, adder.y), (end, adder.y)), arrow=True)
             left += node.width + self._row.gap
         yield adder
+        yield Line(((adder.x, adder.bounds.top), (adder.x, y + self.height)), arrow=True)

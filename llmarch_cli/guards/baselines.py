@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterable, Mapping, Sequence
+import shutil
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from fractions import Fraction
@@ -18,7 +19,7 @@ from llmarch_cli import documents
 from llmarch_cli.component import Record
 from llmarch_cli.errors import InputError, shown, shown_path
 from llmarch_cli.guards import selection
-from llmarch_cli.guards.budgets import Batch, ModelName, ModelNames
+from llmarch_cli.guards.budgets import Batch, ModelName, ModelNames, Version
 from llmarch_cli.guards.figures import BY_CONTEXT, GUARDED, Figure, Gauge, checked_key, difference, figure
 from llmarch_cli.loading import checked
 from llmarch_cli.profilers.cost import KvDtype, Workload
@@ -96,7 +97,7 @@ Count = Annotated[int, Field(ge=0)]
 class Baseline(Record):
     """What is guarded, how far it may move, and what it was."""
 
-    schema_version: Literal[1]  # counts up when the format changes
+    schema_version: Version  # counts up when the format changes
     models: ModelNames  # bundled ids, paths relative to this file, or patterns of either
     columns: Annotated[tuple[ColumnKey, ...], Field(strict=False, min_length=1)]  # of `llmarch columns`
     contexts: Annotated[tuple[Annotated[int, Field(gt=0, le=MAX_CONTEXT)], ...], Field(strict=False, min_length=1)]
@@ -158,25 +159,30 @@ def read(path: Path) -> tuple[Baseline, documents.Mapping]:
 
 
 def tolerances(given: Iterable[str]) -> dict[str, Fraction]:
-    """`COLUMN=0.1%` of each. Raises InputError for what is none."""
-    found = {}
+    """`COLUMN=0.1%` of each. Raises InputError for what is none, and for a column given twice."""
+    found: dict[str, Fraction] = {}
     for text in given:
         key, equals, share = text.partition("=")
         if not equals:
             raise InputError(f"--tolerance takes COLUMN=SHARE, such as params=0.1%, not {shown(text)}")
-        found[counted_key(key)] = percent(share)
+        if counted_key(key) in found:
+            raise InputError(f"--tolerance: {key} is given twice")
+        found[key] = percent(share)
     return found
 
 
+Track = Callable[[Iterable[str]], Iterable[str]]  # passes names of models on, to be told how far it is
+
+
 def measured(
-    specs: Mapping[str, ModelSpec], guarded: Sequence[Figure], workload: Workload, engine: Engine
+    specs: Mapping[str, ModelSpec], guarded: Sequence[Figure], workload: Workload, engine: Engine, track: Track = iter
 ) -> dict[str, dict[Figure, int | Fraction | None]]:
     """Every guarded figure of every model. Raises what `profile` raises."""
     gauge = Gauge(engine)
-    return {name: {each: gauge.read(spec, each, workload) for each in guarded} for name, spec in specs.items()}
+    return {name: {each: gauge.read(specs[name], each, workload) for each in guarded} for name in track(list(specs))}
 
 
-def compare(path: Path, engine: Engine, tolerated: Mapping[str, Fraction]) -> list[Drift]:
+def compare(path: Path, engine: Engine, tolerated: Mapping[str, Fraction], track: Track = iter) -> list[Drift]:
     """Every figure of the baseline at `path`, and of models that it covers but does not have, held against what is.
 
     `tolerated` goes before the file's own tolerances. Raises InputError for a bad file, for a name that stands neither
@@ -190,12 +196,20 @@ def compare(path: Path, engine: Engine, tolerated: Mapping[str, Fraction]) -> li
             raise InputError(f"{place}: models: {selection.nothing(each)}")
         names.update(dict.fromkeys(found))
     specs = {name: selection.load(name, path.parent) for name in sorted(names)}
-    before = {
-        name: {figure(text): value for text, value in figures.items()} for name, figures in baseline.figures.items()
-    }
-    after = measured(specs, baseline.guarded, baseline.workload, engine)
+    before = {name: _by_figure(figures, data["figures"][name]) for name, figures in baseline.figures.items()}
+    after = measured(specs, baseline.guarded, baseline.workload, engine, track)
     allowed = {key: percent(text) for key, text in baseline.tolerance.items()} | dict(tolerated)
     return drifts(before, after, allowed)
+
+
+def _by_figure(figures: Mapping[str, int | None], data: documents.Mapping) -> dict[Figure, int | Fraction | None]:
+    """The same by what is meant. Raises InputError for a figure that is there under two names: `@8k` and `@8192`."""
+    found: dict[Figure, int | Fraction | None] = {}
+    for text, value in figures.items():
+        if figure(text) in found:
+            raise InputError(f"{data.places[text]}: {text} is given twice: it is {figure(text)}")
+        found[figure(text)] = value
+    return found
 
 
 def _was_kept(name: str, figures: Mapping[str, object]) -> bool:
@@ -237,6 +251,7 @@ def write(
     batch: int | None,
     kv_dtype: KvDtype | None,
     engine: Engine,
+    track: Track = iter,
 ) -> Baseline:
     """Measure, and write the file at `path`; what is not given is as it was there, or the default where there is none.
 
@@ -261,14 +276,34 @@ def write(
     empty = checked(Baseline, {**head, "figures": {}}, shown_path(path))
     chosen = selection.selected(empty.models, path.parent)
     specs = {name: selection.load(name, path.parent) for name in sorted(chosen)}
-    found = measured(specs, empty.guarded, empty.workload, engine)
+    found = measured(specs, empty.guarded, empty.workload, engine, track)
     figures = {name: {str(each): value for each, value in values.items()} for name, values in found.items()}
     baseline = checked(Baseline, {**head, "figures": figures}, shown_path(path))
     text = yaml.safe_dump({**head, "figures": figures}, sort_keys=False, allow_unicode=True, width=1000)
-    beside = path.with_name(f"{path.name}.new")  # a reader never sees half a file
-    beside.write_text(HEADING + text, encoding="utf-8")
-    beside.replace(path)
+    _put(path, HEADING + text, sum(map(len, figures.values())))
     return baseline
+
+
+def _put(path: Path, text: str, n_figures: int) -> None:
+    """Write a file that a reader never sees half of; a link stays one, and a file that was there keeps its mode."""
+    target = path.resolve()
+    beside = target.with_name(f".{target.name}.{os.getpid()}.new")
+    try:
+        with beside.open("x", encoding="utf-8") as file:
+            file.write(text)
+        read(beside)
+        if target.exists():
+            shutil.copymode(target, beside)
+        beside.replace(target)
+    except InputError:
+        raise InputError(
+            f"{shown_path(path)}: {n_figures:,} figures are more than a baseline is read with: name fewer models,"
+            " columns or contexts, or write several files"
+        ) from None
+    except OSError as error:
+        raise OSError(error.errno, error.strerror, str(path)) from None
+    finally:
+        beside.unlink(missing_ok=True)
 
 
 def _from(directory: Path, name: str) -> str:

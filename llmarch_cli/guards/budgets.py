@@ -15,7 +15,7 @@ from fractions import Fraction
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, Field, WithJsonSchema
+from pydantic import AfterValidator, BeforeValidator, Field, WithJsonSchema
 
 from llmarch_cli import documents
 from llmarch_cli.component import Record
@@ -118,6 +118,15 @@ LimitText = Annotated[
     AfterValidator(_is_limit),
     WithJsonSchema({"type": "string", "maxLength": LONGEST_LIMIT, "pattern": _pattern()}),
 ]
+
+
+def _is_version(value: Any) -> Any:
+    if type(value) is not int or value != 1:  # to Python, true and 1.0 are equal to 1
+        raise ValueError(f"must be 1, not {shown(value)}")
+    return value
+
+
+Version = Annotated[Literal[1], BeforeValidator(_is_version)]
 ModelName = Annotated[str, Field(min_length=1, max_length=500)]
 ModelNames = Annotated[tuple[ModelName, ...], Field(strict=False, min_length=1)]
 Batch = Annotated[int, Field(gt=0, le=MAX_BATCH)]
@@ -135,7 +144,7 @@ class Budget(Record):
 class BudgetFile(Record):
     """Budgets, and what they are measured with."""
 
-    schema_version: Literal[1] = 1  # counts up when the format changes
+    schema_version: Version = 1  # counts up when the format changes
     batch: Batch = 1  # sequences; cache bytes are for all of them
     kv_dtype: KvDtype = "bf16"  # what the cache stores its values as
     budgets: Annotated[tuple[Budget, ...], Field(strict=False, min_length=1)]

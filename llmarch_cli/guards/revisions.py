@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from fractions import Fraction
 from pathlib import Path
 
 from llmarch_cli import loading
-from llmarch_cli.errors import InputError, shown
+from llmarch_cli.errors import InputError, shown, shown_path
 from llmarch_cli.guards import selection
-from llmarch_cli.guards.baselines import Drift, drifts, measured
+from llmarch_cli.guards.baselines import Drift, Track, drifts, measured
 from llmarch_cli.guards.figures import BY_CONTEXT, Figure
 from llmarch_cli.profilers.cost import Workload
 from llmarch_cli.profilers.profile import Engine
@@ -25,6 +26,7 @@ def since(
     columns: Sequence[str],
     workload: Workload,
     engine: Engine,
+    track: Track = iter,
 ) -> tuple[list[Drift], list[str]]:
     """How the figures of specs moved from `revision` to the working tree, and which specs could not be read there.
 
@@ -37,17 +39,21 @@ def since(
     for name in names:
         if not selection.is_path(name) or Path(name).is_absolute():
             raise InputError(f"{shown(name)}: name files by paths from here, such as specs/*.yaml")
-    inside = Path(_git("rev-parse", "--show-prefix").decode().strip())
+    inside = Path(_path(_git("rev-parse", "--show-prefix").removesuffix(b"\n")))
     commit = _commit(revision)
     with tempfile.TemporaryDirectory() as directory:
         root = Path(directory)
-        _export(commit, root)
+        submodules = _export(commit, root)
         there = root / inside
         there.mkdir(parents=True, exist_ok=True)
         chosen = {name: (selection.matches(name, there), selection.matches(name, here)) for name in names}
         for name, found in chosen.items():
             if not any(found):
                 raise InputError(f"{shown(name)} matches no file, neither here nor at {shown(revision)}")
+            for each in found[1]:
+                within = Path(os.path.normpath(inside / each)).parents
+                if parents := [path for path in submodules if path in within]:
+                    raise InputError(f"{shown(each)} is in the submodule {shown_path(parents[0])}: run `drift` there")
         after = {each: selection.load(each, here) for _, new in chosen.values() for each in new}
         before, unreadable = _readable([each for old, _ in chosen.values() for each in old], there)
     changed = {name for name in {*before, *after} if before.get(name) != after.get(name)}
@@ -56,7 +62,7 @@ def since(
 
     def figures(specs: dict[str, ModelSpec]) -> dict[str, dict[Figure, int | Fraction | None]]:
         some = {name: spec for name, spec in sorted(specs.items()) if name in changed}
-        return measured(some, guarded, workload, engine)
+        return measured(some, guarded, workload, engine, track)
 
     return drifts(figures(before), figures(after), {}), unreadable
 
@@ -83,25 +89,58 @@ def _commit(revision: str) -> str:
         ) from None
 
 
-def _export(commit: str, root: Path) -> None:
-    """Every YAML file of a commit, below `root`. Links are left out: they could lead anywhere."""
-    files = []
+_FILES, _LINK, _SUBMODULE = (b"100644", b"100755"), b"120000", b"160000"  # git's modes
+
+
+def _export(commit: str, root: Path) -> list[Path]:
+    """Every YAML file of a commit, below `root`, and its links as far as they lead nowhere else.
+
+    Returns where its submodules are.
+    """
+    files: list[tuple[bytes, Path]] = []
+    links: list[tuple[bytes, Path]] = []
+    submodules = []
     for entry in _git("ls-tree", "-r", "-z", "--full-tree", commit).split(b"\0"):
-        about, _, path = entry.partition(b"\t")
+        about, _, name = entry.partition(b"\t")
         mode, _, thing = about.partition(b" ")
-        if mode in (b"100644", b"100755") and path.endswith(tuple(map(str.encode, loading.YAML_ENDINGS))):
-            files.append((thing.split()[-1], path.decode("utf-8", "surrogateescape")))
-    contents = _git("cat-file", "--batch", stdin=b"".join(thing + b"\n" for thing, _ in files))
-    start = 0
-    for _, name in files:
-        line = contents.index(b"\n", start)
-        size = int(contents[start:line].split()[-1])
-        target = root / name
-        if ".." in target.parts:
-            raise InputError(f"{shown(name)} leads out of the repository")
-        target.parent.mkdir(parents=True, exist_ok=True)
-        target.write_bytes(contents[line + 1 : line + 1 + size])
-        start = line + size + 2
+        path = Path(_path(name))
+        if ".." in path.parts:
+            raise InputError(f"{shown_path(path)} leads out of the repository")
+        if mode in _FILES and path.suffix in loading.YAML_ENDINGS:
+            files.append((thing.split()[-1], path))
+        elif mode == _LINK:
+            links.append((thing.split()[-1], path))
+        elif mode == _SUBMODULE:
+            submodules.append(path)
+    for (_, path), content in zip(files, _contents([thing for thing, _ in files]), strict=True):
+        (root / path).parent.mkdir(parents=True, exist_ok=True)
+        (root / path).write_bytes(content)
+    for (_, path), content in zip(links, _contents([thing for thing, _ in links]), strict=True):
+        if content and b"\0" not in content:
+            (root / path).parent.mkdir(parents=True, exist_ok=True)
+            (root / path).symlink_to(_path(content))
+    top = os.path.realpath(root)
+    for _, path in links:
+        if not Path(os.path.realpath(root / path)).is_relative_to(top):
+            (root / path).unlink(missing_ok=True)
+    return submodules
+
+
+def _contents(things: Sequence[bytes]) -> Iterator[bytes]:
+    """What git's objects hold."""
+    packed, start = _git("cat-file", "--batch", stdin=b"".join(thing + b"\n" for thing in things)), 0
+    for thing in things:
+        line = packed.index(b"\n", start)
+        size = packed[start:line].split()[-1]
+        if not size.isdigit():
+            raise InputError(f"git cat-file: {thing.decode()} is missing here: fetch it first")
+        yield packed[line + 1 : line + 1 + int(size)]
+        start = line + int(size) + 2
+
+
+def _path(name: bytes) -> str:
+    """A path as git has it, whatever its bytes."""
+    return name.decode("utf-8", "surrogateescape")
 
 
 def _git(*arguments: str, stdin: bytes = b"") -> bytes:

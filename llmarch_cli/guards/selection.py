@@ -20,12 +20,11 @@ def is_path(name: str) -> bool:
 def matches(name: str, directory: Path) -> list[str]:
     """The models that one name or pattern stands for, sorted; none where there are none.
 
-    Paths are relative to `directory`, and so is what is returned. A path without a pattern stands for itself where
-    such a file exists.
+    Paths are relative to `directory`, and so is what is returned. A path of a file that exists stands for itself.
     """
     if not is_path(name):
         return [each for each in loading.names() if fnmatchcase(each, name)]
-    if not has_magic(name):
+    if not has_magic(name) or (directory / name).exists():  # `x[1].yaml` may be a file's name
         return [name] if (directory / name).exists() else []
     found = glob(name, root_dir=directory, recursive=True)  # noqa: PTH207 - a relative pattern stays relative
     return sorted(Path(each).as_posix() for each in found if each.endswith(loading.YAML_ENDINGS))

@@ -20,12 +20,14 @@ def _lines(table: Table, exact: bool) -> Iterator[str]:
     cells = grid(table, table.for_reading, exact)
     if table.title:
         yield from (f"### {_escaped(table.title)}", "")
-    yield _row(cells.heading)
-    yield f"| {' | '.join('---:' if figures else '---' for figures in cells.figures)} |"
+    if cells.lines:
+        yield _row(cells.heading)
+        yield f"| {' | '.join('---:' if figures else '---' for figures in cells.figures)} |"
     for line in cells.lines:
         yield _row(line.cells)
-    for note in table.notes:
-        yield from ("", _escaped(note))
+    for number, note in enumerate(table.notes):
+        yield from ([""] if number or cells.lines else [])
+        yield _escaped(note)
 
 
 def _row(cells: Sequence[Cell]) -> str:

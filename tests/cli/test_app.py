@@ -1,6 +1,7 @@
 import os
 import shlex
 import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -244,3 +245,32 @@ def test_commands_are_registered_once() -> None:
     names += [str(group.name) for group in app.app.registered_groups]
     assert sorted(names) == sorted(name for name, *_ in COMMANDS)
     assert len(set(names)) == len(names)
+
+
+@pytest.mark.parametrize(
+    ("command", "word"),
+    [
+        ("kvcache gpt2 --engine closed-form", "profiling"),
+        ("verify gpt2", "verifying"),
+        ("claims claims.yaml --engine closed-form", "measuring"),
+        ("check budgets.yaml --engine closed-form", "checking"),
+        ("baseline write baseline.yaml gpt2 --engine closed-form", "measuring"),
+        ("baseline compare kept.yaml --engine closed-form", "measuring"),
+    ],
+)
+def test_long_work_says_on_a_terminal_how_far_it_is_and_nothing_in_a_pipe(
+    llmarch: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, command: str, word: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("TERM", "xterm")
+    Path("budgets.yaml").write_text("budgets: [{models: [gpt2], limits: [params > 1]}]\n")
+    claim = "{says: It is small., models: [gpt2], holds: a.params < 1000, verdict: does not hold, remark: It has 124M.}"
+    section = f"{{title: One, source: 'https://example.com', claims: [{claim}]}}"
+    Path("claims.yaml").write_text(f"sections: [{section}]\n")
+    llmarch("baseline", "write", "kept.yaml", "gpt2", "--engine", "closed-form")
+    piped = llmarch(*command.split())
+    assert (piped.status, piped.err) == (0, "")
+    monkeypatch.setattr(sys.stderr, "isatty", lambda: True, raising=False)
+    told = llmarch(*command.split())
+    assert (told.status, told.out) == (0, piped.out)
+    assert word in told.err

@@ -64,11 +64,31 @@ def test_what_cannot_be_drawn_is_said(llmarch: Run, command: str, message: str) 
     assert result.err.startswith(message)
 
 
-def test_a_missing_library_is_said_before_anything_is_measured(llmarch: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("command", ["kvcache gpt2 --plot x.svg", "kvcache gpt2 --plot", "compare gpt2 --plot"])
+def test_a_missing_library_is_said_before_anything_is_measured(
+    llmarch: Run, monkeypatch: pytest.MonkeyPatch, command: str
+) -> None:
     monkeypatch.setitem(sys.modules, "matplotlib.figure", None)
-    result = llmarch("kvcache", "--plot", "x.svg")
+    monkeypatch.setitem(sys.modules, "plotext", None)
+    result = llmarch(*command.split())
     assert (result.status, result.out) == (2, "")
     assert "pip install 'llmarch[plot]'" in result.err
+
+
+@pytest.mark.parametrize(
+    ("command", "n_curves"),
+    [
+        ("kvcache --plot", 44),
+        ("compare gpt2 gpt2-xl gpt2-large gpt2-medium qwen3-8b --set tie_embeddings=false --plot", 10),
+        ("compare gpt2 gpt2 gpt2-xl gpt2-large olmo2-1b olmo2-7b qwen3-8b qwen3-4b gemma3-1b kimi-k2 --plot", 9),
+    ],
+)
+def test_too_many_curves_for_a_terminal_are_said_before_anything_is_measured(
+    llmarch: Run, command: str, n_curves: int
+) -> None:
+    result = llmarch(*command.split())
+    assert (result.status, result.out) == (2, "")
+    assert result.err.startswith(f"error: a terminal has room for 8 curves, not {n_curves}")
 
 
 def test_only_what_draws_imports_what_draws() -> None:

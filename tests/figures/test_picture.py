@@ -1,6 +1,7 @@
 """What holds for every picture: nothing overlaps, nothing lies outside, and all that the spec says is there."""
 
 import itertools
+import math
 from collections.abc import Iterator, Sequence
 from typing import Any
 
@@ -10,9 +11,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import llmarch_cli as llmarch
+from llmarch_cli.component import Component, walk
 from llmarch_cli.figures.measure import text_width
 from llmarch_cli.figures.picture import picture
 from llmarch_cli.figures.shapes import Adder, Bounds, Box, Drawing, Line, Shape, Text
+from llmarch_cli.figures.sublayer import SMALLEST
+from llmarch_cli.parts import Child, Vector
+from llmarch_cli.report.units import setting
 from llmarch_cli.spec import ModelSpec
 
 
@@ -41,6 +46,7 @@ def faults(drawing: Drawing) -> list[str]:
         for (a, around_a), (b, around_b) in meeting([*boxes, *adders])
         if not (around_a.inside(around_b) or around_b.inside(around_a))
     ]
+    found += [f"arrow to nothing: {line}" for line in drawing.of(Line) if line.arrow and not _lands(line, drawing)]
     lines = segments(drawing)
     for text, around in texts:
         found += [f"{text} leaves {box}" for box, b in boxes if around.meets(b) and not around.inside(b)]
@@ -49,6 +55,24 @@ def faults(drawing: Drawing) -> list[str]:
     for line in lines:  # ends at the edge of a box, or runs inside it
         found += [f"{line} crosses {box}" for box, b in boxes if _crosses(line, b) and not line.inside(b)]
     return found
+
+
+def _lands(arrow: Line, drawing: Drawing) -> bool:
+    """Whether an arrow ends at the edge of a box or of an adder, or right below what it leads to."""
+    x, y = arrow.points[-1]
+    near = 0.01
+    for shape in drawing.shapes:
+        around = shape.bounds
+        match shape:
+            case Adder():
+                if abs(math.hypot(x - shape.x, y - shape.y) - shape.radius) < near:
+                    return True
+            case Box() | Text():
+                if around.left - 5 <= x <= around.right + 5 and -near <= around.bottom - y <= 8:
+                    return True
+                if isinstance(shape, Box) and abs(x - around.left) < near and around.bottom <= y <= around.top:
+                    return True
+    return False
 
 
 Measured = tuple[Shape, Bounds]
@@ -89,6 +113,7 @@ def _crosses(line: Bounds, box: Bounds) -> bool:
         ([Line(((0, 10), (50, 10))), Box(10, 5, 20, 20, "chip", "a")], " crosses "),
         ([Line(((0, 10), (50, 10))), Text(10, 8, 20, "a", 8, "text")], " crossed"),
         ([Text(90, 10, 20, "a", 8, "text")], "outside: "),
+        ([Line(((10, 0), (10, 20)), arrow=True), Box(0, 30, 20, 20, "chip", "a")], "arrow to nothing"),
     ],
 )
 def test_faults_are_seen(shapes: list[Shape], fault: str) -> None:
@@ -106,6 +131,13 @@ def test_nothing_overlaps_whatever_the_spec(specs: Sequence[ModelSpec]) -> None:
     assert faults(drawn(*specs)) == []
 
 
+def test_a_branch_that_stands_almost_in_the_middle_leads_into_the_adder() -> None:
+    dense = {"kind": "dense", "d_ff": 1, "gated": False}
+    data = llmarch.load("gpt2").model_dump(exclude_defaults=True)
+    ffn = {"kind": "parallel", "branches": {"dense": dense, "moe": dense, "wide": dense}}
+    assert faults(drawn(ModelSpec.model_validate({**data, "ffn": ffn}))) == []
+
+
 def test_many_models_stand_in_rows() -> None:
     drawing = drawn(*llmarch.names()[:5])
     assert faults(drawing) == []
@@ -119,14 +151,65 @@ def test_long_names_and_settings_stay_within() -> None:
     assert faults(drawn(spec, "gpt2")) == []
 
 
+def said_of(component: Component) -> Iterator[str]:
+    """What a figure says of one component, each a text of its own: a vector's flag comes with its length."""
+    yield component.label
+    if component.heads:
+        yield component.heads
+    vectors = {part.name: f"{part.name} {part.dim:,}" for part in component.parts(64) if isinstance(part, Vector)}
+    yield from vectors.values()
+    inside = {part.name for part in component.parts(64) if isinstance(part, Child)} | {"branches"}
+    for field, text in component.settings.items():
+        if field not in vectors and field not in inside:
+            yield setting(text)
+
+
 @given(strategies.specs())
 def test_every_setting_of_every_component_is_said(spec: ModelSpec) -> None:
     whole = {text.whole for text in drawn(spec).of(Text)}
     for axis in ("attention", "ffn"):
         for component in spec.variants(axis).values():
-            assert {component.title, component.label} <= whole
-            if component.heads:
-                assert component.heads in whole
+            assert component.title in whole
+            for inner in walk(component):
+                assert set(said_of(inner)) <= whole
+
+
+@pytest.mark.parametrize("model", llmarch.names())
+def test_every_setting_of_every_bundled_model_is_said(model: str) -> None:
+    spec = llmarch.load(model)
+    whole = {text.whole for text in drawn(model).of(Text)}
+    said = [
+        said_of(inner) for axis in ("attention", "ffn") for each in spec.variants(axis).values() for inner in walk(each)
+    ]
+    assert set(itertools.chain(*said)) <= whole
+    assert ("tied to the embedding" if spec.tie_embeddings else "untied") in whole
+    assert {f"vocabulary {spec.vocab_size:,}", f"d_model {spec.d_model:,}", f"{spec.n_layers:,}"} <= whole
+
+
+def test_prediction_reads_what_the_head_reads() -> None:
+    drawing = drawn("deepseek-v3")
+    boxes = {box.name: box.bounds for box in drawing.of(Box)}
+    (arrow,) = (line for line in drawing.of(Line) if line.dashed and line.arrow)
+    (_, start), (x, y) = arrow.points
+    assert boxes["final norm"].top < start < boxes["head"].bottom
+    assert (x, y) == (boxes["mtp"].left, start)
+    assert boxes["mtp"].bottom < y < boxes["mtp"].top
+
+
+def test_a_hint_from_the_strip_leads_over_all_kinds_of_layers() -> None:
+    drawing = drawn("llama4-maverick")
+    frames = [box.bounds for box in drawing.of(Box) if box.name == "layer"]
+    ends = [line.points[-1] for line in drawing.of(Line) if line.role == "hint"]
+    highest = max(frames, key=lambda frame: frame.top)
+    assert frames[0].top < highest.top
+    low, high = sorted(ends)
+    assert low == pytest.approx((frames[0].left, frames[0].bottom))
+    assert high == pytest.approx((highest.left, highest.top))
+
+
+def test_no_letters_are_too_small_for_a_slide() -> None:
+    drawing = drawn(*llmarch.names()[:8])
+    assert min(text.size for text in drawing.of(Text)) >= SMALLEST
 
 
 def test_layers_are_equally_high_in_all_models() -> None:
@@ -140,6 +223,14 @@ def test_a_strip_shows_every_layer_in_its_place() -> None:
     layers = llmarch.load("llama4-maverick").layers
     kinds = list(dict.fromkeys(layers))
     assert [box.colour for box in boxes] == [kinds.index(layer) for layer in layers]
+
+
+def test_layers_too_thin_for_gaps_have_none() -> None:
+    data = llmarch.load("gemma3-27b").model_dump(exclude_defaults=True)
+    boxes = [b for b in drawn(ModelSpec.model_validate({**data, "n_layers": 1_000})).of(Box) if b.role == "layer"]
+    assert all(upper.y == pytest.approx(lower.y + lower.height) for lower, upper in itertools.pairwise(boxes))
+    apart = [box for box in drawn("llama3.1-405b").of(Box) if box.role == "layer"]
+    assert all(upper.y > lower.y + lower.height + 0.3 for lower, upper in itertools.pairwise(apart))
 
 
 def test_of_very_many_layers_some_are_shown_and_that_is_said() -> None:

@@ -141,6 +141,49 @@ def test_nothing_is_written_where_something_is_wrong(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
+def test_a_figure_under_two_names_is_refused(kept: Path) -> None:
+    text = kept.read_text()
+    assert "kv_cache_bytes@8k: " in text
+    kept.write_text(text.replace("    kv_cache_bytes@8k: ", "    kv_cache_bytes@8192: 1\n    kv_cache_bytes@8k: "))
+    with pytest.raises(InputError, match=r"b\.yaml:\d+: kv_cache_bytes@8k is given twice"):
+        statuses(kept)
+
+
+def test_a_link_stays_a_link(kept: Path) -> None:
+    link = kept.with_name("link.yaml")
+    link.symlink_to(kept.name)
+    before = kept.read_text()
+    kept.write_text(before.replace("params: ", "params: 1"))
+    write(link)
+    assert link.is_symlink()
+    assert kept.read_text() == before
+
+
+def test_nothing_else_is_touched(kept: Path) -> None:
+    other = kept.with_name("b.yaml.new")
+    other.write_text("keep\n")
+    kept.chmod(0o640)
+    before = sorted(kept.parent.iterdir())
+    write(kept)
+    assert other.read_text() == "keep\n"
+    assert kept.stat().st_mode & 0o777 == 0o640
+    assert sorted(kept.parent.iterdir()) == before
+
+
+def test_what_cannot_be_written_is_called_by_its_own_name(tmp_path: Path) -> None:
+    with pytest.raises(FileNotFoundError) as error:
+        write(tmp_path / "nowhere" / "b.yaml", "gpt2")
+    assert error.value.filename == str(tmp_path / "nowhere" / "b.yaml")
+
+
+def test_what_could_not_be_read_is_not_written(kept: Path) -> None:
+    before = kept.read_text()
+    with pytest.raises(InputError, match=r"b\.yaml: 22,\d+ figures are more than a baseline is read with"):
+        baselines.write(kept, ["*"], range(1, 510), ["kv_cache_bytes"], None, None, "closed-form")
+    assert kept.read_text() == before
+    assert not list(kept.parent.glob("*.new"))
+
+
 @given(st.integers(0, 10**20), st.integers(0, 10**20), st.fractions(0, 2))
 def test_tolerance_is_of_what_it_was(before: int, after: int, share: Fraction) -> None:
     (drift,) = drifts({"m": {PARAMS: before}}, {"m": {PARAMS: after}}, {"params": share})
@@ -151,6 +194,8 @@ def test_tolerance_is_of_what_it_was(before: int, after: int, share: Fraction) -
 def test_percentages_are_exact() -> None:
     assert percent("0.1%") == Fraction(1, 1000)
     assert tolerances(["params=0.1%", "buffers=2 %"]) == {"params": Fraction(1, 1000), "buffers": Fraction(1, 50)}
+    with pytest.raises(InputError, match="--tolerance: params is given twice"):
+        tolerances(["params=1%", "params=2%"])
     for wrong in ("params", "params=", "params=1", "params=-1%", "parms=1%", "active_share=1%", "=1%"):
         with pytest.raises(InputError):
             tolerances([wrong])

@@ -163,6 +163,8 @@ GOOD = "budgets:\n  - models: [gpt2]\n    limits:\n      - params <= 30B\n"
         ("budgets:", "batch: 0\nbudgets:", "budgets.yaml:1: batch: must be above 0, not 0"),
         ("budgets:", "kv_dtype: int4\nbudgets:", "budgets.yaml:1: kv_dtype: must be"),
         ("budgets:", "schema_version: 2\nbudgets:", "budgets.yaml:1: schema_version: must be 1, not 2"),
+        ("budgets:", "schema_version: true\nbudgets:", "budgets.yaml:1: schema_version: must be 1, not true"),
+        ("budgets:", "schema_version: 1.0\nbudgets:", "budgets.yaml:1: schema_version: must be 1, not 1.0"),
         (GOOD, "", "budgets.yaml: the file is empty: a budget file is a mapping"),
         (GOOD, "- x", "budgets.yaml: a budget file is a mapping of fields, not a list"),
         (GOOD, "budgets: []", "budgets.yaml:1: budgets: must have 1 entries or more"),
@@ -175,6 +177,32 @@ def test_a_bad_file_is_told_with_its_line(tmp_path: Path, old: str, new: str, to
     with pytest.raises(InputError) as error:
         list(budgets.check(path, "closed-form"))
     assert told in str(error.value)
+
+
+def test_a_wrong_entry_is_all_that_is_told(tmp_path: Path) -> None:
+    path = write(tmp_path, GOOD.replace("params <= 30B", "params <= nan"))
+    with pytest.raises(InputError) as error:
+        list(budgets.check(path, "closed-form"))
+    (line,) = str(error.value).splitlines()
+    assert "budgets.0.limits.0: 'params <= nan' is no limit" in line
+
+
+def test_a_file_that_is_no_text_is_called_what_it_should_be(tmp_path: Path) -> None:
+    (tmp_path / "budgets.yaml").write_bytes(b"\xff")
+    with pytest.raises(InputError, match=r"not UTF-8 text .*: a budget file is a YAML file"):
+        budgets.read(tmp_path / "budgets.yaml")
+    (tmp_path / "budgets.yaml").write_bytes(b"#" * (2 << 20))
+    with pytest.raises(InputError, match="larger than 1 MiB: this is no budget file"):
+        budgets.read(tmp_path / "budgets.yaml")
+
+
+def test_a_file_with_the_letters_of_a_pattern_stands_for_itself(tmp_path: Path) -> None:
+    for name in ("x[1]", "x1"):
+        (tmp_path / f"{name}.yaml").write_text("extends: gpt2\n")
+    text = "budgets: [{models: ['x[1].yaml'], limits: [params > 1]}]"
+    assert [check.model for check in budgets.check(write(tmp_path, text), "closed-form")] == ["x[1].yaml"]
+    (tmp_path / "x[1].yaml").unlink()
+    assert [check.model for check in budgets.check(write(tmp_path, text), "closed-form")] == ["x1.yaml"]
 
 
 def test_the_schema_knows_every_figure() -> None:

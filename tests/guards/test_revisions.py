@@ -1,5 +1,6 @@
 """What specs were at a revision of git."""
 
+import os
 import subprocess
 from pathlib import Path
 
@@ -79,6 +80,58 @@ def test_bad_input(names: list[str], since: str, told: str) -> None:
     with pytest.raises(InputError) as error:
         statuses(*names, since=since)
     assert told in str(error.value)
+
+
+def test_a_link_is_what_it_leads_to_inside_the_repository(repository: Path, tmp_path: Path) -> None:
+    (tmp_path / "outside.yaml").write_text("extends: gpt2\nn_layers: 2\n")
+    for name, target in {
+        "link": "parent.yaml",
+        "out": "../../outside.yaml",
+        "absolute": str(tmp_path / "outside.yaml"),
+        "loop": "loop.yaml",
+    }.items():
+        (repository / f"{name}.yaml").symlink_to(target)
+    (repository / "here").symlink_to(".")
+    (repository / "around.yaml").symlink_to("here/../../outside.yaml")
+    git("add", ".")
+    git("commit", "--quiet", "--message=links")
+    assert statuses("specs/link.yaml") == ({}, [])
+    (repository / "parent.yaml").write_text("extends: gpt2\nn_layers: 3\n")
+    assert statuses("specs/link.yaml") == ({"specs/link.yaml": {"DRIFT"}}, [])
+    for name in ("out", "absolute", "around"):
+        assert statuses(f"specs/{name}.yaml") == ({f"specs/{name}.yaml": {"NEW"}}, [])
+
+
+def test_a_spec_in_a_submodule_is_refused(repository: Path, tmp_path: Path) -> None:
+    git("init", "--quiet", str(tmp_path / "other"))
+    (tmp_path / "other" / "one.yaml").write_text("extends: gpt2\n")
+    git("-C", str(tmp_path / "other"), "add", ".")
+    git("-C", str(tmp_path / "other"), "commit", "--quiet", "--message=one")
+    git("-c", "protocol.file.allow=always", "submodule", "--quiet", "add", str(tmp_path / "other"), "specs/sub")
+    git("commit", "--quiet", "--message=sub")
+    with pytest.raises(InputError, match=r"'specs/sub/one\.yaml' is in the submodule specs/sub: run `drift` there"):
+        statuses("specs/**/*.yaml")
+    assert statuses("specs/same.yaml") == ({}, [])
+
+
+def test_an_object_that_is_not_there_is_said(repository: Path) -> None:
+    asked = ["git", "rev-parse", "HEAD:specs/same.yaml"]
+    name = subprocess.run(asked, capture_output=True, text=True, check=True).stdout.strip()
+    (Path(".git") / "objects" / name[:2] / name[2:]).unlink()
+    with pytest.raises(InputError, match=f"git cat-file: {name} is missing here: fetch it first"):
+        statuses("specs/same.yaml")
+
+
+@pytest.mark.parametrize("name", [b"trailing \n", b"n\xc3\xb6t utf \xff"])
+def test_a_directory_may_have_any_name(repository: Path, monkeypatch: pytest.MonkeyPatch, name: bytes) -> None:
+    directory = repository / os.fsdecode(name)
+    directory.mkdir()
+    (directory / "x.yaml").write_text("extends: gpt2\n")
+    git("add", ".")
+    git("commit", "--quiet", "--message=odd")
+    (directory / "x.yaml").write_text("extends: gpt2\nn_layers: 3\n")
+    monkeypatch.chdir(directory)
+    assert statuses("x.yaml") == ({"x.yaml": {"DRIFT"}}, [])
 
 
 def test_without_a_repository(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -33,6 +33,11 @@ def test_figures_are_rounded_unless_exact() -> None:
     assert "| KV cache, bytes | 4,831,838,208 |" in markdown.render([table], exact=True)
 
 
+def test_a_table_without_rows_is_its_notes() -> None:
+    table = Table("models", (Column("model", "model", units.TEXT),), (), notes=("None.", "At all."))
+    assert markdown.render([table]) == "None.\n\nAt all.\n"
+
+
 def test_hostile_text_stays_in_its_cell() -> None:
     hostile = "a|b\n| c <script> [x](y) `z` *w*"
     table = Table("models", (Column("model", "model", units.TEXT),), ({"model": hostile},), title=hostile)

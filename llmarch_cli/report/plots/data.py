@@ -17,8 +17,10 @@ from llmarch_cli.report.units import Unit
 
 Kind = Literal["cache", "flops", "params", "active"]
 KINDS: tuple[Kind, ...] = ("cache", "flops", "params", "active")
+CURVED: tuple[Kind, ...] = ("cache", "flops")  # those that have a curve for each model
 
 SHORTEST, LONGEST = 1 << 10, 1 << 20  # contexts drawn at least
+BEFORE = 4  # a curve is drawn from this share of the context where it first bends or changes its style
 POINTS_PER_DOUBLING = 8
 
 # A component's role in the inventory, and what it is stacked as.
@@ -127,17 +129,27 @@ def _curves(
     value: Callable[[ContextLine, int], int],
 ) -> Curves:
     workload = asked[0].workload
-    shortest = min(SHORTEST, *(profile.workload.context for profile in asked))
+    lines = [context_line(profile) for profile in models]
+    lengths = [profile.spec.context_length for profile in models]
+    # Where each bends, and where its style changes.
+    turns = [
+        [*line.knees, *([] if made_for is None else [made_for])] for line, made_for in zip(lines, lengths, strict=True)
+    ]
+    shortest = min(
+        SHORTEST, *(profile.workload.context for profile in asked), *(_before(min(own)) for own in turns if own)
+    )
     longest = max(LONGEST, *(max(p.workload.context, p.spec.context_length or 0) for p in asked))
     contexts = _contexts(shortest, longest)
     curves = []
-    for profile in models:
-        line = context_line(profile)
-        made_for = profile.spec.context_length
-        own = {*line.knees, made_for or contexts[-1]}  # where it bends, and where its style changes
+    for profile, line, made_for, own in zip(models, lines, lengths, turns, strict=True):
         exact = sorted({*contexts, *(at for at in own if contexts[0] < at < contexts[-1])})
         curves.append(Curve(profile.spec.id, tuple((at, value(line, at)) for at in exact), made_for))
     return Curves(title, note.format(workload=workload), metric(key).unit, tuple(curves))
+
+
+def _before(turn: int) -> int:
+    """A power of 2 well below `turn`: what is seen of a curve before it."""
+    return 1 << max(turn // BEFORE, 1).bit_length() - 1
 
 
 def _contexts(first: int, last: int) -> list[int]:

@@ -27,6 +27,7 @@ INK, PAPER = "#24292f", "#ffffff"
 WIDTH = 9.0  # inches
 LINE = 0.17  # inches that a line of text takes
 FONT = 8  # points
+APART = 1.5  # points at both sides of a name among others
 
 # Ten that are told apart on white and on black, in four dashes.
 _COLORS = "#4477cc #dd7711 #229966 #cc3344 #8866cc #996633 #cc66aa #778899 #aa9911 #11aabb".split()
@@ -220,9 +221,9 @@ def _named(figure: Figure, axes: Axes, plot: Spread) -> None:
     texts = [axes.annotate(one_line(name), (x, y), fontsize=FONT - 1) for name, x, y in plot.points]
     extents = [text.get_window_extent(renderer) for text in texts]
     places = [tuple(map(float, axes.transData.transform((x, y)))) for _, x, y in plot.points]
-    sizes = [(box.width, box.height) for box in extents]
+    sizes = [(box.width + 2 * APART, box.height) for box in extents]
     for text, (x, y), box in zip(texts, places, labels.beside([(x, y) for x, y in places], sizes), strict=True):
-        text.set_position((box[0] - x, box[1] - y))
+        text.set_position((box[0] + APART - x, box[1] - y))
         text.set_anncoords("offset points")
         near = (min(max(x, box[0]), box[2]), min(max(y, box[1]), box[3]))
         if abs(near[0] - x) + abs(near[1] - y) > 8:  # far enough away to be led back

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import textwrap
+from collections.abc import Sequence
 from math import log10
 
 from llmarch_cli.errors import InputError
@@ -17,12 +18,18 @@ NARROWEST, WIDEST = 60, 140
 
 _COLORS = ("blue+", "orange+", "green+", "red+", "magenta+", "cyan+", "yellow+", "gray+")
 _LETTERS = "abcdefgh"
+_BETWEEN = "   "  # two entries of a legend
 _SHADES, _ASCII_SHADES = "▒█▓░:╳", "o#=.:x"
 _FRAME = str.maketrans("┌┐└┘─│┤├┬┴┼", "++++-|++++" + "+")
 
 
-def check_installed() -> None:
-    """Raise InputError where there is no plotext."""
+def check(n_curves: int) -> None:
+    """Raise InputError where so many curves cannot be told apart, and where there is no plotext."""
+    if n_curves > MOST_CURVES:
+        raise InputError(
+            f"a terminal has room for {MOST_CURVES} curves, not {n_curves:,}: name the models,"
+            " or draw all to a file: --plot plot.svg"
+        )
     try:
         import plotext  # noqa: F401
     except ImportError:
@@ -50,12 +57,7 @@ def render(plot: Plot, width: int, color: bool = False, ascii_only: bool = False
 
 
 def _curves(plot: Curves, width: int, color: bool, ascii_only: bool) -> list[str]:
-    check_installed()
-    if len(plot.curves) > MOST_CURVES:
-        raise InputError(
-            f"a terminal has room for {MOST_CURVES} curves, not {len(plot.curves):,}: name the models,"
-            " or draw all to a file: --plot plot.svg"
-        )
+    check(len(plot.curves))
     import plotext
 
     points = [[point for point in curve.points if point[1]] for curve in plot.curves]
@@ -67,14 +69,13 @@ def _curves(plot: Curves, width: int, color: bool, ascii_only: bool) -> list[str
     figure.clear()
     figure.theme("simple" if color else "colorless")
     figure.plot_size(width, HEIGHT)
-    for number, (curve, drawn) in enumerate(zip(plot.curves, points, strict=True)):
+    for number, drawn in enumerate(points):
         if color:
             marker = plotext.marker("x" if ascii_only else "braille", _COLORS[number])
         else:
             marker = plotext.marker(_LETTERS[number])
         signal = figure.signal([log10(at) for at, _ in drawn], [log10(value) for _, value in drawn], marker=marker)
         signal.lines(True)
-        signal.label(one_line(curve.model))
         figure.draw(signal)
     for axis, side, unit, low, high in (
         ("x", "lower", TOKENS, min(contexts), max(contexts)),
@@ -86,7 +87,25 @@ def _curves(plot: Curves, width: int, color: bool, ascii_only: bool) -> list[str
         ruler.lim(log10(low), log10(high))
     drawn_text = str(figure.build().string(colorless=not color))
     figure.clear()
-    return (drawn_text.translate(_FRAME) if ascii_only else drawn_text).splitlines()
+    names = [one_line(curve.model) for curve in plot.curves]
+    stroke = "--" if ascii_only else "──"
+    strokes = [plotext.colorize(stroke, each) for each in _COLORS] if color else list(_LETTERS)
+    legend = _legend(list(zip(strokes, names, strict=False)), len(stroke) if color else 1, width)
+    return [*(drawn_text.translate(_FRAME) if ascii_only else drawn_text).splitlines(), "", *legend]
+
+
+def _legend(entries: Sequence[tuple[str, str]], mark_width: int, width: int) -> list[str]:
+    """Marks with what they stand for, in as many lines as they need: below a plot, where they cover none of it."""
+    lines: list[list[str]] = []
+    room = 0
+    for mark, name in entries:
+        needed = mark_width + 1 + len(name) + len(_BETWEEN)
+        if needed > room:
+            lines.append([])
+            room = width + len(_BETWEEN)
+        lines[-1].append(f"{mark} {name}")
+        room -= needed
+    return [_BETWEEN.join(line) for line in lines]
 
 
 def _bars(plot: Stacks, width: int, ascii_only: bool) -> list[str]:
@@ -100,8 +119,8 @@ def _bars(plot: Stacks, width: int, ascii_only: bool) -> list[str]:
         for name, stack, total in zip(names, plot.stacks, totals, strict=True)
     ]
     used = [any(stack.shares[i] for stack in plot.stacks) for i in range(len(plot.layers))]
-    legend = "   ".join(f"{shades[i]} {layer}" for i, layer in enumerate(plot.layers) if used[i])
-    return [*lines, "", legend]
+    entries = [(shades[i], layer) for i, layer in enumerate(plot.layers) if used[i]]
+    return [*lines, "", *_legend(entries, 1, width)]
 
 
 def _bar(stack: Stack, shades: str, room: int) -> str:

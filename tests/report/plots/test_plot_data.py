@@ -24,12 +24,23 @@ def test_every_point_of_a_curve_is_exact(kind: str, key: str) -> None:
 
 
 def test_a_curve_has_a_point_where_it_bends_and_reaches_what_was_asked() -> None:
-    drawn = plot("cache", ["gpt-oss-20b", "gemma3-27b"], [100, 1_500_000])
+    drawn = plot("cache", ["gpt-oss-20b", "gemma3-27b"], [20, 1_500_000])
     assert isinstance(drawn, Curves)
     contexts = [[context for context, _ in curve.points] for curve in drawn.curves]
     assert 128 in contexts[0]
     assert 1024 in contexts[1]
-    assert all((own[0], own[-1]) == (100, 1_500_000) and own == sorted(set(own)) for own in contexts)
+    assert all((own[0], own[-1]) == (20, 1_500_000) and own == sorted(set(own)) for own in contexts)
+
+
+@pytest.mark.parametrize(
+    ("models", "first"),
+    [(["gpt-oss-20b", "gemma3-27b"], 32), (["gemma3-27b"], 256), (["gpt2"], 256), (["mistral-7b-v0.1"], 1024)],
+)
+def test_a_curve_is_seen_before_it_bends_and_as_far_as_the_model_was_made_for(models: list[str], first: int) -> None:
+    for kind in ("cache", "flops"):
+        drawn = plot(checked_kind(kind), models)
+        assert isinstance(drawn, Curves)
+        assert {curve.points[0][0] for curve in drawn.curves} == {first}
 
 
 @pytest.mark.parametrize("name", llmarch.names())

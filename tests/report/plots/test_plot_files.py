@@ -67,6 +67,20 @@ def test_a_terminal_s_plot_names_every_model_and_fits(kind: Kind, ascii_only: bo
     assert text == terminal.render(drawn, 90, ascii_only=ascii_only)
 
 
+@pytest.mark.parametrize("kind", ["cache", "flops"])
+def test_a_terminal_s_legend_covers_no_curve(kind: Kind) -> None:
+    *_, frame = terminal.render(plot(kind, MODELS), 90).partition("\n\n")
+    canvas, legend, _ = frame.split("\n\n")
+    assert canvas.count("┌") == 1
+    assert legend.split() == [word for pair in zip("abcdefgh", MODELS, strict=False) for word in pair]
+
+
+def test_a_legend_takes_the_lines_that_it_needs() -> None:
+    lines = terminal.render(plot("params", MODELS), 60).splitlines()
+    assert max(map(len, lines)) <= 60
+    assert {"embeddings", "attention", "feed-forward", "norms", "head"} <= set(" ".join(lines).split())
+
+
 def test_a_terminal_with_colours_has_them() -> None:
     assert "\x1b[" in terminal.render(plot("cache", MODELS), 90, color=True)
 
