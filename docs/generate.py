@@ -16,8 +16,9 @@ from pathlib import Path
 
 from typer import Typer
 
+from llmarch_cli import claims
 from llmarch_cli.cli.app import COMMANDS
-from llmarch_cli.loading import specs_directory
+from llmarch_cli.loading import names, specs_directory
 from llmarch_cli.schema import write_schema
 
 DOCS = Path(__file__).parent
@@ -90,13 +91,23 @@ def refreshed(page: str) -> str:
     return re.sub(r"^```console\n[$] llmarch (.*?)\n(.*?)\n?```", block, page, flags=re.MULTILINE | re.DOTALL)
 
 
+def counted(page: str) -> str:
+    """A page with the numbers of what there is as they are now."""
+    page = re.sub(r"\d+(?= published architectures)", str(len(names())), page)
+    n_claims = sum(len(section.claims) for section in claims.read(claims.bundled()).sections)
+    return re.sub(r"\d+(?= statements\]\(docs/article\.md\))", str(n_claims), page)
+
+
 def draw() -> None:
     """Draw the pictures of all pages, each with the command that its page shows for it."""
-    for page in PAGES:
-        for command in re.findall(r"^[$] llmarch (.+\.svg)$", page.read_text(), re.MULTILINE):
-            subprocess.run(
-                [sys.executable, "-m", "llmarch_cli", *shlex.split(command)], check=True, cwd=DOCS / "figures"
-            )
+    found = (re.findall(r"^[$] llmarch (.+\.svg)$", page.read_text(), re.MULTILINE) for page in PAGES)
+    for command in sorted({command for commands in found for command in commands}):
+        subprocess.run(
+            [sys.executable, "-m", "llmarch_cli", *shlex.split(command)],
+            check=True,
+            cwd=DOCS / "figures",
+            stdout=subprocess.DEVNULL,
+        )
 
 
 if __name__ == "__main__":
@@ -107,4 +118,4 @@ if __name__ == "__main__":
         write_schema(DOCS / f"{of}.schema.json", of)
     draw()
     for page in PAGES:
-        page.write_text(refreshed(page.read_text()))
+        page.write_text(counted(refreshed(page.read_text())))
