@@ -5,9 +5,11 @@ A subcommand's file imports the library inside its function: `--help` and comple
 
 from __future__ import annotations
 
+import inspect
 import os
-from collections.abc import Iterable
-from typing import Annotated
+import re
+from collections.abc import Callable
+from typing import Annotated, Any
 
 import typer
 
@@ -21,7 +23,7 @@ from llmarch_cli.cli import (
     draw,
     drift,
     kvcache,
-    plots,
+    pasted,
     report,
     schema,
     show,
@@ -64,14 +66,15 @@ EXAMPLES = (
 )
 
 
-def _listed(examples: Iterable[str]) -> str:
-    """One a line: help joins lines, and keeps paragraphs apart."""
-    return "\n\n".join(("Examples:", *(f"  {example}" for example in examples)))
+def _said(command: Callable[..., Any] | None) -> str:
+    """What a command's docstring says, a paragraph a line: help keeps every break but those of the first paragraph."""
+    return re.sub(r"(?<!\n)\n(?!\n)", " ", inspect.getdoc(command) or "")
 
 
 app = typer.Typer(
     name="llmarch",
-    epilog=_listed(EXAMPLES),
+    cls=pasted.Group,
+    epilog=pasted.listed(EXAMPLES),
     no_args_is_help=True,
     rich_markup_mode="rich",
     pretty_exceptions_enable=False,
@@ -80,9 +83,15 @@ app = typer.Typer(
 
 for name, panel, command, examples in COMMANDS:
     if isinstance(command, typer.Typer):
-        app.add_typer(command, name=name, epilog=_listed(examples), rich_help_panel=panel)
+        epilog = pasted.listed(examples)
+        app.add_typer(command, name=name, cls=pasted.Group, epilog=epilog, rich_help_panel=panel)
+        for each in command.registered_commands:
+            each.cls = pasted.Command
+            each.help = _said(each.callback)
+            each.epilog = pasted.listed(line for line in examples if line.startswith(f"llmarch {name} {each.name} "))
     else:
-        app.command(name, cls=plots.Command, epilog=_listed(examples), rich_help_panel=panel)(command)
+        epilog = pasted.listed(examples)
+        app.command(name, cls=pasted.Command, help=_said(command), epilog=epilog, rich_help_panel=panel)(command)
 
 
 def _print_version(wanted: bool) -> None:
@@ -93,7 +102,6 @@ def _print_version(wanted: bool) -> None:
         raise typer.Exit
 
 
-@app.callback()
 def _options(
     version: Annotated[
         bool, typer.Option("--version", help="Print the version.", callback=_print_version, is_eager=True)
@@ -104,6 +112,9 @@ def _options(
     Exact parameters, active parameters, KV cache and FLOPs, each derived twice: counted in a model that is built and
     run without its weights, and calculated in closed form.
     """
+
+
+app.callback(help=_said(_options))(_options)
 
 
 def run() -> int:

@@ -12,8 +12,8 @@ from llmarch_cli.errors import InputError, shown, suggestion
 
 EXAMPLES = (
     "llmarch report -o report.html",
-    "llmarch report deepseek-v3 glm-4.5 mine.yaml --ctx 32k -o report.html",
-    "llmarch report gpt2 mine.yaml --format markdown",
+    "llmarch report deepseek-v3 glm-4.5 my-model.yaml --ctx 32k -o report.html",
+    "llmarch report gpt2 my-model.yaml --format markdown",
 )
 
 FORMATS = ("html", "markdown", "json", "junit")

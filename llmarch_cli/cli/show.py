@@ -12,7 +12,7 @@ from llmarch_cli.errors import InputError
 EXAMPLES = (
     "llmarch show gemma3-27b",
     "llmarch show deepseek-v3 --ctx 8k --operators",
-    "llmarch show deepseek-r1 --spec > mine.yaml",
+    "llmarch show deepseek-r1 --spec > my-model.yaml",
     "llmarch show gpt-oss-20b --set ffn.n_experts=64 --save wider.yaml",
 )
 

@@ -1,4 +1,5 @@
 import os
+import re
 import shlex
 import subprocess
 from collections.abc import Callable
@@ -216,27 +217,69 @@ def test_a_command_s_help_says_all_of_its_options_and_examples(llmarch: Run, nam
     assert "Examples:" in result.out
 
 
-OURS = ("list", "show", "compare", "diff", "kvcache", "columns", "validate", "check", "schema")
+ALL_EXAMPLES = [*EXAMPLES, *(example for *_, examples in COMMANDS for example in examples)]
+FROM_THE_HUB = {"llmarch import Qwen/Qwen3-8B"}
+
+
+@pytest.fixture
+def a_place_to_work(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What examples read, under the names that they have for it."""
+    monkeypatch.chdir(tmp_path)
+    for directory in ("specs", "checkpoint"):
+        Path(directory).mkdir()
+    for spec in ("my-model.yaml", "specs/one.yaml"):
+        Path(spec).write_text("extends: gpt2\nn_layers: 3\npublished: {params: null}\n")
+    for config in ("config.json", "checkpoint/config.json"):
+        Path(config).write_text('{"model_type": "llama"}')
+    Path("budgets.yaml").write_text("budgets: [{models: [gpt2], limits: [params < 1B]}]")
+    baselines.write(Path("baseline.yaml"), ["gpt2"], [], [], None, None, "closed-form")
+    for arguments in (
+        "init --quiet",
+        "add specs my-model.yaml",
+        "-c user.name=x -c user.email=x@example.com commit --quiet --message=specs",
+        "update-ref refs/remotes/origin/main HEAD",
+    ):
+        subprocess.run(["git", *arguments.split()], check=True)
+
+
+@pytest.mark.usefixtures("a_place_to_work")
+@pytest.mark.parametrize("example", [each for each in ALL_EXAMPLES if each not in FROM_THE_HUB])
+def test_examples_work_when_pasted(llmarch: Run, example: str) -> None:
+    line, _, redirected = example.partition(" > ")
+    program, *arguments = shlex.split(line)
+    assert program == "llmarch"
+    if "import" in arguments and "-o" in arguments:
+        Path("my-model.yaml").unlink()
+    there = set(Path.cwd().iterdir())
+    result = llmarch(*arguments)
+    assert result.status == 0, result.err
+    assert result.out or set(Path.cwd().iterdir()) > there
+    assert not redirected or redirected.endswith((".yaml", ".json", ".xml"))
+
+
+@pytest.mark.parametrize("name", ["", *(command[0] for command in COMMANDS)])
+def test_help_shows_examples_as_a_narrow_terminal_can_paste_them(
+    llmarch: Run, name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TERMINAL_WIDTH", "80")
+    text = llmarch(*name.split(), "--help").out.partition("Examples:")[2]
+    shown = " ".join(text.replace("\\\n", " ").split())
+    expected = next((examples for command, *_, examples in COMMANDS if command == name), EXAMPLES)
+    assert shown == " ".join(expected)
+    assert max(map(len, text.splitlines())) <= 80
 
 
 @pytest.mark.parametrize(
-    "example", [*EXAMPLES, *(example for name, *_, examples in COMMANDS if name in OURS for example in examples)]
+    ("shell", "line"),
+    [
+        ("bash", {"COMP_WORDS": "llmarch show deepseek-v2", "COMP_CWORD": "2"}),
+        ("zsh", {"_TYPER_COMPLETE_ARGS": "llmarch show deepseek-v2"}),
+        ("fish", {"_TYPER_COMPLETE_ARGS": "llmarch show deepseek-v2", "_TYPER_COMPLETE_FISH_ACTION": "get-args"}),
+    ],
 )
-def test_examples_work_when_pasted(llmarch: Run, example: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.chdir(tmp_path)
-    Path("mine.yaml").write_text("extends: gpt2\nn_layers: 3\n")
-    Path("my-model.yaml").write_text("extends: gpt2\n")
-    Path("budgets.yaml").write_text("budgets: [{models: [gpt2], limits: [params < 1B]}]")
-    program, *arguments = shlex.split(example.partition(" > ")[0])
-    assert program == "llmarch"
-    result = llmarch(*arguments)
-    assert (result.status, result.err) == (0, "")
-    assert result.out
-
-
-def test_shells_are_offered_the_models() -> None:
-    done = process(_LLMARCH_COMPLETE="complete_bash", COMP_WORDS="llmarch show deepseek-v2", COMP_CWORD="2")
-    assert done.stdout.split() == ["deepseek-v2", "deepseek-v2-lite"]
+def test_shells_are_offered_the_models(shell: str, line: dict[str, str]) -> None:
+    done = process(_LLMARCH_COMPLETE=f"complete_{shell}", **line)
+    assert re.findall(r"deepseek[\w-]*", done.stdout) == ["deepseek-v2", "deepseek-v2-lite"]
 
 
 def test_commands_are_registered_once() -> None:
