@@ -176,14 +176,23 @@ def test_generated_pages_are_current(generate: Any, page: str, made_by: str) -> 
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
-def test_what_pages_count_is_as_they_say(generate: Any, page: Path) -> None:
-    assert page.read_text() == generate.counted(page.read_text()), "run `make docs`"
+def test_what_pages_count_and_quote_is_as_they_say(generate: Any, page: Path) -> None:
+    assert page.read_text() == generate.quoted(generate.counted(page.read_text())), "run `make docs`"
 
 
 def test_pages_count() -> None:
     assert re.search(r"\b\d+ published architectures", (ROOT / "README.md").read_text())
     assert re.search(r"\b\d+ published architectures", (ROOT / "docs" / "index.md").read_text())
     assert re.search(r"\[\d+ statements\]\(docs/article\.md\)", (ROOT / "README.md").read_text())
+
+
+@pytest.mark.parametrize("page", sorted((ROOT / "docs" / "concepts").iterdir()), ids=lambda page: page.stem)
+def test_a_concept_has_its_formula_its_table_and_its_figure(page: Path) -> None:
+    text = page.read_text()
+    assert re.search(r"^<!-- code: .* -->\n```python\n.+?\n```", text, re.MULTILINE | re.DOTALL)
+    assert re.search(r"^\$ llmarch (compare|kvcache) .*\n(.*\n)+?─+$", text, re.MULTILINE)
+    assert re.search(r"^\$ llmarch draw .*\.svg$", text, re.MULTILINE)
+    assert re.search(r"!\[[^]]+\]\(\.\./figures/.*\.svg\)", text)
 
 
 def test_the_families_that_were_matched_are_named() -> None:
