@@ -1,4 +1,4 @@
-"""The distributions are whole: the source archive has all that is tracked, and the wheel built from it works anywhere."""
+"""The distributions are whole: the archive has all that is tracked, the wheel that is built from it works anywhere."""
 
 import os
 import subprocess

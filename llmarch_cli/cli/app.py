@@ -33,7 +33,9 @@ from llmarch_cli.cli import (
 )
 from llmarch_cli.cli import import_ as import_command
 from llmarch_cli.cli import list as list_
-from llmarch_cli.errors import InputError, LlmarchError
+from llmarch_cli.errors import InputError, LlmarchError, suggestion
+
+UsageError: type[Exception] = typer.BadParameter.__mro__[1]  # which has no public name
 
 LOOK, COMPARE, DESIGN = "Look at models", "Compare them", "Design one"
 EXPLAIN, GUARD = "Understand the figures", "Guard them"
@@ -120,11 +122,14 @@ app.callback(help=_said(_options))(_options)
 def run() -> int:
     """Run the command line. Returns its status, and has every error said in a line."""
     try:
-        app(prog_name="llmarch")
+        status: int | None = app(prog_name="llmarch", standalone_mode=False)
+    except UsageError as error:
+        said = _misused(error)
+        return _fail(said, 2) if said else 2
     except LlmarchError as error:
         return _fail(str(error), 2 if isinstance(error, InputError) else 1)
     except OSError as error:
-        return _fail(f"{error.filename or 'cannot write the result'}: {error.strerror}", 2)
+        return _fail(f"{error.filename or 'cannot write the result'}: {(error.strerror or str(error)).lower()}", 2)
     except Exception as error:
         if "LLMARCH_TRACEBACK" in os.environ:
             raise
@@ -132,7 +137,17 @@ def run() -> int:
         return _fail(
             f"this is a bug of llmarch: {bug}\nSet LLMARCH_TRACEBACK=1 to see where, and please report it.", 70
         )
-    return 0
+    return status or 0
+
+
+def _misused(error: Any) -> str:
+    """What Typer says in a box, in the one line that every other error is; nothing where it has printed help."""
+    said, _, meant = str(error.format_message()).partition(" Did you mean ")
+    command = error.ctx.command_path if error.ctx else "llmarch"
+    hint = f"; did you mean {meant}" if meant else f"; see `{command} --help`"
+    if possible := getattr(error, "possibilities", None):
+        said, hint = error.message, suggestion(error.option_name, possible) or hint
+    return f"{said[:1].lower()}{said[1:].rstrip('.')}{hint}" if said else ""
 
 
 def _fail(message: str, status: int) -> int:

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from llmarch_cli.cli import options, output
-from llmarch_cli.errors import InputError, shown, suggestion
+from llmarch_cli.errors import InputError, unknown
 
 EXAMPLES = (
     "llmarch report -o report.html",
@@ -52,8 +52,7 @@ def report(
 ) -> None:
     """A report to look at or to post: every model in a sortable table, any two side by side, at any context."""
     if file_format not in FORMATS:
-        known = ", ".join(FORMATS)
-        raise InputError(f"unknown format {shown(file_format)}; known: {known}{suggestion(file_format, FORMATS)}")
+        raise InputError(unknown("format", file_format, FORMATS))
     if file_format == "html" and with_plots:
         from llmarch_cli.report.plots import figure
 

@@ -40,6 +40,8 @@ def verify(
     output.check(file_format)
     from llmarch_cli import loading
 
+    if tensors and checkpoint is None:
+        raise InputError("--tensors lists those of a checkpoint: name one, --checkpoint DIRECTORY")
     if checkpoint is not None:
         if models is None or len(models) != 1:
             raise InputError("--checkpoint takes one model: `llmarch verify MODEL --checkpoint DIRECTORY`")
