@@ -19,6 +19,7 @@ from further_families import FURTHER
 import llmarch_cli as llmarch
 from llmarch_cli.builder import Built, LayerCache
 from llmarch_cli.guards import baselines
+from llmarch_cli.huggingface.importing import families as importing
 from llmarch_cli.profilers import closed_form, measured
 from llmarch_cli.profilers.cost import Workload
 from llmarch_cli.spec import Item
@@ -193,6 +194,13 @@ def test_a_concept_has_its_formula_its_table_and_its_figure(page: Path) -> None:
     assert re.search(r"^\$ llmarch (compare|kvcache) .*\n(.*\n)+?─+$", text, re.MULTILINE)
     assert re.search(r"^\$ llmarch draw .*\.svg$", text, re.MULTILINE)
     assert re.search(r"!\[[^]]+\]\(\.\./figures/.*\.svg\)", text)
+
+
+def test_the_families_that_are_imported_are_named() -> None:
+    page = (ROOT / "docs" / "import.md").read_text()
+    table = page[page.index("| model_type |") : page.index("Rotary settings")]
+    beside = {"model_type", "Grok1ForCausalLM"}
+    assert set(re.findall(r"`([\w-]+)`", table)) - beside == {*importing.FAMILIES, *importing.MULTIMODAL}
 
 
 def test_the_families_that_were_matched_are_named() -> None:
