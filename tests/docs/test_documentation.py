@@ -22,6 +22,7 @@ from llmarch_cli.guards import baselines
 from llmarch_cli.huggingface.importing import families as importing
 from llmarch_cli.profilers import closed_form, measured
 from llmarch_cli.profilers.cost import Workload
+from llmarch_cli.report.units import binary_bytes
 from llmarch_cli.spec import Item
 
 ROOT = Path(__file__).parents[2]
@@ -194,6 +195,15 @@ def test_a_concept_has_its_formula_its_table_and_its_figure(page: Path) -> None:
     assert re.search(r"^\$ llmarch (compare|kvcache) .*\n(.*\n)+?─+$", text, re.MULTILINE)
     assert re.search(r"^\$ llmarch draw .*\.svg$", text, re.MULTILINE)
     assert re.search(r"!\[[^]]+\]\(\.\./figures/.*\.svg\)", text)
+
+
+@pytest.mark.parametrize("page", ["README.md", "docs/other-tools.md"])
+def test_what_is_true_beside_other_tools(page: str) -> None:
+    text = (ROOT / page).read_text()
+    rows = re.findall(r"^\| ([a-z0-9.-]+) \| ([\d.]+ GiB) \|", text, re.MULTILINE)
+    assert [name for name, _ in rows] == ["deepseek-v3", "gemma3-27b", "llama4-maverick", "gpt-oss-120b"]
+    for name, written in rows:
+        assert written == binary_bytes(llmarch.profile(name, engine="closed-form").kv_cache_bytes)
 
 
 def test_the_families_that_are_imported_are_named() -> None:
