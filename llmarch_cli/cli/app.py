@@ -129,7 +129,7 @@ def run() -> int:
     except LlmarchError as error:
         return _fail(str(error), 2 if isinstance(error, InputError) else 1)
     except OSError as error:
-        return _fail(f"{error.filename or 'cannot write the result'}: {(error.strerror or str(error)).lower()}", 2)
+        return _fail(f"{error.filename or 'cannot write the result'}: {error.strerror}", 2)
     except Exception as error:
         if "LLMARCH_TRACEBACK" in os.environ:
             raise

@@ -108,7 +108,7 @@ def test_help_imports_no_library() -> None:
         ("show gpt2 --spec --operators", "error: --spec prints a file, and --operators is about figures"),
         ("show gpt2 --spec --format json", "error: --spec prints YAML: leave --format out"),
         ("verify gpt2 --tensors", "error: --tensors lists those of a checkpoint: name one"),
-        ("draw gpt2 -o nowhere/gpt2.svg", "error: nowhere/gpt2.svg: no such file or directory"),
+        ("draw gpt2 -o nowhere/gpt2.svg", "error: nowhere/gpt2.svg: No such file or directory"),
     ],
 )
 def test_bad_input_is_one_line_on_standard_error_and_status_2(llmarch: Run, arguments: str, message: str) -> None:
@@ -182,7 +182,7 @@ def test_a_result_that_cannot_be_written_is_said() -> None:
     with Path("/dev/full").open("w") as full:
         done = subprocess.run([*LLMARCH, "list"], stdout=full, stderr=subprocess.PIPE, text=True, check=False)
     assert done.returncode == 2
-    assert done.stderr == "error: cannot write the result: no space left on device\n"
+    assert done.stderr == "error: cannot write the result: No space left on device\n"
 
 
 def test_the_result_alone_is_on_standard_output_and_without_escape_codes() -> None:
