@@ -18,8 +18,11 @@ autodoc_member_order = "bysource"
 autodoc_typehints = "description"
 autodoc_default_options = {"members": True, "exclude-members": "model_config, told"}
 napoleon_google_docstring = True
+strip_signature_backslash = True  # so that `as_` is the name of an argument, not a reference
 
 html_theme = "furo"
+html_static_path = ["_static"]
+html_css_files = ["site.css"]
 html_title = f"llmarch {release}"
 html_copy_source = False
 html_show_sphinx = False

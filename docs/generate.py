@@ -6,6 +6,7 @@ Tests hold them current.
 
 from __future__ import annotations
 
+import ast
 import os
 import re
 import shlex
@@ -13,11 +14,13 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from textwrap import dedent
 
 from typer import Typer
 
+from llmarch_cli import claims
 from llmarch_cli.cli.app import COMMANDS
-from llmarch_cli.loading import specs_directory
+from llmarch_cli.loading import names, specs_directory
 from llmarch_cli.schema import write_schema
 
 DOCS = Path(__file__).parent
@@ -75,7 +78,9 @@ def _commands() -> Iterator[tuple[str, ...]]:
 
 def article() -> str:
     """The page of claims, as it should be."""
-    return f"{ARTICLE}\n{printed('claims', '--engine', 'closed-form', '--format', 'markdown')}\n"
+    claimed = printed("claims", "--engine", "closed-form", "--format", "markdown")
+    linked = re.sub(r"(?<= )(https://\S+)", r"<\1>", claimed)
+    return f"{ARTICLE}\n{linked}\n"
 
 
 def refreshed(page: str) -> str:
@@ -90,13 +95,44 @@ def refreshed(page: str) -> str:
     return re.sub(r"^```console\n[$] llmarch (.*?)\n(.*?)\n?```", block, page, flags=re.MULTILINE | re.DOTALL)
 
 
+def counted(page: str) -> str:
+    """A page with the numbers of what there is as they are now."""
+    page = re.sub(r"\d+(?= published architectures)", str(len(names())), page)
+    n_claims = sum(len(section.claims) for section in claims.read(claims.bundled()).sections)
+    return re.sub(r"\d+(?= statements\]\(docs/article\.md\))", str(n_claims), page)
+
+
+def quoted(page: str) -> str:
+    """A page with the code that it quotes as it stands in the package: an object, or a statement inside it."""
+
+    def block(match: re.Match[str]) -> str:
+        marker, path, name, statement = match.groups()
+        return f"{marker}\n```python\n{_source(path, name, statement)}\n```"
+
+    return re.sub(r"^(<!-- code: (\S+) ([\w.]+)(?:: (.+))? -->)\n```python\n.*?```", block, page, flags=re.M | re.S)
+
+
+def _source(path: str, name: str, statement: str | None) -> str:
+    text = (DOCS.parent / path).read_text()
+    node: ast.AST = ast.parse(text)
+    for part in name.split("."):
+        node = next(each for each in ast.iter_child_nodes(node) if getattr(each, "name", None) == part)
+    if statement is not None:
+        inside = (each for each in ast.walk(node) if isinstance(each, ast.stmt))
+        node = next(each for each in inside if (ast.get_source_segment(text, each) or "").startswith(statement))
+    return dedent(ast.get_source_segment(text, node, padded=True) or "")
+
+
 def draw() -> None:
     """Draw the pictures of all pages, each with the command that its page shows for it."""
-    for page in PAGES:
-        for command in re.findall(r"^[$] llmarch (.+\.svg)$", page.read_text(), re.MULTILINE):
-            subprocess.run(
-                [sys.executable, "-m", "llmarch_cli", *shlex.split(command)], check=True, cwd=DOCS / "figures"
-            )
+    found = (re.findall(r"^[$] llmarch (.+\.svg)$", page.read_text(), re.MULTILINE) for page in PAGES)
+    for command in sorted({command for commands in found for command in commands}):
+        subprocess.run(
+            [sys.executable, "-m", "llmarch_cli", *shlex.split(command)],
+            check=True,
+            cwd=DOCS / "figures",
+            stdout=subprocess.DEVNULL,
+        )
 
 
 if __name__ == "__main__":
@@ -107,4 +143,4 @@ if __name__ == "__main__":
         write_schema(DOCS / f"{of}.schema.json", of)
     draw()
     for page in PAGES:
-        page.write_text(refreshed(page.read_text()))
+        page.write_text(quoted(counted(refreshed(page.read_text()))))

@@ -206,7 +206,7 @@ class _Composer:
         """The value that begins with `event`; what it holds is counted, so that no file grows without bound."""
         if isinstance(event, yaml.AliasEvent):
             if event.anchor not in self.anchors:
-                raise self.refusal(event, f"*{event.anchor} has no &{event.anchor} that ends above it")
+                raise self.refusal(event, f"the alias *{event.anchor} has no anchor &{event.anchor} that ends above it")
             value, size = self.anchors[event.anchor]
             self.count(event, size)
             return value

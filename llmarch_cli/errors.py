@@ -46,6 +46,12 @@ def shown_path(path: object) -> str:
     return text if text.isprintable() and len(text) <= LONGEST_PATH else shown(text)
 
 
+def unknown(what: str, wrong: str, known: Iterable[str]) -> str:
+    """`unknown WHAT 'wrong'; known: ...`, with the nearest of them."""
+    names = list(known)
+    return f"unknown {what} {shown(wrong)}; known: {', '.join(names)}{suggestion(wrong, names)}"
+
+
 def suggestion(wrong: str, known: Iterable[str]) -> str:
     """`; did you mean ...?` for the nearest of the `known` names, or nothing where none is near."""
     import difflib  # only errors need it

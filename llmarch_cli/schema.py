@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from llmarch_cli.component import Record
-from llmarch_cli.errors import InputError, shown, suggestion
+from llmarch_cli.errors import InputError, unknown
 from llmarch_cli.spec import ModelSpec
 
 Schema = dict[str, Any]
@@ -69,7 +69,7 @@ SCHEMAS = {"spec": spec_schema, "budgets": budgets_schema, "baseline": baseline_
 def render(of: str) -> str:
     """The schema of one sort of file, as text. Raises InputError for a sort that there is not."""
     if of not in SCHEMAS:
-        raise InputError(f"no schema of {shown(of)}; known: {', '.join(SCHEMAS)}{suggestion(of, SCHEMAS)}")
+        raise InputError(unknown("schema", of, SCHEMAS))
     return json.dumps(SCHEMAS[of](), indent=2) + "\n"
 
 

@@ -118,7 +118,7 @@ class NormStyle(Record):
     @model_validator(mode="after")
     def _consistent(self) -> Self:
         if self.kind == "rms" and self.bias:
-            raise ValueError("bias is set, but an rms norm has none")
+            raise ValueError("bias is set, but an rms norm has none: leave it out, or give kind: layer")
         for field in ("bias", "unit_offset"):
             if getattr(self, field) and not self.weight:
                 raise ValueError(f"{field} is set, but weight is false: this norm learns nothing")

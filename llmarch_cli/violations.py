@@ -50,11 +50,8 @@ _EXPECTED = {
 def explain(error: ValidationError, data: Mapping[str, Any], origin: str, record: type[BaseModel] = ModelSpec) -> str:
     """The first few violations of `record`, one a line; a value that fits none of a field's types is one of them."""
     violations: dict[tuple[Field, int], list[ErrorDetails]] = {}
-    found = error.errors(include_url=False)
     # What is missing may be there under a misspelt name, so unknown fields are told first.
-    for details in sorted(found, key=lambda details: details["type"] == "missing"):
-        if details["type"] == "too_short" and any(_is_inside(each["loc"], details["loc"]) for each in found):
-            continue  # its entries are there, but wrong: pydantic does not count them
+    for details in sorted(_causes(error.errors(include_url=False)), key=lambda details: details["type"] == "missing"):
         violations.setdefault((_locate(record, details["loc"])[0], id(details["input"])), []).append(details)
     lines = [_line(record, field, details, data, origin) for (field, _), details in violations.items()]
     if len(lines) > MAX_LINES:
@@ -62,8 +59,14 @@ def explain(error: ValidationError, data: Mapping[str, Any], origin: str, record
     return "\n".join(lines)
 
 
-def _is_inside(loc: Field, outer: Field) -> bool:
-    return len(loc) > len(outer) and loc[: len(outer)] == outer
+def _causes(found: list[ErrorDetails]) -> list[ErrorDetails]:
+    """The errors without those that follow from others: a list is not short for want of an entry that is wrong."""
+
+    def follows(details: ErrorDetails) -> bool:
+        inside = (other["loc"] for other in found if len(other["loc"]) > len(details["loc"]))
+        return details["type"] == "too_short" and any(loc[: len(details["loc"])] == details["loc"] for loc in inside)
+
+    return [details for details in found if not follows(details)]
 
 
 def _line(

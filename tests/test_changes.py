@@ -176,7 +176,7 @@ def test_assignments_are_read_as_in_files(text: str, expected: tuple[str, Any]) 
         ("d_model=# 5", "there is no value"),
         ("d_model=[1", "not valid YAML"),
         ("d_model=!!int 5", "the tag '!!int'"),
-        ("d_model=*a", "has no &a"),
+        ("d_model=*a", "the alias *a has no anchor &a"),
         ("d_model=\udcff", "not text"),
         ("d_model=\x07", "not text"),
         ("d_model=1\n---\n2", "a second document"),

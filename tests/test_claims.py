@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Any
 
@@ -27,10 +28,31 @@ def test_the_verdict_is_what_is_measured(said: Claim) -> None:
     assert finding.figures, "a claim shows its numbers"
 
 
-def test_there_are_claims_about_every_system() -> None:
-    systems = {model.rstrip("0123456789").split("-")[0].split("3")[0] for said in ALL for model in said.models}
-    about = ("deepseek", "olmo2", "gemma", "mistral", "llama4", "qwen", "smollm", "kimi", "gpt", "grok", "glm", "gpt2")
-    assert {name for name in about if not any(system.startswith(name.rstrip("24")) for system in systems)} == set()
+SYSTEMS = {
+    "DeepSeek V3 and R1": "deepseek-(v3|r1)",
+    "OLMo 2": "olmo2-.*",
+    "OLMo 3": "olmo3-.*",
+    "Gemma 3": "gemma3-.*",
+    "Mistral Small 3.1": "mistral-small-3.1-24b",
+    "Llama 4": "llama4-.*",
+    "Qwen3, dense": r"qwen3-[\d.]+b",
+    "Qwen3, mixtures of experts": r"qwen3-(coder-)?\d+b-a\d+b",
+    "SmolLM3": "smollm3-3b",
+    "Kimi K2": "kimi-k2",
+    "gpt-oss": "gpt-oss-.*",
+    "Grok 2.5": "grok-2.5",
+    "GLM-4.5": "glm-4.5(-air)?",
+    "GPT-2": "gpt2.*",
+}
+
+
+@pytest.mark.parametrize("system", SYSTEMS)
+def test_there_are_claims_about_every_system(system: str) -> None:
+    about = [said for said in ALL if re.fullmatch(SYSTEMS[system], said.models[0])]
+    assert len(about) >= 4
+
+
+def test_there_are_claims_of_every_verdict() -> None:
     assert len(ALL) >= 60
     assert {said.verdict for said in ALL} == {"holds", "holds with a remark", "does not hold"}
     assert BUNDLED.outside

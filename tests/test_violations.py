@@ -130,6 +130,7 @@ def message(**fields: Any) -> str:
         # layouts
         ({"attention": {"variants": 3}}, "attention.variants: must be a mapping, not 3"),
         ({"attention": {"variants": {}}}, "attention.variants: must have 1 entries or more, not 0"),
+        ({"attention": {"repeat": [3], "variants": {"a": GQA}}}, "attention.repeat.0: must be text, not 3"),
         ({"attention": {"repeat": ["a"], "variants": {"a": 3}}}, "attention.variants.a: must be a mapping, not 3"),
         (
             {"attention": {"repeat": ["a"], "variants": {"a": {}}}},

@@ -5,9 +5,11 @@ A subcommand's file imports the library inside its function: `--help` and comple
 
 from __future__ import annotations
 
+import inspect
 import os
-from collections.abc import Iterable
-from typing import Annotated
+import re
+from collections.abc import Callable
+from typing import Annotated, Any
 
 import typer
 
@@ -21,7 +23,7 @@ from llmarch_cli.cli import (
     draw,
     drift,
     kvcache,
-    plots,
+    pasted,
     report,
     schema,
     show,
@@ -31,7 +33,9 @@ from llmarch_cli.cli import (
 )
 from llmarch_cli.cli import import_ as import_command
 from llmarch_cli.cli import list as list_
-from llmarch_cli.errors import InputError, LlmarchError
+from llmarch_cli.errors import InputError, LlmarchError, suggestion
+
+UsageError: type[Exception] = typer.BadParameter.__mro__[1]  # which has no public name
 
 LOOK, COMPARE, DESIGN = "Look at models", "Compare them", "Design one"
 EXPLAIN, GUARD = "Understand the figures", "Guard them"
@@ -64,14 +68,15 @@ EXAMPLES = (
 )
 
 
-def _listed(examples: Iterable[str]) -> str:
-    """One a line: help joins lines, and keeps paragraphs apart."""
-    return "\n\n".join(("Examples:", *(f"  {example}" for example in examples)))
+def _said(command: Callable[..., Any] | None) -> str:
+    """What a command's docstring says, a paragraph a line: help keeps every break but those of the first paragraph."""
+    return re.sub(r"(?<!\n)\n(?!\n)", " ", inspect.getdoc(command) or "")
 
 
 app = typer.Typer(
     name="llmarch",
-    epilog=_listed(EXAMPLES),
+    cls=pasted.Group,
+    epilog=pasted.listed(EXAMPLES),
     no_args_is_help=True,
     rich_markup_mode="rich",
     pretty_exceptions_enable=False,
@@ -80,9 +85,15 @@ app = typer.Typer(
 
 for name, panel, command, examples in COMMANDS:
     if isinstance(command, typer.Typer):
-        app.add_typer(command, name=name, epilog=_listed(examples), rich_help_panel=panel)
+        epilog = pasted.listed(examples)
+        app.add_typer(command, name=name, cls=pasted.Group, epilog=epilog, rich_help_panel=panel)
+        for each in command.registered_commands:
+            each.cls = pasted.Command
+            each.help = _said(each.callback)
+            each.epilog = pasted.listed(line for line in examples if line.startswith(f"llmarch {name} {each.name} "))
     else:
-        app.command(name, cls=plots.Command, epilog=_listed(examples), rich_help_panel=panel)(command)
+        epilog = pasted.listed(examples)
+        app.command(name, cls=pasted.Command, help=_said(command), epilog=epilog, rich_help_panel=panel)(command)
 
 
 def _print_version(wanted: bool) -> None:
@@ -93,7 +104,6 @@ def _print_version(wanted: bool) -> None:
         raise typer.Exit
 
 
-@app.callback()
 def _options(
     version: Annotated[
         bool, typer.Option("--version", help="Print the version.", callback=_print_version, is_eager=True)
@@ -106,10 +116,16 @@ def _options(
     """
 
 
+app.callback(help=_said(_options))(_options)
+
+
 def run() -> int:
     """Run the command line. Returns its status, and has every error said in a line."""
     try:
-        app(prog_name="llmarch")
+        status: int | None = app(prog_name="llmarch", standalone_mode=False)
+    except UsageError as error:
+        said = _misused(error)
+        return _fail(said, 2) if said else 2
     except LlmarchError as error:
         return _fail(str(error), 2 if isinstance(error, InputError) else 1)
     except OSError as error:
@@ -121,7 +137,17 @@ def run() -> int:
         return _fail(
             f"this is a bug of llmarch: {bug}\nSet LLMARCH_TRACEBACK=1 to see where, and please report it.", 70
         )
-    return 0
+    return status or 0
+
+
+def _misused(error: Any) -> str:
+    """What Typer says in a box, in the one line that every other error is; nothing where it has printed help."""
+    said, _, meant = str(error.format_message()).partition(" Did you mean ")
+    command = error.ctx.command_path if error.ctx else "llmarch"
+    hint = f"; did you mean {meant}" if meant else f"; see `{command} --help`"
+    if possible := getattr(error, "possibilities", None):
+        said, hint = error.message, suggestion(error.option_name, possible) or hint
+    return f"{said[:1].lower()}{said[1:].rstrip('.')}{hint}" if said else ""
 
 
 def _fail(message: str, status: int) -> int:

@@ -48,7 +48,10 @@ def write(
         list[str] | None,
         typer.Option("--ctx", metavar="TOKENS", help="Tokens in view; may be given several times.", show_default=False),
     ] = None,
-    batch: Annotated[int | None, typer.Option("--batch", metavar="N", help="Sequences.", show_default=False)] = None,
+    batch: Annotated[
+        int | None,
+        typer.Option("--batch", metavar="N", help="Sequences.", parser=options.number("--batch"), show_default=False),
+    ] = None,
     kv_dtype: Annotated[
         str | None,
         typer.Option("--kv-dtype", metavar="bf16|fp16|fp32|fp8", help="What the cache stores.", show_default=False),

@@ -6,7 +6,7 @@ from llmarch_cli.cli import options, output, plots
 
 EXAMPLES = (
     "llmarch compare deepseek-v3 llama4-maverick",
-    "llmarch compare gemma3-27b qwen3-32b ./mine.yaml --ctx 32k --batch 8",
+    "llmarch compare gemma3-27b qwen3-32b my-model.yaml --ctx 32k --batch 8",
     "llmarch compare gemma3-27b --set attention.variants.local.window=512",
     "llmarch compare glm-4.5 kimi-k2 --columns params,active_params --format csv",
     "llmarch compare glm-4.5 kimi-k2 --plot flops.svg --plot-kind flops",

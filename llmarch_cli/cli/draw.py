@@ -12,7 +12,7 @@ from llmarch_cli.cli import options, output
 EXAMPLES = (
     "llmarch draw gemma3-27b -o gemma3-27b.svg",
     "llmarch draw deepseek-v3 kimi-k2 -o moe.png --theme dark",
-    "llmarch draw ./mine.yaml qwen3-8b -o mine.pdf --ctx 32k",
+    "llmarch draw my-model.yaml qwen3-8b -o my-model.pdf --ctx 32k",
 )
 
 

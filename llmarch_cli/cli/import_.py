@@ -10,7 +10,7 @@ import typer
 from llmarch_cli.cli import output
 
 EXAMPLES = (
-    "llmarch import ./config.json -o mine.yaml",
+    "llmarch import ./config.json -o my-model.yaml",
     "llmarch import Qwen/Qwen3-8B",
     "llmarch import ./checkpoint --as llama --check",
 )

@@ -3,15 +3,27 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from llmarch_cli.errors import InputError, shown
+from llmarch_cli.errors import InputError, shown, unknown
 
 if TYPE_CHECKING:
     from llmarch_cli.profilers.cost import KvDtype as DtypeName
     from llmarch_cli.profilers.profile import Engine as EngineName
+
+
+def number(option: str) -> Callable[[str | int], int]:
+    """What reads `1000000` or `1_000_000` as a number for this option, and raises InputError for anything else."""
+
+    def read(value: str | int) -> int:
+        if not re.fullmatch(r"[0-9]{1,15}|[0-9]{1,3}(?:_[0-9]{3}){1,5}", str(value)):
+            raise InputError(f"{option} takes a whole number such as 1000000 or 1_000_000, not {shown(value)}")
+        return int(value)
+
+    return read
 
 
 def complete_model(incomplete: str) -> list[str]:
@@ -116,7 +128,13 @@ Contexts = Annotated[
 ]
 Batch = Annotated[
     int,
-    typer.Option("--batch", metavar="N", help="Sequences; cache bytes are for all of them.", rich_help_panel=WORKLOAD),
+    typer.Option(
+        "--batch",
+        metavar="N",
+        help="Sequences; cache bytes are for all of them.",
+        parser=number("--batch"),
+        rich_help_panel=WORKLOAD,
+    ),
 ]
 KvDtype = Annotated[
     str,
@@ -211,17 +229,8 @@ def tokens(text: str) -> int:
     """`128k`, `1M`, `131072` or `131_072` as a number. Raises InputError for anything else."""
     match = re.fullmatch(r"([0-9]{1,15}|[0-9]{1,3}(?:_[0-9]{3}){1,5})([kKmM]?)", text)
     if match is None or int(match[1]) == 0:
-        raise InputError(f"--ctx takes tokens as 131072, 131_072, 128k or 1M, not {shown(text)}")
+        raise InputError(f"--ctx takes tokens from 1 up, as 131072, 131_072, 128k or 1M, not {shown(text)}")
     return int(match[1]) * _SIZES[match[2].lower()]
-
-
-def whole(text: str | None, option: str) -> int | None:
-    """`1000000` or `1_000_000` as a number. Raises InputError for anything else."""
-    if text is None:
-        return None
-    if re.fullmatch(r"[0-9]{1,15}|[0-9]{1,3}(?:_[0-9]{3}){1,5}", text) is None:
-        raise InputError(f"{option} takes a whole number such as 1000000 or 1_000_000, not {shown(text)}")
-    return int(text)
 
 
 def kv_dtype(text: str) -> DtypeName:
@@ -231,7 +240,7 @@ def kv_dtype(text: str) -> DtypeName:
     for name in DTYPE_BYTES:
         if text == name:
             return name
-    raise InputError(f"unknown kv dtype {shown(text)}; known: {', '.join(DTYPE_BYTES)}")
+    raise InputError(f"--kv-dtype: {unknown('kv dtype', text, DTYPE_BYTES)}")
 
 
 def engine(text: str | None) -> EngineName:

@@ -9,16 +9,16 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from llmarch_cli.cli import options, output
-from llmarch_cli.errors import InputError, shown, suggestion
+from llmarch_cli.errors import InputError, unknown
 
 if TYPE_CHECKING:
     from llmarch_cli.spec import ModelSpec
 
 EXAMPLES = (
     "llmarch report -o report.html",
-    "llmarch report deepseek-v3 glm-4.5 mine.yaml --ctx 32k -o report.html",
-    "llmarch report gpt2 mine.yaml --format markdown",
-    "llmarch report mine.yaml --format junit -o report.xml",
+    "llmarch report deepseek-v3 glm-4.5 my-model.yaml --ctx 32k -o report.html",
+    "llmarch report gpt2 my-model.yaml --format markdown",
+    "llmarch report my-model.yaml --format junit -o report.xml",
 )
 
 FORMATS = ("html", "markdown", "json", "junit")
@@ -64,8 +64,7 @@ def report(
     As junit each model is a test. One fails, with exit status 1, where engines or published figures disagree.
     """
     if file_format not in FORMATS:
-        known = ", ".join(FORMATS)
-        raise InputError(f"unknown format {shown(file_format)}; known: {known}{suggestion(file_format, FORMATS)}")
+        raise InputError(unknown("format", file_format, FORMATS))
     if file_format == "html" and with_pictures:
         from llmarch_cli.report.plots import figure
 

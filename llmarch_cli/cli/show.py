@@ -12,7 +12,7 @@ from llmarch_cli.errors import InputError
 EXAMPLES = (
     "llmarch show gemma3-27b",
     "llmarch show deepseek-v3 --ctx 8k --operators",
-    "llmarch show deepseek-r1 --spec > mine.yaml",
+    "llmarch show deepseek-r1 --spec > my-model.yaml",
     "llmarch show gpt-oss-20b --set ffn.n_experts=64 --save wider.yaml",
 )
 
@@ -43,8 +43,11 @@ def show(
     n_tokens = options.tokens(context)
     assignments = options.changes(changes)
     options.check_save(save, assignments)
-    if spec and plot is not None:
-        raise InputError("--spec prints a file and --plot draws figures: ask for one of them")
+    for option, given in (("--plot", plot is not None), ("--operators", operators), ("--exact", exact)):
+        if spec and given:
+            raise InputError(f"--spec prints a file, and {option} is about figures: ask for one of them")
+    if spec and file_format != "table":
+        raise InputError("--spec prints YAML: leave --format out")
     from llmarch_cli.loading import load
 
     loaded = load(model)

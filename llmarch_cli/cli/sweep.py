@@ -68,11 +68,12 @@ def sweep(
         ),
     ] = None,
     sample: Annotated[
-        str | None,
+        int | None,
         typer.Option(
             "--sample",
             metavar="N",
             help="Look at N points of the grid, at random.",
+            parser=options.number("--sample"),
             show_default=False,
             rich_help_panel=SEARCH,
         ),
@@ -111,6 +112,7 @@ def sweep(
             "--top",
             metavar="N",
             help="At most N rows; 20 unless told, all of a Pareto front.",
+            parser=options.number("--top"),
             show_default=False,
             rich_help_panel=options.OUTPUT,
         ),
@@ -138,7 +140,6 @@ def sweep(
     n_tokens = options.tokens(context)
     keys = options.keys(columns)
     goals = options.keys(pareto, "--pareto")
-    n_points = options.whole(sample, "--sample")
     from llmarch_cli import api
     from llmarch_cli.sweeping.axes import parsed
 
@@ -154,7 +155,7 @@ def sweep(
             DEFAULT_TOP if top is None and not goals else top,
             goals,
             keys,
-            n_points,
+            sample,
             seed,
             out,
             plot,

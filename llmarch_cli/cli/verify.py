@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 EXAMPLES = (
     "llmarch verify",
     "llmarch verify deepseek-v3 gpt-oss-120b",
-    "llmarch verify mine.yaml --format junit > verified.xml",
+    "llmarch verify my-model.yaml --format junit > verified.xml",
 )
 
 
@@ -41,6 +41,8 @@ def verify(
     output.check(file_format, verdicts=checkpoint is None)
     from llmarch_cli import loading
 
+    if tensors and checkpoint is None:
+        raise InputError("--tensors lists those of a checkpoint: name one, --checkpoint DIRECTORY")
     if checkpoint is not None:
         if models is None or len(models) != 1:
             raise InputError("--checkpoint takes one model: `llmarch verify MODEL --checkpoint DIRECTORY`")

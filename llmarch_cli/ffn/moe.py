@@ -59,11 +59,11 @@ class MixtureOfExperts(GatedComponent):
         if self.activation == "xielu":
             raise ValueError("activation xielu is for dense layers: its learned values are not laid over experts")
         if self.shared_expert_gate and self.shared_expert is None:
-            raise ValueError("shared_expert_gate is set, but there is no shared_expert")
+            raise ValueError("shared_expert_gate is set, but there is no shared_expert: give one, or no gate")
         if self.top_k > self.n_experts:
             raise ValueError(f"top_k ({self.top_k}) must not exceed n_experts ({self.n_experts})")
         if (self.n_groups is None) != (self.top_k_groups is None):
-            raise ValueError("n_groups and top_k_groups go together")
+            raise ValueError("n_groups and top_k_groups go together: give both, or neither")
         if self.n_groups is not None and self.top_k_groups is not None:
             group_size, rest = divmod(self.n_experts, self.n_groups)
             if rest:

@@ -39,14 +39,16 @@ def parse(text: bytes, origin: object, what: str = "it") -> dict[str, Any]:
     try:
         value = json.loads(text, object_pairs_hook=once, parse_int=whole, parse_float=decimal, parse_constant=unbounded)
     except RecursionError:
-        raise InputError(f"{origin}: {what} is no JSON that is meant: nested deeper than {MAX_DEPTH} levels") from None
+        raise InputError(f"{origin}: {what} is nested deeper than {MAX_DEPTH} levels") from None
     except ValueError as error:
-        stands = f" (line {error.lineno})" if isinstance(error, json.JSONDecodeError) else ""
-        raise InputError(f"{origin}: {what} is no JSON{stands}") from None
+        reason = "not UTF-8 text"
+        if isinstance(error, json.JSONDecodeError):
+            reason = f"line {error.lineno}: {error.msg[:1].lower()}{error.msg[1:]}"
+        raise InputError(f"{origin}: {what} is not valid JSON ({reason})") from None
     if not isinstance(value, dict):
-        raise InputError(f"{origin}: {what} is no JSON object")
+        raise InputError(f"{origin}: {what} must be a JSON object, not {shown(value)}")
     if _deeper_than(value, MAX_DEPTH):
-        raise InputError(f"{origin}: {what} is no JSON that is meant: nested deeper than {MAX_DEPTH} levels")
+        raise InputError(f"{origin}: {what} is nested deeper than {MAX_DEPTH} levels")
     return value
 
 

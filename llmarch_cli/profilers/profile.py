@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Literal, get_args
 
-from llmarch_cli.errors import CheckError, InputError, shown, suggestion
+from llmarch_cli.errors import CheckError, InputError, shown, unknown
 from llmarch_cli.profilers.cost import COST_FIELDS, DTYPE_BYTES, Cost, KvDtype, Workload
 from llmarch_cli.spec import ActiveConvention, Item, ModelSpec, ParamsConvention
 
@@ -147,7 +147,7 @@ def default_engine() -> Engine:
 def checked_engine(name: str, place: str = "") -> Engine:
     """`name` as an engine. Raises InputError where it is none."""
     if name not in ENGINES:
-        raise InputError(f"{place}unknown engine {name!r}; known: {', '.join(ENGINES)}{suggestion(name, ENGINES)}")
+        raise InputError(f"{place}{unknown('engine', name, ENGINES)}")
     return name
 
 
@@ -186,7 +186,7 @@ def check(workload: Workload) -> None:
         if not isinstance(value, int) or not 1 <= value <= limit:
             raise InputError(f"{name} must be a whole number from 1 to {limit:,}, not {shown(value)}")
     if workload.kv_dtype not in get_args(KvDtype):
-        raise InputError(f"unknown kv dtype {workload.kv_dtype!r}; known: {', '.join(get_args(KvDtype))}")
+        raise InputError(unknown("kv dtype", workload.kv_dtype, get_args(KvDtype)))
 
 
 def _check_size(spec: ModelSpec, item: Item, cost: Cost, workload: Workload) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
-from llmarch_cli.errors import InputError, shown, suggestion
+from llmarch_cli.errors import InputError, unknown
 from llmarch_cli.profilers.profile import Profile
 from llmarch_cli.report.columns import metric, rows, sorted_by
 from llmarch_cli.report.layout import attention_words, is_moe
@@ -49,15 +49,11 @@ def filtered(
         wanted = organization.lower()
         known = {spec.organization for spec in kept if spec.organization}
         if not any(wanted in name.lower() for name in known):
-            raise InputError(f"unknown organization {shown(organization)}{_known(organization, known)}")
+            raise InputError(unknown("organization", organization, sorted(known, key=str.lower)))
         kept = [spec for spec in kept if wanted in (spec.organization or "").lower()]
     if attention is not None:
         words = set().union(*map(attention_words, specs))
         if attention.lower() not in words:
-            raise InputError(f"unknown attention {shown(attention)}{_known(attention.lower(), words)}")
+            raise InputError(unknown("attention", attention.lower(), sorted(words)))
         kept = [spec for spec in kept if attention.lower() in attention_words(spec)]
     return [spec for spec in kept if moe is None or is_moe(spec) == moe]
-
-
-def _known(wrong: str, known: set[str]) -> str:
-    return f"{suggestion(wrong, known)}; known: {', '.join(sorted(known, key=str.lower))}"

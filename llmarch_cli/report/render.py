@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from llmarch_cli.errors import InputError, shown, suggestion
+from llmarch_cli.errors import InputError, unknown
 from llmarch_cli.report.table import Table
 
 FORMATS = ("table", "markdown", "csv", "json")
@@ -14,8 +14,7 @@ VERDICT_FORMATS = (*FORMATS, "junit")  # of reports whose rows pass or fail
 def check(file_format: str, formats: Sequence[str] = FORMATS) -> None:
     """Raise InputError for a format that is not among `formats`."""
     if file_format not in formats:
-        known = ", ".join(formats)
-        raise InputError(f"unknown format {shown(file_format)}; known: {known}{suggestion(file_format, formats)}")
+        raise InputError(unknown("format", file_format, formats))
 
 
 def render(

@@ -17,11 +17,14 @@ import yaml
 
 from llmarch_cli.component import Record
 from llmarch_cli.errors import InputError, shown_path
+from llmarch_cli.loading import exists
 from llmarch_cli.spec import Layout, ModelSpec
 
 WIDTH = 116
 INDENT = "  "
 ABOUT = ("name", "organization", "source", "released", "license", "context_length", "published")
+SCHEMA = "schema.json"
+FOR_EDITORS = f"yaml-language-server: $schema={SCHEMA}"  # in a comment: fields are completed, and mistakes underlined
 FEWEST_SHARED = 3  # fields that are worth an anchor
 GROUPED_FROM = 10_000
 LEADING = ("kind", "n_heads", "n_kv_heads", "head_dim", "n_experts", "top_k", "d_ff", "activation", "gated")
@@ -58,11 +61,12 @@ def render(spec: ModelSpec, comments: Sequence[str] = ()) -> str:
 
 
 def write(spec: ModelSpec, path: Path, comments: Sequence[str] = (), replace: bool = False) -> None:
-    """Write the spec to a file, a new one unless `replace`.
+    """Write the spec to a file, a new one unless `replace`; where the schema lies beside it, editors are told so.
 
     Raises InputError where there is one already, or it cannot be written whole.
     """
-    text = render(spec, comments)
+    has_schema = exists(path.parent / SCHEMA)
+    text = render(spec, (FOR_EDITORS, *comments) if has_schema else comments)
     try:
         file = path.open("w" if replace else "x", encoding="utf-8")
     except FileExistsError:

@@ -1,4 +1,5 @@
 import os
+import re
 import shlex
 import subprocess
 import sys
@@ -79,7 +80,7 @@ def test_help_imports_no_library() -> None:
     [
         ("show deepseek-v33", "error: unknown model 'deepseek-v33'; did you mean deepseek-v3"),
         ("show ./missing.yaml", "error: missing.yaml: "),
-        ("compare gpt2 --ctx 12q", "error: --ctx takes tokens as 131072, 131_072, 128k or 1M, not '12q'"),
+        ("compare gpt2 --ctx 12q", "error: --ctx takes tokens from 1 up, as 131072, 131_072, 128k or 1M, not '12q'"),
         ("compare gpt2 --ctx -1", "error: --ctx takes"),
         ("kvcache --ctx 0", "error: --ctx takes"),
         ("kvcache --ctx 999999999M", "error: context must be"),
@@ -90,11 +91,25 @@ def test_help_imports_no_library() -> None:
             "error: unknown format 'jsn'; known: table, markdown, csv, json; did you mean json",
         ),
         ("compare gpt2 --engine mesured", "error: --engine: unknown engine 'mesured'"),
-        ("compare gpt2 --kv-dtype int4", "error: unknown kv dtype 'int4'; known: bf16, fp16, fp32, fp8"),
+        ("compare gpt2 --kv-dtype int4", "error: --kv-dtype: unknown kv dtype 'int4'; known: bf16, fp16, fp32, fp8"),
         ("compare gpt2 --batch 0", "error: batch must be"),
         ("columns parms", "error: unknown column"),
         ("list --org nobody-at-all", "error: unknown organization"),
         ("list --attention none-such", "error: unknown attention"),
+        ("nonsense", "error: no such command 'nonsense'; see `llmarch --help`"),
+        ("compar gpt2", "error: no such command 'compar'; did you mean 'compare'?"),
+        ("baseline wrte", "error: no such command 'wrte'; did you mean 'write'?"),
+        ("show", "error: missing argument 'MODEL'; see `llmarch show --help`"),
+        ("draw gpt2", "error: missing option '--output' / '-o'; see `llmarch draw --help`"),
+        ("diff gpt2 gpt2 gpt2", "error: got unexpected extra argument(s) (gpt2); see `llmarch diff --help`"),
+        ("list --zzz", "error: no such option: --zzz; see `llmarch list --help`"),
+        ("compare gpt2 --formt csv", "error: no such option: --formt; did you mean --format"),
+        ("compare gpt2 --batch x", "error: --batch takes a whole number such as 1000000 or 1_000_000, not 'x'"),
+        ("show gpt2 --spec --exact", "error: --spec prints a file, and --exact is about figures"),
+        ("show gpt2 --spec --operators", "error: --spec prints a file, and --operators is about figures"),
+        ("show gpt2 --spec --format json", "error: --spec prints YAML: leave --format out"),
+        ("verify gpt2 --tensors", "error: --tensors lists those of a checkpoint: name one"),
+        ("draw gpt2 -o nowhere/gpt2.svg", "error: nowhere/gpt2.svg: No such file or directory"),
     ],
 )
 def test_bad_input_is_one_line_on_standard_error_and_status_2(llmarch: Run, arguments: str, message: str) -> None:
@@ -105,11 +120,11 @@ def test_bad_input_is_one_line_on_standard_error_and_status_2(llmarch: Run, argu
     assert result.err.count("\n") == 1
 
 
-@pytest.mark.parametrize("arguments", ["", "nonsense", "show", "compare", "list --nonsense", "compare gpt2 --batch x"])
-def test_wrong_usage_is_status_2(llmarch: Run, arguments: str) -> None:
+@pytest.mark.parametrize("arguments", ["", "baseline"])
+def test_a_group_alone_is_its_help_and_status_2(llmarch: Run, arguments: str) -> None:
     result = llmarch(*arguments.split())
-    assert result.status == 2
-    assert "Traceback" not in result.err
+    assert (result.status, result.err) == (2, "")
+    assert "Examples:" in result.out
 
 
 def test_a_default_engine_that_there_is_not_is_named(llmarch: Run, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -217,27 +232,69 @@ def test_a_command_s_help_says_all_of_its_options_and_examples(llmarch: Run, nam
     assert "Examples:" in result.out
 
 
-OURS = ("list", "show", "compare", "diff", "kvcache", "columns", "validate", "check", "schema")
+ALL_EXAMPLES = [*EXAMPLES, *(example for *_, examples in COMMANDS for example in examples)]
+FROM_THE_HUB = {"llmarch import Qwen/Qwen3-8B"}
+
+
+@pytest.fixture
+def a_place_to_work(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What examples read, under the names that they have for it."""
+    monkeypatch.chdir(tmp_path)
+    for directory in ("specs", "checkpoint"):
+        Path(directory).mkdir()
+    for spec in ("my-model.yaml", "specs/one.yaml"):
+        Path(spec).write_text("extends: gpt2\nn_layers: 3\npublished: {params: null}\n")
+    for config in ("config.json", "checkpoint/config.json"):
+        Path(config).write_text('{"model_type": "llama"}')
+    Path("budgets.yaml").write_text("budgets: [{models: [gpt2], limits: [params < 1B]}]")
+    baselines.write(Path("baseline.yaml"), ["gpt2"], [], [], None, None, "closed-form")
+    for arguments in (
+        "init --quiet",
+        "add specs my-model.yaml",
+        "-c user.name=x -c user.email=x@example.com commit --quiet --message=specs",
+        "update-ref refs/remotes/origin/main HEAD",
+    ):
+        subprocess.run(["git", *arguments.split()], check=True)
+
+
+@pytest.mark.usefixtures("a_place_to_work")
+@pytest.mark.parametrize("example", [each for each in ALL_EXAMPLES if each not in FROM_THE_HUB])
+def test_examples_work_when_pasted(llmarch: Run, example: str) -> None:
+    line, _, redirected = example.partition(" > ")
+    program, *arguments = shlex.split(line)
+    assert program == "llmarch"
+    if "import" in arguments and "-o" in arguments:
+        Path("my-model.yaml").unlink()
+    there = set(Path.cwd().iterdir())
+    result = llmarch(*arguments)
+    assert result.status == 0, result.err
+    assert result.out or set(Path.cwd().iterdir()) > there
+    assert not redirected or redirected.endswith((".yaml", ".json", ".xml"))
+
+
+@pytest.mark.parametrize("name", ["", *(command[0] for command in COMMANDS)])
+def test_help_shows_examples_as_a_narrow_terminal_can_paste_them(
+    llmarch: Run, name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TERMINAL_WIDTH", "80")
+    text = llmarch(*name.split(), "--help").out.partition("Examples:")[2]
+    shown = " ".join(text.replace("\\\n", " ").split())
+    expected = next((examples for command, *_, examples in COMMANDS if command == name), EXAMPLES)
+    assert shown == " ".join(expected)
+    assert max(map(len, text.splitlines())) <= 80
 
 
 @pytest.mark.parametrize(
-    "example", [*EXAMPLES, *(example for name, *_, examples in COMMANDS if name in OURS for example in examples)]
+    ("shell", "line"),
+    [
+        ("bash", {"COMP_WORDS": "llmarch show deepseek-v2", "COMP_CWORD": "2"}),
+        ("zsh", {"_TYPER_COMPLETE_ARGS": "llmarch show deepseek-v2"}),
+        ("fish", {"_TYPER_COMPLETE_ARGS": "llmarch show deepseek-v2", "_TYPER_COMPLETE_FISH_ACTION": "get-args"}),
+    ],
 )
-def test_examples_work_when_pasted(llmarch: Run, example: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.chdir(tmp_path)
-    Path("mine.yaml").write_text("extends: gpt2\nn_layers: 3\n")
-    Path("my-model.yaml").write_text("extends: gpt2\n")
-    Path("budgets.yaml").write_text("budgets: [{models: [gpt2], limits: [params < 1B]}]")
-    program, *arguments = shlex.split(example.partition(" > ")[0])
-    assert program == "llmarch"
-    result = llmarch(*arguments)
-    assert (result.status, result.err) == (0, "")
-    assert result.out
-
-
-def test_shells_are_offered_the_models() -> None:
-    done = process(_LLMARCH_COMPLETE="complete_bash", COMP_WORDS="llmarch show deepseek-v2", COMP_CWORD="2")
-    assert done.stdout.split() == ["deepseek-v2", "deepseek-v2-lite"]
+def test_shells_are_offered_the_models(shell: str, line: dict[str, str]) -> None:
+    done = process(_LLMARCH_COMPLETE=f"complete_{shell}", **line)
+    assert re.findall(r"deepseek[\w-]*", done.stdout) == ["deepseek-v2", "deepseek-v2-lite"]
 
 
 def test_commands_are_registered_once() -> None:

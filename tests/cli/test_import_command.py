@@ -78,7 +78,7 @@ def test_another_family_on_purpose(llmarch: Run) -> None:
     Path("config.json").write_text('{"model_type": "lama", "num_hidden_layers": 3}')
     assert llmarch("import", "config.json").err == (
         "error: config.json: model_type: 'lama' is no family that is understood; nearest: llama, llama4, llama4_text;"
-        " `--as llama` reads it as one on purpose, `docs/import.md` lists all\n"
+        " `--as llama` reads it as one on purpose, and an unknown `--as` lists all\n"
     )
     assert (
         "# Read as llama on purpose: its model_type is 'lama'." in llmarch("import", "config.json", "--as", "llama").out

@@ -8,16 +8,21 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from textwrap import dedent
 from typing import Any, NamedTuple
 
 import pytest
 import torch
+from families import FAMILIES
+from further_families import FURTHER
 
 import llmarch_cli as llmarch
 from llmarch_cli.builder import Built, LayerCache
 from llmarch_cli.guards import baselines
+from llmarch_cli.huggingface.importing import families as importing
 from llmarch_cli.profilers import closed_form, measured
 from llmarch_cli.profilers.cost import Workload
+from llmarch_cli.report.units import binary_bytes
 from llmarch_cli.spec import Item
 
 ROOT = Path(__file__).parents[2]
@@ -34,7 +39,9 @@ class Command(NamedTuple):
 
 
 def blocks(page: Path, language: str) -> Iterator[str]:
-    yield from re.findall(rf"^```{language}\n(.*?)^```", page.read_text(), re.MULTILINE | re.DOTALL)
+    """Those in a list's items are indented."""
+    for _, block in re.findall(rf"^( *)```{language}\n(.*?)^\1```", page.read_text(), re.MULTILINE | re.DOTALL):
+        yield dedent(block)
 
 
 def commands() -> Iterator[Command]:
@@ -55,8 +62,10 @@ def test_command(command: Command, tmp_path: Path) -> None:
         "extends: qwen3-8b\nname: My model\npublished: {params: null}\nn_layers: 40\n"
     )
     guarded(command.line, tmp_path)
+    there = set(tmp_path.iterdir())
+    words, _, _ = command.line.partition(" > ")
     run = subprocess.run(
-        [sys.executable, "-m", "llmarch_cli", *shlex.split(command.line)[1:]],
+        [sys.executable, "-m", "llmarch_cli", *shlex.split(words)[1:]],
         cwd=tmp_path,
         env={**os.environ, "COLUMNS": WIDTH, "PYTHONPATH": str(ROOT)},
         capture_output=True,
@@ -64,7 +73,7 @@ def test_command(command: Command, tmp_path: Path) -> None:
         check=False,
     )
     assert run.returncode == 0, run.stderr
-    assert run.stdout
+    assert run.stdout or set(tmp_path.iterdir()) > there
     for picture in tmp_path.glob("*.svg"):
         assert picture.read_bytes() == (ROOT / "docs" / "figures" / picture.name).read_bytes(), "run `make docs`"
     if command.output.strip():
@@ -92,6 +101,8 @@ def test_every_other_command_is_a_target_of_the_makefile() -> None:
         words = command.line.split()
         if words[0] == "make":
             assert set(words[1:]) <= targets, command
+        elif words[0] == ".venv/bin/python":
+            assert all((ROOT / word).exists() for word in words if word.startswith("tests/")), command
         else:
             assert words[0] in ("llmarch", "git", "cd", "pip", "python"), command
 
@@ -150,11 +161,62 @@ class TestTheWorkedExampleOfAKind:
         torch.testing.assert_close(steps, whole)
 
 
-@pytest.mark.parametrize(("page", "made_by"), [("commands.md", "reference"), ("article.md", "article")])
-def test_generated_pages_are_current(page: str, made_by: str) -> None:
+@pytest.fixture(scope="module")
+def generate() -> Any:
+    """The script behind `make docs`."""
     spec = importlib.util.spec_from_file_location("generate", ROOT / "docs" / "generate.py")
     assert spec is not None
     assert spec.loader is not None
-    generate = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(generate)
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+@pytest.mark.parametrize(("page", "made_by"), [("commands.md", "reference"), ("article.md", "article")])
+def test_generated_pages_are_current(generate: Any, page: str, made_by: str) -> None:
     assert (ROOT / "docs" / page).read_text() == getattr(generate, made_by)(), "run `make docs`"
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_what_pages_count_and_quote_is_as_they_say(generate: Any, page: Path) -> None:
+    assert page.read_text() == generate.quoted(generate.counted(page.read_text())), "run `make docs`"
+
+
+def test_pages_count() -> None:
+    assert re.search(r"\b\d+ published architectures", (ROOT / "README.md").read_text())
+    assert re.search(r"\b\d+ published architectures", (ROOT / "docs" / "index.md").read_text())
+    assert re.search(r"\[\d+ statements\]\(docs/article\.md\)", (ROOT / "README.md").read_text())
+
+
+@pytest.mark.parametrize("page", sorted((ROOT / "docs" / "concepts").iterdir()), ids=lambda page: page.stem)
+def test_a_concept_has_its_formula_its_table_and_its_figure(page: Path) -> None:
+    text = page.read_text()
+    assert re.search(r"^<!-- code: .* -->\n```python\n.+?\n```", text, re.MULTILINE | re.DOTALL)
+    assert re.search(r"^\$ llmarch (compare|kvcache) .*\n(.*\n)+?─+$", text, re.MULTILINE)
+    assert re.search(r"^\$ llmarch draw .*\.svg$", text, re.MULTILINE)
+    assert re.search(r"!\[[^]]+\]\(\.\./figures/.*\.svg\)", text)
+
+
+@pytest.mark.parametrize("page", ["README.md", "docs/other-tools.md"])
+def test_what_is_true_beside_other_tools(page: str) -> None:
+    text = (ROOT / page).read_text()
+    rows = re.findall(r"^\| ([a-z0-9.-]+) \| ([\d.]+ GiB) \|", text, re.MULTILINE)
+    assert [name for name, _ in rows] == ["deepseek-v3", "gemma3-27b", "llama4-maverick", "gpt-oss-120b"]
+    for name, written in rows:
+        assert written == binary_bytes(llmarch.profile(name, engine="closed-form").kv_cache_bytes)
+
+
+def test_the_families_that_are_imported_are_named() -> None:
+    page = (ROOT / "docs" / "import.md").read_text()
+    table = page[page.index("| model_type |") : page.index("Rotary settings")]
+    beside = {"model_type", "Grok1ForCausalLM"}
+    assert set(re.findall(r"`([\w-]+)`", table)) - beside == {*importing.FAMILIES, *importing.MULTIMODAL}
+
+
+def test_the_families_that_were_matched_are_named() -> None:
+    page = (ROOT / "docs" / "checkpoints.md").read_text()
+    of_catalogue = set(FAMILIES) - set(FURTHER)
+    assert f"For {len(FAMILIES)} families" in page
+    assert f"and {len(FURTHER)} beyond it" in page
+    (named,) = re.findall(r"those of the catalogue: ([^;]*);", page)
+    assert set(named.replace("\n", " ").split(", ")) == of_catalogue

@@ -33,9 +33,9 @@ def test_with_and_without_data(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("header", "message"),
     [
-        (b"not json", "no JSON"),
-        (b"[1]", "no JSON object"),
-        (b"[" * 100_000, "no JSON"),
+        (b"not json", "its header is not valid JSON"),
+        (b"[1]", "its header must be a JSON object, not a list"),
+        (b"[" * 100_000, "its header is nested deeper than 64 levels"),
         (b'{"a": {}, "a": {}}', "given twice"),
         ({"a": {**GOOD, "dtype": "F7"}}, "of dtype 'F7'"),
         ({"a": {**GOOD, "dtype": ["BF16"]}}, "make sense"),

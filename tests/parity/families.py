@@ -118,6 +118,28 @@ def olmo2(c: Config) -> Fields:
     return {**frame(c), "norm_placement": "post", "attention": attention, "ffn": dense(c)}
 
 
+def scaled_in_full_view(scaling: Fields, sliding_theta: float = THETA) -> Fields:
+    """Rotary settings of a config by the sort of layer: those with a window have none of the scaling."""
+    return {
+        "rope_parameters": {
+            "sliding_attention": {"rope_type": "default", "rope_theta": sliding_theta},
+            "full_attention": {**scaling, "rope_theta": THETA},
+        }
+    }
+
+
+def olmo3(c: Config) -> Fields:
+    def attention(layer_type: str) -> Fields:
+        window = c.sliding_window if layer_type == "sliding_attention" else None
+        rotation = rope(c.rope_parameters[layer_type])
+        heads = {"n_heads": c.num_attention_heads, "n_kv_heads": c.num_key_value_heads}
+        head_dim = c.hidden_size // c.num_attention_heads
+        return {"kind": "gqa", **heads, "head_dim": head_dim, "qk_norm": "full", "window": window, **rotation}
+
+    layers = [{**attention(layer_type), **biased(c)} for layer_type in c.layer_types]
+    return {**frame(c), "norm_placement": "post", "attention": laid(layers), "ffn": dense(c)}
+
+
 def gemma3_text(c: Config) -> Fields:
     def attention(layer_type: str) -> Fields:
         return {
@@ -318,6 +340,18 @@ FAMILIES = {
             ({}, {**BIASED, **TIED}, rotary(YARN), {**ONE_HEAD, "hidden_size": 14}),
         ),
         Family(
+            "olmo3",
+            olmo3,
+            lambda rng: {
+                **without_head_dim(rng),
+                "num_hidden_layers": 3,
+                "sliding_window": 5,
+                "layer_types": layer_types(True, False, True),
+                **scaled_in_full_view(LINEAR),
+            },
+            ({}, BIASED, scaled_in_full_view({**YARN, "attention_factor": 1.2})),
+        ),
+        Family(
             "gemma3_text",
             gemma3_text,
             lambda rng: {
@@ -326,20 +360,11 @@ FAMILIES = {
                 "sliding_window": 5,
                 "layer_types": layer_types(True, True, False, True),
                 "query_pre_attn_scalar": rng.randrange(5, 30),
-                "rope_parameters": {
-                    "sliding_attention": {"rope_type": "default", "rope_theta": 12.0},
-                    "full_attention": {"rope_type": "default", "rope_theta": THETA},
-                },
+                **scaled_in_full_view({"rope_type": "default"}, 12.0),
             },
             (
                 TIED,
-                {
-                    "rope_parameters": {
-                        "sliding_attention": {"rope_type": "default", "rope_theta": 12.0},
-                        "full_attention": {**LINEAR, "rope_theta": THETA},
-                    },
-                    "final_logit_softcapping": 3.0,
-                },
+                {**scaled_in_full_view(LINEAR, 12.0), "final_logit_softcapping": 3.0},
                 {**BIASED, **ONE_HEAD, "sliding_window": 2},
             ),
         ),

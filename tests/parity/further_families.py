@@ -10,7 +10,6 @@ from random import Random
 from configs import (
     BIASED,
     EPS,
-    LINEAR,
     LLAMA3,
     ONE_HEAD,
     THETA,
@@ -73,18 +72,6 @@ def plain(c: Config, **fields: object) -> Fields:
 def olmo(c: Config) -> Fields:
     norm = layer_norm(1e-5, weight=False)
     return plain(c, **norm, attention=gqa(c, clip_qkv=c.clip_qkv, **biased(c)), ffn=dense(c))
-
-
-def olmo3(c: Config) -> Fields:
-    def attention(layer_type: str) -> Fields:
-        window = c.sliding_window if layer_type == "sliding_attention" else None
-        rotation = rope(c.rope_parameters[layer_type])
-        heads = {"n_heads": c.num_attention_heads, "n_kv_heads": c.num_key_value_heads}
-        head_dim = c.hidden_size // c.num_attention_heads
-        return {"kind": "gqa", **heads, "head_dim": head_dim, "qk_norm": "full", "window": window, **rotation}
-
-    layers = [{**attention(layer_type), **biased(c)} for layer_type in c.layer_types]
-    return {**frame(c), "norm_placement": "post", "attention": laid(layers), "ffn": dense(c)}
 
 
 def routed(c: Config, n_experts: int, top_k: int, d_ff: int, **fields: object) -> Fields:
@@ -364,21 +351,6 @@ FURTHER = {
     family.model_type: family
     for family in (
         Family("olmo", olmo, without_head_dim, ({"clip_qkv": 0.8}, {**TIED, **BIASED})),
-        Family(
-            "olmo3",
-            olmo3,
-            lambda rng: {
-                **without_head_dim(rng),
-                "num_hidden_layers": 3,
-                "sliding_window": 5,
-                "layer_types": layer_types(True, False, True),
-                "rope_parameters": {
-                    "sliding_attention": {"rope_type": "default", "rope_theta": THETA},
-                    "full_attention": {**LINEAR, "rope_theta": THETA},
-                },
-            },
-            ({}, BIASED),
-        ),
         Family("olmoe", olmoe, few_experts, ({"clip_qkv": 0.8}, {"norm_topk_prob": True, **TIED})),
         Family(
             "cohere",

@@ -111,6 +111,22 @@ PUBLISHED: dict[str, tuple[str, Fields]] = {
         },
     ),
     "olmo2-7b": ("olmo2", {"vocab_size": 100_352, "rms_norm_eps": 1e-6, "rope_theta": 500_000.0}),
+    "olmo3-7b": (
+        "olmo3",
+        {
+            "vocab_size": 100_278,
+            "rms_norm_eps": 1e-6,
+            "rope_theta": 500_000.0,
+            "rope_scaling": {
+                "rope_type": "yarn",
+                "factor": 8.0,
+                "original_max_position_embeddings": 8192,
+                "attention_factor": 1.2079441541679836,
+                "beta_fast": 32.0,
+                "beta_slow": 1.0,
+            },
+        },
+    ),
     "gemma3-27b": (
         "gemma3_text",
         {

@@ -309,6 +309,7 @@ NAMES: dict[str, Names] = {
     "deepseek_v2": LATENT,
     "deepseek_v3": LATENT,
     "olmo2": {**PLAIN, **of_layer(POST_NORMS)},
+    "olmo3": {**PLAIN, **of_layer(POST_NORMS)},
     "gemma3_text": {
         **PLAIN,
         **of_layer({**POST_NORMS, "norms.ffn_pre.weight": "pre_feedforward_layernorm.weight"}),
@@ -323,7 +324,6 @@ NAMES: dict[str, Names] = {
     **dict.fromkeys(("olmo", "cohere", "cohere2", "granite", "qwen2", "nemotron", "gemma"), PLAIN),
     **dict.fromkeys(("ernie4_5", "arcee", "seed_oss"), PLAIN),
     **dict.fromkeys(("olmoe", "dots1"), MIXTURE),
-    "olmo3": {**PLAIN, **of_layer(POST_NORMS)},
     "exaone4": {**PLAIN, **of_layer(POST_NORMS)},
     "granitemoe": {**PLAIN, **of_layer(GRANITE_MOE)},
     "stablelm": {**PLAIN, **of_layer(STABLELM)},

@@ -40,3 +40,13 @@ def test_names_that_yaml_could_take_for_something_else(name: str, tmp_path: Path
 
 def test_a_kind_stands_before_its_fields() -> None:
     assert "ffn: {kind: dense, d_ff: 3072" in spec_file.render(load("gpt2"))
+
+
+def test_editors_are_told_of_a_schema_that_lies_beside_it(tmp_path: Path) -> None:
+    spec_file.write(load("gpt2"), tmp_path / "alone.yaml")
+    (tmp_path / "schema.json").touch()
+    spec_file.write(load("gpt2"), tmp_path / "beside.yaml", ["Imported."])
+    assert (tmp_path / "alone.yaml").read_text().startswith("name: ")
+    assert (
+        (tmp_path / "beside.yaml").read_text().startswith("# yaml-language-server: $schema=schema.json\n# Imported.\n")
+    )

@@ -9,7 +9,7 @@ from difflib import get_close_matches
 from pathlib import Path
 from typing import Any, NoReturn
 
-from llmarch_cli.errors import InputError, shown
+from llmarch_cli.errors import InputError, shown, unknown
 from llmarch_cli.huggingface.importing.families import BY_ARCHITECTURE, FAMILIES, MULTIMODAL, Family
 from llmarch_cli.huggingface.importing.keys import Config, same
 from llmarch_cli.huggingface.importing.layers import Fields
@@ -97,7 +97,7 @@ def _read_as(source: Source, as_: str | None, notes: list[str]) -> tuple[str, Co
     if family not in FAMILIES and family not in MULTIMODAL:
         if as_ is None:
             _unknown(config, family)
-        raise InputError(f"--as {shown(family)}: no such family; known: {', '.join(sorted((*FAMILIES, *MULTIMODAL)))}")
+        raise InputError(f"--as: {unknown('family', family, sorted((*FAMILIES, *MULTIMODAL)))}")
     if as_ is not None:
         notes.append(f"Read as {family} on purpose: its model_type is {shown(source.data.get('model_type'))}.")
     elif family not in BY_ARCHITECTURE.values():
@@ -127,7 +127,7 @@ def _unknown(config: Config, model_type: str) -> NoReturn:
     config.fail(
         "model_type",
         f"{shown(model_type)} is no family that is understood; nearest: {', '.join(near)};"
-        f" `--as {near[0]}` reads it as one on purpose, `docs/import.md` lists all",
+        f" `--as {near[0]}` reads it as one on purpose, and an unknown `--as` lists all",
     )
 
 

@@ -177,7 +177,8 @@ class Config:
         for name in unread:
             if name not in without_effect:
                 hint = suggestion(name, {*self.read, *self.defaults, *self.aliases} - {name})
-                self.fail(name, f"not understood{hint or ': what it does to the architecture is unknown'}")
+                unknown = ": what it does to the architecture is unknown; if that is nothing, take the key out"
+                self.fail(name, f"not understood{hint or unknown}")
         for name in unread:
             accepted = without_effect[name]
             if isinstance(accepted, tuple):

@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Literal, assert_never
 
-from llmarch_cli.errors import InputError, shown, suggestion
+from llmarch_cli.errors import InputError, unknown
 from llmarch_cli.profilers.lines import ContextLine, context_line
 from llmarch_cli.profilers.profile import Profile
 from llmarch_cli.report.columns import metric
@@ -99,7 +99,7 @@ def checked_kind(name: str) -> Kind:
     for kind in KINDS:
         if name == kind:
             return kind
-    raise InputError(f"unknown plot {shown(name)}; known: {', '.join(KINDS)}{suggestion(name, KINDS)}")
+    raise InputError(unknown("plot", name, KINDS))
 
 
 def plot(kind: Kind, profiles: Sequence[Profile]) -> Plot:

@@ -91,17 +91,17 @@ def test_an_unknown_key_of_every_family(family: str) -> None:
     [
         ("", "the file is empty: a config is a JSON object"),
         ("  \n", "the file is empty"),
-        ("[1]", "it is no JSON object"),
-        ("{", "it is no JSON (line 1)"),
-        ("\xff\xfe", "it is no JSON"),
+        ("[1]", "it must be a JSON object, not a list"),
+        ("{", "it is not valid JSON (line 1: expecting property name enclosed in double quotes)"),
+        ("\xff\xfe", "it is not valid JSON"),
         ('{"a": 1, "a": 2}', "'a' is given twice"),
         ('{"hidden_size": NaN}', "holds NaN, which is no number"),
         ('{"hidden_size": -Infinity}', "holds -Infinity, which is no number"),
         ('{"rope_theta": 1e999}', "the number '1e999' is too large"),
         (f'{{"hidden_size": {"9" * 5000}}}', "a number of 5,000 digits"),
-        ('{"a":' * 10_000 + "1" + "}" * 10_000, "nested deeper than 64 levels"),
-        ('{"a":' * 100 + "1" + "}" * 100, "nested deeper than 64 levels"),
-        ("[" * 10_000, "nested deeper than 64 levels"),
+        ('{"a":' * 10_000 + "1" + "}" * 10_000, "it is nested deeper than 64 levels"),
+        ('{"a":' * 100 + "1" + "}" * 100, "it is nested deeper than 64 levels"),
+        ("[" * 10_000, "it is nested deeper than 64 levels"),
         ("{}", "model_type: required, but missing: `--as FAMILY` says whose config it is"),
         ('{"model_type": 3}', "model_type: must be text, not 3"),
         ('{"model_type": "lama"}', "model_type: 'lama' is no family that is understood; nearest: llama"),
@@ -144,9 +144,7 @@ def test_files_that_are_no_configs(text: str, message: str, tmp_path: Path, monk
     Path("x.json").write_bytes(text.encode("latin-1"))
     with pytest.raises(InputError) as caught:
         import_config("x.json")
-    assert str(caught.value).startswith(f"x.json: {message}") or str(caught.value).removeprefix(
-        "x.json: it is no JSON that is meant: "
-    ).startswith(message)
+    assert str(caught.value).startswith(f"x.json: {message}")
 
 
 def test_a_huge_file_is_not_read(tmp_path: Path) -> None:

@@ -91,7 +91,9 @@ def test_bars_are_as_long_as_one_another() -> None:
 
 
 def test_too_many_curves_for_a_terminal_are_said() -> None:
-    with pytest.raises(InputError, match="room for 8 curves, not 44: name the models, or draw all to a file"):
+    with pytest.raises(
+        InputError, match=f"room for 8 curves, not {len(llmarch.names())}: name the models, or draw all to a file"
+    ):
         terminal.render(plot("cache"), 90)
 
 
