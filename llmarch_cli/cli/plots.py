@@ -87,5 +87,6 @@ def show(plot: str | None, drawn: Callable[[], Plotted]) -> None:
         output.draw(drawn())
     elif plot is not None:
         from llmarch_cli.report.plots import figure
+        from llmarch_cli.writing import put
 
-        Path(plot).write_bytes(figure.render(drawn(), figure.checked_ending(plot)))
+        put(Path(plot), figure.render(drawn(), figure.checked_ending(plot)))

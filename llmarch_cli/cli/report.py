@@ -84,7 +84,9 @@ def report(
     if out is None:
         output.write(text)
     else:
-        out.write_text(text, encoding="utf-8")
+        from llmarch_cli.writing import put
+
+        put(out, text.encode())
         output.write(f"{out}\n")
     if failed:
         raise typer.Exit(1)

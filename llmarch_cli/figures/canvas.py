@@ -14,6 +14,7 @@ from llmarch_cli.errors import InputError, shown, shown_path, suggestion
 from llmarch_cli.figures.measure import FAMILY, quiet, require_library
 from llmarch_cli.figures.shapes import DASH, DASH_GAP, EDGE, STROKE, Adder, Box, Drawing, Line, Shape, Text
 from llmarch_cli.figures.theme import Theme, theme
+from llmarch_cli.writing import put
 
 if TYPE_CHECKING:
     from matplotlib.backend_bases import RendererBase
@@ -59,9 +60,9 @@ def check(path: Path, theme_name: str) -> None:
 
 
 def save(drawing: Drawing, path: Path, theme_name: str = "light") -> None:
-    """Write `drawing` to `path`, in the format that its ending names. Raises InputError as `check` does."""
+    """Write `drawing` to `path`, in the format that its ending names. Raises what `check` raises, and OSError."""
     check(path, theme_name)
-    path.write_bytes(rendered(drawing, file_format(path), theme(theme_name)))
+    put(path, rendered(drawing, file_format(path), theme(theme_name)))
 
 
 def rendered(drawing: Drawing, ending: str, colours: Theme) -> bytes:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import re
-import shutil
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
@@ -25,6 +24,7 @@ from llmarch_cli.loading import checked
 from llmarch_cli.profilers.cost import KvDtype, Workload
 from llmarch_cli.profilers.profile import MAX_CONTEXT, Engine
 from llmarch_cli.spec import ModelSpec
+from llmarch_cli.writing import whole
 
 HEADING = """\
 # Written by `llmarch baseline write`; `llmarch baseline compare` holds figures to it.
@@ -285,25 +285,16 @@ def write(
 
 
 def _put(path: Path, text: str, n_figures: int) -> None:
-    """Write a file that a reader never sees half of; a link stays one, and a file that was there keeps its mode."""
-    target = path.resolve()
-    beside = target.with_name(f".{target.name}.{os.getpid()}.new")
+    """Write a file that can be read again. Raises InputError where it could not be, and OSError."""
     try:
-        with beside.open("x", encoding="utf-8") as file:
-            file.write(text)
-        read(beside)
-        if target.exists():
-            shutil.copymode(target, beside)
-        beside.replace(target)
+        with whole(path) as beside:
+            beside.write_text(text, encoding="utf-8")
+            read(beside)
     except InputError:
         raise InputError(
             f"{shown_path(path)}: {n_figures:,} figures are more than a baseline is read with: name fewer models,"
             " columns or contexts, or write several files"
         ) from None
-    except OSError as error:
-        raise OSError(error.errno, error.strerror, str(path)) from None
-    finally:
-        beside.unlink(missing_ok=True)
 
 
 def _from(directory: Path, name: str) -> str:

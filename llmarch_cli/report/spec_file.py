@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import datetime as dt
 from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
@@ -19,6 +18,7 @@ from llmarch_cli.component import Record
 from llmarch_cli.errors import InputError, shown_path
 from llmarch_cli.loading import exists
 from llmarch_cli.spec import Layout, ModelSpec
+from llmarch_cli.writing import put
 
 WIDTH = 116
 INDENT = "  "
@@ -67,23 +67,13 @@ def write(spec: ModelSpec, path: Path, comments: Sequence[str] = (), replace: bo
     """
     has_schema = exists(path.parent / SCHEMA)
     text = render(spec, (FOR_EDITORS, *comments) if has_schema else comments)
+    if exists(path) and not replace:
+        raise InputError(f"{shown_path(path)}: is there already, and is not overwritten: give another name")
     try:
-        file = path.open("w" if replace else "x", encoding="utf-8")
-    except FileExistsError:
-        raise InputError(f"{shown_path(path)}: is there already, and is not overwritten: give another name") from None
+        put(path, text.encode())
     except (OSError, ValueError) as error:
-        raise InputError(f"{shown_path(path)}: cannot be written: {_reason(error)}") from None
-    try:
-        with file:
-            file.write(text)
-    except OSError as error:
-        with contextlib.suppress(OSError):
-            path.unlink()  # half a spec is none
-        raise InputError(f"{shown_path(path)}: cannot be written: {_reason(error)}") from None
-
-
-def _reason(error: Exception) -> str:
-    return (getattr(error, "strerror", None) or str(error)).lower()
+        reason = (getattr(error, "strerror", None) or str(error)).lower()
+        raise InputError(f"{shown_path(path)}: cannot be written: {reason}") from None
 
 
 def _plain(value: Any) -> Any:

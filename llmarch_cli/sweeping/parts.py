@@ -22,6 +22,7 @@ from llmarch_cli.sweeping.figures import dtype_for
 from llmarch_cli.sweeping.files import Columns, format_of
 from llmarch_cli.sweeping.search import Answer
 from llmarch_cli.sweeping.selection import Rows
+from llmarch_cli.writing import whole
 
 if TYPE_CHECKING:
     from typing import Self
@@ -116,16 +117,9 @@ class Parts:
         return self.directory / f"{chunk:010}{ending}"
 
     def _put(self, path: Path, write: Callable[[Path], object]) -> None:
-        """Have a file written beside `path`, and then put in its place."""
-        unfinished = path.with_suffix(".unfinished")
-        with self._writing():
-            try:
-                write(unfinished)
-                unfinished.replace(path)
-            except OSError:
-                with suppress(OSError):  # on a full disk half a file is only in the way
-                    unfinished.unlink()
-                raise
+        """Have a file written, whole or not at all."""
+        with self._writing(), whole(path) as beside:
+            write(beside)
 
     @contextmanager
     def _writing(self) -> Iterator[None]:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import html
 import io
 from collections.abc import Callable
-from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -17,6 +16,7 @@ from llmarch_cli.sweeping.figures import COUNTS, RATIOS
 from llmarch_cli.sweeping.run import run
 from llmarch_cli.sweeping.search import Question
 from llmarch_cli.sweeping.selection import Rows
+from llmarch_cli.writing import put
 
 ENDINGS = (".svg", ".png", ".html")
 POINTS = 5000  # variants at random, behind the rows
@@ -71,14 +71,9 @@ class Picture:
         return _PAGE.format(title=title, svg=svg[svg.index("<svg") :]).encode()
 
     def _write(self, picture: bytes) -> None:
-        """Beside the file, and then in its place: half a picture is none."""
-        beside = self.path.with_name(f"{self.path.name}.unfinished")
         try:
-            beside.write_bytes(picture)
-            beside.replace(self.path)
+            put(self.path, picture)
         except OSError as error:
-            with suppress(OSError):
-                beside.unlink()
             raise InputError(f"--plot {shown_path(self.path)}: {error.strerror}") from None
 
     def _sample(self) -> int | None:

@@ -6,6 +6,8 @@ from typing import Any
 import pytest
 from processes import modules
 
+from llmarch_cli.loading import names
+
 Run = Callable[..., Any]
 
 
@@ -78,7 +80,7 @@ def test_a_missing_library_is_said_before_anything_is_measured(
 @pytest.mark.parametrize(
     ("command", "n_curves"),
     [
-        ("kvcache --plot", 44),
+        ("kvcache --plot", len(names())),
         ("compare gpt2 gpt2-xl gpt2-large gpt2-medium qwen3-8b --set tie_embeddings=false --plot", 10),
         ("compare gpt2 gpt2 gpt2-xl gpt2-large olmo2-1b olmo2-7b qwen3-8b qwen3-4b gemma3-1b kimi-k2 --plot", 9),
     ],
