@@ -20,7 +20,7 @@ from llmarch_cli.profilers.profile import profile
 ROUNDS = 7
 PAIR = ("deepseek-v3", "llama4-maverick")
 LLMARCH = (sys.executable, "-m", "llmarch_cli")
-CONFIG = Path(__file__).parent / "config.json"
+CONFIG = Path(__file__).parents[1] / "docs" / "examples" / "config.json"
 FLOOR = (sys.executable, "-c", "import torch")
 
 DRAW_ALL = """

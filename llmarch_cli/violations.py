@@ -110,7 +110,8 @@ def _rule(record: type[BaseModel], details: list[ErrorDetails]) -> str:
             known = _kinds(record, first["loc"])
             return f"unknown kind {shown(value['kind'])}; known: {', '.join(known)}{suggestion(context['tag'], known)}"
         case "too_short":
-            return f"must have {context['min_length']} entries or more, not {context['actual_length']}"
+            least = context["min_length"]
+            return f"must have at least {least} {'entry' if least == 1 else 'entries'}, not {context['actual_length']}"
     expected = " or ".join(_expected(each) for each in details)
     return f"must be {expected}, not {shown(value)}{_number_hint(value, details)}"
 

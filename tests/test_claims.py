@@ -116,7 +116,7 @@ CLAIM = {"says": "something", "models": ["gpt2"], "holds": "true"}
     ("data", "message"),
     [
         ({}, "sections: required, but missing"),
-        ({"sections": []}, "must have 1 entries or more"),
+        ({"sections": []}, "must have at least 1 entry"),
         ({"sections": [{**SECTION, "claims": [{**CLAIM, "verdict": "maybe"}]}]}, "verdict: must be"),
         ({"sections": [{**SECTION, "claims": [{**CLAIM, "verdit": "holds"}]}]}, "did you mean verdict"),
         ({"sections": [{**SECTION, "claims": [{**CLAIM, "remark": "but"}]}]}, "a remark goes with"),

@@ -129,7 +129,7 @@ def message(**fields: Any) -> str:
         ),
         # layouts
         ({"attention": {"variants": 3}}, "attention.variants: must be a mapping, not 3"),
-        ({"attention": {"variants": {}}}, "attention.variants: must have 1 entries or more, not 0"),
+        ({"attention": {"variants": {}}}, "attention.variants: must have at least 1 entry, not 0"),
         ({"attention": {"repeat": [3], "variants": {"a": GQA}}}, "attention.repeat.0: must be text, not 3"),
         ({"attention": {"repeat": ["a"], "variants": {"a": 3}}}, "attention.variants.a: must be a mapping, not 3"),
         (
@@ -165,7 +165,7 @@ def message(**fields: Any) -> str:
             " | attention.variants.B.kind: required, but missing; known: gqa, mla",
         ),
         # parallel branches
-        ({"ffn": {"kind": "parallel", "branches": {"a": DENSE}}}, "ffn.branches: must have 2 entries or more, not 1"),
+        ({"ffn": {"kind": "parallel", "branches": {"a": DENSE}}}, "ffn.branches: must have at least 2 entries, not 1"),
         (
             {"ffn": {"kind": "parallel", "branches": {"dense": {"kind": "dense"}, "moe": 3}}},
             "ffn.branches.moe: must be a mapping, not 3 | ffn.branches.dense.d_ff: required, but missing",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from llmarch_cli.errors import InputError, shown, suggestion
+from llmarch_cli.errors import InputError, unknown
 
 
 @dataclass(frozen=True)
@@ -99,5 +99,5 @@ THEMES = {
 def theme(name: str) -> Theme:
     """The theme of that name. Raises InputError where there is none."""
     if name not in THEMES:
-        raise InputError(f"unknown theme {shown(name)}; known: {', '.join(THEMES)}{suggestion(name, THEMES)}")
+        raise InputError(unknown("theme", name, THEMES))
     return THEMES[name]

@@ -165,9 +165,12 @@ def tolerances(given: Iterable[str]) -> dict[str, Fraction]:
         key, equals, share = text.partition("=")
         if not equals:
             raise InputError(f"--tolerance takes COLUMN=SHARE, such as params=0.1%, not {shown(text)}")
-        if counted_key(key) in found:
+        if key in found:
             raise InputError(f"--tolerance: {key} is given twice")
-        found[key] = percent(share)
+        try:
+            found[counted_key(key)] = percent(share)
+        except InputError as error:
+            raise InputError(f"--tolerance {key}: {error}") from None
     return found
 
 

@@ -39,7 +39,10 @@ def since(
     for name in names:
         if not selection.is_path(name) or Path(name).is_absolute():
             raise InputError(f"{shown(name)}: name files by paths from here, such as specs/*.yaml")
-    inside = Path(_path(_git("rev-parse", "--show-prefix").removesuffix(b"\n")))
+    try:
+        inside = Path(_path(_git("rev-parse", "--show-prefix").removesuffix(b"\n")))
+    except InputError as error:
+        raise InputError(f"{error}; specs are compared with what git has of them: run this in a repository") from None
     commit = _commit(revision)
     with tempfile.TemporaryDirectory() as directory:
         root = Path(directory)

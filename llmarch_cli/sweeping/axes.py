@@ -55,7 +55,11 @@ def parsed(texts: Sequence[str]) -> dict[str, list[Scalar]]:
 def _values(path: str, text: str) -> list[Scalar]:
     match = _RANGE.fullmatch(text)
     if match is None:
-        return [assignment(f"{path}={value}")[1] for value in text.split(",")]
+        try:
+            return [assignment(f"{path}={value}")[1] for value in text.split(",")]
+        except InputError as error:
+            meant = "; a range is start:stop:step, of whole numbers" if ":" in text else ""
+            raise InputError(f"--vary {error}{meant}") from None
     start, stop, step = (int(number.replace("_", "")) for number in match.groups("1"))
     if step == 0 or stop < start:
         raise InputError(f"--vary {path}: {text} is empty: a range is start:stop:step, upwards")

@@ -4,6 +4,7 @@ import importlib.util
 import os
 import re
 import shlex
+import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -18,7 +19,6 @@ from further_families import FURTHER
 
 import llmarch_cli as llmarch
 from llmarch_cli.builder import Built, LayerCache
-from llmarch_cli.guards import baselines
 from llmarch_cli.huggingface.importing import families as importing
 from llmarch_cli.profilers import closed_form, measured
 from llmarch_cli.profilers.cost import Workload
@@ -26,6 +26,7 @@ from llmarch_cli.report.units import binary_bytes
 from llmarch_cli.spec import Item
 
 ROOT = Path(__file__).parents[2]
+EXAMPLES = ROOT / "docs" / "examples"
 PAGES = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")])
 WIDTH = "100"  # of the terminal that outputs in the pages are shown for
 
@@ -57,11 +58,9 @@ COMMANDS = sorted(set(commands()))
 
 @pytest.mark.parametrize("command", [c for c in COMMANDS if c.line.startswith("llmarch ")], ids=lambda c: c.line)
 def test_command(command: Command, tmp_path: Path) -> None:
-    (tmp_path / "config.json").write_text('{"model_type": "qwen3"}')
-    (tmp_path / "my-model.yaml").write_text(
-        "extends: qwen3-8b\nname: My model\npublished: {params: null}\nn_layers: 40\n"
-    )
-    guarded(command.line, tmp_path)
+    shutil.copytree(EXAMPLES, tmp_path, dirs_exist_ok=True)
+    if "--since" in command.line:
+        commit(tmp_path)
     there = set(tmp_path.iterdir())
     words, _, _ = command.line.partition(" > ")
     run = subprocess.run(
@@ -80,19 +79,15 @@ def test_command(command: Command, tmp_path: Path) -> None:
         assert [line.rstrip() for line in run.stdout.splitlines()] == command.output.rstrip().splitlines()
 
 
-def guarded(line: str, directory: Path) -> None:
-    """Put what a command of CI jobs reads where it runs."""
-    if "budgets.yaml" in line:
-        (directory / "budgets.yaml").write_text(next(blocks(ROOT / "docs" / "ci.md", "yaml")))
-    if "baseline compare" in line:
-        baselines.write(directory / "baseline.yaml", ["qwen3-8b"], [], [], None, None, "closed-form")
-    if "--since" in line:
-        for arguments in (
-            "init --quiet",
-            "add .",
-            "-c user.name=x -c user.email=x@example.com commit --quiet --message=specs",
-        ):
-            subprocess.run(["git", *arguments.split()], cwd=directory, check=True)
+def commit(directory: Path) -> None:
+    """Make a repository of it."""
+    identity = "-c user.name=x -c user.email=x@example.com"
+    for arguments in ("init --quiet", "add .", f"{identity} commit --quiet --message=specs"):
+        subprocess.run(["git", *arguments.split()], cwd=directory, check=True)
+
+
+def test_the_budgets_that_a_page_shows_are_the_example() -> None:
+    assert next(blocks(ROOT / "docs" / "ci.md", "yaml")) == (EXAMPLES / "budgets.yaml").read_text()
 
 
 def test_every_other_command_is_a_target_of_the_makefile() -> None:

@@ -152,7 +152,7 @@ GOOD = "budgets:\n  - models: [gpt2]\n    limits:\n      - params <= 30B\n"
     [
         ("budgets:", "budget:", "budgets.yaml:1: budget: unknown field; did you mean budgets"),
         ("models:", "model:", "budgets.yaml:2: budgets.0.model: unknown field; did you mean models"),
-        ("[gpt2]", "[]", "budgets.yaml:2: budgets.0.models: must have 1 entries or more"),
+        ("[gpt2]", "[]", "budgets.yaml:2: budgets.0.models: must have at least 1 entry"),
         ("[gpt2]", "gpt2", "budgets.yaml:2: budgets.0.models: must be a list, not 'gpt2'"),
         ("[gpt2]", "[gtp2]", "budgets.yaml:2: models: 'gtp2' matches no model; did you mean gpt2"),
         ("[gpt2]", "['nobody-*']", "budgets.yaml:2: models: 'nobody-*' matches no model"),
@@ -167,7 +167,7 @@ GOOD = "budgets:\n  - models: [gpt2]\n    limits:\n      - params <= 30B\n"
         ("budgets:", "schema_version: 1.0\nbudgets:", "budgets.yaml:1: schema_version: must be 1, not 1.0"),
         (GOOD, "", "budgets.yaml: the file is empty: a budget file is a mapping"),
         (GOOD, "- x", "budgets.yaml: a budget file is a mapping of fields, not a list"),
-        (GOOD, "budgets: []", "budgets.yaml:1: budgets: must have 1 entries or more"),
+        (GOOD, "budgets: []", "budgets.yaml:1: budgets: must have at least 1 entry"),
     ],
 )
 def test_a_bad_file_is_told_with_its_line(tmp_path: Path, old: str, new: str, told: str) -> None:
