@@ -26,7 +26,8 @@ if TYPE_CHECKING:
     from llmarch_cli.huggingface.checkpoint import load_checkpoint
     from llmarch_cli.huggingface.importing import import_config
     from llmarch_cli.huggingface.reconcile import Reconciliation, reconcile
-    from llmarch_cli.loading import load, names
+    from llmarch_cli.loading import names
+    from llmarch_cli.models import load
     from llmarch_cli.profilers.attribution import Difference
     from llmarch_cli.profilers.profile import Profile
     from llmarch_cli.report.table import Table
@@ -43,7 +44,7 @@ _HOMES = {
     "kv_cache": "api",
     "profile": "api",
     "sweep": "api",
-    "load": "loading",
+    "load": "models",
     "load_checkpoint": "huggingface.checkpoint",
     "import_config": "huggingface.importing",
     "names": "loading",

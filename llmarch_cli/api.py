@@ -7,7 +7,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from llmarch_cli.errors import InputError
-from llmarch_cli.loading import load, names
+from llmarch_cli.loading import names
+from llmarch_cli.models import load
 from llmarch_cli.profilers import profile as profiling
 from llmarch_cli.profilers.cost import KvDtype, Workload
 from llmarch_cli.profilers.profile import Engine, Profile

@@ -21,7 +21,8 @@ from llmarch_cli.component import Record
 from llmarch_cli.errors import InputError, shown, shown_path
 from llmarch_cli.expressions import Expression, Figure
 from llmarch_cli.facts import Facts
-from llmarch_cli.loading import checked, load
+from llmarch_cli.loading import checked
+from llmarch_cli.models import load
 from llmarch_cli.report.columns import BY_KEY
 from llmarch_cli.report.units import INTEGER, TEXT, TIMES, YES_NO, Unit, Value
 from llmarch_cli.spec import URL_PATTERN, Line

@@ -9,16 +9,16 @@ import re
 from abc import abstractmethod
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Annotated, Any, ClassVar
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Protocol
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from llmarch_cli.parts import Child, Part
+from llmarch_cli.parts import Weights
 
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from llmarch_cli.builder import Built, LayerCache
+    from llmarch_cli.cache import LayerCache
 
 # Bounds far above any real model, and such that no product of fields overflows what torch can hold: three widths, or
 # tokens times a width, stay at 2**60 values. They stop a typing slip such as 10**30 at the field where it stands.
@@ -79,6 +79,12 @@ class CacheEntry:
     width: int
 
 
+class Modules(Protocol):
+    """A component's parts once they are built: modules and parameters, by the parts' names."""
+
+    def __getattr__(self, name: str) -> Any: ...
+
+
 class Component(Record):
     """One sublayer of a decoder, as data."""
 
@@ -132,8 +138,19 @@ class Component(Record):
         return ""
 
     @abstractmethod
-    def forward(self, m: Built, x: Tensor, cache: LayerCache) -> Tensor:
+    def forward(self, m: Modules, x: Tensor, cache: LayerCache) -> Tensor:
         """Run the built parts `m` on `x` of shape (batch, n_tokens, d_model); returns the same shape."""
+
+
+@dataclass(frozen=True, slots=True)
+class Child:
+    """A component inside a component: the shared expert of a mixture."""
+
+    name: str
+    component: Component
+
+
+Part = Weights | Child
 
 
 def walk(component: Component) -> Iterator[Component]:

@@ -8,13 +8,13 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Literal
 
-from llmarch_cli.component import Component, TokenCount
-from llmarch_cli.parts import Linear, Norm, Part, Table, TiedLinear
+from llmarch_cli.component import Component, Modules, Part, TokenCount
+from llmarch_cli.parts import Linear, Norm, Table, TiedLinear
 
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from llmarch_cli.builder import Built, LayerCache
+    from llmarch_cli.cache import LayerCache
 
 NormPlacement = Literal["pre", "post", "sandwich", "pre_shared"]
 
@@ -27,7 +27,7 @@ class TokenEmbedding(Component):
     def parts(self, d_model: int) -> Iterator[Part]:
         yield Table("tokens", self.vocab_size, d_model)
 
-    def forward(self, m: Built, x: Tensor, cache: LayerCache) -> Tensor:
+    def forward(self, m: Modules, x: Tensor, cache: LayerCache) -> Tensor:
         """Token numbers (batch, n_tokens) -> (batch, n_tokens, d_model)."""
         return m.tokens(x)
 
@@ -40,7 +40,7 @@ class PositionEmbedding(Component):
     def parts(self, d_model: int) -> Iterator[Part]:
         yield Table("positions", self.n_positions, d_model)
 
-    def forward(self, m: Built, x: Tensor, cache: LayerCache) -> Tensor:
+    def forward(self, m: Modules, x: Tensor, cache: LayerCache) -> Tensor:
         import torch
 
         return x + m.positions(torch.arange(cache.length, cache.length + x.shape[1], device=x.device))
@@ -67,7 +67,7 @@ class BlockNorms(Component):
                 if self.placement != "pre":
                     yield Norm(f"{sublayer}_post", d_model)
 
-    def forward(self, m: Built, x: Tensor, cache: LayerCache) -> Tensor:
+    def forward(self, m: Modules, x: Tensor, cache: LayerCache) -> Tensor:
         """All of them in a row; a block takes them one by one instead."""
         for norm in m.children():
             x = norm(x)
@@ -80,7 +80,7 @@ class FinalNorm(Component):
     def parts(self, d_model: int) -> Iterator[Part]:
         yield Norm("norm", d_model)
 
-    def forward(self, m: Built, x: Tensor, cache: LayerCache) -> Tensor:
+    def forward(self, m: Modules, x: Tensor, cache: LayerCache) -> Tensor:
         return m.norm(x)
 
 
@@ -96,7 +96,7 @@ class Head(Component):
         else:
             yield Linear("lm_head", d_model, self.vocab_size)
 
-    def forward(self, m: Built, x: Tensor, cache: LayerCache) -> Tensor:
+    def forward(self, m: Modules, x: Tensor, cache: LayerCache) -> Tensor:
         """(batch, n_tokens, d_model) -> (batch, n_tokens, vocab_size)."""
         return m.lm_head(x)
 
@@ -113,11 +113,11 @@ class PredictionJunction(Component):
         yield Linear("proj", 2 * d_model, d_model)
         yield Norm("final_norm", d_model)
 
-    def forward(self, m: Built, x: Tensor, cache: LayerCache) -> Tensor:
+    def forward(self, m: Modules, x: Tensor, cache: LayerCache) -> Tensor:
         """The cost of one token; a model calls `join` and `final_norm` apart."""
         return m.final_norm(self.join(m, x, x))
 
-    def join(self, m: Built, hidden: Tensor, embedding: Tensor) -> Tensor:
+    def join(self, m: Modules, hidden: Tensor, embedding: Tensor) -> Tensor:
         """Both (batch, n_tokens, d_model) -> the input of the prediction block, the same shape."""
         import torch
 

@@ -1,4 +1,4 @@
-"""From a name or a YAML file to a `ModelSpec`, or to an error that says where the mistake is and what to do."""
+"""From a YAML file to a `ModelSpec`, or to an error that says where the mistake is and what to do."""
 
 from __future__ import annotations
 
@@ -35,31 +35,11 @@ def names() -> tuple[str, ...]:
     return tuple(sorted(path.stem for path in specs_directory().glob("*.yaml")))
 
 
-def load(name: str | Path | ModelSpec) -> ModelSpec:
-    """The spec of a bundled model by its id, or of a YAML file by its path; a spec is returned as it is.
-
-    A Hugging Face config is imported: a config.json, a checkpoint's directory, or `org/name` on the Hub.
-
-    Raises InputError: no such model or file, or a file that is no valid spec, or a config that is not understood.
-    """
-    if isinstance(name, ModelSpec):
-        return name
-    if _is_config(name):
-        from llmarch_cli.huggingface.importing import import_config  # which knows specs, not the other way round
-
-        return import_config(name)
-    path = find(name)
+def read(path: Path) -> ModelSpec:
+    """The spec that a YAML file describes. Raises InputError: no such file, or one that is no valid spec."""
     spec = validated(resolved(path), shown_path(path))
     spec._id = path.stem
     return spec
-
-
-def _is_config(name: str | Path) -> bool:
-    """Whether a Hugging Face config is meant: a .json file, a directory, or what only the Hub can have."""
-    path = Path(name)
-    if name == "" or str(name) in names() or path.suffix in YAML_ENDINGS:
-        return False
-    return path.suffix == CONFIG_ENDING or exists(path, Path.is_dir) or (isinstance(name, str) and is_on_hub(name))
 
 
 def is_on_hub(name: str) -> bool:

@@ -1,15 +1,11 @@
 """The parts that components are made of: each shape is written here once, priced by one engine and built by the other.
 
-To add a sort of part: a class here, its price in this file, and its module in `builder.py`.
+To add a sort of part: a class here, its price in `profilers/closed_form.py`, its module in `builder.py`.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
-
-if TYPE_CHECKING:
-    from llmarch_cli.component import Component
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,12 +79,4 @@ class Buffer:
     dim: int
 
 
-@dataclass(frozen=True, slots=True)
-class Child:
-    """A component inside a component: the shared expert of a mixture."""
-
-    name: str
-    component: Component
-
-
-Part = Linear | Norm | Experts | Table | TiedLinear | Vector | Buffer | Child
+Weights = Linear | Norm | Experts | Table | TiedLinear | Vector | Buffer

@@ -8,7 +8,8 @@ import torch
 from pydantic import TypeAdapter
 from torch import Tensor
 
-from llmarch_cli.builder import Built, LayerCache
+from llmarch_cli.builder import Built
+from llmarch_cli.cache import LayerCache
 from llmarch_cli.component import Component
 from llmarch_cli.spec import AnyAttention, AnyFeedForward, NormStyle
 

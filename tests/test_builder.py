@@ -10,7 +10,8 @@ import torch
 from torch import nn
 
 import llmarch_cli as llmarch
-from llmarch_cli.builder import Cache, ExpertStack, Model, build
+from llmarch_cli.builder import ExpertStack, Model, build
+from llmarch_cli.cache import Cache
 from llmarch_cli.errors import InputError
 from llmarch_cli.profilers.closed_form import component_cost
 from llmarch_cli.profilers.cost import KvDtype, Workload

@@ -8,7 +8,7 @@ from test_fuzz import is_counted, junk
 
 from llmarch_cli.changes import assignment, changed, in_short, paths
 from llmarch_cli.errors import InputError
-from llmarch_cli.loading import load
+from llmarch_cli.models import load
 from llmarch_cli.spec import ModelSpec
 
 

@@ -7,7 +7,8 @@ from strategies import Data, spec_data, specs
 
 from llmarch_cli.changes import changed
 from llmarch_cli.differences import Change, steps
-from llmarch_cli.loading import load, names
+from llmarch_cli.loading import names
+from llmarch_cli.models import load
 from llmarch_cli.spec import ModelSpec
 
 

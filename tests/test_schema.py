@@ -14,7 +14,8 @@ from strategies import spec_data
 from llmarch_cli import documents
 from llmarch_cli.documents import read
 from llmarch_cli.errors import InputError
-from llmarch_cli.loading import load, names, resolved, specs_directory
+from llmarch_cli.loading import names, resolved, specs_directory
+from llmarch_cli.models import load
 from llmarch_cli.schema import SCHEMAS, render, spec_schema, write_schema
 
 SCHEMA = spec_schema()

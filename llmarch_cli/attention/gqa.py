@@ -9,15 +9,15 @@ from pydantic import Field, model_validator
 
 from llmarch_cli.attention.rotary import RotaryComponent
 from llmarch_cli.attention.scores import Temperature, attend, linear_biases, visible
-from llmarch_cli.component import CacheEntry, Count, Positive, TokenCount
-from llmarch_cli.parts import Linear, Norm, Part, Vector
+from llmarch_cli.component import CacheEntry, Count, Modules, Part, Positive, TokenCount
+from llmarch_cli.parts import Linear, Norm, Vector
 
 if TYPE_CHECKING:
     from typing import Self
 
     from torch import Tensor
 
-    from llmarch_cli.builder import Built, LayerCache
+    from llmarch_cli.cache import LayerCache
 
 
 class GroupedQueryAttention(RotaryComponent):
@@ -128,7 +128,7 @@ class GroupedQueryAttention(RotaryComponent):
         """Queries times keys, then shares times values: two products of n_heads * head_dim a token in view."""
         return 2 * 2 * self.n_heads * self.head_dim * tokens_in_view
 
-    def forward(self, m: Built, x: Tensor, cache: LayerCache) -> Tensor:
+    def forward(self, m: Modules, x: Tensor, cache: LayerCache) -> Tensor:
         start, n_tokens = cache.length, x.shape[1]
         q, k, v = m.q_proj(x), m.k_proj(x), m.v_proj(x)
         if self.qk_norm == "full":

@@ -9,13 +9,13 @@ from pydantic import Field
 
 from llmarch_cli.attention.rotary import RotaryComponent, YarnScaling
 from llmarch_cli.attention.scores import attend, visible
-from llmarch_cli.component import CacheEntry, Count
-from llmarch_cli.parts import Linear, Norm, Part
+from llmarch_cli.component import CacheEntry, Count, Modules, Part
+from llmarch_cli.parts import Linear, Norm
 
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from llmarch_cli.builder import Built, LayerCache
+    from llmarch_cli.cache import LayerCache
 
 # The published code builds the norms inside the compression with their class's default, whatever the config says.
 INNER_EPS = 1e-6
@@ -73,7 +73,7 @@ class MultiHeadLatentAttention(RotaryComponent):
         """Scores against latents and rotary keys, then a weighted sum of latents (the absorbed form)."""
         return 2 * self.n_heads * tokens_in_view * (2 * self.kv_lora_rank + self.qk_rope_head_dim)
 
-    def forward(self, m: Built, x: Tensor, cache: LayerCache) -> Tensor:
+    def forward(self, m: Modules, x: Tensor, cache: LayerCache) -> Tensor:
         start, n_tokens = cache.length, x.shape[1]
         q = m.q_b_proj(x if self.q_lora_rank is None else m.q_a_norm(m.q_a_proj(x)))
         q = q.unflatten(-1, (self.n_heads, -1)).transpose(1, 2)  # (batch, n_heads, n_tokens, qk_head_dim)
@@ -89,7 +89,7 @@ class MultiHeadLatentAttention(RotaryComponent):
         return m.o_proj(attention(m, q_nope, q_rope, latent, k_rope, mask))
 
     def _expanded(
-        self, m: Built, q_nope: Tensor, q_rope: Tensor, latent: Tensor, k_rope: Tensor, mask: Tensor | None
+        self, m: Modules, q_nope: Tensor, q_rope: Tensor, latent: Tensor, k_rope: Tensor, mask: Tensor | None
     ) -> Tensor:
         """For prompts: latents become keys and values once, for all queries."""
         import torch
@@ -101,7 +101,7 @@ class MultiHeadLatentAttention(RotaryComponent):
         return attend(torch.cat((q_nope, q_rope), dim=-1), k, v, mask, self._scale)
 
     def _absorbed(
-        self, m: Built, q_nope: Tensor, q_rope: Tensor, latent: Tensor, k_rope: Tensor, mask: Tensor | None
+        self, m: Modules, q_nope: Tensor, q_rope: Tensor, latent: Tensor, k_rope: Tensor, mask: Tensor | None
     ) -> Tensor:
         """For one token: the key half of `kv_b_proj` is applied to the query, the value half to the mixed latent."""
         import torch

@@ -46,7 +46,7 @@ def compare(
     table = api.compare(models, n_tokens, batch, dtype, options.engine(engine), keys, sort, assignments)
     if save is not None:
         from llmarch_cli.changes import changed
-        from llmarch_cli.loading import load
+        from llmarch_cli.models import load
 
         output.save(changed(load(models[0]), assignments), save)
     output.show([table], file_format, exact)

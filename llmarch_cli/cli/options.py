@@ -45,7 +45,7 @@ def complete_change(ctx: typer.Context, incomplete: str) -> list[str]:
     """The paths that begin so, of the models on the line; nothing where there is none yet."""
     from llmarch_cli.changes import paths
     from llmarch_cli.errors import LlmarchError
-    from llmarch_cli.loading import load
+    from llmarch_cli.models import load
 
     found: dict[str, None] = {}
     for word in ctx.args:  # what is on the line beside options: this one still lacks its value

@@ -71,9 +71,12 @@ def write(text: str) -> None:
     try:
         sys.stdout.write(text)
         sys.stdout.flush()
-    except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # nor is it at exit, when Python flushes again
-        raise typer.Exit from None
+    except OSError as error:
+        # Said once: at exit Python writes again what is left, and would complain.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        if isinstance(error, BrokenPipeError):
+            raise typer.Exit from None
+        raise
 
 
 def _width() -> int:

@@ -48,7 +48,7 @@ def show(
             raise InputError(f"--spec prints a file, and {option} is about figures: ask for one of them")
     if spec and file_format != "table":
         raise InputError("--spec prints YAML: leave --format out")
-    from llmarch_cli.loading import load
+    from llmarch_cli.models import load
 
     loaded = load(model)
     if assignments:

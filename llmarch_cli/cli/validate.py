@@ -16,12 +16,12 @@ def validate(models: options.Models) -> None:
 
     Fast enough for every commit: it is what the pre-commit hook runs.
     """
-    from llmarch_cli import loading
+    from llmarch_cli.models import load
 
     wrong: dict[str, None] = {}
     for model in models:
         try:
-            loading.load(model)
+            load(model)
         except InputError as error:
             wrong[str(error)] = None
     if wrong:

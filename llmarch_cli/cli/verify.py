@@ -39,7 +39,8 @@ def verify(
     With --checkpoint: whether the tensors of a published checkpoint are this model's, to the last parameter.
     """
     output.check(file_format, verdicts=checkpoint is None)
-    from llmarch_cli import loading
+    from llmarch_cli.loading import names
+    from llmarch_cli.models import load
 
     if tensors and checkpoint is None:
         raise InputError("--tensors lists those of a checkpoint: name one, --checkpoint DIRECTORY")
@@ -49,7 +50,7 @@ def verify(
         from llmarch_cli.huggingface.reconcile import reconcile
         from llmarch_cli.report.reconciled import reconciled
 
-        found = reconcile(loading.load(models[0]), checkpoint)
+        found = reconcile(load(models[0]), checkpoint)
         output.show(reconciled(found, tensors), file_format, exact=True)
         if not found.ok:
             raise typer.Exit(1)
@@ -57,7 +58,7 @@ def verify(
 
     from llmarch_cli.report.verdicts import verdicts
 
-    table = verdicts(_ask([loading.load(model) for model in models or loading.names()]))
+    table = verdicts(_ask([load(model) for model in models or names()]))
     output.show([table], file_format)
     if table.failures:
         raise typer.Exit(1)

@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Literal
 
+from llmarch_cli.component import Modules, Part
 from llmarch_cli.ffn.gate import GatedComponent
-from llmarch_cli.parts import Linear, Part, Vector
+from llmarch_cli.parts import Linear, Vector
 
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from llmarch_cli.builder import Built, LayerCache
+    from llmarch_cli.cache import LayerCache
 
 
 class DenseFeedForward(GatedComponent):
@@ -36,6 +37,6 @@ class DenseFeedForward(GatedComponent):
             yield Vector("alpha_n", 1)
         yield Linear("down_proj", self.d_ff, d_model, bias=self.bias)
 
-    def forward(self, m: Built, x: Tensor, cache: LayerCache) -> Tensor:
+    def forward(self, m: Modules, x: Tensor, cache: LayerCache) -> Tensor:
         alphas = (m.alpha_p, m.alpha_n) if self.activation == "xielu" else None
         return m.down_proj(self.hidden(m.up_proj(x), m.gate_proj(x) if self.gated else None, alphas))

@@ -7,17 +7,17 @@ from typing import TYPE_CHECKING, ClassVar, Literal
 
 from pydantic import model_validator
 
-from llmarch_cli.component import Count, Positive
+from llmarch_cli.component import Child, Count, Modules, Part, Positive
 from llmarch_cli.ffn.dense import DenseFeedForward
 from llmarch_cli.ffn.gate import GatedComponent
-from llmarch_cli.parts import Buffer, Child, Experts, Linear, Part
+from llmarch_cli.parts import Buffer, Experts, Linear
 
 if TYPE_CHECKING:
     from typing import Self
 
     from torch import Tensor
 
-    from llmarch_cli.builder import Built, LayerCache
+    from llmarch_cli.cache import LayerCache
 
 
 class MixtureOfExperts(GatedComponent):
@@ -92,7 +92,7 @@ class MixtureOfExperts(GatedComponent):
         if self.shared_expert_gate:
             yield Linear("shared_expert_gate", d_model, 1)
 
-    def forward(self, m: Built, x: Tensor, cache: LayerCache) -> Tensor:
+    def forward(self, m: Modules, x: Tensor, cache: LayerCache) -> Tensor:
         import torch
 
         tokens = x.flatten(0, 1)  # (n_rows, d_model)
@@ -116,7 +116,7 @@ class MixtureOfExperts(GatedComponent):
         shared = m.shared_expert(x, cache)
         return out + (m.shared_expert_gate(x).sigmoid() * shared if self.shared_expert_gate else shared)
 
-    def route(self, m: Built, tokens: Tensor) -> tuple[Tensor, Tensor]:
+    def route(self, m: Modules, tokens: Tensor) -> tuple[Tensor, Tensor]:
         """Weights and expert numbers, each (n_rows, top_k), in float32 whatever the model's dtype."""
         import torch
         import torch.nn.functional as F

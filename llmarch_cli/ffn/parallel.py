@@ -9,15 +9,14 @@ from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
 
 from pydantic import Field
 
-from llmarch_cli.component import Component, Name, Positive
+from llmarch_cli.component import Child, Component, Modules, Name, Part, Positive
 from llmarch_cli.ffn.dense import DenseFeedForward
 from llmarch_cli.ffn.moe import MixtureOfExperts
-from llmarch_cli.parts import Child, Part
 
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from llmarch_cli.builder import Built, LayerCache
+    from llmarch_cli.cache import LayerCache
 
 Branch = Annotated[DenseFeedForward | MixtureOfExperts, Field(discriminator="kind")]
 
@@ -48,5 +47,5 @@ class ParallelFeedForward(Component):
         for name, branch in self.branches.items():
             yield Child(f"{name}_branch", branch)  # the ending keeps names apart from a module's own
 
-    def forward(self, m: Built, x: Tensor, cache: LayerCache) -> Tensor:
+    def forward(self, m: Modules, x: Tensor, cache: LayerCache) -> Tensor:
         return reduce(add, (m.get_submodule(f"{name}_branch")(x, cache) for name in self.branches)) * self.scale

@@ -7,7 +7,7 @@ from fnmatch import fnmatchcase
 from glob import glob, has_magic
 from pathlib import Path
 
-from llmarch_cli import loading
+from llmarch_cli import loading, models
 from llmarch_cli.errors import InputError, shown, suggestion
 from llmarch_cli.spec import ModelSpec
 
@@ -52,7 +52,7 @@ def nothing(name: str) -> str:
 def load(name: str, directory: Path) -> ModelSpec:
     """The spec of one selected model, under the name it was selected by. Raises InputError where it is none."""
     if not is_path(name):
-        return loading.load(name)
-    spec = loading.load(directory / name).model_copy()
+        return models.load(name)
+    spec = models.load(directory / name).model_copy()
     spec._id = name
     return spec

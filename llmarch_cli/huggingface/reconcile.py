@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from llmarch_cli.huggingface.plan import MODEL, Plan, plan
-from llmarch_cli.loading import load
+from llmarch_cli.models import load
 from llmarch_cli.profilers.cost import Workload
 from llmarch_cli.profilers.profile import profile
 from llmarch_cli.spec import ModelSpec

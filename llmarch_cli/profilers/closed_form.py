@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from llmarch_cli.component import Component
-from llmarch_cli.parts import Buffer, Child, Experts, Linear, Norm, Part, Table, TiedLinear, Vector
+from llmarch_cli.component import Child, Component
+from llmarch_cli.parts import Buffer, Experts, Linear, Norm, Table, TiedLinear, Vector, Weights
 from llmarch_cli.profilers.cost import DTYPE_BYTES, Cost, Workload
 from llmarch_cli.spec import Item, ModelSpec
 
@@ -30,7 +30,7 @@ def component_cost(component: Component, spec: ModelSpec, workload: Workload) ->
     )
 
 
-def _price(part: Part, spec: ModelSpec) -> Cost:
+def _price(part: Weights, spec: ModelSpec) -> Cost:
     """Parameters of one part, and 2 FLOPs a multiply-add of what one token is multiplied with."""
     match part:
         case Linear():
@@ -56,6 +56,4 @@ def _price(part: Part, spec: ModelSpec) -> Cost:
             params = part.dim
         case Buffer():
             return Cost(buffers=part.dim)
-        case Child():
-            raise TypeError("a child is priced as a component, not as a part")
     return Cost(params=params, active_params=params)

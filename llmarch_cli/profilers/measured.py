@@ -9,7 +9,8 @@ from __future__ import annotations
 import torch
 from torch import nn
 
-from llmarch_cli.builder import Built, LayerCache
+from llmarch_cli.builder import Built
+from llmarch_cli.cache import LayerCache
 from llmarch_cli.component import Component
 from llmarch_cli.errors import CheckError
 from llmarch_cli.frame import TokenEmbedding

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from modules import module, run, values
 from strategies import Data, attentions
 
-from llmarch_cli.builder import LayerCache
+from llmarch_cli.cache import LayerCache
 
 LENGTH = 12
 

@@ -9,7 +9,7 @@ import torch
 from modules import component, module, run, values
 from pydantic import ValidationError
 
-from llmarch_cli.builder import LayerCache
+from llmarch_cli.cache import LayerCache
 
 MLA = {"kind": "mla", "n_heads": 3, "kv_lora_rank": 10, "qk_nope_head_dim": 4, "qk_rope_head_dim": 6, "v_head_dim": 5}
 ROTATED = MLA | {"rope_theta": 1e4}

@@ -179,9 +179,13 @@ def test_a_closed_pipe_is_quiet(arguments: str) -> None:
 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="no /dev/full")
-def test_a_result_that_cannot_be_written_is_said() -> None:
+@pytest.mark.parametrize("width", ["80", "100"])  # more than Python writes at once, and less
+def test_a_result_that_cannot_be_written_is_said(width: str) -> None:
+    environment = {**os.environ, "COLUMNS": width, "PYTHONUNBUFFERED": ""}
     with Path("/dev/full").open("w") as full:
-        done = subprocess.run([*LLMARCH, "list"], stdout=full, stderr=subprocess.PIPE, text=True, check=False)
+        done = subprocess.run(
+            [*LLMARCH, "list"], stdout=full, stderr=subprocess.PIPE, text=True, check=False, env=environment
+        )
     assert done.returncode == 2
     assert done.stderr == "error: cannot write the result: No space left on device\n"
 

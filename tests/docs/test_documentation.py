@@ -18,7 +18,8 @@ from families import FAMILIES
 from further_families import FURTHER
 
 import llmarch_cli as llmarch
-from llmarch_cli.builder import Built, LayerCache
+from llmarch_cli.builder import Built
+from llmarch_cli.cache import LayerCache
 from llmarch_cli.huggingface.importing import families as importing
 from llmarch_cli.profilers import closed_form, measured
 from llmarch_cli.profilers.cost import Workload

@@ -22,7 +22,8 @@ from torch import Tensor
 from llmarch_cli import builder
 from llmarch_cli.attention import GroupedQueryAttention, MultiHeadLatentAttention, gqa, mla, scores
 from llmarch_cli.attention.rotary import RotaryComponent, YarnScaling
-from llmarch_cli.builder import Block, LayerCache, Model, Normalization, build
+from llmarch_cli.builder import Block, Model, Normalization, build
+from llmarch_cli.cache import LayerCache
 from llmarch_cli.ffn import MixtureOfExperts, gate
 from llmarch_cli.ffn.gate import GatedComponent
 from llmarch_cli.frame import FinalNorm, PositionEmbedding

@@ -4,7 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from llmarch_cli.loading import load, names
+from llmarch_cli.loading import names
+from llmarch_cli.models import load
 from llmarch_cli.report import layout
 from llmarch_cli.spec import ModelSpec
 

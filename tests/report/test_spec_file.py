@@ -4,7 +4,8 @@ import pytest
 from hypothesis import given
 from strategies import specs
 
-from llmarch_cli.loading import load, names
+from llmarch_cli.loading import names
+from llmarch_cli.models import load
 from llmarch_cli.report import spec_file
 from llmarch_cli.spec import ModelSpec
 

@@ -1,0 +1,32 @@
+"""What a model's name stands for: a bundled spec, a YAML file, or a Hugging Face config."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from llmarch_cli.loading import CONFIG_ENDING, YAML_ENDINGS, exists, find, is_on_hub, names, read
+from llmarch_cli.spec import ModelSpec
+
+
+def load(name: str | Path | ModelSpec) -> ModelSpec:
+    """The spec of a bundled model by its id, or of a YAML file by its path; a spec is returned as it is.
+
+    A Hugging Face config is imported: a config.json, a checkpoint's directory, or `org/name` on the Hub.
+
+    Raises InputError: no such model or file, or a file that is no valid spec, or a config that is not understood.
+    """
+    if isinstance(name, ModelSpec):
+        return name
+    if _is_config(name):
+        from llmarch_cli.huggingface.importing import import_config
+
+        return import_config(name)
+    return read(find(name))
+
+
+def _is_config(name: str | Path) -> bool:
+    """Whether a Hugging Face config is meant: a .json file, a directory, or what only the Hub can have."""
+    path = Path(name)
+    if name == "" or str(name) in names() or path.suffix in YAML_ENDINGS:
+        return False
+    return path.suffix == CONFIG_ENDING or exists(path, Path.is_dir) or (isinstance(name, str) and is_on_hub(name))
