@@ -26,7 +26,7 @@ def compare(
     exact: options.Exact = False,
     save: options.Save = None,
     plot: plots.Plot = None,
-    plot_kind: plots.Kind = "cache",
+    plot_kind: plots.Kind = None,
 ) -> None:
     """Models side by side: shape, layout, parameters, KV cache and FLOPs. What is equal in all is dim.
 
@@ -34,7 +34,7 @@ def compare(
     difference of every figure.
     """
     output.check(file_format)
-    kind = plots.kind(plot_kind)
+    kind = plots.kind(plot_kind, "cache", plot)
     n_tokens = options.tokens(context)
     keys = options.keys(columns)
     assignments = options.changes(changes)

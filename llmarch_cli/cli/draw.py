@@ -39,5 +39,6 @@ def draw(
     n_tokens = options.tokens(context)
     from llmarch_cli import api
 
-    api.draw(models, file, theme, n_tokens)
+    with output.busy("drawing"):
+        api.draw(models, file, theme, n_tokens)
     output.write(f"{file}\n")

@@ -6,6 +6,7 @@ import os
 import shutil
 import sys
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
@@ -47,6 +48,18 @@ def tracked(items: Iterable[Item], words: str) -> Iterator[Item]:
     from rich.progress import track
 
     yield from track(items, words, console=Console(stderr=True), transient=True)
+
+
+@contextmanager
+def busy(words: str) -> Iterator[None]:
+    """A sign on standard error that something goes on, where that is a terminal."""
+    if not sys.stderr.isatty():
+        yield
+        return
+    from rich.console import Console
+
+    with Console(stderr=True).status(words):
+        yield
 
 
 def draw(plot: Plot) -> None:

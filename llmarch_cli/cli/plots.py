@@ -33,11 +33,13 @@ Plot = Annotated[
     ),
 ]
 Kind = Annotated[
-    str,
+    str | None,
     typer.Option(
         "--plot-kind",
         metavar="cache|flops|params|active",
-        help="KV cache or FLOPs per token by context, parameters by component, or all parameters and the active ones.",
+        help="What --plot draws: KV cache or FLOPs per token by context, parameters by component, or all parameters and"
+        " the active ones; unless told, params in show and cache in compare.",
+        show_default=False,
         rich_help_panel=PANEL,
     ),
 ]
@@ -58,11 +60,16 @@ class Command(TyperCommand):
         return super().parse_args(ctx, named)
 
 
-def kind(text: str) -> KindName:
-    """The kind of plot named. Raises InputError where there is none of that name."""
+def kind(text: str | None, usual: KindName, plot: str | None) -> KindName:
+    """The kind of plot named, or the usual one. Raises InputError where there is none of that name, and no plot."""
+    if text is None:
+        return usual
     from llmarch_cli.report.plots.data import checked_kind
 
-    return checked_kind(text)
+    named = checked_kind(text)
+    if plot is None:
+        raise InputError(f"--plot-kind {named} says what --plot draws: add --plot, or --plot FILE")
+    return named
 
 
 def check(plot: str | None, file_format: str, kind: KindName, n_models: int) -> None:

@@ -34,11 +34,11 @@ def show(
     exact: options.Exact = False,
     save: options.Save = None,
     plot: plots.Plot = None,
-    plot_kind: plots.Kind = "params",
+    plot_kind: plots.Kind = None,
 ) -> None:
     """All about one model: figures, layers, components with their shares, and what its authors publish."""
     output.check(file_format)
-    kind = plots.kind(plot_kind)
+    kind = plots.kind(plot_kind, "params", plot)
     plots.check(plot, file_format, kind, 1)
     n_tokens = options.tokens(context)
     assignments = options.changes(changes)
