@@ -30,6 +30,15 @@ with tempfile.TemporaryDirectory() as folder:
         llmarch.draw([name], pathlib.Path(folder, f"{name}.svg"))
 """
 
+# A process's peak counts what its parent had in memory when it was started, so a small one starts it.
+LAUNCHER = """
+import json, resource, subprocess, sys, time
+started = time.perf_counter()
+done = subprocess.run(sys.argv[1:], stdout=subprocess.PIPE, text=True)
+seconds = time.perf_counter() - started
+print(json.dumps([done.returncode, seconds, resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss, done.stdout]))
+"""
+
 # As installed: what is measured is not compiled anew in each run, like torch, which pip compiled.
 ENVIRONMENT = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
 ENVIRONMENT["NO_COLOR"] = "1"
@@ -46,14 +55,12 @@ class Run:
 
 def run(command: Sequence[str]) -> Run:
     """Run `command` to its end."""
-    started = time.perf_counter()
-    process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=ENVIRONMENT)
-    assert process.stdout is not None
-    output = process.stdout.read()
-    _, status, usage = os.wait4(process.pid, 0)
+    launcher = [sys.executable, "-I", "-S", "-c", LAUNCHER, *command]
+    launched = subprocess.run(launcher, stdout=subprocess.PIPE, text=True, env=ENVIRONMENT, check=True)
+    status, seconds, peak_kib, output = json.loads(launched.stdout)
     if status:
-        raise SystemExit(f"{' '.join(command)}: exit {os.waitstatus_to_exitcode(status)}")
-    return Run(time.perf_counter() - started, usage.ru_maxrss, output)
+        raise SystemExit(f"{' '.join(command)}: exit {status}")
+    return Run(seconds, peak_kib, output)
 
 
 def best(runs: list[Run]) -> Run:
