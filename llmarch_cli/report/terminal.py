@@ -54,11 +54,13 @@ def _pieces(table: Table, width: int, exact: bool, ascii_only: bool) -> Iterator
     if not table.is_side_by_side:
         columns, dropped = _kept(table, width, exact)
     parts = [columns] if table.is_side_by_side else list(_parts(table, columns, width, exact))
+    if table.notes and not table.rows:  # a heading over nothing: the notes say what there is to say
+        parts, dropped = [], []
     for number, part in enumerate(parts):
         if number:
             yield Text()
         yield _drawn(grid(table, part, exact), width, _bars(table) if len(parts) == 1 else (), ascii_only)
-    if table.notes or dropped:
+    if parts and (table.notes or dropped):
         yield Text()
     for note in table.notes:
         yield Text(one_line(note), style="dim")

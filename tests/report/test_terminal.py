@@ -146,6 +146,11 @@ def test_an_empty_table_is_its_heading() -> None:
     assert terminal.render([Table("models", (Column("model", "model", units.TEXT),), ())], 80).startswith("model\n")
 
 
+def test_an_empty_table_with_notes_is_its_notes() -> None:
+    table = Table("models", (Column("model", "model", units.TEXT),), (), notes=("There are none.",))
+    assert terminal.render([table], 80) == "There are none.\n"
+
+
 def test_a_table_without_rows_is_left_out_beside_the_main_one() -> None:
     text = render(api.fact_sheet("gpt2", engine="closed-form"))
     assert "Multi-token prediction" not in text
