@@ -1,18 +1,14 @@
 """What specs were at a revision of git."""
 
 import os
-import subprocess
 from pathlib import Path
 
 import pytest
+from repositories import git
 
 from llmarch_cli.errors import InputError
 from llmarch_cli.guards import revisions
 from llmarch_cli.profilers.cost import Workload
-
-
-def git(*arguments: str) -> None:
-    subprocess.run(["git", "-c", "user.name=x", "-c", "user.email=x@example.com", *arguments], check=True)
 
 
 @pytest.fixture(autouse=True)
@@ -115,8 +111,7 @@ def test_a_spec_in_a_submodule_is_refused(repository: Path, tmp_path: Path) -> N
 
 
 def test_an_object_that_is_not_there_is_said(repository: Path) -> None:
-    asked = ["git", "rev-parse", "HEAD:specs/same.yaml"]
-    name = subprocess.run(asked, capture_output=True, text=True, check=True).stdout.strip()
+    name = git("rev-parse", "HEAD:specs/same.yaml")
     (Path(".git") / "objects" / name[:2] / name[2:]).unlink()
     with pytest.raises(InputError, match=f"git cat-file: {name} is missing here: fetch it first"):
         statuses("specs/same.yaml")
