@@ -310,6 +310,8 @@ def test_commands_are_registered_once() -> None:
     ("command", "word"),
     [
         ("kvcache gpt2 --engine closed-form", "profiling"),
+        ("report gpt2 --engine closed-form --format markdown", "profiling"),
+        ("report gpt2 --engine closed-form --format junit", "profiling"),
         ("verify gpt2", "verifying"),
         ("claims claims.yaml --engine closed-form", "measuring"),
         ("check budgets.yaml --engine closed-form", "checking"),
