@@ -287,7 +287,7 @@
     byId("context-said").textContent = `${grouped(value)} tokens in view`;
     calculate();
     fillTable();
-    if (sorted.key !== null) sort();
+    sort();
     fillPair();
     tell();
   }
