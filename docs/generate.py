@@ -109,7 +109,9 @@ def quoted(page: str) -> str:
         marker, path, name, statement = match.groups()
         return f"{marker}\n```python\n{_source(path, name, statement)}\n```"
 
-    return re.sub(r"^(<!-- code: (\S+) ([\w.]+)(?:: (.+))? -->)\n```python\n.*?```", block, page, flags=re.M | re.S)
+    return re.sub(
+        r"^(<!-- code: (\S+) ([\w.]+)(?:: (.+))? -->)\n```python\n.*?```", block, page, flags=re.MULTILINE | re.DOTALL
+    )
 
 
 def _source(path: str, name: str, statement: str | None) -> str:

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from llmarch_cli.report.plots.data import Kind, Plot
 
 Model = str | Path | ModelSpec
+Track = Callable[[Sequence[ModelSpec]], Iterable[ModelSpec]]  # passes specs on, to be told how far it is
 
 DEFAULT_CONTEXT = 131_072
 
@@ -42,7 +43,7 @@ def profile(
 
     Raises InputError for unknown models and impossible workloads, CheckError where the engines disagree.
     """
-    chosen = profiling.default_engine() if engine is None else profiling.checked_engine(engine)
+    chosen = _chosen(engine)
     return profiling.profile(load(model), Workload(context, batch, kv_dtype), chosen)
 
 
@@ -91,7 +92,7 @@ def kv_cache(
     columns: Sequence[str] = (),
     sort: str | None = None,
     changes: Mapping[str, Any] | None = None,
-    track: Callable[[Sequence[ModelSpec]], Iterable[ModelSpec]] = iter,
+    track: Track = iter,
 ) -> Table:
     """One row a model and context: the bytes that the architecture must keep, the smallest first.
 
@@ -112,7 +113,7 @@ def kv_cache(
     from llmarch_cli.report.comparison import kv_caches
 
     check(columns, sort)
-    pairs = _with_changed(_told_apart(names() if models is None else models), changes)
+    pairs = _with_changed(_specs(models), changes)
     specs = [spec for pair in pairs for spec in pair]
     asked = dict.fromkeys(contexts)
     profiles = [profile(spec, context, batch, kv_dtype, engine) for spec in track(specs) for context in asked]
@@ -141,7 +142,7 @@ def plot(
     """
     from llmarch_cli.report.plots import data
 
-    pairs = _with_changed(_told_apart(names() if models is None else models), changes)
+    pairs = _with_changed(_specs(models), changes)
     specs = [spec for pair in pairs for spec in pair]
     return data.plot(kind, [profile(s, context, batch, kv_dtype, "closed-form") for s in specs for context in contexts])
 
@@ -208,7 +209,7 @@ def report(
     kv_dtype: KvDtype = "bf16",
     engine: Engine | None = None,
     pictures: bool = True,
-    track: Callable[[Sequence[ModelSpec]], Iterable[ModelSpec]] = iter,
+    track: Track = iter,
 ) -> str:
     """A comparison as text: one HTML page that needs no network, or any format that a table is written in.
 
@@ -231,7 +232,7 @@ def report(
         render.check(file_format, render.VERDICT_FORMATS)
     if file_format == "junit":
         return render.render([checked(models, context, batch, kv_dtype, engine, track)], file_format)
-    specs = _told_apart(names() if models is None else models)
+    specs = _specs(models)
     profiles = [profile(spec, context, batch, kv_dtype, engine) for spec in track(specs)]
     if file_format == "html":
         return html.render(profiles, pictures)
@@ -244,7 +245,7 @@ def checked(
     batch: int = 1,
     kv_dtype: KvDtype = "bf16",
     engine: Engine | None = None,
-    track: Callable[[Sequence[ModelSpec]], Iterable[ModelSpec]] = iter,
+    track: Track = iter,
 ) -> Table:
     """One row a model, as in `compare`; it fails where the engines disagree or a published figure does not hold.
 
@@ -261,8 +262,8 @@ def checked(
     from llmarch_cli.profilers.verification import held
     from llmarch_cli.report import verdicts
 
-    chosen = profiling.default_engine() if engine is None else profiling.checked_engine(engine)
-    specs = track(_told_apart(names() if models is None else models))
+    chosen = _chosen(engine)
+    specs = track(_specs(models))
     return verdicts.held([held(spec, Workload(context, batch, kv_dtype), chosen) for spec in specs])
 
 
@@ -364,18 +365,9 @@ def diff(
     """
     from llmarch_cli.profilers.attribution import difference
 
-    chosen = profiling.default_engine() if engine is None else profiling.checked_engine(engine)
+    chosen = _chosen(engine)
     first, last = _told_apart([before, after])
     return difference(first, last, Workload(context, batch, kv_dtype), chosen)
-
-
-def _with_changed(specs: Sequence[ModelSpec], changes: Mapping[str, Any] | None) -> list[tuple[ModelSpec, ...]]:
-    """Each spec, with itself changed behind it where there are changes. All are changed before any is measured."""
-    if not changes:
-        return [(spec,) for spec in specs]
-    from llmarch_cli.changes import changed
-
-    return [(spec, changed(spec, changes)) for spec in specs]
 
 
 def draw(models: Sequence[Model], path: str | Path, theme: str = "light", context: int = DEFAULT_CONTEXT) -> None:
@@ -400,6 +392,15 @@ def draw(models: Sequence[Model], path: str | Path, theme: str = "light", contex
     canvas.save(picture([profile(spec, context, engine="closed-form") for spec in specs]), Path(path), theme)
 
 
+def _chosen(engine: Engine | None) -> Engine:
+    return profiling.default_engine() if engine is None else profiling.checked_engine(engine)
+
+
+def _specs(models: Sequence[Model] | None) -> list[ModelSpec]:
+    """The specs of `models`, or of all that are bundled where that is None."""
+    return _told_apart(names() if models is None else models)
+
+
 def _told_apart(models: Sequence[Model]) -> list[ModelSpec]:
     """The specs. Where several files share a name, each goes by its path as given."""
     specs = [load(model) for model in models]
@@ -416,3 +417,12 @@ def _renamed(spec: ModelSpec, name: str) -> ModelSpec:
     copy = spec.model_copy()
     copy._id = name
     return copy
+
+
+def _with_changed(specs: Sequence[ModelSpec], changes: Mapping[str, Any] | None) -> list[tuple[ModelSpec, ...]]:
+    """Each spec, with itself changed behind it where there are changes. All are changed before any is measured."""
+    if not changes:
+        return [(spec,) for spec in specs]
+    from llmarch_cli.changes import changed
+
+    return [(spec, changed(spec, changes)) for spec in specs]

@@ -15,10 +15,8 @@ from typing import Any, Literal
 from pydantic import ValidationError
 
 from llmarch_cli.component import Component, Record
-from llmarch_cli.pairs import Axis, Order, Pairs
+from llmarch_cli.pairs import AXES, Axis, Order, Pairs
 from llmarch_cli.spec import NONE, ModelSpec
-
-AXES: tuple[Axis, ...] = ("attention", "ffn")
 
 FACTS = frozenset({"name", "organization", "source", "released", "license", "published"})
 

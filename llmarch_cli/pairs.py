@@ -7,9 +7,10 @@ from itertools import product
 from typing import Any, Literal, TypeVar
 
 from llmarch_cli.component import Component, Record
-from llmarch_cli.spec import NONE, Layout, ModelSpec
+from llmarch_cli.spec import NONE, ModelSpec
 
 Axis = Literal["attention", "ffn"]
+AXES: tuple[Axis, ...] = ("attention", "ffn")
 Order = list[str]  # the slot of each layer
 AnyRecord = TypeVar("AnyRecord", bound=Record)
 
@@ -47,9 +48,8 @@ class Pairs:
 
     def order(self, spec: ModelSpec, n_layers: int) -> Order:
         """The slot of each layer if `spec` had `n_layers`; nothing where its pattern does not reach so far."""
-        value = getattr(spec, self.axis)
         try:
-            names = value.names(n_layers) if isinstance(value, Layout) else [value.kind] * n_layers
+            names = spec.names(self.axis, n_layers)
         except ValueError:
             return []
         slots = self._slots[spec is not self.before]

@@ -6,7 +6,7 @@ import datetime as dt
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from itertools import cycle, islice, repeat
+from itertools import cycle, islice
 from math import lcm
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Generic, Literal, TypeVar
 
@@ -254,6 +254,11 @@ class ModelSpec(Record):
         value = getattr(self, axis)
         return dict(value.variants) if isinstance(value, Layout) else {value.kind: value}
 
+    def names(self, axis: str, n_layers: int) -> list[str]:
+        """The variant of each layer on an axis if there were `n_layers`. Raises ValueError as `Layout.names` does."""
+        value = getattr(self, axis)
+        return value.names(n_layers) if isinstance(value, Layout) else [value.kind] * n_layers
+
     @property
     def _layouts(self) -> dict[str, Layout[Any]]:
         return {axis: value for axis in ("attention", "ffn") if isinstance(value := getattr(self, axis), Layout)}
@@ -287,11 +292,7 @@ class ModelSpec(Record):
         return listed, listed[bottom : bottom + length], left_out
 
     def _stacked(self, n_layers: int) -> list[Layer]:
-        layouts = self._layouts
-        names = (
-            layouts[axis].names(n_layers) if axis in layouts else repeat(getattr(self, axis).kind, n_layers)
-            for axis in ("attention", "ffn")
-        )
+        names = (self.names(axis, n_layers) for axis in ("attention", "ffn"))
         return [Layer(*both) for both in zip(*names, strict=True)]
 
     def inventory(self) -> Iterator[Item]:

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 import yaml
 from jsonschema import Draft202012Validator
+from repositories import git
 
 from llmarch_cli.guards import baselines
 
@@ -40,11 +41,6 @@ def test_no_script_holds_an_expression() -> None:
 def test_every_input_is_used_and_every_used_one_is_there() -> None:
     text = yaml.safe_dump(ACTION["runs"])
     assert set(re.findall(r"inputs\.([\w-]+)", text)) == set(ACTION["inputs"])
-
-
-def git(*arguments: str) -> str:
-    command = ["git", "-c", "user.name=x", "-c", "user.email=x@example.com", *arguments]
-    return subprocess.run(command, check=True, capture_output=True, text=True).stdout.strip()
 
 
 @pytest.fixture

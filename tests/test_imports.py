@@ -28,6 +28,8 @@ def imported(path: Path) -> Iterator[str]:
             for alias in node.names:
                 inner = f"{node.module}.{alias.name}"
                 yield inner if inner in MODULES else node.module
+        elif isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names if alias.name in MODULES)
 
 
 # The package itself only names what it lends, late: whoever asks it for a part of the package asks that part.

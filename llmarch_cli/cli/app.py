@@ -84,15 +84,14 @@ app = typer.Typer(
 )
 
 for name, panel, command, examples in COMMANDS:
+    epilog = pasted.listed(examples)
     if isinstance(command, typer.Typer):
-        epilog = pasted.listed(examples)
         app.add_typer(command, name=name, cls=pasted.Group, epilog=epilog, rich_help_panel=panel)
         for each in command.registered_commands:
             each.cls = pasted.Command
             each.help = _said(each.callback)
             each.epilog = pasted.listed(line for line in examples if line.startswith(f"llmarch {name} {each.name} "))
     else:
-        epilog = pasted.listed(examples)
         app.command(name, cls=pasted.Command, help=_said(command), epilog=epilog, rich_help_panel=panel)(command)
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Annotated
 
@@ -26,10 +25,6 @@ File = Annotated[Path, typer.Argument(metavar="FILE", help="The baseline, a YAML
 @app.callback()
 def baseline() -> None:
     """Commit figures, and see how far they moved since."""
-
-
-def _tracked(names: Iterable[str]) -> Iterator[str]:
-    return output.tracked(names, "measuring")
 
 
 @app.command("write")
@@ -70,7 +65,7 @@ def write(
     from llmarch_cli.guards import baselines
     from llmarch_cli.report.guarded import written
 
-    new = baselines.write(file, models or (), n_tokens, keys, batch, dtype, chosen, _tracked)
+    new = baselines.write(file, models or (), n_tokens, keys, batch, dtype, chosen, output.tracking("measuring"))
     output.write(written(str(file), new))
 
 
@@ -98,7 +93,7 @@ def compare(
     from llmarch_cli.guards import baselines
     from llmarch_cli.report import guarded
 
-    found = baselines.compare(file, chosen, baselines.tolerances(tolerance or ()), _tracked)
+    found = baselines.compare(file, chosen, baselines.tolerances(tolerance or ()), output.tracking("measuring"))
     output.show([guarded.baseline(found, chosen, everything=file_format == "junit")], file_format)
     if any(drift.is_beyond for drift in found):
         raise typer.Exit(1)

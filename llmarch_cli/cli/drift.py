@@ -41,7 +41,6 @@ def drift(
 
     keys = [baselines.counted_key(key) for key in options.keys(columns) or baselines.DEFAULT_COLUMNS]
     workload = Workload(n_tokens[0], batch, dtype)
-    moved, unreadable = revisions.since(
-        since, files, n_tokens, keys, workload, chosen, lambda names: output.tracked(names, "measuring")
-    )
+    track = output.tracking("measuring")
+    moved, unreadable = revisions.since(since, files, n_tokens, keys, workload, chosen, track)
     output.show([guarded.revisions(moved, unreadable, since, chosen)], file_format)

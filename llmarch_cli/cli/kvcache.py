@@ -48,7 +48,7 @@ def kvcache(
         keys,
         sort,
         assignments,
-        lambda specs: output.tracked(specs, "profiling"),
+        output.tracking("profiling"),
     )
     output.show([table], file_format, exact)
     plots.show(plot, lambda: api.plot("cache", models or None, n_tokens, batch, dtype, assignments))

@@ -15,11 +15,14 @@ if TYPE_CHECKING:
     from llmarch_cli.profilers.profile import Engine as EngineName
 
 
+_WHOLE = r"[0-9]{1,15}|[0-9]{1,3}(?:_[0-9]{3}){1,5}"
+
+
 def number(option: str) -> Callable[[str | int], int]:
     """What reads `1000000` or `1_000_000` as a number for this option, and raises InputError for anything else."""
 
-    def read(value: str | int) -> int:
-        if not re.fullmatch(r"[0-9]{1,15}|[0-9]{1,3}(?:_[0-9]{3}){1,5}", str(value)):
+    def read(value: str | int) -> int:  # Typer has it read the default too
+        if not re.fullmatch(_WHOLE, str(value)):
             raise InputError(f"{option} takes a whole number such as 1000000 or 1_000_000, not {shown(value)}")
         return int(value)
 
@@ -227,7 +230,7 @@ _SIZES = {"": 1, "k": 1 << 10, "m": 1 << 20}
 
 def tokens(text: str) -> int:
     """`128k`, `1M`, `131072` or `131_072` as a number. Raises InputError for anything else."""
-    match = re.fullmatch(r"([0-9]{1,15}|[0-9]{1,3}(?:_[0-9]{3}){1,5})([kKmM]?)", text)
+    match = re.fullmatch(rf"({_WHOLE})([kKmM]?)", text)
     if match is None or int(match[1]) == 0:
         raise InputError(f"--ctx takes tokens from 1 up, as 131072, 131_072, 128k or 1M, not {shown(text)}")
     return int(match[1]) * _SIZES[match[2].lower()]

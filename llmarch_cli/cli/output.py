@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import sys
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
@@ -48,6 +48,11 @@ def tracked(items: Iterable[Item], words: str) -> Iterator[Item]:
     from rich.progress import track
 
     yield from track(items, words, console=Console(stderr=True), transient=True)
+
+
+def tracking(words: str) -> Callable[[Iterable[Item]], Iterator[Item]]:
+    """The same for the library, which is handed what tracks its work."""
+    return lambda items: tracked(items, words)
 
 
 @contextmanager

@@ -40,7 +40,7 @@ class _WithExamples:
     def format_help(self, ctx: Any, formatter: Any) -> None:
         """The help that Typer makes, and the examples below it."""
         examples, self.epilog = self.epilog, None
-        super().format_help(ctx, formatter)  # type: ignore[misc]  # the command's own, beside which this stands
+        super().format_help(ctx, formatter)  # type: ignore[misc]  # of the class that this one is mixed into
         self.epilog = examples
         typer.echo(examples)
 

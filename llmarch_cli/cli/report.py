@@ -2,17 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
 from llmarch_cli.cli import options, output
 from llmarch_cli.errors import InputError, unknown
-
-if TYPE_CHECKING:
-    from llmarch_cli.spec import ModelSpec
 
 EXAMPLES = (
     "llmarch report -o report.html",
@@ -73,14 +69,15 @@ def report(
     from llmarch_cli import api
 
     asked = (n_tokens, batch, options.kv_dtype(kv_dtype), options.engine(engine))
+    track = output.tracking("profiling")
     failed = False
     if file_format == "junit":
         from llmarch_cli.report.render import render
 
-        table = api.checked(models or None, *asked, track=_tracked)
+        table = api.checked(models or None, *asked, track=track)
         text, failed = render([table], file_format), bool(table.failures)
     else:
-        text = api.report(models or None, file_format, *asked, with_pictures, track=_tracked)
+        text = api.report(models or None, file_format, *asked, with_pictures, track=track)
     if out is None:
         output.write(text)
     else:
@@ -90,7 +87,3 @@ def report(
         output.write(f"{out}\n")
     if failed:
         raise typer.Exit(1)
-
-
-def _tracked(specs: Sequence[ModelSpec]) -> Iterator[ModelSpec]:
-    return output.tracked(specs, "profiling")

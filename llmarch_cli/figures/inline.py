@@ -35,41 +35,38 @@ def style() -> str:
 def _rules() -> Iterator[str]:
     light, dark = THEMES["light"], THEMES["dark"]
 
-    def fill(one: str | None, other: str | None) -> str:
+    def colour(one: str | None, other: str | None) -> str:
         return "none" if one is None or other is None else f"light-dark({one},{other})"
 
     yield f'text{{font-family:"{FAMILY}",Verdana,Arial,sans-serif}}'
     yield f".edged{{stroke-width:{EDGE}}}"
     yield f".line{{fill:none;stroke-width:{STROKE}}}"
     yield f".dashed{{stroke-dasharray:{DASH} {DASH_GAP}}}"
-    yield f".adder{{fill:{fill(light.background, dark.background)}}}"
-    yield f".mark{{fill:{fill(light.mark, dark.mark)}}}"
-    for role, (inside, edge) in light.boxes.items():
-        colours = fill(inside, dark.boxes[role][0]), fill(edge, dark.boxes[role][1])
-        yield ".box-{}{{fill:{};stroke:{}}}".format(role, *colours)
+    yield f".adder{{fill:{colour(light.background, dark.background)}}}"
+    yield f".mark{{fill:{colour(light.mark, dark.mark)}}}"
+    for role, both in light.boxes.items():
+        fill, stroke = map(colour, both, dark.boxes[role])
+        yield f".box-{role}{{fill:{fill};stroke:{stroke}}}"
     for number, pair in enumerate(zip(light.variants, dark.variants, strict=True)):
-        yield f".variant-{number}{{fill:{fill(*pair)}}}"
-    for role, colour in light.lines.items():
-        yield f".line-{role}{{stroke:{fill(colour, dark.lines[role])}}}"
-        yield f".head-{role}{{fill:{fill(colour, dark.lines[role])}}}"
-    for role, colour in light.texts.items():
-        yield f".text-{role}{{fill:{fill(colour, dark.texts[role])}}}"
-    yield ".marked{{fill:{}}}".format(fill(light.texts["text"], dark.texts["text"]))
+        yield f".variant-{number}{{fill:{colour(*pair)}}}"
+    for role, line in light.lines.items():
+        stroke = colour(line, dark.lines[role])
+        yield f".line-{role}{{stroke:{stroke}}}"
+        yield f".head-{role}{{fill:{stroke}}}"
+    for role, text in light.texts.items():
+        yield f".text-{role}{{fill:{colour(text, dark.texts[role])}}}"
+    yield f".marked{{fill:{colour(light.texts['text'], dark.texts['text'])}}}"
 
 
 def _draw(parent: ET.Element, shape: Shape, height: float) -> None:
     """One shape; a page counts from its top."""
     match shape:
         case Box():
-            of = (
-                f"box-{shape.role}"
-                if shape.colour is None
-                else f"variant-{shape.colour % len(THEMES['light'].variants)}"
-            )
+            kind = {"class": f"edged {_colour_class(shape)}{_dashed(shape)}"}
             corner = {"x": _short(shape.x), "y": _short(height - shape.y - shape.height)}
             size = {"width": _short(shape.width), "height": _short(shape.height)}
             rounded = {"rx": _short(shape.rounded)} if shape.rounded else {}
-            ET.SubElement(parent, "rect", {"class": f"edged {of}{_dashed(shape)}", **corner, **size, **rounded})
+            ET.SubElement(parent, "rect", {**kind, **corner, **size, **rounded})
         case Line():
             kind = {"class": f"line line-{shape.role}{_dashed(shape)}"}
             ET.SubElement(parent, "path", {**kind, "d": _path(shape.points, height)})
@@ -83,6 +80,12 @@ def _draw(parent: ET.Element, shape: Shape, height: float) -> None:
             ET.SubElement(parent, "path", {"class": "line line-line", "d": arms})
         case Text():
             ET.SubElement(parent, "text", dict(_text(shape, height))).text = shape.text
+
+
+def _colour_class(box: Box) -> str:
+    if box.colour is None:
+        return f"box-{box.role}"
+    return f"variant-{box.colour % len(THEMES['light'].variants)}"
 
 
 def _text(text: Text, height: float) -> Iterator[tuple[str, str]]:

@@ -61,8 +61,19 @@ class Label:
         baseline = y + self.height - ASCENT * self.size
         for line, width in self._lines:
             left = x + (self.width - width) / 2 if self.centred else x
-            told = (self.role, self.bold, self.topic, self.text, self.centred, self.metric)
-            yield Text(left, baseline, width, line, self.size, *told)
+            yield Text(
+                left,
+                baseline,
+                width,
+                line,
+                self.size,
+                self.role,
+                bold=self.bold,
+                topic=self.topic,
+                whole=self.text,
+                centred=self.centred,
+                metric=self.metric,
+            )
             baseline -= LEADING * self.size
 
 

@@ -40,7 +40,7 @@ def since(
         if not selection.is_path(name) or Path(name).is_absolute():
             raise InputError(f"{shown(name)}: name files by paths from here, such as specs/*.yaml")
     try:
-        inside = Path(_path(_git("rev-parse", "--show-prefix").removesuffix(b"\n")))
+        inside = _path(_git("rev-parse", "--show-prefix").removesuffix(b"\n"))
     except InputError as error:
         raise InputError(f"{error}; specs are compared with what git has of them: run this in a repository") from None
     commit = _commit(revision)
@@ -100,50 +100,52 @@ def _export(commit: str, root: Path) -> list[Path]:
 
     Returns where its submodules are.
     """
-    files: list[tuple[bytes, Path]] = []
-    links: list[tuple[bytes, Path]] = []
-    submodules = []
-    for entry in _git("ls-tree", "-r", "-z", "--full-tree", commit).split(b"\0"):
-        about, _, name = entry.partition(b"\t")
-        mode, _, thing = about.partition(b" ")
-        path = Path(_path(name))
-        if ".." in path.parts:
-            raise InputError(f"{shown_path(path)} leads out of the repository")
-        if mode in _FILES and path.suffix in loading.YAML_ENDINGS:
-            files.append((thing.split()[-1], path))
-        elif mode == _LINK:
-            links.append((thing.split()[-1], path))
-        elif mode == _SUBMODULE:
-            submodules.append(path)
-    for (_, path), content in zip(files, _contents([thing for thing, _ in files]), strict=True):
+    there = list(_entries(commit))
+    files = [(name, path) for mode, name, path in there if mode in _FILES and path.suffix in loading.YAML_ENDINGS]
+    links = [(name, path) for mode, name, path in there if mode == _LINK]
+    for _, path in (*files, *links):  # before there are links, so that nothing is written through one
         (root / path).parent.mkdir(parents=True, exist_ok=True)
+    for path, content in _contents(files):
         (root / path).write_bytes(content)
-    for (_, path), content in zip(links, _contents([thing for thing, _ in links]), strict=True):
+    for path, content in _contents(links):
         if content and b"\0" not in content:
-            (root / path).parent.mkdir(parents=True, exist_ok=True)
-            (root / path).symlink_to(_path(content))
+            try:
+                (root / path).symlink_to(_path(content))
+            except FileExistsError:
+                raise InputError(f"{shown_path(path)} is a link and something else in one commit") from None
     top = os.path.realpath(root)
     for _, path in links:
         if not Path(os.path.realpath(root / path)).is_relative_to(top):
             (root / path).unlink(missing_ok=True)
-    return submodules
+    return [path for mode, _, path in there if mode == _SUBMODULE]
 
 
-def _contents(things: Sequence[bytes]) -> Iterator[bytes]:
-    """What git's objects hold."""
-    packed, start = _git("cat-file", "--batch", stdin=b"".join(thing + b"\n" for thing in things)), 0
-    for thing in things:
+def _entries(commit: str) -> Iterator[tuple[bytes, bytes, Path]]:
+    """Mode, name of the object, and path of all that a commit holds. Raises InputError for a path that leads out."""
+    for entry in _git("ls-tree", "-r", "-z", "--full-tree", commit).split(b"\0")[:-1]:
+        about, _, place = entry.partition(b"\t")
+        mode, *_, name = about.split()
+        path = _path(place)
+        if ".." in path.parts:
+            raise InputError(f"{shown_path(path)} leads out of the repository")
+        yield mode, name, path
+
+
+def _contents(objects: Sequence[tuple[bytes, Path]]) -> Iterator[tuple[Path, bytes]]:
+    """What git's objects hold, by the paths that they are for."""
+    packed, start = _git("cat-file", "--batch", stdin=b"".join(name + b"\n" for name, _ in objects)), 0
+    for name, path in objects:
         line = packed.index(b"\n", start)
         size = packed[start:line].split()[-1]
         if not size.isdigit():
-            raise InputError(f"git cat-file: {thing.decode()} is missing here: fetch it first")
-        yield packed[line + 1 : line + 1 + int(size)]
+            raise InputError(f"git cat-file: {name.decode()} is missing here: fetch it first")
+        yield path, packed[line + 1 : line + 1 + int(size)]
         start = line + int(size) + 2
 
 
-def _path(name: bytes) -> str:
+def _path(place: bytes) -> Path:
     """A path as git has it, whatever its bytes."""
-    return name.decode("utf-8", "surrogateescape")
+    return Path(place.decode("utf-8", "surrogateescape"))
 
 
 def _git(*arguments: str, stdin: bytes = b"") -> bytes:

@@ -24,8 +24,10 @@ def matches(name: str, directory: Path) -> list[str]:
     """
     if not is_path(name):
         return [each for each in loading.names() if fnmatchcase(each, name)]
-    if not has_magic(name) or (directory / name).exists():  # `x[1].yaml` may be a file's name
-        return [name] if (directory / name).exists() else []
+    if loading.exists(directory / name):  # first of all, since `x[1].yaml` may be a file's name
+        return [name]
+    if not has_magic(name):
+        return []
     found = glob(name, root_dir=directory, recursive=True)  # noqa: PTH207 - a relative pattern stays relative
     return sorted(Path(each).as_posix() for each in found if each.endswith(loading.YAML_ENDINGS))
 

@@ -29,7 +29,7 @@ class Verdict:
 def verify(spec: ModelSpec) -> Iterator[Verdict]:
     """Ask each witness in turn: the two engines of each other, what the authors publish, torch's counter, fvcore."""
     yield _engines(spec)
-    yield from published(spec)
+    yield from _published(spec)
     for witness in ("torch", "fvcore"):
         yield _counter(spec, witness)
 
@@ -58,7 +58,7 @@ def _engines(spec: ModelSpec) -> Verdict:
 
 
 def held(spec: ModelSpec, workload: Workload, engine: Engine) -> tuple[Profile, list[Verdict]]:
-    """A profile, and what the witnesses that take no longer say of it: the other engine, and what the authors publish.
+    """A profile, and what the quick witnesses say of it: the other engine, and what the authors publish.
 
     Where the engines disagree, that is a verdict, and the profile is the closed form's. Raises InputError as `profile`.
     """
@@ -68,10 +68,10 @@ def held(spec: ModelSpec, workload: Workload, engine: Engine) -> tuple[Profile, 
     except CheckError as error:
         figures = profile(spec, workload, "closed-form")
         said = [Verdict(spec.id, _ENGINES, False, str(error))]
-    return figures, [*said, *published(spec)]
+    return figures, [*said, *_published(spec)]
 
 
-def published(spec: ModelSpec) -> Iterator[Verdict]:
+def _published(spec: ModelSpec) -> Iterator[Verdict]:
     """Our counts within one unit of the last digit that the authors print, by their own convention."""
     stated = spec.published
     ours = profile(spec, Workload(1), "closed-form")

@@ -16,7 +16,11 @@ from llmarch_cli.sweeping.search import CHECKED, Answer, Search
 
 MOST_REASONS = 5
 
-_UNITS: dict[type, Unit] = {int: units.INTEGER, float: units.DECIMAL, bool: units.YES_NO}
+_UNITS: dict[frozenset[type], Unit] = {  # by the types of an axis's values
+    frozenset({int}): units.INTEGER,
+    frozenset({float}): units.DECIMAL,
+    frozenset({bool}): units.YES_NO,
+}
 
 
 def variants(search: Search, answer: Answer) -> Table:
@@ -58,8 +62,8 @@ def _notes(search: Search, answer: Answer, n_rows: int) -> Iterator[str]:
 
 def _column(axis: Axis) -> Column:
     path = axis.path
-    sorts = {type(value) for value in axis.values} - {type(None)}
-    unit = _UNITS.get(next(iter(sorts)), units.FIELD) if len(sorts) == 1 else units.FIELD
+    types = frozenset(type(value) for value in axis.values if value is not None)
+    unit = _UNITS.get(types, units.FIELD)
     if path in BY_KEY and metric(path).unit is unit:
         return replace(metric(path), shown="always")
     return Column(path, path, unit, "A field that varies.")

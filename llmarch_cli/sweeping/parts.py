@@ -103,10 +103,11 @@ class Parts:
 
     def assemble(self) -> None:
         """Make the file of all parts, and remove them."""
-        whole = self.directory / "whole"
-        self._put(whole, lambda file: self.format.assemble(file, sorted(self.directory.glob("*.rows")), self.names))
+        assembled = self.directory / "assembled"
+        rows = sorted(self.directory.glob("*.rows"))
+        self._put(assembled, lambda file: self.format.assemble(file, rows, self.names))
         with self._writing():
-            whole.replace(self.path)
+            assembled.replace(self.path)
             parts = set(self.directory.iterdir()) - {self._question, self._lock}
             for file in (*parts, self._question, self._lock):  # whose they are stays known until none is left
                 file.unlink()

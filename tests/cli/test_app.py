@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 from processes import CLOSED_FORM, LLMARCH, modules, on_a_terminal, process
+from repositories import git
 from typer import Typer
 
 from llmarch_cli.cli import app, baseline
@@ -252,13 +253,10 @@ def a_place_to_work(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         Path(config).write_text('{"model_type": "llama"}')
     Path("budgets.yaml").write_text("budgets: [{models: [gpt2], limits: [params < 1B]}]")
     baselines.write(Path("baseline.yaml"), ["gpt2"], [], [], None, None, "closed-form")
-    for arguments in (
-        "init --quiet",
-        "add specs my-model.yaml",
-        "-c user.name=x -c user.email=x@example.com commit --quiet --message=specs",
-        "update-ref refs/remotes/origin/main HEAD",
-    ):
-        subprocess.run(["git", *arguments.split()], check=True)
+    git("init", "--quiet")
+    git("add", "specs", "my-model.yaml")
+    git("commit", "--quiet", "--message=specs")
+    git("update-ref", "refs/remotes/origin/main", "HEAD")
 
 
 @pytest.mark.usefixtures("a_place_to_work")
@@ -312,6 +310,8 @@ def test_commands_are_registered_once() -> None:
     ("command", "word"),
     [
         ("kvcache gpt2 --engine closed-form", "profiling"),
+        ("report gpt2 --engine closed-form --format markdown", "profiling"),
+        ("report gpt2 --engine closed-form --format junit", "profiling"),
         ("verify gpt2", "verifying"),
         ("claims claims.yaml --engine closed-form", "measuring"),
         ("check budgets.yaml --engine closed-form", "checking"),

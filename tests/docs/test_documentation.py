@@ -16,6 +16,7 @@ import pytest
 import torch
 from families import FAMILIES
 from further_families import FURTHER
+from repositories import git
 
 import llmarch_cli as llmarch
 from llmarch_cli.builder import Built
@@ -61,7 +62,9 @@ COMMANDS = sorted(set(commands()))
 def test_command(command: Command, tmp_path: Path) -> None:
     shutil.copytree(EXAMPLES, tmp_path, dirs_exist_ok=True)
     if "--since" in command.line:
-        commit(tmp_path)
+        git("init", "--quiet", cwd=tmp_path)
+        git("add", ".", cwd=tmp_path)
+        git("commit", "--quiet", "--message=specs", cwd=tmp_path)
     there = set(tmp_path.iterdir())
     words, _, _ = command.line.partition(" > ")
     run = subprocess.run(
@@ -78,13 +81,6 @@ def test_command(command: Command, tmp_path: Path) -> None:
         assert picture.read_bytes() == (ROOT / "docs" / "figures" / picture.name).read_bytes(), "run `make docs`"
     if command.output.strip():
         assert [line.rstrip() for line in run.stdout.splitlines()] == command.output.rstrip().splitlines()
-
-
-def commit(directory: Path) -> None:
-    """Make a repository of it."""
-    identity = "-c user.name=x -c user.email=x@example.com"
-    for arguments in ("init --quiet", "add .", f"{identity} commit --quiet --message=specs"):
-        subprocess.run(["git", *arguments.split()], cwd=directory, check=True)
 
 
 def test_the_budgets_that_a_page_shows_are_the_example() -> None:

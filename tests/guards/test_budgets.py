@@ -205,6 +205,13 @@ def test_a_file_with_the_letters_of_a_pattern_stands_for_itself(tmp_path: Path) 
     assert [check.model for check in budgets.check(write(tmp_path, text), "closed-form")] == ["x1.yaml"]
 
 
+@pytest.mark.parametrize("name", ["x" * 300, "x" * 300 + "*"])
+def test_what_no_file_can_be_called_matches_none(tmp_path: Path, name: str) -> None:
+    text = f"budgets: [{{models: ['./{name}.yaml'], limits: [params > 1]}}]"
+    with pytest.raises(InputError, match="matches no file"):
+        list(budgets.check(write(tmp_path, text), "closed-form"))
+
+
 def test_the_schema_knows_every_figure() -> None:
     text = str(budgets_schema())
     assert all(key in text for key in GUARDED)

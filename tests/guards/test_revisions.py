@@ -1,18 +1,14 @@
 """What specs were at a revision of git."""
 
 import os
-import subprocess
 from pathlib import Path
 
 import pytest
+from repositories import git
 
 from llmarch_cli.errors import InputError
 from llmarch_cli.guards import revisions
 from llmarch_cli.profilers.cost import Workload
-
-
-def git(*arguments: str) -> None:
-    subprocess.run(["git", "-c", "user.name=x", "-c", "user.email=x@example.com", *arguments], check=True)
 
 
 @pytest.fixture(autouse=True)
@@ -102,6 +98,26 @@ def test_a_link_is_what_it_leads_to_inside_the_repository(repository: Path, tmp_
         assert statuses(f"specs/{name}.yaml") == ({f"specs/{name}.yaml": {"NEW"}}, [])
 
 
+def test_nothing_is_written_through_a_link(repository: Path, tmp_path: Path) -> None:
+    """Only a forged commit has one path twice, as a link and as a directory."""
+    outside = tmp_path / "outside"
+    outside.mkdir()
+    (repository / "lead").symlink_to(outside)
+    (repository / "made.yaml").symlink_to("elsewhere")
+    git("add", ".")
+    lead, made = (git("rev-parse", f":specs/{name}") for name in ("lead", "made.yaml"))
+
+    def tree(*entries: tuple[str, str, str]) -> str:
+        raw = b"".join(f"{mode} {name}\0".encode() + bytes.fromhex(thing) for mode, name, thing in entries)
+        (tmp_path / "tree").write_bytes(raw)
+        return git("hash-object", "-w", "--literally", "-t", "tree", str(tmp_path / "tree"))
+
+    forged = tree(("120000", "a", lead), ("40000", "a", tree(("120000", "made.yaml", made))))
+    with pytest.raises(InputError, match="a is a link and something else in one commit"):
+        statuses("specs/same.yaml", since=git("commit-tree", forged, "-m", "forged"))
+    assert list(outside.iterdir()) == []
+
+
 def test_a_spec_in_a_submodule_is_refused(repository: Path, tmp_path: Path) -> None:
     git("init", "--quiet", str(tmp_path / "other"))
     (tmp_path / "other" / "one.yaml").write_text("extends: gpt2\n")
@@ -115,8 +131,7 @@ def test_a_spec_in_a_submodule_is_refused(repository: Path, tmp_path: Path) -> N
 
 
 def test_an_object_that_is_not_there_is_said(repository: Path) -> None:
-    asked = ["git", "rev-parse", "HEAD:specs/same.yaml"]
-    name = subprocess.run(asked, capture_output=True, text=True, check=True).stdout.strip()
+    name = git("rev-parse", "HEAD:specs/same.yaml")
     (Path(".git") / "objects" / name[:2] / name[2:]).unlink()
     with pytest.raises(InputError, match=f"git cat-file: {name} is missing here: fetch it first"):
         statuses("specs/same.yaml")

@@ -237,7 +237,7 @@ def test_a_full_disk_is_an_error_in_a_line(tmp_path: Path) -> None:
     assert done.stderr.count("\n") == 1
     assert done.stderr.startswith("error: --out all.csv: ")
     assert "File too large" in done.stderr
-    assert not list(tmp_path.glob("*.partial/*.unfinished"))
+    assert not list(tmp_path.glob("*.partial/.llmarch-*"))
 
 
 def test_workers_find_the_same(question: Question, tmp_path: Path) -> None:

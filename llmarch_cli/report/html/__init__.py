@@ -62,7 +62,7 @@ def _plots(profiles: Sequence[Profile]) -> list[dict[str, Any]]:
 
 
 def _architectures(profiles: Sequence[Profile]) -> list[Any]:
-    """Each model's figure. What depends on the context is told for the page's, which a reader may change."""
+    """Each model's figure, which names no context of its own: the page's holds, and a reader may change that."""
     from markupsafe import Markup
 
     from llmarch_cli.figures import inline

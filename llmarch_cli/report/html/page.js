@@ -220,35 +220,34 @@
     }
   }
 
-  // ---- Figures: each model's stands once in the page, and is copied to where it is asked for.
+  // ---- Architectures: each model's drawing stands once in the page, and is copied to where it is asked for.
 
-  const drawn = byId("drawn");
+  const stage = byId("drawn");
   const originals = new Map();
-  for (const svg of drawn ? [...drawn.children, ...byId("undrawn").content.children] : []) originals.set(svg.dataset.number, svg);
+  for (const svg of stage ? [...stage.children, ...byId("undrawn").content.children] : []) originals.set(svg.dataset.number, svg);
 
   function draw() {
-    if (!drawn) return;
+    if (!stage) return;
     const numbers = new Set([byId("first").value, byId("second").value]);
-    drawn.replaceChildren(...[...numbers].map((number) => originals.get(number).cloneNode(true)));
-    highlight([...drawn.children]);
-    tell();
+    stage.replaceChildren(...[...numbers].map((number) => originals.get(number).cloneNode(true)));
+    highlight([...stage.children]);
+    fillDrawings();
   }
 
-  // What depends on the context is told for the page's.
-  function tell() {
-    if (!drawn) return;
-    for (const text of drawn.querySelectorAll("[data-metric]")) {
+  function fillDrawings() {
+    if (!stage) return;
+    for (const text of stage.querySelectorAll("[data-metric]")) {
       const model = models[text.closest("svg").dataset.number];
       text.textContent = model.values[text.dataset.metric].rounded;
     }
   }
 
-  // A text is compared, whole, with what stands under its topic in the other figure.
+  // A text is compared, whole, with what stands under its topic in the other drawing.
   const said = (text) => JSON.stringify([text.dataset.topic, text.dataset.whole ?? text.textContent]);
 
-  function highlight(figures) {
-    if (figures.length < 2) return;
-    const texts = figures.map((figure) => [...figure.querySelectorAll("[data-topic]")]);
+  function highlight(drawings) {
+    if (drawings.length < 2) return;
+    const texts = drawings.map((drawing) => [...drawing.querySelectorAll("[data-topic]")]);
     const all = texts.map((some) => new Set(some.map(said)));
     const differing = texts.flatMap((some, number) => some.filter((text) => !all[1 - number].has(said(text))));
     const boxes = differing.map((text) => text.getBBox());
@@ -287,9 +286,9 @@
     byId("context-said").textContent = `${grouped(value)} tokens in view`;
     calculate();
     fillTable();
-    if (sorted.key !== null) sort();
+    sort();
     fillPair();
-    tell();
+    fillDrawings();
   }
 
   slider.addEventListener("input", () => setContext(steps[slider.value]));

@@ -18,17 +18,6 @@ from llmarch_cli.huggingface.importing.families import BY_ARCHITECTURE, FAMILIES
 
 REFERENCED = sorted(set(FAMILIES) - set(BY_ARCHITECTURE.values()) - set(SAME_AS))
 
-# What our tables call otherwise, and what transformers takes from a file without a field of its own.
-OTHERWISE = {
-    "rope_theta": "default_theta",
-    "rotary_emb_base": "default_theta",
-    "rope_local_base_freq": None,
-    "partial_rotary_factor": None,
-    "rotary_pct": None,
-    "sliding_window_pattern": None,
-    "head_dim": "head_dim",
-}
-
 
 def test_every_family_is_drawn() -> None:
     assert sorted(OPTIONS) == REFERENCED

@@ -7,7 +7,7 @@ from typing import Any
 from llmarch_cli.huggingface.importing.families.dense import MULTIPLIERS, QWEN, multipliers
 from llmarch_cli.huggingface.importing.families.family import USUAL, Family, sizes
 from llmarch_cli.huggingface.importing.families.windows import rotated_layers
-from llmarch_cli.huggingface.importing.keys import ANY, Accepted, Config
+from llmarch_cli.huggingface.importing.keys import ANY, Config
 from llmarch_cli.huggingface.importing.layers import Fields, axis
 from llmarch_cli.huggingface.importing.pieces import (
     NOPE,
@@ -33,7 +33,7 @@ from llmarch_cli.huggingface.importing.rope import FULL, SLIDING
 CHUNKED = "chunked_attention"
 
 
-def mixed(c: Config, sparse: list[bool], experts: Fields, plain: Fields) -> Fields:
+def mixed(sparse: list[bool], experts: Fields, plain: Fields) -> Fields:
     """Experts in some layers, a dense layer in the others."""
     return axis(sparse, lambda is_sparse: experts if is_sparse else plain)
 
@@ -69,14 +69,14 @@ def qwen2_moe(c: Config) -> Fields:
         c,
         rms(c),
         attention=axis(types, lambda kind: {**attention, "window": span if kind == SLIDING else None}),
-        ffn=mixed(c, sparse_layers(c), experts, dense(c)),
+        ffn=mixed(sparse_layers(c), experts, dense(c)),
     )
 
 
 def qwen3_moe(c: Config) -> Fields:
     attention = gqa(c, qk_norm="per_head", window=switched_window(c), **biased(c))
     experts = moe(c, "num_experts", "moe_intermediate_size", renormalize=c.flag("norm_topk_prob"))
-    return frame(c, rms(c), attention=attention, ffn=mixed(c, sparse_layers(c), experts, dense(c)))
+    return frame(c, rms(c), attention=attention, ffn=mixed(sparse_layers(c), experts, dense(c)))
 
 
 def olmoe(c: Config) -> Fields:
@@ -129,7 +129,7 @@ def ernie4_5_moe(c: Config) -> Fields:
         c,
         rms(c),
         attention=gqa(c, rope_interleaved=True),
-        ffn=mixed(c, sparse, experts, dense(c)),
+        ffn=mixed(sparse, experts, dense(c)),
     )
 
 
@@ -140,7 +140,7 @@ def dots1(c: Config) -> Fields:
         c,
         rms(c),
         attention=axis(windows, lambda window: {**attention, "window": window}),
-        ffn=mixed(c, dense_below(c), grouped_sigmoid_moe(c), dense(c)),
+        ffn=mixed(dense_below(c), grouped_sigmoid_moe(c), dense(c)),
     )
 
 
@@ -151,7 +151,7 @@ def glm4_moe(c: Config) -> Fields:
         rms(c),
         n_mtp_blocks=c.count("num_mtp_layers", least=0),
         attention=gqa(c, partial=True, qkv_bias=c.flag("attention_bias"), qk_norm=qk_norm),
-        ffn=mixed(c, dense_below(c), grouped_sigmoid_moe(c), dense(c)),
+        ffn=mixed(dense_below(c), grouped_sigmoid_moe(c), dense(c)),
     )
 
 
@@ -221,12 +221,11 @@ def llama4(c: Config) -> Fields:
         c,
         rms(c),
         attention=axis(list(zip(rotated, types, strict=True)), layer),
-        ffn=mixed(c, sparse, experts, plain),
+        ffn=mixed(sparse, experts, plain),
     )
 
 
 MOE_QWEN: dict[str, Any] = {"decoder_sparse_step": 1, "mlp_only_layers": None, "norm_topk_prob": False}
-DOTS_WITHOUT_EFFECT: dict[str, Accepted] = {"seq_aux": ANY, "aux_loss_alpha": ANY}
 
 FAMILIES = (
     Family(
@@ -338,7 +337,7 @@ FAMILIES = (
         | {"layer_types": None}
         | sizes(152_064, 4608, 10_944, 62, 32, 32, 2048),
         aliases={"num_local_experts": "n_routed_experts"},
-        without_effect=DOTS_WITHOUT_EFFECT,
+        without_effect={"seq_aux": ANY, "aux_loss_alpha": ANY},
     ),
     Family(
         "glm4_moe",

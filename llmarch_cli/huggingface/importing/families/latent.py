@@ -68,7 +68,7 @@ def deepseek_v2(c: Config) -> Fields:
         c,
         rms(c),
         attention=mla(c, rope_interleaved=True),
-        ffn=mixed(c, dense_below(c), experts, dense(c, bias=bias)),
+        ffn=mixed(dense_below(c), experts, dense(c, bias=bias)),
     )
 
 
@@ -78,7 +78,7 @@ def deepseek_v3(c: Config) -> Fields:
         rms(c),
         n_mtp_blocks=c.count("num_mtp_layers", least=0),
         attention=mla(c, rope_interleaved=c.flag("rope_interleave")),
-        ffn=mixed(c, dense_below(c), grouped_sigmoid_moe(c), dense(c)),
+        ffn=mixed(dense_below(c), grouped_sigmoid_moe(c), dense(c)),
     )
 
 
