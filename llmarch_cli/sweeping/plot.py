@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import html
 import io
-from collections.abc import Callable
 from dataclasses import replace
+from math import ceil, log2, prod
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +20,7 @@ from llmarch_cli.writing import put
 
 ENDINGS = (".svg", ".png", ".html")
 POINTS = 5000  # variants at random, behind the rows
+MOST_TICKS = 8  # of an axis of bytes
 
 _PAGE = '<!DOCTYPE html>\n<html lang="en">\n<meta charset="utf-8">\n<title>{title}</title>\n{svg}\n</html>\n'
 
@@ -59,8 +60,8 @@ class Picture:
         axes.plot([x[i] for i in order], [y[i] for i in order], "o-", ms=4, lw=1, color="C0", label="Pareto front")
         axes.set(xlabel=self.x, ylabel=self.y)
         axes.set_title(f"Variants of {self.question.base.name}", parse_math=False)  # a name may have dollars in it
-        axes.xaxis.set_major_formatter(_unit(self.x))
-        axes.yaxis.set_major_formatter(_unit(self.y))
+        _in_units(axes.xaxis, self.x)
+        _in_units(axes.yaxis, self.y)
         axes.grid(alpha=0.3)
         axes.legend()
         self._write(self._page(figure) if self.path.suffix == ".html" else _drawn(figure, self.path.suffix[1:]))
@@ -77,8 +78,6 @@ class Picture:
             raise InputError(f"--plot {shown_path(self.path)}: {error.strerror}") from None
 
     def _sample(self) -> int | None:
-        from math import prod
-
         points = self.question.sample or prod(len(axis.values) for axis in self.question.axes)
         return POINTS if points > POINTS else self.question.sample
 
@@ -96,7 +95,12 @@ def _drawn(figure: Any, ending: str) -> bytes:
     return out.getvalue()
 
 
-def _unit(key: str) -> Callable[[float, int], str]:
-    """How a tick of that axis is written: a figure in its unit, a field that varies as it is."""
+def _in_units(axis: Any, key: str) -> None:
+    """Write a figure's ticks in its unit, and a varying field's as they are; bytes have theirs at powers of 2."""
+    from matplotlib.ticker import MultipleLocator
+
     unit = units.INTEGER if key not in COUNTS else metric(key).unit
-    return lambda value, _: unit.write(round(value)) if value >= 0 else ""
+    axis.set_major_formatter(lambda value, _: unit.write(round(value)) if value >= 0 else "")
+    if unit is units.BYTES:
+        low, high = axis.get_view_interval()
+        axis.set_major_locator(MultipleLocator(2 ** ceil(log2(max(1.0, (high - low) / MOST_TICKS)))))

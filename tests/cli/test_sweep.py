@@ -2,6 +2,7 @@ import csv
 import errno
 import io
 import json
+import re
 import subprocess
 import sys
 from collections.abc import Callable
@@ -136,6 +137,9 @@ def test_pictures(llmarch: Run, tmp_path: Path, ending: str) -> None:
     else:
         assert b"Pareto front" in drawn
         assert b"Variants of Qwen3 8B" in drawn
+        ticks = re.findall(rb">([\d.]+ [KMGT]iB)<", drawn)  # at powers of 2, where bytes are round
+        assert len(ticks) > 3
+        assert all(tick.split()[0].endswith((b".00", b".50")) for tick in ticks)
 
 
 def test_a_picture_needs_no_column_of_its_figures_and_takes_any_name(llmarch: Run, tmp_path: Path) -> None:
