@@ -31,6 +31,7 @@ TOKENS = {"": 1, "k": 2**10, "M": 2**20}
 _NUMBER = r"(?<![\w.])[0-9][0-9_]*(?:\.[0-9]+)?"
 _UNIT = "|".join(map(re.escape, sorted(UNITS, key=len, reverse=True)))
 _NUMBER_WITH_UNIT = re.compile(rf"({_NUMBER})( ?(?:{_UNIT}))(?!\w)")
+_LITERAL = re.compile(r"[0-9_]*\.?[0-9_]*(?:[eE][-+]?[0-9]{1,3})?")  # as large as any figure, and soon calculated
 _CONTEXT = re.compile(r"@([0-9]+(?:_[0-9]+)*)(k|M|)(?!\w)")
 
 _ARITHMETIC: dict[type[ast.operator], Callable[[Any, Any], Any]] = {
@@ -155,8 +156,12 @@ class Expression:
                 return
             case ast.Constant(value=bool() | None):
                 hint = "; write true, false or null"
-            case ast.Constant(value=int() | float() | str()):
+            case ast.Constant(value=str()):
                 return
+            case ast.Constant(value=int() | float()) if _LITERAL.fullmatch(self._source(node)):
+                return
+            case ast.Constant(value=int() | float()):
+                hint = "; write numbers in decimal digits, with an exponent below 1000"
             case ast.Name() | ast.Attribute() if _dotted(node) is not None:
                 return
             case ast.Call(args=[_], keywords=[], func=func) if _dotted(func) is not None:

@@ -97,6 +97,10 @@ def test_a_function_takes_its_argument_as_an_expression() -> None:
         ("[params]", "is not allowed here"),
         ("params if tied else 0", "is not allowed here"),
         ("params ** params", "is not allowed here"),
+        ("params <= 0x10", "write numbers in decimal digits"),
+        ("params <= 0b11", "write numbers in decimal digits"),
+        ("params <= 1e99999999999", "write numbers in decimal digits"),
+        ("params <= 1j", "is not allowed here"),
         ("params[0]", "is not allowed here"),
         ("lambda: 0", "is not allowed here"),
         ("f'{params}'", "is not allowed here"),
@@ -131,7 +135,7 @@ def test_what_is_no_expression(text: str, message: str) -> None:
         value(text)
 
 
-@given(st.text("params<=>30BGi%@k.+-*/()! andort'_[]{}:", max_size=40))
+@given(st.text("params<=>30BGi%@k.+-*/()! andort'_[]{}:", max_size=40) | st.text("0123456789abexoj_.<+", max_size=12))
 def test_any_text_is_an_expression_or_an_error(text: str) -> None:
     with suppress(llmarch.InputError):
         Expression(text).value(lambda _: 7)

@@ -43,6 +43,11 @@ def _fit(value: Any, bound: int) -> Any:
     return value.astype(object) if bound > LARGEST and isinstance(value, np.ndarray) else value
 
 
+def _sign(value: Any) -> Any:
+    """-1, 0 or 1; of a plain integer a plain one, which no size is too large for."""
+    return np.sign(value) if isinstance(value, np.ndarray) else (value > 0) - (value < 0)
+
+
 ONE = Whole(1, 1)
 
 
@@ -92,7 +97,8 @@ class Quantity:
 
     def __truediv__(self, other: object) -> Quantity:
         other = Quantity.of(other)
-        return Quantity(self.above * other.below, self.below * other.above)
+        # Once more times what the other is divided by: where that is 0, no later division by this brings a value back.
+        return Quantity(self.above * other.below * other.below, self.below * other.above * other.below)
 
     def __rtruediv__(self, other: object) -> Quantity:
         return Quantity.of(other) / self
@@ -124,6 +130,6 @@ class Quantity:
         if self.below is other.below is ONE:
             bound = max(left.bound, right.bound)
             return compare(_fit(left.value, bound), _fit(right.value, bound))
-        sign = np.sign((self.below * other.below).value)
+        sign = _sign((self.below * other.below).value)
         holds = np.logical_and(compare(((left - right) * Whole(sign, 1)).value, 0), sign != 0)
         return holds if holds.ndim else bool(holds)

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from llmarch_cli.sweeping.exact import Quantity, Whole
@@ -60,3 +60,47 @@ def test_what_is_no_exact_number_does_not_mix(other: object, do: Callable[[Any, 
         do(quantity([1, 2, 3]), other)
     with pytest.raises(TypeError):
         do(other, quantity([1, 2, 3]))
+
+
+# --- whole formulas, over columns and single integers of any size ---------------------------------------------------
+
+SINGLE = st.integers(-(2**70), 2**70)
+LEAVES = COLUMN | SINGLE | st.fractions()
+
+
+def formulas() -> st.SearchStrategy[Any]:
+    """A leaf, or two formulas with an operator between them."""
+    return st.recursive(LEAVES, lambda inner: st.tuples(st.sampled_from(ARITHMETIC), inner, inner), max_leaves=6)
+
+
+def over_columns(formula: Any) -> Any:
+    match formula:
+        case list():
+            return quantity(formula)
+        case (do, left, right):
+            return do(over_columns(left), over_columns(right))
+        case _:
+            return Quantity.of(formula)
+
+
+def one_by_one(formula: Any, row: int) -> Fraction | None:
+    """None where something is divided by 0."""
+    match formula:
+        case list():
+            return Fraction(formula[row])
+        case (do, left, right):
+            a, b = one_by_one(left, row), one_by_one(right, row)
+            if a is None or b is None or (do is operator.truediv and b == 0):
+                return None
+            return do(a, b)  # type: ignore[no-any-return]
+        case _:
+            return Fraction(formula)
+
+
+@settings(max_examples=300)
+@given(formulas(), formulas(), st.sampled_from(COMPARISONS))
+def test_formulas(left: Any, right: Any, compare: Callable[[Any, Any], Any]) -> None:
+    found = np.broadcast_to(compare(over_columns(left), over_columns(right)), 3).tolist()
+    for row in range(3):
+        a, b = one_by_one(left, row), one_by_one(right, row)
+        assert found[row] is (a is not None and b is not None and compare(a, b))
