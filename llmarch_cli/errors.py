@@ -56,5 +56,5 @@ def suggestion(wrong: str, known: Iterable[str]) -> str:
     """`; did you mean ...?` for the nearest of the `known` names, or nothing where none is near."""
     import difflib  # only errors need it
 
-    near = difflib.get_close_matches(wrong[:LONGEST_SHOWN], list(known), n=3, cutoff=0.6)
+    near = difflib.get_close_matches(wrong[:LONGEST_SHOWN], list(dict.fromkeys(known)), n=3, cutoff=0.6)
     return f"; did you mean {' or '.join(near)}?" if near else ""

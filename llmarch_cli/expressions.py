@@ -200,7 +200,7 @@ class Expression:
             case ast.Compare(left=left, ops=ops, comparators=comparators):
                 values = [value(left), *map(value, comparators)]
                 pairs = zip(ops, values, values[1:], strict=False)
-                return reduce(operator.and_, (_COMPARISONS[type(op)](a, b) for op, a, b in pairs))
+                return reduce(operator.and_, (_compared(_COMPARISONS[type(op)], a, b) for op, a, b in pairs))
             case ast.Constant(value=str()):
                 return ast.literal_eval(str(self._source(node)))
             case ast.Constant():
@@ -227,6 +227,14 @@ def _truth(value: Any) -> Any:
     if value is None or (isinstance(value, int | Fraction | str) and not isinstance(value, bool)):
         raise TypeError
     return value
+
+
+def _compared(compare: Callable[[Any, Any], Any], left: Any, right: Any) -> Any:
+    """To Python a truth value is a number too; here it is none."""
+    numbers = all(isinstance(each, int | Fraction) for each in (left, right))
+    if numbers and isinstance(left, bool) != isinstance(right, bool):
+        raise TypeError
+    return compare(left, right)
 
 
 def _number(value: Any) -> Any:

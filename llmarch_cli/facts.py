@@ -10,6 +10,7 @@ from llmarch_cli import api
 from llmarch_cli.component import Component, Record
 from llmarch_cli.errors import InputError, shown, suggestion
 from llmarch_cli.expressions import Expression, Figure
+from llmarch_cli.guards.figures import BY_CONTEXT
 from llmarch_cli.profilers.profile import Engine, Profile
 from llmarch_cli.report.columns import BY_KEY
 from llmarch_cli.spec import NONE, ModelSpec
@@ -41,7 +42,9 @@ class Facts:
         """
         name = asked.name
         if (metric := BY_KEY.get(name)) is not None:
-            return metric.value(self._profile(asked.context or api.DEFAULT_CONTEXT))
+            if asked.context is not None and name not in BY_CONTEXT:
+                raise InputError(f"{shown(str(asked))}: {name} is the same at every context: leave out '@'")
+            return metric.value(self._profile(api.DEFAULT_CONTEXT if asked.context is None else asked.context))
         if asked.context is not None:
             raise InputError(f"{shown(name)} is no column: '@' gives columns a context")
         axis, _, field = name.partition(".")
@@ -66,7 +69,10 @@ class Facts:
             values = {str(asked): _field(layer, asked.name) for asked in sort.figures()}
             return sort.value(lambda asked: None if (v := values[str(asked)]) is _ABSENT else v)
 
-        return sum(of(layer) is True for layer in self.layers)
+        answers = [of(layer) for layer in self.layers]
+        if not all(isinstance(answer, bool) for answer in answers):
+            raise InputError(f"{shown(str(sort))} is no condition; compare a field, such as attention.window == 1024")
+        return sum(answers)
 
     @cached_property
     def layers(self) -> tuple[Layer, ...]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import shutil
 import threading
@@ -26,7 +27,12 @@ def whole(path: Path) -> Iterator[Path]:
         if not in_place:
             if target.exists():
                 shutil.copymode(target, beside)
-            beside.replace(target)
+            try:
+                beside.replace(target)
+            except OSError as error:
+                if error.errno != errno.EBUSY:
+                    raise
+                shutil.copyfile(beside, target)  # a file that is mounted keeps its place
     except OSError as error:
         raise OSError(error.errno, error.strerror or str(error), str(path)) from None
     finally:

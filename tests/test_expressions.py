@@ -125,6 +125,8 @@ def test_a_function_takes_its_argument_as_an_expression() -> None:
         ("params and tied", "different types"),
         ("not params", "different types"),
         ("tied + 1", "different types"),
+        ("params > true", "different types"),
+        ("tied == 1", "different types"),
         ("-tied", "different types"),
         ("'a' + 'b'", "different types"),
         ("layers(tied)", "there is no function layers"),

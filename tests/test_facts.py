@@ -49,6 +49,8 @@ def test_columns_have_a_context() -> None:
         (Figure("n_layers.of"), "unknown figure"),
         (Figure("d_model.x"), "unknown figure"),
         (Figure("norm.kind", 8192), "is no column"),
+        (Figure("params", 8192), "the same at every context"),
+        (Figure("kv_cache_bytes", 0), "context must be a whole number from 1"),
         (Figure("ffn.d_ff"), "not the same in all layers"),
         (Figure("ffn.n_expert"), "no layer of deepseek-v3 has a field"),
         (Figure("__class__"), "unknown figure"),
@@ -76,9 +78,9 @@ def test_layers_are_counted(model: str, sort: str, expected: int) -> None:
     assert facts(model).count(Expression(sort)) == expected
 
 
-@pytest.mark.parametrize("sort", ["attention.windw == 1024", "ffn.n_experts > 8", "params > 1", "layers == 3"])
+@pytest.mark.parametrize("sort", ["attention.windw == 1024", "ffn.n_experts > 8", "params > 1", "layers == 3", "3", "'x'", "index"])
 def test_layers_that_cannot_be_counted(sort: str) -> None:
-    """A field that no layer has, or a comparison with what is null."""
+    """A field that no layer has, a comparison with what is null, and what is no condition."""
     with pytest.raises(llmarch.InputError):
         facts("deepseek-v3").count(Expression(sort))
 

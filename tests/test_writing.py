@@ -31,6 +31,17 @@ def test_what_fails_leaves_what_was_there(tmp_path: Path, error: BaseException) 
     assert [(each.name, each.read_text()) for each in tmp_path.iterdir()] == [("file", "before")]
 
 
+def test_a_mounted_file_is_written_where_it_is(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def busy(self: Path, target: Path) -> Path:
+        raise OSError(errno.EBUSY, "Device or resource busy")
+
+    file = tmp_path / "file"
+    file.write_text("before")
+    monkeypatch.setattr(Path, "replace", busy)
+    put(file, b"after")
+    assert [(each.name, each.read_text()) for each in tmp_path.iterdir()] == [("file", "after")]
+
+
 def test_errors_are_about_the_file_that_was_asked_for(tmp_path: Path) -> None:
     file = tmp_path / "no directory" / "file"
     with pytest.raises(FileNotFoundError) as caught:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import inspect
 import os
 import re
+import sys
 from collections.abc import Callable
 from typing import Annotated, Any
 
@@ -120,6 +121,11 @@ app.callback(help=_said(_options))(_options)
 
 def run() -> int:
     """Run the command line. Returns its status, and has every error said in a line."""
+    if sys.stdout is None:  # closed by who started this
+        return _fail("cannot write the result: standard output is closed", 2)
+    for stream in (sys.stdout, sys.stderr):
+        if hasattr(stream, "reconfigure"):
+            stream.reconfigure(errors="backslashreplace")  # a letter that a terminal lacks is no reason to fail
     try:
         status: int | None = app(prog_name="llmarch", standalone_mode=False)
     except UsageError as error:
@@ -150,5 +156,6 @@ def _misused(error: Any) -> str:
 
 
 def _fail(message: str, status: int) -> int:
-    typer.echo(f"error: {message}", err=True)
+    if sys.stderr is not None:
+        typer.echo(f"error: {message}", err=True)
     return status

@@ -29,7 +29,12 @@ def draw(
             rich_help_panel=options.OUTPUT,
         ),
     ],
-    theme: Annotated[str, typer.Option(metavar="light|dark", rich_help_panel=options.OUTPUT)] = "light",
+    theme: Annotated[
+        str,
+        typer.Option(
+            metavar="light|dark", autocompletion=options.among("light", "dark"), rich_help_panel=options.OUTPUT
+        ),
+    ] = "light",
     context: options.Context = options.DEFAULT_CONTEXT,
 ) -> None:
     """Architectures as pictures: layers with norms and residuals, attention, experts, and the order of all layers.

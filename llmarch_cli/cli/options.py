@@ -40,8 +40,25 @@ def complete_column(incomplete: str) -> list[str]:
     """The columns whose key begins so, after those that are given already."""
     from llmarch_cli.report.columns import METRICS
 
+    return _after_a_comma(incomplete, [metric.key for metric in METRICS])
+
+
+def complete_figure(incomplete: str) -> list[str]:
+    """The same of those that are numbers, which a sweep goes by."""
+    from llmarch_cli.sweeping.figures import COUNTS, RATIOS
+
+    return _after_a_comma(incomplete, [*COUNTS, *RATIOS])
+
+
+def _after_a_comma(incomplete: str, known: list[str]) -> list[str]:
     given, comma, last = incomplete.rpartition(",")
-    return [f"{given}{comma}{metric.key}" for metric in METRICS if metric.key.startswith(last)]
+    turned = "-" if last.startswith("-") else ""
+    return [f"{given}{comma}{turned}{key}" for key in known if key.startswith(last.removeprefix("-"))]
+
+
+def among(*values: str) -> Callable[[str], list[str]]:
+    """Completes one of `values`."""
+    return lambda incomplete: [value for value in values if value.startswith(incomplete)]
 
 
 def complete_change(ctx: typer.Context, incomplete: str) -> list[str]:
@@ -153,38 +170,49 @@ Engine = Annotated[
     typer.Option(
         "--engine",
         metavar="measured|closed-form",
+        autocompletion=among("measured", "closed-form"),
         help="measured builds, runs and checks it against the closed form; closed-form only calculates, and is faster."
         " The default is LLMARCH_ENGINE, else measured.",
         show_default=False,
         rich_help_panel=WORKLOAD,
     ),
 ]
-Sort = Annotated[
-    str | None,
-    typer.Option(
+
+
+def _sort(complete: Callable[[str], list[str]]) -> Any:
+    return typer.Option(
         "--sort",
         metavar="COLUMN",
         help="Order by a column, the smallest first; with a - before it, the largest.",
-        autocompletion=complete_column,
+        autocompletion=complete,
         show_default=False,
         rich_help_panel=OUTPUT,
-    ),
-]
-Columns = Annotated[
-    str | None,
-    typer.Option(
+    )
+
+
+def _columns(complete: Callable[[str], list[str]]) -> Any:
+    return typer.Option(
         "--columns",
         metavar="A,B,...",
         help="These columns only; `llmarch columns` lists all.",
-        autocompletion=complete_column,
+        autocompletion=complete,
         show_default=False,
         rich_help_panel=OUTPUT,
-    ),
-]
+    )
+
+
+Sort = Annotated[str | None, _sort(complete_column)]
+FigureSort = Annotated[str | None, _sort(complete_figure)]
+Columns = Annotated[str | None, _columns(complete_column)]
+Figures = Annotated[str | None, _columns(complete_figure)]
 Format = Annotated[
     str,
     typer.Option(
-        "--format", metavar="table|markdown|csv|json", help="csv and json are always exact.", rich_help_panel=OUTPUT
+        "--format",
+        metavar="table|markdown|csv|json",
+        help="csv and json are always exact.",
+        autocompletion=among("table", "markdown", "csv", "json"),
+        rich_help_panel=OUTPUT,
     ),
 ]
 VerdictFormat = Annotated[
@@ -192,6 +220,7 @@ VerdictFormat = Annotated[
     typer.Option(
         "--format",
         metavar="table|markdown|csv|json|junit",
+        autocompletion=among("table", "markdown", "csv", "json", "junit"),
         help="markdown for job summaries and comments, junit for test reports.",
         rich_help_panel=OUTPUT,
     ),

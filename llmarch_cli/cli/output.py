@@ -84,8 +84,6 @@ def save(spec: ModelSpec, path: str | None) -> None:
 
 def write(text: str) -> None:
     """Print `text` whole. A reader that has seen enough and closes the pipe is no error."""
-    if not _encodes(text) and hasattr(sys.stdout, "reconfigure"):
-        sys.stdout.reconfigure(errors="backslashreplace")
     try:
         sys.stdout.write(text)
         sys.stdout.flush()

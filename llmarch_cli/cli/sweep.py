@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated
@@ -46,12 +46,12 @@ def sweep(
         ),
     ] = None,
     where: Annotated[
-        str | None,
+        list[str] | None,
         typer.Option(
             "--where",
             metavar="CONDITION",
-            help="Only variants that meet it: 'params <= 30B and kv_cache_bytes <= 2GiB'. It compares figures and"
-            " varying fields, with + - * /, and, or, not.",
+            help="Only variants that meet it, and any other one: 'params <= 30B and kv_cache_bytes <= 2GiB'. It"
+            " compares figures and varying fields, with + - * /, and, or, not.",
             show_default=False,
             rich_help_panel=SEARCH,
         ),
@@ -62,7 +62,7 @@ def sweep(
             "--pareto",
             metavar="A,B,...",
             help="Only the Pareto front of these figures, each to be small, or large with a - before it.",
-            autocompletion=options.complete_column,
+            autocompletion=options.complete_figure,
             show_default=False,
             rich_help_panel=SEARCH,
         ),
@@ -79,7 +79,7 @@ def sweep(
         ),
     ] = None,
     seed: Annotated[
-        int, typer.Option("--seed", metavar="S", help="Which points these are.", rich_help_panel=SEARCH)
+        int, typer.Option("--seed", min=0, metavar="S", help="Which points these are.", rich_help_panel=SEARCH)
     ] = 0,
     context: options.Context = options.DEFAULT_CONTEXT,
     batch: options.Batch = 1,
@@ -105,7 +105,7 @@ def sweep(
             rich_help_panel=LARGE,
         ),
     ] = None,
-    sort: options.Sort = None,
+    sort: options.FigureSort = None,
     top: Annotated[
         int | None,
         typer.Option(
@@ -117,7 +117,7 @@ def sweep(
             rich_help_panel=options.OUTPUT,
         ),
     ] = None,
-    columns: options.Columns = None,
+    columns: options.Figures = None,
     plot: Annotated[
         Path | None,
         typer.Option(
@@ -147,7 +147,7 @@ def sweep(
         table = api.sweep(
             base,
             parsed(vary or ()),
-            where,
+            _all(where or ()),
             n_tokens,
             batch,
             options.kv_dtype(kv_dtype),
@@ -163,6 +163,11 @@ def sweep(
             progress,
         )
     output.show([table], file_format, exact)
+
+
+def _all(conditions: Sequence[str]) -> str | None:
+    """One condition that is met where each of them is."""
+    return " and ".join(f"({each})" for each in conditions) if len(conditions) > 1 else next(iter(conditions), None)
 
 
 @contextmanager

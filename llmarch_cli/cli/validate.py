@@ -12,7 +12,7 @@ EXAMPLES = (
 
 
 def validate(models: options.Models) -> None:
-    """Read specs, and say everything that is wrong with any of them: exit 2. Nothing is measured.
+    """Read specs, and say what is wrong with any of them: exit 2. Nothing is measured.
 
     Fast enough for every commit: it is what the pre-commit hook runs.
     """

@@ -48,7 +48,7 @@ _DRIFTS = (
     Column("before_written", "before", WRITTEN, "The exact figure as it was.", "reading"),
     Column("after_written", "after", WRITTEN, "The exact figure as it is.", "reading"),
     Column("change_written", "change", WRITTEN, "The difference.", "reading"),
-    Column("change_share", "change", DIFFERENCE, "The difference, of what it was.", "reading"),
+    Column("change_share", "in %", DIFFERENCE, "The difference, of what it was.", "reading"),
     Column("verdict", "verdict", TEXT, "Whether it moved, and further than it may."),
     _METRIC,
     _CONTEXT,

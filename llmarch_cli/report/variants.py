@@ -48,7 +48,8 @@ def _notes(search: Search, answer: Answer, n_rows: int) -> Iterator[str]:
     valid = answer.points - answer.refused.total()
     met = "" if question.where is None else f", of which {answer.met:,} meet the condition"
     front = f", and {n_rows:,} are on the Pareto front" if question.pareto and question.top is None else ""
-    yield f"{answer.points:,} combinations for {question.base.id}: {valid:,} are valid{met}{front}."
+    combinations = "combination" if answer.points == 1 else "combinations"
+    yield f"{answer.points:,} {combinations} for {question.base.id}: {valid:,} are valid{met}{front}."
     reasons = answer.refused.most_common()
     for reason, count in reasons[:MOST_REASONS]:
         yield f"{count:,} skipped: {reason}."

@@ -98,7 +98,7 @@ def _client(scheduler: str) -> Iterator[Any]:
         logging.getLogger("distributed.client").setLevel(logging.CRITICAL)  # what goes wrong is told in a line
         try:
             client = Client(scheduler, timeout=PATIENCE)
-        except OSError as error:
+        except (OSError, ValueError) as error:
             raise InputError(f"--scheduler {shown(scheduler)}: {error}") from None
         with client:
             yield client

@@ -299,6 +299,38 @@ def test_shells_are_offered_the_models(shell: str, line: dict[str, str]) -> None
     assert re.findall(r"deepseek[\w-]*", done.stdout) == ["deepseek-v2", "deepseek-v2-lite"]
 
 
+@pytest.mark.parametrize(
+    ("words", "offered"),
+    [
+        ("sweep gpt2 --sort kv_c", "kv_cache_bytes kv_cache_bytes_without_windows kv_cache_bytes_multi_head"),
+        ("sweep gpt2 --pareto params,-active_s", "params,-active_share"),
+        ("compare gpt2 --engine ", "measured closed-form"),
+        ("check budgets.yaml --format j", "json junit"),
+        ("draw gpt2 --theme d", "dark"),
+    ],
+)
+def test_shells_are_offered_what_an_option_takes(words: str, offered: str) -> None:
+    line = {"COMP_WORDS": f"llmarch {words}", "COMP_CWORD": str(len(words.split(" ")))}
+    assert process(_LLMARCH_COMPLETE="complete_bash", **line).stdout.split() == offered.split()
+
+
+@pytest.mark.parametrize(("closed", "said"), [("list >&-", "standard output is closed"), ("nope 2>&-", "")])
+def test_a_closed_stream_is_no_bug(closed: str, said: str) -> None:
+    command = ["bash", "-c", f"{shlex.join(LLMARCH)} {closed}"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 2
+    assert said in done.stderr
+
+
+@pytest.mark.parametrize("command", ["", "sweep", "compare", "import"])
+def test_help_fits_a_narrow_terminal_without_letters_beyond_ascii(command: str) -> None:
+    done = process(
+        *command.split(), "--help", COLUMNS="40", LC_ALL="C", PYTHONIOENCODING="ascii", PYTHONUTF8="0", TERM="dumb"
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout.isascii()
+
+
 def test_commands_are_registered_once() -> None:
     names = [str(command.name) for command in app.app.registered_commands]
     names += [str(group.name) for group in app.app.registered_groups]

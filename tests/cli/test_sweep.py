@@ -96,6 +96,8 @@ def test_shares_can_be_sorted_and_asked_for(llmarch: Run) -> None:
         (("--vary", "n_layers=2", "--plot", "a.svg", "--pareto", "params,active_share"), "draws figures, not ratios"),
         (("--vary", "attention.window=null,8", "--where", "attention.window < 9"), "is not a whole number in every"),
         (("--vary", "n_layers=2", "--scheduler", "local"), "--scheduler takes local:N"),
+        (("--vary", "n_layers=2,3", "--sample", "2", "--seed", "-1"), "greater than or equal to 0"),
+        (("--vary", "n_layers=2", "--where", "params < 0x10"), "write numbers in decimal digits"),
     ],
 )
 def test_bad_input_is_an_error_in_a_line(
@@ -120,6 +122,20 @@ def test_a_grid_of_a_million_million_points_wants_a_sample(llmarch: Run) -> None
     assert (result.status, result.out) == (2, "")
     assert "1,000,000,000,000 points: above 1,000,000,000 take a sample" in result.err
     assert llmarch("sweep", "qwen3-8b", *vary, "--sample", "1_000").status == 0
+
+
+def test_every_condition_must_be_met(llmarch: Run) -> None:
+    vary = ("sweep", "gpt2", "--vary", "n_layers=1:12")
+    both = llmarch(*vary, "--where", "n_layers < 4 or n_layers > 8", "--where", "n_layers > 2")
+    assert "of which 5 meet the condition" in both.out  # 3, 9, 10, 11 and 12
+
+
+@pytest.mark.parametrize("where", ["kv_times_smaller > 16.000000001", "params / n_layers <= 1e30", "d_model < 1e400"])
+def test_conditions_of_single_numbers_of_any_size(llmarch: Run, where: str) -> None:
+    asked = ("--vary", "n_layers=24,48,96", "--vary", "ffn.top_k=4,8", "--ctx", "1M", "--batch", "1_000")
+    columns = () if "d_model" not in where else ("--vary", "d_model=4096")
+    result = llmarch("sweep", "qwen3-235b-a22b", *asked, *columns, "--where", where)
+    assert (result.status, result.err) == (0, "")
 
 
 @pytest.mark.parametrize("ending", ["svg", "png", "html"])
