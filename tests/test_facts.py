@@ -78,7 +78,9 @@ def test_layers_are_counted(model: str, sort: str, expected: int) -> None:
     assert facts(model).count(Expression(sort)) == expected
 
 
-@pytest.mark.parametrize("sort", ["attention.windw == 1024", "ffn.n_experts > 8", "params > 1", "layers == 3", "3", "'x'", "index"])
+@pytest.mark.parametrize(
+    "sort", ["attention.windw == 1024", "ffn.n_experts > 8", "params > 1", "layers == 3", "3", "'x'", "index"]
+)
 def test_layers_that_cannot_be_counted(sort: str) -> None:
     """A field that no layer has, a comparison with what is null, and what is no condition."""
     with pytest.raises(llmarch.InputError):
