@@ -58,7 +58,7 @@ def _notes(search: Search, answer: Answer, n_rows: int) -> Iterator[str]:
     workload = question.workload
     yield f"{workload.context:,} tokens of context, batch {workload.batch:,}, {workload.kv_dtype} cache."
     checked = min(CHECKED, search.grid.size)
-    yield f"Closed form, in arrays: equal to each spec's own for {checked:,} of them, drawn at random."
+    yield f"Closed form, in arrays: the same one by one for {checked:,} of them, drawn at random."
 
 
 def _column(axis: Axis) -> Column:
