@@ -7,6 +7,7 @@ from typing import Any, TypeVar, cast
 
 import numpy as np
 
+from llmarch_cli.component import Record
 from llmarch_cli.profilers import closed_form
 from llmarch_cli.profilers.cost import COST_FIELDS, Cost, Workload
 from llmarch_cli.profilers.profile import Profile
@@ -25,6 +26,22 @@ def placed(holder: Holder, values: Mapping[str, Any]) -> Holder:
     held = old if isinstance(old, dict) else old.__dict__
     new = {step: inner[""] if "" in inner else placed(held[step], inner) for step, inner in below.items()}
     return cast("Holder", {**old, **new} if isinstance(old, dict) else old.model_copy(update=new))
+
+
+def data(value: Any) -> Any:
+    """A record as a mapping of its fields, all the way down, of which another one can be made.
+
+    Pydantic's own way asks Python which kind a component is, and where that is interrupted, it goes on.
+    """
+    match value:
+        case Record():
+            return {name: data(getattr(value, name)) for name in type(value).model_fields}
+        case dict():
+            return {name: data(inner) for name, inner in value.items()}
+        case tuple():
+            return tuple(map(data, value))
+        case _:
+            return value
 
 
 def priced(spec: ModelSpec, workload: Workload) -> Profile:

@@ -17,7 +17,7 @@ from llmarch_cli.profilers.cost import Workload
 from llmarch_cli.report.columns import metric
 from llmarch_cli.spec import ModelSpec
 from llmarch_cli.sweeping.axes import Axis
-from llmarch_cli.sweeping.designs import placed, priced
+from llmarch_cli.sweeping.designs import data, placed, priced
 from llmarch_cli.sweeping.figures import RATIOS, Figures, Pricing, check_name, quotient
 from llmarch_cli.sweeping.grid import BLOCK, Block, Grid, Indices, ordered
 from llmarch_cli.sweeping.rules import Rules, rules
@@ -227,7 +227,7 @@ class Search:
         for values, fit, *counts in zip(variants, fits.tolist(), *ours, strict=True):
             assignments = {axis.path: value for axis, value in zip(self.axes, values, strict=True)}
             try:
-                spec = ModelSpec.model_validate(placed(self.question.base, assignments).model_dump())
+                spec = ModelSpec.model_validate(data(placed(self.question.base, assignments)))
             except ValidationError:
                 if fit:
                     raise CheckError(f"the sweep takes {_in_words(assignments)}, but it is no spec") from None
