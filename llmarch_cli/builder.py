@@ -11,11 +11,11 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from llmarch_cli.cache import Cache, LayerCache
-from llmarch_cli.component import Child, Component, Part
+from llmarch_cli.cache import Cache, TensorCache
+from llmarch_cli.components.component import Child, Component, Part
+from llmarch_cli.components.frame import FinalNorm, Head, PositionEmbedding, PredictionJunction, TokenEmbedding
+from llmarch_cli.components.parts import Buffer, Experts, Linear, Norm, Table, TiedLinear, Vector
 from llmarch_cli.errors import InputError
-from llmarch_cli.frame import FinalNorm, Head, PositionEmbedding, PredictionJunction, TokenEmbedding
-from llmarch_cli.parts import Buffer, Experts, Linear, Norm, Table, TiedLinear, Vector
 from llmarch_cli.spec import ModelSpec, NormStyle
 
 INIT_STD = 0.02
@@ -148,7 +148,7 @@ class Built(nn.Module):
             case Child():
                 self.add_module(part.name, Built(part.component, d_model, style))
 
-    def forward(self, x: Tensor, cache: LayerCache) -> Tensor:
+    def forward(self, x: Tensor, cache: TensorCache) -> Tensor:
         """What the component computes; (batch, n_tokens, d_model) -> the same shape for both sublayers of a block."""
         return self.component.forward(self, x, cache)
 
@@ -166,7 +166,7 @@ class Block(nn.Module):
         self.ffn = None if ffn is None else Built(ffn, spec.d_model, spec.norm)
         self.parallel, self.residual_scale = spec.parallel_sublayers, spec.residual_scale
 
-    def forward(self, x: Tensor, cache: LayerCache) -> Tensor:
+    def forward(self, x: Tensor, cache: TensorCache) -> Tensor:
         """(batch, n_tokens, d_model) -> the same shape."""
         read = self._normed("shared_pre", x)
         for name, sublayer in (("attention", self.attention), ("ffn", self.ffn)):
@@ -183,9 +183,9 @@ class Block(nn.Module):
         norm = getattr(self.norms, name, None)
         return x if norm is None else norm(x)
 
-    def new_cache(self, dtype: torch.dtype | None = None) -> LayerCache:
+    def new_cache(self, dtype: torch.dtype | None = None) -> TensorCache:
         """An empty cache for this layer."""
-        return LayerCache(None if self.attention is None else self.attention.component.span, dtype)
+        return TensorCache(None if self.attention is None else self.attention.component.span, dtype)
 
 
 class PredictionBlock(nn.Module):
@@ -319,7 +319,7 @@ class Model(nn.Module):
 
 
 # For what keeps nothing of its tokens.
-_NO_CACHE = LayerCache(span=None)
+_NO_CACHE = TensorCache(span=None)
 
 
 def build(

@@ -8,8 +8,8 @@ from torch import Tensor
 from llmarch_cli.errors import InputError
 
 
-class LayerCache:
-    """What one layer keeps of the tokens it has seen: no token that has left its view, and nothing else.
+class TensorCache:
+    """The tensors that one layer keeps: exactly the tokens in its view.
 
     Args:
         span: tokens kept in view at most; None keeps all.
@@ -60,7 +60,7 @@ class Cache:
         batch: how many sequences; None leaves it to the first tokens.
     """
 
-    def __init__(self, layers: list[LayerCache], batch: int | None = None) -> None:
+    def __init__(self, layers: list[TensorCache], batch: int | None = None) -> None:
         self.layers = layers
         self.batch = batch
 

@@ -14,7 +14,7 @@ from typing import Annotated, Any, Union, get_args, get_origin
 from pydantic import BaseModel
 
 from llmarch_cli import documents
-from llmarch_cli.component import NAME_PATTERN
+from llmarch_cli.components.component import NAME_PATTERN
 from llmarch_cli.errors import InputError, shown, suggestion
 from llmarch_cli.loading import validated
 from llmarch_cli.spec import ModelSpec

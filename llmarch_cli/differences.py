@@ -14,7 +14,7 @@ from typing import Any, Literal
 
 from pydantic import ValidationError
 
-from llmarch_cli.component import Component, Record
+from llmarch_cli.components.component import Component, Record
 from llmarch_cli.pairs import AXES, Axis, Order, Pairs
 from llmarch_cli.spec import NONE, ModelSpec
 

@@ -7,7 +7,7 @@ from functools import cached_property
 from typing import Any
 
 from llmarch_cli import api
-from llmarch_cli.component import Component, Record
+from llmarch_cli.components.component import Component, Record
 from llmarch_cli.errors import InputError, shown, suggestion
 from llmarch_cli.expressions import Expression, Figure
 from llmarch_cli.guards.figures import BY_CONTEXT

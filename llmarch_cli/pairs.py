@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from itertools import product
 from typing import Any, Literal, TypeVar
 
-from llmarch_cli.component import Component, Record
+from llmarch_cli.components.component import Component, Record
 from llmarch_cli.spec import NONE, ModelSpec
 
 Axis = Literal["attention", "ffn"]

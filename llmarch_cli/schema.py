@@ -11,7 +11,7 @@ import re
 from pathlib import Path
 from typing import Any
 
-from llmarch_cli.component import Record
+from llmarch_cli.components.component import Record
 from llmarch_cli.errors import InputError, unknown
 from llmarch_cli.spec import ModelSpec
 

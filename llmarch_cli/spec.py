@@ -12,10 +12,10 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Generic, Literal, Ty
 
 from pydantic import Discriminator, Field, PrivateAttr, Tag, model_validator
 
-from llmarch_cli.attention import Attention
-from llmarch_cli.component import Component, Count, Name, Positive, Record, TokenCount
-from llmarch_cli.ffn import FeedForward
-from llmarch_cli.frame import (
+from llmarch_cli.components.attention import Attention
+from llmarch_cli.components.component import Component, Count, Name, Positive, Record, TokenCount
+from llmarch_cli.components.ffn import FeedForward
+from llmarch_cli.components.frame import (
     BlockNorms,
     FinalNorm,
     Head,
@@ -24,7 +24,7 @@ from llmarch_cli.frame import (
     PredictionJunction,
     TokenEmbedding,
 )
-from llmarch_cli.parts import Norm
+from llmarch_cli.components.parts import Norm
 
 if TYPE_CHECKING:
     from typing import Self

@@ -9,7 +9,7 @@ from typing import Annotated, Any, Union, get_args, get_origin
 from pydantic import BaseModel, Tag, ValidationError
 from pydantic_core import ErrorDetails
 
-from llmarch_cli.component import NAME_PATTERN, number
+from llmarch_cli.components.component import NAME_PATTERN, number
 from llmarch_cli.errors import shown, suggestion
 from llmarch_cli.spec import LINE_PATTERN, URL_PATTERN, ModelSpec
 

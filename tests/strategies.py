@@ -7,9 +7,9 @@ from typing import Any, cast, get_args
 from hypothesis import strategies as st
 from hypothesis.strategies import DrawFn, SearchStrategy
 
-from llmarch_cli.component import walk
-from llmarch_cli.ffn.gate import Activation
-from llmarch_cli.frame import NormPlacement
+from llmarch_cli.components.component import walk
+from llmarch_cli.components.ffn.gate import Activation
+from llmarch_cli.components.frame import NormPlacement
 from llmarch_cli.profilers.cost import KvDtype, Workload
 from llmarch_cli.spec import NONE, ModelSpec
 

@@ -9,8 +9,8 @@ from pydantic import TypeAdapter
 from torch import Tensor
 
 from llmarch_cli.builder import Built
-from llmarch_cli.cache import LayerCache
-from llmarch_cli.component import Component
+from llmarch_cli.cache import TensorCache
+from llmarch_cli.components.component import Component
 from llmarch_cli.spec import AnyAttention, AnyFeedForward, NormStyle
 
 torch.set_num_threads(1)  # tensors are tiny: threads would only wait for each other
@@ -39,8 +39,8 @@ def values(*shape: int, seed: int = 1) -> Tensor:
     return torch.randn(shape, generator=torch.Generator().manual_seed(seed))
 
 
-def run(built: Built, x: Tensor, cache: LayerCache | None = None) -> Tensor:
+def run(built: Built, x: Tensor, cache: TensorCache | None = None) -> Tensor:
     """What a module says to x of shape (batch, n_tokens, d_model)."""
     with torch.no_grad():
-        out: Tensor = built(x, LayerCache(built.component.span) if cache is None else cache)
+        out: Tensor = built(x, TensorCache(built.component.span) if cache is None else cache)
     return out

@@ -11,7 +11,16 @@ import llmarch_cli
 
 ROOT = Path(llmarch_cli.__file__).parents[1]
 
-LAYERS = ("cli", "report", "profilers", "builder", "spec", "attention ffn", "component", "parts")  # top to bottom
+LAYERS = (
+    "cli",
+    "report",
+    "profilers",
+    "builder",
+    "spec",
+    "components.attention components.ffn",
+    "components.component",
+    "components.parts",
+)  # top to bottom
 
 
 def name_of(path: Path) -> str:

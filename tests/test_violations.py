@@ -10,7 +10,7 @@ import pytest
 from pydantic import Field, ValidationError
 
 from llmarch_cli import violations
-from llmarch_cli.component import Record
+from llmarch_cli.components.component import Record
 from llmarch_cli.errors import InputError
 from llmarch_cli.loading import validated
 from llmarch_cli.spec import ModelSpec

@@ -13,12 +13,11 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Protocol
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from llmarch_cli.parts import Weights
+from llmarch_cli.components.parts import Weights
 
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from llmarch_cli.cache import LayerCache
 
 # Bounds far above any real model, and such that no product of fields overflows what torch can hold: three widths, or
 # tokens times a width, stay at 2**60 values. They stop a typing slip such as 10**30 at the field where it stands.
@@ -83,6 +82,20 @@ class Modules(Protocol):
     """A component's parts once they are built: modules and parameters, by the parts' names."""
 
     def __getattr__(self, name: str) -> Any: ...
+
+
+class LayerCache(Protocol):
+    """The cache of one layer while a model runs. `modules/cache.py` implements it."""
+
+    @property
+    def length(self) -> int:
+        """Tokens seen before this step."""
+
+    def append(self, **new: Tensor) -> tuple[Tensor, ...]:
+        """Store tensors (batch, n_tokens, width) by entry name; returns each with the earlier tokens in view."""
+
+    def positions(self, start: int, x: Tensor) -> Tensor:
+        """The positions of x (batch, n_tokens, ...) from `start` on, as float32 (n_tokens,)."""
 
 
 class Component(Record):

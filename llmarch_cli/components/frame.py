@@ -8,13 +8,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Literal
 
-from llmarch_cli.component import Component, Modules, Part, TokenCount
-from llmarch_cli.parts import Linear, Norm, Table, TiedLinear
+from llmarch_cli.components.component import Component, LayerCache, Modules, Part, TokenCount
+from llmarch_cli.components.parts import Linear, Norm, Table, TiedLinear
 
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from llmarch_cli.cache import LayerCache
 
 NormPlacement = Literal["pre", "post", "sandwich", "pre_shared"]
 

@@ -6,11 +6,11 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
-from llmarch_cli.component import number
+from llmarch_cli.components.component import number
+from llmarch_cli.components.parts import Norm
 from llmarch_cli.figures.nodes import Label, Node, Panel
 from llmarch_cli.figures.shapes import Adder, Line, Shape
 from llmarch_cli.figures.sublayer import sublayer
-from llmarch_cli.parts import Norm
 from llmarch_cli.report.units import setting
 from llmarch_cli.spec import NONE, Layer, ModelSpec
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from itertools import groupby
 
-from llmarch_cli.component import number
+from llmarch_cli.components.component import number
 from llmarch_cli.figures.block import block, norm
 from llmarch_cli.figures.nodes import Column, Label, Node, Panel, Row, flow
 from llmarch_cli.figures.shapes import Adder, Box, Line, Shape

@@ -15,7 +15,7 @@ import yaml
 from pydantic import AfterValidator, Field, WithJsonSchema
 
 from llmarch_cli import documents
-from llmarch_cli.component import Record
+from llmarch_cli.components.component import Record
 from llmarch_cli.errors import InputError, shown, shown_path
 from llmarch_cli.guards import selection
 from llmarch_cli.guards.budgets import Batch, ModelName, ModelNames, Version

@@ -9,7 +9,7 @@ from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from llmarch_cli.component import walk
+from llmarch_cli.components.component import walk
 from llmarch_cli.profilers.closed_form import component_cost
 from llmarch_cli.profilers.cost import DTYPE_BYTES, Workload
 from llmarch_cli.profilers.profile import Profile

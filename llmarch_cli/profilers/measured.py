@@ -10,10 +10,10 @@ import torch
 from torch import nn
 
 from llmarch_cli.builder import Built
-from llmarch_cli.cache import LayerCache
-from llmarch_cli.component import Component
+from llmarch_cli.cache import TensorCache
+from llmarch_cli.components.component import Component
+from llmarch_cli.components.frame import TokenEmbedding
 from llmarch_cli.errors import CheckError
-from llmarch_cli.frame import TokenEmbedding
 from llmarch_cli.profilers.cost import Cost, KvDtype, Workload
 from llmarch_cli.profilers.operators import OperatorCounter
 from llmarch_cli.spec import Item, ModelSpec
@@ -57,10 +57,10 @@ def decoding_input(component: Component, spec: ModelSpec, batch: int) -> torch.T
     return torch.empty((batch, 1, spec.d_model), dtype=torch.bfloat16, device="meta")
 
 
-def filled_cache(component: Component, length: int, batch: int, kv_dtype: KvDtype = "bf16") -> LayerCache:
+def filled_cache(component: Component, length: int, batch: int, kv_dtype: KvDtype = "bf16") -> TensorCache:
     """A cache that has seen `length` tokens, and holds those that are still in view."""
     dtype = TORCH_DTYPES[kv_dtype]
-    cache = LayerCache(component.span, dtype)
+    cache = TensorCache(component.span, dtype)
     cache.length = length
     kept = component.tokens_in_view(length)
     for entry in component.cache():

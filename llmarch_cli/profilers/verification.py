@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from llmarch_cli.component import walk
+from llmarch_cli.components.component import walk
 from llmarch_cli.errors import CheckError
 from llmarch_cli.profilers.closed_form import component_cost
 from llmarch_cli.profilers.cost import Workload

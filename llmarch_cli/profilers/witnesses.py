@@ -16,9 +16,9 @@ import torch
 from torch import Tensor, nn
 
 from llmarch_cli.builder import Built
-from llmarch_cli.component import Component
+from llmarch_cli.components.component import Component
+from llmarch_cli.components.frame import TokenEmbedding
 from llmarch_cli.errors import CheckError
-from llmarch_cli.frame import TokenEmbedding
 from llmarch_cli.profilers.cost import Workload
 from llmarch_cli.profilers.measured import build_component, decoding_input, filled_cache
 from llmarch_cli.spec import Item, ModelSpec

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
-from llmarch_cli.component import Component, Record, number
+from llmarch_cli.components.component import Component, Record, number
 from llmarch_cli.differences import Change
 from llmarch_cli.errors import shown
 from llmarch_cli.profilers.attribution import FIGURES, Difference

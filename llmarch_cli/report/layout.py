@@ -7,8 +7,8 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from itertools import groupby
 
-from llmarch_cli.component import NOPE, Component, walk
-from llmarch_cli.parts import Experts, Norm
+from llmarch_cli.components.component import NOPE, Component, walk
+from llmarch_cli.components.parts import Experts, Norm
 from llmarch_cli.spec import NONE, ModelSpec
 
 # Patterns are looked for up to this many runs of equal layers; published models need 2.

@@ -14,7 +14,7 @@ from typing import Any
 
 import yaml
 
-from llmarch_cli.component import Record
+from llmarch_cli.components.component import Record
 from llmarch_cli.errors import InputError, shown_path
 from llmarch_cli.loading import exists
 from llmarch_cli.spec import Layout, ModelSpec

@@ -7,7 +7,7 @@ from typing import Any, TypeVar, cast
 
 import numpy as np
 
-from llmarch_cli.component import Record
+from llmarch_cli.components.component import Record
 from llmarch_cli.profilers import closed_form
 from llmarch_cli.profilers.cost import COST_FIELDS, Cost, Workload
 from llmarch_cli.profilers.profile import Profile

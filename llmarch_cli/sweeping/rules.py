@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from llmarch_cli.component import Record
+from llmarch_cli.components.component import Record
 from llmarch_cli.errors import InputError
 from llmarch_cli.spec import ModelSpec
 from llmarch_cli.sweeping.axes import Axis

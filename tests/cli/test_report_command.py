@@ -8,7 +8,7 @@ from xml.etree import ElementTree as ET
 import pytest
 from processes import modules, on_a_terminal
 
-from llmarch_cli.attention import MultiHeadLatentAttention
+from llmarch_cli.components.attention import MultiHeadLatentAttention
 
 Run = Callable[..., Any]
 

@@ -11,7 +11,7 @@ import torch
 from safetensors.torch import save_file
 
 import llmarch_cli
-from llmarch_cli.attention import GroupedQueryAttention
+from llmarch_cli.components.attention import GroupedQueryAttention
 from llmarch_cli.loading import specs_directory
 
 Run = Callable[..., Any]

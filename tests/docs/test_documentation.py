@@ -20,7 +20,7 @@ from repositories import git
 
 import llmarch_cli as llmarch
 from llmarch_cli.builder import Built
-from llmarch_cli.cache import LayerCache
+from llmarch_cli.cache import TensorCache
 from llmarch_cli.huggingface.importing import families as importing
 from llmarch_cli.profilers import closed_form, measured
 from llmarch_cli.profilers.cost import Workload
@@ -147,8 +147,8 @@ class TestTheWorkedExampleOfAKind:
         for parameter in module.parameters():
             torch.nn.init.normal_(parameter, std=0.2)
         x = torch.randn(2, 7, 32)
-        whole = module(x, LayerCache(span=None))
-        cache = LayerCache(span=None)
+        whole = module(x, TensorCache(span=None))
+        cache = TensorCache(span=None)
         steps = torch.cat([module(x[:, i : i + 1], cache) for i in range(7)], dim=1)
         torch.testing.assert_close(steps, whole)
 

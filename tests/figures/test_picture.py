@@ -11,12 +11,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import llmarch_cli as llmarch
-from llmarch_cli.component import Child, Component, walk
+from llmarch_cli.components.component import Child, Component, walk
+from llmarch_cli.components.parts import Vector
 from llmarch_cli.figures.measure import text_width
 from llmarch_cli.figures.picture import picture
 from llmarch_cli.figures.shapes import Adder, Bounds, Box, Drawing, Line, Shape, Text
 from llmarch_cli.figures.sublayer import SMALLEST
-from llmarch_cli.parts import Vector
 from llmarch_cli.report.units import setting
 from llmarch_cli.spec import ModelSpec
 

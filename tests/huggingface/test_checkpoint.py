@@ -18,7 +18,7 @@ from torch import Tensor
 
 import llmarch_cli as llmarch
 from llmarch_cli.builder import Model
-from llmarch_cli.ffn import MixtureOfExperts
+from llmarch_cli.components.ffn import MixtureOfExperts
 from llmarch_cli.huggingface import checkpoint
 
 SPARSE = Case("qwen3_moe", 0)

@@ -20,13 +20,13 @@ from test_grok import models as grok_models
 from torch import Tensor
 
 from llmarch_cli import builder
-from llmarch_cli.attention import GroupedQueryAttention, MultiHeadLatentAttention, gqa, mla, scores
-from llmarch_cli.attention.rotary import RotaryComponent, YarnScaling
 from llmarch_cli.builder import Block, Model, Normalization, build
-from llmarch_cli.cache import LayerCache
-from llmarch_cli.ffn import MixtureOfExperts, gate
-from llmarch_cli.ffn.gate import GatedComponent
-from llmarch_cli.frame import FinalNorm, PositionEmbedding
+from llmarch_cli.cache import TensorCache
+from llmarch_cli.components.attention import GroupedQueryAttention, MultiHeadLatentAttention, gqa, mla, scores
+from llmarch_cli.components.attention.rotary import RotaryComponent, YarnScaling
+from llmarch_cli.components.ffn import MixtureOfExperts, gate
+from llmarch_cli.components.ffn.gate import GatedComponent
+from llmarch_cli.components.frame import FinalNorm, PositionEmbedding
 from llmarch_cli.spec import ModelSpec
 
 GROK = Case("grok", 0)
@@ -234,21 +234,21 @@ def test_an_error_in_the_spec_shows(name: str) -> None:
 # --- what the code does ---------------------------------------------------------------------------------------------
 
 
-def norms_after_the_residual(self: Block, x: Tensor, cache: LayerCache) -> Any:
+def norms_after_the_residual(self: Block, x: Tensor, cache: TensorCache) -> Any:
     for name, sublayer in (("attention", self.attention), ("ffn", self.ffn)):
         assert sublayer is not None
         x = getattr(self.norms, f"{name}_post")(x + sublayer(x, cache))
     return x
 
 
-def one_residual_for_both(self: Block, x: Tensor, cache: LayerCache) -> Any:
+def one_residual_for_both(self: Block, x: Tensor, cache: TensorCache) -> Any:
     assert self.attention is not None
     assert self.ffn is not None
     norms: Any = self.norms
     return x + self.attention(norms.attention_pre(x), cache) + self.ffn(norms.ffn_pre(x), cache)
 
 
-def shared_norm_twice(self: Block, x: Tensor, cache: LayerCache) -> Any:
+def shared_norm_twice(self: Block, x: Tensor, cache: TensorCache) -> Any:
     """Behind attention, for the feed-forward layer, as where sublayers stand one after the other."""
     assert self.attention is not None
     assert self.ffn is not None
@@ -257,14 +257,14 @@ def shared_norm_twice(self: Block, x: Tensor, cache: LayerCache) -> Any:
     return x + self.ffn(norms.shared_pre(x), cache)
 
 
-def shared_norm_forgotten_by_one(self: Block, x: Tensor, cache: LayerCache) -> Any:
+def shared_norm_forgotten_by_one(self: Block, x: Tensor, cache: TensorCache) -> Any:
     assert self.attention is not None
     assert self.ffn is not None
     norms: Any = self.norms
     return x + self.attention(norms.shared_pre(x), cache) + self.ffn(x, cache)
 
 
-def attention_alone_scaled(self: Block, x: Tensor, cache: LayerCache) -> Any:
+def attention_alone_scaled(self: Block, x: Tensor, cache: TensorCache) -> Any:
     assert self.attention is not None
     assert self.ffn is not None
     norms: Any = self.norms
@@ -305,7 +305,7 @@ route = MixtureOfExperts.route
 hidden = GatedComponent.hidden
 
 
-def rotated_before_the_norm(self: GroupedQueryAttention, m: Any, x: Tensor, cache: LayerCache) -> Any:
+def rotated_before_the_norm(self: GroupedQueryAttention, m: Any, x: Tensor, cache: TensorCache) -> Any:
     start = cache.length
     q, k = (rotate(self, self._heads(projection(x)), start) for projection in (m.q_proj, m.k_proj))
     q, k = m.q_norm(q), m.k_norm(k)
@@ -315,7 +315,7 @@ def rotated_before_the_norm(self: GroupedQueryAttention, m: Any, x: Tensor, cach
 
 
 def clamped_before_the_norm(
-    self: GroupedQueryAttention, m: Any, x: Tensor, cache: LayerCache, original: Any = GroupedQueryAttention.forward
+    self: GroupedQueryAttention, m: Any, x: Tensor, cache: TensorCache, original: Any = GroupedQueryAttention.forward
 ) -> Any:
     bound = self.clip_qkv
     assert bound is not None
@@ -381,7 +381,7 @@ def start_forgotten(self: RotaryComponent, x: Tensor, start: int, original: Any 
     return original(self, x, 0)
 
 
-def first_position_again(self: PositionEmbedding, m: Any, x: Tensor, cache: LayerCache) -> Any:
+def first_position_again(self: PositionEmbedding, m: Any, x: Tensor, cache: TensorCache) -> Any:
     return x + m.positions(torch.arange(x.shape[1]))
 
 
@@ -397,7 +397,7 @@ def no_mask_behind_a_cache(
     return None if start else visible(start, n_tokens, n_keys, window, chunk, device)
 
 
-class ForgetfulCache(LayerCache):
+class ForgetfulCache(TensorCache):
     """Keeps one token too few between steps."""
 
     def append(self, **new: Tensor) -> tuple[Tensor, ...]:
@@ -477,10 +477,10 @@ IN_THE_CODE: dict[str, Patch] = {
         Case("deepseek_v3", 0), mla, "visible", no_mask_behind_a_cache, "chunks of a prompt"
     ),
     "a window's cache one token short": Patch(
-        Case("mistral", 1), builder, "LayerCache", ForgetfulCache, "token by token"
+        Case("mistral", 1), builder, "TensorCache", ForgetfulCache, "token by token"
     ),
     "a chunk's cache one token short": Patch(
-        Case("llama4_text", 0), builder, "LayerCache", ForgetfulCache, "token by token"
+        Case("llama4_text", 0), builder, "TensorCache", ForgetfulCache, "token by token"
     ),
 }
 

@@ -15,7 +15,7 @@ from transformers import AutoConfig
 
 import llmarch_cli as llmarch
 from llmarch_cli.builder import build
-from llmarch_cli.component import Component
+from llmarch_cli.components.component import Component
 from llmarch_cli.spec import ModelSpec
 
 

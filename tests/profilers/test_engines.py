@@ -15,9 +15,9 @@ from pydantic import BaseModel
 from strategies import LONG_CONTEXT, Data, gqa, spans, spec_data, specs, workloads
 
 import llmarch_cli as llmarch
-from llmarch_cli.attention import GroupedQueryAttention, MultiHeadLatentAttention
-from llmarch_cli.component import Component
-from llmarch_cli.ffn import MixtureOfExperts
+from llmarch_cli.components.attention import GroupedQueryAttention, MultiHeadLatentAttention
+from llmarch_cli.components.component import Component
+from llmarch_cli.components.ffn import MixtureOfExperts
 from llmarch_cli.profilers import closed_form
 from llmarch_cli.profilers.cost import COST_FIELDS, DTYPE_BYTES, Cost, Workload
 from llmarch_cli.profilers.profile import ENGINES, Profile, profile
@@ -52,7 +52,7 @@ def test_the_engines_agree_on_both_sides_of_every_edge(attention: Data, batch: i
 
 
 # What specs are made of; other files of ours have records, too.
-HOMES = [["llmarch_cli", name] for name in ("spec", "attention", "ffn")]
+HOMES = ("llmarch_cli.spec", "llmarch_cli.components.attention", "llmarch_cli.components.ffn")
 
 
 def test_drawn_specs_set_every_field() -> None:
@@ -69,7 +69,7 @@ def test_drawn_specs_set_every_field() -> None:
     about_no_figure = {"organization", "source", "released", "license", "context_length", "published"}
     expected = {(kind, name) for kind in kinds for name in kind.model_fields if name not in about_no_figure}
     assert expected <= seen
-    every_record = {kind for kind in subclasses(BaseModel) if kind.__module__.split(".")[:2] in HOMES}
+    every_record = {kind for kind in subclasses(BaseModel) if kind.__module__.startswith(HOMES)}
     abstract = {kind for kind in every_record if kind is not ModelSpec and subclasses(kind) & every_record}
     assert kinds == every_record - abstract - {Published}
 

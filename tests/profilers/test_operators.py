@@ -20,8 +20,8 @@ from torch.utils.flop_counter import FlopCounterMode
 
 import llmarch_cli as llmarch
 from llmarch_cli.builder import Built
-from llmarch_cli.ffn import DenseFeedForward
-from llmarch_cli.frame import TokenEmbedding
+from llmarch_cli.components.ffn import DenseFeedForward
+from llmarch_cli.components.frame import TokenEmbedding
 from llmarch_cli.profilers import operators
 from llmarch_cli.profilers.cost import KvDtype
 from llmarch_cli.profilers.measured import filled_cache

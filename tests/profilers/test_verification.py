@@ -3,7 +3,7 @@
 import pytest
 
 import llmarch_cli as llmarch
-from llmarch_cli.attention import GroupedQueryAttention
+from llmarch_cli.components.attention import GroupedQueryAttention
 from llmarch_cli.profilers.verification import Verdict, telling_contexts, verify
 from llmarch_cli.spec import ModelSpec
 

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 import llmarch_cli as llmarch
-from llmarch_cli.ffn import DenseFeedForward
+from llmarch_cli.components.ffn import DenseFeedForward
 from llmarch_cli.profilers.closed_form import component_cost
 from llmarch_cli.profilers.cost import Workload
 from llmarch_cli.profilers.measured import build_component

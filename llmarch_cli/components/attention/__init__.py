@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from llmarch_cli.attention.gqa import GroupedQueryAttention
-from llmarch_cli.attention.mla import MultiHeadLatentAttention
+from llmarch_cli.components.attention.gqa import GroupedQueryAttention
+from llmarch_cli.components.attention.mla import MultiHeadLatentAttention
 
 Attention = GroupedQueryAttention | MultiHeadLatentAttention
 

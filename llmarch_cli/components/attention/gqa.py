@@ -7,17 +7,15 @@ from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
 
 from pydantic import Field, model_validator
 
-from llmarch_cli.attention.rotary import RotaryComponent
-from llmarch_cli.attention.scores import Temperature, attend, linear_biases, visible
-from llmarch_cli.component import CacheEntry, Count, Modules, Part, Positive, TokenCount
-from llmarch_cli.parts import Linear, Norm, Vector
+from llmarch_cli.components.attention.rotary import RotaryComponent
+from llmarch_cli.components.attention.scores import Temperature, attend, linear_biases, visible
+from llmarch_cli.components.component import CacheEntry, Count, LayerCache, Modules, Part, Positive, TokenCount
+from llmarch_cli.components.parts import Linear, Norm, Vector
 
 if TYPE_CHECKING:
     from typing import Self
 
     from torch import Tensor
-
-    from llmarch_cli.cache import LayerCache
 
 
 class GroupedQueryAttention(RotaryComponent):

@@ -7,15 +7,14 @@ from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
 
 from pydantic import Field
 
-from llmarch_cli.attention.rotary import RotaryComponent, YarnScaling
-from llmarch_cli.attention.scores import attend, visible
-from llmarch_cli.component import CacheEntry, Count, Modules, Part
-from llmarch_cli.parts import Linear, Norm
+from llmarch_cli.components.attention.rotary import RotaryComponent, YarnScaling
+from llmarch_cli.components.attention.scores import attend, visible
+from llmarch_cli.components.component import CacheEntry, Count, LayerCache, Modules, Part
+from llmarch_cli.components.parts import Linear, Norm
 
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from llmarch_cli.cache import LayerCache
 
 # The published code builds the norms inside the compression with their class's default, whatever the config says.
 INNER_EPS = 1e-6

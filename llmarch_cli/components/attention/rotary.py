@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
 
 from pydantic import Field, model_validator
 
-from llmarch_cli.component import NOPE, Component, Positive, Record, TokenCount, number
+from llmarch_cli.components.component import NOPE, Component, Positive, Record, TokenCount, number
 
 if TYPE_CHECKING:
     from typing import Self

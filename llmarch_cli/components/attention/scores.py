@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 from pydantic import Field
 
-from llmarch_cli.component import Positive, Record, TokenCount
+from llmarch_cli.components.component import Positive, Record, TokenCount
 
 if TYPE_CHECKING:
     import torch

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from llmarch_cli.ffn.dense import DenseFeedForward
-from llmarch_cli.ffn.moe import MixtureOfExperts
-from llmarch_cli.ffn.parallel import ParallelFeedForward
+from llmarch_cli.components.ffn.dense import DenseFeedForward
+from llmarch_cli.components.ffn.moe import MixtureOfExperts
+from llmarch_cli.components.ffn.parallel import ParallelFeedForward
 
 FeedForward = DenseFeedForward | MixtureOfExperts | ParallelFeedForward
 

@@ -5,14 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Literal
 
-from llmarch_cli.component import Modules, Part
-from llmarch_cli.ffn.gate import GatedComponent
-from llmarch_cli.parts import Linear, Vector
+from llmarch_cli.components.component import LayerCache, Modules, Part
+from llmarch_cli.components.ffn.gate import GatedComponent
+from llmarch_cli.components.parts import Linear, Vector
 
 if TYPE_CHECKING:
     from torch import Tensor
-
-    from llmarch_cli.cache import LayerCache
 
 
 class DenseFeedForward(GatedComponent):

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, ClassVar, Literal
 
 from pydantic import model_validator
 
-from llmarch_cli.component import Component, Count, Positive
+from llmarch_cli.components.component import Component, Count, Positive
 
 if TYPE_CHECKING:
     from typing import Self

@@ -7,17 +7,15 @@ from typing import TYPE_CHECKING, ClassVar, Literal
 
 from pydantic import model_validator
 
-from llmarch_cli.component import Child, Count, Modules, Part, Positive
-from llmarch_cli.ffn.dense import DenseFeedForward
-from llmarch_cli.ffn.gate import GatedComponent
-from llmarch_cli.parts import Buffer, Experts, Linear
+from llmarch_cli.components.component import Child, Count, LayerCache, Modules, Part, Positive
+from llmarch_cli.components.ffn.dense import DenseFeedForward
+from llmarch_cli.components.ffn.gate import GatedComponent
+from llmarch_cli.components.parts import Buffer, Experts, Linear
 
 if TYPE_CHECKING:
     from typing import Self
 
     from torch import Tensor
-
-    from llmarch_cli.cache import LayerCache
 
 
 class MixtureOfExperts(GatedComponent):

@@ -9,14 +9,13 @@ from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
 
 from pydantic import Field
 
-from llmarch_cli.component import Child, Component, Modules, Name, Part, Positive
-from llmarch_cli.ffn.dense import DenseFeedForward
-from llmarch_cli.ffn.moe import MixtureOfExperts
+from llmarch_cli.components.component import Child, Component, LayerCache, Modules, Name, Part, Positive
+from llmarch_cli.components.ffn.dense import DenseFeedForward
+from llmarch_cli.components.ffn.moe import MixtureOfExperts
 
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from llmarch_cli.cache import LayerCache
 
 Branch = Annotated[DenseFeedForward | MixtureOfExperts, Field(discriminator="kind")]
 

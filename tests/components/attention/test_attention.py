@@ -8,10 +8,10 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from modules import module, run, values
 from strategies import Data, attentions
+from sublayers import module, run, values
 
-from llmarch_cli.cache import LayerCache
+from llmarch_cli.cache import TensorCache
 
 LENGTH = 12
 
@@ -23,7 +23,7 @@ def test_any_pieces_of_a_prompt_give_what_all_of_it_gives(data: Data, pieces: li
     x = values(2, LENGTH, 16)
     whole = run(built, x)
     assert whole.shape == x.shape
-    cache = LayerCache(built.component.span)
+    cache = TensorCache(built.component.span)
     edges = [edge for edge in torch.tensor([0, *pieces]).cumsum(0).tolist() if edge < LENGTH] + [LENGTH]
     parts = [run(built, x[:, start:end], cache) for start, end in pairwise(edges)]
     torch.testing.assert_close(torch.cat(parts, dim=1), whole, rtol=1e-4, atol=1e-4)

@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 import torch
-from modules import component, module, run, values
 from pydantic import ValidationError
+from sublayers import component, module, run, values
 
 GQA = {"kind": "gqa", "n_heads": 6, "n_kv_heads": 2, "head_dim": 8}
 

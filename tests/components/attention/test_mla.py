@@ -6,10 +6,10 @@ from typing import Any
 
 import pytest
 import torch
-from modules import component, module, run, values
 from pydantic import ValidationError
+from sublayers import component, module, run, values
 
-from llmarch_cli.cache import LayerCache
+from llmarch_cli.cache import TensorCache
 
 MLA = {"kind": "mla", "n_heads": 3, "kv_lora_rank": 10, "qk_nope_head_dim": 4, "qk_rope_head_dim": 6, "v_head_dim": 5}
 ROTATED = MLA | {"rope_theta": 1e4}
@@ -58,7 +58,7 @@ def test_the_absorbed_form_is_the_expanded_one(fields: dict[str, Any], scaling: 
     if data["rope_theta"] is not None:
         data["rope_scaling"] = scaling
     built, x = module(data), values(2, 6, 16)
-    cache = LayerCache(None)
+    cache = TensorCache(None)
     run(built, x[:, :-1], cache)
     absorbed = run(built, x[:, -1:], cache)
     torch.testing.assert_close(absorbed, run(built, x)[:, -1:], rtol=1e-4, atol=1e-5)

@@ -10,11 +10,17 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
-from modules import component, values
 from pydantic import ValidationError
+from sublayers import component, values
 from torch import Tensor
 
-from llmarch_cli.attention.rotary import ByPartsScaling, LinearScaling, LongRopeScaling, RotaryComponent, YarnScaling
+from llmarch_cli.components.attention.rotary import (
+    ByPartsScaling,
+    LinearScaling,
+    LongRopeScaling,
+    RotaryComponent,
+    YarnScaling,
+)
 
 THETA = 10_000.0
 

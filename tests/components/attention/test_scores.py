@@ -8,10 +8,10 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
-from modules import values
+from sublayers import values
 from torch import Tensor
 
-from llmarch_cli.attention.scores import FloorTemperature, RatioTemperature, attend, linear_biases, visible
+from llmarch_cli.components.attention.scores import FloorTemperature, RatioTemperature, attend, linear_biases, visible
 
 CPU = torch.device("cpu")
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 import torch.nn.functional as F
-from modules import module, run, values
+from sublayers import module, run, values
 
 
 @pytest.mark.parametrize("bias", [False, True])

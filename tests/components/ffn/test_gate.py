@@ -7,10 +7,10 @@ from typing import Any
 
 import pytest
 import torch
-from modules import component, values
 from pydantic import ValidationError
+from sublayers import component, values
 
-from llmarch_cli.ffn.gate import GatedComponent
+from llmarch_cli.components.ffn.gate import GatedComponent
 
 DEFINITIONS = {
     "silu": lambda x: x / (1 + math.exp(-x)),

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 import torch
-from modules import component, module, run, values
 from pydantic import ValidationError
+from sublayers import component, module, run, values
 
 DENSE = {"kind": "dense", "d_ff": 8}
 MOE = {"kind": "moe", "n_experts": 4, "top_k": 2, "d_ff": 8}

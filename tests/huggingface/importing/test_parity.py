@@ -10,7 +10,7 @@ from families import FAMILIES as HELD
 from pairs import CASES, Case
 from test_published import FACTS
 
-from llmarch_cli.component import Component
+from llmarch_cli.components.component import Component
 from llmarch_cli.huggingface.importing import import_config
 from llmarch_cli.huggingface.importing.families import FAMILIES
 from llmarch_cli.spec import ModelSpec
