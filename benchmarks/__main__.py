@@ -134,7 +134,7 @@ def sweep() -> bool:
 
 def one_by_one(variants: int) -> float:
     """Seconds for so many variants, each changed and profiled by itself: calculated from some of them."""
-    from llmarch_cli.changes import changed
+    from llmarch_cli.specs.changes import changed
 
     base = llmarch.load("qwen3-235b-a22b")
     values = [

@@ -20,8 +20,8 @@ from typer import Typer
 
 from llmarch_cli import claims
 from llmarch_cli.cli.app import COMMANDS
-from llmarch_cli.loading import names, specs_directory
 from llmarch_cli.schema import write_schema
+from llmarch_cli.specs.loading import names, specs_directory
 
 DOCS = Path(__file__).parent
 PAGES = (DOCS.parent / "README.md", *sorted(DOCS.rglob("*.md")))

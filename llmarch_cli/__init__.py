@@ -20,24 +20,24 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from llmarch_cli.api import compare, diff, draw, kv_cache, profile, sweep
-    from llmarch_cli.builder import build
-    from llmarch_cli.changes import changed
     from llmarch_cli.errors import CheckError, InputError, LlmarchError
     from llmarch_cli.huggingface.checkpoint import load_checkpoint
     from llmarch_cli.huggingface.importing import import_config
     from llmarch_cli.huggingface.reconcile import Reconciliation, reconcile
-    from llmarch_cli.loading import names
     from llmarch_cli.models import load
+    from llmarch_cli.modules.builder import build
     from llmarch_cli.profilers.attribution import Difference
     from llmarch_cli.profilers.profile import Profile
     from llmarch_cli.report.table import Table
-    from llmarch_cli.spec import ModelSpec
+    from llmarch_cli.specs.changes import changed
+    from llmarch_cli.specs.loading import names
+    from llmarch_cli.specs.spec import ModelSpec
     from llmarch_cli.version import __version__
 
 _HOMES = {
     "__version__": "version",
-    "build": "builder",
-    "changed": "changes",
+    "build": "modules.builder",
+    "changed": "specs.changes",
     "compare": "api",
     "diff": "api",
     "draw": "api",
@@ -47,12 +47,12 @@ _HOMES = {
     "load": "models",
     "load_checkpoint": "huggingface.checkpoint",
     "import_config": "huggingface.importing",
-    "names": "loading",
+    "names": "specs.loading",
     "CheckError": "errors",
     "Difference": "profilers.attribution",
     "InputError": "errors",
     "LlmarchError": "errors",
-    "ModelSpec": "spec",
+    "ModelSpec": "specs.spec",
     "Profile": "profilers.profile",
     "Reconciliation": "huggingface.reconcile",
     "reconcile": "huggingface.reconcile",

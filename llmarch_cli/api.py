@@ -7,13 +7,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from llmarch_cli.errors import InputError
-from llmarch_cli.loading import names
 from llmarch_cli.models import load
 from llmarch_cli.profilers import profile as profiling
 from llmarch_cli.profilers.cost import KvDtype, Workload
 from llmarch_cli.profilers.profile import Engine, Profile
 from llmarch_cli.report.table import Table
-from llmarch_cli.spec import ModelSpec
+from llmarch_cli.specs.loading import names
+from llmarch_cli.specs.spec import ModelSpec
 
 if TYPE_CHECKING:
     from llmarch_cli.profilers.attribution import Difference
@@ -423,6 +423,6 @@ def _with_changed(specs: Sequence[ModelSpec], changes: Mapping[str, Any] | None)
     """Each spec, with itself changed behind it where there are changes. All are changed before any is measured."""
     if not changes:
         return [(spec,) for spec in specs]
-    from llmarch_cli.changes import changed
+    from llmarch_cli.specs.changes import changed
 
     return [(spec, changed(spec, changes)) for spec in specs]

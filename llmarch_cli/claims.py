@@ -16,16 +16,16 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from pydantic import Field, model_validator
 
-from llmarch_cli import documents
 from llmarch_cli.components.component import Record
 from llmarch_cli.errors import InputError, shown, shown_path
 from llmarch_cli.expressions import Expression, Figure
 from llmarch_cli.facts import Facts
-from llmarch_cli.loading import checked
 from llmarch_cli.models import load
 from llmarch_cli.report.columns import BY_KEY
 from llmarch_cli.report.units import INTEGER, TEXT, TIMES, YES_NO, Unit, Value
-from llmarch_cli.spec import URL_PATTERN, Line
+from llmarch_cli.specs import documents
+from llmarch_cli.specs.loading import checked
+from llmarch_cli.specs.spec import URL_PATTERN, Line
 
 if TYPE_CHECKING:
     from typing import Self

@@ -13,7 +13,7 @@ from llmarch_cli.expressions import Expression, Figure
 from llmarch_cli.guards.figures import BY_CONTEXT
 from llmarch_cli.profilers.profile import Engine, Profile
 from llmarch_cli.report.columns import BY_KEY
-from llmarch_cli.spec import NONE, ModelSpec
+from llmarch_cli.specs.spec import NONE, ModelSpec
 
 _ABSENT = object()
 

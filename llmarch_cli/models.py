@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from llmarch_cli.loading import CONFIG_ENDING, YAML_ENDINGS, exists, find, is_on_hub, names, read
-from llmarch_cli.spec import ModelSpec
+from llmarch_cli.specs.loading import CONFIG_ENDING, YAML_ENDINGS, exists, find, is_on_hub, names, read
+from llmarch_cli.specs.spec import ModelSpec
 
 
 def load(name: str | Path | ModelSpec) -> ModelSpec:

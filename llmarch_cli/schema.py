@@ -13,7 +13,7 @@ from typing import Any
 
 from llmarch_cli.components.component import Record
 from llmarch_cli.errors import InputError, unknown
-from llmarch_cli.spec import ModelSpec
+from llmarch_cli.specs.spec import ModelSpec
 
 Schema = dict[str, Any]
 

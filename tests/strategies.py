@@ -11,7 +11,7 @@ from llmarch_cli.components.component import walk
 from llmarch_cli.components.ffn.gate import Activation
 from llmarch_cli.components.frame import NormPlacement
 from llmarch_cli.profilers.cost import KvDtype, Workload
-from llmarch_cli.spec import NONE, ModelSpec
+from llmarch_cli.specs.spec import NONE, ModelSpec
 
 Data = dict[str, Any]
 

@@ -8,10 +8,10 @@ import torch
 from pydantic import TypeAdapter
 from torch import Tensor
 
-from llmarch_cli.builder import Built
-from llmarch_cli.cache import TensorCache
 from llmarch_cli.components.component import Component
-from llmarch_cli.spec import AnyAttention, AnyFeedForward, NormStyle
+from llmarch_cli.modules.builder import Built
+from llmarch_cli.modules.cache import TensorCache
+from llmarch_cli.specs.spec import AnyAttention, AnyFeedForward, NormStyle
 
 torch.set_num_threads(1)  # tensors are tiny: threads would only wait for each other
 

@@ -10,7 +10,7 @@ from typing import NamedTuple
 import pytest
 
 import llmarch_cli as llmarch
-from llmarch_cli.loading import specs_directory
+from llmarch_cli.specs.loading import specs_directory
 
 
 class Figures(NamedTuple):

@@ -16,11 +16,11 @@ from strategies import spec_data
 from test_schema import problems
 
 from llmarch_cli.errors import InputError
-from llmarch_cli.loading import names, resolved, specs_directory
 from llmarch_cli.models import load
 from llmarch_cli.profilers.cost import Workload
 from llmarch_cli.profilers.profile import profile
-from llmarch_cli.spec import ModelSpec
+from llmarch_cli.specs.loading import names, resolved, specs_directory
+from llmarch_cli.specs.spec import ModelSpec
 
 Tree = dict[str, Any]
 

@@ -11,12 +11,12 @@ from hypothesis import given
 from jsonschema import Draft202012Validator
 from strategies import spec_data
 
-from llmarch_cli import documents
-from llmarch_cli.documents import read
 from llmarch_cli.errors import InputError
-from llmarch_cli.loading import names, resolved, specs_directory
 from llmarch_cli.models import load
 from llmarch_cli.schema import SCHEMAS, render, spec_schema, write_schema
+from llmarch_cli.specs import documents
+from llmarch_cli.specs.documents import read
+from llmarch_cli.specs.loading import names, resolved, specs_directory
 
 SCHEMA = spec_schema()
 VALIDATOR = Draft202012Validator(SCHEMA, format_checker=Draft202012Validator.FORMAT_CHECKER)

@@ -45,8 +45,8 @@ def compare(
     dtype = options.kv_dtype(kv_dtype)
     table = api.compare(models, n_tokens, batch, dtype, options.engine(engine), keys, sort, assignments)
     if save is not None:
-        from llmarch_cli.changes import changed
         from llmarch_cli.models import load
+        from llmarch_cli.specs.changes import changed
 
         output.save(changed(load(models[0]), assignments), save)
     output.show([table], file_format, exact)

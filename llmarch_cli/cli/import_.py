@@ -57,7 +57,7 @@ def import_(
     No code of the model's is run. Every other command takes CONFIG in a model's place too.
     """
     from llmarch_cli.huggingface.importing import imported
-    from llmarch_cli.report import spec_file
+    from llmarch_cli.specs import spec_file
 
     found = imported(config, name, as_, revision)
     for note in found.notes:

@@ -35,7 +35,7 @@ def kvcache(
     keys = options.keys(columns)
     assignments = options.changes(changes)
     from llmarch_cli import api
-    from llmarch_cli.loading import names
+    from llmarch_cli.specs.loading import names
 
     plots.check(plot, file_format, "cache", len(set(models or names())) * (2 if assignments else 1))
     dtype = options.kv_dtype(kv_dtype)

@@ -31,7 +31,7 @@ def number(option: str) -> Callable[[str | int], int]:
 
 def complete_model(incomplete: str) -> list[str]:
     """The bundled models whose id begins so."""
-    from llmarch_cli.loading import names
+    from llmarch_cli.specs.loading import names
 
     return [name for name in names() if name.startswith(incomplete)]
 
@@ -63,9 +63,9 @@ def among(*values: str) -> Callable[[str], list[str]]:
 
 def complete_change(ctx: typer.Context, incomplete: str) -> list[str]:
     """The paths that begin so, of the models on the line; nothing where there is none yet."""
-    from llmarch_cli.changes import paths
     from llmarch_cli.errors import LlmarchError
     from llmarch_cli.models import load
+    from llmarch_cli.specs.changes import paths
 
     found: dict[str, None] = {}
     for word in ctx.args:  # what is on the line beside options: this one still lacks its value
@@ -232,7 +232,7 @@ def changes(texts: list[str] | None) -> dict[str, Any]:
     """`PATH=VALUE` each, as values by path. Raises InputError for what is none, and for a path given twice."""
     if not texts:
         return {}
-    from llmarch_cli.changes import assignment
+    from llmarch_cli.specs.changes import assignment
 
     found: dict[str, Any] = {}
     for text in texts:

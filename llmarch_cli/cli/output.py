@@ -15,7 +15,7 @@ import typer
 if TYPE_CHECKING:
     from llmarch_cli.report.plots.data import Plot
     from llmarch_cli.report.table import Table
-    from llmarch_cli.spec import ModelSpec
+    from llmarch_cli.specs.spec import ModelSpec
 
 Item = TypeVar("Item")
 
@@ -77,7 +77,7 @@ def draw(plot: Plot) -> None:
 def save(spec: ModelSpec, path: str | None) -> None:
     """Write a spec to a new file, where one is asked for. Raises InputError as `spec_file.write` does."""
     if path is not None:
-        from llmarch_cli.report import spec_file
+        from llmarch_cli.specs import spec_file
 
         spec_file.write(spec, Path(path))
 

@@ -52,11 +52,11 @@ def show(
 
     loaded = load(model)
     if assignments:
-        from llmarch_cli.changes import changed
+        from llmarch_cli.specs.changes import changed
 
         loaded = changed(loaded, assignments)
     if spec:
-        from llmarch_cli.report import spec_file
+        from llmarch_cli.specs import spec_file
 
         output.save(loaded, save)
         output.write(spec_file.render(loaded))

@@ -12,7 +12,7 @@ from llmarch_cli.errors import InputError
 
 if TYPE_CHECKING:
     from llmarch_cli.profilers.verification import Verdict
-    from llmarch_cli.spec import ModelSpec
+    from llmarch_cli.specs.spec import ModelSpec
 
 EXAMPLES = (
     "llmarch verify",
@@ -39,8 +39,8 @@ def verify(
     With --checkpoint: whether the tensors of a published checkpoint are this model's, to the last parameter.
     """
     output.check(file_format, verdicts=checkpoint is None)
-    from llmarch_cli.loading import names
     from llmarch_cli.models import load
+    from llmarch_cli.specs.loading import names
 
     if tensors and checkpoint is None:
         raise InputError("--tensors lists those of a checkpoint: name one, --checkpoint DIRECTORY")

@@ -12,7 +12,7 @@ from llmarch_cli.figures.nodes import Label, Node, Panel
 from llmarch_cli.figures.shapes import Adder, Line, Shape
 from llmarch_cli.figures.sublayer import sublayer
 from llmarch_cli.report.units import setting
-from llmarch_cli.spec import NONE, Layer, ModelSpec
+from llmarch_cli.specs.spec import NONE, Layer, ModelSpec
 
 STEP = 12.0  # from one piece of a block to the next
 BYPASS = 18.0  # what the residual stream takes at the side

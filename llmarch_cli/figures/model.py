@@ -15,7 +15,7 @@ from llmarch_cli.profilers.profile import Profile
 from llmarch_cli.report.columns import metric
 from llmarch_cli.report.layout import pattern
 from llmarch_cli.report.units import PARAMS, setting, tokens
-from llmarch_cli.spec import NONE, Layer, Layout, ModelSpec
+from llmarch_cli.specs.spec import NONE, Layer, Layout, ModelSpec
 
 SPINE = 150.0  # width of what every token passes, on the left
 STRIP = 40.0  # width of a layer in it

@@ -14,16 +14,16 @@ from typing import Annotated, Literal
 import yaml
 from pydantic import AfterValidator, Field, WithJsonSchema
 
-from llmarch_cli import documents
 from llmarch_cli.components.component import Record
 from llmarch_cli.errors import InputError, shown, shown_path
 from llmarch_cli.guards import selection
 from llmarch_cli.guards.budgets import Batch, ModelName, ModelNames, Version
 from llmarch_cli.guards.figures import BY_CONTEXT, GUARDED, Figure, Gauge, checked_key, difference, figure
-from llmarch_cli.loading import checked
 from llmarch_cli.profilers.cost import KvDtype, Workload
 from llmarch_cli.profilers.profile import MAX_CONTEXT, Engine
-from llmarch_cli.spec import ModelSpec
+from llmarch_cli.specs import documents
+from llmarch_cli.specs.loading import checked
+from llmarch_cli.specs.spec import ModelSpec
 from llmarch_cli.writing import whole
 
 HEADING = """\

@@ -17,17 +17,17 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BeforeValidator, Field, WithJsonSchema
 
-from llmarch_cli import documents
 from llmarch_cli.components.component import Record
 from llmarch_cli.errors import InputError, shown, shown_path
 from llmarch_cli.expressions import UNITS, Expression
 from llmarch_cli.guards import selection
 from llmarch_cli.guards.figures import BY_CONTEXT, CONTEXT_PATTERN, GUARDED, Figure, Gauge, difference, figure
-from llmarch_cli.loading import checked
 from llmarch_cli.profilers.cost import KvDtype, Workload
 from llmarch_cli.profilers.profile import MAX_BATCH, Engine
 from llmarch_cli.report import units
 from llmarch_cli.report.units import Unit
+from llmarch_cli.specs import documents
+from llmarch_cli.specs.loading import checked
 
 COMPARISONS = {"<=": operator.le, "<": operator.lt, ">=": operator.ge, ">": operator.gt, "==": operator.eq}
 

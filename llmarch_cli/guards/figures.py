@@ -13,7 +13,7 @@ from llmarch_cli.profilers.cost import Workload
 from llmarch_cli.profilers.profile import Engine, Profile
 from llmarch_cli.report import units
 from llmarch_cli.report.columns import BY_KEY, METRICS, Metric
-from llmarch_cli.spec import ModelSpec
+from llmarch_cli.specs.spec import ModelSpec
 
 CONTEXT_PATTERN = "[0-9]{1,15}(_[0-9]{3}){0,5}[kM]?"
 _FIGURE = re.compile(rf"[a-z][a-z0-9_]*(@{CONTEXT_PATTERN})?", re.ASCII)

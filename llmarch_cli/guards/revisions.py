@@ -9,14 +9,14 @@ from collections.abc import Iterator, Sequence
 from fractions import Fraction
 from pathlib import Path
 
-from llmarch_cli import loading
 from llmarch_cli.errors import InputError, shown, shown_path
 from llmarch_cli.guards import selection
 from llmarch_cli.guards.baselines import Drift, Track, drifts, measured
 from llmarch_cli.guards.figures import BY_CONTEXT, Figure
 from llmarch_cli.profilers.cost import Workload
 from llmarch_cli.profilers.profile import Engine
-from llmarch_cli.spec import ModelSpec
+from llmarch_cli.specs import loading
+from llmarch_cli.specs.spec import ModelSpec
 
 
 def since(

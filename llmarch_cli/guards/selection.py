@@ -7,9 +7,10 @@ from fnmatch import fnmatchcase
 from glob import glob, has_magic
 from pathlib import Path
 
-from llmarch_cli import loading, models
+from llmarch_cli import models
 from llmarch_cli.errors import InputError, shown, suggestion
-from llmarch_cli.spec import ModelSpec
+from llmarch_cli.specs import loading
+from llmarch_cli.specs.spec import ModelSpec
 
 
 def is_path(name: str) -> bool:

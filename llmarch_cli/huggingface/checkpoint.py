@@ -10,12 +10,12 @@ import torch
 from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
-from llmarch_cli.builder import Model, build
 from llmarch_cli.errors import InputError, shown
 from llmarch_cli.huggingface.headers import Stored, has_data
 from llmarch_cli.huggingface.plan import Assigned, Plan, plan
 from llmarch_cli.models import load
-from llmarch_cli.spec import ModelSpec
+from llmarch_cli.modules.builder import Model, build
+from llmarch_cli.specs.spec import ModelSpec
 
 MAX_LINES = 8
 

@@ -13,13 +13,13 @@ from typing import Any, Literal
 
 from torch import Tensor
 
-from llmarch_cli.builder import ExpertStack, build
 from llmarch_cli.errors import shown
 from llmarch_cli.huggingface import names
 from llmarch_cli.huggingface.dequantise import FORMATS, Format
 from llmarch_cli.huggingface.headers import Stored, read_directory
 from llmarch_cli.huggingface.names import Rule
-from llmarch_cli.spec import ModelSpec
+from llmarch_cli.modules.builder import ExpertStack, build
+from llmarch_cli.specs.spec import ModelSpec
 
 MODEL, BUFFERS, MTP = "model", "router biases", "multi-token prediction"
 MTP_COPIES, HEAD_COPY = "copies of embedding and head in multi-token prediction", "second copy of the tied head"

@@ -9,7 +9,7 @@ from llmarch_cli.huggingface.plan import MODEL, Plan, plan
 from llmarch_cli.models import load
 from llmarch_cli.profilers.cost import Workload
 from llmarch_cli.profilers.profile import profile
-from llmarch_cli.spec import ModelSpec
+from llmarch_cli.specs.spec import ModelSpec
 
 
 @dataclass(frozen=True)

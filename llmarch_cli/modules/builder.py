@@ -11,12 +11,12 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from llmarch_cli.cache import Cache, TensorCache
 from llmarch_cli.components.component import Child, Component, Part
 from llmarch_cli.components.frame import FinalNorm, Head, PositionEmbedding, PredictionJunction, TokenEmbedding
 from llmarch_cli.components.parts import Buffer, Experts, Linear, Norm, Table, TiedLinear, Vector
 from llmarch_cli.errors import InputError
-from llmarch_cli.spec import ModelSpec, NormStyle
+from llmarch_cli.modules.cache import Cache, TensorCache
+from llmarch_cli.specs.spec import ModelSpec, NormStyle
 
 INIT_STD = 0.02
 

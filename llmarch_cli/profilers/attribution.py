@@ -6,11 +6,11 @@ from dataclasses import dataclass
 from fractions import Fraction
 from functools import cached_property
 
-from llmarch_cli.differences import Change, steps
 from llmarch_cli.errors import CheckError
 from llmarch_cli.profilers.cost import COST_FIELDS, Cost, Workload
 from llmarch_cli.profilers.profile import Engine, Profile, profile
-from llmarch_cli.spec import ModelSpec
+from llmarch_cli.specs.differences import Change, steps
+from llmarch_cli.specs.spec import ModelSpec
 
 FIGURES = ("params", "active_params", "kv_cache_bytes", "flops_per_token")
 

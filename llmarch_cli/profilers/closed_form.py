@@ -5,7 +5,7 @@ from __future__ import annotations
 from llmarch_cli.components.component import Child, Component
 from llmarch_cli.components.parts import Buffer, Experts, Linear, Norm, Table, TiedLinear, Vector, Weights
 from llmarch_cli.profilers.cost import DTYPE_BYTES, Cost, Workload
-from llmarch_cli.spec import Item, ModelSpec
+from llmarch_cli.specs.spec import Item, ModelSpec
 
 
 def measure(spec: ModelSpec, items: list[Item], workload: Workload) -> list[Cost]:

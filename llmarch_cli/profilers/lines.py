@@ -13,7 +13,7 @@ from llmarch_cli.components.component import walk
 from llmarch_cli.profilers.closed_form import component_cost
 from llmarch_cli.profilers.cost import DTYPE_BYTES, Workload
 from llmarch_cli.profilers.profile import Profile
-from llmarch_cli.spec import ModelSpec
+from llmarch_cli.specs.spec import ModelSpec
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,14 +9,14 @@ from __future__ import annotations
 import torch
 from torch import nn
 
-from llmarch_cli.builder import Built
-from llmarch_cli.cache import TensorCache
 from llmarch_cli.components.component import Component
 from llmarch_cli.components.frame import TokenEmbedding
 from llmarch_cli.errors import CheckError
+from llmarch_cli.modules.builder import Built
+from llmarch_cli.modules.cache import TensorCache
 from llmarch_cli.profilers.cost import Cost, KvDtype, Workload
 from llmarch_cli.profilers.operators import OperatorCounter
-from llmarch_cli.spec import Item, ModelSpec
+from llmarch_cli.specs.spec import Item, ModelSpec
 
 TORCH_DTYPES: dict[KvDtype, torch.dtype] = {
     "bf16": torch.bfloat16,

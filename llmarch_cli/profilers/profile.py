@@ -9,7 +9,7 @@ from typing import Literal, get_args
 
 from llmarch_cli.errors import CheckError, InputError, shown, unknown
 from llmarch_cli.profilers.cost import COST_FIELDS, DTYPE_BYTES, Cost, KvDtype, Workload
-from llmarch_cli.spec import ActiveConvention, Item, ModelSpec, ParamsConvention
+from llmarch_cli.specs.spec import ActiveConvention, Item, ModelSpec, ParamsConvention
 
 Engine = Literal["measured", "closed-form"]
 ENGINES: tuple[Engine, ...] = get_args(Engine)

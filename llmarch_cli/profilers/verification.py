@@ -10,7 +10,7 @@ from llmarch_cli.errors import CheckError
 from llmarch_cli.profilers.closed_form import component_cost
 from llmarch_cli.profilers.cost import Workload
 from llmarch_cli.profilers.profile import MAX_CONTEXT, Engine, Profile, profile
-from llmarch_cli.spec import ModelSpec
+from llmarch_cli.specs.spec import ModelSpec
 
 LONG_CONTEXT = 131_072
 _ENGINES = "both engines"

@@ -15,13 +15,13 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from llmarch_cli.builder import Built
 from llmarch_cli.components.component import Component
 from llmarch_cli.components.frame import TokenEmbedding
 from llmarch_cli.errors import CheckError
+from llmarch_cli.modules.builder import Built
 from llmarch_cli.profilers.cost import Workload
 from llmarch_cli.profilers.measured import build_component, decoding_input, filled_cache
-from llmarch_cli.spec import Item, ModelSpec
+from llmarch_cli.specs.spec import Item, ModelSpec
 
 # What fvcore meets in a decoder, has no count for, and multiplies no matrices.
 _FREE_FOR_FVCORE = frozenset(

@@ -7,7 +7,6 @@ from dataclasses import replace
 from typing import Any
 
 from llmarch_cli.components.component import Component, Record, number
-from llmarch_cli.differences import Change
 from llmarch_cli.errors import shown
 from llmarch_cli.profilers.attribution import FIGURES, Difference
 from llmarch_cli.profilers.cost import Cost
@@ -15,7 +14,8 @@ from llmarch_cli.report import comparison, layout, units
 from llmarch_cli.report.columns import metric
 from llmarch_cli.report.table import Column, Shown, Table
 from llmarch_cli.report.units import ABSENT, Value, signed
-from llmarch_cli.spec import ModelSpec
+from llmarch_cli.specs.differences import Change
+from llmarch_cli.specs.spec import ModelSpec
 
 SAME = "The same architecture: at most names, dates, licenses and what is published differ."
 ORDER = (

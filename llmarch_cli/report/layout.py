@@ -9,7 +9,7 @@ from itertools import groupby
 
 from llmarch_cli.components.component import NOPE, Component, walk
 from llmarch_cli.components.parts import Experts, Norm
-from llmarch_cli.spec import NONE, ModelSpec
+from llmarch_cli.specs.spec import NONE, ModelSpec
 
 # Patterns are looked for up to this many runs of equal layers; published models need 2.
 MAX_PERIOD = 32

@@ -10,7 +10,7 @@ from llmarch_cli.profilers.profile import Profile
 from llmarch_cli.report.columns import metric, rows, sorted_by
 from llmarch_cli.report.layout import attention_words, is_moe
 from llmarch_cli.report.table import Table
-from llmarch_cli.spec import ModelSpec
+from llmarch_cli.specs.spec import ModelSpec
 
 # Each metric with its heading here, where a line must fit a narrow terminal.
 COLUMNS = {

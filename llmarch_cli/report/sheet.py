@@ -13,7 +13,7 @@ from llmarch_cli.report.comparison import notes
 from llmarch_cli.report.layout import layer_map
 from llmarch_cli.report.table import Column, Table
 from llmarch_cli.report.units import Value
-from llmarch_cli.spec import Item, ModelSpec
+from llmarch_cli.specs.spec import Item, ModelSpec
 
 # Where a comparison leaves out what would fill its columns, a sheet has room.
 _ALSO_SHOWN = (

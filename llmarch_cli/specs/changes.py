@@ -13,11 +13,11 @@ from typing import Annotated, Any, Union, get_args, get_origin
 
 from pydantic import BaseModel
 
-from llmarch_cli import documents
 from llmarch_cli.components.component import NAME_PATTERN
 from llmarch_cli.errors import InputError, shown, suggestion
-from llmarch_cli.loading import validated
-from llmarch_cli.spec import ModelSpec
+from llmarch_cli.specs import documents
+from llmarch_cli.specs.loading import validated
+from llmarch_cli.specs.spec import ModelSpec
 
 LONGEST_SPEC_NAME = 200
 LONGEST_CHANGES, LONGEST_VALUE = 60, 24  # in a changed spec's name, which stands in tables

@@ -15,8 +15,8 @@ from typing import Any, Literal
 from pydantic import ValidationError
 
 from llmarch_cli.components.component import Component, Record
-from llmarch_cli.pairs import AXES, Axis, Order, Pairs
-from llmarch_cli.spec import NONE, ModelSpec
+from llmarch_cli.specs.pairs import AXES, Axis, Order, Pairs
+from llmarch_cli.specs.spec import NONE, ModelSpec
 
 FACTS = frozenset({"name", "organization", "source", "released", "license", "published"})
 

@@ -10,9 +10,9 @@ from typing import Any, TypeVar
 
 from pydantic import BaseModel, ValidationError
 
-from llmarch_cli import documents
 from llmarch_cli.errors import InputError, shown, shown_path, suggestion
-from llmarch_cli.spec import ModelSpec
+from llmarch_cli.specs import documents
+from llmarch_cli.specs.spec import ModelSpec
 
 AnyRecord = TypeVar("AnyRecord", bound=BaseModel)
 
@@ -24,7 +24,7 @@ HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]{0,95}/[A-Za-z0-9][\w.-]{0,95}", re.ASCII
 @cache
 def specs_directory() -> Path:
     """Where the bundled specs are: inside an installed package, or at the root of a checkout."""
-    package = Path(__file__).parent
+    package = Path(__file__).parents[1]
     installed = package / "model_specs"
     return installed if installed.is_dir() else package.parent / "model_specs"
 
@@ -132,6 +132,6 @@ def checked(record: type[AnyRecord], data: Mapping[str, Any], origin: str) -> An
     try:
         return record.model_validate(data)
     except ValidationError as error:
-        from llmarch_cli.violations import explain
+        from llmarch_cli.specs.violations import explain
 
         raise InputError(explain(error, data, origin, record)) from None

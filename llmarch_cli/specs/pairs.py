@@ -7,7 +7,7 @@ from itertools import product
 from typing import Any, Literal, TypeVar
 
 from llmarch_cli.components.component import Component, Record
-from llmarch_cli.spec import NONE, ModelSpec
+from llmarch_cli.specs.spec import NONE, ModelSpec
 
 Axis = Literal["attention", "ffn"]
 AXES: tuple[Axis, ...] = ("attention", "ffn")

@@ -16,8 +16,8 @@ import yaml
 
 from llmarch_cli.components.component import Record
 from llmarch_cli.errors import InputError, shown_path
-from llmarch_cli.loading import exists
-from llmarch_cli.spec import Layout, ModelSpec
+from llmarch_cli.specs.loading import exists
+from llmarch_cli.specs.spec import Layout, ModelSpec
 from llmarch_cli.writing import put
 
 WIDTH = 116

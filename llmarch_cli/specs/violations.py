@@ -11,7 +11,7 @@ from pydantic_core import ErrorDetails
 
 from llmarch_cli.components.component import NAME_PATTERN, number
 from llmarch_cli.errors import shown, suggestion
-from llmarch_cli.spec import LINE_PATTERN, URL_PATTERN, ModelSpec
+from llmarch_cli.specs.spec import LINE_PATTERN, URL_PATTERN, ModelSpec
 
 MAX_LINES = 5
 LONGEST_NAME = 40

@@ -11,10 +11,10 @@ from typing import Annotated, Any
 
 from pydantic import TypeAdapter, ValidationError
 
-from llmarch_cli.changes import assignment, changed
 from llmarch_cli.components.component import Record
 from llmarch_cli.errors import InputError, shown
-from llmarch_cli.spec import ModelSpec
+from llmarch_cli.specs.changes import assignment, changed
+from llmarch_cli.specs.spec import ModelSpec
 
 Scalar = int | float | str | bool | None
 

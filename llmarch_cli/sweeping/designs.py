@@ -11,7 +11,7 @@ from llmarch_cli.components.component import Record
 from llmarch_cli.profilers import closed_form
 from llmarch_cli.profilers.cost import COST_FIELDS, Cost, Workload
 from llmarch_cli.profilers.profile import Profile
-from llmarch_cli.spec import ModelSpec
+from llmarch_cli.specs.spec import ModelSpec
 
 Holder = TypeVar("Holder")
 

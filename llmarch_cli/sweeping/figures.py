@@ -14,7 +14,7 @@ from llmarch_cli.profilers.cost import COST_FIELDS, Workload
 from llmarch_cli.profilers.profile import Profile
 from llmarch_cli.report import units
 from llmarch_cli.report.columns import METRICS, metric
-from llmarch_cli.spec import ModelSpec
+from llmarch_cli.specs.spec import ModelSpec
 from llmarch_cli.sweeping.axes import Axis, Scalar
 from llmarch_cli.sweeping.designs import placed, priced
 from llmarch_cli.sweeping.exact import LARGEST

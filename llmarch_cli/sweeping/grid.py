@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from llmarch_cli.profilers.cost import Workload
-from llmarch_cli.spec import ModelSpec
+from llmarch_cli.specs.spec import ModelSpec
 from llmarch_cli.sweeping.axes import Axis, Scalar
 from llmarch_cli.sweeping.designs import placed, priced
 

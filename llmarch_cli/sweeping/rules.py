@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 
 from llmarch_cli.components.component import Record
 from llmarch_cli.errors import InputError
-from llmarch_cli.spec import ModelSpec
+from llmarch_cli.specs.spec import ModelSpec
 from llmarch_cli.sweeping.axes import Axis
 
 MAX_COMBINATIONS = 4_000_000  # of the fields that one rule reads

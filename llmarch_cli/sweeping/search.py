@@ -15,7 +15,7 @@ from pydantic import ValidationError
 from llmarch_cli.errors import CheckError, InputError, shown
 from llmarch_cli.profilers.cost import Workload
 from llmarch_cli.report.columns import metric
-from llmarch_cli.spec import ModelSpec
+from llmarch_cli.specs.spec import ModelSpec
 from llmarch_cli.sweeping.axes import Axis
 from llmarch_cli.sweeping.designs import data, placed, priced
 from llmarch_cli.sweeping.figures import RATIOS, Figures, Pricing, check_name, quotient

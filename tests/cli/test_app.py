@@ -57,7 +57,7 @@ def test_without_measuring_torch_is_not_imported(
 
 def test_a_change_takes_nothing_else_than_a_comparison() -> None:
     compare = ("compare", "gpt2", "--engine", "closed-form")
-    assert modules(*compare, "--set", "n_layers=3") - modules(*compare) == {"llmarch_cli.changes"}
+    assert modules(*compare, "--set", "n_layers=3") - modules(*compare) == {"llmarch_cli.specs.changes"}
 
 
 def test_measuring_imports_torch() -> None:
@@ -73,7 +73,7 @@ def test_only_tables_import_rich(file_format: str) -> None:
 
 
 def test_help_imports_no_library() -> None:
-    assert not modules("--help") & {"llmarch_cli.spec", "pydantic"}
+    assert not modules("--help") & {"llmarch_cli.specs.spec", "pydantic"}
 
 
 @pytest.mark.parametrize(

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from llmarch_cli.loading import names
+from llmarch_cli.specs.loading import names
 
 Run = Callable[..., Any]
 

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from processes import modules
 
-from llmarch_cli.loading import names
+from llmarch_cli.specs.loading import names
 
 Run = Callable[..., Any]
 

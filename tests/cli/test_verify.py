@@ -12,7 +12,7 @@ from safetensors.torch import save_file
 
 import llmarch_cli
 from llmarch_cli.components.attention import GroupedQueryAttention
-from llmarch_cli.loading import specs_directory
+from llmarch_cli.specs.loading import specs_directory
 
 Run = Callable[..., Any]
 

@@ -19,13 +19,13 @@ from further_families import FURTHER
 from repositories import git
 
 import llmarch_cli as llmarch
-from llmarch_cli.builder import Built
-from llmarch_cli.cache import TensorCache
 from llmarch_cli.huggingface.importing import families as importing
+from llmarch_cli.modules.builder import Built
+from llmarch_cli.modules.cache import TensorCache
 from llmarch_cli.profilers import closed_form, measured
 from llmarch_cli.profilers.cost import Workload
 from llmarch_cli.report.units import binary_bytes
-from llmarch_cli.spec import Item
+from llmarch_cli.specs.spec import Item
 
 ROOT = Path(__file__).parents[2]
 EXAMPLES = ROOT / "docs" / "examples"

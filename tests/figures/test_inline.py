@@ -17,7 +17,7 @@ from llmarch_cli.figures.picture import apart
 from llmarch_cli.figures.shapes import Adder, Box, Drawing, Line, Text
 from llmarch_cli.figures.theme import THEMES
 from llmarch_cli.report.units import BYTES
-from llmarch_cli.spec import ModelSpec
+from llmarch_cli.specs.spec import ModelSpec
 
 
 def alone(*models: str | ModelSpec) -> list[Drawing]:

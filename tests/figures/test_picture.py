@@ -18,7 +18,7 @@ from llmarch_cli.figures.picture import picture
 from llmarch_cli.figures.shapes import Adder, Bounds, Box, Drawing, Line, Shape, Text
 from llmarch_cli.figures.sublayer import SMALLEST
 from llmarch_cli.report.units import setting
-from llmarch_cli.spec import ModelSpec
+from llmarch_cli.specs.spec import ModelSpec
 
 
 def drawn(*models: str | ModelSpec) -> Drawing:

@@ -17,9 +17,9 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 import llmarch_cli as llmarch
-from llmarch_cli.builder import Model
 from llmarch_cli.components.ffn import MixtureOfExperts
 from llmarch_cli.huggingface import checkpoint
+from llmarch_cli.modules.builder import Model
 
 SPARSE = Case("qwen3_moe", 0)
 # No rule can tell what their tensors hold: heads are fused group by group, names mean something else in another family.

@@ -14,7 +14,7 @@ import pytest
 
 import llmarch_cli as llmarch
 from llmarch_cli.huggingface.headers import DTYPE_BITS
-from llmarch_cli.spec import ModelSpec
+from llmarch_cli.specs.spec import ModelSpec
 
 Tensors = dict[str, tuple[str, tuple[int, ...]]]
 

@@ -10,13 +10,13 @@ import torch
 from torch import nn
 
 import llmarch_cli as llmarch
-from llmarch_cli.builder import ExpertStack, Model, build
-from llmarch_cli.cache import Cache
 from llmarch_cli.errors import InputError
+from llmarch_cli.modules.builder import ExpertStack, Model, build
+from llmarch_cli.modules.cache import Cache
 from llmarch_cli.profilers.closed_form import component_cost
 from llmarch_cli.profilers.cost import KvDtype, Workload
 from llmarch_cli.profilers.measured import TORCH_DTYPES
-from llmarch_cli.spec import ModelSpec
+from llmarch_cli.specs.spec import ModelSpec
 
 torch.set_num_threads(1)  # tensors are tiny: threads would only wait for each other
 

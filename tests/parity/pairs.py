@@ -14,8 +14,8 @@ from torch import Tensor
 from transformers import AutoConfig, AutoModelForCausalLM, DynamicCache
 from weights import carry, names_of, randomize
 
-from llmarch_cli.builder import Model, build
-from llmarch_cli.spec import ModelSpec
+from llmarch_cli.modules.builder import Model, build
+from llmarch_cli.specs.spec import ModelSpec
 
 torch.set_num_threads(1)  # tensors are tiny: threads would only wait for each other
 

@@ -9,7 +9,7 @@ import torch
 from pairs import CASES, WAYS, Case, deviation, pair
 
 import llmarch_cli as llmarch
-from llmarch_cli.builder import ExpertStack, Model, build
+from llmarch_cli.modules.builder import ExpertStack, Model, build
 
 if not torch.cuda.is_available():
     pytest.skip("no CUDA device", allow_module_level=True)

@@ -12,8 +12,8 @@ from torch import Tensor
 from weights import NAMES, carry
 
 import llmarch_cli as llmarch
-from llmarch_cli.builder import Model, build
-from llmarch_cli.spec import ModelSpec
+from llmarch_cli.modules.builder import Model, build
+from llmarch_cli.specs.spec import ModelSpec
 
 N_TOKENS = 26
 

@@ -6,7 +6,7 @@ import pytest
 import torch
 from pairs import CASES, TOLERANCE, WAYS, Cached, Case, deviation, pair
 
-from llmarch_cli.builder import ExpertStack
+from llmarch_cli.modules.builder import ExpertStack
 
 
 @pytest.mark.parametrize("way", WAYS)

@@ -19,15 +19,15 @@ from pairs import TOLERANCE, WAYS, Case, deviation, pair
 from test_grok import models as grok_models
 from torch import Tensor
 
-from llmarch_cli import builder
-from llmarch_cli.builder import Block, Model, Normalization, build
-from llmarch_cli.cache import TensorCache
 from llmarch_cli.components.attention import GroupedQueryAttention, MultiHeadLatentAttention, gqa, mla, scores
 from llmarch_cli.components.attention.rotary import RotaryComponent, YarnScaling
 from llmarch_cli.components.ffn import MixtureOfExperts, gate
 from llmarch_cli.components.ffn.gate import GatedComponent
 from llmarch_cli.components.frame import FinalNorm, PositionEmbedding
-from llmarch_cli.spec import ModelSpec
+from llmarch_cli.modules import builder
+from llmarch_cli.modules.builder import Block, Model, Normalization, build
+from llmarch_cli.modules.cache import TensorCache
+from llmarch_cli.specs.spec import ModelSpec
 
 GROK = Case("grok", 0)
 CLEARLY = 10 * TOLERANCE

@@ -14,9 +14,9 @@ from pairs import CASES, Case, reference
 from transformers import AutoConfig
 
 import llmarch_cli as llmarch
-from llmarch_cli.builder import build
 from llmarch_cli.components.component import Component
-from llmarch_cli.spec import ModelSpec
+from llmarch_cli.modules.builder import build
+from llmarch_cli.specs.spec import ModelSpec
 
 
 def theirs(config: Any) -> int:

@@ -13,9 +13,9 @@ from torch.nn import functional as F
 from transformers.modeling_layers import MtpModel
 from weights import NAMES, Names, Source, carry, randomize
 
-from llmarch_cli.builder import Model, build
 from llmarch_cli.errors import InputError
-from llmarch_cli.spec import ModelSpec
+from llmarch_cli.modules.builder import Model, build
+from llmarch_cli.specs.spec import ModelSpec
 
 N_BLOCKS = 2
 CASES = [Case("deepseek_v3", 0), Case("deepseek_v3", 2), Case("glm4_moe", 0)]

@@ -6,12 +6,12 @@ from hypothesis import strategies as st
 from strategies import specs, workloads
 
 import llmarch_cli as llmarch
-from llmarch_cli.changes import changed
 from llmarch_cli.errors import CheckError
 from llmarch_cli.profilers import attribution
 from llmarch_cli.profilers.attribution import FIGURES, Difference, difference
 from llmarch_cli.profilers.cost import COST_FIELDS, Workload
-from llmarch_cli.spec import ModelSpec
+from llmarch_cli.specs.changes import changed
+from llmarch_cli.specs.spec import ModelSpec
 
 MODELS = ("deepseek-v3", "gemma3-27b", "gpt2", "grok-2.5", "kimi-k2", "llama4-scout", "gpt-oss-20b", "olmo2-1b")
 

@@ -21,7 +21,7 @@ from llmarch_cli.components.ffn import MixtureOfExperts
 from llmarch_cli.profilers import closed_form
 from llmarch_cli.profilers.cost import COST_FIELDS, DTYPE_BYTES, Cost, Workload
 from llmarch_cli.profilers.profile import ENGINES, Profile, profile
-from llmarch_cli.spec import NONE, ModelSpec, Published
+from llmarch_cli.specs.spec import NONE, ModelSpec, Published
 
 SHORT = Workload(100)
 
@@ -52,7 +52,7 @@ def test_the_engines_agree_on_both_sides_of_every_edge(attention: Data, batch: i
 
 
 # What specs are made of; other files of ours have records, too.
-HOMES = ("llmarch_cli.spec", "llmarch_cli.components.attention", "llmarch_cli.components.ffn")
+HOMES = ("llmarch_cli.specs.spec", "llmarch_cli.components.attention", "llmarch_cli.components.ffn")
 
 
 def test_drawn_specs_set_every_field() -> None:

@@ -7,7 +7,7 @@ import llmarch_cli as llmarch
 from llmarch_cli.profilers.cost import Workload
 from llmarch_cli.profilers.lines import Slope, context_line
 from llmarch_cli.profilers.profile import profile
-from llmarch_cli.spec import ModelSpec
+from llmarch_cli.specs.spec import ModelSpec
 
 LONG = 1 << 24
 

@@ -19,15 +19,15 @@ from torch import Tensor
 from torch.utils.flop_counter import FlopCounterMode
 
 import llmarch_cli as llmarch
-from llmarch_cli.builder import Built
 from llmarch_cli.components.ffn import DenseFeedForward
 from llmarch_cli.components.frame import TokenEmbedding
+from llmarch_cli.modules.builder import Built
 from llmarch_cli.profilers import operators
 from llmarch_cli.profilers.cost import KvDtype
 from llmarch_cli.profilers.measured import filled_cache
 from llmarch_cli.profilers.operators import OperatorCounter
 from llmarch_cli.profilers.witnesses import built_items
-from llmarch_cli.spec import ModelSpec
+from llmarch_cli.specs.spec import ModelSpec
 
 ROOT = Path(__file__).parents[2]
 

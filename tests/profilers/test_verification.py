@@ -5,7 +5,7 @@ import pytest
 import llmarch_cli as llmarch
 from llmarch_cli.components.attention import GroupedQueryAttention
 from llmarch_cli.profilers.verification import Verdict, telling_contexts, verify
-from llmarch_cli.spec import ModelSpec
+from llmarch_cli.specs.spec import ModelSpec
 
 
 def verdicts(spec: ModelSpec) -> dict[str, Verdict]:

@@ -10,7 +10,7 @@ from strategies import Data, spec_data
 
 import llmarch_cli as llmarch
 from llmarch_cli.report.table import Table
-from llmarch_cli.spec import ModelSpec
+from llmarch_cli.specs.spec import ModelSpec
 
 WORDS = (
     *("rms", "layer", "pre", "post", "sandwich", "pre_shared", "sqrt_d_model"),

@@ -4,10 +4,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from llmarch_cli.loading import names
 from llmarch_cli.models import load
 from llmarch_cli.report import layout
-from llmarch_cli.spec import ModelSpec
+from llmarch_cli.specs.loading import names
+from llmarch_cli.specs.spec import ModelSpec
 
 GQA = {"kind": "gqa", "n_heads": 4, "n_kv_heads": 2, "head_dim": 16}
 DENSE = {"kind": "dense", "d_ff": 8}

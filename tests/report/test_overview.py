@@ -2,7 +2,7 @@ import pytest
 
 from llmarch_cli import api
 from llmarch_cli.errors import InputError
-from llmarch_cli.loading import names
+from llmarch_cli.specs.loading import names
 
 
 def models(**wanted: object) -> list[str]:

@@ -3,9 +3,9 @@ from fractions import Fraction
 import pytest
 
 from llmarch_cli import api
-from llmarch_cli.loading import names
 from llmarch_cli.report import sheet
 from llmarch_cli.report.table import Table
+from llmarch_cli.specs.loading import names
 
 
 def tables(model: str) -> dict[str, Table]:

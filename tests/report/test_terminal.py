@@ -11,7 +11,7 @@ from llmarch_cli import api
 from llmarch_cli.report import terminal, units
 from llmarch_cli.report.render import render
 from llmarch_cli.report.table import Column, Table
-from llmarch_cli.spec import ModelSpec
+from llmarch_cli.specs.spec import ModelSpec
 
 MODELS = ["deepseek-v3", "llama4-maverick", "mistral-small-3.1-24b", "gpt2", "grok-2.5"]
 WIDTHS = (80, 100, 160)

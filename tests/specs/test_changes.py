@@ -6,10 +6,10 @@ from hypothesis import strategies as st
 from strategies import specs
 from test_fuzz import is_counted, junk
 
-from llmarch_cli.changes import assignment, changed, in_short, paths
 from llmarch_cli.errors import InputError
 from llmarch_cli.models import load
-from llmarch_cli.spec import ModelSpec
+from llmarch_cli.specs.changes import assignment, changed, in_short, paths
+from llmarch_cli.specs.spec import ModelSpec
 
 
 def with_(name: str, *texts: str) -> ModelSpec:

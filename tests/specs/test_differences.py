@@ -5,11 +5,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from strategies import Data, spec_data, specs
 
-from llmarch_cli.changes import changed
-from llmarch_cli.differences import Change, steps
-from llmarch_cli.loading import names
 from llmarch_cli.models import load
-from llmarch_cli.spec import ModelSpec
+from llmarch_cli.specs.changes import changed
+from llmarch_cli.specs.differences import Change, steps
+from llmarch_cli.specs.loading import names
+from llmarch_cli.specs.spec import ModelSpec
 
 
 def fields(before: ModelSpec, after: ModelSpec) -> list[list[str]]:

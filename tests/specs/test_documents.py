@@ -14,10 +14,10 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
-from llmarch_cli import documents
-from llmarch_cli.documents import Mapping, read
 from llmarch_cli.errors import InputError
-from llmarch_cli.loading import names, specs_directory
+from llmarch_cli.specs import documents
+from llmarch_cli.specs.documents import Mapping, read
+from llmarch_cli.specs.loading import names, specs_directory
 
 PARSERS = ("CSafeLoader", "SafeLoader")
 

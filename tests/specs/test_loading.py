@@ -9,9 +9,9 @@ import pytest
 import yaml
 
 import llmarch_cli as llmarch
-from llmarch_cli import loading
 from llmarch_cli.errors import InputError
-from llmarch_cli.spec import ModelSpec
+from llmarch_cli.specs import loading
+from llmarch_cli.specs.spec import ModelSpec
 
 TINY = """\
 name: Tiny

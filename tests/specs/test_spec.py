@@ -15,7 +15,7 @@ from strategies import Data, spec_data, specs
 import llmarch_cli as llmarch
 from llmarch_cli.components.component import walk
 from llmarch_cli.components.frame import BlockNorms
-from llmarch_cli.spec import NONE, AttentionLayout, Layer, ModelSpec
+from llmarch_cli.specs.spec import NONE, AttentionLayout, Layer, ModelSpec
 
 GQA = {"kind": "gqa", "n_heads": 4, "n_kv_heads": 2, "head_dim": 8}
 DENSE = {"kind": "dense", "d_ff": 32}

@@ -4,10 +4,10 @@ import pytest
 from hypothesis import given
 from strategies import specs
 
-from llmarch_cli.loading import names
 from llmarch_cli.models import load
-from llmarch_cli.report import spec_file
-from llmarch_cli.spec import ModelSpec
+from llmarch_cli.specs import spec_file
+from llmarch_cli.specs.loading import names
+from llmarch_cli.specs.spec import ModelSpec
 
 
 @pytest.mark.parametrize("name", names())

@@ -9,11 +9,11 @@ from typing import Annotated, Any
 import pytest
 from pydantic import Field, ValidationError
 
-from llmarch_cli import violations
 from llmarch_cli.components.component import Record
 from llmarch_cli.errors import InputError
-from llmarch_cli.loading import validated
-from llmarch_cli.spec import ModelSpec
+from llmarch_cli.specs import violations
+from llmarch_cli.specs.loading import validated
+from llmarch_cli.specs.spec import ModelSpec
 
 GQA = {"kind": "gqa", "n_heads": 4, "n_kv_heads": 2, "head_dim": 8}
 DENSE = {"kind": "dense", "d_ff": 32}

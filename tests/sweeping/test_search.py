@@ -14,11 +14,11 @@ from hypothesis.strategies import DrawFn
 from strategies import specs, workloads
 
 import llmarch_cli as llmarch
-from llmarch_cli.changes import changed
 from llmarch_cli.errors import CheckError, InputError
 from llmarch_cli.profilers.cost import Workload
 from llmarch_cli.report.columns import metric
-from llmarch_cli.spec import Layout, ModelSpec
+from llmarch_cli.specs.changes import changed
+from llmarch_cli.specs.spec import Layout, ModelSpec
 from llmarch_cli.sweeping.axes import axes
 from llmarch_cli.sweeping.designs import priced
 from llmarch_cli.sweeping.figures import COUNTS, RATIOS, Figures, Pricing

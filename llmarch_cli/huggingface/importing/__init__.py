@@ -15,8 +15,8 @@ from llmarch_cli.huggingface.importing.keys import Config, same
 from llmarch_cli.huggingface.importing.layers import Fields
 from llmarch_cli.huggingface.importing.source import Source, read
 from llmarch_cli.huggingface.importing.without_effect import BESIDE_TEXT, WITHOUT_EFFECT
-from llmarch_cli.loading import validated
-from llmarch_cli.spec import LINE_PATTERN, URL_PATTERN, ModelSpec
+from llmarch_cli.specs.loading import validated
+from llmarch_cli.specs.spec import LINE_PATTERN, URL_PATTERN, ModelSpec
 
 # The endings of the classes that predict the next token; others have another head.
 GENERATES = ("ForCausalLM", "LMHeadModel", "ForConditionalGeneration")

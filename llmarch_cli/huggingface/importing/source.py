@@ -8,10 +8,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from llmarch_cli import documents
 from llmarch_cli.errors import InputError, shown, shown_path
 from llmarch_cli.huggingface.checked_json import parse
-from llmarch_cli.loading import exists, is_on_hub
+from llmarch_cli.specs import documents
+from llmarch_cli.specs.loading import exists, is_on_hub
 
 FILE = "config.json"
 

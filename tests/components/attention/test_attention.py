@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from strategies import Data, attentions
 from sublayers import module, run, values
 
-from llmarch_cli.cache import TensorCache
+from llmarch_cli.modules.cache import TensorCache
 
 LENGTH = 12
 

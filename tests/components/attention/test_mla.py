@@ -9,7 +9,7 @@ import torch
 from pydantic import ValidationError
 from sublayers import component, module, run, values
 
-from llmarch_cli.cache import TensorCache
+from llmarch_cli.modules.cache import TensorCache
 
 MLA = {"kind": "mla", "n_heads": 3, "kv_lora_rank": 10, "qk_nope_head_dim": 4, "qk_rope_head_dim": 6, "v_head_dim": 5}
 ROTATED = MLA | {"rope_theta": 1e4}

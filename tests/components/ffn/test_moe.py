@@ -13,8 +13,8 @@ from strategies import Data, moe
 from sublayers import component, module, run, values
 from torch import Tensor
 
-from llmarch_cli.builder import Built, ExpertStack
 from llmarch_cli.components.ffn import MixtureOfExperts
+from llmarch_cli.modules.builder import Built, ExpertStack
 
 MOE = {"kind": "moe", "n_experts": 8, "top_k": 2, "d_ff": 12}
 GROUPED = MOE | {"n_groups": 4, "top_k_groups": 2}

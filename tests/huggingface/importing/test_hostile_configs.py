@@ -15,7 +15,7 @@ from published import PUBLISHED
 
 from llmarch_cli.errors import InputError
 from llmarch_cli.huggingface.importing import import_config
-from llmarch_cli.spec import ModelSpec
+from llmarch_cli.specs.spec import ModelSpec
 
 VALUES: st.SearchStrategy[Any] = st.sampled_from(
     (

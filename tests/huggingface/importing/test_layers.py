@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from llmarch_cli.huggingface.importing.layers import axis, pattern
-from llmarch_cli.spec import AttentionLayout
+from llmarch_cli.specs.spec import AttentionLayout
 
 
 @pytest.mark.parametrize(

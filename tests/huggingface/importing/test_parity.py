@@ -13,7 +13,7 @@ from test_published import FACTS
 from llmarch_cli.components.component import Component
 from llmarch_cli.huggingface.importing import import_config
 from llmarch_cli.huggingface.importing.families import FAMILIES
-from llmarch_cli.spec import ModelSpec
+from llmarch_cli.specs.spec import ModelSpec
 
 # What those configs carry for other families, and what is an error here.
 STRAY = {

@@ -9,7 +9,7 @@ from published import PUBLISHED
 
 import llmarch_cli as llmarch
 from llmarch_cli.huggingface.importing import import_config
-from llmarch_cli.spec import Layout, ModelSpec
+from llmarch_cli.specs.spec import Layout, ModelSpec
 
 # What no config says.
 FACTS = {"name", "organization", "source", "released", "license", "published"}

@@ -27,11 +27,11 @@ from llmarch_cli.figures.model import CALLOUTS
 from llmarch_cli.figures.picture import picture
 from llmarch_cli.figures.shapes import Drawing, Line, Text
 from llmarch_cli.figures.theme import THEMES
-from llmarch_cli.loading import validated
 from llmarch_cli.report.columns import METRICS, metric
 from llmarch_cli.report.html.data import BY_CONTEXT
 from llmarch_cli.report.units import BYTES
-from llmarch_cli.spec import ModelSpec
+from llmarch_cli.specs.loading import validated
+from llmarch_cli.specs.spec import ModelSpec
 
 FLAGS = (
     "--headless --no-sandbox --disable-gpu --disable-quic --no-first-run --disable-background-networking"

@@ -8,10 +8,10 @@ from hypothesis import strategies as st
 
 import llmarch_cli as llmarch
 from llmarch_cli.api import report
-from llmarch_cli.loading import validated
 from llmarch_cli.report.columns import METRICS
 from llmarch_cli.report.html.data import BY_CONTEXT, COLUMNS
-from llmarch_cli.spec import ModelSpec
+from llmarch_cli.specs.loading import validated
+from llmarch_cli.specs.spec import ModelSpec
 
 MODELS = ["gemma3-27b", "deepseek-v3", "gpt2"]
 

@@ -7,9 +7,9 @@ import pytest
 import llmarch_cli as llmarch
 from llmarch_cli.api import plot
 from llmarch_cli.errors import InputError
-from llmarch_cli.loading import validated
 from llmarch_cli.report.plots import figure, terminal
 from llmarch_cli.report.plots.data import KINDS, Kind
+from llmarch_cli.specs.loading import validated
 
 MODELS = ["gemma3-27b", "deepseek-v3", "mistral-7b-v0.1"]
 SVG = "{http://www.w3.org/2000/svg}"

@@ -1,0 +1,1 @@
+"""A spec as PyTorch modules: what needs torch to run a model."""

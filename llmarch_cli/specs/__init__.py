@@ -1,0 +1,1 @@
+"""Specs: the record, reading and writing YAML, changes and differences."""
