@@ -18,7 +18,7 @@ from textwrap import dedent
 
 from typer import Typer
 
-from llmarch_cli import claims
+from llmarch_cli.claims import claims
 from llmarch_cli.cli.app import COMMANDS
 from llmarch_cli.schema import write_schema
 from llmarch_cli.specs.loading import names, specs_directory

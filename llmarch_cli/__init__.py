@@ -19,11 +19,10 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from llmarch_cli.api import compare, diff, draw, kv_cache, profile, sweep
+    from llmarch_cli.api import compare, diff, draw, kv_cache, load_checkpoint, profile, reconcile, sweep
     from llmarch_cli.errors import CheckError, InputError, LlmarchError
-    from llmarch_cli.huggingface.checkpoint import load_checkpoint
     from llmarch_cli.huggingface.importing import import_config
-    from llmarch_cli.huggingface.reconcile import Reconciliation, reconcile
+    from llmarch_cli.huggingface.reconcile import Reconciliation
     from llmarch_cli.models import load
     from llmarch_cli.modules.builder import build
     from llmarch_cli.profilers.attribution import Difference
@@ -45,7 +44,7 @@ _HOMES = {
     "profile": "api",
     "sweep": "api",
     "load": "models",
-    "load_checkpoint": "huggingface.checkpoint",
+    "load_checkpoint": "api",
     "import_config": "huggingface.importing",
     "names": "specs.loading",
     "CheckError": "errors",
@@ -55,7 +54,7 @@ _HOMES = {
     "ModelSpec": "specs.spec",
     "Profile": "profilers.profile",
     "Reconciliation": "huggingface.reconcile",
-    "reconcile": "huggingface.reconcile",
+    "reconcile": "api",
     "Table": "report.table",
 }
 

@@ -9,20 +9,22 @@ from typing import TYPE_CHECKING, Any
 from llmarch_cli.errors import InputError
 from llmarch_cli.models import load
 from llmarch_cli.profilers import profile as profiling
-from llmarch_cli.profilers.cost import KvDtype, Workload
+from llmarch_cli.profilers.cost import DEFAULT_CONTEXT, KvDtype, Workload
 from llmarch_cli.profilers.profile import Engine, Profile
 from llmarch_cli.report.table import Table
 from llmarch_cli.specs.loading import names
 from llmarch_cli.specs.spec import ModelSpec
 
 if TYPE_CHECKING:
+    import torch
+
+    from llmarch_cli.huggingface.reconcile import Reconciliation
+    from llmarch_cli.modules.builder import Model as Built
     from llmarch_cli.profilers.attribution import Difference
     from llmarch_cli.report.plots.data import Kind, Plot
 
 Model = str | Path | ModelSpec
 Track = Callable[[Sequence[ModelSpec]], Iterable[ModelSpec]]  # passes specs on, to be told how far it is
-
-DEFAULT_CONTEXT = 131_072
 
 
 def profile(
@@ -225,8 +227,9 @@ def report(
 
     Raises what `profile` raises, and InputError for an unknown format.
     """
-    from llmarch_cli.report import html, render
+    from llmarch_cli import page
     from llmarch_cli.report.comparison import comparison
+    from llmarch_cli.report.formats import render
 
     if file_format != "html":
         render.check(file_format, render.VERDICT_FORMATS)
@@ -235,7 +238,7 @@ def report(
     specs = _specs(models)
     profiles = [profile(spec, context, batch, kv_dtype, engine) for spec in track(specs)]
     if file_format == "html":
-        return html.render(profiles, pictures)
+        return page.render(profiles, pictures)
     return render.render([comparison(profiles)], file_format)
 
 
@@ -309,12 +312,12 @@ def sweep(
 
     Raises InputError for what cannot be asked or written, CheckError where a checked figure differs.
     """
-    from llmarch_cli.report.variants import variants
     from llmarch_cli.sweeping import plot as picture
     from llmarch_cli.sweeping.axes import axes
     from llmarch_cli.sweeping.run import run
     from llmarch_cli.sweeping.search import Question, columns_for
     from llmarch_cli.sweeping.selection import Goal
+    from llmarch_cli.sweeping.table import variants
 
     workload = Workload(context, batch, kv_dtype)
     profiling.check(workload)
@@ -381,15 +384,46 @@ def draw(models: Sequence[Model], path: str | Path, theme: str = "light", contex
 
     Raises what `profile` raises, and InputError for another ending or theme, or where matplotlib is not installed.
     """
-    from llmarch_cli.figures import canvas
+    from llmarch_cli.drawings import canvas
 
     canvas.check(Path(path), theme)
     if not models:
         raise InputError("there is no model to draw: name one or more")
-    from llmarch_cli.figures.picture import picture
+    from llmarch_cli.drawings.picture import picture
 
     specs = _told_apart(models)
     canvas.save(picture([profile(spec, context, engine="closed-form") for spec in specs]), Path(path), theme)
+
+
+def load_checkpoint(
+    model: Model,
+    directory: str | Path,
+    device: str | torch.device = "cpu",
+    dtype: torch.dtype | None = None,
+) -> Built:
+    """The built model with the weights of a Hugging Face checkpoint.
+
+    Args:
+        model: a bundled id, a path to a YAML file, or a spec.
+        directory: safetensors files, one or several with an index.
+        device: the device of the model; not "meta".
+        dtype: the dtype of all parameters; None takes that of the stored embedding, and bfloat16 if it is packed.
+
+    Raises InputError if a file is broken, or a tensor is missing, unexpected, misshapen or packed in an unknown way.
+    """
+    from llmarch_cli.huggingface import checkpoint
+
+    return checkpoint.load_checkpoint(load(model), Path(directory), device, dtype)
+
+
+def reconcile(model: Model, directory: str | Path) -> Reconciliation:
+    """Account for every tensor of a checkpoint from its headers. The data may be absent.
+
+    Raises InputError if a file is broken. Tensors that do not fit are in the result.
+    """
+    from llmarch_cli.huggingface import reconcile
+
+    return reconcile.reconcile(load(model), Path(directory))
 
 
 def _chosen(engine: Engine | None) -> Engine:
@@ -408,15 +442,9 @@ def _told_apart(models: Sequence[Model]) -> list[ModelSpec]:
     for model, spec in zip(models, specs, strict=True):
         given.setdefault(spec.id, set()).add(spec.id if isinstance(model, ModelSpec) else str(model))
     return [
-        spec if isinstance(model, ModelSpec) or len(given[spec.id]) == 1 else _renamed(spec, str(model))
+        spec if isinstance(model, ModelSpec) or len(given[spec.id]) == 1 else spec.with_id(str(model))
         for model, spec in zip(models, specs, strict=True)
     ]
-
-
-def _renamed(spec: ModelSpec, name: str) -> ModelSpec:
-    copy = spec.model_copy()
-    copy._id = name
-    return copy
 
 
 def _with_changed(specs: Sequence[ModelSpec], changes: Mapping[str, Any] | None) -> list[tuple[ModelSpec, ...]]:

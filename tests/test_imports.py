@@ -1,4 +1,4 @@
-"""Each module knows only those below it: no circle of imports, late ones and those for types included."""
+"""A room imports only the rooms below it: nothing upwards or sideways, late imports and those for types included."""
 
 from __future__ import annotations
 
@@ -7,28 +7,52 @@ from collections.abc import Iterator
 from graphlib import TopologicalSorter
 from pathlib import Path
 
+import pytest
+
 import llmarch_cli
 
+PACKAGE = "llmarch_cli"
 ROOT = Path(llmarch_cli.__file__).parents[1]
 
-LAYERS = (
+# Top to bottom. A room may import the lines below its own, and nothing else.
+LINES = (
+    "__main__",
     "cli",
-    "report",
+    "api",
+    "page schema",
+    "guards sweeping claims drawings",
+    "report models",
+    "huggingface",
     "profilers",
     "modules",
-    "specs",
-    "components.attention components.ffn",
-    "components.component",
-    "components.parts",
-)  # top to bottom
+    "specs expressions",
+    "components",
+    "errors writing version",
+)
+LEVEL = {room: level for level, line in enumerate(LINES) for room in line.split()}
+
+# Heavy libraries, and the only modules that import them when they are imported themselves.
+HEAVY = {
+    "torch": (
+        "modules",
+        "profilers.measured",
+        "profilers.operators",
+        "profilers.witnesses",
+        "huggingface.plan",
+        "huggingface.checkpoint",
+        "huggingface.dequantise",
+    ),
+    "matplotlib": (),
+    "pandas": (),
+    "transformers": (),
+}
 
 
 def name_of(path: Path) -> str:
     return ".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__")
 
 
-MODULES = {name_of(path): path for path in (ROOT / "llmarch_cli").rglob("*.py")}
-PACKAGE = "llmarch_cli"
+MODULES = {name_of(path): path for path in (ROOT / PACKAGE).rglob("*.py")}
 
 
 def imported(path: Path) -> Iterator[str]:
@@ -41,31 +65,40 @@ def imported(path: Path) -> Iterator[str]:
             yield from (alias.name for alias in node.names if alias.name in MODULES)
 
 
-# The package itself only names what it lends, late: whoever asks it for a part of the package asks that part.
+# The package itself only lists names and loads each one late.
 GRAPH = {name: set(imported(path)) - {PACKAGE} for name, path in MODULES.items() if name != PACKAGE}
 
 
-def below(name: str) -> set[str]:
-    """All that a module imports, and what these import."""
-    found: set[str] = set()
-    todo = [name]
-    while todo:
-        new = GRAPH[todo.pop()] - found
-        found |= new
-        todo += new
-    return found
+def room(name: str) -> str:
+    return name.split(".")[1]
 
 
 def test_no_imports_go_in_a_circle() -> None:
     TopologicalSorter(GRAPH).prepare()
 
 
-def test_no_layer_knows_one_above_it() -> None:
-    above: set[str] = set()
-    for layer in LAYERS:
-        heads = tuple(f"{PACKAGE}.{name}" for name in layer.split())
-        own = {name for name in GRAPH if any(name == head or name.startswith(f"{head}.") for head in heads)}
-        assert own, layer
-        for name in own:
-            assert not below(name) & above, name
-        above |= own
+def test_every_room_has_its_line() -> None:
+    assert {room(name) for name in GRAPH} == set(LEVEL)
+
+
+@pytest.mark.parametrize("name", sorted(GRAPH))
+def test_a_module_knows_only_rooms_below_its_own(name: str) -> None:
+    own = room(name)
+    wrong = {other for other in GRAPH[name] if room(other) != own and LEVEL[room(other)] <= LEVEL[own]}
+    assert wrong == set()
+
+
+def top_level(path: Path) -> Iterator[str]:
+    """The libraries that are imported with a module, outside functions and `if TYPE_CHECKING`."""
+    for node in ast.parse(path.read_text()).body:
+        if isinstance(node, ast.Import):
+            yield from (alias.name.split(".")[0] for alias in node.names)
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            yield node.module.split(".")[0]
+
+
+@pytest.mark.parametrize("library", HEAVY)
+def test_heavy_libraries_are_imported_late(library: str) -> None:
+    allowed = tuple(f"{PACKAGE}.{each}" for each in HEAVY[library])
+    early = {name for name, path in MODULES.items() if library in top_level(path)}
+    assert {name for name in early if not any(name == each or name.startswith(f"{each}.") for each in allowed)} == set()

@@ -92,7 +92,7 @@ def test_it_brings_what_a_page_is_made_of(site: Path) -> None:
             assert (site / package.relative_to(ROOT)).read_bytes() == package.read_bytes(), package
     page = llmarch(site, "report", "gpt2", "--engine", "closed-form")
     for name in ("page.css", "page.js"):
-        assert (ROOT / "llmarch_cli" / "report" / "html" / name).read_text().strip() in page
+        assert (ROOT / "llmarch_cli" / "page" / name).read_text().strip() in page
 
 
 def test_it_is_typed_and_brings_the_schema_and_no_tests(site: Path) -> None:

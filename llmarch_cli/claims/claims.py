@@ -16,10 +16,10 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from pydantic import Field, model_validator
 
+from llmarch_cli.claims.facts import Facts
 from llmarch_cli.components.component import Record
 from llmarch_cli.errors import InputError, shown, shown_path
 from llmarch_cli.expressions import Expression, Figure
-from llmarch_cli.facts import Facts
 from llmarch_cli.models import load
 from llmarch_cli.report.columns import BY_KEY
 from llmarch_cli.report.units import INTEGER, TEXT, TIMES, YES_NO, Unit, Value
@@ -98,7 +98,7 @@ class Finding:
 
 def bundled() -> Path:
     """The file of claims inside an installed package, or in the documentation of a checkout."""
-    package = Path(__file__).parent
+    package = Path(__file__).parents[1]
     installed = package / "claims.yaml"
     return installed if installed.is_file() else package.parent / "docs" / "claims.yaml"
 

@@ -6,12 +6,11 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
-from llmarch_cli import api
 from llmarch_cli.components.component import Component, Record
 from llmarch_cli.errors import InputError, shown, suggestion
 from llmarch_cli.expressions import Expression, Figure
-from llmarch_cli.guards.figures import BY_CONTEXT
-from llmarch_cli.profilers.profile import Engine, Profile
+from llmarch_cli.profilers.cost import DEFAULT_CONTEXT, Workload
+from llmarch_cli.profilers.profile import Engine, Profile, default_engine, profile
 from llmarch_cli.report.columns import BY_KEY
 from llmarch_cli.specs.spec import NONE, ModelSpec
 
@@ -42,9 +41,9 @@ class Facts:
         """
         name = asked.name
         if (metric := BY_KEY.get(name)) is not None:
-            if asked.context is not None and name not in BY_CONTEXT:
+            if asked.context is not None and not metric.by_context:
                 raise InputError(f"{shown(str(asked))}: {name} is the same at every context: leave out '@'")
-            return metric.value(self._profile(api.DEFAULT_CONTEXT if asked.context is None else asked.context))
+            return metric.value(self._profile(DEFAULT_CONTEXT if asked.context is None else asked.context))
         if asked.context is not None:
             raise InputError(f"{shown(name)} is no column: '@' gives columns a context")
         axis, _, field = name.partition(".")
@@ -82,7 +81,7 @@ class Facts:
 
     def _profile(self, context: int) -> Profile:
         if context not in self._profiles:
-            self._profiles[context] = api.profile(self.spec, context, engine=self.engine)
+            self._profiles[context] = profile(self.spec, Workload(context), self.engine or default_engine())
         return self._profiles[context]
 
     def _shared(self, axis: str, field: str) -> Any:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 
-from llmarch_cli.claims import Finding, Outside, Section
+from llmarch_cli.claims.claims import Finding, Outside, Section
 from llmarch_cli.report.table import Column, Table
 from llmarch_cli.report.units import TEXT, YES_NO, Value
 

@@ -63,7 +63,7 @@ def write(
     dtype = None if kv_dtype is None else options.kv_dtype(kv_dtype)
     chosen, keys = options.engine(engine), options.keys(columns)
     from llmarch_cli.guards import baselines
-    from llmarch_cli.report.guarded import written
+    from llmarch_cli.guards.table import written
 
     new = baselines.write(file, models or (), n_tokens, keys, batch, dtype, chosen, output.tracking("measuring"))
     output.write(written(str(file), new))
@@ -90,10 +90,9 @@ def compare(
     """
     output.check(file_format, verdicts=True)
     chosen = options.engine(engine)
-    from llmarch_cli.guards import baselines
-    from llmarch_cli.report import guarded
+    from llmarch_cli.guards import baselines, table
 
     found = baselines.compare(file, chosen, baselines.tolerances(tolerance or ()), output.tracking("measuring"))
-    output.show([guarded.baseline(found, chosen, everything=file_format == "junit")], file_format)
+    output.show([table.baseline(found, chosen, everything=file_format == "junit")], file_format)
     if any(drift.is_beyond for drift in found):
         raise typer.Exit(1)

@@ -29,10 +29,9 @@ def check(
     """
     output.check(file_format, verdicts=True)
     chosen = options.engine(engine)
-    from llmarch_cli.guards import budgets
-    from llmarch_cli.report import guarded
+    from llmarch_cli.guards import budgets, table
 
     checks = list(output.tracked(budgets.check(file, chosen), "checking"))
-    output.show([guarded.budget(checks, chosen)], file_format)
+    output.show([table.budget(checks, chosen)], file_format)
     if not all(check.holds for check in checks):
         raise typer.Exit(1)

@@ -30,8 +30,8 @@ def claims(
     """
     output.check(file_format)
     chosen = options.engine(engine)
-    from llmarch_cli import claims as library
-    from llmarch_cli.report.claims import findings
+    from llmarch_cli.claims import claims as library
+    from llmarch_cli.claims.table import findings
 
     said = library.read(library.bundled() if file is None else file)
     claimed = [claim for section in said.sections for claim in section.claims]

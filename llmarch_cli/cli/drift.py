@@ -35,12 +35,11 @@ def drift(
     output.check(file_format)
     n_tokens = [options.tokens(context) for context in contexts or [options.DEFAULT_CONTEXT]]
     chosen, dtype = options.engine(engine), options.kv_dtype(kv_dtype)
-    from llmarch_cli.guards import baselines, revisions
+    from llmarch_cli.guards import baselines, revisions, table
     from llmarch_cli.profilers.cost import Workload
-    from llmarch_cli.report import guarded
 
     keys = [baselines.counted_key(key) for key in options.keys(columns) or baselines.DEFAULT_COLUMNS]
     workload = Workload(n_tokens[0], batch, dtype)
     track = output.tracking("measuring")
     moved, unreadable = revisions.since(since, files, n_tokens, keys, workload, chosen, track)
-    output.show([guarded.revisions(moved, unreadable, since, chosen)], file_format)
+    output.show([table.revisions(moved, unreadable, since, chosen)], file_format)

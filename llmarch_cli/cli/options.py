@@ -45,7 +45,7 @@ def complete_column(incomplete: str) -> list[str]:
 
 def complete_figure(incomplete: str) -> list[str]:
     """The same of those that are numbers, which a sweep goes by."""
-    from llmarch_cli.sweeping.figures import COUNTS, RATIOS
+    from llmarch_cli.sweeping.pricing import COUNTS, RATIOS
 
     return _after_a_comma(incomplete, [*COUNTS, *RATIOS])
 

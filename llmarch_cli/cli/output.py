@@ -27,14 +27,14 @@ def check(file_format: str, verdicts: bool = False) -> None:
 
     With `verdicts`, also those for reports whose rows pass or fail.
     """
-    from llmarch_cli.report import render
+    from llmarch_cli.report.formats import render
 
     render.check(file_format, render.VERDICT_FORMATS if verdicts else render.FORMATS)
 
 
 def show(tables: Sequence[Table], file_format: str, exact: bool = False) -> None:
     """Print a report."""
-    from llmarch_cli.report.render import render
+    from llmarch_cli.report.formats.render import render
 
     write(render(tables, file_format, exact, _width(), _has_styles(), not _encodes("█─")))
 

@@ -62,9 +62,9 @@ def report(
     if file_format not in FORMATS:
         raise InputError(unknown("format", file_format, FORMATS))
     if file_format == "html" and with_pictures:
-        from llmarch_cli.report.plots import figure
+        from llmarch_cli.report.plots import file
 
-        figure.check_installed("pictures in a report", "leave them out: --no-pictures")
+        file.check_installed("pictures in a report", "leave them out: --no-pictures")
     n_tokens = options.tokens(context)
     from llmarch_cli import api
 
@@ -72,7 +72,7 @@ def report(
     track = output.tracking("profiling")
     failed = False
     if file_format == "junit":
-        from llmarch_cli.report.render import render
+        from llmarch_cli.report.formats.render import render
 
         table = api.checked(models or None, *asked, track=track)
         text, failed = render([table], file_format), bool(table.failures)

@@ -48,7 +48,7 @@ def verify(
         if models is None or len(models) != 1:
             raise InputError("--checkpoint takes one model: `llmarch verify MODEL --checkpoint DIRECTORY`")
         from llmarch_cli.huggingface.reconcile import reconcile
-        from llmarch_cli.report.reconciled import reconciled
+        from llmarch_cli.report.checkpoint import reconciled
 
         found = reconcile(load(models[0]), checkpoint)
         output.show(reconciled(found, tensors), file_format, exact=True)

@@ -8,9 +8,9 @@ from functools import cached_property
 
 from llmarch_cli.components.component import number
 from llmarch_cli.components.parts import Norm
-from llmarch_cli.figures.nodes import Label, Node, Panel
-from llmarch_cli.figures.shapes import Adder, Line, Shape
-from llmarch_cli.figures.sublayer import sublayer
+from llmarch_cli.drawings.nodes import Label, Node, Panel
+from llmarch_cli.drawings.shapes import Adder, Line, Shape
+from llmarch_cli.drawings.sublayer import sublayer
 from llmarch_cli.report.units import setting
 from llmarch_cli.specs.spec import NONE, Layer, ModelSpec
 

@@ -10,10 +10,11 @@ from io import BytesIO
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
+from llmarch_cli.drawings.measure import FAMILY, require_library
+from llmarch_cli.drawings.shapes import DASH, DASH_GAP, EDGE, STROKE, Adder, Box, Drawing, Line, Shape, Text
+from llmarch_cli.drawings.theme import Theme, theme
 from llmarch_cli.errors import InputError, shown, shown_path, suggestion
-from llmarch_cli.figures.measure import FAMILY, quiet, require_library
-from llmarch_cli.figures.shapes import DASH, DASH_GAP, EDGE, STROKE, Adder, Box, Drawing, Line, Shape, Text
-from llmarch_cli.figures.theme import Theme, theme
+from llmarch_cli.report.plots.labels import quiet
 from llmarch_cli.writing import put
 
 if TYPE_CHECKING:

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
-from collections.abc import Iterator
-from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -24,14 +21,6 @@ def require_library() -> None:
         import matplotlib  # noqa: F401, ICN001
     except ImportError:
         raise InputError("figures are drawn with matplotlib, which is not here: pip install 'llmarch[plot]'") from None
-
-
-@contextmanager
-def quiet() -> Iterator[None]:
-    """A letter that the font lacks is drawn as a box, or by a reader's other font: no reason for warnings."""
-    with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", message="Glyph .* missing from font")
-        yield
 
 
 @cache

@@ -8,9 +8,9 @@ from functools import cached_property
 from itertools import groupby
 
 from llmarch_cli.components.component import number
-from llmarch_cli.figures.block import block, norm
-from llmarch_cli.figures.nodes import Column, Label, Node, Panel, Row, flow
-from llmarch_cli.figures.shapes import Adder, Box, Line, Shape
+from llmarch_cli.drawings.block import block, norm
+from llmarch_cli.drawings.nodes import Column, Label, Node, Panel, Row, flow
+from llmarch_cli.drawings.shapes import Adder, Box, Line, Shape
 from llmarch_cli.profilers.profile import Profile
 from llmarch_cli.report.columns import metric
 from llmarch_cli.report.layout import pattern

@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Literal, Protocol
 
-from llmarch_cli.figures.measure import text_width, wrapped
-from llmarch_cli.figures.shapes import ASCENT, DESCENT, Box, Shape, Text
+from llmarch_cli.drawings.measure import text_width, wrapped
+from llmarch_cli.drawings.shapes import ASCENT, DESCENT, Box, Shape, Text
 
 LEADING = 1.28  # from baseline to baseline, in sizes
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import fields, replace
 
-from llmarch_cli.figures.model import LARGEST_LAYER, STEP, ModelFigure, Zones
-from llmarch_cli.figures.nodes import Label
-from llmarch_cli.figures.shapes import Box, Drawing, Line, Shape, Text
+from llmarch_cli.drawings.model import LARGEST_LAYER, STEP, ModelFigure, Zones
+from llmarch_cli.drawings.nodes import Label
+from llmarch_cli.drawings.shapes import Box, Drawing, Line, Shape, Text
 from llmarch_cli.profilers.profile import Profile
 from llmarch_cli.report.comparison import notes
 

@@ -10,8 +10,8 @@ from typing import Any
 
 from llmarch_cli.components.component import NOPE, Child, Component, Part
 from llmarch_cli.components.parts import Experts, Linear, Norm, Vector
-from llmarch_cli.figures.nodes import Column, Label, Node, Panel, Row, flow
-from llmarch_cli.figures.shapes import Adder, Box, Line, Shape
+from llmarch_cli.drawings.nodes import Column, Label, Node, Panel, Row, flow
+from llmarch_cli.drawings.shapes import Adder, Box, Line, Shape
 from llmarch_cli.report.units import setting
 
 WIDTH = 196.0  # of a sublayer's text

@@ -18,7 +18,7 @@ from llmarch_cli.components.component import Record
 from llmarch_cli.errors import InputError, shown, shown_path
 from llmarch_cli.guards import selection
 from llmarch_cli.guards.budgets import Batch, ModelName, ModelNames, Version
-from llmarch_cli.guards.figures import BY_CONTEXT, GUARDED, Figure, Gauge, checked_key, difference, figure
+from llmarch_cli.guards.gauge import GUARDED, Figure, Gauge, checked_key, difference, figure
 from llmarch_cli.profilers.cost import KvDtype, Workload
 from llmarch_cli.profilers.profile import MAX_CONTEXT, Engine
 from llmarch_cli.specs import documents
@@ -112,7 +112,7 @@ class Baseline(Record):
         asked = {
             Figure(key, context)
             for key in self.columns
-            for context in (self.contexts if key in BY_CONTEXT else (None,))
+            for context in (self.contexts if GUARDED[key].by_context else (None,))
         }
         return sorted(asked, key=lambda each: each.order)
 

@@ -21,7 +21,7 @@ from llmarch_cli.components.component import Record
 from llmarch_cli.errors import InputError, shown, shown_path
 from llmarch_cli.expressions import UNITS, Expression
 from llmarch_cli.guards import selection
-from llmarch_cli.guards.figures import BY_CONTEXT, CONTEXT_PATTERN, GUARDED, Figure, Gauge, difference, figure
+from llmarch_cli.guards.gauge import CONTEXT_PATTERN, GUARDED, Figure, Gauge, difference, figure
 from llmarch_cli.profilers.cost import KvDtype, Workload
 from llmarch_cli.profilers.profile import MAX_BATCH, Engine
 from llmarch_cli.report import units
@@ -104,7 +104,7 @@ def _pattern() -> str:
     number, comparison = r"[0-9]+(_[0-9]+)*(\.[0-9]+)?", f"({'|'.join(COMPARISONS)})"
     sorts: dict[tuple[bool, tuple[str, ...]], list[str]] = {}
     for key, metric in GUARDED.items():
-        sorts.setdefault((key in BY_CONTEXT, _UNITS[metric.unit]), []).append(key)
+        sorts.setdefault((metric.by_context, _UNITS[metric.unit]), []).append(key)
     each = (
         rf"({'|'.join(keys)}){f'@{CONTEXT_PATTERN}' if at else ''} *{comparison} *{number} *({'|'.join(takes)})"
         for (at, takes), keys in sorts.items()

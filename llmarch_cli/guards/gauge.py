@@ -21,11 +21,9 @@ ANY_CONTEXT = 1  # for metrics that are the same at every one
 
 _ASKED = ("context_tokens", "batch")  # what is asked, not what is answered
 _QUANTITIES = (units.INTEGER, units.TOKENS, units.PARAMS, units.BYTES, units.FLOPS, units.SHARE, units.TIMES)
-_GROUPS_BY_CONTEXT = ("KV cache", "compute")
 
 # Every metric that is a quantity, by its key.
 GUARDED: dict[str, Metric] = {m.key: m for m in METRICS if m.unit in _QUANTITIES and m.key not in _ASKED}
-BY_CONTEXT = frozenset(key for key, metric in GUARDED.items() if metric.group in _GROUPS_BY_CONTEXT)
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,9 +66,9 @@ def figure(text: str) -> Figure:
         raise InputError(f"{shown(text)}: write METRIC or METRIC@CONTEXT, such as kv_cache_bytes@128k")
     (named,) = Expression(text).figures()
     key, context = checked_key(named.name), named.context
-    if context is None and key in BY_CONTEXT:
+    if context is None and GUARDED[key].by_context:
         raise InputError(f"{key} depends on the context: write for instance {key}@128k")
-    if context is not None and key not in BY_CONTEXT:
+    if context is not None and not GUARDED[key].by_context:
         raise InputError(f"{key} is the same at every context: write it without @")
     if context is not None and not 1 <= context <= profiling.MAX_CONTEXT:
         raise InputError(f"{shown(text)}: a context is from 1 to {profiling.MAX_CONTEXT:,} tokens")

@@ -12,7 +12,7 @@ from pathlib import Path
 from llmarch_cli.errors import InputError, shown, shown_path
 from llmarch_cli.guards import selection
 from llmarch_cli.guards.baselines import Drift, Track, drifts, measured
-from llmarch_cli.guards.figures import BY_CONTEXT, Figure
+from llmarch_cli.guards.gauge import GUARDED, Figure
 from llmarch_cli.profilers.cost import Workload
 from llmarch_cli.profilers.profile import Engine
 from llmarch_cli.specs import loading
@@ -60,7 +60,7 @@ def since(
         after = {each: selection.load(each, here) for _, new in chosen.values() for each in new}
         before, unreadable = _readable([each for old, _ in chosen.values() for each in old], there)
     changed = {name for name in {*before, *after} if before.get(name) != after.get(name)}
-    asked = {Figure(key, at) for key in columns for at in (contexts if key in BY_CONTEXT else (None,))}
+    asked = {Figure(key, at) for key in columns for at in (contexts if GUARDED[key].by_context else (None,))}
     guarded = sorted(asked, key=lambda each: each.order)
 
     def figures(specs: dict[str, ModelSpec]) -> dict[str, dict[Figure, int | Fraction | None]]:

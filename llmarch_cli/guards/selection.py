@@ -56,6 +56,4 @@ def load(name: str, directory: Path) -> ModelSpec:
     """The spec of one selected model, under the name it was selected by. Raises InputError where it is none."""
     if not is_path(name):
         return models.load(name)
-    spec = models.load(directory / name).model_copy()
-    spec._id = name
-    return spec
+    return models.load(directory / name).with_id(name)

@@ -13,7 +13,6 @@ from torch import Tensor
 from llmarch_cli.errors import InputError, shown
 from llmarch_cli.huggingface.headers import Stored, has_data
 from llmarch_cli.huggingface.plan import Assigned, Plan, plan
-from llmarch_cli.models import load
 from llmarch_cli.modules.builder import Model, build
 from llmarch_cli.specs.spec import ModelSpec
 
@@ -26,8 +25,8 @@ _TORCH_DTYPES = {"BF16": torch.bfloat16, "F16": torch.float16, "F32": torch.floa
 
 
 def load_checkpoint(
-    spec: str | Path | ModelSpec,
-    directory: str | Path,
+    spec: ModelSpec,
+    directory: Path,
     device: str | torch.device = "cpu",
     dtype: torch.dtype | None = None,
 ) -> Model:
@@ -36,7 +35,7 @@ def load_checkpoint(
     Needs the model's memory and that of one tensor. Multi-token-prediction blocks are loaded where the spec has them.
 
     Args:
-        spec: what the checkpoint is a checkpoint of: a spec, a bundled id or a path to a YAML file.
+        spec: the model whose checkpoint it is.
         directory: safetensors files, one or several with an index.
         device: where the model is to be.
         dtype: of all parameters; None takes that of the stored embedding, and bfloat16 where it is packed.
@@ -44,7 +43,6 @@ def load_checkpoint(
     Raises InputError where a file is broken, or a tensor missing, left over, of another shape or packed in an unknown
     way, all before a weight is read; and where a second copy of embedding or head differs from the first.
     """
-    spec, directory = load(spec), Path(directory)
     if torch.device(device).type == "meta":
         raise InputError('device "meta" holds no values to load; `reconcile` checks a checkpoint without its data')
     planned = plan(spec, directory)

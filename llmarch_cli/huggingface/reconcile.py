@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from llmarch_cli.huggingface.plan import MODEL, Plan, plan
-from llmarch_cli.models import load
 from llmarch_cli.profilers.cost import Workload
 from llmarch_cli.profilers.profile import profile
 from llmarch_cli.specs.spec import ModelSpec
@@ -39,12 +38,11 @@ class Reconciliation:
         return not self.plan.faults and self.stored.get(MODEL, (0, 0))[0] == self.params
 
 
-def reconcile(spec: str | Path | ModelSpec, directory: str | Path) -> Reconciliation:
+def reconcile(spec: ModelSpec, directory: Path) -> Reconciliation:
     """Account for every tensor of a checkpoint from its headers; the data may be absent.
 
     Raises InputError where a file is broken. What does not fit is in the result, not an error.
     """
-    spec, directory = load(spec), Path(directory)
     planned = plan(spec, directory)
     stored: dict[str, tuple[int, int]] = {}
     for each in planned.assigned:

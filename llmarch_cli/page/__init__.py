@@ -8,10 +8,10 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+from llmarch_cli.page.data import COLUMNS, in_words, models, settings
 from llmarch_cli.profilers.profile import Profile
 from llmarch_cli.report.columns import METRICS
 from llmarch_cli.report.comparison import comparison
-from llmarch_cli.report.html.data import COLUMNS, in_words, models, settings
 from llmarch_cli.version import __version__
 
 _HERE = Path(__file__).parent
@@ -46,7 +46,7 @@ def render(profiles: Sequence[Profile], with_pictures: bool = True) -> str:
 def _styles(with_pictures: bool) -> Iterator[str]:
     yield (_HERE / "page.css").read_text(encoding="utf-8").rstrip()
     if with_pictures:
-        from llmarch_cli.figures import inline
+        from llmarch_cli.drawings import inline
 
         yield inline.style()
 
@@ -54,7 +54,7 @@ def _styles(with_pictures: bool) -> Iterator[str]:
 def _plots(profiles: Sequence[Profile]) -> list[dict[str, Any]]:
     from markupsafe import Markup
 
-    from llmarch_cli.report.html.svg import inline
+    from llmarch_cli.page.svg import inline
     from llmarch_cli.report.plots.data import KINDS, plot
 
     drawn = [(kind, plot(kind, profiles)) for kind in KINDS]
@@ -65,8 +65,8 @@ def _architectures(profiles: Sequence[Profile]) -> list[Any]:
     """Each model's figure, which names no context of its own: the page's holds, and a reader may change that."""
     from markupsafe import Markup
 
-    from llmarch_cli.figures import inline
-    from llmarch_cli.figures.picture import apart
+    from llmarch_cli.drawings import inline
+    from llmarch_cli.drawings.picture import apart
 
     drawn = enumerate(zip(profiles, apart(profiles, "this context"), strict=True))
     return [Markup(inline.element(one, in_words(profile), **{"data-number": str(i)})) for i, (profile, one) in drawn]

@@ -12,7 +12,7 @@ from typing import Any
 from llmarch_cli.profilers.lines import context_line
 from llmarch_cli.profilers.profile import MAX_CONTEXT, Profile
 from llmarch_cli.report.columns import METRICS, metric
-from llmarch_cli.report.grid import one_line
+from llmarch_cli.report.formats.grid import one_line
 from llmarch_cli.report.layout import is_moe
 from llmarch_cli.report.units import Value
 
@@ -23,12 +23,6 @@ COLUMNS = tuple(
         "model organization released params active_params active_share context_length layout kv_cache_bytes"
         " kv_fixed_bytes kv_bytes_per_token kv_cache_bytes_without_windows kv_times_smaller flops_per_token".split(),
     )
-)
-
-# What follows from the context: `page.js` calculates these anew, by the same keys.
-BY_CONTEXT = frozenset(
-    "context_tokens kv_cache_bytes kv_fixed_bytes kv_bytes_per_token kv_cache_bytes_without_windows"
-    " kv_cache_bytes_multi_head kv_times_smaller beyond_context_length flops_per_token".split()
 )
 
 

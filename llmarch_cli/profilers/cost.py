@@ -11,6 +11,9 @@ KvDtype = Literal["bf16", "fp16", "fp32", "fp8"]
 DTYPE_BYTES: dict[KvDtype, int] = {"bf16": 2, "fp16": 2, "fp32": 4, "fp8": 1}
 
 
+DEFAULT_CONTEXT = 131_072
+
+
 @dataclass(frozen=True, slots=True)
 class Workload:
     """Decoding one token for each of `batch` sequences, with `context` tokens in view, itself included."""

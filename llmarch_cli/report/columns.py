@@ -23,10 +23,12 @@ class Metric(Column):
     Attributes:
         value: from a profile to the figure or fact.
         ratio_of: for a ratio, the keys of the two figures it is made from.
+        by_context: whether it depends on the context length.
     """
 
     value: Callable[[Profile], Fact]
     ratio_of: tuple[str, str] | None = None
+    by_context: bool = False
 
 
 def beyond_context_length(profile: Profile) -> bool:
@@ -338,7 +340,16 @@ _GROUPS: dict[str, tuple[Metric, ...]] = {
     ),
 }
 
-METRICS = tuple(replace(metric, group=group) for group, metrics in _GROUPS.items() for metric in metrics)
+_BY_CONTEXT = (
+    "context_tokens kv_cache_bytes kv_fixed_bytes kv_bytes_per_token kv_cache_bytes_without_windows"
+    " kv_cache_bytes_multi_head kv_times_smaller beyond_context_length flops_per_token".split()
+)
+
+METRICS = tuple(
+    replace(metric, group=group, by_context=metric.key in _BY_CONTEXT)
+    for group, metrics in _GROUPS.items()
+    for metric in metrics
+)
 
 BY_KEY = {metric.key: metric for metric in METRICS}
 

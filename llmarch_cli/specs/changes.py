@@ -42,9 +42,7 @@ def changed(spec: ModelSpec, assignments: Mapping[str, Any]) -> ModelSpec:
     named = f"{spec.id} ({what})"
     if "name" not in assignments:
         data["name"] = f"{spec.name[: LONGEST_SPEC_NAME - len(what) - 3]} ({what})"
-    result = validated(data, named)
-    result._id = None if "name" in assignments else named
-    return result
+    return validated(data, named).with_id(None if "name" in assignments else named)
 
 
 def assignment(text: str) -> tuple[str, Any]:

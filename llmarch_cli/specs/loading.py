@@ -37,9 +37,7 @@ def names() -> tuple[str, ...]:
 
 def read(path: Path) -> ModelSpec:
     """The spec that a YAML file describes. Raises InputError: no such file, or one that is no valid spec."""
-    spec = validated(resolved(path), shown_path(path))
-    spec._id = path.stem
-    return spec
+    return validated(resolved(path), shown_path(path)).with_id(path.stem)
 
 
 def is_on_hub(name: str) -> bool:

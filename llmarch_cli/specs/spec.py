@@ -249,6 +249,12 @@ class ModelSpec(Record):
         """The file's name without its ending; the model's name where it came from no file."""
         return self._id or self.name
 
+    def with_id(self, name: str | None) -> Self:
+        """A copy with another id. None: the id is the model's name."""
+        copy = self.model_copy()
+        copy._id = name
+        return copy
+
     def variants(self, axis: Literal["attention", "ffn"] | str) -> dict[str, Component]:
         """The components of an axis by name; a single one is named after its kind."""
         value = getattr(self, axis)

@@ -18,8 +18,8 @@ from typing import IO, TYPE_CHECKING, Any
 import numpy as np
 
 from llmarch_cli.errors import InputError, shown_path
-from llmarch_cli.sweeping.figures import dtype_for
 from llmarch_cli.sweeping.files import Columns, format_of
+from llmarch_cli.sweeping.pricing import dtype_for
 from llmarch_cli.sweeping.search import Answer
 from llmarch_cli.sweeping.selection import Rows
 from llmarch_cli.writing import whole

@@ -12,7 +12,7 @@ from typing import Any
 from llmarch_cli.errors import InputError, shown_path
 from llmarch_cli.report import units
 from llmarch_cli.report.columns import metric
-from llmarch_cli.sweeping.figures import COUNTS, RATIOS
+from llmarch_cli.sweeping.pricing import COUNTS, RATIOS
 from llmarch_cli.sweeping.run import run
 from llmarch_cli.sweeping.search import Question
 from llmarch_cli.sweeping.selection import Rows

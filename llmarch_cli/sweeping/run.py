@@ -9,14 +9,14 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from llmarch_cli.sweeping.figures import RATIOS
 from llmarch_cli.sweeping.grid import Grid
+from llmarch_cli.sweeping.pricing import RATIOS
 from llmarch_cli.sweeping.search import Answer, Question, Search
 from llmarch_cli.sweeping.selection import Rows
 from llmarch_cli.version import __version__
 
 if TYPE_CHECKING:
-    from llmarch_cli.sweeping.parts import Parts
+    from llmarch_cli.sweeping.partial import Parts
 
 Progress = Callable[[int, int], None]  # told how many of all points are done
 
@@ -35,7 +35,7 @@ def run(
     search = Search(question)
     if out is None:
         return search, _run(search, None, scheduler, progress)
-    from llmarch_cli.sweeping.parts import Parts
+    from llmarch_cli.sweeping.partial import Parts
 
     varying = {axis.path: axis.values for axis in question.axes}
     with Parts(out, _digest(question), _names(question), varying) as parts:

@@ -18,8 +18,8 @@ from llmarch_cli.report.columns import metric
 from llmarch_cli.specs.spec import ModelSpec
 from llmarch_cli.sweeping.axes import Axis
 from llmarch_cli.sweeping.designs import data, placed, priced
-from llmarch_cli.sweeping.figures import RATIOS, Figures, Pricing, check_name, quotient
 from llmarch_cli.sweeping.grid import BLOCK, Block, Grid, Indices, ordered
+from llmarch_cli.sweeping.pricing import RATIOS, Figures, Pricing, check_name, quotient
 from llmarch_cli.sweeping.rules import Rules, rules
 from llmarch_cli.sweeping.selection import Goal, Rows, first, front, joined
 from llmarch_cli.sweeping.where import Condition, condition

@@ -11,7 +11,7 @@ from llmarch_cli.report.columns import BY_KEY, metric, ratio
 from llmarch_cli.report.table import Column, Table
 from llmarch_cli.report.units import Unit, Value
 from llmarch_cli.sweeping.axes import Axis
-from llmarch_cli.sweeping.figures import RATIOS
+from llmarch_cli.sweeping.pricing import RATIOS
 from llmarch_cli.sweeping.search import CHECKED, Answer, Search
 
 MOST_REASONS = 5

@@ -8,7 +8,7 @@ from typing import Any
 from llmarch_cli.errors import InputError, shown
 from llmarch_cli.expressions import Expression
 from llmarch_cli.sweeping.exact import ONE, Quantity, Whole
-from llmarch_cli.sweeping.figures import RATIOS, Figures
+from llmarch_cli.sweeping.pricing import RATIOS, Figures
 
 Condition = Callable[[Figures], Any]  # True or False for each point of a block, in an array that broadcasts to it
 

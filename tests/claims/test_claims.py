@@ -10,8 +10,8 @@ import pytest
 import yaml
 
 import llmarch_cli as llmarch
-from llmarch_cli import claims
-from llmarch_cli.claims import Claim
+from llmarch_cli.claims import claims
+from llmarch_cli.claims.claims import Claim
 
 BUNDLED = claims.read(claims.bundled())
 ALL = [claim for section in BUNDLED.sections for claim in section.claims]

@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 
 import llmarch_cli as llmarch
+from llmarch_cli.claims.facts import Facts
 from llmarch_cli.expressions import Expression, Figure
-from llmarch_cli.facts import Facts
 
 
 def facts(name: str) -> Facts:

@@ -13,9 +13,9 @@ from PIL import Image
 from test_picture import drawn
 
 import llmarch_cli as llmarch
+from llmarch_cli.drawings.shapes import Text
+from llmarch_cli.drawings.theme import THEMES
 from llmarch_cli.errors import InputError
-from llmarch_cli.figures.shapes import Text
-from llmarch_cli.figures.theme import THEMES
 
 SVG = "{http://www.w3.org/2000/svg}"
 

@@ -10,12 +10,12 @@ from hypothesis import strategies as st
 from test_picture import drawn, faults
 
 import llmarch_cli as llmarch
-from llmarch_cli.figures import inline
-from llmarch_cli.figures.measure import text_width
-from llmarch_cli.figures.model import CALLOUTS
-from llmarch_cli.figures.picture import apart
-from llmarch_cli.figures.shapes import Adder, Box, Drawing, Line, Text
-from llmarch_cli.figures.theme import THEMES
+from llmarch_cli.drawings import inline
+from llmarch_cli.drawings.measure import text_width
+from llmarch_cli.drawings.model import CALLOUTS
+from llmarch_cli.drawings.picture import apart
+from llmarch_cli.drawings.shapes import Adder, Box, Drawing, Line, Text
+from llmarch_cli.drawings.theme import THEMES
 from llmarch_cli.report.units import BYTES
 from llmarch_cli.specs.spec import ModelSpec
 

@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 import llmarch_cli as llmarch
-from llmarch_cli.figures.picture import picture
-from llmarch_cli.figures.shapes import Adder, Box, Drawing, Text
+from llmarch_cli.drawings.picture import picture
+from llmarch_cli.drawings.shapes import Adder, Box, Drawing, Text
 
 GOLDEN = Path(__file__).parent / "golden"
 

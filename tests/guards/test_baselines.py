@@ -13,7 +13,7 @@ import llmarch_cli
 from llmarch_cli.errors import InputError
 from llmarch_cli.guards import baselines
 from llmarch_cli.guards.baselines import drifts, percent, tolerances
-from llmarch_cli.guards.figures import Figure
+from llmarch_cli.guards.gauge import Figure
 
 PARAMS = Figure("params")
 

@@ -23,12 +23,11 @@ from selenium.webdriver.support.select import Select
 
 import llmarch_cli as llmarch
 from llmarch_cli.api import report
-from llmarch_cli.figures.model import CALLOUTS
-from llmarch_cli.figures.picture import picture
-from llmarch_cli.figures.shapes import Drawing, Line, Text
-from llmarch_cli.figures.theme import THEMES
+from llmarch_cli.drawings.model import CALLOUTS
+from llmarch_cli.drawings.picture import picture
+from llmarch_cli.drawings.shapes import Drawing, Line, Text
+from llmarch_cli.drawings.theme import THEMES
 from llmarch_cli.report.columns import METRICS, metric
-from llmarch_cli.report.html.data import BY_CONTEXT
 from llmarch_cli.report.units import BYTES
 from llmarch_cli.specs.loading import validated
 from llmarch_cli.specs.spec import ModelSpec
@@ -153,7 +152,7 @@ def test_filtering(page: Driver) -> None:
 def test_figures_at_any_context_are_those_of_the_command_line(page: Driver, tokens: str) -> None:
     ask(page, tokens)
     context = 1 << 20 if tokens == "1M" else int(tokens)
-    following = [one for one in METRICS if one.key in BY_CONTEXT]
+    following = [one for one in METRICS if one.by_context]
     script = "return [...document.querySelectorAll('#table tbody tr')].map(r => [...r.cells].map(c => c.textContent))"
     keys = [th.get_attribute("data-key") for th in page.find_elements(By.CSS_SELECTOR, "#table thead th")]
     for exact in (False, True):

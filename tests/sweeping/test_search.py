@@ -21,7 +21,7 @@ from llmarch_cli.specs.changes import changed
 from llmarch_cli.specs.spec import Layout, ModelSpec
 from llmarch_cli.sweeping.axes import axes
 from llmarch_cli.sweeping.designs import priced
-from llmarch_cli.sweeping.figures import COUNTS, RATIOS, Figures, Pricing
+from llmarch_cli.sweeping.pricing import COUNTS, RATIOS, Figures, Pricing
 from llmarch_cli.sweeping.run import columns
 from llmarch_cli.sweeping.search import Answer, Question, Search
 from llmarch_cli.sweeping.selection import Goal

@@ -85,8 +85,7 @@ def imported(
     known = {"name": called, **fields}
     if source.url is not None and re.search(URL_PATTERN, source.url):
         known["source"] = source.url
-    spec = validated(known, source.origin)
-    spec._id = called
+    spec = validated(known, source.origin).with_id(called)
     return Imported(spec, source, family, config.data, tuple(notes))
 
 

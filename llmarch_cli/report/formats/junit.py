@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from xml.etree import ElementTree as ET
 
-from llmarch_cli.report.grid import one_line
+from llmarch_cli.report.formats.grid import one_line
 from llmarch_cli.report.table import Table, plain
 from llmarch_cli.report.units import Value
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from llmarch_cli.report.grid import Cell, grid, one_line
+from llmarch_cli.report.formats.grid import Cell, grid, one_line
 from llmarch_cli.report.table import Table
 
 # What would end a cell, or be read as emphasis, code, a link or HTML. An underscore inside a word is not.

@@ -30,23 +30,23 @@ def render(
     read = [table for table in tables if table.rows or table.main]  # an empty list is for programs
     match file_format:
         case "table":
-            from llmarch_cli.report import terminal
+            from llmarch_cli.report.formats import terminal
 
             return terminal.render(read, width, exact, color, ascii_only)
         case "markdown":
-            from llmarch_cli.report import markdown
+            from llmarch_cli.report.formats import markdown
 
             return markdown.render(read, exact)
         case "csv":
-            from llmarch_cli.report import csv
+            from llmarch_cli.report.formats import csv
 
             return csv.render(tables)
         case "json":
-            from llmarch_cli.report import json
+            from llmarch_cli.report.formats import json
 
             return json.render(tables)
         case "junit":
-            from llmarch_cli.report import junit
+            from llmarch_cli.report.formats import junit
 
             return junit.render(tables)
         case _:

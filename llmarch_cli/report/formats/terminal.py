@@ -18,7 +18,7 @@ from rich.console import Console
 from rich.table import Table as RichTable
 from rich.text import Text
 
-from llmarch_cli.report.grid import Cell, Grid, grid, one_line
+from llmarch_cli.report.formats.grid import Cell, Grid, grid, one_line
 from llmarch_cli.report.table import Column, Table
 
 GAP = 2  # between columns

@@ -10,8 +10,7 @@ from math import log
 from typing import TYPE_CHECKING, Any
 
 from llmarch_cli.errors import InputError, shown
-from llmarch_cli.figures.measure import quiet
-from llmarch_cli.report.grid import one_line
+from llmarch_cli.report.formats.grid import one_line
 from llmarch_cli.report.plots import labels
 from llmarch_cli.report.plots.data import Curve, Curves, Plot, Spread, Stacks
 from llmarch_cli.report.plots.ticks import ticks
@@ -64,7 +63,7 @@ def check_installed(wanted: str = "plots in files", otherwise: str = "") -> None
 def render(plot: Plot, ending: str, ink: str = INK, paper: str | None = PAPER) -> bytes:
     """The plot as the bytes of a file. `paper` None leaves the background open. Raises InputError."""
     check_installed()
-    with _style(plot.title, ink), quiet():
+    with _style(plot.title, ink), labels.quiet():
         figure = _drawn(plot, ink)
         out = io.BytesIO()
         figure.savefig(

@@ -2,8 +2,18 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from math import cos, pi, sin
+
+
+@contextmanager
+def quiet() -> Iterator[None]:
+    """A letter that the font lacks is drawn as a box, or by a reader's other font: no reason for warnings."""
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message="Glyph .* missing from font")
+        yield
 
 
 def spread(wanted: Sequence[float], gap: float, low: float, high: float) -> list[float]:

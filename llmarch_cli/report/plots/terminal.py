@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from math import log10
 
 from llmarch_cli.errors import InputError
-from llmarch_cli.report.grid import one_line
+from llmarch_cli.report.formats.grid import one_line
 from llmarch_cli.report.plots.data import Curves, Plot, Spread, Stack, Stacks
 from llmarch_cli.report.plots.ticks import ticks
 from llmarch_cli.report.units import TOKENS

@@ -2,8 +2,8 @@ import csv
 import io
 
 from llmarch_cli import api
-from llmarch_cli.report import csv as csv_format
 from llmarch_cli.report import units
+from llmarch_cli.report.formats import csv as csv_format
 from llmarch_cli.report.table import Column, Table, plain
 
 

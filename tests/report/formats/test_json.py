@@ -2,7 +2,7 @@ import json
 
 from llmarch_cli import api
 from llmarch_cli.profilers.profile import Profile
-from llmarch_cli.report import json as json_format
+from llmarch_cli.report.formats import json as json_format
 
 
 def test_it_holds_what_the_profile_holds() -> None:

@@ -1,7 +1,8 @@
 from xml.etree import ElementTree as ET
 
 from llmarch_cli import api
-from llmarch_cli.report import junit, units
+from llmarch_cli.report import units
+from llmarch_cli.report.formats import junit
 from llmarch_cli.report.table import Column, Table
 from llmarch_cli.report.units import Value
 

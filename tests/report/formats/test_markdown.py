@@ -1,7 +1,8 @@
 import re
 
 from llmarch_cli import api
-from llmarch_cli.report import markdown, units
+from llmarch_cli.report import units
+from llmarch_cli.report.formats import markdown
 from llmarch_cli.report.table import Column, Table
 
 

@@ -8,8 +8,9 @@ from rich.cells import cell_len
 from strategies import specs
 
 from llmarch_cli import api
-from llmarch_cli.report import terminal, units
-from llmarch_cli.report.render import render
+from llmarch_cli.report import units
+from llmarch_cli.report.formats import terminal
+from llmarch_cli.report.formats.render import render
 from llmarch_cli.report.table import Column, Table
 from llmarch_cli.specs.spec import ModelSpec
 

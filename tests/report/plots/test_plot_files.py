@@ -7,7 +7,7 @@ import pytest
 import llmarch_cli as llmarch
 from llmarch_cli.api import plot
 from llmarch_cli.errors import InputError
-from llmarch_cli.report.plots import figure, terminal
+from llmarch_cli.report.plots import file, terminal
 from llmarch_cli.report.plots.data import KINDS, Kind
 from llmarch_cli.specs.loading import validated
 
@@ -22,23 +22,23 @@ def texts(svg: bytes) -> list[str]:
 @pytest.mark.parametrize("kind", KINDS)
 def test_a_file_names_every_model_in_text_and_is_the_same_each_time(kind: Kind) -> None:
     drawn = plot(kind, MODELS)
-    svg = figure.render(drawn, "svg")
+    svg = file.render(drawn, "svg")
     assert {drawn.title, *MODELS} <= set(texts(svg))
-    assert svg == figure.render(drawn, "svg")
+    assert svg == file.render(drawn, "svg")
     assert re.search(rb"20\d\d-\d\d-\d\d|<dc:date>", svg) is None
 
 
 @pytest.mark.parametrize(("ending", "opening"), [("png", b"\x89PNG"), ("pdf", b"%PDF-1.4")])
 def test_other_files(ending: str, opening: bytes) -> None:
     drawn = plot("cache", MODELS)
-    made = figure.render(drawn, ending)
+    made = file.render(drawn, ending)
     assert made.startswith(opening)
-    assert made == figure.render(drawn, ending)
+    assert made == file.render(drawn, ending)
     assert b"CreationDate" not in made
 
 
 def test_lines_are_named_and_dotted_beyond_what_a_model_was_made_for() -> None:
-    ids = {element.get("id") for element in ET.fromstring(figure.render(plot("cache", MODELS), "svg")).iter()}
+    ids = {element.get("id") for element in ET.fromstring(file.render(plot("cache", MODELS), "svg")).iter()}
     for number in range(3):
         assert {f"curve-{number}-{part}" for part in ("within", "beyond")} <= ids
 
@@ -50,7 +50,7 @@ HOSTILE = ["$x^2$", "$\\frac{", "<script>alert(1)</script>", "a & b", 'quote" on
 def test_names_are_text_whatever_they_hold_and_all_models_fit(kind: Kind) -> None:
     data = llmarch.load("gpt2").model_dump(exclude_none=True)
     specs = [validated({**data, "name": name}, "here") for name in HOSTILE]
-    svg = figure.render(plot(kind, [*specs, *llmarch.names()]), "svg")
+    svg = file.render(plot(kind, [*specs, *llmarch.names()]), "svg")
     assert {*HOSTILE, *llmarch.names()} <= set(texts(svg))
     assert not list(ET.fromstring(svg).iter(f"{SVG}script"))
 
@@ -100,13 +100,13 @@ def test_too_many_curves_for_a_terminal_are_said() -> None:
 @pytest.mark.parametrize("name", ["plot", "plot.gif", "svg", ""])
 def test_a_file_that_cannot_be_drawn_is_said(name: str) -> None:
     with pytest.raises(InputError, match=r"files that end in \.svg, \.png, \.pdf"):
-        figure.checked_ending(name)
+        file.checked_ending(name)
 
 
 def test_without_the_libraries_the_error_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "matplotlib.figure", None)
     monkeypatch.setitem(sys.modules, "plotext", None)
     with pytest.raises(InputError, match=r"need matplotlib, .* pip install 'llmarch\[plot\]'$"):
-        figure.render(plot("cache", MODELS), "svg")
+        file.render(plot("cache", MODELS), "svg")
     with pytest.raises(InputError, match=r"need plotext, .* pip install 'llmarch\[plot\]'$"):
         terminal.render(plot("cache", MODELS), 90)

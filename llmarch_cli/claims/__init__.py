@@ -1,0 +1,1 @@
+"""Claims: statements about models, checked against measurements."""
