@@ -29,7 +29,7 @@ CALLOUTS = {  # by their metrics' keys
     "active_params": "active",
     "kv_cache_bytes": "KV cache at {context}",
     "kv_bytes_per_token": "KV per further token",
-    "context_length": "context made for",
+    "context_window": "context window",
 }
 
 

@@ -5,12 +5,13 @@ To add a plot: its name in `KINDS`, a function here, and where it is of a new so
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
+from operator import attrgetter
 from typing import Literal, assert_never
 
 from llmarch_cli.errors import InputError, unknown
-from llmarch_cli.profilers.lines import ContextLine, context_line
+from llmarch_cli.profilers import lines
 from llmarch_cli.profilers.profile import Profile
 from llmarch_cli.report.columns import metric
 from llmarch_cli.report.units import Unit
@@ -107,11 +108,11 @@ def plot(kind: Kind, profiles: Sequence[Profile]) -> Plot:
     models = list({profile.spec.id: profile for profile in profiles}.values())
     match kind:
         case "cache":
-            note = "Batch {workload.batch:,}, {workload.kv_dtype} cache."
-            return _curves("KV cache by context", note, "kv_cache_bytes", profiles, models, ContextLine.kv_cache_bytes)
+            note = "{workload.settings}."
+            return _curves("KV cache by context", note, "kv_cache_bytes", profiles, models)
         case "flops":
             title, note = "FLOPs per token by context", "Decoding one token with so many in view."
-            return _curves(title, note, "flops_per_token", profiles, models, ContextLine.flops_per_token)
+            return _curves(title, note, "flops_per_token", profiles, models)
         case "params":
             return _components(models)
         case "active":
@@ -126,14 +127,14 @@ def _curves(
     key: str,
     asked: Sequence[Profile],
     models: Sequence[Profile],
-    value: Callable[[ContextLine, int], int],
 ) -> Curves:
     workload = asked[0].workload
-    lines = [context_line(profile) for profile in models]
+    drawn = [lines.line(attrgetter(key), lines.corners(profile)) for profile in models]
     lengths = [profile.spec.context_length for profile in models]
     # Where each bends, and where its style changes.
     turns = [
-        [*line.knees, *([] if made_for is None else [made_for])] for line, made_for in zip(lines, lengths, strict=True)
+        [*(piece.start - 1 for piece in line[1:]), *([] if made_for is None else [made_for])]
+        for line, made_for in zip(drawn, lengths, strict=True)
     ]
     shortest = min(
         SHORTEST, *(profile.workload.context for profile in asked), *(_before(min(own)) for own in turns if own)
@@ -141,9 +142,9 @@ def _curves(
     longest = max(LONGEST, *(max(p.workload.context, p.spec.context_length or 0) for p in asked))
     contexts = _contexts(shortest, longest)
     curves = []
-    for profile, line, made_for, own in zip(models, lines, lengths, turns, strict=True):
+    for profile, line, made_for, own in zip(models, drawn, lengths, turns, strict=True):
         exact = sorted({*contexts, *(at for at in own if contexts[0] < at < contexts[-1])})
-        curves.append(Curve(profile.spec.id, tuple((at, value(line, at)) for at in exact), made_for))
+        curves.append(Curve(profile.spec.id, tuple((at, lines.at(line, at)) for at in exact), made_for))
     return Curves(title, note.format(workload=workload), metric(key).unit, tuple(curves))
 
 
