@@ -45,6 +45,14 @@ _PLAIN = re.compile(
 )
 
 
+class ContentError(InputError):
+    """The content of a file is not valid. The message may quote it."""
+
+    def __init__(self, path: Path, message: str) -> None:
+        super().__init__(message)
+        self.path = path
+
+
 class Place(NamedTuple):
     """A line of a file, counted from 1."""
 
@@ -88,15 +96,17 @@ def read(path: Path, what: str = "spec") -> Mapping:
     try:
         text = content(path, what).decode("utf-8-sig")
     except UnicodeDecodeError as error:
-        raise InputError(f"{shown_path(path)}: not UTF-8 text (byte {error.start}): a {what} is a YAML file") from None
+        raise ContentError(
+            path, f"{shown_path(path)}: not UTF-8 text (byte {error.start}): a {what} is a YAML file"
+        ) from None
     parser = None
     try:
         parser = _Parser(text)
         return _Composer(path, parser, what).document()
     except yaml.reader.ReaderError as error:  # its position counts bytes or characters; what it names is unique
         line = text.count("\n", 0, text.find(chr(error.character))) + 1
-        raise InputError(
-            f"{shown_path(path)}:{line}: not text: it holds the character U+{error.character:04X}"
+        raise ContentError(
+            path, f"{shown_path(path)}:{line}: not text: it holds the character U+{error.character:04X}"
         ) from None
     except yaml.MarkedYAMLError as error:
         lines = text.splitlines()
@@ -104,7 +114,7 @@ def read(path: Path, what: str = "spec") -> Mapping:
         line = min(stands, len(lines) - 1)  # what is never closed is noticed beyond the last line
         tabs = "; indent with spaces, not with tabs" if "\t" in lines[line] else ""
         what = " ".join(filter(None, (error.problem, error.context)))
-        raise InputError(f"{shown_path(path)}:{line + 1}: not valid YAML: {what}{tabs}") from None
+        raise ContentError(path, f"{shown_path(path)}:{line + 1}: not valid YAML: {what}{tabs}") from None
     finally:
         if parser is not None:
             parser.dispose()
@@ -187,7 +197,10 @@ class _Composer:
     def document(self) -> Mapping:
         root = self.only_value()
         if not isinstance(root, Mapping):
-            raise InputError(f"{shown_path(self.path)}: a {self.what} is a mapping of fields, not {shown(root)}")
+            assert self.path is not None  # the document of a file
+            raise ContentError(
+                self.path, f"{shown_path(self.path)}: a {self.what} is a mapping of fields, not {shown(root)}"
+            )
         return root
 
     def only_value(self) -> Any:
@@ -195,7 +208,9 @@ class _Composer:
         if isinstance(self.parser.get_event(), yaml.StreamEndEvent):
             needs = " needs at least name, d_model, n_layers, ..." if self.what == "spec" else " is a mapping of fields"
             empty = f"the file is empty: a {self.what}{needs}"
-            raise InputError("there is no value" if self.path is None else f"{shown_path(self.path)}: {empty}")
+            if self.path is None:
+                raise InputError("there is no value")
+            raise ContentError(self.path, f"{shown_path(self.path)}: {empty}")
         root = self.node(self.parser.get_event(), depth=0)
         self.parser.get_event()  # the document's end
         if not isinstance(further := self.parser.get_event(), yaml.StreamEndEvent):
@@ -302,4 +317,4 @@ class _Composer:
         return Place(self.path or Path(), event.start_mark.line + 1)
 
     def refusal(self, event: Any, why: str) -> InputError:
-        return InputError(why if self.path is None else f"{self.place(event)}: {why}")
+        return InputError(why) if self.path is None else ContentError(self.path, f"{self.place(event)}: {why}")

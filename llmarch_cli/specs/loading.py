@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Callable, Mapping
 from functools import cache
@@ -35,9 +36,22 @@ def names() -> tuple[str, ...]:
     return tuple(sorted(path.stem for path in specs_directory().glob("*.yaml")))
 
 
-def read(path: Path) -> ModelSpec:
-    """The spec that a YAML file describes. Raises InputError: no such file, or one that is no valid spec."""
-    return validated(resolved(path), shown_path(path)).with_id(path.stem)
+def read(path: Path, inside: Path | None = None) -> ModelSpec:
+    """The spec of a YAML file. Raises InputError if the file is missing or not a valid spec.
+
+    With `inside`, files outside that directory are not read, but for bundled specs.
+    """
+    return validated(resolved(path, inside), shown_path(path)).with_id(path.stem)
+
+
+def within(directory: Path, path: Path) -> Path:
+    """`path`, if it stays inside `directory` with all links followed. Raises InputError if it does not.
+
+    Everything that reads or writes files by paths from somebody else's tree goes through here.
+    """
+    if not Path(os.path.realpath(path)).is_relative_to(os.path.realpath(directory)):
+        raise InputError(f"{shown_path(path)}: outside the directory {shown_path(directory)}")
+    return path
 
 
 def is_on_hub(name: str) -> bool:
@@ -72,12 +86,12 @@ def find(name: str | Path, directory: Path | None = None) -> Path:
     raise InputError(f"unknown model {shown(text)}{hint}")
 
 
-def resolved(path: Path) -> documents.Mapping:
-    """A file's data laid over all that it `extends`: a bundled id, or a path relative to the file.
+def resolved(path: Path, inside: Path | None = None) -> documents.Mapping:
+    """A file's data merged over the specs that it `extends`: a bundled id, or the path of a YAML file relative to it.
 
-    Raises InputError where a file cannot be read, and where they go in a circle.
+    Raises InputError if a file cannot be read, is not `inside` the directory, or extends itself.
     """
-    layers = [documents.read(path)]
+    layers = [documents.read(path if inside is None else within(inside, path))]
     paths: list[Path] = []
     while (parent := layers[-1].pop("extends", None)) is not None:
         place = layers[-1].places["extends"]
@@ -85,8 +99,13 @@ def resolved(path: Path) -> documents.Mapping:
         if not isinstance(parent, str):
             raise InputError(f"{place}: extends: must be one model's id or a path, not {shown(parent)}")
         try:
-            parent_path = find(parent, place.path.parent)
+            parent_path = _parent(parent, place.path.parent, inside)
             layers.append(documents.read(parent_path))
+        except documents.ContentError as error:
+            # The file may hold anything, and this message may be read by others: it says nothing of the content.
+            raise InputError(
+                f"{place}: extends: {shown_path(error.path)}: not a valid spec; `llmarch validate` says why"
+            ) from None
         except InputError as error:
             raise InputError(f"{place}: extends: {error}") from None
         if (parent_path := parent_path.resolve()) in paths:
@@ -97,6 +116,16 @@ def resolved(path: Path) -> documents.Mapping:
     while layers:
         data = _merged(data, layers.pop())
     return data
+
+
+def _parent(name: str, directory: Path, inside: Path | None) -> Path:
+    """The file that a spec in `directory` extends. Raises InputError if that is not a YAML file of its own tree."""
+    path = find(name, directory)
+    if name in names():
+        return path
+    if path.suffix not in YAML_ENDINGS:
+        raise InputError(f"{shown(name)}: must be a bundled id or a path that ends in {' or '.join(YAML_ENDINGS)}")
+    return path if inside is None else within(inside, path)
 
 
 def _merged(below: documents.Mapping, above: documents.Mapping) -> documents.Mapping:

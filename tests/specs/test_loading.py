@@ -231,15 +231,15 @@ def test_the_data_with_all_that_is_inherited_can_be_had(directory: Path) -> None
         ("deepsek-v3", "unknown model 'deepsek-v3'; did you mean deepseek-v3"),
         ("none.yaml", "none.yaml: no such file"),
         ("../none/none.yaml", "../none/none.yaml: no such file"),
-        ("./", ".: a directory, not a YAML file"),
+        ("./", "'./': must be a bundled id or a path that ends in .yaml or .yml"),
         ("3", "must be one model's id or a path, not 3"),
         ("[tiny.yaml]", "must be one model's id or a path, not a list"),
         ("{a: b}", "must be one model's id or a path, not a mapping"),
         ("true", "must be one model's id or a path, not true"),
         ("''", "unknown model ''; `llmarch list` shows all"),
         ('"a\\0b.yaml"', "'a\\x00b.yaml': no such file: embedded null byte"),
-        ("empty.yaml", "empty.yaml: the file is empty"),
-        ("broken.yaml", "broken.yaml:2: not valid YAML"),
+        ("empty.yaml", "empty.yaml: not a valid spec"),
+        ("broken.yaml", "broken.yaml: not a valid spec"),
     ],
 )
 def test_nothing_to_extend(parent: str, message: str, directory: Path) -> None:
