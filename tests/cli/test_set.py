@@ -87,7 +87,7 @@ def test_the_changed_spec_is_saved(llmarch: Run, tmp_path: Path, command: str) -
         ("kvcache gpt2 --set d_model=1e6", "write 1_000_000"),
         ("compare gpt2 --set d_model.x=1", "d_model is one value"),
         ("compare gemma3-27b --set attention.repeat.6=local", "its places are 0 to 5"),
-        ("compare gpt2 --set d_model", "error: --set: a change is PATH=VALUE"),
+        ("compare gpt2 --set d_model", "error: --set: a change must be PATH=VALUE"),
         ("compare gpt2 --set d_model=", "error: --set: 'd_model=': there is no value"),
         ("compare gpt2 --set d_model=1 --set d_model=2", "error: --set: 'd_model' is given twice"),
         ("compare gpt2 gemma3-27b --set attention.window=5", "error: gemma3-27b: attention.window: unknown field"),

@@ -191,7 +191,7 @@ def test_a_file_that_is_no_text_is_called_what_it_should_be(tmp_path: Path) -> N
     with pytest.raises(InputError, match=r"not UTF-8 text .*: a budget file is a YAML file"):
         budgets.read(tmp_path / "budgets.yaml")
     (tmp_path / "budgets.yaml").write_bytes(b"#" * (2 << 20))
-    with pytest.raises(InputError, match="larger than 1 MiB: this is no budget file"):
+    with pytest.raises(InputError, match="larger than 1 MiB, too large for a budget file"):
         budgets.read(tmp_path / "budgets.yaml")
 
 

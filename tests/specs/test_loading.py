@@ -88,10 +88,10 @@ def test_a_spec_is_taken_as_it_is() -> None:
     [
         ("deepsek-v3", "unknown model 'deepsek-v3'; did you mean deepseek-v3 or deepseek-v2 or deepseek-r1?"),
         ("DeepSeek-V3", "unknown model 'DeepSeek-V3'; did you mean deepseek-v3"),
-        ("zzz", "unknown model 'zzz'; `llmarch list` shows all, a path to a YAML file or a config.json works too"),
-        ("", "unknown model ''; `llmarch list` shows all"),
-        ("x" * 100_000, f"unknown model '{'x' * 59}...'; `llmarch list` shows all"),
-        ("\x1b[31m\n", "unknown model '\\x1b[31m\\n'; `llmarch list` shows all"),
+        ("zzz", "unknown model 'zzz'; see `llmarch list`, or give the path to a YAML file or a config.json"),
+        ("", "unknown model ''; see `llmarch list`"),
+        ("x" * 100_000, f"unknown model '{'x' * 59}...'; see `llmarch list`"),
+        ("\x1b[31m\n", "unknown model '\\x1b[31m\\n'; see `llmarch list`"),
         ("none.yaml", "none.yaml: no such file"),
         ("\x1b[31m\n.yaml", "'\\x1b[31m\\n.yaml': no such file"),
         ("./deepseek-v3", "deepseek-v3: no such file"),
@@ -232,11 +232,11 @@ def test_the_data_with_all_that_is_inherited_can_be_had(directory: Path) -> None
         ("none.yaml", "none.yaml: no such file"),
         ("../none/none.yaml", "../none/none.yaml: no such file"),
         ("./", ".: a directory, not a YAML file"),
-        ("3", "must be one model's id or a path, not 3"),
-        ("[tiny.yaml]", "must be one model's id or a path, not a list"),
-        ("{a: b}", "must be one model's id or a path, not a mapping"),
-        ("true", "must be one model's id or a path, not true"),
-        ("''", "unknown model ''; `llmarch list` shows all"),
+        ("3", "must be the id of a model or a path, not 3"),
+        ("[tiny.yaml]", "must be the id of a model or a path, not a list"),
+        ("{a: b}", "must be the id of a model or a path, not a mapping"),
+        ("true", "must be the id of a model or a path, not true"),
+        ("''", "unknown model ''; see `llmarch list`"),
         ('"a\\0b.yaml"', "'a\\x00b.yaml': no such file: embedded null byte"),
         ("empty.yaml", "empty.yaml: the file is empty"),
         ("broken.yaml", "broken.yaml:2: not valid YAML"),
@@ -249,15 +249,15 @@ def test_nothing_to_extend(parent: str, message: str, directory: Path) -> None:
 
 
 def test_circles(directory: Path) -> None:
-    assert error("extends: spec.yaml") == "spec.yaml:1: extends: goes in a circle: spec -> spec"
+    assert error("extends: spec.yaml") == "spec.yaml:1: extends: circular: spec -> spec"
     (directory / "inner").mkdir()
     Path("inner/c.yaml").write_text("extends: ../a.yaml")
     Path("b.yaml").write_text("extends: inner/c.yaml")
     circle = error("name: x\nextends: ./inner/../b.yaml", "a.yaml")
-    assert circle == "inner/../inner/c.yaml:1: extends: goes in a circle: a -> b -> c -> a"
+    assert circle == "inner/../inner/c.yaml:1: extends: circular: a -> b -> c -> a"
     Path("start.yaml").write_text("extends: b.yaml")
     Path("linked.yaml").symlink_to("start.yaml")
-    with pytest.raises(InputError, match="goes in a circle: b -> c -> a -> b"):
+    with pytest.raises(InputError, match="circular: b -> c -> a -> b"):
         llmarch.load("linked.yaml")
 
 

@@ -62,7 +62,7 @@ class GroupedQueryAttention(RotaryComponent):
         if self.alibi and self.rope_theta is not None:
             raise ValueError("alibi and rope_theta exclude each other: both encode positions; remove one")
         if self.qk_norm_after_rope and (self.rope_theta is None or self.qk_norm in (None, "full")):
-            raise ValueError("qk_norm_after_rope needs rope_theta and a qk_norm of each head, not full or null")
+            raise ValueError("qk_norm_after_rope needs rope_theta and a qk_norm per head, not full or null")
         if self.clip_qkv is not None and self.qk_norm not in (None, "full"):
             raise ValueError(f"clip_qkv needs qk_norm full or null, not {self.qk_norm}")
         return self
