@@ -18,7 +18,7 @@ from torch import Tensor, nn
 from llmarch_cli.components.component import Component
 from llmarch_cli.components.frame import TokenEmbedding
 from llmarch_cli.errors import CheckError
-from llmarch_cli.modules.builder import Built
+from llmarch_cli.modules.builder import ComponentModule
 from llmarch_cli.profilers.cost import Workload
 from llmarch_cli.profilers.measured import build_component, decoding_input, filled_cache
 from llmarch_cli.specs.spec import Item, ModelSpec
@@ -39,7 +39,7 @@ class CannotCountError(CheckError):
     """A counter cannot count this component, so it neither confirms nor contradicts its FLOPs."""
 
 
-def torch_flops(module: Built, spec: ModelSpec, workload: Workload) -> int:
+def torch_flops(module: ComponentModule, spec: ModelSpec, workload: Workload) -> int:
     """FLOPs of one decoding step of the whole batch, by torch.utils.flop_counter. Raises CannotCountError."""
     from torch.utils.flop_counter import FlopCounterMode
 
@@ -49,7 +49,7 @@ def torch_flops(module: Built, spec: ModelSpec, workload: Workload) -> int:
     return int(counter.get_total_flops())
 
 
-def fvcore_flops(module: Built, spec: ModelSpec, workload: Workload) -> Counter[str]:
+def fvcore_flops(module: ComponentModule, spec: ModelSpec, workload: Workload) -> Counter[str]:
     """FLOPs of one decoding step of the whole batch, by operator, counted by fvcore. Raises CannotCountError."""
     with warnings.catch_warnings():  # fvcore uses TorchScript, which torch deprecates
         warnings.simplefilter("ignore")
@@ -68,7 +68,7 @@ def fvcore_flops(module: Built, spec: ModelSpec, workload: Workload) -> Counter[
     return Counter({operator: 2 * int(multiply_adds) for operator, multiply_adds in counted.items()})
 
 
-def built_items(spec: ModelSpec) -> Iterator[tuple[Item, Built]]:
+def built_items(spec: ModelSpec) -> Iterator[tuple[Item, ComponentModule]]:
     """Each distinct component of `spec`, built on the meta device, with the head tied if the model's is."""
     table: nn.Parameter | None = None
     for item in spec.inventory():
@@ -89,7 +89,7 @@ def operator_flops(spec: ModelSpec, workload: Workload) -> list[tuple[Item, dict
 class _WithCache(nn.Module):
     """A component that fills its own cache, because fvcore traces only tensors in and tensors out."""
 
-    def __init__(self, module: Built, spec: ModelSpec, workload: Workload) -> None:
+    def __init__(self, module: ComponentModule, spec: ModelSpec, workload: Workload) -> None:
         super().__init__()
         self.module, self.spec, self.workload = module, spec, workload
 
@@ -105,7 +105,7 @@ def _arguments(component: Component, spec: ModelSpec, workload: Workload) -> tup
 
 
 @contextmanager
-def _refusals(counter: str, module: Built, spec: ModelSpec, workload: Workload) -> Iterator[None]:
+def _refusals(counter: str, module: ComponentModule, spec: ModelSpec, workload: Workload) -> Iterator[None]:
     """Turn any error that `counter` raises about an operator into CannotCountError.
 
     Errors of the component's own `forward` are bugs and pass through: it then fails without the counter too.

@@ -9,7 +9,7 @@ from torch import Tensor
 import llmarch_cli as llmarch
 from llmarch_cli.components.attention import GroupedQueryAttention
 from llmarch_cli.components.ffn import DenseFeedForward
-from llmarch_cli.profilers.verification import Verdict, telling_contexts, verify
+from llmarch_cli.profilers.verification import Verdict, critical_contexts, verify
 from llmarch_cli.specs.spec import ModelSpec
 
 
@@ -24,8 +24,8 @@ def test_no_witness_disagrees(name: str) -> None:
     assert all(said[witness].agrees for witness in ("both engines", "torch's counter", "fvcore"))
 
 
-def test_contexts_stand_on_each_side_of_every_edge() -> None:
-    assert telling_contexts(llmarch.load("llama4-scout")) == [1, 2, 8192, 8193, 131_072]
+def test_contexts_are_on_each_side_of_every_edge() -> None:
+    assert critical_contexts(llmarch.load("llama4-scout")) == [1, 2, 8192, 8193, 131_072]
 
 
 def with_published(**figures: object) -> ModelSpec:
@@ -72,4 +72,4 @@ def test_a_component_that_a_counter_cannot_count_is_named(monkeypatch: pytest.Mo
     monkeypatch.setattr(DenseFeedForward, "forward", convolution)
     said = verdicts(llmarch.load("llama3.2-1b"))["fvcore"]
     assert said.agrees  # of all other components
-    assert "; it cannot count ffn: fvcore failed with TypeError" in said.detail
+    assert "; cannot count ffn: fvcore failed with TypeError" in said.detail

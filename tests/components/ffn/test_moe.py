@@ -14,13 +14,13 @@ from sublayers import component, module, run, values
 from torch import Tensor
 
 from llmarch_cli.components.ffn import MixtureOfExperts
-from llmarch_cli.modules.builder import Built, ExpertStack
+from llmarch_cli.modules.builder import ComponentModule, ExpertStack
 
 MOE = {"kind": "moe", "n_experts": 8, "top_k": 2, "d_ff": 12}
 GROUPED = MOE | {"n_groups": 4, "top_k_groups": 2}
 
 
-def written_out(built: Built, token: Tensor) -> Tensor:
+def written_out(built: ComponentModule, token: Tensor) -> Tensor:
     """One token of shape (d_model,), one expert at a time."""
     moe = built.component
     assert isinstance(moe, MixtureOfExperts)
