@@ -251,7 +251,7 @@ class ModelSpec(Record):
                 raise FieldError(
                     (axis, "variants", unused[0]),
                     f"unused variant{_others(unused)}: the pattern is cut off at n_layers ({self.n_layers}) before it;"
-                    " remove it",
+                    " remove it, or raise n_layers",
                 )
         if (empty := LayerVariants(NONE, NONE)) in counts:
             raise ValueError(

@@ -75,7 +75,7 @@ def test_the_changed_spec_is_saved(llmarch: Run, tmp_path: Path, command: str) -
     assert llmarch_cli.load(path) == llmarch_cli.changed(llmarch_cli.load("kimi-k2"), changes)
     again = llmarch(command, "kimi-k2", "--set", "n_layers=4", "--save", str(path))
     assert (again.status, again.out) == (2, "")
-    assert again.err == f"error: {path}: is there already, and is not overwritten: give another name\n"
+    assert again.err == f"error: {path}: already exists; not overwritten: give another name\n"
     assert "n_layers: 3" in path.read_text()
 
 

@@ -117,7 +117,7 @@ def test_layers_without_attention_count_tokens() -> None:
     prompt, cache = tokens(2, LENGTH), model.new_cache()
     logits = torch.cat([model(token, cache) for token in prompt.split(1, dim=1)], dim=1)
     torch.testing.assert_close(logits, model(prompt), rtol=0, atol=1e-5)
-    with pytest.raises(InputError, match=f"learned positions for {LENGTH} tokens, and token {LENGTH + 1} has none"):
+    with pytest.raises(InputError, match=f"learned positions for {LENGTH} tokens, not for {LENGTH + 1}"):
         model(prompt[:, :1], cache)
 
 

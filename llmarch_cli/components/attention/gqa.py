@@ -58,7 +58,9 @@ class GroupedQueryAttention(RotaryComponent):
         if self.rotary_dim is not None and self.rotary_dim > self.head_dim:
             raise ValueError(f"rotary_dim ({self.rotary_dim}) must not exceed head_dim ({self.head_dim})")
         if self.rope_theta is not None and (self.rotary_dim or self.head_dim) % 2:
-            raise ValueError(f"head_dim ({self.head_dim}) must be even for rope_theta; or give an even rotary_dim")
+            raise ValueError(
+                f"head_dim ({self.head_dim}) must be even with rope_theta; change it, or give an even rotary_dim"
+            )
         if self.alibi and self.rope_theta is not None:
             raise ValueError("alibi and rope_theta exclude each other: both encode positions; remove one")
         if self.qk_norm_after_rope and (self.rope_theta is None or self.qk_norm in (None, "full")):

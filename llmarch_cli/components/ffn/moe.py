@@ -70,8 +70,8 @@ class MixtureOfExperts(GatedComponent):
                 raise ValueError(f"top_k_groups ({self.top_k_groups}) must not exceed n_groups ({self.n_groups})")
             if self.top_k > self.top_k_groups * group_size:
                 raise ValueError(
-                    f"top_k ({self.top_k}) must not exceed the {self.top_k_groups * group_size} experts"
-                    f" of top_k_groups ({self.top_k_groups})"
+                    f"top_k ({self.top_k}) must not exceed the {self.top_k_groups * group_size} experts in"
+                    f" {self.top_k_groups} of {self.n_groups} groups (top_k_groups)"
                 )
             if self.group_score == "top2_sum" and group_size < 2:
                 raise ValueError("group_score top2_sum needs groups of 2 experts or more")

@@ -71,7 +71,10 @@ def test_a_group_of_heads_shares_a_key() -> None:
         ({"n_heads": 1}, r"n_heads \(1\) must be a multiple of n_kv_heads \(2\)"),
         ({"window": 4, "chunk": 4}, "window and chunk exclude each other"),
         ({"rope_theta": 1e4, "rotary_dim": 10}, r"rotary_dim \(10\) must not exceed head_dim \(8\)"),
-        ({"rope_theta": 1e4, "head_dim": 7}, r"head_dim \(7\) must be even for rope_theta; or give an even rotary_dim"),
+        (
+            {"rope_theta": 1e4, "head_dim": 7},
+            r"head_dim \(7\) must be even with rope_theta; change it, or give an even rotary_dim",
+        ),
         ({"rope_theta": 1e4, "rotary_dim": 3}, "multiple of 2"),
         ({"rope_theta": 1e4, "alibi": True}, "alibi and rope_theta exclude each other"),
         ({"rope_theta": 1e4, "qk_norm_after_rope": True}, "needs rope_theta and a qk_norm per head"),
