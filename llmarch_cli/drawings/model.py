@@ -15,7 +15,7 @@ from llmarch_cli.profilers.profile import Profile
 from llmarch_cli.report.columns import metric
 from llmarch_cli.report.layout import pattern
 from llmarch_cli.report.units import PARAMS, setting, tokens
-from llmarch_cli.specs.spec import NONE, Layer, Layout, ModelSpec
+from llmarch_cli.specs.spec import NONE, LayerVariants, Layout, ModelSpec
 
 SPINE = 150.0  # width of what every token passes, on the left
 STRIP = 40.0  # width of a layer in it
@@ -83,7 +83,7 @@ class ModelFigure:
     # What stands on the right.
 
     @cached_property
-    def kinds(self) -> list[Layer]:
+    def kinds(self) -> list[LayerVariants]:
         """The distinct layers, in the order in which they first stand in the model."""
         return list(dict.fromkeys(self.spec.layers))
 
@@ -102,7 +102,7 @@ class ModelFigure:
         ]
         return Column(said, gap=4, align="left")
 
-    def _frame(self, kind: int, layer: Layer) -> Panel:
+    def _frame(self, kind: int, layer: LayerVariants) -> Panel:
         inner = block(self.spec, layer)
         places = [i for i, other in enumerate(self.spec.layers) if other == layer]
         tag = Panel(Label(f"{len(places):,} x", 200, 9, "tag", bold=True), "tag", "tag", 3, colour=kind)
@@ -112,7 +112,7 @@ class ModelFigure:
         heading: list[Node] = [Row(words, gap=6), *([where] if len(self.kinds) > 1 else [])]
         return Panel(Column([*heading, inner], gap=4), "frame", "layer", padding=7, dashed=True, rounded=8)
 
-    def _name(self, layer: Layer) -> str:
+    def _name(self, layer: LayerVariants) -> str:
         """The variants that stand there, as the tables name them."""
         names = [
             f"no {axis}" if name == NONE else name
