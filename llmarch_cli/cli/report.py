@@ -62,9 +62,9 @@ def report(
     if file_format not in FORMATS:
         raise InputError(unknown("format", file_format, FORMATS))
     if file_format == "html" and with_pictures:
-        from llmarch_cli.report.plots import file
+        from llmarch_cli.report.plots import library
 
-        file.check_installed("pictures in a report", "leave them out: --no-pictures")
+        library.require("a report with pictures", "leave them out: --no-pictures")
     n_tokens = options.tokens(context)
     from llmarch_cli import api
 

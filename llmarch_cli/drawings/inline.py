@@ -9,9 +9,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from xml.etree import ElementTree as ET
 
-from llmarch_cli.drawings.measure import FAMILY
 from llmarch_cli.drawings.shapes import DASH, DASH_GAP, EDGE, STROKE, Adder, Box, Drawing, Line, Shape, Text
 from llmarch_cli.drawings.theme import THEMES
+from llmarch_cli.report.plots.library import FAMILY
 
 CLASS = "architecture"
 
