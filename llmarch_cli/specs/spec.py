@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from itertools import cycle, islice
 from math import lcm
-from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Generic, Literal, TypeVar
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Generic, Literal, NamedTuple, TypeVar
 
 from pydantic import Discriminator, Field, PrivateAttr, Tag, model_validator
 
@@ -158,8 +158,7 @@ class Item:
     mtp: bool = False  # part of a multi-token-prediction block: shown apart, in no total
 
 
-@dataclass(frozen=True, slots=True)
-class Layer:
+class Layer(NamedTuple):  # a tuple, since a spec may have very many and they are counted often
     """One block: its sublayers by variant name, `none` where it has no such sublayer."""
 
     attention: str
@@ -283,6 +282,10 @@ class ModelSpec(Record):
             counts[layer] += left_out
         return counts
 
+    def variant_counts(self, axis: str) -> Counter[str]:
+        """The number of layers of each variant of an axis, `none` included, in the order of their first layers."""
+        return _totals((getattr(layer, axis), count) for layer, count in self.layer_counts.items())
+
     def _abridged(self) -> tuple[list[Layer], list[Layer], int]:
         """The layers without periods that only repeat, one such period, and how many are left out.
 
@@ -299,7 +302,8 @@ class ModelSpec(Record):
 
     def _stacked(self, n_layers: int) -> list[Layer]:
         names = (self.names(axis, n_layers) for axis in ("attention", "ffn"))
-        return [Layer(*both) for both in zip(*names, strict=True)]
+        distinct: dict[tuple[str, ...], Layer] = {}
+        return [distinct.get(both) or distinct.setdefault(both, Layer(*both)) for both in zip(*names, strict=True)]
 
     def inventory(self) -> Iterator[Item]:
         """Every distinct component with its count: what both engines price, and what a model is built of.
