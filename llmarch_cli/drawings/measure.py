@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from matplotlib.ft2font import FT2Font
 
 _UNIT = 1000  # the font size at which letters are measured
+_SLACK = 1e-6  # points: sums of floats differ in their last digits
 
 
 @cache
@@ -43,16 +44,23 @@ def text_width(text: str, size: float, bold: bool = False) -> float:
 
 def wrapped(text: str, width: float, size: float, bold: bool = False) -> list[str]:
     """`text` in lines of at most `width` points, broken between words; a word longer than a line is split."""
-    lines = [""]
+    room = width + _SLACK
+    lines, taken = [""], 0.0  # the lines, and the width of the last one
     for word in text.split():
-        longer = f"{lines[-1]} {word}".lstrip()
-        if text_width(longer, size, bold) <= width:
-            lines[-1] = longer
+        more = f" {word}" if lines[-1] else word
+        needed = text_width(more, size, bold)
+        if taken + needed <= room:
+            lines[-1] += more
+            taken += needed
             continue
         if lines[-1]:
             lines.append("")
+        taken = 0.0
         for letter in word:
-            if lines[-1] and text_width(lines[-1] + letter, size, bold) > width:
+            needed = text_width(letter, size, bold)
+            if lines[-1] and taken + needed > room:
                 lines.append("")
+                taken = 0.0
             lines[-1] += letter
+            taken += needed
     return lines

@@ -81,7 +81,7 @@ def test_letters_stand_out_from_what_is_behind_them(name: str) -> None:
     fills = [fill for fill, _ in theme.boxes.values() if fill]
     pairs = [("text", fill) for fill in (*fills, theme.background, theme.mark)]
     pairs += [("muted", fill) for role, (fill, _) in theme.boxes.items() if fill and role not in ("chosen", "router")]
-    pairs += [("tag", fill) for fill in theme.variants] + [("figure", theme.boxes["tile"][0] or "")]
+    pairs += [("tag", fill) for fill in theme.variants] + [("value", theme.boxes["tile"][0] or "")]
     assert [pair for pair in pairs if contrast(theme.texts[pair[0]], pair[1]) < 4.5] == []
 
 
