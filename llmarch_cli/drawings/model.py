@@ -53,8 +53,8 @@ def check(spec: ModelSpec, hint: str = "") -> None:
     total = sum(sizes[axis].get(getattr(layer, axis), 0) for layer in layers for axis in AXES)
     if total > MOST_COMPONENTS:
         raise InputError(
-            f"{spec.id}: too large to draw: its {len(layers):,} distinct layers have {total:,} components,"
-            f" and a drawing shows at most {MOST_COMPONENTS:,}{hint}"
+            f"{spec.id}: too large to draw: {total:,} components in {len(layers):,} distinct"
+            f" {'layers' if len(layers) > 1 else 'layer'}, more than {MOST_COMPONENTS:,}{hint}"
         )
 
 
@@ -308,7 +308,7 @@ class ModelDrawing:
             Label(column.unit.write(column.value(self.profile)), 200, 11.5, "value", bold=True, metric=key),
             Label(title, 200, 7.2, "muted"),
         ]
-        least = 92 if column.by_context else 74  # room for 1,023.00 TiB, where a page changes the context
+        least = 92 if column.by_context else 73  # room for 1,023.00 TiB, where a page changes the context
         return Panel(Column(words, gap=3), "tile", key, padding=5, least=least)
 
 
