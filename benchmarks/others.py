@@ -136,7 +136,7 @@ def main() -> None:
     print(f"| model | true | {' | '.join(TOOLS)} |")
     print(f"| --- | ---: | {' | '.join('---:' for _ in TOOLS)} |")
     for name, config in CONFIGS.items():
-        true = llmarch.profile(name, CONTEXT, engine="closed-form").kv_cache_bytes
+        true = llmarch.profile(name, context=CONTEXT, engine="closed-form").kv_cache_bytes
         answers = (answer(tool, config, true) for tool in TOOLS.values())
         print(f"| {name} | {binary_bytes(true)} | {' | '.join(answers)} |")
 

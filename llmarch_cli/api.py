@@ -1,16 +1,22 @@
-"""The library behind the commands: names in, profiles and tables out."""
+"""The public functions: models in, profiles and tables out.
+
+A model is a bundled id, the path of a YAML file or a config.json, `org/name` on the Hugging Face Hub, or a `ModelSpec`.
+`**asked` is the workload and the engine: `context`, `batch`, `kv_dtype`, `engine`, all optional (`Asked`).
+
+Every function raises InputError for an unknown model or an impossible workload, and CheckError if the engines disagree.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Unpack
 
 from llmarch_cli.errors import InputError
 from llmarch_cli.models import load
 from llmarch_cli.profilers import profile as profiling
-from llmarch_cli.profilers.cost import DEFAULT_CONTEXT, KvDtype, Workload
-from llmarch_cli.profilers.profile import Engine, Profile
+from llmarch_cli.profilers.cost import Asked, Engine, Workload
+from llmarch_cli.profilers.profile import Profile
 from llmarch_cli.report.table import Table
 from llmarch_cli.specs.loading import names
 from llmarch_cli.specs.spec import ModelSpec
@@ -21,262 +27,235 @@ if TYPE_CHECKING:
     from llmarch_cli.huggingface.reconcile import Reconciliation
     from llmarch_cli.modules.builder import Model as Built
     from llmarch_cli.profilers.attribution import Difference
-    from llmarch_cli.report.plots.data import Kind, Plot
 
 Model = str | Path | ModelSpec
-Track = Callable[[Sequence[ModelSpec]], Iterable[ModelSpec]]  # passes specs on, to be told how far it is
+Track = Callable[[Sequence[ModelSpec]], Iterable[ModelSpec]]  # wraps the specs to show progress
 
 
-def profile(
-    model: Model,
-    context: int = DEFAULT_CONTEXT,
-    batch: int = 1,
-    kv_dtype: KvDtype = "bf16",
-    engine: Engine | None = None,
-) -> Profile:
-    """What `model` costs when `batch` sequences each decode one token with `context` tokens in view.
+def profile(model: Model, **asked: Unpack[Asked]) -> Profile:
+    """Profile one model.
+
+    >>> profile("gpt2", context=1024, engine="closed-form").kv_cache_bytes
+    37748736
+    """
+    return profiling.profile(load(model), *_question(asked))
+
+
+def profiles(
+    models: Sequence[Model] | None = None,
+    *,
+    contexts: Sequence[int] = (),
+    changes: Mapping[str, Any] | None = None,
+    track: Track = iter,
+    **asked: Unpack[Asked],
+) -> list[Profile]:
+    """Profile several models: each at each context, and each changed model after the one it was made from.
 
     Args:
-        model: a bundled id, a path to a YAML file, or a spec.
-        context: tokens in view, the decoded one included.
-        batch: sequences; KV-cache bytes are for all of them.
-        kv_dtype: what the cache stores: bf16, fp16, fp32 or fp8.
-        engine: "measured" builds and runs, "closed-form" calculates; None takes `LLMARCH_ENGINE`, else measured.
+        models: None takes all bundled models.
+        contexts: tokens in view, instead of one `context`.
+        changes: values by path, as in `changed`.
+        track: wraps the specs to show progress.
 
-    Raises InputError for unknown models and impossible workloads, CheckError where the engines disagree.
+    >>> [p.params for p in profiles(["gpt2"], changes={"n_layers": 24}, engine="closed-form")]
+    [124439808, 209494272]
     """
-    chosen = _chosen(engine)
-    return profiling.profile(load(model), Workload(context, batch, kv_dtype), chosen)
+    workload, engine = _question(asked)
+    chosen = specs(models, changes)
+    workloads = [workload.at(context) for context in dict.fromkeys(contexts)] or [workload]
+    return [profiling.profile(spec, each, engine) for spec in track(chosen) for each in workloads]
+
+
+def specs(models: Sequence[Model] | None = None, changes: Mapping[str, Any] | None = None) -> list[ModelSpec]:
+    """Load several models, each followed by its changed copy if there are changes.
+
+    If two files have the same name, each spec's id is its path as given.
+
+    >>> [spec.id for spec in specs(["gpt2"], {"n_layers": 24})]
+    ['gpt2', 'gpt2 (n_layers=24)']
+    """
+    given = names() if models is None else models
+    loaded = [load(model) for model in given]
+    paths: dict[str, set[str]] = {}
+    for model, spec in zip(given, loaded, strict=True):
+        paths.setdefault(spec.id, set()).add(spec.id if isinstance(model, ModelSpec) else str(model))
+    chosen = [
+        spec if isinstance(model, ModelSpec) or len(paths[spec.id]) == 1 else spec.with_id(str(model))
+        for model, spec in zip(given, loaded, strict=True)
+    ]
+    if not changes:
+        return chosen
+    from llmarch_cli.specs.changes import changed
+
+    return [each for spec in chosen for each in (spec, changed(spec, changes))]
 
 
 def compare(
     models: Sequence[Model],
-    context: int = DEFAULT_CONTEXT,
-    batch: int = 1,
-    kv_dtype: KvDtype = "bf16",
-    engine: Engine | None = None,
+    *,
     columns: Sequence[str] = (),
     sort: str | None = None,
     changes: Mapping[str, Any] | None = None,
+    **asked: Unpack[Asked],
 ) -> Table:
-    """One row a model: its shape, layout, parameters, KV cache and FLOPs.
+    """Compare models: one row per model with its shape, layout, parameters, KV cache and FLOPs.
 
     Args:
-        models: each as for `profile`; the same goes for what follows.
-        context: tokens in view.
-        batch: sequences.
-        kv_dtype: what the cache stores.
-        engine: "measured" or "closed-form".
-        columns: keys of the metrics wanted, of which `llmarch columns` lists all; none for all.
-        sort: the key to order by, upwards, or downwards with a `-` before it; None keeps the given order.
-        changes: values by path, as `changed` takes them. Each model then has three rows: as it was, changed, and what
-            became of every figure.
+        models: at least one.
+        columns: keys of the metrics to show, as listed by `llmarch columns`; empty for all.
+        sort: the key to sort by, ascending, or descending with a leading `-`; None keeps the order given.
+        changes: values by path, as in `changed`. Each model then has three rows: as it is, changed, and the change.
 
-    Raises what `profile` and `changed` raise, and InputError for unknown columns.
+    Raises InputError for unknown columns.
+
+    >>> compare(["gpt2", "gpt2-xl"], columns=["params"], engine="closed-form").rows[1]["params"]
+    1557611200
     """
-    from llmarch_cli.report import comparison
-    from llmarch_cli.report.columns import check
+    from llmarch_cli.report.columns import require
+    from llmarch_cli.report.comparison import comparison
 
-    check(columns, sort)
-    pairs = _with_changed(_told_apart(models), changes)
-    profiles = [[profile(spec, context, batch, kv_dtype, engine) for spec in pair] for pair in pairs]
-    if not changes:
-        return comparison.comparison([each for (each,) in profiles], columns, sort)
-    return comparison.changes([(before, after) for before, after in profiles], columns, sort)
+    require(columns, sort)
+    return comparison(profiles(models, changes=changes, **asked), columns, sort, paired=bool(changes))
 
 
 def kv_cache(
     models: Sequence[Model] | None = None,
-    contexts: Sequence[int] = (DEFAULT_CONTEXT,),
-    batch: int = 1,
-    kv_dtype: KvDtype = "bf16",
-    engine: Engine | None = None,
+    *,
+    contexts: Sequence[int] = (),
     columns: Sequence[str] = (),
     sort: str | None = None,
     changes: Mapping[str, Any] | None = None,
     track: Track = iter,
+    **asked: Unpack[Asked],
 ) -> Table:
-    """One row a model and context: the bytes that the architecture must keep, the smallest first.
+    """Compare KV caches: one row per model and context, the smallest first.
 
     Args:
-        models: each as for `profile`; None for all that are bundled.
-        contexts: tokens in view; models are ordered by the longest.
-        batch: as for `compare`, like all that follows.
-        kv_dtype: what the cache stores.
-        engine: "measured" or "closed-form".
-        columns: keys of the metrics wanted.
-        sort: the key to order by, `kv_cache_bytes` where it is None.
-        changes: values by path, as `changed` takes them; each model is then there as it was and changed.
-        track: passes the specs on, to be told how far it is.
+        models: None takes all bundled models.
+        contexts: tokens in view, instead of one `context`. Models are sorted by the longest.
+        columns: keys of the metrics to show.
+        sort: the key to sort by; None takes `kv_cache_bytes`.
+        changes: values by path, as in `changed`. Each model is then shown as it is and changed.
+        track: wraps the specs to show progress.
 
-    Raises what `compare` raises.
+    Raises InputError for unknown columns.
+
+    >>> kv_cache(["gpt2"], contexts=[1024], engine="closed-form").rows[0]["kv_cache_bytes"]
+    37748736
     """
-    from llmarch_cli.report.columns import check
+    from llmarch_cli.report.columns import require
     from llmarch_cli.report.comparison import kv_caches
 
-    check(columns, sort)
-    pairs = _with_changed(_specs(models), changes)
-    specs = [spec for pair in pairs for spec in pair]
-    asked = dict.fromkeys(contexts)
-    profiles = [profile(spec, context, batch, kv_dtype, engine) for spec in track(specs) for context in asked]
-    return kv_caches(profiles, columns, sort)
-
-
-def plot(
-    kind: Kind,
-    models: Sequence[Model] | None = None,
-    contexts: Sequence[int] = (DEFAULT_CONTEXT,),
-    batch: int = 1,
-    kv_dtype: KvDtype = "bf16",
-    changes: Mapping[str, Any] | None = None,
-) -> Plot:
-    """The exact figures of a plot, by the closed form; `report.plots` draws them.
-
-    Args:
-        kind: "cache" or "flops", each by context; "params" by component; "active" against all parameters.
-        models: as for `kv_cache`, like all that follows.
-        contexts: tokens in view, which the plot reaches in any case.
-        batch: sequences.
-        kv_dtype: what the cache stores.
-        changes: as for `kv_cache`.
-
-    Raises what `profile` and `changed` raise.
-    """
-    from llmarch_cli.report.plots import data
-
-    pairs = _with_changed(_specs(models), changes)
-    specs = [spec for pair in pairs for spec in pair]
-    return data.plot(kind, [profile(s, context, batch, kv_dtype, "closed-form") for s in specs for context in contexts])
+    require(columns, sort)
+    return kv_caches(profiles(models, contexts=contexts, changes=changes, track=track, **asked), columns, sort)
 
 
 def overview(
-    moe: bool | None = None, organization: str | None = None, attention: str | None = None, sort: str | None = None
+    *, moe: bool | None = None, organization: str | None = None, attention: str | None = None, sort: str | None = None
 ) -> Table:
-    """One row for each bundled model that fits all that is given, by the closed form alone.
+    """List the bundled models that match all criteria, in closed form.
 
     Args:
         moe: True for mixtures of experts, False for dense models.
-        organization: any part of its name.
+        organization: any part of the publisher's name.
         attention: a word of the layout: mla, gqa, mha, window, chunked, nope ...
-        sort: as for `compare`; None orders by organization, release and size.
+        sort: the key to sort by; None sorts by organization, release date and size.
 
-    Raises InputError for an organization, an attention or a column that there is not.
+    Raises InputError for an unknown organization, attention word or column.
+
+    >>> len(overview(organization="openai", moe=True).rows)
+    2
     """
-    from llmarch_cli.report.columns import check
+    from llmarch_cli.report.columns import require
     from llmarch_cli.report.overview import filtered
-    from llmarch_cli.report.overview import overview as tabled
+    from llmarch_cli.report.overview import overview as table
 
-    check(sort=sort)
-    specs = filtered([load(name) for name in names()], moe, organization, attention)
-    return tabled([profile(spec, engine="closed-form") for spec in specs], sort)
+    require(sort=sort)
+    matching = filtered(specs(), moe, organization, attention)
+    return table([profile(spec, engine="closed-form") for spec in matching], sort)
 
 
-def fact_sheet(
-    model: Model,
-    context: int = DEFAULT_CONTEXT,
-    batch: int = 1,
-    kv_dtype: KvDtype = "bf16",
-    engine: Engine | None = None,
-    operators: bool = False,
-) -> tuple[Table, ...]:
-    """All about one model: figures, layer map, components with their shares, and what its authors publish.
+def fact_sheet(model: Model | Profile, *, operators: bool = False, **asked: Unpack[Asked]) -> tuple[Table, ...]:
+    """Describe one model: metrics, layer map, components with their shares, and what its authors publish.
 
     Args:
-        model: as for `profile`, like all that follows.
-        context: tokens in view.
-        batch: sequences.
-        kv_dtype: what the cache stores.
-        engine: "measured" or "closed-form".
-        operators: with each component's FLOPs by operator, as fvcore counts them.
+        model: the model, or its profile.
+        operators: add each component's FLOPs by operator, counted by fvcore.
 
-    Raises what `profile` raises, and CheckError for an operator that fvcore cannot count.
+    Raises CheckError for an operator that fvcore cannot count.
+
+    >>> [table.name for table in fact_sheet("gpt2", engine="closed-form")][0]
+    'models'
     """
     from llmarch_cli.report import sheet
 
-    figures = profile(model, context, batch, kv_dtype, engine)
-    tables = sheet.sheet(figures)
+    found = model if isinstance(model, Profile) else profile(model, **asked)
+    tables = sheet.sheet(found)
     if not operators:
         return tables
 
     from llmarch_cli.profilers.witnesses import operator_flops
 
-    return (*tables, sheet.operators(figures, operator_flops(figures.spec, figures.workload)))
+    return (*tables, sheet.operators(found, operator_flops(found.spec, found.workload)))
 
 
 def report(
     models: Sequence[Model] | None = None,
+    *,
     file_format: str = "html",
-    context: int = DEFAULT_CONTEXT,
-    batch: int = 1,
-    kv_dtype: KvDtype = "bf16",
-    engine: Engine | None = None,
     pictures: bool = True,
     track: Track = iter,
+    **asked: Unpack[Asked],
 ) -> str:
-    """A comparison as text: one HTML page that needs no network, or any format that a table is written in.
+    """Render a comparison as text.
 
     Args:
-        models: as for `kv_cache`, like all that is not said here.
-        file_format: "html", "markdown", "csv", "json" or "junit", which is of `checked`.
-        context: tokens in view, where the page begins.
-        batch: sequences.
-        kv_dtype: what the cache stores.
-        engine: "measured" or "closed-form".
-        pictures: with plots and architecture figures in the page, which take matplotlib.
-        track: passes the specs on, to be told how far it is.
+        models: None takes all bundled models.
+        file_format: "html" is one page that needs no network; "markdown", "csv", "json"; "junit" is `checked`.
+        pictures: put plots and drawings into the page; needs matplotlib.
+        track: wraps the specs to show progress.
 
-    Raises what `profile` raises, and InputError for an unknown format.
+    Raises InputError for an unknown format.
+
+    >>> report(["gpt2"], file_format="csv", engine="closed-form").partition(",")[0]
+    'model'
     """
     from llmarch_cli import page
     from llmarch_cli.report.comparison import comparison
     from llmarch_cli.report.formats import render
 
-    if file_format != "html":
-        render.check(file_format, render.VERDICT_FORMATS)
     if file_format == "junit":
-        return render.render([checked(models, context, batch, kv_dtype, engine, track)], file_format)
-    specs = _specs(models)
-    profiles = [profile(spec, context, batch, kv_dtype, engine) for spec in track(specs)]
-    if file_format == "html":
-        return page.render(profiles, pictures)
-    return render.render([comparison(profiles)], file_format)
+        return render.render([checked(models, track=track, **asked)], file_format)
+    if file_format != "html":
+        render.require(file_format)
+    found = profiles(models, track=track, **asked)
+    return page.render(found, pictures) if file_format == "html" else render.render([comparison(found)], file_format)
 
 
-def checked(
-    models: Sequence[Model] | None = None,
-    context: int = DEFAULT_CONTEXT,
-    batch: int = 1,
-    kv_dtype: KvDtype = "bf16",
-    engine: Engine | None = None,
-    track: Track = iter,
-) -> Table:
-    """One row a model, as in `compare`; it fails where the engines disagree or a published figure does not hold.
+def checked(models: Sequence[Model] | None = None, *, track: Track = iter, **asked: Unpack[Asked]) -> Table:
+    """Check models: one row each, which fails if the engines disagree or a published number does not hold.
 
     Args:
-        models: as for `kv_cache`, like all that is not said here.
-        context: tokens in view.
-        batch: sequences.
-        kv_dtype: what the cache stores.
-        engine: "measured", or "closed-form", with which only published figures are checked.
-        track: passes the specs on, to be told how far it is.
+        models: None takes all bundled models.
+        track: wraps the specs to show progress.
 
-    Raises InputError for unknown models and impossible workloads.
+    With the closed-form engine, only published numbers are checked.
+
+    >>> checked(["gpt2"], engine="closed-form").failures
+    ()
     """
     from llmarch_cli.profilers.verification import held
     from llmarch_cli.report import verdicts
 
-    chosen = _chosen(engine)
-    specs = track(_specs(models))
-    return verdicts.held([held(spec, Workload(context, batch, kv_dtype), chosen) for spec in specs])
+    workload, engine = _question(asked)
+    return verdicts.held([held(spec, workload, engine) for spec in track(specs(models))])
 
 
 def sweep(
     base: Model,
     vary: Mapping[str, Iterable[int | float | str | bool | None]],
+    *,
     where: str | None = None,
-    context: int = DEFAULT_CONTEXT,
-    batch: int = 1,
-    kv_dtype: KvDtype = "bf16",
     sort: str | None = None,
     top: int | None = None,
     pareto: Sequence[str] = (),
@@ -287,30 +266,31 @@ def sweep(
     plot: str | Path | None = None,
     scheduler: str | None = None,
     progress: Callable[[int, int], None] | None = None,
+    **asked: Unpack[Asked],
 ) -> Table:
-    """One row for each variant of `base` that meets a condition, or for the best of them, by the closed form.
+    """Search the variants of a model in closed form: one row per variant, or per best variant.
 
-    A thousand variants at random are checked one by one, each as a spec of its own.
+    1,000 random variants are re-checked one by one. `engine` has no effect here.
 
     Args:
-        base: as for `profile`.
-        vary: dotted paths of fields, each with the values that it takes: all combinations are looked at.
-        where: a condition such as "params <= 30B and kv_cache_bytes <= 2GiB"; None for none.
-        context: as for `profile`, like the next two.
-        batch: sequences.
-        kv_dtype: what the cache stores.
-        sort: the figure to order by, upwards, or downwards with a `-` before it.
+        base: the model that variants are made from.
+        vary: the values of each field, by dotted path. All combinations are searched.
+        where: a condition such as "params <= 30B and kv_cache_bytes <= 2GiB".
+        sort: the metric to sort by, ascending, or descending with a leading `-`.
         top: the most rows; None for all.
-        pareto: figures that trade off, each to be small, or large with a `-` before it: rows are the front's.
-        columns: the figures of each row; none for the most telling.
-        sample: look at so many points of the grid, at random; None for all.
-        seed: which points these are.
-        out: a .csv, .json or .parquet file for all variants that meet the condition, written as they are found.
-        plot: a .svg, .png or .html file for a picture of two figures, with the front.
-        scheduler: "local:N" or the address of a Dask scheduler, which hands chunks to its workers.
-        progress: called with how many points are done, and how many there are.
+        pareto: metrics to minimise, or to maximise with a leading `-`. Only the Pareto front is returned.
+        columns: the metrics of each row; empty for a default selection.
+        sample: how many random points of the grid to search; None for all.
+        seed: the seed of the random choices.
+        out: a .csv, .json or .parquet file for all variants that meet the condition.
+        plot: a .svg, .png or .html file that plots the first two metrics of `pareto`.
+        scheduler: "local:N" or the address of a Dask scheduler.
+        progress: called with the number of points done and the number of all points.
 
-    Raises InputError for what cannot be asked or written, CheckError where a checked figure differs.
+    Raises InputError for an invalid request or an unwritable file, CheckError if a re-checked value differs.
+
+    >>> [row["params"] for row in sweep("gpt2", {"n_layers": [6, 12]}, columns=["params"]).rows]
+    [81912576, 124439808]
     """
     from llmarch_cli.sweeping import plot as picture
     from llmarch_cli.sweeping.axes import axes
@@ -319,8 +299,8 @@ def sweep(
     from llmarch_cli.sweeping.selection import Goal
     from llmarch_cli.sweeping.table import variants
 
-    workload = Workload(context, batch, kv_dtype)
-    profiling.check(workload)
+    workload, _ = _question(asked)
+    profiling.require(workload)
     spec = load(base)
     goals = tuple(Goal.parsed(text) for text in pareto)
     order = None if sort is None else Goal.parsed(sort)
@@ -344,67 +324,56 @@ def sweep(
     return table
 
 
-def diff(
-    before: Model,
-    after: Model,
-    context: int = DEFAULT_CONTEXT,
-    batch: int = 1,
-    kv_dtype: KvDtype = "bf16",
-    engine: Engine | None = None,
-) -> Difference:
-    """What leads from one model to another, and what each change does to the figures.
+def diff(before: Model, after: Model, **asked: Unpack[Asked]) -> Difference:
+    """Explain how two models differ, and what each change does to parameters, KV cache and FLOPs.
 
-    Args:
-        before: as for `profile`, like all that follows.
-        after: the other model.
-        context: tokens in view.
-        batch: sequences.
-        kv_dtype: what the cache stores.
-        engine: whose figures the two models have; what each change does is always in closed form.
+    The effects add up exactly to the whole difference. Each change is applied on top of those before it, in the order
+    of the spec's fields. The result is false if the architectures are equal. Effects are always in closed form.
 
-    The effects add up exactly to the whole difference. Where changes interact, each does what it does on top of those
-    before it, in the order of a spec's fields. The result is false where the architectures are the same.
-    Raises what `profile` raises.
+    >>> diff("gpt2", "gpt2-xl", engine="closed-form").cost.params
+    1433171392
     """
     from llmarch_cli.profilers.attribution import difference
 
-    chosen = _chosen(engine)
-    first, last = _told_apart([before, after])
-    return difference(first, last, Workload(context, batch, kv_dtype), chosen)
+    workload, engine = _question(asked)
+    first, last = specs([before, after])
+    return difference(first, last, workload, engine)
 
 
-def draw(models: Sequence[Model], path: str | Path, theme: str = "light", context: int = DEFAULT_CONTEXT) -> None:
-    """Draw the architectures of `models` side by side into one file, by the closed form alone.
+def draw(models: Sequence[Model], path: str | Path, *, theme: str = "light", **asked: Unpack[Asked]) -> None:
+    """Draw architectures side by side into one file, in closed form. Needs matplotlib.
 
     Args:
-        models: each as for `profile`.
-        path: the file; its ending says what it becomes: .svg, .png or .pdf.
+        models: at least one.
+        path: an .svg, .png or .pdf file.
         theme: "light" or "dark".
-        context: tokens in view, for the cache's figures.
 
-    Raises what `profile` raises, and InputError for another ending or theme, or where matplotlib is not installed.
+    Raises InputError for another ending or theme, and if matplotlib is not installed.
+
+    >>> draw(["gpt2", "gpt2-xl"], "gpt2.svg")
     """
     from llmarch_cli.drawings import canvas
 
     canvas.check(Path(path), theme)
     if not models:
-        raise InputError("there is no model to draw: name one or more")
+        raise InputError("no model given: name one or more")
     from llmarch_cli.drawings.picture import picture
 
-    specs = _told_apart(models)
-    canvas.save(picture([profile(spec, context, engine="closed-form") for spec in specs]), Path(path), theme)
+    asked["engine"] = "closed-form"
+    canvas.save(picture(profiles(models, **asked)), Path(path), theme)
 
 
 def load_checkpoint(
     model: Model,
     directory: str | Path,
+    *,
     device: str | torch.device = "cpu",
     dtype: torch.dtype | None = None,
 ) -> Built:
-    """The built model with the weights of a Hugging Face checkpoint.
+    """Build a model with the weights of a Hugging Face checkpoint.
 
     Args:
-        model: a bundled id, a path to a YAML file, or a spec.
+        model: the model whose checkpoint it is.
         directory: safetensors files, one or several with an index.
         device: the device of the model; not "meta".
         dtype: the dtype of all parameters; None takes that of the stored embedding, and bfloat16 if it is packed.
@@ -426,31 +395,9 @@ def reconcile(model: Model, directory: str | Path) -> Reconciliation:
     return reconcile.reconcile(load(model), Path(directory))
 
 
-def _chosen(engine: Engine | None) -> Engine:
-    return profiling.default_engine() if engine is None else profiling.checked_engine(engine)
-
-
-def _specs(models: Sequence[Model] | None) -> list[ModelSpec]:
-    """The specs of `models`, or of all that are bundled where that is None."""
-    return _told_apart(names() if models is None else models)
-
-
-def _told_apart(models: Sequence[Model]) -> list[ModelSpec]:
-    """The specs. Where several files share a name, each goes by its path as given."""
-    specs = [load(model) for model in models]
-    given: dict[str, set[str]] = {}
-    for model, spec in zip(models, specs, strict=True):
-        given.setdefault(spec.id, set()).add(spec.id if isinstance(model, ModelSpec) else str(model))
-    return [
-        spec if isinstance(model, ModelSpec) or len(given[spec.id]) == 1 else spec.with_id(str(model))
-        for model, spec in zip(models, specs, strict=True)
-    ]
-
-
-def _with_changed(specs: Sequence[ModelSpec], changes: Mapping[str, Any] | None) -> list[tuple[ModelSpec, ...]]:
-    """Each spec, with itself changed behind it where there are changes. All are changed before any is measured."""
-    if not changes:
-        return [(spec,) for spec in specs]
-    from llmarch_cli.specs.changes import changed
-
-    return [(spec, changed(spec, changes)) for spec in specs]
+def _question(asked: Asked) -> tuple[Workload, Engine]:
+    """The workload and the engine of keyword arguments, with their defaults."""
+    settings: dict[str, Any] = {**asked}
+    engine = settings.pop("engine", None)
+    chosen = profiling.default_engine() if engine is None else profiling.as_engine(engine)
+    return Workload(**settings), chosen

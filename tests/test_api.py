@@ -50,7 +50,7 @@ def test_measured_is_the_default_and_both_engines_give_the_same(monkeypatch: pyt
 def test_caches_are_of_all_models_unless_some_are_named() -> None:
     table = llmarch.kv_cache(engine="closed-form")
     assert sorted(str(row["model"]) for row in table.rows) == list(llmarch.names())
-    frame = llmarch.kv_cache(["gpt2"], [1, 1024], engine="closed-form").to_pandas()
+    frame = llmarch.kv_cache(["gpt2"], contexts=[1, 1024], engine="closed-form").to_pandas()
     assert list(frame["kv_cache_bytes"]) == [36_864, 36_864 * 1024]
 
 

@@ -1,6 +1,6 @@
 """The `llmarch` command. To add a subcommand: a file in this package, and a line below.
 
-A subcommand's file imports the library inside its function: `--help` and completion must not wait for it.
+A subcommand imports the library inside its function, so that `--help` and completion stay fast.
 """
 
 from __future__ import annotations
@@ -9,7 +9,9 @@ import inspect
 import os
 import re
 import sys
+import warnings
 from collections.abc import Callable
+from functools import partial
 from typing import Annotated, Any
 
 import typer
@@ -36,29 +38,28 @@ from llmarch_cli.cli import import_ as import_command
 from llmarch_cli.cli import list as list_
 from llmarch_cli.errors import InputError, LlmarchError, suggestion
 
-UsageError: type[Exception] = typer.BadParameter.__mro__[1]  # which has no public name
+UsageError: type[Exception] = typer.BadParameter.__mro__[1]  # it has no public name
 
-LOOK, COMPARE, DESIGN = "Look at models", "Compare them", "Design one"
-EXPLAIN, GUARD = "Understand the figures", "Guard them"
+INSPECT, COMPARE, SEARCH, EXPLAIN, CI = "Inspect", "Compare", "Search", "Explain and verify", "CI"
 
-# Name, panel of `--help`, function, and examples that work when pasted.
+# The name, the panel of `--help`, the function, and runnable examples of each command.
 COMMANDS = (
-    ("list", LOOK, list_.list_models, list_.EXAMPLES),
-    ("show", LOOK, show.show, show.EXAMPLES),
-    ("import", LOOK, import_command.import_, import_command.EXAMPLES),
+    ("list", INSPECT, list_.list_models, list_.EXAMPLES),
+    ("show", INSPECT, show.show, show.EXAMPLES),
+    ("import", INSPECT, import_command.import_, import_command.EXAMPLES),
     ("compare", COMPARE, compare.compare, compare.EXAMPLES),
     ("diff", COMPARE, diff.diff, diff.EXAMPLES),
     ("kvcache", COMPARE, kvcache.kvcache, kvcache.EXAMPLES),
     ("draw", COMPARE, draw.draw, draw.EXAMPLES),
     ("report", COMPARE, report.report, report.EXAMPLES),
-    ("sweep", DESIGN, sweep.sweep, sweep.EXAMPLES),
+    ("sweep", SEARCH, sweep.sweep, sweep.EXAMPLES),
     ("columns", EXPLAIN, columns.columns, columns.EXAMPLES),
     ("verify", EXPLAIN, verify.verify, verify.EXAMPLES),
     ("claims", EXPLAIN, claims.claims, claims.EXAMPLES),
-    ("validate", GUARD, validate.validate, validate.EXAMPLES),
-    ("check", GUARD, check.check, check.EXAMPLES),
-    ("baseline", GUARD, baseline.app, baseline.EXAMPLES),
-    ("drift", GUARD, drift.drift, drift.EXAMPLES),
+    ("validate", CI, validate.validate, validate.EXAMPLES),
+    ("check", CI, check.check, check.EXAMPLES),
+    ("baseline", CI, baseline.app, baseline.EXAMPLES),
+    ("drift", CI, drift.drift, drift.EXAMPLES),
     ("schema", EXPLAIN, schema.schema, schema.EXAMPLES),
 )
 
@@ -69,8 +70,8 @@ EXAMPLES = (
 )
 
 
-def _said(command: Callable[..., Any] | None) -> str:
-    """What a command's docstring says, a paragraph a line: help keeps every break but those of the first paragraph."""
+def _help(command: Callable[..., Any] | None) -> str:
+    """A command's docstring with one line per paragraph, since Typer keeps the line breaks of all but the first."""
     return re.sub(r"(?<!\n)\n(?!\n)", " ", inspect.getdoc(command) or "")
 
 
@@ -90,10 +91,10 @@ for name, panel, command, examples in COMMANDS:
         app.add_typer(command, name=name, cls=pasted.Group, epilog=epilog, rich_help_panel=panel)
         for each in command.registered_commands:
             each.cls = pasted.Command
-            each.help = _said(each.callback)
+            each.help = _help(each.callback)
             each.epilog = pasted.listed(line for line in examples if line.startswith(f"llmarch {name} {each.name} "))
     else:
-        app.command(name, cls=pasted.Command, help=_said(command), epilog=epilog, rich_help_panel=panel)(command)
+        app.command(name, cls=pasted.Command, help=_help(command), epilog=epilog, rich_help_panel=panel)(command)
 
 
 def _print_version(wanted: bool) -> None:
@@ -109,28 +110,28 @@ def _options(
         bool, typer.Option("--version", help="Print the version.", callback=_print_version, is_eager=True)
     ] = False,
 ) -> None:
-    """What LLM architectures are made of, what they cost, and how they differ.
+    """Compare LLM architectures and their exact costs: parameters, active parameters, KV cache and FLOPs.
 
-    Exact parameters, active parameters, KV cache and FLOPs, each derived twice: counted in a model that is built and
-    run without its weights, and calculated in closed form.
+    Every number is computed twice: counted in a model that is built and run without weights, and in closed form.
     """
 
 
-app.callback(help=_said(_options))(_options)
+app.callback(help=_help(_options))(_options)
 
 
 def run() -> int:
-    """Run the command line. Returns its status, and has every error said in a line."""
-    if sys.stdout is None:  # closed by who started this
+    """Run the command line and return its status. Every error is printed as one line."""
+    if sys.stdout is None:  # closed by the caller
         return _fail("cannot write the result: standard output is closed", 2)
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):
-            stream.reconfigure(errors="backslashreplace")  # a letter that a terminal lacks is no reason to fail
+            stream.reconfigure(errors="backslashreplace")  # replace characters the terminal cannot encode
+    warnings.showwarning = partial(_note, warnings.showwarning)
     try:
         status: int | None = app(prog_name="llmarch", standalone_mode=False)
     except UsageError as error:
-        said = _misused(error)
-        return _fail(said, 2) if said else 2
+        message = _usage_message(error)
+        return _fail(message, 2) if message else 2
     except LlmarchError as error:
         return _fail(str(error), 2 if isinstance(error, InputError) else 1)
     except OSError as error:
@@ -139,20 +140,26 @@ def run() -> int:
         if "LLMARCH_TRACEBACK" in os.environ:
             raise
         bug = f"{type(error).__name__}: {error}"
-        return _fail(
-            f"this is a bug of llmarch: {bug}\nSet LLMARCH_TRACEBACK=1 to see where, and please report it.", 70
-        )
+        return _fail(f"internal error, please report it: {bug}\nSet LLMARCH_TRACEBACK=1 for the traceback.", 70)
     return status or 0
 
 
-def _misused(error: Any) -> str:
-    """What Typer says in a box, in the one line that every other error is; nothing where it has printed help."""
-    said, _, meant = str(error.format_message()).partition(" Did you mean ")
+def _usage_message(error: Any) -> str:
+    """Typer's message as one line; empty if it has printed help."""
+    message, _, meant = str(error.format_message()).partition(" Did you mean ")
     command = error.ctx.command_path if error.ctx else "llmarch"
     hint = f"; did you mean {meant}" if meant else f"; see `{command} --help`"
     if possible := getattr(error, "possibilities", None):
-        said, hint = error.message, suggestion(error.option_name, possible) or hint
-    return f"{said[:1].lower()}{said[1:].rstrip('.')}{hint}" if said else ""
+        message, hint = error.message, suggestion(error.option_name, possible) or hint
+    return f"{message[:1].lower()}{message[1:].rstrip('.')}{hint}" if message else ""
+
+
+def _note(usual: Callable[..., None], message: Warning | str, category: type[Warning], *place: Any) -> None:
+    """Print a warning meant for users as a note, and any other as usual."""
+    if issubclass(category, FutureWarning) and sys.stderr is not None:
+        typer.echo(f"note: {message}", err=True)
+    else:
+        usual(message, category, *place)
 
 
 def _fail(message: str, status: int) -> int:

@@ -1,4 +1,4 @@
-"""`llmarch baseline`: figures as they were agreed to, in a file, and how far they moved since."""
+"""`llmarch baseline`: metrics committed to a file, and their changes since."""
 
 from __future__ import annotations
 
@@ -24,48 +24,35 @@ File = Annotated[Path, typer.Argument(metavar="FILE", help="The baseline, a YAML
 
 @app.callback()
 def baseline() -> None:
-    """Commit figures, and see how far they moved since."""
+    """Commit metrics to a file, and check how they changed since."""
 
 
 @app.command("write")
+@options.workload(context="contexts", unset=True)
 def write(
     file: File,
+    asked: options.AskedAt,
     models: Annotated[
         list[str] | None,
         typer.Argument(
             metavar="MODEL",
-            help="Bundled ids, paths to YAML files, or quoted patterns of either; if none, what the file has.",
+            help="Bundled ids, paths of YAML files, or quoted patterns. Default: the models in the file.",
             autocompletion=options.complete_model,
             show_default=False,
         ),
     ] = None,
-    contexts: Annotated[
-        list[str] | None,
-        typer.Option("--ctx", metavar="TOKENS", help="Tokens in view; may be given several times.", show_default=False),
-    ] = None,
-    batch: Annotated[
-        int | None,
-        typer.Option("--batch", metavar="N", help="Sequences.", parser=options.number("--batch"), show_default=False),
-    ] = None,
-    kv_dtype: Annotated[
-        str | None,
-        typer.Option("--kv-dtype", metavar="bf16|fp16|fp32|fp8", help="What the cache stores.", show_default=False),
-    ] = None,
     columns: options.Columns = None,
-    engine: options.Engine = None,
 ) -> None:
-    """Measure, and write figures to a file that is fit to be committed: one a line, exact, in a fixed order.
+    """Measure models and write their metrics to a file to commit: exact, one per line, in a fixed order.
 
-    A file that is there already keeps its tolerances, and whatever else is not given. Without one: all bundled models
-    at 128k.
+    An existing file keeps its tolerances and every setting that is not given. A new file has all bundled models, at
+    128k.
     """
-    n_tokens = [options.tokens(context) for context in contexts or ()]
-    dtype = None if kv_dtype is None else options.kv_dtype(kv_dtype)
-    chosen, keys = options.engine(engine), options.keys(columns)
+    keys = options.keys(columns)
     from llmarch_cli.guards import baselines
     from llmarch_cli.guards.table import written
 
-    new = baselines.write(file, models or (), n_tokens, keys, batch, dtype, chosen, output.tracking("measuring"))
+    new = baselines.write(file, models or (), keys, asked, output.tracking("measuring"))
     output.write(written(str(file), new))
 
 
@@ -77,18 +64,17 @@ def compare(
         typer.Option(
             "--tolerance",
             metavar="COLUMN=SHARE",
-            help="How far a column may move, such as params=0.1%; goes before the file's own.",
+            help="Allow a column this much change, such as params=0.1%. Overrides the file.",
             show_default=False,
         ),
     ] = None,
     engine: options.Engine = None,
     file_format: options.VerdictFormat = "table",
 ) -> None:
-    """Every figure that moved since the file was written: before, after and change. Exit 1 beyond tolerance.
+    """Show every metric that changed since the file was written. Exit 1 if one exceeds its tolerance.
 
-    Models and figures that came or went are told, too, and count as drift.
+    Added and removed models and metrics count as changes.
     """
-    output.check(file_format, verdicts=True)
     chosen = options.engine(engine)
     from llmarch_cli.guards import baselines, table
 

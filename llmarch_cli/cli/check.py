@@ -1,4 +1,4 @@
-"""`llmarch check`: limits that figures must keep."""
+"""`llmarch check`: limits on metrics."""
 
 from __future__ import annotations
 
@@ -18,16 +18,16 @@ EXAMPLES = (
 
 def check(
     file: Annotated[
-        Path, typer.Argument(metavar="FILE", help="Budgets: `llmarch schema budgets`.", show_default=False)
+        Path,
+        typer.Argument(metavar="FILE", help="A file of budgets; see `llmarch schema budgets`.", show_default=False),
     ],
     engine: options.Engine = None,
     file_format: options.VerdictFormat = "table",
 ) -> None:
-    """Hold figures to the limits of a file, such as `kv_cache_bytes@128k <= 2GiB`. Exit 1 where one is not kept.
+    """Check metrics against the limits of a file, such as `kv_cache_bytes@128k <= 2GiB`. Exit 1 if one is exceeded.
 
     Unknown fields, metrics and models are errors: exit 2.
     """
-    output.check(file_format, verdicts=True)
     chosen = options.engine(engine)
     from llmarch_cli.guards import budgets, table
 

@@ -1,4 +1,4 @@
-"""`llmarch columns`: what each figure counts."""
+"""`llmarch columns`: the conventions of the metrics."""
 
 from __future__ import annotations
 
@@ -18,13 +18,15 @@ def columns(
     keys: Annotated[
         list[str] | None,
         typer.Argument(
-            metavar="COLUMN", help="Only these.", autocompletion=options.complete_column, show_default=False
+            metavar="COLUMN",
+            help="Show only these columns.",
+            autocompletion=options.complete_column,
+            show_default=False,
         ),
     ] = None,
     file_format: options.Format = "table",
 ) -> None:
-    """Every column that `compare` and `kvcache` know, with the convention behind its figure."""
-    output.check(file_format)
+    """List the columns of `compare` and `kvcache` with their conventions."""
     from llmarch_cli.report.columns import listing
 
     output.show([listing(keys or ())], file_format)

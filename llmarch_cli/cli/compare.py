@@ -13,12 +13,10 @@ EXAMPLES = (
 )
 
 
+@options.workload()
 def compare(
     models: options.Models,
-    context: options.Context = options.DEFAULT_CONTEXT,
-    batch: options.Batch = 1,
-    kv_dtype: options.KvDtype = "bf16",
-    engine: options.Engine = None,
+    asked: options.Asked,
     changes: options.Changes = None,
     sort: options.Sort = None,
     columns: options.Columns = None,
@@ -28,26 +26,21 @@ def compare(
     plot: plots.Plot = None,
     plot_kind: plots.Kind = None,
 ) -> None:
-    """Models side by side: shape, layout, parameters, KV cache and FLOPs. What is equal in all is dim.
+    """Compare models side by side: shape, layout, parameters, KV cache and FLOPs. Equal values are dim.
 
-    Up to three stand in columns, more in rows. With --set each model stands beside itself as changed, with the
-    difference of every figure.
+    Up to three models are shown as columns, more as rows. With --set, each model is compared with its changed copy.
     """
-    output.check(file_format)
     kind = plots.kind(plot_kind, "cache", plot)
-    n_tokens = options.tokens(context)
     keys = options.keys(columns)
     assignments = options.changes(changes)
-    plots.check(plot, file_format, kind, len(set(models)) * (2 if assignments else 1))
-    options.check_save(save, assignments, len(models))
+    plots.require(plot, file_format, kind, len(set(models)) * (2 if assignments else 1))
+    options.require_changes(save, assignments, len(models))
     from llmarch_cli import api
+    from llmarch_cli.report.columns import require
+    from llmarch_cli.report.comparison import comparison
 
-    dtype = options.kv_dtype(kv_dtype)
-    table = api.compare(models, n_tokens, batch, dtype, options.engine(engine), keys, sort, assignments)
-    if save is not None:
-        from llmarch_cli.models import load
-        from llmarch_cli.specs.changes import changed
-
-        output.save(changed(load(models[0]), assignments), save)
-    output.show([table], file_format, exact)
-    plots.show(plot, lambda: api.plot(kind, models, [n_tokens], batch, dtype, assignments))
+    require(keys, sort)
+    profiles = api.profiles(models, changes=assignments, **asked)
+    output.save(profiles[-1].spec, save)
+    output.show([comparison(profiles, keys, sort, paired=bool(assignments))], file_format, exact)
+    plots.show(plot, kind, profiles)

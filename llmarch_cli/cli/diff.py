@@ -1,4 +1,4 @@
-"""`llmarch diff`: what differs between two models, and what each change does."""
+"""`llmarch diff`: the differences of two models and the effect of each."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ EXAMPLES = (
 )
 
 
+@options.workload()
 def diff(
     before: options.Model,
     after: Annotated[
@@ -23,27 +24,22 @@ def diff(
             metavar="OTHER", help="The other model.", autocompletion=options.complete_model, show_default=False
         ),
     ],
-    context: options.Context = options.DEFAULT_CONTEXT,
-    batch: options.Batch = 1,
-    kv_dtype: options.KvDtype = "bf16",
-    engine: options.Engine = None,
+    asked: options.Asked,
     file_format: options.Format = "table",
     exact: options.Exact = False,
     exit_code: Annotated[
-        bool, typer.Option("--exit-code", help="Exit with 1 where the architectures differ, for scripts.")
+        bool, typer.Option("--exit-code", help="Exit with status 1 if the architectures differ.")
     ] = False,
 ) -> None:
-    """What differs between two models, and what each change does to parameters, KV cache and FLOPs.
+    """Show how two models differ, and what each change does to parameters, KV cache and FLOPs.
 
-    Variants are compared by what they are, not by name, and layouts layer by layer. The weightiest change comes first;
-    all of them add up exactly to the whole difference.
+    Variants are matched by content, not by name, and layouts layer by layer. The largest change comes first. The
+    changes add up exactly to the whole difference.
     """
-    output.check(file_format)
-    n_tokens = options.tokens(context)
     from llmarch_cli import api
     from llmarch_cli.report.differences import differences
 
-    difference = api.diff(before, after, n_tokens, batch, options.kv_dtype(kv_dtype), options.engine(engine))
+    difference = api.diff(before, after, **asked)
     output.show(differences(difference), file_format, exact)
     if exit_code and difference:
         raise typer.Exit(1)

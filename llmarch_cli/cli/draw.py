@@ -1,4 +1,4 @@
-"""`llmarch draw`: architectures as pictures."""
+"""`llmarch draw`: drawings of architectures."""
 
 from __future__ import annotations
 
@@ -16,15 +16,17 @@ EXAMPLES = (
 )
 
 
+@options.workload(without=("batch", "kv_dtype", "engine"))
 def draw(
     models: options.Models,
+    asked: options.Asked,
     file: Annotated[
         Path,
         typer.Option(
             "--output",
             "-o",
             metavar="FILE",
-            help="Where the picture goes; .svg, .png or .pdf says what it becomes.",
+            help="The file to write: .svg, .png or .pdf.",
             show_default=False,
             rich_help_panel=options.OUTPUT,
         ),
@@ -35,15 +37,13 @@ def draw(
             metavar="light|dark", autocompletion=options.among("light", "dark"), rich_help_panel=options.OUTPUT
         ),
     ] = "light",
-    context: options.Context = options.DEFAULT_CONTEXT,
 ) -> None:
-    """Architectures as pictures: layers with norms and residuals, attention, experts, and the order of all layers.
+    """Draw architectures: layers with norms and residuals, attention, experts, and the order of all layers.
 
-    Several models stand side by side on one scale, and what they do not have in common is highlighted.
+    Several models are drawn side by side on one scale, with their differences highlighted.
     """
-    n_tokens = options.tokens(context)
     from llmarch_cli import api
 
     with output.busy("drawing"):
-        api.draw(models, file, theme, n_tokens)
+        api.draw(models, file, theme=theme, **asked)
     output.write(f"{file}\n")

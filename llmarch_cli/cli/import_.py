@@ -1,4 +1,4 @@
-"""`llmarch import`: a Hugging Face config as a spec."""
+"""`llmarch import`: a spec from a Hugging Face config."""
 
 from __future__ import annotations
 
@@ -27,12 +27,12 @@ def import_(
     ],
     out: Annotated[
         Path | None,
-        typer.Option("--output", "-o", metavar="FILE", help="Write the spec there.", show_default="standard output"),
+        typer.Option("--output", "-o", metavar="FILE", help="The file to write.", show_default="standard output"),
     ] = None,
-    force: Annotated[bool, typer.Option("--force", help="With -o: replace a file that is there.")] = False,
+    force: Annotated[bool, typer.Option("--force", help="With -o: replace an existing file.")] = False,
     name: Annotated[
         str | None,
-        typer.Option("--name", metavar="NAME", help="What to call the model.", show_default="by its directory"),
+        typer.Option("--name", metavar="NAME", help="The name of the model.", show_default="by its directory"),
     ] = None,
     revision: Annotated[
         str | None,
@@ -42,19 +42,21 @@ def import_(
     ] = None,
     as_: Annotated[
         str | None,
-        typer.Option("--as", metavar="FAMILY", help="Read it as this family's.", show_default="by its model_type"),
+        typer.Option(
+            "--as", metavar="FAMILY", help="Read the config as this family's.", show_default="by its model_type"
+        ),
     ] = None,
     check: Annotated[
         bool,
         typer.Option(
             "--check",
-            help="Build it with transformers too, without weights, and compare the parameters. Exit 1 if they differ.",
+            help="Build the model with transformers too, and compare the parameters. Exit 1 if they differ.",
         ),
     ] = False,
 ) -> None:
-    """A Hugging Face config as a spec. A key that is not understood is an error, never passed over.
+    """Convert a Hugging Face config into a spec. Unknown keys are errors.
 
-    No code of the model's is run. Every other command takes CONFIG in a model's place too.
+    The model's own code is never run. Every other command also accepts CONFIG as a model.
     """
     from llmarch_cli.huggingface.importing import imported
     from llmarch_cli.specs import spec_file

@@ -1,4 +1,4 @@
-"""`llmarch kvcache`: what models keep of every token in view."""
+"""`llmarch kvcache`: the KV caches of models."""
 
 from __future__ import annotations
 
@@ -13,12 +13,10 @@ EXAMPLES = (
 )
 
 
+@options.workload(context="contexts")
 def kvcache(
+    asked: options.AskedAt,
     models: options.AnyModels = None,
-    contexts: options.Contexts = None,
-    batch: options.Batch = 1,
-    kv_dtype: options.KvDtype = "bf16",
-    engine: options.Engine = None,
     changes: options.Changes = None,
     sort: options.Sort = None,
     columns: options.Columns = None,
@@ -26,29 +24,19 @@ def kvcache(
     exact: options.Exact = False,
     plot: plots.Plot = None,
 ) -> None:
-    """KV-cache bytes of all models, or of some: the fixed part and what each token adds, the smallest first.
+    """Compare the KV caches of models, the smallest first: bytes, the fixed part, and bytes per token.
 
-    With --set each model is there as it is, and as changed.
+    With --set, each model is shown as it is and changed.
     """
-    output.check(file_format)
-    n_tokens = [options.tokens(context) for context in contexts or [options.DEFAULT_CONTEXT]]
     keys = options.keys(columns)
     assignments = options.changes(changes)
     from llmarch_cli import api
+    from llmarch_cli.report.columns import require
+    from llmarch_cli.report.comparison import kv_caches
     from llmarch_cli.specs.loading import names
 
-    plots.check(plot, file_format, "cache", len(set(models or names())) * (2 if assignments else 1))
-    dtype = options.kv_dtype(kv_dtype)
-    table = api.kv_cache(
-        models or None,
-        n_tokens,
-        batch,
-        dtype,
-        options.engine(engine),
-        keys,
-        sort,
-        assignments,
-        output.tracking("profiling"),
-    )
-    output.show([table], file_format, exact)
-    plots.show(plot, lambda: api.plot("cache", models or None, n_tokens, batch, dtype, assignments))
+    plots.require(plot, file_format, "cache", len(set(models or names())) * (2 if assignments else 1))
+    require(keys, sort)
+    profiles = api.profiles(models or None, changes=assignments, track=output.tracking("profiling"), **asked)
+    output.show([kv_caches(profiles, keys, sort)], file_format, exact)
+    plots.show(plot, "cache", profiles)

@@ -1,4 +1,4 @@
-"""`llmarch list`: every model on a line."""
+"""`llmarch list`: all bundled models."""
 
 from __future__ import annotations
 
@@ -19,17 +19,20 @@ def list_models(
     moe: Annotated[
         bool | None, typer.Option("--moe/--dense", help="Mixtures of experts only, or dense models only.")
     ] = None,
-    organization: Annotated[str | None, typer.Option("--org", metavar="NAME", help="Any part of a name.")] = None,
+    organization: Annotated[
+        str | None, typer.Option("--org", metavar="NAME", help="Any part of the publisher's name.")
+    ] = None,
     attention: Annotated[
         str | None,
-        typer.Option("--attention", metavar="WORD", help="mla, gqa, mqa, mha, window, chunked, nope ..."),
+        typer.Option(
+            "--attention", metavar="WORD", help="A word of the layout: mla, gqa, mqa, mha, window, chunked, nope ..."
+        ),
     ] = None,
     sort: options.Sort = None,
     file_format: options.Format = "table",
     exact: options.Exact = False,
 ) -> None:
-    """Every model on a line: who made it, when, how large it is, and how it is laid out."""
-    output.check(file_format)
+    """List the bundled models with publisher, date, size and layout."""
     from llmarch_cli import api
 
-    output.show([api.overview(moe, organization, attention, sort)], file_format, exact)
+    output.show([api.overview(moe=moe, organization=organization, attention=attention, sort=sort)], file_format, exact)

@@ -1,27 +1,44 @@
-"""The options that several subcommands share, and how their text is read."""
+"""Options that several commands share, and the parsing of their text."""
 
 from __future__ import annotations
 
+import inspect
 import re
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Annotated, Any
+from functools import wraps
+from typing import TYPE_CHECKING, Annotated, Any, get_type_hints
 
 import typer
 
 from llmarch_cli.errors import InputError, shown, unknown
+from llmarch_cli.profilers.cost import Asked as Asked
+from llmarch_cli.report.formats.render import FORMATS, VERDICT_FORMATS
 
 if TYPE_CHECKING:
-    from llmarch_cli.profilers.cost import KvDtype as DtypeName
-    from llmarch_cli.profilers.profile import Engine as EngineName
+    from llmarch_cli.profilers.cost import Engine as EngineName
+    from llmarch_cli.profilers.cost import Workload
+
+
+Command = Callable[..., None]
+Decorator = Callable[[Command], Command]
+
+
+class AskedAt(Asked, total=False):
+    """`Asked` with several contexts instead of one."""
+
+    contexts: list[int]
 
 
 _WHOLE = r"[0-9]{1,15}|[0-9]{1,3}(?:_[0-9]{3}){1,5}"
+_SIZES = {"": 1, "k": 1 << 10, "m": 1 << 20}
+
+# Typer applies parsers to defaults too.
 
 
 def number(option: str) -> Callable[[str | int], int]:
-    """What reads `1000000` or `1_000_000` as a number for this option, and raises InputError for anything else."""
+    """A parser of `1000000` or `1_000_000` for `option`. It raises InputError for anything else."""
 
-    def read(value: str | int) -> int:  # Typer has it read the default too
+    def read(value: str | int) -> int:
         if not re.fullmatch(_WHOLE, str(value)):
             raise InputError(f"{option} takes a whole number such as 1000000 or 1_000_000, not {shown(value)}")
         return int(value)
@@ -29,22 +46,55 @@ def number(option: str) -> Callable[[str | int], int]:
     return read
 
 
+def tokens(text: str) -> int:
+    """Parse `128k`, `1M`, `131072` or `131_072`. Raises InputError for anything else."""
+    match = re.fullmatch(rf"({_WHOLE})([kKmM]?)", text)
+    if match is None or int(match[1]) == 0:
+        raise InputError(
+            f"--ctx takes a number of tokens from 1, such as 131072, 131_072, 128k or 1M, not {shown(text)}"
+        )
+    return int(match[1]) * _SIZES[match[2].lower()]
+
+
+def _kv_dtype(text: str) -> str:
+    from llmarch_cli.profilers.cost import DTYPE_BYTES
+
+    if text not in DTYPE_BYTES:
+        raise InputError(f"--kv-dtype: {unknown('kv dtype', text, DTYPE_BYTES)}")
+    return text
+
+
+def _engine(text: str) -> str:
+    from llmarch_cli.profilers.profile import as_engine
+
+    return as_engine(text, "--engine: ")
+
+
+def _one_of(formats: tuple[str, ...]) -> Callable[[str], str]:
+    def read(text: str) -> str:
+        if text not in formats:
+            raise InputError(unknown("format", text, formats))
+        return text
+
+    return read
+
+
 def complete_model(incomplete: str) -> list[str]:
-    """The bundled models whose id begins so."""
+    """Bundled models by the start of their id."""
     from llmarch_cli.specs.loading import names
 
     return [name for name in names() if name.startswith(incomplete)]
 
 
 def complete_column(incomplete: str) -> list[str]:
-    """The columns whose key begins so, after those that are given already."""
+    """Columns by the start of their key, in a comma-separated list."""
     from llmarch_cli.report.columns import METRICS
 
     return _after_a_comma(incomplete, [metric.key for metric in METRICS])
 
 
-def complete_figure(incomplete: str) -> list[str]:
-    """The same of those that are numbers, which a sweep goes by."""
+def complete_metric(incomplete: str) -> list[str]:
+    """Numeric columns, which a sweep can use, by the start of their key."""
     from llmarch_cli.sweeping.pricing import COUNTS, RATIOS
 
     return _after_a_comma(incomplete, [*COUNTS, *RATIOS])
@@ -52,23 +102,23 @@ def complete_figure(incomplete: str) -> list[str]:
 
 def _after_a_comma(incomplete: str, known: list[str]) -> list[str]:
     given, comma, last = incomplete.rpartition(",")
-    turned = "-" if last.startswith("-") else ""
-    return [f"{given}{comma}{turned}{key}" for key in known if key.startswith(last.removeprefix("-"))]
+    descending = "-" if last.startswith("-") else ""
+    return [f"{given}{comma}{descending}{key}" for key in known if key.startswith(last.removeprefix("-"))]
 
 
 def among(*values: str) -> Callable[[str], list[str]]:
-    """Completes one of `values`."""
+    """A completion of one of `values`."""
     return lambda incomplete: [value for value in values if value.startswith(incomplete)]
 
 
 def complete_change(ctx: typer.Context, incomplete: str) -> list[str]:
-    """The paths that begin so, of the models on the line; nothing where there is none yet."""
+    """Paths of fields of the models on the command line, by their start."""
     from llmarch_cli.errors import LlmarchError
     from llmarch_cli.models import load
     from llmarch_cli.specs.changes import paths
 
     found: dict[str, None] = {}
-    for word in ctx.args:  # what is on the line beside options: this one still lacks its value
+    for word in ctx.args:  # the words that are not options: `--set` still lacks its value
         try:
             found |= dict.fromkeys(paths(load(word)))
         except LlmarchError:
@@ -76,13 +126,11 @@ def complete_change(ctx: typer.Context, incomplete: str) -> list[str]:
     return [f"{path}=" for path in found if path.startswith(incomplete)]
 
 
-DEFAULT_CONTEXT = "128k"
-
 Model = Annotated[
     str,
     typer.Argument(
         metavar="MODEL",
-        help="A bundled id, or a path to a YAML file or a config.json; `org/name` is on the Hugging Face Hub.",
+        help="A bundled id, a path to a YAML file or a config.json, or `org/name` on the Hugging Face Hub.",
         autocompletion=complete_model,
         show_default=False,
     ),
@@ -91,7 +139,7 @@ Models = Annotated[
     list[str],
     typer.Argument(
         metavar="MODEL",
-        help="Bundled ids, or paths to YAML files or config.json; `org/name` is on the Hugging Face Hub.",
+        help="Bundled ids, paths to YAML files or config.json, or `org/name` on the Hugging Face Hub.",
         autocompletion=complete_model,
         show_default=False,
     ),
@@ -100,20 +148,20 @@ AnyModels = Annotated[
     list[str] | None,
     typer.Argument(
         metavar="MODEL",
-        help="Bundled ids, or paths to YAML files or config.json; all that are bundled where none is given.",
+        help="Bundled ids, or paths to YAML files or config.json. If none is given: all bundled models.",
         autocompletion=complete_model,
         show_default=False,
     ),
 ]
 
-WORKLOAD, OUTPUT = "What is asked", "What is printed"
+WORKLOAD, OUTPUT = "Workload", "Output"
 
 Changes = Annotated[
     list[str] | None,
     typer.Option(
         "--set",
         metavar="PATH=VALUE",
-        help="Change a field, as in attention.window=512; null takes it out. May be given several times.",
+        help="Change a field: attention.window=512; null removes it. Repeatable.",
         autocompletion=complete_change,
         show_default=False,
         rich_help_panel=WORKLOAD,
@@ -130,60 +178,125 @@ Save = Annotated[
     ),
 ]
 
-Context = Annotated[
-    str,
-    typer.Option(
-        "--ctx", metavar="TOKENS", help="Tokens in view: 131072, 131_072, 128k, 1M.", rich_help_panel=WORKLOAD
-    ),
-]
-Contexts = Annotated[
-    list[str] | None,
-    typer.Option(
-        "--ctx",
-        metavar="TOKENS",
-        help="Tokens in view; may be given several times.",
-        show_default=DEFAULT_CONTEXT,
-        rich_help_panel=WORKLOAD,
-    ),
-]
-Batch = Annotated[
-    int,
-    typer.Option(
-        "--batch",
-        metavar="N",
-        help="Sequences; cache bytes are for all of them.",
-        parser=number("--batch"),
-        rich_help_panel=WORKLOAD,
-    ),
-]
-KvDtype = Annotated[
-    str,
-    typer.Option(
-        "--kv-dtype",
-        metavar="bf16|fp16|fp32|fp8",
-        help="What the cache stores its values as.",
-        rich_help_panel=WORKLOAD,
-    ),
-]
 Engine = Annotated[
     str | None,
     typer.Option(
         "--engine",
         metavar="measured|closed-form",
         autocompletion=among("measured", "closed-form"),
-        help="measured builds, runs and checks it against the closed form; closed-form only calculates, and is faster."
-        " The default is LLMARCH_ENGINE, else measured.",
+        help="measured builds and runs the modules, and checks the closed form against them; closed-form only"
+        " calculates, and is faster. Default: LLMARCH_ENGINE, else measured.",
         show_default=False,
+        parser=_engine,
         rich_help_panel=WORKLOAD,
     ),
 ]
+Contexts = Annotated[
+    list[int] | None,
+    typer.Option(
+        "--ctx",
+        metavar="TOKENS",
+        help="Context length in tokens: 131072, 131_072, 128k, 1M. Repeatable.",
+        show_default="128k",
+        parser=tokens,
+        rich_help_panel=WORKLOAD,
+    ),
+]
+
+# The workload options by the key of `Asked`, each with its default. To add one: here, and in `profilers/cost.py`.
+_WORKLOAD: dict[str, tuple[Any, Any]] = {
+    "context": (
+        Annotated[
+            int,
+            typer.Option(
+                "--ctx",
+                metavar="TOKENS",
+                help="Context length in tokens: 131072, 131_072, 128k, 1M.",
+                parser=tokens,
+                rich_help_panel=WORKLOAD,
+            ),
+        ],
+        "128k",
+    ),
+    "contexts": (Contexts, None),
+    "batch": (
+        Annotated[
+            int,
+            typer.Option(
+                "--batch",
+                metavar="N",
+                help="Sequences. Cache bytes are for all of them.",
+                parser=number("--batch"),
+                rich_help_panel=WORKLOAD,
+            ),
+        ],
+        1,
+    ),
+    "kv_dtype": (
+        Annotated[
+            str,
+            typer.Option(
+                "--kv-dtype",
+                metavar="bf16|fp16|fp32|fp8",
+                help="The dtype of cached values.",
+                autocompletion=among("bf16", "fp16", "fp32", "fp8"),
+                parser=_kv_dtype,
+                rich_help_panel=WORKLOAD,
+            ),
+        ],
+        "bf16",
+    ),
+    "engine": (Engine, None),
+}
+
+
+def workload(*, context: str | None = "context", without: tuple[str, ...] = (), unset: bool = False) -> Decorator:
+    """Decorate a command with the workload options. The command gets their values as one dictionary, `asked`.
+
+    Args:
+        context: "context" for one context, "contexts" for several, None for none.
+        without: options that the command does not have.
+        unset: leave options that are not given out of `asked`, instead of using their defaults.
+    """
+    names = [name for name in _WORKLOAD if name not in without and (not name.startswith("context") or name == context)]
+
+    def decorate(command: Callable[..., None]) -> Callable[..., None]:
+        hints = get_type_hints(command, include_extras=True)
+        parameters: list[inspect.Parameter] = []
+        for parameter in inspect.signature(command).parameters.values():
+            if parameter.name == "asked":
+                for name in names:
+                    annotation, default = _WORKLOAD[name]
+                    parameters.append(
+                        inspect.Parameter(
+                            name,
+                            inspect.Parameter.KEYWORD_ONLY,
+                            default=None if unset else default,
+                            annotation=annotation,
+                        )
+                    )
+            else:
+                parameters.append(
+                    parameter.replace(kind=inspect.Parameter.KEYWORD_ONLY, annotation=hints[parameter.name])
+                )
+
+        @wraps(command)
+        def run(**given: Any) -> None:
+            values = {name: given.pop(name) for name in names}
+            command(**given, asked={name: value for name, value in values.items() if value is not None})
+
+        run.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
+        run.__annotations__ = {parameter.name: parameter.annotation for parameter in parameters}
+        return run
+
+    return decorate
 
 
 def _sort(complete: Callable[[str], list[str]]) -> Any:
     return typer.Option(
         "--sort",
         metavar="COLUMN",
-        help="Order by a column, the smallest first; with a - before it, the largest.",
+        help="Sort by a column, ascending; with a leading -, descending.",
         autocompletion=complete,
         show_default=False,
         rich_help_panel=OUTPUT,
@@ -194,7 +307,7 @@ def _columns(complete: Callable[[str], list[str]]) -> Any:
     return typer.Option(
         "--columns",
         metavar="A,B,...",
-        help="These columns only; `llmarch columns` lists all.",
+        help="Show only these columns, as listed by `llmarch columns`.",
         autocompletion=complete,
         show_default=False,
         rich_help_panel=OUTPUT,
@@ -202,34 +315,32 @@ def _columns(complete: Callable[[str], list[str]]) -> Any:
 
 
 Sort = Annotated[str | None, _sort(complete_column)]
-FigureSort = Annotated[str | None, _sort(complete_figure)]
+MetricSort = Annotated[str | None, _sort(complete_metric)]
 Columns = Annotated[str | None, _columns(complete_column)]
-Figures = Annotated[str | None, _columns(complete_figure)]
-Format = Annotated[
-    str,
-    typer.Option(
+Metrics = Annotated[str | None, _columns(complete_metric)]
+
+
+def format_option(formats: tuple[str, ...], words: str) -> Any:
+    """The `--format` option of a command that has these formats."""
+    return typer.Option(
         "--format",
-        metavar="table|markdown|csv|json",
-        help="csv and json are always exact.",
-        autocompletion=among("table", "markdown", "csv", "json"),
+        metavar="|".join(formats),
+        help=words,
+        autocompletion=among(*formats),
+        parser=_one_of(formats),
         rich_help_panel=OUTPUT,
-    ),
-]
+    )
+
+
+Format = Annotated[str, format_option(FORMATS, "csv and json are always exact.")]
 VerdictFormat = Annotated[
-    str,
-    typer.Option(
-        "--format",
-        metavar="table|markdown|csv|json|junit",
-        autocompletion=among("table", "markdown", "csv", "json", "junit"),
-        help="markdown for job summaries and comments, junit for test reports.",
-        rich_help_panel=OUTPUT,
-    ),
+    str, format_option(VERDICT_FORMATS, "markdown for job summaries and comments, junit for test reports.")
 ]
-Exact = Annotated[bool, typer.Option("--exact", help="Every digit in tables too.", rich_help_panel=OUTPUT)]
+Exact = Annotated[bool, typer.Option("--exact", help="Show every digit.", rich_help_panel=OUTPUT)]
 
 
 def changes(texts: list[str] | None) -> dict[str, Any]:
-    """`PATH=VALUE` each, as values by path. Raises InputError for what is none, and for a path given twice."""
+    """Parse `PATH=VALUE` texts into values by path. Raises InputError for another form, and for a path given twice."""
     if not texts:
         return {}
     from llmarch_cli.specs.changes import assignment
@@ -246,47 +357,37 @@ def changes(texts: list[str] | None) -> dict[str, Any]:
     return found
 
 
-def check_save(path: str | None, changes: dict[str, Any], n_models: int = 1) -> None:
-    """Raise InputError where `--save` has nothing to write, or would have several specs for one file."""
+def require_changes(path: str | None, changes: dict[str, Any], n_models: int = 1) -> None:
+    """Raise InputError if `--save` has no changed spec to write, or several for one file."""
     if path is not None and not changes:
-        raise InputError("--save writes what --set changes: give --set PATH=VALUE, or use `llmarch show MODEL --spec`")
+        raise InputError("--save writes a changed spec: add --set PATH=VALUE, or use `llmarch show MODEL --spec`")
     if path is not None and n_models != 1:
-        raise InputError(f"--save writes one spec, but {n_models} models are changed: name one")
+        raise InputError(f"--save writes one spec, but {n_models} models are given: give one")
 
 
-_SIZES = {"": 1, "k": 1 << 10, "m": 1 << 20}
+def question(asked: AskedAt) -> tuple[list[int], Workload, EngineName]:
+    """The contexts, the workload at the first of them, and the engine of parsed options."""
+    from llmarch_cli.profilers.cost import DEFAULT_CONTEXT, Workload
+    from llmarch_cli.profilers.profile import default_engine
 
-
-def tokens(text: str) -> int:
-    """`128k`, `1M`, `131072` or `131_072` as a number. Raises InputError for anything else."""
-    match = re.fullmatch(rf"({_WHOLE})([kKmM]?)", text)
-    if match is None or int(match[1]) == 0:
-        raise InputError(f"--ctx takes tokens from 1 up, as 131072, 131_072, 128k or 1M, not {shown(text)}")
-    return int(match[1]) * _SIZES[match[2].lower()]
-
-
-def kv_dtype(text: str) -> DtypeName:
-    """What the cache stores. Raises InputError for what it cannot."""
-    from llmarch_cli.profilers.cost import DTYPE_BYTES
-
-    for name in DTYPE_BYTES:
-        if text == name:
-            return name
-    raise InputError(f"--kv-dtype: {unknown('kv dtype', text, DTYPE_BYTES)}")
+    settings: dict[str, Any] = {**asked}
+    chosen = settings.pop("engine", None) or default_engine()
+    contexts = settings.pop("contexts", None) or [DEFAULT_CONTEXT]
+    return contexts, Workload(contexts[0], **settings), chosen
 
 
 def engine(text: str | None) -> EngineName:
-    """The engine named, or the default one. Raises InputError where there is none of that name."""
-    from llmarch_cli.profilers.profile import checked_engine, default_engine
+    """The engine of `--engine`, or the default one. Raises InputError for an unknown engine."""
+    from llmarch_cli.profilers.profile import as_engine, default_engine
 
-    return default_engine() if text is None else checked_engine(text, "--engine: ")
+    return default_engine() if text is None else as_engine(text)
 
 
 def keys(text: str | None, option: str = "--columns") -> list[str]:
-    """`a,b` as the two. Raises InputError where there is none."""
+    """Split a comma-separated list. Raises InputError if it is empty."""
     if text is None:
         return []
     found = [key for key in (part.strip() for part in text.split(",")) if key]
     if not found:
-        raise InputError(f"{option} names none; `llmarch columns` lists all")
+        raise InputError(f"{option} is empty; `llmarch columns` lists all")
     return found

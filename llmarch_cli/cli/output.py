@@ -1,4 +1,4 @@
-"""Where results go: standard output, as wide as its terminal, with styles only where there is one that wants them."""
+"""Printing: results on standard output, as wide as its terminal; progress on standard error."""
 
 from __future__ import annotations
 
@@ -22,16 +22,6 @@ Item = TypeVar("Item")
 WIDTH_WITHOUT_TERMINAL = 100
 
 
-def check(file_format: str, verdicts: bool = False) -> None:
-    """Raise InputError for an unknown format, before anything is measured for it.
-
-    With `verdicts`, also those for reports whose rows pass or fail.
-    """
-    from llmarch_cli.report.formats import render
-
-    render.check(file_format, render.VERDICT_FORMATS if verdicts else render.FORMATS)
-
-
 def show(tables: Sequence[Table], file_format: str, exact: bool = False) -> None:
     """Print a report."""
     from llmarch_cli.report.formats.render import render
@@ -40,7 +30,7 @@ def show(tables: Sequence[Table], file_format: str, exact: bool = False) -> None
 
 
 def tracked(items: Iterable[Item], words: str) -> Iterator[Item]:
-    """`items`, with progress on standard error where that is a terminal."""
+    """`items`, with a progress bar on standard error if that is a terminal."""
     if not sys.stderr.isatty():
         yield from items
         return
@@ -51,13 +41,13 @@ def tracked(items: Iterable[Item], words: str) -> Iterator[Item]:
 
 
 def tracking(words: str) -> Callable[[Iterable[Item]], Iterator[Item]]:
-    """The same for the library, which is handed what tracks its work."""
+    """`tracked` as a function of the items, for the library."""
     return lambda items: tracked(items, words)
 
 
 @contextmanager
 def busy(words: str) -> Iterator[None]:
-    """A sign on standard error that something goes on, where that is a terminal."""
+    """A spinner on standard error, if that is a terminal."""
     if not sys.stderr.isatty():
         yield
         return
@@ -68,14 +58,14 @@ def busy(words: str) -> Iterator[None]:
 
 
 def draw(plot: Plot) -> None:
-    """Draw a plot below what stands there already."""
+    """Draw a plot on the terminal."""
     from llmarch_cli.report.plots import terminal
 
     write("\n" + terminal.render(plot, _width(), _has_styles(), not _encodes("█─⣀")))
 
 
 def save(spec: ModelSpec, path: str | None) -> None:
-    """Write a spec to a new file, where one is asked for. Raises InputError as `spec_file.write` does."""
+    """Write a spec to a new file, if one is given. Raises InputError like `spec_file.write`."""
     if path is not None:
         from llmarch_cli.specs import spec_file
 
@@ -83,12 +73,12 @@ def save(spec: ModelSpec, path: str | None) -> None:
 
 
 def write(text: str) -> None:
-    """Print `text` whole. A reader that has seen enough and closes the pipe is no error."""
+    """Print `text`. If the reader closes the pipe, exit quietly."""
     try:
         sys.stdout.write(text)
         sys.stdout.flush()
     except OSError as error:
-        # Said once: at exit Python writes again what is left, and would complain.
+        # Python flushes again at exit and would print a second error.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         if isinstance(error, BrokenPipeError):
             raise typer.Exit from None
@@ -96,21 +86,21 @@ def write(text: str) -> None:
 
 
 def _width() -> int:
-    """COLUMNS, or the terminal's: that of another stream where the output goes to a pager."""
+    """The value of COLUMNS, or the width of the terminal, also if the output goes to a pager."""
     if width := shutil.get_terminal_size((0, 0)).columns:
         return width
     for stream in (sys.stderr, sys.stdin):
         try:
             if width := os.get_terminal_size(stream.fileno()).columns:
                 return width
-        except (OSError, ValueError):  # no terminal, or closed
+        except (OSError, ValueError):  # not a terminal, or closed
             continue
     return WIDTH_WITHOUT_TERMINAL
 
 
 def _has_styles() -> bool:
-    wanted = not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
-    return wanted and sys.stdout.isatty()
+    enabled = not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
+    return enabled and sys.stdout.isatty()
 
 
 def _encodes(text: str) -> bool:

@@ -1,6 +1,6 @@
-"""Examples below a command's help, as they can be pasted from a narrow terminal.
+"""Examples below a command's help that can be pasted from a narrow terminal.
 
-Typer would fill their lines with spaces, after which no backslash joins a line with the next.
+Typer would pad their lines with spaces, and a backslash before spaces does not continue a line.
 """
 
 from __future__ import annotations
@@ -14,16 +14,16 @@ from typer.core import TyperGroup
 
 from llmarch_cli.cli import plots
 
-WIDTH = 74  # of a line: what a terminal of 80 columns shows unbroken, behind the margin
+WIDTH = 74  # the longest line that a terminal of 80 columns shows unbroken after the margin
 
 
 def listed(examples: Iterable[str]) -> str:
-    """One below the other."""
+    """The examples, one per line."""
     return "\n".join(("\n Examples:", *(f"   {_broken(example)}" for example in examples)))
 
 
 def _broken(example: str) -> str:
-    """The example in lines that a shell joins again; an option stays with its value."""
+    """The example split into lines joined by backslashes. An option stays with its value."""
     lines = [""]
     for word in re.findall(r"(?:-+[\w-]+ )?(?:[^\s']|'[^']*')+", example):
         if lines[-1] and len(lines[-1]) + len(word) > WIDTH - len(" \\"):
@@ -33,14 +33,14 @@ def _broken(example: str) -> str:
 
 
 class _WithExamples:
-    """Writes the epilog itself, as it is."""
+    """Writes the epilog unchanged."""
 
     epilog: str | None
 
     def format_help(self, ctx: Any, formatter: Any) -> None:
-        """The help that Typer makes, and the examples below it."""
+        """Write Typer's help, and the examples below it."""
         examples, self.epilog = self.epilog, None
-        super().format_help(ctx, formatter)  # type: ignore[misc]  # of the class that this one is mixed into
+        super().format_help(ctx, formatter)  # type: ignore[misc]  # of the class this is mixed into
         self.epilog = examples
         typer.echo(examples)
 
@@ -50,4 +50,4 @@ class Command(_WithExamples, plots.Command):
 
 
 class Group(_WithExamples, TyperGroup):
-    """Commands with a name in common, and examples."""
+    """A group of commands with examples."""

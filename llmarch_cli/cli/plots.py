@@ -1,8 +1,8 @@
-"""`--plot`: to a file, or on the terminal where no file is named."""
+"""`--plot`: to a file, or on the terminal if no file is given."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Sequence
 from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -14,12 +14,12 @@ from llmarch_cli.cli import output
 from llmarch_cli.errors import InputError
 
 if TYPE_CHECKING:
+    from llmarch_cli.profilers.profile import Profile
     from llmarch_cli.report.plots.data import Kind as KindName
-    from llmarch_cli.report.plots.data import Plot as Plotted
 
 TERMINAL = "-"
 FILE_ENDINGS = (".svg", ".png", ".pdf")
-PANEL = "What is drawn"
+PANEL = "Plot"
 MAYBE_A_FILE = "[FILE]"
 
 Plot = Annotated[
@@ -27,7 +27,7 @@ Plot = Annotated[
     typer.Option(
         "--plot",
         metavar=MAYBE_A_FILE,
-        help="Draw too: to a file that ends in .svg, .png or .pdf, or on the terminal where none is named.",
+        help="Plot to an .svg, .png or .pdf file, or on the terminal if no file is given.",
         show_default=False,
         rich_help_panel=PANEL,
     ),
@@ -37,8 +37,8 @@ Kind = Annotated[
     typer.Option(
         "--plot-kind",
         metavar="cache|flops|params|active",
-        help="What --plot draws: KV cache or FLOPs per token by context, parameters by component, or all parameters and"
-        " the active ones; unless told, params in show and cache in compare.",
+        help="cache or flops by context, params by component, or active against all parameters. Default: params in"
+        " show, cache in compare.",
         show_default=False,
         rich_help_panel=PANEL,
     ),
@@ -46,10 +46,10 @@ Kind = Annotated[
 
 
 class Command(TyperCommand):
-    """A command whose `--plot` may stand alone: only what ends like a picture is its file, and no model's name does."""
+    """A command whose `--plot` takes an optional file. No model's name ends like a picture's."""
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
-        """The arguments, with the terminal named where `--plot` names no file and need not."""
+        """Parse the arguments. `--plot` without a file gets the terminal as its value."""
         if not any("--plot" in param.opts and param.metavar == MAYBE_A_FILE for param in self.params):
             return super().parse_args(ctx, args)
         named = []
@@ -61,22 +61,22 @@ class Command(TyperCommand):
 
 
 def kind(text: str | None, usual: KindName, plot: str | None) -> KindName:
-    """The kind of plot named, or the usual one. Raises InputError where there is none of that name, and no plot."""
+    """The kind of `--plot-kind`, or the default. Raises InputError for an unknown kind, and without `--plot`."""
     if text is None:
         return usual
     from llmarch_cli.report.plots.data import checked_kind
 
     named = checked_kind(text)
     if plot is None:
-        raise InputError(f"--plot-kind {named} says what --plot draws: add --plot, or --plot FILE")
+        raise InputError(f"--plot-kind {named} needs --plot or --plot FILE")
     return named
 
 
-def check(plot: str | None, file_format: str, kind: KindName, n_models: int) -> None:
-    """Raise InputError for where nothing can be drawn of `n_models`, before anything is measured for it."""
+def require(plot: str | None, file_format: str, kind: KindName, n_models: int) -> None:
+    """Raise InputError if the plot of `n_models` cannot be drawn, before measuring."""
     if plot == TERMINAL:
         if file_format != "table":
-            raise InputError(f"--plot draws below a table, not below {file_format}: name a file, --plot plot.svg")
+            raise InputError(f"--plot draws below a table, not below {file_format}: give a file, --plot plot.svg")
         from llmarch_cli.report.plots import data, terminal
 
         if kind in data.CURVED:
@@ -88,12 +88,17 @@ def check(plot: str | None, file_format: str, kind: KindName, n_models: int) -> 
         file.check()
 
 
-def show(plot: str | None, drawn: Callable[[], Plotted]) -> None:
-    """Draw where it was asked for, if it was."""
+def show(plot: str | None, kind: KindName, profiles: Sequence[Profile]) -> None:
+    """Draw a plot of `profiles`, if `--plot` is given."""
+    if plot is None:
+        return
+    from llmarch_cli.report.plots import data
+
+    drawn = data.plot(kind, profiles)
     if plot == TERMINAL:
-        output.draw(drawn())
-    elif plot is not None:
+        output.draw(drawn)
+    else:
         from llmarch_cli.report.plots import file, library
         from llmarch_cli.writing import put
 
-        put(Path(plot), file.render(drawn(), library.checked_ending(plot)))
+        put(Path(plot), file.render(drawn, library.checked_ending(plot)))

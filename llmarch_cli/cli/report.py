@@ -1,4 +1,4 @@
-"""`llmarch report`: all models, or some, as one page or file."""
+"""`llmarch report`: a comparison as one page or file."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from llmarch_cli.cli import options, output
-from llmarch_cli.errors import InputError, unknown
+from llmarch_cli.report.formats.render import VERDICT_FORMATS
 
 EXAMPLES = (
     "llmarch report -o report.html",
@@ -17,10 +17,12 @@ EXAMPLES = (
     "llmarch report my-model.yaml --format junit -o report.xml",
 )
 
-FORMATS = ("html", "markdown", "json", "junit")
+FORMATS = ("html", *(name for name in VERDICT_FORMATS if name != "table"))
 
 
+@options.workload()
 def report(
+    asked: options.Asked,
     models: options.AnyModels = None,
     out: Annotated[
         Path | None,
@@ -28,56 +30,46 @@ def report(
             "--output",
             "-o",
             metavar="FILE",
-            help="Where the report goes; standard output where none is named.",
+            help="The file to write. Default: standard output.",
             show_default=False,
             rich_help_panel=options.OUTPUT,
         ),
     ] = None,
     file_format: Annotated[
         str,
-        typer.Option(
-            "--format",
-            metavar="html|markdown|json|junit",
-            help="html is one page that needs no network; markdown is for summaries and comments, junit for CI.",
-            rich_help_panel=options.OUTPUT,
+        options.format_option(
+            FORMATS, "html is one page that needs no network; markdown is for summaries and comments, junit for CI."
         ),
     ] = "html",
-    with_pictures: Annotated[
+    pictures: Annotated[
         bool,
         typer.Option(
             "--pictures/--no-pictures",
-            help="With or without plots and architecture figures in the page, which take matplotlib.",
+            help="Put plots and drawings into the page. Needs matplotlib.",
             rich_help_panel=options.OUTPUT,
         ),
     ] = True,
-    context: options.Context = options.DEFAULT_CONTEXT,
-    batch: options.Batch = 1,
-    kv_dtype: options.KvDtype = "bf16",
-    engine: options.Engine = None,
 ) -> None:
-    """A report to look at or to post: every model in a sortable table, any two side by side, at any context.
+    """Write a report: all models in a sortable table, any two side by side, at any context.
 
-    As junit each model is a test. One fails, with exit status 1, where engines or published figures disagree.
+    In junit format, each model is a test. It fails, with exit status 1, if the engines disagree or a published number
+    does not hold.
     """
-    if file_format not in FORMATS:
-        raise InputError(unknown("format", file_format, FORMATS))
-    if file_format == "html" and with_pictures:
+    if file_format == "html" and pictures:
         from llmarch_cli.report.plots import library
 
         library.require("a report with pictures", "leave them out: --no-pictures")
-    n_tokens = options.tokens(context)
     from llmarch_cli import api
 
-    asked = (n_tokens, batch, options.kv_dtype(kv_dtype), options.engine(engine))
     track = output.tracking("profiling")
     failed = False
     if file_format == "junit":
         from llmarch_cli.report.formats.render import render
 
-        table = api.checked(models or None, *asked, track=track)
+        table = api.checked(models or None, track=track, **asked)
         text, failed = render([table], file_format), bool(table.failures)
     else:
-        text = api.report(models or None, file_format, *asked, with_pictures, track=track)
+        text = api.report(models or None, file_format=file_format, pictures=pictures, track=track, **asked)
     if out is None:
         output.write(text)
     else:

@@ -1,4 +1,4 @@
-"""`llmarch schema`: every field of a file, for editors and for readers."""
+"""`llmarch schema`: the JSON schemas of the YAML files."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ EXAMPLES = ("llmarch schema > spec.schema.json", "llmarch schema budgets > budge
 
 
 def schema(
-    of: Annotated[str, typer.Argument(metavar="spec|budgets|baseline", help="What sort of file.")] = "spec",
+    of: Annotated[str, typer.Argument(metavar="spec|budgets|baseline", help="The kind of file.")] = "spec",
 ) -> None:
-    """The JSON schema of a spec, a file of budgets or a baseline: every field with its type and bounds."""
+    """Print the JSON schema of a spec, a budget file or a baseline: every field with its type and bounds."""
     from llmarch_cli.schema import render
 
     output.write(render(of))

@@ -17,18 +17,16 @@ EXAMPLES = (
 )
 
 
+@options.workload()
 def show(
     model: options.Model,
+    asked: options.Asked,
     spec: Annotated[
-        bool, typer.Option("--spec", help="Print the whole spec as YAML instead, with what it extends resolved.")
+        bool, typer.Option("--spec", help="Print the spec as YAML instead, with `extends` resolved.")
     ] = False,
     operators: Annotated[
         bool, typer.Option("--operators", help="Add each component's FLOPs by operator, counted by fvcore.")
     ] = False,
-    context: options.Context = options.DEFAULT_CONTEXT,
-    batch: options.Batch = 1,
-    kv_dtype: options.KvDtype = "bf16",
-    engine: options.Engine = None,
     changes: options.Changes = None,
     file_format: options.Format = "table",
     exact: options.Exact = False,
@@ -36,35 +34,27 @@ def show(
     plot: plots.Plot = None,
     plot_kind: plots.Kind = None,
 ) -> None:
-    """All about one model: figures, layers, components with their shares, and what its authors publish."""
-    output.check(file_format)
+    """Describe one model: metrics, layers, components with their shares, and published numbers."""
     kind = plots.kind(plot_kind, "params", plot)
-    plots.check(plot, file_format, kind, 1)
-    n_tokens = options.tokens(context)
+    plots.require(plot, file_format, kind, 1)
     assignments = options.changes(changes)
-    options.check_save(save, assignments)
+    options.require_changes(save, assignments)
     for option, given in (("--plot", plot is not None), ("--operators", operators), ("--exact", exact)):
         if spec and given:
-            raise InputError(f"--spec prints a file, and {option} is about figures: ask for one of them")
+            raise InputError(f"--spec prints YAML, without metrics: leave out {option}")
     if spec and file_format != "table":
-        raise InputError("--spec prints YAML: leave --format out")
-    from llmarch_cli.models import load
+        raise InputError("--spec prints YAML: leave out --format")
+    from llmarch_cli import api
 
-    loaded = load(model)
-    if assignments:
-        from llmarch_cli.specs.changes import changed
-
-        loaded = changed(loaded, assignments)
+    chosen = api.specs([model], assignments)[-1]
     if spec:
         from llmarch_cli.specs import spec_file
 
-        output.save(loaded, save)
-        output.write(spec_file.render(loaded))
+        output.save(chosen, save)
+        output.write(spec_file.render(chosen))
         return
-    from llmarch_cli import api
-
-    dtype = options.kv_dtype(kv_dtype)
-    tables = api.fact_sheet(loaded, n_tokens, batch, dtype, options.engine(engine), operators)
-    output.save(loaded, save)
+    profile = api.profile(chosen, **asked)
+    tables = api.fact_sheet(profile, operators=operators)
+    output.save(chosen, save)
     output.show(tables, file_format, exact)
-    plots.show(plot, lambda: api.plot(kind, [loaded], [n_tokens], batch, dtype))
+    plots.show(plot, kind, [profile])

@@ -1,4 +1,4 @@
-"""`llmarch sweep`: all combinations of a few values, and the best among them."""
+"""`llmarch sweep`: a search over combinations of field values."""
 
 from __future__ import annotations
 
@@ -19,27 +19,29 @@ EXAMPLES = (
     " --where '100B <= params <= 300B' --pareto=-params,active_params",
 )
 
-SEARCH, LARGE = "What is searched", "Large sweeps"
+SEARCH, LARGE = "Search", "Large sweeps"
 DEFAULT_TOP = 20
-PATIENCE = 1.0  # seconds before progress is shown
+DELAY = 1.0  # seconds before progress is shown
 
 
+@options.workload(without=("engine",))
 def sweep(
     base: Annotated[
         str,
         typer.Argument(
             metavar="BASE",
-            help="The model that all variants are made from: a bundled id, or a path to a YAML file or a config.json.",
+            help="The model to vary: a bundled id, or a path to a YAML file or a config.json.",
             autocompletion=options.complete_model,
             show_default=False,
         ),
     ],
+    asked: options.Asked,
     vary: Annotated[
         list[str] | None,
         typer.Option(
             "--vary",
             metavar="PATH=VALUES",
-            help="A field and its values: 1,2,4 or start:stop:step; once for each field that varies.",
+            help="A field and its values: 1,2,4 or start:stop:step. Repeatable.",
             autocompletion=options.complete_change,
             show_default=False,
             rich_help_panel=SEARCH,
@@ -50,8 +52,8 @@ def sweep(
         typer.Option(
             "--where",
             metavar="CONDITION",
-            help="Only variants that meet it, and any other one: 'params <= 30B and kv_cache_bytes <= 2GiB'. It"
-            " compares figures and varying fields, with + - * /, and, or, not.",
+            help="Keep only variants that meet this condition on metrics and varied fields, with + - * /, and, or, not:"
+            " 'params <= 30B and kv_cache_bytes <= 2GiB'. Repeatable.",
             show_default=False,
             rich_help_panel=SEARCH,
         ),
@@ -61,8 +63,8 @@ def sweep(
         typer.Option(
             "--pareto",
             metavar="A,B,...",
-            help="Only the Pareto front of these figures, each to be small, or large with a - before it.",
-            autocompletion=options.complete_figure,
+            help="Keep only the Pareto front of these metrics: smaller is better, or larger with a leading -.",
+            autocompletion=options.complete_metric,
             show_default=False,
             rich_help_panel=SEARCH,
         ),
@@ -72,25 +74,22 @@ def sweep(
         typer.Option(
             "--sample",
             metavar="N",
-            help="Look at N points of the grid, at random.",
+            help="Search N random points of the grid.",
             parser=options.number("--sample"),
             show_default=False,
             rich_help_panel=SEARCH,
         ),
     ] = None,
     seed: Annotated[
-        int, typer.Option("--seed", min=0, metavar="S", help="Which points these are.", rich_help_panel=SEARCH)
+        int, typer.Option("--seed", min=0, metavar="S", help="The seed of --sample.", rich_help_panel=SEARCH)
     ] = 0,
-    context: options.Context = options.DEFAULT_CONTEXT,
-    batch: options.Batch = 1,
-    kv_dtype: options.KvDtype = "bf16",
     out: Annotated[
         Path | None,
         typer.Option(
             "--out",
             metavar="FILE",
             help="Write all variants that meet the condition to a .csv, .json or .parquet file. If interrupted, the"
-            " same command goes on where it stopped.",
+            " same command resumes.",
             show_default=False,
             rich_help_panel=LARGE,
         ),
@@ -100,30 +99,30 @@ def sweep(
         typer.Option(
             "--scheduler",
             metavar="local:N|ADDRESS",
-            help="Hand the work to N processes, or to a Dask scheduler such as tcp://host:8786.",
+            help="Use N processes, or a Dask scheduler such as tcp://host:8786.",
             show_default=False,
             rich_help_panel=LARGE,
         ),
     ] = None,
-    sort: options.FigureSort = None,
+    sort: options.MetricSort = None,
     top: Annotated[
         int | None,
         typer.Option(
             "--top",
             metavar="N",
-            help="At most N rows; 20 unless told, all of a Pareto front.",
+            help="Show at most N rows. Default: 20, or the whole Pareto front.",
             parser=options.number("--top"),
             show_default=False,
             rich_help_panel=options.OUTPUT,
         ),
     ] = None,
-    columns: options.Figures = None,
+    columns: options.Metrics = None,
     plot: Annotated[
         Path | None,
         typer.Option(
             "--plot",
             metavar="FILE",
-            help="Draw the first two figures of --pareto to a .svg, .png or .html file.",
+            help="Plot the first two metrics of --pareto to a .svg, .png or .html file.",
             show_default=False,
             rich_help_panel=options.OUTPUT,
         ),
@@ -131,13 +130,10 @@ def sweep(
     file_format: options.Format = "table",
     exact: options.Exact = False,
 ) -> None:
-    """Every combination of a few values, priced in closed form: the best of them, or those on the Pareto front.
+    """Search all combinations of field values, in closed form: the best, or the Pareto front.
 
-    A million variants take less time than importing torch. Combinations that no spec can have are skipped, and counted
-    with the reasons.
+    A million variants take less time than importing torch. Invalid combinations are skipped and counted by reason.
     """
-    output.check(file_format)
-    n_tokens = options.tokens(context)
     keys = options.keys(columns)
     goals = options.keys(pareto, "--pareto")
     from llmarch_cli import api
@@ -147,32 +143,30 @@ def sweep(
         table = api.sweep(
             base,
             parsed(vary or ()),
-            _all(where or ()),
-            n_tokens,
-            batch,
-            options.kv_dtype(kv_dtype),
-            sort,
-            DEFAULT_TOP if top is None and not goals else top,
-            goals,
-            keys,
-            sample,
-            seed,
-            out,
-            plot,
-            scheduler,
-            progress,
+            where=_all(where or ()),
+            sort=sort,
+            top=DEFAULT_TOP if top is None and not goals else top,
+            pareto=goals,
+            columns=keys,
+            sample=sample,
+            seed=seed,
+            out=out,
+            plot=plot,
+            scheduler=scheduler,
+            progress=progress,
+            **asked,
         )
     output.show([table], file_format, exact)
 
 
 def _all(conditions: Sequence[str]) -> str | None:
-    """One condition that is met where each of them is."""
+    """The conjunction of the conditions."""
     return " and ".join(f"({each})" for each in conditions) if len(conditions) > 1 else next(iter(conditions), None)
 
 
 @contextmanager
 def _progress() -> Iterator[Callable[[int, int], None] | None]:
-    """A bar on a terminal's standard error, once it is clear that this takes a while."""
+    """A progress bar on standard error after a delay, if that is a terminal."""
     if not sys.stderr.isatty():
         yield None
         return
@@ -185,7 +179,7 @@ def _progress() -> Iterator[Callable[[int, int], None] | None]:
 
         def show(done: int, total: int) -> None:
             nonlocal bar
-            if bar is None and time.monotonic() - started > PATIENCE:
+            if bar is None and time.monotonic() - started > DELAY:
                 bar = stack.enter_context(_bar())
             if bar is not None:
                 bar(done, total)

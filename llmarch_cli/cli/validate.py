@@ -1,4 +1,4 @@
-"""`llmarch validate`: whether specs can be read, quickly."""
+"""`llmarch validate`: a quick check that specs are valid."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ EXAMPLES = (
 
 
 def validate(models: options.Models) -> None:
-    """Read specs, and say what is wrong with any of them: exit 2. Nothing is measured.
+    """Check that specs are valid, without measuring. Exit 2 if one is not.
 
-    Fast enough for every commit: it is what the pre-commit hook runs.
+    The pre-commit hook runs this command.
     """
     from llmarch_cli.models import load
 

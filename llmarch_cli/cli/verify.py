@@ -1,4 +1,4 @@
-"""`llmarch verify`: every witness there is, of a model's figures and of a checkpoint's tensors."""
+"""`llmarch verify`: a cross-check of a model's metrics, or of a checkpoint's tensors."""
 
 from __future__ import annotations
 
@@ -27,23 +27,24 @@ def verify(
         Path | None,
         typer.Option(
             metavar="DIRECTORY",
-            help="Account for every tensor of this Hugging Face checkpoint, from its headers alone.",
+            help="Account for every tensor of this Hugging Face checkpoint. Only headers are read.",
             show_default=False,
         ),
     ] = None,
     tensors: Annotated[bool, typer.Option("--tensors", help="With --checkpoint: list every tensor.")] = False,
     file_format: options.VerdictFormat = "table",
 ) -> None:
-    """Ask every witness of the figures: both engines, the authors, torch's counter and fvcore. Exit 1 if one differs.
+    """Cross-check the metrics with both engines, published numbers, torch's counter and fvcore. Exit 1 on a mismatch.
 
-    With --checkpoint: whether the tensors of a published checkpoint are this model's, to the last parameter.
+    With --checkpoint, check that a checkpoint has exactly this model's tensors.
     """
-    output.check(file_format, verdicts=checkpoint is None)
+    if checkpoint is not None and file_format == "junit":
+        raise InputError("--checkpoint has no junit format: choose table, markdown, csv or json")
     from llmarch_cli.models import load
     from llmarch_cli.specs.loading import names
 
     if tensors and checkpoint is None:
-        raise InputError("--tensors lists those of a checkpoint: name one, --checkpoint DIRECTORY")
+        raise InputError("--tensors needs --checkpoint DIRECTORY")
     if checkpoint is not None:
         if models is None or len(models) != 1:
             raise InputError("--checkpoint takes one model: `llmarch verify MODEL --checkpoint DIRECTORY`")
@@ -58,14 +59,13 @@ def verify(
 
     from llmarch_cli.report.verdicts import verdicts
 
-    table = verdicts(_ask([load(model) for model in models or names()]))
+    table = verdicts(_verify([load(model) for model in models or names()]))
     output.show([table], file_format)
     if table.failures:
         raise typer.Exit(1)
 
 
-def _ask(specs: list[ModelSpec]) -> list[Verdict]:
-    """All verdicts."""
-    from llmarch_cli.profilers.verification import verify as witnesses
+def _verify(specs: list[ModelSpec]) -> list[Verdict]:
+    from llmarch_cli.profilers.verification import verify
 
-    return [verdict for spec in output.tracked(specs, "verifying") for verdict in witnesses(spec)]
+    return [verdict for spec in output.tracked(specs, "verifying") for verdict in verify(spec)]

@@ -32,7 +32,7 @@ CALLOUTS = {  # by the keys of their metrics
     "active_params": "active",
     "kv_cache_bytes": "KV cache at {context}",
     "kv_bytes_per_token": "KV per token",
-    "context_length": "context window",
+    "context_window": "context window",
 }
 
 

@@ -9,18 +9,17 @@ from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from fractions import Fraction
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 import yaml
 from pydantic import AfterValidator, Field, WithJsonSchema
 
-from llmarch_cli.components.component import Record
 from llmarch_cli.errors import InputError, shown, shown_path
 from llmarch_cli.guards import selection
-from llmarch_cli.guards.budgets import Batch, ModelName, ModelNames, Version
 from llmarch_cli.guards.gauge import GUARDED, Figure, Gauge, checked_key, difference, figure
-from llmarch_cli.profilers.cost import KvDtype, Workload
-from llmarch_cli.profilers.profile import MAX_CONTEXT, Engine
+from llmarch_cli.guards.selection import ModelName, ModelNames, Settings, Version
+from llmarch_cli.profilers.cost import DEFAULT_CONTEXT, Workload
+from llmarch_cli.profilers.profile import MAX_CONTEXT, Engine, default_engine
 from llmarch_cli.specs import documents
 from llmarch_cli.specs.loading import checked
 from llmarch_cli.specs.spec import ModelSpec
@@ -94,15 +93,13 @@ Tolerance = Annotated[str, AfterValidator(_is_percent), WithJsonSchema({"type": 
 Count = Annotated[int, Field(ge=0)]
 
 
-class Baseline(Record):
+class Baseline(Settings):
     """What is guarded, how far it may move, and what it was."""
 
     schema_version: Version  # counts up when the format changes
     models: ModelNames  # bundled ids, paths relative to this file, or patterns of either
     columns: Annotated[tuple[ColumnKey, ...], Field(strict=False, min_length=1)]  # of `llmarch columns`
     contexts: Annotated[tuple[Annotated[int, Field(gt=0, le=MAX_CONTEXT)], ...], Field(strict=False, min_length=1)]
-    batch: Batch = 1  # sequences; cache bytes are for all of them
-    kv_dtype: KvDtype = "bf16"  # what the cache stores its values as
     tolerance: dict[ColumnKey, Tolerance] = Field(default={})  # by column, of what it was: 0.1%; none where not given
     figures: dict[ModelName, dict[FigureName, Count | None]]  # by model, METRIC[@CONTEXT]: exact
 
@@ -115,11 +112,6 @@ class Baseline(Record):
             for context in (self.contexts if GUARDED[key].by_context else (None,))
         }
         return sorted(asked, key=lambda each: each.order)
-
-    @property
-    def workload(self) -> Workload:
-        """What it is measured with; contexts are the figures' own."""
-        return Workload(1, self.batch, self.kv_dtype)
 
 
 Status = Literal["same", "within", "DRIFT", "NEW", "REMOVED"]
@@ -249,16 +241,14 @@ def _moved(before: int | Fraction | None, after: int | Fraction | None, share: F
 def write(
     path: Path,
     names: Sequence[str],
-    contexts: Sequence[int],
     columns: Sequence[str],
-    batch: int | None,
-    kv_dtype: KvDtype | None,
-    engine: Engine,
+    asked: Mapping[str, Any],
     track: Track = iter,
 ) -> Baseline:
-    """Measure, and write the file at `path`; what is not given is as it was there, or the default where there is none.
+    """Measure models and write the file at `path`. A setting that is not given keeps the file's value, or its default.
 
-    `names` are bundled ids, paths from the working directory, or patterns of either.
+    `names` are bundled ids, paths from the working directory, or patterns of either. `asked` may have `contexts`, the
+    engine, and the workload's settings.
 
     Raises InputError for bad names or columns and where the file that is there is no baseline, and what `profile`
     raises; the file is then as it was.
@@ -267,19 +257,20 @@ def write(
     for key in columns:
         counted_key(key)
     kept = old.models if old else ALL_BUNDLED
+    contexts = asked.get("contexts") or (old.contexts if old else (DEFAULT_CONTEXT,))
+    known = old.settings if old else Settings().settings
     head = {
         "schema_version": 1,
         "models": [_from(path.parent, name) for name in names] or list(kept),
         "columns": list(columns or (old.columns if old else DEFAULT_COLUMNS)),
-        "contexts": sorted(set(contexts or (old.contexts if old else (131_072,)))),
-        "batch": batch if batch is not None else old.batch if old else 1,
-        "kv_dtype": kv_dtype if kv_dtype is not None else old.kv_dtype if old else "bf16",
+        "contexts": sorted(set(contexts)),
+        **{name: asked.get(name, value) for name, value in known.items()},
         "tolerance": dict(sorted(old.tolerance.items())) if old else {},
     }
     empty = checked(Baseline, {**head, "figures": {}}, shown_path(path))
     chosen = selection.selected(empty.models, path.parent)
     specs = {name: selection.load(name, path.parent) for name in sorted(chosen)}
-    found = measured(specs, empty.guarded, empty.workload, engine, track)
+    found = measured(specs, empty.guarded, empty.workload, asked.get("engine") or default_engine(), track)
     figures = {name: {str(each): value for each, value in values.items()} for name, values in found.items()}
     baseline = checked(Baseline, {**head, "figures": figures}, shown_path(path))
     text = yaml.safe_dump({**head, "figures": figures}, sort_keys=False, allow_unicode=True, width=1000)

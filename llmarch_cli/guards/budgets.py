@@ -13,17 +13,17 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
-from pydantic import AfterValidator, BeforeValidator, Field, WithJsonSchema
+from pydantic import AfterValidator, Field, WithJsonSchema
 
 from llmarch_cli.components.component import Record
 from llmarch_cli.errors import InputError, shown, shown_path
 from llmarch_cli.expressions import UNITS, Expression
 from llmarch_cli.guards import selection
 from llmarch_cli.guards.gauge import CONTEXT_PATTERN, GUARDED, Figure, Gauge, difference, figure
-from llmarch_cli.profilers.cost import KvDtype, Workload
-from llmarch_cli.profilers.profile import MAX_BATCH, Engine
+from llmarch_cli.guards.selection import Batch, ModelNames, Settings, Version
+from llmarch_cli.profilers.cost import Engine, KvDtype, Workload
 from llmarch_cli.report import units
 from llmarch_cli.report.units import Unit
 from llmarch_cli.specs import documents
@@ -120,18 +120,6 @@ LimitText = Annotated[
 ]
 
 
-def _is_version(value: Any) -> Any:
-    if type(value) is not int or value != 1:  # to Python, true and 1.0 are equal to 1
-        raise ValueError(f"must be 1, not {shown(value)}")
-    return value
-
-
-Version = Annotated[Literal[1], BeforeValidator(_is_version)]
-ModelName = Annotated[str, Field(min_length=1, max_length=500)]
-ModelNames = Annotated[tuple[ModelName, ...], Field(strict=False, min_length=1)]
-Batch = Annotated[int, Field(gt=0, le=MAX_BATCH)]
-
-
 class Budget(Record):
     """Limits, and the models that must keep them."""
 
@@ -141,12 +129,10 @@ class Budget(Record):
     kv_dtype: KvDtype | None = None  # instead of the file's
 
 
-class BudgetFile(Record):
+class BudgetFile(Settings):
     """Budgets, and what they are measured with."""
 
     schema_version: Version = 1  # counts up when the format changes
-    batch: Batch = 1  # sequences; cache bytes are for all of them
-    kv_dtype: KvDtype = "bf16"  # what the cache stores its values as
     budgets: Annotated[tuple[Budget, ...], Field(strict=False, min_length=1)]
 
 
@@ -190,7 +176,7 @@ def check(path: Path, engine: Engine) -> Iterator[Check]:
     specs = {name: selection.load(name, path.parent) for name in sorted(names)}
     gauge = Gauge(engine)
     for budget, models in chosen:
-        workload = Workload(1, budget.batch or file.batch, budget.kv_dtype or file.kv_dtype)
+        workload = file.overridden(budget)
         for name in models:
             for each in map(limit, budget.limits):
                 yield Check(name, each, workload, gauge.read(specs[name], each.figure, workload))

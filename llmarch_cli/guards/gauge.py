@@ -12,7 +12,7 @@ from llmarch_cli.profilers import profile as profiling
 from llmarch_cli.profilers.cost import Workload
 from llmarch_cli.profilers.profile import Engine, Profile
 from llmarch_cli.report import units
-from llmarch_cli.report.columns import BY_KEY, METRICS, Metric
+from llmarch_cli.report.columns import BY_KEY, METRICS, RENAMED, Metric, metric
 from llmarch_cli.specs.spec import ModelSpec
 
 CONTEXT_PATTERN = "[0-9]{1,15}(_[0-9]{3}){0,5}[kM]?"
@@ -49,6 +49,8 @@ class Figure:
 
 def checked_key(key: str) -> str:
     """`key`, if it is of a metric that can be guarded. Raises InputError where it is not."""
+    if key in RENAMED:
+        key = metric(key).key
     if key not in GUARDED:
         known = suggestion(key, GUARDED) or f"; known: {', '.join(GUARDED)}"
         raise InputError(
@@ -90,7 +92,7 @@ class Gauge:
 
     def read(self, spec: ModelSpec, figure: Figure, workload: Workload) -> int | Fraction | None:
         """The exact figure, at its own context; None where the spec has none. Raises what `profile` raises."""
-        asked = Workload(figure.context or ANY_CONTEXT, workload.batch, workload.kv_dtype)
+        asked = workload.at(figure.context or ANY_CONTEXT)
         key = id(spec), asked
         if key not in self._profiles:
             self._profiles[key] = profiling.profile(spec, asked, self.engine)

@@ -6,11 +6,51 @@ from collections.abc import Sequence
 from fnmatch import fnmatchcase
 from glob import glob, has_magic
 from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import BeforeValidator, Field
 
 from llmarch_cli import models
+from llmarch_cli.components.component import Record
 from llmarch_cli.errors import InputError, shown, suggestion
+from llmarch_cli.profilers.cost import KvDtype, Workload
+from llmarch_cli.profilers.profile import MAX_BATCH
 from llmarch_cli.specs import loading
 from llmarch_cli.specs.spec import ModelSpec
+
+
+def _is_version(value: Any) -> Any:
+    if type(value) is not int or value != 1:  # in Python, True and 1.0 equal 1
+        raise ValueError(f"must be 1, not {shown(value)}")
+    return value
+
+
+Version = Annotated[Literal[1], BeforeValidator(_is_version)]
+ModelName = Annotated[str, Field(min_length=1, max_length=500)]
+ModelNames = Annotated[tuple[ModelName, ...], Field(strict=False, min_length=1)]
+Batch = Annotated[int, Field(gt=0, le=MAX_BATCH)]
+
+
+class Settings(Record):
+    """The workload of a file, without the context, which each metric names."""
+
+    batch: Batch = 1  # sequences; cache bytes are for all of them
+    kv_dtype: KvDtype = "bf16"  # the dtype of cached values
+
+    @property
+    def settings(self) -> dict[str, Any]:
+        """The workload's settings by name."""
+        return {name: getattr(self, name) for name in Settings.model_fields}
+
+    @property
+    def workload(self) -> Workload:
+        """The workload at one token of context."""
+        return Workload(1, **self.settings)
+
+    def overridden(self, other: Record) -> Workload:
+        """The workload with each setting that `other` has and is not None."""
+        own = {name: getattr(other, name, None) for name in self.settings}
+        return Workload(1, **{**self.settings, **{name: value for name, value in own.items() if value is not None}})
 
 
 def is_path(name: str) -> bool:

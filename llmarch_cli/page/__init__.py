@@ -1,4 +1,4 @@
-"""A comparison as one HTML file that needs no network: table, pairs of models, pictures and conventions."""
+"""A comparison as one HTML file without network access: table, pairs of models, plots, drawings and conventions."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _HERE = Path(__file__).parent
 
 
 def render(profiles: Sequence[Profile], with_pictures: bool = True) -> str:
-    """The page, the same bytes every time. Raises InputError where pictures are wanted and cannot be drawn."""
+    """The page, always the same bytes. Raises InputError if pictures are wanted but matplotlib is not installed."""
     from jinja2 import Environment, FileSystemLoader, StrictUndefined
     from markupsafe import Markup
 
@@ -37,7 +37,7 @@ def render(profiles: Sequence[Profile], with_pictures: bool = True) -> str:
         models=models(profiles),
         settings=settings(profiles),
         organizations=sorted({p.spec.organization for p in profiles if p.spec.organization}, key=str.lower),
-        notes=(f"Batch {workload.batch:,}, {workload.kv_dtype} cache.", comparison(profiles).notes[1]),
+        notes=(f"{workload.settings.capitalize()}.", comparison(profiles).notes[1]),
         plots=_plots(profiles) if with_pictures else (),
         architectures=_architectures(profiles) if with_pictures else (),
     )
@@ -62,7 +62,7 @@ def _plots(profiles: Sequence[Profile]) -> list[dict[str, Any]]:
 
 
 def _architectures(profiles: Sequence[Profile]) -> list[Any]:
-    """Each model's figure, which names no context of its own: the page's holds, and a reader may change that."""
+    """Each model's drawing, without a context of its own: the reader chooses one for the whole page."""
     from markupsafe import Markup
 
     from llmarch_cli.drawings import inline

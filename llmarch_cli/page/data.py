@@ -1,81 +1,105 @@
-"""What the page knows of each model: its metrics as written, and the line that its context-bound figures lie on.
+"""The data of the page: each model's metrics as written, and the exact line of each metric that depends on the context.
 
-Every integer is text: a page's own numbers are exact only to 53 bits.
+Every integer is text, since numbers in JavaScript are exact only to 53 bits.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from fractions import Fraction
 from typing import Any
 
-from llmarch_cli.profilers.lines import context_line
+from llmarch_cli.profilers.lines import corners, line
 from llmarch_cli.profilers.profile import MAX_CONTEXT, Profile
-from llmarch_cli.report.columns import METRICS, metric
+from llmarch_cli.report import units
+from llmarch_cli.report.columns import METRICS, MODEL, Metric, metric
 from llmarch_cli.report.formats.grid import one_line
 from llmarch_cli.report.layout import is_moe
-from llmarch_cli.report.units import Value
+from llmarch_cli.report.units import Unit, Value
 
-# What the table of all models shows; two side by side show every metric.
+# The columns of the main table. The comparison of two models shows every metric.
 COLUMNS = tuple(
     map(
         metric,
-        "model organization released params active_params active_share context_length layout kv_cache_bytes"
+        "model organization released params active_params active_share context_window layout kv_cache_bytes"
         " kv_fixed_bytes kv_bytes_per_token kv_cache_bytes_without_windows kv_times_smaller flops_per_token".split(),
     )
 )
 
 
+# Metrics that the page computes anew at each context, and the name of each unit's writer in `page.js`.
+BY_CONTEXT = tuple(metric for metric in METRICS if metric.by_context)
+_WRITERS: dict[Unit, str] = {
+    units.INTEGER: "grouped",
+    units.TOKENS: "tokens",
+    units.PARAMS: "count",
+    units.BYTES: "bytes",
+    units.FLOPS: "flops",
+    units.TIMES: "times",
+    units.SHARE: "share",
+    units.MARK: "mark",
+}
+
 _IN_WORDS = tuple(map(metric, "n_layers d_model attention heads positions ffn norms".split()))
 
 
 def in_words(profile: Profile) -> str:
-    """What a model's figure shows, for those who do not see it."""
+    """The text alternative of a model's drawing."""
     facts = ((one.title, one_line(one.unit.write(one.value(profile)))) for one in _IN_WORDS)
-    told = "; ".join(f"{title} {value}" for title, value in facts if value)
-    return f"Architecture of {one_line(profile.spec.id)}: {told}."
+    words = "; ".join(f"{title} {value}" for title, value in facts if value)
+    return f"Architecture of {one_line(profile.spec.id)}: {words}."
 
 
 def settings(profiles: Sequence[Profile]) -> dict[str, Any]:
-    """What holds for the whole page."""
+    """Settings of the whole page."""
     return {
         "context": str(max(profile.workload.context for profile in profiles)),
         "longest": str(MAX_CONTEXT),
         "columns": [column.key for column in COLUMNS],
-        "figures": [m.key for m in METRICS if not m.unit.is_text],
-        "metrics": [{"key": m.key, "title": m.title, "group": m.group} for m in METRICS if m.key != "model"],
+        "numeric": [metric.key for metric in METRICS if not metric.unit.is_text],
+        "metrics": [
+            {"key": metric.key, "title": metric.title, "group": metric.group} for metric in METRICS if metric != MODEL
+        ],
+        "by_context": [
+            {"key": metric.key, "unit": _WRITERS[metric.unit], "ratio_of": metric.ratio_of} for metric in BY_CONTEXT
+        ],
     }
 
 
 def models(profiles: Sequence[Profile]) -> list[dict[str, Any]]:
-    """One entry a model, in the order given."""
+    """The data of each model, in the order given."""
     return [_model(profile) for profile in profiles]
 
 
 def _model(profile: Profile) -> dict[str, Any]:
-    line = context_line(profile)
-    made_for = profile.spec.context_length
-    widths = sum(item.count * item.component.multi_head_width for item, _ in profile.rows if not item.mtp)
+    turns = [] if profile.spec.context_length is None else [profile.spec.context_length + 1]
+    ends = corners(profile, turns)
     return {
         "id": one_line(profile.spec.id),
         "organization": profile.spec.organization,
         "is_moe": is_moe(profile.spec),
-        "made_for": None if made_for is None else str(made_for),
-        "line": {
-            "fixed_flops": str(line.fixed_flops),
-            "value_bytes": str(line.value_bytes),
-            "multi_head_values": str(widths),
-            "slopes": [
-                [None if slope.span is None else str(slope.span), str(slope.cache_values), str(slope.flops)]
-                for slope in line.slopes
-            ],
+        "lines": {
+            metric.key: [[str(piece.start), str(piece.value), str(piece.slope)] for piece in line(_whole(metric), ends)]
+            for metric in BY_CONTEXT
+            if metric.ratio_of is None
         },
         "values": dict(_values(profile)),
     }
 
 
+def _whole(metric: Metric) -> Callable[[Profile], int]:
+    """The metric's value as an integer: a truth value as 0 or 1."""
+
+    def value(profile: Profile) -> int:
+        found = metric.value(profile)
+        assert isinstance(found, int), metric.key
+        return int(found)
+
+    return value
+
+
 def _values(profile: Profile) -> Iterator[tuple[str, dict[str, Any]]]:
-    """Each metric as it is read, to the last digit, and as rows are sorted by it."""
+    """Each metric rounded, exact, and as a sort key."""
     for one in METRICS:
         value = one.value(profile)
         yield (

@@ -2,20 +2,14 @@
 (() => {
   const byId = (id) => document.getElementById(id);
   const settings = JSON.parse(byId("settings").textContent);
-  const figures = new Set(settings.figures);
+  const numeric = new Set(settings.numeric);
+  const byContext = new Set(settings.by_context.map((metric) => metric.key));
   const models = JSON.parse(byId("data").textContent);
   for (const model of models) {
-    const line = model.line;
-    model.line = {
-      fixedFlops: BigInt(line.fixed_flops),
-      valueBytes: BigInt(line.value_bytes),
-      multiHeadValues: BigInt(line.multi_head_values),
-      slopes: line.slopes.map(([span, values, flops]) => [span === null ? null : BigInt(span), BigInt(values), BigInt(flops)]),
-    };
-    model.madeFor = model.made_for === null ? null : BigInt(model.made_for);
+    for (const pieces of Object.values(model.lines)) pieces.forEach((piece, number) => (pieces[number] = piece.map(BigInt)));
   }
 
-  // ---- Units: what the command line writes, in the same integer arithmetic.
+  // ---- Units, written as on the command line, in integer arithmetic.
 
   const grouped = (value) => value.toString().replace(/\B(?=(\d{3})+$)/g, ",");
   const hundredths = (value, unit) => (200n * value + unit) / (2n * unit);
@@ -43,52 +37,62 @@
     if (value % 1024n === 0n) return `${grouped(value / 1024n)}k`;
     return grouped(value);
   }
-  function times(part, whole) {
-    const tenths = (20n * part + whole) / (2n * whole);
-    return `${grouped(tenths / 10n)}.${tenths % 10n}x`;
+  const tenths = (part, whole) => {
+    const all = (20n * part + whole) / (2n * whole);
+    return `${grouped(all / 10n)}.${all % 10n}`;
+  };
+  const times = (part, whole) => `${tenths(part, whole)}x`;
+  function share(part, whole) {
+    if (part === 0n) return "0%";
+    if (part === whole) return "100%";
+    const written = tenths(100n * part, whole);
+    if (written === "0.0") return "<0.1%";
+    return written === "100.0" && part < whole ? ">99.9%" : `${written}%`;
   }
 
-  // ---- What follows from the context: the closed form's lines, in exact integers.
+  // What writes a value: rounded, and to the last digit. Ratios are written alike in both.
+  const exactly = { rounded: null, exact: grouped };
+  const WRITERS = {
+    grouped: { ...exactly, rounded: grouped },
+    tokens: { ...exactly, rounded: tokens },
+    count: { ...exactly, rounded: (value) => scaled(value, 1000n, ["", "K", "M", "B", "T"], 1000000n) },
+    bytes: { ...exactly, rounded: bytes },
+    flops: { ...exactly, rounded: flops },
+    mark: { rounded: (value) => (value ? "!" : ""), exact: (value) => (value ? "yes" : "no") },
+    times,
+    share,
+  };
 
-  const inView = (span, context) => (span === null || context < span ? context : span);
+  // ---- Metrics at a context: each is a line of straight pieces, [start, value at the start, slope].
+
+  function at(pieces, context) {
+    let [low, high] = [0, pieces.length];
+    while (high - low > 1) {
+      const middle = (low + high) >> 1;
+      if (pieces[middle][0] <= context) low = middle;
+      else high = middle;
+    }
+    const [start, value, slope] = pieces[low];
+    return value + slope * (context - start);
+  }
 
   function atContext(model, context) {
-    const line = model.line;
-    let kept = 0n;
-    let all = 0n;
-    let grown = 0n;
-    let work = line.fixedFlops;
-    for (const [span, values, perToken] of line.slopes) {
-      const seen = inView(span, context);
-      kept += values * seen;
-      all += values * context;
-      grown += values * (seen - inView(span, context - 1n));
-      work += perToken * seen;
+    const found = {};
+    for (const { key, unit, ratio_of: of } of settings.by_context) {
+      if (of === null) {
+        const value = at(model.lines[key], context);
+        found[key] = { rounded: WRITERS[unit].rounded(value), exact: WRITERS[unit].exact(value), order: value.toString() };
+      } else {
+        const [part, whole] = of.map((one) => (one in model.lines ? at(model.lines[one], context) : BigInt(model.values[one].order)));
+        const written = whole === 0n ? "-" : WRITERS[unit](part, whole);
+        const order = whole === 0n ? null : ((part * 10n ** 12n) / whole).toString();
+        found[key] = { rounded: written, exact: written, order };
+      }
     }
-    const cache = kept * line.valueBytes;
-    const growth = grown * line.valueBytes;
-    const multiHead = line.multiHeadValues * line.valueBytes * context;
-    const beyond = model.madeFor !== null && context > model.madeFor;
-    const figure = (value, write) => ({ rounded: write(value), exact: grouped(value), order: value.toString() });
-    const ratio = cache === 0n ? "-" : times(multiHead, cache);
-    return {
-      context_tokens: figure(context, tokens),
-      kv_cache_bytes: figure(cache, bytes),
-      kv_fixed_bytes: figure(cache - growth * context, bytes),
-      kv_bytes_per_token: figure(growth, bytes),
-      kv_cache_bytes_without_windows: figure(all * line.valueBytes, bytes),
-      kv_cache_bytes_multi_head: figure(multiHead, bytes),
-      kv_times_smaller: {
-        rounded: ratio,
-        exact: ratio,
-        order: cache === 0n ? null : ((multiHead * 10n ** 12n) / cache).toString(),
-      },
-      beyond_context_length: { rounded: beyond ? "!" : "", exact: beyond ? "yes" : "no", order: beyond ? "1" : "0" },
-      flops_per_token: figure(work, flops),
-    };
+    return found;
   }
 
-  // ---- State, and what shows it.
+  // ---- State and rendering.
 
   let context = BigInt(settings.context);
   let exact = false;
@@ -103,21 +107,21 @@
   function fillTable() {
     for (const row of rows) {
       const model = models[row.dataset.number];
-      const beyond = model.madeFor !== null && context > model.madeFor;
+      const beyond = model.values.beyond_context_window.order === "1";
       for (const cell of row.cells) {
         const key = cell.dataset.key;
         if (!key) continue;
         cell.textContent = written(model.values[key]);
-        cell.classList.toggle("beyond", beyond && (key.startsWith("kv_") || key === "flops_per_token"));
+        cell.classList.toggle("beyond", beyond && byContext.has(key));
       }
     }
   }
 
   function compare(a, b) {
     const [x, y] = [a, b].map((row) => models[row.dataset.number].values[sorted.key].order);
-    if (x === null || y === null) return (x === null) - (y === null); // unknown ones are last, whichever the order
+    if (x === null || y === null) return (x === null) - (y === null); // unknown values last in both orders
     let order;
-    if (figures.has(sorted.key) && /^-?\d+$/.test(x) && /^-?\d+$/.test(y)) {
+    if (numeric.has(sorted.key) && /^-?\d+$/.test(x) && /^-?\d+$/.test(y)) {
       const difference = BigInt(x) - BigInt(y);
       order = difference < 0n ? -1 : difference > 0n ? 1 : 0;
     } else {
@@ -200,7 +204,7 @@
       what.className = "what";
       what.textContent = "?";
       what.setAttribute("popovertarget", `what-${metric.key}`);
-      what.setAttribute("aria-label", `What “${metric.title}” says`);
+      what.setAttribute("aria-label", `Definition of “${metric.title}”`);
       title.append(`${metric.title} `, what);
       const mark = cell(differs ? "≠" : "");
       if (differs) mark.setAttribute("aria-label", "differs");
@@ -220,7 +224,7 @@
     }
   }
 
-  // ---- Architectures: each model's drawing stands once in the page, and is copied to where it is asked for.
+  // ---- Architectures: the page holds each drawing once and shows copies.
 
   const stage = byId("drawn");
   const originals = new Map();
@@ -242,7 +246,7 @@
     }
   }
 
-  // A text is compared, whole, with what stands under its topic in the other drawing.
+  // A text differs if the other drawing has no equal text on the same topic.
   const said = (text) => JSON.stringify([text.dataset.topic, text.dataset.whole ?? text.textContent]);
 
   function highlight(drawings) {
@@ -260,7 +264,7 @@
     });
   }
 
-  // ---- The context: a slider for round ones, a field for any.
+  // ---- The context: a slider for round lengths, a field for any length.
 
   const steps = [];
   for (let power = 10n; power <= 24n; power += 1n) steps.push(1n << power, 3n << (power - 1n));
@@ -283,7 +287,7 @@
     slider.setAttribute("aria-valuetext", `${tokens(value)} tokens`);
     byId("context").value = tokens(value).replaceAll(",", "");
     byId("context").removeAttribute("aria-invalid");
-    byId("context-said").textContent = `${grouped(value)} tokens in view`;
+    byId("context-said").textContent = `${grouped(value)} tokens of context`;
     calculate();
     fillTable();
     sort();
@@ -296,7 +300,7 @@
     const value = read(byId("context").value);
     if (value !== null) return setContext(value);
     byId("context").setAttribute("aria-invalid", "true");
-    byId("context-said").textContent = "Tokens are written 131072, 131_072, 128k or 1M.";
+    byId("context-said").textContent = "Enter a number of tokens: 131072, 131_072, 128k or 1M.";
   });
   byId("exact").addEventListener("change", () => {
     exact = byId("exact").checked;
@@ -307,8 +311,8 @@
     const button = event.target.closest(".sort");
     if (!button) return;
     const key = button.parentElement.dataset.key;
-    // Figures are wanted largest first, names and dates from the start.
-    const first = figures.has(key);
+    // Numbers sort largest first, names and dates from the start.
+    const first = numeric.has(key);
     sorted = { key, down: sorted.key === key ? !sorted.down : first };
     sort();
   });

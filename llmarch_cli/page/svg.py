@@ -1,4 +1,4 @@
-"""Plots as SVG elements of a page: the page's ink, whether it is light or dark, and no background of their own."""
+"""Plots as inline SVG in the colours of the page, light or dark, without a background."""
 
 from __future__ import annotations
 
@@ -7,12 +7,12 @@ import re
 from llmarch_cli.report.plots import file
 from llmarch_cli.report.plots.data import Plot
 
-_MARK = "#010203"  # a colour that no plot has
+_MARK = "#010203"  # a colour that no plot uses
 _ID = re.compile(r'( id="| xlink:href="#|url\(#)(?=[\w.-]+["\)])')
 
 
 def inline(plot: Plot, name: str) -> str:
-    """The `<svg>` element, each of its ids opened by `name`. Raises InputError where there is nothing to draw with."""
+    """The `<svg>` element, with `name` before each of its ids. Raises InputError if matplotlib is not installed."""
     text = file.render(plot, "svg", ink=_MARK, paper=None).decode()
     text = text[text.index("<svg") :].replace(_MARK, "currentColor")
     text = re.sub(r"<metadata>.*?</metadata>", "", text, flags=re.DOTALL)

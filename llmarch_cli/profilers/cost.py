@@ -1,9 +1,12 @@
-"""What is asked (`Workload`) and what is answered (`Cost`). Every figure is an exact integer."""
+"""The question (`Workload`) and the answer (`Cost`). Every value is an exact integer."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
-from typing import Literal
+from dataclasses import dataclass, fields, replace
+from typing import Literal, TypedDict, get_args
+
+Engine = Literal["measured", "closed-form"]
+ENGINES: tuple[Engine, ...] = get_args(Engine)
 
 KvDtype = Literal["bf16", "fp16", "fp32", "fp8"]
 
@@ -16,11 +19,36 @@ DEFAULT_CONTEXT = 131_072
 
 @dataclass(frozen=True, slots=True)
 class Workload:
-    """Decoding one token for each of `batch` sequences, with `context` tokens in view, itself included."""
+    """One decoding step: a new token for each of `batch` sequences, with `context` tokens in view, itself included."""
 
-    context: int
+    context: int = DEFAULT_CONTEXT
     batch: int = 1
     kv_dtype: KvDtype = "bf16"
+
+    def at(self, context: int) -> Workload:
+        """Return the workload at another context."""
+        return replace(self, context=context)
+
+    @property
+    def settings(self) -> str:
+        """Everything but the context, in words."""
+        return f"batch {self.batch:,}, {self.kv_dtype} cache"
+
+
+class Asked(TypedDict, total=False):
+    """The workload and the engine, as keyword arguments.
+
+    context: tokens in view, the decoded one included; 131,072 by default.
+    batch: sequences; KV-cache bytes are for all of them.
+    kv_dtype: the dtype of cached values: "bf16", "fp16", "fp32" or "fp8".
+    engine: "measured" builds and runs the modules, "closed-form" calculates. None takes `LLMARCH_ENGINE`, else
+        "measured".
+    """
+
+    context: int
+    batch: int
+    kv_dtype: KvDtype
+    engine: Engine | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +71,9 @@ class Cost:
 
     def __add__(self, other: Cost) -> Cost:
         return Cost(*(getattr(self, f) + getattr(other, f) for f in COST_FIELDS))
+
+    def __sub__(self, other: Cost) -> Cost:
+        return Cost(*(getattr(self, f) - getattr(other, f) for f in COST_FIELDS))
 
     def __mul__(self, count: int) -> Cost:
         return Cost(*(getattr(self, f) * count for f in COST_FIELDS))

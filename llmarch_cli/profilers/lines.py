@@ -1,92 +1,89 @@
-"""Costs as functions of the context: straight lines that bend where a window or a chunk is full. Never imports torch.
+"""Metrics at every context, exactly: straight pieces that change where a window or a chunk is full. No torch.
 
-What a page or a plot needs at thousands of contexts, from what the closed form needs at one.
+A page or a plot needs a metric at thousands of contexts. Every cost grows linearly with the tokens in view, and a
+component's view grows with the context until its span is full. So the costs just after each span, and the growth up to
+the next one, give every value in between.
 """
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Iterator
+from bisect import bisect_right
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
 from llmarch_cli.components.component import walk
 from llmarch_cli.profilers.closed_form import component_cost
-from llmarch_cli.profilers.cost import DTYPE_BYTES, Workload
-from llmarch_cli.profilers.profile import Profile
-from llmarch_cli.specs.spec import ModelSpec
+from llmarch_cli.profilers.cost import Cost
+from llmarch_cli.profilers.profile import MAX_CONTEXT, Profile
+from llmarch_cli.specs.spec import Item
 
 
 @dataclass(frozen=True, slots=True)
-class Slope:
-    """What each token in view adds, up to `span` tokens; without end where it is None.
+class Piece:
+    """A straight piece of a metric: `value` at the context `start`, and `slope` more for each token after it."""
 
-    cache_values: values kept, of one sequence. flops: FLOPs of decoding one token.
+    start: int
+    value: int
+    slope: int
+
+    def at(self, context: int) -> int:
+        """The value at a context that lies on this piece."""
+        return self.value + self.slope * (context - self.start)
+
+
+Line = tuple[Piece, ...]  # by start, from context 1 on; the last piece has no end
+
+
+def at(line: Line, context: int) -> int:
+    """The value of a line at `context`."""
+    return line[bisect_right(line, context, key=lambda piece: piece.start) - 1].at(context)
+
+
+def line(value: Callable[[Profile], int], corners: Sequence[tuple[Profile, Profile]]) -> Line:
+    """The line of a metric. `value` must depend on the costs and the context linearly between the corners."""
+    pieces: list[Piece] = []
+    for profile, following in corners:
+        start, here = profile.workload.context, value(profile)
+        slope = value(following) - here if following is not profile else 0
+        if not pieces or pieces[-1].slope != slope or pieces[-1].at(start) != here:
+            pieces.append(Piece(start, here, slope))
+    return tuple(pieces)
+
+
+def corners(profile: Profile, turns: Iterable[int] = ()) -> list[tuple[Profile, Profile]]:
+    """A profile at the first context of each piece and one at the next context, for the workload of `profile`.
+
+    A new piece starts one token after each span, and at each of `turns`. If a piece is one token long, both profiles
+    are the same object.
     """
+    growth: defaultdict[int, list[tuple[Cost, Cost]]] = defaultdict(list)  # changes at a start: of level and of slope
+    for item in profile.spec.inventory():
+        if not item.mtp:
+            _add_changes(growth, item, profile)
+    starts = sorted({1, *growth, *(turn for turn in turns if 1 < turn <= MAX_CONTEXT)})
 
-    span: int | None
-    cache_values: int
-    flops: int
-
-
-@dataclass(frozen=True, slots=True)
-class ContextLine:
-    """One model's KV cache and FLOPs per token at every context, exactly.
-
-    Attributes:
-        fixed_flops: what a token costs before it attends to any.
-        slopes: one for each distinct span, the shortest first, and full view last.
-        value_bytes: bytes of one cached value, for the whole batch.
-    """
-
-    fixed_flops: int
-    slopes: tuple[Slope, ...]
-    value_bytes: int
-
-    @property
-    def knees(self) -> list[int]:
-        """The contexts beyond which a slope adds nothing more."""
-        return [slope.span for slope in self.slopes if slope.span is not None]
-
-    def kv_cache_bytes(self, context: int) -> int:
-        """Bytes kept for the whole batch."""
-        return self.value_bytes * sum(slope.cache_values * in_view for slope, in_view in self._in_view(context))
-
-    def flops_per_token(self, context: int) -> int:
-        """FLOPs of decoding one token."""
-        return self.fixed_flops + sum(slope.flops * in_view for slope, in_view in self._in_view(context))
-
-    def _in_view(self, context: int) -> Iterator[tuple[Slope, int]]:
-        for slope in self.slopes:
-            yield slope, context if slope.span is None else min(context, slope.span)
+    found = []
+    level = slope = Cost()  # the total at context c is level + slope * c
+    for start, end in zip(starts, [*starts[1:], None], strict=True):
+        for of_level, of_slope in growth[start]:
+            level, slope = level + of_level, slope + of_slope
+        first = profile.at(start, level + slope * start)
+        alone = end is not None and end - start == 1
+        found.append((first, first if alone else profile.at(start + 1, level + slope * (start + 1))))
+    return found
 
 
-def context_line(profile: Profile) -> ContextLine:
-    """The line through a profile's figures, for its batch and cache dtype."""
-    workload = profile.workload
-    values, flops = _sums(profile.spec)
-    # With one token in view every span is 1 long: what is left then does not depend on the context.
-    one = Workload(context=1)
-    whole = sum(
-        component_cost(item.component, profile.spec, one).flops_per_token * item.count
-        for item in profile.spec.inventory()
-        if not item.mtp
-    )
-    spans = sorted(values.keys() | flops.keys(), key=lambda span: (span is None, span or 0))
-    slopes = (Slope(span, values[span], flops[span]) for span in spans)
-    return ContextLine(
-        fixed_flops=whole - flops.total(),
-        slopes=tuple(slope for slope in slopes if slope.cache_values or slope.flops),
-        value_bytes=DTYPE_BYTES[workload.kv_dtype] * workload.batch,
-    )
-
-
-def _sums(spec: ModelSpec) -> tuple[Counter[int | None], Counter[int | None]]:
-    """Cached values, and FLOPs, that a token in view adds, by span."""
-    values: Counter[int | None] = Counter()
-    flops: Counter[int | None] = Counter()
-    for item in spec.inventory():
-        for component in walk(item.component):
-            if not item.mtp:
-                values[component.span] += item.count * sum(entry.width for entry in component.cache())
-                flops[component.span] += item.count * (component.mixing_flops(1) - component.mixing_flops(0))
-    return values, flops
+def _add_changes(growth: defaultdict[int, list[tuple[Cost, Cost]]], item: Item, profile: Profile) -> None:
+    """Add one component's changes of level and slope at each context where its own pieces start."""
+    spans = {inner.span for inner in walk(item.component)}
+    old_level = old_slope = Cost()
+    for start in sorted({1, *(span + 1 for span in spans if span is not None and span < MAX_CONTEXT)}):
+        here, following = (
+            component_cost(item.component, profile.spec, profile.workload.at(context)) * item.count
+            for context in (start, start + 1)
+        )
+        slope = following - here
+        level = here - slope * start
+        growth[start].append((level - old_level, slope - old_slope))
+        old_level, old_slope = level, slope

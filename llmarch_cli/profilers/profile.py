@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import Literal, get_args
+from typing import get_args
 
 from llmarch_cli.errors import CheckError, InputError, shown, unknown
-from llmarch_cli.profilers.cost import COST_FIELDS, DTYPE_BYTES, Cost, KvDtype, Workload
+from llmarch_cli.profilers.cost import COST_FIELDS, DTYPE_BYTES, ENGINES, Cost, KvDtype, Workload
+from llmarch_cli.profilers.cost import Engine as Engine
 from llmarch_cli.specs.spec import ActiveConvention, Item, ModelSpec, ParamsConvention
-
-Engine = Literal["measured", "closed-form"]
-ENGINES: tuple[Engine, ...] = get_args(Engine)
 
 # Far above any real prompt, and far below where counts stop being exact in other tools that read them.
 MAX_CONTEXT = 2**40
@@ -33,6 +31,12 @@ class Profile:
     workload: Workload
     engine: Engine
     rows: tuple[tuple[Item, Cost], ...]
+
+    def at(self, context: int, total: Cost) -> Profile:
+        """Return the profile at another context, in closed form, given its total cost there. `rows` do not change."""
+        other = replace(self, workload=self.workload.at(context), engine="closed-form")
+        other.__dict__.update(total=total, _multi_head_width=self._multi_head_width)  # the cached properties
+        return other
 
     @cached_property
     def total(self) -> Cost:
@@ -95,12 +99,16 @@ class Profile:
         """The bytes if every layer kept every token, which is what many engines reserve."""
         return self.total.kv_cache_bytes_without_windows
 
+    @cached_property
+    def _multi_head_width(self) -> int:
+        """Values per token if each query head cached its own key and value, in all layers."""
+        return sum(item.count * item.component.multi_head_width for item, _ in self.rows if not item.mtp)
+
     @property
     def kv_cache_bytes_multi_head(self) -> int:
         """The bytes if every query head kept a key and a value of its own, of every token."""
-        widths = sum(item.count * item.component.multi_head_width for item, _ in self.rows if not item.mtp)
         workload = self.workload
-        return widths * DTYPE_BYTES[workload.kv_dtype] * workload.batch * workload.context
+        return self._multi_head_width * DTYPE_BYTES[workload.kv_dtype] * workload.batch * workload.context
 
     @property
     def flops_per_token(self) -> int:
@@ -140,12 +148,12 @@ class Profile:
 
 
 def default_engine() -> Engine:
-    """The engine that `LLMARCH_ENGINE` names, or measured. Raises InputError where it names none."""
-    return checked_engine(os.environ.get("LLMARCH_ENGINE") or "measured", "LLMARCH_ENGINE: ")
+    """The engine of `LLMARCH_ENGINE`, or "measured". Raises InputError if that is not an engine."""
+    return as_engine(os.environ.get("LLMARCH_ENGINE") or "measured", "LLMARCH_ENGINE: ")
 
 
-def checked_engine(name: str, place: str = "") -> Engine:
-    """`name` as an engine. Raises InputError where it is none."""
+def as_engine(name: str, place: str = "") -> Engine:
+    """`name` as an engine. Raises InputError if there is none of that name."""
     if name not in ENGINES:
         raise InputError(f"{place}{unknown('engine', name, ENGINES)}")
     return name
@@ -157,7 +165,7 @@ def profile(spec: ModelSpec, workload: Workload, engine: Engine) -> Profile:
     With the measuring engine both run, and a disagreement of one unit raises CheckError with the component and both
     figures. Raises InputError for a workload that cannot be.
     """
-    check(workload)
+    require(workload)
     from llmarch_cli.profilers import closed_form
 
     items = list(spec.inventory())
@@ -180,8 +188,8 @@ def profile(spec: ModelSpec, workload: Workload, engine: Engine) -> Profile:
     return Profile(spec, workload, engine, tuple(zip(items, costs, strict=True)))
 
 
-def check(workload: Workload) -> None:
-    """Raise InputError for a workload that cannot be."""
+def require(workload: Workload) -> None:
+    """Raise InputError for an impossible workload."""
     for name, value, limit in (("context", workload.context, MAX_CONTEXT), ("batch", workload.batch, MAX_BATCH)):
         if not isinstance(value, int) or not 1 <= value <= limit:
             raise InputError(f"{name} must be a whole number from 1 to {limit:,}, not {shown(value)}")

@@ -1,4 +1,4 @@
-"""Models side by side, and their KV caches: which columns stand in the tables, and what is said beneath them."""
+"""Tables of models side by side and of their KV caches: the columns and the notes below them."""
 
 from __future__ import annotations
 
@@ -6,15 +6,15 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
 from llmarch_cli.profilers.profile import Engine, Profile
-from llmarch_cli.report.columns import METRICS, MODEL, Metric, beyond_context_length, metric, picked, rows, sorted_by
+from llmarch_cli.report.columns import METRICS, MODEL, Metric, beyond_context_window, metric, picked, rows, sorted_by
 from llmarch_cli.report.table import Shown, Table
 from llmarch_cli.report.units import Delta, Value, tokens
 
-CHANGE = "change"  # stands for the model where a row says what became of one
+CHANGE = "change"  # the name of a row that shows a change
 
 _CACHE_COLUMNS: dict[str, Shown] = {
     "model": "always",
-    "context_length": "data",
+    "context_window": "data",
     "context_tokens": "data",
     "batch": "data",
     "kv_dtype": "data",
@@ -24,48 +24,49 @@ _CACHE_COLUMNS: dict[str, Shown] = {
     "kv_cache_bytes_without_windows": "always",
     "kv_cache_bytes_multi_head": "data",
     "kv_times_smaller": "reading",
-    "beyond_context_length": "if any",
+    "beyond_context_window": "if any",
     "engine": "data",
 }
 
-# What is said beneath figures of each engine.
+# The note below a table, by engine.
 WITNESSED: dict[Engine, str] = {
-    "measured": "Both engines agree on every figure: measured, and in closed form.",
-    "closed-form": "Closed form only: the measuring engine did not run.",
+    "measured": "Measured; the closed form agrees on every value.",
+    "closed-form": "Closed form only; not measured.",
 }
 
 _LEGEND = {
-    "kv_times_smaller": "vs MHA: times smaller than if every query head kept its own keys and values of every token.",
-    "beyond_context_length": "!: beyond the context that the model was made for.",
+    "kv_times_smaller": "less than MHA: times smaller than multi-head attention over all tokens.",
+    "beyond_context_window": "!: beyond the model's context window.",
 }
 
 
-def comparison(profiles: Sequence[Profile], keys: Sequence[str] = (), sort: str | None = None) -> Table:
-    """One row a model, with every metric or those asked for. Raises InputError for unknown ones."""
+def comparison(
+    profiles: Sequence[Profile], keys: Sequence[str] = (), sort: str | None = None, *, paired: bool = False
+) -> Table:
+    """One row per model, with all metrics or those of `keys`. Raises InputError for unknown keys.
+
+    If `paired`, each model is followed by its changed copy, and a third row shows the change of every metric.
+    """
     metrics = picked(keys) if keys else METRICS
+    if paired:
+        return _changes(profiles[::2], profiles[1::2], metrics, sort)
     ordered = sorted_by(profiles, sort) if sort else profiles
     return Table("models", metrics, rows(ordered, metrics), notes=tuple(notes(ordered)), side_by_side=True)
 
 
-def changes(pairs: Sequence[tuple[Profile, Profile]], keys: Sequence[str] = (), sort: str | None = None) -> Table:
-    """Each model as it was, as it is, and what became of every figure; in the order of the models as they were.
-
-    Raises InputError for unknown columns.
-    """
-    metrics = picked(keys) if keys else METRICS
-    after = {id(before): after for before, after in pairs}
-    firsts = [before for before, _ in pairs]
-    ordered = [(before, after[id(before)]) for before in (sorted_by(firsts, sort) if sort else firsts)]
+def _changes(before: Sequence[Profile], after: Sequence[Profile], metrics: Sequence[Metric], sort: str | None) -> Table:
+    changed = {id(one): other for one, other in zip(before, after, strict=True)}
+    pairs = [(one, changed[id(one)]) for one in (sorted_by(before, sort) if sort else before)]
     lines: list[dict[str, Value]] = []
-    for pair in ordered:
-        became: dict[str, Value] = {m.key: Delta(*map(m.value, pair)) for m in metrics}
-        lines += [*rows(pair, metrics), {**became, MODEL.key: CHANGE}]
-    stated = notes([profile for pair in ordered for profile in pair])
-    return Table("models", metrics, tuple(lines), notes=tuple(stated), side_by_side=True)
+    for pair in pairs:
+        deltas: dict[str, Value] = {metric.key: Delta(*map(metric.value, pair)) for metric in metrics}
+        lines += [*rows(pair, metrics), {**deltas, MODEL.key: CHANGE}]
+    stated = notes([profile for pair in pairs for profile in pair])
+    return Table("models", tuple(metrics), tuple(lines), notes=tuple(stated), side_by_side=True)
 
 
 def kv_caches(profiles: Sequence[Profile], keys: Sequence[str] = (), sort: str | None = None) -> Table:
-    """One row a model and context; models in the order of their caches at the longest context, the smallest first.
+    """One row per model and context. Models are sorted by their KV cache at the longest context, the smallest first.
 
     Raises InputError for unknown columns.
     """
@@ -78,8 +79,7 @@ def kv_caches(profiles: Sequence[Profile], keys: Sequence[str] = (), sort: str |
 
 def _cache_columns(several_contexts: bool) -> Iterator[Metric]:
     for key, shown in _CACHE_COLUMNS.items():
-        column = replace(metric(key), shown="always" if several_contexts and key == "context_tokens" else shown)
-        yield replace(column, title="vs MHA") if key == "kv_times_smaller" else column
+        yield replace(metric(key), shown="always" if several_contexts and key == "context_tokens" else shown)
 
 
 def _model_by_model(profiles: Sequence[Profile], sort: str) -> list[Profile]:
@@ -90,20 +90,20 @@ def _model_by_model(profiles: Sequence[Profile], sort: str) -> list[Profile]:
 
 
 def notes(profiles: Sequence[Profile]) -> Iterator[str]:
-    """What was asked, who answered it, and where the question goes beyond what a model was made for."""
+    """The workload, the engine, and the models whose context window is shorter than the context."""
     yield from _stated(profiles)
-    beyond = [profile.spec for profile in profiles if beyond_context_length(profile)]
+    beyond = [profile.spec for profile in profiles if beyond_context_window(profile)]
     if beyond:
         named = (f"{spec.id} ({tokens(spec.context_length or 0)})" for spec in beyond)
-        yield f"Made for less context: {', '.join(named)}."
+        yield f"Beyond its context window: {', '.join(named)}."
 
 
 def _stated(profiles: Sequence[Profile]) -> Iterator[str]:
     workloads = {profile.workload for profile in profiles}
     contexts = {workload.context for workload in workloads}
-    for batch, kv_dtype in dict.fromkeys((workload.batch, workload.kv_dtype) for workload in workloads):
-        context = f"{contexts.pop():,} tokens of context, " if len(contexts) == 1 else ""
-        yield f"{context}batch {batch:,}, {kv_dtype} cache."
+    context = f"{min(contexts):,} tokens of context, " if len(contexts) == 1 else ""
+    for settings in dict.fromkeys(workload.settings for workload in workloads):
+        yield f"{context}{settings}."
     engines = {profile.engine for profile in profiles}
     if engines:
         yield WITNESSED["measured" if engines == {"measured"} else "closed-form"]

@@ -30,7 +30,7 @@ def differences(difference: Difference) -> tuple[Table, ...]:
     """The figures of both models with what became of each, and the changes, which are the main table."""
     both = (difference.before, difference.after)
     also = [key for key in _IF_ANY if any(metric(key).value(profile) for profile in both)]
-    figures = comparison.changes([both], [*FIGURES, *also])
+    figures = comparison.comparison(both, [*FIGURES, *also], paired=True)
     return replace(figures, main=False), _changes(difference)
 
 

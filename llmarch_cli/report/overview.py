@@ -19,7 +19,7 @@ COLUMNS = {
     "released": "released",
     "params": "size",
     "active_params": "active",
-    "context_length": "context",
+    "context_window": "context",
     "layout": "layout",
 }
 

@@ -56,7 +56,7 @@ def _notes(search: Search, answer: Answer, n_rows: int) -> Iterator[str]:
     if others := sum(count for _, count in reasons[MOST_REASONS:]):
         yield f"{others:,} skipped for {len(reasons) - MOST_REASONS:,} more reasons."
     workload = question.workload
-    yield f"{workload.context:,} tokens of context, batch {workload.batch:,}, {workload.kv_dtype} cache."
+    yield f"{workload.context:,} tokens of context, {workload.settings}."
     checked = min(CHECKED, search.grid.size)
     yield f"Closed form, in arrays: the same one by one for {checked:,} of them, drawn at random."
 

@@ -23,7 +23,7 @@ def test_what_separates_two_models(llmarch: Run) -> None:
 def test_its_data_is_exact_and_adds_up(llmarch: Run) -> None:
     models = ("deepseek-v3", "kimi-k2")
     data = json.loads(llmarch("diff", *models, "--ctx", "8k", "--batch", "2", "--format", "json").out)
-    before, after = (llmarch_cli.profile(model, 8192, 2, engine="closed-form") for model in models)
+    before, after = (llmarch_cli.profile(model, context=8192, batch=2, engine="closed-form") for model in models)
     for key in ("params", "active_params", "kv_cache_bytes", "flops_per_token", "mtp_params", "buffers"):
         difference = getattr(after, key) - getattr(before, key)
         assert sum(row[key] for row in data["changes"]) == difference
@@ -68,7 +68,7 @@ def test_files_work_as_everywhere(llmarch: Run, tmp_path: Path, monkeypatch: pyt
     [
         ("gpt2 gpt3", "error: unknown model 'gpt3'"),
         ("gpt2 ./missing.yaml", "error: missing.yaml: no such file"),
-        ("gpt2 gpt2 --ctx 12q", "error: --ctx takes tokens"),
+        ("gpt2 gpt2 --ctx 12q", "error: --ctx takes a number of tokens"),
         ("gpt2 gpt2 --format jsn", "error: unknown format"),
         ("gpt2 gpt2 --engine x", "error: --engine: unknown engine"),
     ],

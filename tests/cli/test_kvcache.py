@@ -26,7 +26,9 @@ def test_it_is_the_line_of_the_profile(llmarch: Run) -> None:
     data = json.loads(llmarch("kvcache", "gemma3-27b", *arguments, "--format", "json").out)["kv_caches"]
     assert [row["context_tokens"] for row in data] == [8192, 131_072]
     for row in data:
-        profile = llmarch_cli.profile("gemma3-27b", row["context_tokens"], 2, "fp8", "closed-form")
+        profile = llmarch_cli.profile(
+            "gemma3-27b", context=row["context_tokens"], batch=2, kv_dtype="fp8", engine="closed-form"
+        )
         for key in (
             "kv_cache_bytes",
             "kv_fixed_bytes",

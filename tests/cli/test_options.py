@@ -53,7 +53,7 @@ def test_anything_else_is_refused(text: str) -> None:
 def test_keys() -> None:
     assert options.keys(None) == []
     assert options.keys("params, kv_cache_bytes,") == ["params", "kv_cache_bytes"]
-    with pytest.raises(InputError, match="names none"):
+    with pytest.raises(InputError, match="is empty"):
         options.keys(" , ")
 
 

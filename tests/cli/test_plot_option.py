@@ -55,9 +55,9 @@ def test_without_a_file_it_is_drawn_below_the_table(llmarch: Run, command: str, 
     [
         ("kvcache gpt2 --plot=x.gif", "error: x.gif: the file name must end in .svg, .png or .pdf"),
         ("compare gpt2 --plot --plot-kind pie", "error: unknown plot 'pie'"),
-        ("compare gpt2 --plot-kind flops", "error: --plot-kind flops says what --plot draws: add --plot"),
+        ("compare gpt2 --plot-kind flops", "error: --plot-kind flops needs --plot or --plot FILE"),
         ("compare gpt2 --plot --format csv", "error: --plot draws below a table, not below csv"),
-        ("show gpt2 --spec --plot", "error: --spec prints a file, and --plot is about figures"),
+        ("show gpt2 --spec --plot", "error: --spec prints YAML, without metrics: leave out --plot"),
         ("kvcache gpt2 --plot nowhere/x.svg", "error: nowhere/x.svg: No such file or directory"),
     ],
 )

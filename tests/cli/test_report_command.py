@@ -73,7 +73,7 @@ class TestJUnit:
 def test_unknown_formats_are_said(llmarch: Run) -> None:
     result = llmarch("report", "gpt2", "--format", "htm")
     assert (result.status, result.out) == (2, "")
-    assert result.err == "error: unknown format 'htm'; known: html, markdown, json, junit; did you mean html?\n"
+    assert result.err == "error: unknown format 'htm'; known: html, markdown, csv, json, junit; did you mean html?\n"
 
 
 def test_without_matplotlib_the_error_says_how_to_do_without(llmarch: Run, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -27,7 +27,7 @@ def test_a_model_stands_beside_itself_as_changed(llmarch: Run) -> None:
     assert lines["KV cache"] == ["10.41", "GiB", "10.20", "GiB", "-208.00", "MiB", "(-1.95%)"]
     assert lines["parameters"] == ["27.01B", "27.01B", "0"]
     assert lines["attention"][-1] == "changed"
-    assert lines["made for"][-1] == "0"
+    assert lines["context window"][-1] == "0"
 
 
 def test_its_data_has_exact_differences(llmarch: Run) -> None:
@@ -91,7 +91,7 @@ def test_the_changed_spec_is_saved(llmarch: Run, tmp_path: Path, command: str) -
         ("compare gpt2 --set d_model=", "error: --set: 'd_model=': there is no value"),
         ("compare gpt2 --set d_model=1 --set d_model=2", "error: --set: 'd_model' is given twice"),
         ("compare gpt2 gemma3-27b --set attention.window=5", "error: gemma3-27b: attention.window: unknown field"),
-        ("compare gpt2 --save x.yaml", "error: --save writes what --set changes"),
+        ("compare gpt2 --save x.yaml", "error: --save writes a changed spec: add --set"),
         ("compare gpt2 gpt2-xl --set n_layers=2 --save x.yaml", "error: --save writes one spec, but 2 models"),
         ("show gpt2 --set n_layers=2 --save /", "error: /: is there already"),
         ("show gpt2 --set n_layers=2 --save /dev/full", "error: /dev/full: is there already"),

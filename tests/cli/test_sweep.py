@@ -35,7 +35,7 @@ def test_its_formats_agree_with_the_profile(llmarch: Run) -> None:
     as_csv = list(csv.DictReader(io.StringIO(llmarch(*arguments, "--format", "csv").out)))
     assert [row["attention.window"] for row in as_json] == [None, 512]
     data = llmarch_cli.load("qwen3-8b").model_dump() | {"n_layers": 12}
-    profile = llmarch_cli.profile(llmarch_cli.ModelSpec.model_validate(data), 8192, engine="closed-form")
+    profile = llmarch_cli.profile(llmarch_cli.ModelSpec.model_validate(data), context=8192, engine="closed-form")
     for key in ("params", "active_params", "kv_cache_bytes", "kv_bytes_per_token", "flops_per_token"):
         assert as_json[0][key] == int(as_csv[0][key]) == getattr(profile, key)
 
@@ -82,12 +82,12 @@ def test_shares_can_be_sorted_and_asked_for(llmarch: Run) -> None:
         (("--vary", "n_layers=2", "--where", "parms < 1B"), "did you mean params"),
         (("--vary", "n_layers=2", "--sort", "parms"), "did you mean params"),
         (("--vary", "n_layers=2", "--sort", "attention"), "unknown figure 'attention'"),
-        (("--vary", "n_layers=2", "--pareto", ","), "--pareto names none"),
+        (("--vary", "n_layers=2", "--pareto", ","), "--pareto is empty"),
         (("--vary", "n_layers=2", "--columns", "parms"), "did you mean params"),
         (("--vary", "n_layers=2", "--top", "0"), "--top must be 1 or more"),
         (("--vary", "n_layers=2", "--sample", "0"), "--sample must be from 1 to 1"),
         (("--vary", "n_layers=2", "--sample", "many"), "--sample takes a whole number"),
-        (("--vary", "n_layers=2", "--ctx", "0"), "--ctx takes tokens"),
+        (("--vary", "n_layers=2", "--ctx", "0"), "--ctx takes a number of tokens"),
         (("--vary", "n_layers=2", "--batch", "0"), "batch must be"),
         (("--vary", "n_layers=2", "--out", "a.xls"), "a file's ending says its format"),
         (("--vary", "n_layers=2", "--plot", "a.jpg"), "a.jpg: the file name must end in .svg, .png or .html"),

@@ -117,11 +117,11 @@ def test_every_role_has_its_colours() -> None:
 )
 def test_what_cannot_be_drawn_is_refused_before_anything_is_read(path: str, theme: str, message: str) -> None:
     with pytest.raises(InputError, match=message.replace(".", r"\.")):
-        llmarch.draw(["no-such-model"], path, theme)
+        llmarch.draw(["no-such-model"], path, theme=theme)
 
 
 def test_no_model_is_no_picture(tmp_path: Path) -> None:
-    with pytest.raises(InputError, match="no model to draw"):
+    with pytest.raises(InputError, match="no model given"):
         llmarch.draw([], tmp_path / "figure.svg")
 
 

@@ -19,8 +19,8 @@ PARAMS = Figure("params")
 
 
 def write(path: Path, *names: str, **given: Any) -> Path:
-    settings: dict[str, Any] = {"contexts": [], "columns": [], "batch": None, "kv_dtype": None, "engine": "closed-form"}
-    baselines.write(path, names, **{**settings, **given})
+    columns = given.pop("columns", [])
+    baselines.write(path, names, columns, {"engine": "closed-form", **given})
     return path
 
 
@@ -48,7 +48,7 @@ def kept(specs: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def test_the_file_has_a_figure_a_line_sorted_and_exact(kept: Path) -> None:
     lines = kept.read_text().splitlines()
     start = lines.index("  gpt2:")
-    ours = [llmarch_cli.profile("gpt2", context, engine="closed-form") for context in (8192, 100_000)]
+    ours = [llmarch_cli.profile("gpt2", context=context, engine="closed-form") for context in (8192, 100_000)]
     assert lines[start + 1 : start + 4] == [
         f"    kv_cache_bytes@8k: {ours[0].kv_cache_bytes}",
         f"    kv_cache_bytes@100000: {ours[1].kv_cache_bytes}",
@@ -179,7 +179,7 @@ def test_what_cannot_be_written_is_called_by_its_own_name(tmp_path: Path) -> Non
 def test_what_could_not_be_read_is_not_written(kept: Path) -> None:
     before, files = kept.read_text(), sorted(kept.parent.iterdir())
     with pytest.raises(InputError, match=r"b\.yaml: 22,\d+ figures are more than a baseline is read with"):
-        baselines.write(kept, ["*"], range(1, 510), ["kv_cache_bytes"], None, None, "closed-form")
+        baselines.write(kept, ["*"], ["kv_cache_bytes"], {"contexts": [*range(1, 510)], "engine": "closed-form"})
     assert kept.read_text() == before
     assert sorted(kept.parent.iterdir()) == files
 

@@ -31,7 +31,7 @@ from llmarch_cli.schema import budgets_schema
         ("active_share <= 10%", Figure("active_share"), "<=", Fraction(1, 10)),
         ("active_share <= 0.1%", Figure("active_share"), "<=", Fraction(1, 1000)),
         ("kv_times_smaller@8k >= 28.5", Figure("kv_times_smaller", 8192), ">=", Fraction(57, 2)),
-        ("context_length >= 131072", Figure("context_length"), ">=", 131_072),
+        ("context_window >= 131072", Figure("context_window"), ">=", 131_072),
     ],
 )
 def test_limits_are_exact(text: str, expected: Figure, comparison: str, amount: int | Fraction) -> None:
@@ -56,7 +56,7 @@ def test_limits_are_exact(text: str, expected: Figure, comparison: str, amount: 
         ("params <= 30GiB", "takes K, M, B or T, not 'GiB'"),
         ("params <= 30b", "not 'b'"),
         ("active_share <= 10", "takes %, not '10'"),
-        ("context_length >= 128K", "takes no unit"),
+        ("context_window >= 128K", "takes no unit"),
         ("params <= 1.0001K", "is a whole number"),
         ("params <= 1__0", "is no limit|not an expression"),
         ("params <= 1.2.3", "not an expression"),
@@ -130,15 +130,16 @@ budgets:
   - {models: [deepseek-v3], kv_dtype: fp8, batch: 2, limits: [kv_cache_bytes@8k <= 1]}
 """
     first, share, second = budgets.check(write(tmp_path, text), "closed-form")
-    assert first.measured == llmarch_cli.profile("deepseek-v3", 8192, 4, "bf16", "closed-form").kv_cache_bytes
-    assert second.measured == llmarch_cli.profile("deepseek-v3", 8192, 2, "fp8", "closed-form").kv_cache_bytes
+    spec = llmarch_cli.load("deepseek-v3")
+    assert first.measured == profile(spec, Workload(8192, 4), "closed-form").kv_cache_bytes
+    assert second.measured == profile(spec, Workload(8192, 2, "fp8"), "closed-form").kv_cache_bytes
     assert share.measured == Fraction(37_552_282_624, 671_026_404_352)
     assert not first.holds
 
 
 def test_what_a_spec_does_not_state_keeps_no_limit(tmp_path: Path) -> None:
     (tmp_path / "x.yaml").write_text("extends: gpt2\ncontext_length: null\n")
-    text = "budgets: [{models: [x.yaml], limits: [context_length > 1]}]"
+    text = "budgets: [{models: [x.yaml], limits: [context_window > 1]}]"
     (check,) = budgets.check(write(tmp_path, text), "closed-form")
     assert (check.measured, check.headroom, check.holds) == (None, None, False)
 

@@ -128,7 +128,9 @@ def test_sorting(page: Driver) -> None:
 def test_a_sorted_table_stays_sorted_when_the_context_changes(page: Driver) -> None:
     heading(page, "kv_cache_bytes").find_element(By.CLASS_NAME, "sort").click()
     ask(page, "1k")
-    caches = [llmarch.profile(name, 1024, engine="closed-form").kv_cache_bytes for name in column(page, "model")]
+    caches = [
+        llmarch.profile(name, context=1024, engine="closed-form").kv_cache_bytes for name in column(page, "model")
+    ]
     assert caches == sorted(caches, reverse=True)
 
 
@@ -160,13 +162,13 @@ def test_figures_at_any_context_are_those_of_the_command_line(page: Driver, toke
             named(page, "exact").click()
         for cells in page.execute_script(script):
             row = dict(zip(keys, cells, strict=True))
-            profile = llmarch.profile(row["model"], context, engine="closed-form")
+            profile = llmarch.profile(row["model"], context=context, engine="closed-form")
             for one in following:
                 if one.key in row:
                     assert row[one.key] == one.unit.write(one.value(profile), exact), (row["model"], one)
 
     Select(named(page, "first")).select_by_visible_text("gemma3-27b")
-    profile = llmarch.profile("gemma3-27b", context, engine="closed-form")
+    profile = llmarch.profile("gemma3-27b", context=context, engine="closed-form")
     rows = "[...document.querySelectorAll('#pair-table tbody tr')]"
     shown = dict(page.execute_script(f"return {rows}.map(r => [r.dataset.key, r.cells[1].textContent])"))
     for one in METRICS:
@@ -179,10 +181,10 @@ def test_the_slider_moves_by_keys_and_says_where_it_is(page: Driver) -> None:
     assert slider.get_attribute("aria-valuetext") == "128k tokens"
     slider.send_keys(Keys.ARROW_RIGHT)
     assert slider.get_attribute("aria-valuetext") == "192k tokens"
-    assert named(page, "context-said").text == "196,608 tokens in view"
+    assert named(page, "context-said").text == "196,608 tokens of context"
     slider.send_keys(Keys.HOME)
     assert named(page, "context").get_attribute("value") == "1k"
-    profile = llmarch.profile("llama4-scout", 1024, engine="closed-form")
+    profile = llmarch.profile("llama4-scout", context=1024, engine="closed-form")
     row = page.find_element(By.XPATH, "//table[@id='table']//tr[th[text()='llama4-scout']]")
     assert row.find_element(By.CSS_SELECTOR, '[data-key="kv_cache_bytes"]').text == "192.00 MiB"
     assert profile.kv_cache_bytes == 192 << 20
@@ -323,7 +325,7 @@ def test_a_figure_tells_what_the_table_tells_at_any_context(page: Driver, tokens
     # Those that stand there, and others that are only drawn then.
     for pair in (("gemma3-27b", "deepseek-v3"), ("gpt2", "llama4-scout")):
         for name, figure in zip(pair, pick(page, *pair), strict=True):
-            profile = llmarch.profile(name, context, engine="closed-form")
+            profile = llmarch.profile(name, context=context, engine="closed-form")
             told = dict(page.execute_script(script, figure))
             assert told == {key: metric(key).unit.write(metric(key).value(profile)) for key in CALLOUTS}
             row = page.find_element(By.XPATH, f"//table[@id='table']//tr[th[text()='{name}']]")
@@ -336,7 +338,7 @@ def test_the_slider_moves_the_figures_too(page: Driver) -> None:
     first, _ = pick(page, "gemma3-27b", "gpt2")
     before = svg_texts(first, "[data-metric=kv_cache_bytes]")
     named(page, "context-slider").send_keys(Keys.HOME)
-    profile = llmarch.profile("gemma3-27b", 1024, engine="closed-form")
+    profile = llmarch.profile("gemma3-27b", context=1024, engine="closed-form")
     assert svg_texts(first, "[data-metric=kv_cache_bytes]") == [BYTES.write(profile.kv_cache_bytes)] != before
 
 

@@ -140,9 +140,16 @@ def test_what_follows_from_the_context_is_what_the_page_calculates() -> None:
     """A new metric that depends on the context must be added to the page, or it would go stale there."""
     following = set()
     for name in llmarch.names():
-        one, other = (llmarch.profile(name, context, engine="closed-form") for context in (1000, 20_000_000))
+        one, other = (llmarch.profile(name, context=context, engine="closed-form") for context in (1000, 20_000_000))
         following |= {metric.key for metric in METRICS if metric.value(one) != metric.value(other)}
     assert following == {metric.key for metric in METRICS if metric.by_context}
+
+
+def test_every_unit_of_such_a_metric_has_a_writer_in_the_script() -> None:
+    script = page().scripts[2]
+    writers = script[script.index("const WRITERS") : script.index("// ---- Metrics at a context")]
+    for entry in json.loads(page().scripts[0])["by_context"]:
+        assert re.search(rf"^ +{entry['unit']}[:,]", writers, re.MULTILINE), entry
 
 
 def test_every_number_is_exact_text() -> None:
@@ -153,7 +160,7 @@ def test_every_number_is_exact_text() -> None:
         else:
             yield value
 
-    assert {type(leaf) for model in page().data for leaf in leaves(model)} == {str, bool, type(None)}
+    assert {type(leaf) for model in page().data for leaf in leaves(model)} == {str, bool}
 
 
 def test_all_models_with_all_pictures_stay_small() -> None:

@@ -19,8 +19,8 @@ from llmarch_cli.components.attention import GroupedQueryAttention, MultiHeadLat
 from llmarch_cli.components.component import Component
 from llmarch_cli.components.ffn import MixtureOfExperts
 from llmarch_cli.profilers import closed_form
-from llmarch_cli.profilers.cost import COST_FIELDS, DTYPE_BYTES, Cost, Workload
-from llmarch_cli.profilers.profile import ENGINES, Profile, profile
+from llmarch_cli.profilers.cost import COST_FIELDS, DTYPE_BYTES, ENGINES, Cost, Workload
+from llmarch_cli.profilers.profile import Profile, profile
 from llmarch_cli.specs.spec import NONE, ModelSpec, Published
 
 SHORT = Workload(100)

@@ -1,3 +1,7 @@
+from collections.abc import Callable
+from dataclasses import replace
+from operator import attrgetter
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -5,25 +9,41 @@ from strategies import spans, specs, workloads
 
 import llmarch_cli as llmarch
 from llmarch_cli.profilers.cost import Workload
-from llmarch_cli.profilers.lines import Slope, context_line
-from llmarch_cli.profilers.profile import profile
+from llmarch_cli.profilers.lines import Line, at, corners, line
+from llmarch_cli.profilers.profile import Profile, profile
 from llmarch_cli.specs.spec import ModelSpec
 
 LONG = 1 << 24
+VALUES: dict[str, Callable[[Profile], int]] = {
+    key: attrgetter(key)
+    for key in (
+        "params",
+        "kv_cache_bytes",
+        "kv_fixed_bytes",
+        "kv_bytes_per_token",
+        "kv_cache_bytes_without_windows",
+        "kv_cache_bytes_multi_head",
+        "flops_per_token",
+    )
+}
+
+
+def lines(spec: ModelSpec, workload: Workload) -> dict[str, Line]:
+    ends = corners(profile(spec, workload, "closed-form"))
+    return {key: line(value, ends) for key, value in VALUES.items()}
 
 
 def holds(spec: ModelSpec, workload: Workload, contexts: set[int]) -> None:
-    line = context_line(profile(spec, workload, "closed-form"))
+    found = lines(spec, workload)
     for context in contexts:
-        there = profile(spec, Workload(context, workload.batch, workload.kv_dtype), "closed-form")
-        assert line.kv_cache_bytes(context) == there.kv_cache_bytes
-        assert line.flops_per_token(context) == there.flops_per_token
+        there = profile(spec, replace(workload, context=context), "closed-form")
+        assert {key: at(found[key], context) for key in VALUES} == {key: value(there) for key, value in VALUES.items()}
 
 
 @given(st.data())
 def test_a_line_is_the_closed_form_at_every_context(data: st.DataObject) -> None:
     spec = data.draw(specs())
-    around = {max(1, span + step) for span in spans(spec) for step in (-1, 0, 1) if span < LONG}
+    around = {max(1, span + step) for span in spans(spec) for step in (-1, 0, 1, 2) if span < LONG}
     holds(spec, data.draw(workloads(spec)), {1, 2, *around, *data.draw(st.sets(st.integers(1, LONG), max_size=3))})
 
 
@@ -33,9 +53,14 @@ def test_the_lines_of_all_models(name: str) -> None:
     holds(spec, Workload(4096, 3, "fp8"), {1, 511, 512, 513, 8191, 8192, 8193, 131_072, 10_000_019})
 
 
-def test_slopes_and_knees() -> None:
-    line = context_line(llmarch.profile("gemma3-27b", engine="closed-form"))
-    assert line.knees == [1024]
-    assert [slope.span for slope in line.slopes] == [1024, None]
-    assert all(isinstance(slope, Slope) and slope.cache_values and slope.flops for slope in line.slopes)
-    assert context_line(llmarch.profile("deepseek-v3", engine="closed-form")).knees == []
+def test_pieces_start_where_a_window_is_full_and_nowhere_else() -> None:
+    gemma, deepseek = (lines(llmarch.load(name), Workload(1)) for name in ("gemma3-27b", "deepseek-v3"))
+    assert [piece.start for piece in gemma["kv_cache_bytes"]] == [1, 1025]
+    assert [piece.start for piece in gemma["params"]] == [1]
+    assert [piece.start for piece in deepseek["flops_per_token"]] == [1]
+
+
+def test_a_turn_starts_a_piece() -> None:
+    figures = llmarch.profile("gpt2", engine="closed-form")
+    steps = line(lambda p: int(p.workload.context > 1024), corners(figures, [1025]))
+    assert [at(steps, context) for context in (1, 1023, 1024, 1025, 1026, LONG)] == [0, 0, 0, 1, 1, 1]

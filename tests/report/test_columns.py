@@ -41,7 +41,7 @@ def test_unknown_columns_are_refused_with_the_nearest() -> None:
     with pytest.raises(InputError, match="'parms'; did you mean params"):
         columns.picked(["parms"])
     with pytest.raises(InputError, match="llmarch columns"):
-        columns.check(sort="-qqqqqq")
+        columns.require(sort="-qqqqqq")
 
 
 def test_sorting_goes_both_ways_and_puts_the_unknown_last() -> None:
@@ -50,7 +50,7 @@ def test_sorting_goes_both_ways_and_puts_the_unknown_last() -> None:
     assert [profile.spec.id for profile in columns.sorted_by(PROFILES, "-params")] == ids[::-1]
     unmade = PROFILES[0].spec.model_copy(update={"context_length": None})
     profiles = [api.profile(unmade, engine="closed-form"), *PROFILES[1:]]
-    for key in ("context_length", "-context_length"):
+    for key in ("context_window", "-context_window"):
         assert columns.sorted_by(profiles, key)[-1].spec.context_length is None
 
 
@@ -58,3 +58,9 @@ def test_the_listing_holds_every_convention() -> None:
     table = columns.listing()
     assert [row["key"] for row in table.rows] == [metric.key for metric in METRICS]
     assert [row["key"] for row in columns.listing(["params"]).rows] == ["params"]
+
+
+def test_a_renamed_column_is_read_with_a_note() -> None:
+    with pytest.warns(FutureWarning, match="column context_length is now context_window"):
+        assert columns.metric("context_length").key == "context_window"
+    assert all(new in columns.BY_KEY and old not in columns.BY_KEY for old, new in columns.RENAMED.items())

@@ -67,15 +67,15 @@ def test_a_model_beside_itself_differs_in_nothing() -> None:
 
 
 def test_notes_say_what_was_asked_and_who_answered() -> None:
-    notes = llmarch.compare(["gemma3-27b", "gpt2"], 8192, 4, "fp8", engine="closed-form").notes
+    notes = llmarch.compare(["gemma3-27b", "gpt2"], context=8192, batch=4, kv_dtype="fp8", engine="closed-form").notes
     assert notes[0] == "8,192 tokens of context, batch 4, fp8 cache."
-    assert notes[1] == "Closed form only: the measuring engine did not run."
-    assert notes[2] == "Made for less context: gpt2 (1k)."
-    assert "Both engines agree" in llmarch.compare(["gpt2"], engine="measured").notes[1]
+    assert notes[1] == "Closed form only; not measured."
+    assert notes[2] == "Beyond its context window: gpt2 (1k)."
+    assert "Measured; the closed form agrees on every value." in llmarch.compare(["gpt2"], engine="measured").notes[1]
 
 
 def test_caches_are_ordered_by_the_longest_context() -> None:
-    table = llmarch.kv_cache(["gpt2", "gemma3-27b", "llama3.1-405b"], [131_072, 1024], engine="closed-form")
+    table = llmarch.kv_cache(["gpt2", "gemma3-27b", "llama3.1-405b"], contexts=[131_072, 1024], engine="closed-form")
     assert [(row["model"], row["context_tokens"]) for row in table.rows] == [
         (model, context) for model in ("gpt2", "gemma3-27b", "llama3.1-405b") for context in (1024, 131_072)
     ]
@@ -90,7 +90,7 @@ def test_the_context_is_a_column_only_where_there_are_several() -> None:
 
 @pytest.mark.parametrize(("context", "marked"), [(1024, False), (1025, True)])
 def test_a_context_beyond_what_a_model_was_made_for_is_marked(context: int, marked: bool) -> None:
-    table = llmarch.kv_cache(["gpt2"], [context], engine="closed-form")
-    assert table.rows[0]["beyond_context_length"] is marked
+    table = llmarch.kv_cache(["gpt2"], contexts=[context], engine="closed-form")
+    assert table.rows[0]["beyond_context_window"] is marked
     assert any(note.startswith("!") for note in table.notes) == marked
-    assert ("beyond_context_length" in [column.key for column in table.for_reading]) == marked
+    assert ("beyond_context_window" in [column.key for column in table.for_reading]) == marked

@@ -28,7 +28,7 @@ from llmarch_cli.sweeping.selection import Goal
 
 Vary = dict[str, list[Any]]
 
-COLUMNS = tuple(key for key in (*COUNTS, *RATIOS) if key != "context_length")
+COLUMNS = tuple(key for key in (*COUNTS, *RATIOS) if key != "context_window")
 
 WHOLE = st.lists(st.integers(1, 40) | st.sampled_from((64, 1024)), min_size=1, max_size=4, unique=True)
 EVEN = st.lists(st.integers(1, 20).map(lambda half: 2 * half), min_size=1, max_size=3, unique=True)

@@ -1,18 +1,21 @@
-"""The formats a report can be written in. To add one: its renderer's file, and a line below."""
+"""The output formats. To add one: its renderer's file, its name below, and its case in `render`."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 from llmarch_cli.errors import InputError, unknown
-from llmarch_cli.report.table import Table
+
+if TYPE_CHECKING:  # the command line reads the names below for its help
+    from llmarch_cli.report.table import Table
 
 FORMATS = ("table", "markdown", "csv", "json")
-VERDICT_FORMATS = (*FORMATS, "junit")  # of reports whose rows pass or fail
+VERDICT_FORMATS = (*FORMATS, "junit")  # for tables whose rows pass or fail
 
 
-def check(file_format: str, formats: Sequence[str] = FORMATS) -> None:
-    """Raise InputError for a format that is not among `formats`."""
+def require(file_format: str, formats: Sequence[str] = FORMATS) -> None:
+    """Raise InputError if `file_format` is not in `formats`."""
     if file_format not in formats:
         raise InputError(unknown("format", file_format, formats))
 
@@ -26,8 +29,8 @@ def render(
     ascii_only: bool = False,
 ) -> str:
     """The report as text, ending in a newline. CSV and JSON are always exact. Raises InputError for unknown formats."""
-    check(file_format, VERDICT_FORMATS)
-    read = [table for table in tables if table.rows or table.main]  # an empty list is for programs
+    require(file_format, VERDICT_FORMATS)
+    read = [table for table in tables if table.rows or table.main]  # only data formats write empty minor tables
     match file_format:
         case "table":
             from llmarch_cli.report.formats import terminal
@@ -50,4 +53,4 @@ def render(
 
             return junit.render(tables)
         case _:
-            raise ValueError(f"{file_format} is among the formats, but has no renderer")
+            raise ValueError(f"format {file_format} has no renderer")

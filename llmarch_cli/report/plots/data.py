@@ -5,12 +5,13 @@ To add a plot: its name in `KINDS`, a function here, and for a new type of plot 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
+from operator import attrgetter
 from typing import Literal, assert_never
 
 from llmarch_cli.errors import InputError, unknown
-from llmarch_cli.profilers.lines import ContextLine, context_line
+from llmarch_cli.profilers import lines
 from llmarch_cli.profilers.profile import Profile
 from llmarch_cli.report.columns import metric
 from llmarch_cli.report.units import Unit
@@ -107,11 +108,11 @@ def plot(kind: Kind, profiles: Sequence[Profile]) -> Plot:
     models = list({profile.spec.id: profile for profile in profiles}.values())
     match kind:
         case "cache":
-            note = "Batch {workload.batch:,}, {workload.kv_dtype} cache."
-            return _curves("KV cache by context", note, "kv_cache_bytes", profiles, models, ContextLine.kv_cache_bytes)
+            note = "{workload.settings}."
+            return _curves("KV cache by context", note, "kv_cache_bytes", profiles, models)
         case "flops":
             title, note = "FLOPs per token by context", "Decoding one token at each context length."
-            return _curves(title, note, "flops_per_token", profiles, models, ContextLine.flops_per_token)
+            return _curves(title, note, "flops_per_token", profiles, models)
         case "params":
             return _components(models)
         case "active":
@@ -126,22 +127,24 @@ def _curves(
     key: str,
     profiles: Sequence[Profile],
     models: Sequence[Profile],
-    value: Callable[[ContextLine, int], int],
 ) -> Curves:
     workload = profiles[0].workload
-    lines = [context_line(profile) for profile in models]
+    drawn = [lines.line(attrgetter(key), lines.corners(profile)) for profile in models]
     windows = [profile.spec.context_length for profile in models]
     # Contexts at which each curve bends or becomes dotted.
-    turns = [[*line.knees, *([] if window is None else [window])] for line, window in zip(lines, windows, strict=True)]
+    turns = [
+        [*(piece.start - 1 for piece in line[1:]), *([] if window is None else [window])]
+        for line, window in zip(drawn, windows, strict=True)
+    ]
     shortest = min(
         SHORTEST, *(profile.workload.context for profile in profiles), *(_before(min(own)) for own in turns if own)
     )
     longest = max(LONGEST, *(max(p.workload.context, p.spec.context_length or 0) for p in profiles))
     contexts = _contexts(shortest, longest)
     curves = []
-    for profile, line, window, own in zip(models, lines, windows, turns, strict=True):
+    for profile, line, window, own in zip(models, drawn, windows, turns, strict=True):
         exact = sorted({*contexts, *(context for context in own if shortest < context < longest)})
-        curves.append(Curve(profile.spec.id, tuple((each, value(line, each)) for each in exact), window))
+        curves.append(Curve(profile.spec.id, tuple((each, lines.at(line, each)) for each in exact), window))
     return Curves(title, note.format(workload=workload), metric(key).unit, tuple(curves))
 
 

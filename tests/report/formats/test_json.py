@@ -1,17 +1,19 @@
 import json
 
 from llmarch_cli import api
+from llmarch_cli.profilers.cost import Asked
 from llmarch_cli.profilers.profile import Profile
 from llmarch_cli.report.formats import json as json_format
 
 
 def test_it_holds_what_the_profile_holds() -> None:
     models = ["deepseek-v3", "gemma3-1b", "gpt2", "glm-4.5"]
-    data = json.loads(json_format.render([api.compare(models, 8192, 3, "fp8", "closed-form")]))
+    asked: Asked = {"context": 8192, "batch": 3, "kv_dtype": "fp8", "engine": "closed-form"}
+    data = json.loads(json_format.render([api.compare(models, **asked)]))
     assert data["schema_version"] == json_format.SCHEMA_VERSION
     assert [row["model"] for row in data["models"]] == models
     for row in data["models"]:
-        profile = api.profile(row["model"], 8192, 3, "fp8", "closed-form")
+        profile = api.profile(row["model"], **asked)
         figures = {
             name: getattr(profile, name)
             for name in dir(Profile)
@@ -25,10 +27,11 @@ def test_it_holds_what_the_profile_holds() -> None:
 
 
 def test_integers_beyond_floating_point_are_exact() -> None:
-    data = json.loads(json_format.render([api.compare(["kimi-k2"], 2**30 + 1, 1001, engine="closed-form")]))
+    asked: Asked = {"context": 2**30 + 1, "batch": 1001, "engine": "closed-form"}
+    data = json.loads(json_format.render([api.compare(["kimi-k2"], **asked)]))
     figure = data["models"][0]["kv_cache_bytes_multi_head"]
     assert figure > 2**53
-    assert figure == api.profile("kimi-k2", 2**30 + 1, 1001, engine="closed-form").kv_cache_bytes_multi_head
+    assert figure == api.profile("kimi-k2", **asked).kv_cache_bytes_multi_head
 
 
 def test_a_sheet_has_each_table_under_its_name() -> None:

@@ -71,7 +71,7 @@ def test_groups_stay_whole_where_they_fit() -> None:
 def test_any_model_fits(models: list[ModelSpec], width: int, exact: bool) -> None:
     reports = (
         [api.compare(models, engine="closed-form")],
-        [api.kv_cache(models, [1, 8192], engine="closed-form")],
+        [api.kv_cache(models, contexts=[1, 8192], engine="closed-form")],
         api.fact_sheet(models[0], engine="closed-form"),
     )
     for report in reports:

@@ -1,9 +1,9 @@
 from itertools import pairwise
 
 import pytest
+from plots import plot
 
 import llmarch_cli as llmarch
-from llmarch_cli.api import plot
 from llmarch_cli.errors import InputError
 from llmarch_cli.report.plots.data import IDLE, KINDS, Curves, Scatter, Stacks, checked_kind
 from llmarch_cli.report.plots.labels import beside, spread
@@ -15,16 +15,18 @@ MODELS = ["gemma3-27b", "deepseek-v3", "gpt2", "gpt-oss-20b"]
 
 @pytest.mark.parametrize(("kind", "key"), [("cache", "kv_cache_bytes"), ("flops", "flops_per_token")])
 def test_every_point_of_a_curve_is_exact(kind: str, key: str) -> None:
-    drawn = plot(checked_kind(kind), MODELS, [4096, 3000], batch=2, kv_dtype="fp8")
+    drawn = plot(checked_kind(kind), MODELS, contexts=[4096, 3000], batch=2, kv_dtype="fp8")
     assert isinstance(drawn, Curves)
     assert [curve.model for curve in drawn.curves] == MODELS
     for curve in drawn.curves:
         for context, value in curve.points[::7]:
-            assert value == getattr(llmarch.profile(curve.model, context, 2, "fp8", "closed-form"), key)
+            assert value == getattr(
+                llmarch.profile(curve.model, context=context, batch=2, kv_dtype="fp8", engine="closed-form"), key
+            )
 
 
 def test_a_curve_has_a_point_where_it_bends_and_reaches_what_was_asked() -> None:
-    drawn = plot("cache", ["gpt-oss-20b", "gemma3-27b"], [20, 1_500_000])
+    drawn = plot("cache", ["gpt-oss-20b", "gemma3-27b"], contexts=[20, 1_500_000])
     assert isinstance(drawn, Curves)
     contexts = [[context for context, _ in curve.points] for curve in drawn.curves]
     assert 128 in contexts[0]

@@ -3,9 +3,9 @@ import sys
 from xml.etree import ElementTree as ET
 
 import pytest
+from plots import plot
 
 import llmarch_cli as llmarch
-from llmarch_cli.api import plot
 from llmarch_cli.errors import InputError
 from llmarch_cli.report.plots import file, library, terminal
 from llmarch_cli.report.plots.data import KINDS, Kind
