@@ -28,7 +28,13 @@ class Verdict:
 
 
 def verify(spec: ModelSpec) -> Iterator[Verdict]:
-    """Ask each witness in turn: the two engines of each other, what the authors publish, torch's counter, fvcore."""
+    """Ask each witness in turn: the two engines of each other, what the authors publish, torch's counter, fvcore.
+
+    Raises InputError for a spec with too many components for the two counters.
+    """
+    from llmarch_cli.profilers import witnesses
+
+    witnesses.require_countable(spec)
     yield _engines(spec)
     yield from _published(spec)
     for witness in ("torch", "fvcore"):
