@@ -166,9 +166,17 @@ def profile(spec: ModelSpec, workload: Workload, engine: Engine) -> Profile:
     Raises InputError for an invalid workload.
     """
     require(workload)
+    items = list(spec.inventory())
+    return Profile(spec, workload, engine, tuple(zip(items, costs_of(spec, items, workload, engine), strict=True)))
+
+
+def costs_of(spec: ModelSpec, items: list[Item], workload: Workload, engine: Engine) -> list[Cost]:
+    """The cost of one of each of `items`, all or some of the inventory. Raises CheckError and InputError as `profile`.
+
+    A tied head needs the token embedding among them.
+    """
     from llmarch_cli.profilers import closed_form
 
-    items = list(spec.inventory())
     costs = closed_form.measure(spec, items, workload)
     for item, cost in zip(items, costs, strict=True):
         _check_size(spec, item, cost, workload)
@@ -185,7 +193,7 @@ def profile(spec: ModelSpec, workload: Workload, engine: Engine) -> Profile:
                         f" measured {measure}, closed form {formula}"
                     )
         costs = seen
-    return Profile(spec, workload, engine, tuple(zip(items, costs, strict=True)))
+    return costs
 
 
 def require(workload: Workload) -> None:

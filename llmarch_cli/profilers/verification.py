@@ -9,10 +9,11 @@ from llmarch_cli.components.component import walk
 from llmarch_cli.errors import CheckError
 from llmarch_cli.profilers.closed_form import component_cost
 from llmarch_cli.profilers.cost import Workload
-from llmarch_cli.profilers.profile import MAX_CONTEXT, Engine, Profile, profile
-from llmarch_cli.specs.spec import ModelSpec
+from llmarch_cli.profilers.profile import MAX_CONTEXT, Engine, Profile, costs_of, profile
+from llmarch_cli.specs.spec import Item, ModelSpec
 
 LONG_CONTEXT = 131_072
+MOST_LISTED = 20  # contexts in a verdict
 _ENGINES = "both engines"
 
 
@@ -27,7 +28,13 @@ class Verdict:
 
 
 def verify(spec: ModelSpec) -> Iterator[Verdict]:
-    """Compare the two engines, and our figures with the published ones, torch's FLOP counter and fvcore."""
+    """Compare the two engines, and our figures with the published ones, torch's FLOP counter and fvcore.
+
+    Raises InputError for a spec with too many components for the two counters.
+    """
+    from llmarch_cli.profilers import witnesses
+
+    witnesses.require_countable(spec)
     yield _engines(spec)
     yield from _published(spec)
     for witness in ("torch", "fvcore"):
@@ -36,25 +43,32 @@ def verify(spec: ModelSpec) -> Iterator[Verdict]:
 
 def critical_contexts(spec: ModelSpec) -> list[int]:
     """Contexts that reveal mistakes: the first two tokens, the end of each window and one past it, and a long one."""
-    spans = {
-        inner.span
-        for item in spec.inventory()
-        for inner in walk(item.component)
-        if inner.span is not None and inner.span < MAX_CONTEXT
-    }
-    return sorted({1, 2, LONG_CONTEXT, *spans, *(span + 1 for span in spans)})
+    return sorted(_items_by_context(spec))
+
+
+def _items_by_context(spec: ModelSpec) -> dict[int, list[Item]]:
+    """The components to compare at each context: all at the common ones, each at the ends of its own windows."""
+    found: dict[int, list[Item]] = {}
+    for item in spec.inventory():
+        spans = {inner.span for inner in walk(item.component)}
+        edges = {edge for span in spans if span is not None and span < MAX_CONTEXT for edge in (span, span + 1)}
+        for context in {1, 2, LONG_CONTEXT, *edges}:
+            found.setdefault(context, []).append(item)
+    return found
 
 
 def _engines(spec: ModelSpec) -> Verdict:
-    contexts = critical_contexts(spec)
+    items = _items_by_context(spec)
     try:
         for batch in (1, 3):
-            for context in contexts:
-                profile(spec, Workload(context, batch), "measured")
+            for context in sorted(items):
+                costs_of(spec, items[context], Workload(context, batch), "measured")
     except CheckError as error:
         return Verdict(spec.id, _ENGINES, False, str(error))
-    listed = ", ".join(f"{context:,}" for context in contexts)
-    return Verdict(spec.id, _ENGINES, True, f"equal at contexts {listed}, each with batch 1 and 3")
+    contexts = ", ".join(f"{context:,}" for context in sorted(items))
+    if len(items) > MOST_LISTED:
+        contexts = f"{min(items):,} to {max(items):,} ({len(items):,} of them)"
+    return Verdict(spec.id, _ENGINES, True, f"equal at contexts {contexts}, each with batch 1 and 3")
 
 
 def held(spec: ModelSpec, workload: Workload, engine: Engine) -> tuple[Profile, list[Verdict]]:

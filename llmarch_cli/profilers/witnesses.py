@@ -15,9 +15,9 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from llmarch_cli.components.component import Component
+from llmarch_cli.components.component import Component, walk
 from llmarch_cli.components.frame import TokenEmbedding
-from llmarch_cli.errors import CheckError
+from llmarch_cli.errors import CheckError, InputError
 from llmarch_cli.modules.builder import ComponentModule
 from llmarch_cli.profilers.cost import Workload
 from llmarch_cli.profilers.measured import build_component, decoding_input, filled_cache
@@ -33,6 +33,9 @@ _FREE_FOR_FVCORE = frozenset(
         " topk sort argsort searchsorted gather scatter index index_select ones_like zeros_like arange clone"
     ).split()
 )
+
+
+MOST_COMPONENTS = 500
 
 
 class CannotCountError(CheckError):
@@ -68,6 +71,16 @@ def fvcore_flops(module: ComponentModule, spec: ModelSpec, workload: Workload) -
     return Counter({operator: 2 * int(multiply_adds) for operator, multiply_adds in counted.items()})
 
 
+def require_countable(spec: ModelSpec) -> None:
+    """Raise InputError for a spec with too many distinct components. Tracing each one takes about 0.1 seconds."""
+    n_components = sum(1 for item in spec.inventory() for _ in walk(item.component))
+    if n_components > MOST_COMPONENTS:
+        raise InputError(
+            f"{spec.id}: too large to count operator by operator: {n_components:,} distinct components, more than"
+            f" {MOST_COMPONENTS:,}"
+        )
+
+
 def built_items(spec: ModelSpec) -> Iterator[tuple[Item, ComponentModule]]:
     """Each distinct component of `spec`, built on the meta device, with the head tied if the model's is."""
     table: nn.Parameter | None = None
@@ -79,7 +92,11 @@ def built_items(spec: ModelSpec) -> Iterator[tuple[Item, ComponentModule]]:
 
 
 def operator_flops(spec: ModelSpec, workload: Workload) -> list[tuple[Item, dict[str, int]]]:
-    """FLOPs of one token by operator, for each component, counted by fvcore. Raises CannotCountError."""
+    """FLOPs of one token by operator, for each component, counted by fvcore.
+
+    Raises CannotCountError for an unknown operator, and InputError for too many components.
+    """
+    require_countable(spec)
     return [
         (item, {name: flops // workload.batch for name, flops in fvcore_flops(module, spec, workload).items()})
         for item, module in built_items(spec)

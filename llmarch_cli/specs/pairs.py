@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from itertools import product
 from typing import Any, Literal, TypeVar
 
@@ -28,11 +30,7 @@ class Pairs:
     def __init__(self, before: ModelSpec, after: ModelSpec, axis: Axis) -> None:
         self.before, self.axis = before, axis
         old, new = _distinct(before, axis), _distinct(after, axis)
-        partner: dict[int, int] = {}
-        pairs = product(range(len(old)), range(len(new)))
-        for i, j in sorted(pairs, key=lambda pair: _likeness(old[pair[0]], new[pair[1]]), reverse=True):
-            if i not in partner and j not in partner.values():
-                partner[i] = j
+        partner = _partners(old, new)
         self.both = {f"v{i}": (old[i].component, new[j].component) for i, j in sorted(partner.items())}
         several = len(old) > 1 or len(new) > 1
         self.names = {f"v{i}": (old[i].names[0], new[j].names[0]) if several else () for i, j in partner.items()}
@@ -68,20 +66,41 @@ class _Variant:
     names: list[str]
     layers: set[int]
 
+    @cached_property
+    def key(self) -> str:
+        """The whole component as text: equal exactly if the components are."""
+        return repr(self.component)
+
+    @cached_property
+    def descriptions(self) -> tuple[str, str]:
+        return self.component.label, self.component.heads
+
 
 def _distinct(spec: ModelSpec, axis: Axis) -> list[_Variant]:
-    """The variants of an axis, with equal components joined."""
-    variants: list[_Variant] = []
-    layers = [getattr(layer, axis) for layer in spec.layers]
+    """The variants of an axis, equal ones as one."""
+    variants: dict[str, _Variant] = {}
+    layers: dict[str, list[int]] = {}
+    for i, name in enumerate(spec.names(axis, spec.n_layers)):
+        layers.setdefault(name, []).append(i)
     for name, component in spec.variants(axis).items():
-        plain = _without_names(component)
-        same = next((variant for variant in variants if variant.component == plain), None)
-        if same is None:
-            same = _Variant(plain, [], set())
-            variants.append(same)
-        same.names.append(name)
-        same.layers.update(i for i, each in enumerate(layers) if each == name)
-    return variants
+        variant = _Variant(_without_names(component), [], set())
+        variant = variants.setdefault(variant.key, variant)
+        variant.names.append(name)
+        variant.layers.update(layers[name])
+    return list(variants.values())
+
+
+def _partners(old: Sequence[_Variant], new: Sequence[_Variant]) -> dict[int, int]:
+    """The index in `new` for each index in `old` that has a partner: equal variants first, then the most alike."""
+    places = {variant.key: j for j, variant in enumerate(new)}
+    partners = {i: places[variant.key] for i, variant in enumerate(old) if variant.key in places}
+    taken = set(partners.values())
+    left = product((i for i in range(len(old)) if i not in partners), (j for j in range(len(new)) if j not in taken))
+    for i, j in sorted(left, key=lambda pair: _likeness(old[pair[0]], new[pair[1]]), reverse=True):
+        if i not in partners and j not in taken:
+            partners[i] = j
+            taken.add(j)
+    return partners
 
 
 def _without_names(record: AnyRecord) -> AnyRecord:
@@ -101,10 +120,8 @@ def _likeness(one: _Variant, other: _Variant) -> tuple[int, ...]:
     """The similarity of two variants, as criteria from strongest to weakest."""
     a, b = one.component, other.component
     return (
-        a == b,
         type(a) is type(b),
-        a.label == b.label,
-        a.heads == b.heads,
+        *(x == y for x, y in zip(one.descriptions, other.descriptions, strict=True)),
         sum(getattr(a, name) == getattr(b, name, None) for name in type(a).model_fields),
         len(one.layers & other.layers),
     )

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import cycle, islice
 from math import lcm
-from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Generic, Literal, TypeVar
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Generic, Literal, NamedTuple, TypeVar
 
 from pydantic import Discriminator, Field, PrivateAttr, Tag, model_validator
 
@@ -186,8 +186,7 @@ class Item:
     mtp: bool = False  # part of a multi-token-prediction block: shown apart, not in the totals
 
 
-@dataclass(frozen=True, slots=True)
-class LayerVariants:
+class LayerVariants(NamedTuple):  # a tuple, since a spec may have very many and they are counted often
     """The variant names of one layer's sublayers; `none` for a sublayer that it lacks."""
 
     attention: str
@@ -319,6 +318,10 @@ class ModelSpec(Record):
             counts[layer] += left_out
         return counts
 
+    def variant_counts(self, axis: str) -> Counter[str]:
+        """The number of layers of each variant of an axis, `none` included, in the order of their first layers."""
+        return _totals((getattr(layer, axis), count) for layer, count in self.layer_counts.items())
+
     def _abridged(self) -> tuple[list[LayerVariants], list[LayerVariants], int]:
         """The layers with most repeated periods left out, one such period, and the number of periods left out.
 
@@ -335,7 +338,10 @@ class ModelSpec(Record):
 
     def _stacked(self, n_layers: int) -> list[LayerVariants]:
         names = (self.names(axis, n_layers) for axis in ("attention", "ffn"))
-        return [LayerVariants(*both) for both in zip(*names, strict=True)]
+        distinct: dict[tuple[str, ...], LayerVariants] = {}
+        return [
+            distinct.get(both) or distinct.setdefault(both, LayerVariants(*both)) for both in zip(*names, strict=True)
+        ]
 
     def inventory(self) -> Iterator[Item]:
         """Yield each distinct component with its count: the list that both engines price.
