@@ -1,4 +1,4 @@
-"""Components as modules on the CPU, with weights that hide nothing: norms and biases are not neutral."""
+"""Components as modules on the CPU, with random norms and biases too, so that no mistake in them stays hidden."""
 
 from __future__ import annotations
 
@@ -24,12 +24,12 @@ def component(data: dict[str, Any]) -> Component:
 
 
 def module(data: dict[str, Any], d_model: int = 16, seed: int = 0) -> ComponentModule:
-    """It as a float32 module with random weights."""
+    """The component that `data` describes as a float32 module with random weights."""
     built = ComponentModule(component(data), d_model, NormStyle())
     generator = torch.Generator().manual_seed(seed)
     with torch.no_grad():
         for name, weight in [*built.named_parameters(), *built.named_buffers()]:
-            spread = weight.shape[-1] ** -0.5 if weight.dim() > 1 else 0.5  # what is multiplied keeps its size
+            spread = weight.shape[-1] ** -0.5 if weight.dim() > 1 else 0.5  # products keep the scale of their input
             weight.normal_(1.0 if name.endswith("norm.weight") else 0.0, spread, generator=generator)
     return built
 
@@ -40,7 +40,7 @@ def values(*shape: int, seed: int = 1) -> Tensor:
 
 
 def run(built: ComponentModule, x: Tensor, cache: TensorCache | None = None) -> Tensor:
-    """What a module says to x of shape (batch, n_tokens, d_model)."""
+    """The output of a module for x of shape (batch, n_tokens, d_model)."""
     with torch.no_grad():
         out: Tensor = built(x, TensorCache(built.component.span) if cache is None else cache)
     return out

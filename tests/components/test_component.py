@@ -1,4 +1,4 @@
-"""A new kind is one class: all that it does not say has a default that fits."""
+"""A new kind is one class with few methods: the defaults of the others fit."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ class RunningMean(Component):
         return x
 
 
-def test_a_kind_is_described_without_words_of_its_own() -> None:
+def test_a_kind_is_described_by_its_class_name_kind_and_fields() -> None:
     component = RunningMean(steps=2000, normed=True)
     assert (component.title, component.label) == ("Running mean", "running_mean")
     assert (component.heads, component.positions) == ("", "")
@@ -37,7 +37,7 @@ def test_a_kind_is_described_without_words_of_its_own() -> None:
     assert component.details == "steps 2,000, normed"
 
 
-def test_a_kind_sees_all_tokens_and_is_no_larger_than_itself_by_default() -> None:
+def test_a_kind_by_default_sees_all_tokens_and_is_compared_with_its_own_cache() -> None:
     component = RunningMean()
     assert (component.span, component.tokens_in_view(10**6), component.mixing_flops(10**6)) == (None, 10**6, 0)
-    assert component.multi_head_width == 5  # what it caches: nothing to compare with
+    assert component.multi_head_width == 5

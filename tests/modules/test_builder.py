@@ -1,4 +1,4 @@
-"""What can be done with a built model: its cache to the byte, gradients, export, and building itself."""
+"""Built models: bytes of the cache, gradients, export and building."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def spec(attention: Any = GQA, ffn: Any = DENSE, **fields: Any) -> ModelSpec:
 
 
 def mixed(**fields: Any) -> ModelSpec:
-    """A layer of every sort of cache, and one without any."""
+    """A layer with each type of cache, and one without a cache."""
     variants = {
         "local": {**GQA, "window": WINDOW},
         "shortest": {**GQA, "window": 1},
@@ -100,7 +100,7 @@ def test_a_smaller_cache_dtype_only_rounds(kv_dtype: KvDtype, rounding: float) -
     logits = torch.cat([model(token, cache) for token in prompt.split(1, dim=1)], dim=1)
     deviation = (logits - exact).abs().max() / exact.abs().max()
     assert deviation < rounding
-    assert kv_dtype == "fp32" or deviation > 1e-6  # it did store what it was told to
+    assert kv_dtype == "fp32" or deviation > 1e-6  # it stored the lower precision
 
 
 @torch.no_grad()

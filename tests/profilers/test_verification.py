@@ -1,4 +1,4 @@
-"""`verify`: every witness is asked, and a wrong figure does not pass."""
+"""`verify`: every check runs, and none passes a wrong figure."""
 
 from typing import Any
 

@@ -199,7 +199,7 @@ def test_every_listed_path_is_one(name: str) -> None:
         if path != "name":
             with pytest.raises(InputError) as caught:
                 changed(spec, {path: "no\nvalue"})
-            assert str(caught.value).startswith(f"{spec.id} ({path}=")  # the path is there, the value is refused
+            assert str(caught.value).startswith(f"{spec.id} ({path}=")  # the path is valid, its value is not
 
 
 def test_paths_are_those_of_the_spec() -> None:
@@ -226,7 +226,7 @@ def test_any_change_of_any_spec_is_a_model_that_both_engines_count_alike_or_a_cl
 
 
 def outcome(spec: ModelSpec, assignments: dict[str, Any]) -> ModelSpec | None:
-    """The changed spec; None where it is refused, in words that a person can use."""
+    """The changed spec; None if it is refused with a readable message."""
     try:
         return changed(spec, assignments)
     except InputError as error:

@@ -13,7 +13,7 @@ from llmarch_cli.specs.spec import ModelSpec
 
 
 def fields(before: ModelSpec, after: ModelSpec) -> list[list[str]]:
-    """What changes in each step."""
+    """The changes of each step."""
     return [[_name(change) for change in step.changes] for step in steps(before, after)]
 
 
@@ -22,7 +22,7 @@ def _name(change: Change) -> str:
 
 
 def renamed(data: Data) -> Data:
-    """The same with other names for variants and branches."""
+    """The spec with other names for variants and branches."""
     new: Any = {"a": "zeta", "b": "alpha", "dense": "left", "moe": "right", "wide": "alpha", "b_1": "b_2"}
     result = dict(data)
     for axis in ("attention", "ffn"):

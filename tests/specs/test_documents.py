@@ -1,4 +1,4 @@
-"""YAML files as data: what is read, where it stands, and what is refused in a line."""
+"""YAML files as data: values, line numbers, and one-line errors."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ PARSERS = ("CSafeLoader", "SafeLoader")
 
 @pytest.fixture(params=PARSERS)
 def parser(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
-    """Both parsers, since a platform may have but one."""
+    """Run with both parsers, because a platform may have only one."""
     monkeypatch.setattr(documents, "_Parser", getattr(yaml, request.param))
     return str(request.param)
 
@@ -48,7 +48,7 @@ def refusal(directory: Path, text: str | bytes) -> str:
     return message.removeprefix(path).removeprefix(":").strip()
 
 
-# --- what is read ---------------------------------------------------------------------------------------------------
+# --- values ---------------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -100,7 +100,7 @@ def test_infinities_are_read_for_the_rules_to_refuse(tmp_path: Path, parser: str
 
 
 def test_bundled_specs_are_what_yaml_says(parser: str) -> None:
-    """To every other reader too: none holds a value that this project reads in a way of its own."""
+    """Bundled specs mean the same to PyYAML: none holds a value that this project reads differently."""
     for name in names():
         path = specs_directory() / f"{name}.yaml"
         assert read(path) == yaml.safe_load(path.read_text())
@@ -167,7 +167,7 @@ def test_every_value_knows_its_line(tmp_path: Path, parser: str) -> None:
     data = parsed(tmp_path, MERGED)
     lines = {name: place.line for name, place in data.places.items()}
     assert lines == {"base": 1, "other": 4, "one": 5, "late": 6, "both": 9, "list": 10, "same": 14}
-    assert [data["one"].places[name].line for name in ("a", "b")] == [5, 3]  # b stands where it is merged from
+    assert [data["one"].places[name].line for name in ("a", "b")] == [5, 3]  # b is merged from line 3
     assert data["one"]["b"].places["c"].line == 3
     assert data["late"].places["a"].line == 7
     assert data["both"].places["d"].line == 4
@@ -180,7 +180,7 @@ def test_a_quoted_merge_key_is_a_field(tmp_path: Path, parser: str) -> None:
     assert parsed(tmp_path, 'a: {"<<": 1}') == {"a": {"<<": 1}}
 
 
-# --- what is refused ------------------------------------------------------------------------------------------------
+# --- errors ---------------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(

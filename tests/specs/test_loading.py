@@ -1,4 +1,4 @@
-"""From names and files to specs: what is found, what `extends` gives, and where an error is said to be."""
+"""Loading specs by name and file: lookup, `extends`, and the place of an error."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ ffn:
 
 @pytest.fixture
 def directory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """The current directory, with one good spec in it."""
+    """The current directory, with one valid spec in it."""
     monkeypatch.chdir(tmp_path)
     (tmp_path / "tiny.yaml").write_text(TINY)
     return tmp_path
@@ -268,7 +268,7 @@ def test_a_long_chain_is_followed(directory: Path) -> None:
     assert llmarch.load("1199.yaml") == llmarch.load("tiny.yaml")
 
 
-# --- where an error is ----------------------------------------------------------------------------------------------
+# --- places of errors -----------------------------------------------------------------------------------------------
 
 
 def changed(old: str, new: str) -> str:

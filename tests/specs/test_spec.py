@@ -1,4 +1,4 @@
-"""A model as data: its layers, what it is made of, and the rules between its fields."""
+"""A model as data: its layers, its inventory, and the rules between its fields."""
 
 from __future__ import annotations
 

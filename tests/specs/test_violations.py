@@ -1,4 +1,4 @@
-"""Every rule of a spec, in words."""
+"""The message for each rule of a spec."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Grouped-query attention: shapes, cache and cost as worked out by hand, and the rules between its fields."""
+"""Grouped-query attention: shapes, cache and cost worked out by hand, and the rules between its fields."""
 
 from __future__ import annotations
 

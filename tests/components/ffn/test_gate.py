@@ -1,4 +1,4 @@
-"""What lies between the matrices: activations by their definitions, clamps and offsets."""
+"""Activations against their definitions, clamps and offsets."""
 
 from __future__ import annotations
 

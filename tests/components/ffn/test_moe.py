@@ -1,4 +1,4 @@
-"""The mixture of experts: as written out token by token, and the rules between its fields."""
+"""Mixture of experts: against a loop over tokens and experts, and the rules between its fields."""
 
 from __future__ import annotations
 
