@@ -7,14 +7,14 @@ from __future__ import annotations
 
 import csv
 import json
-import shutil
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Protocol
 
 from llmarch_cli.errors import InputError, shown_path
 
 Columns = Mapping[str, Sequence[Any]]
+Parts = Callable[[], Iterable[bytes]]  # the contents of the parts in their order; each call reads them again
 
 SCHEMA_VERSION = 1  # of the JSON, as in reports
 
@@ -28,7 +28,7 @@ class Format(Protocol):
     def write(self, path: Path, columns: Columns) -> None:
         """The rows of one chunk."""
 
-    def assemble(self, path: Path, parts: Iterable[Path], names: Sequence[str]) -> None:
+    def assemble(self, path: Path, parts: Parts, names: Sequence[str]) -> None:
         """The file that holds the rows of all parts, in their order."""
 
 
@@ -41,12 +41,10 @@ class Csv:
         with path.open("w", newline="", encoding="utf-8") as file:
             csv.writer(file, lineterminator="\n").writerows(zip(*map(_cells, columns.values()), strict=True))
 
-    def assemble(self, path: Path, parts: Iterable[Path], names: Sequence[str]) -> None:
+    def assemble(self, path: Path, parts: Parts, names: Sequence[str]) -> None:
         with path.open("wb") as file:
             file.write(",".join(names).encode() + b"\n")
-            for part in parts:
-                with part.open("rb") as rows:
-                    shutil.copyfileobj(rows, file)
+            file.writelines(parts())
 
 
 class Json:
@@ -56,20 +54,19 @@ class Json:
 
     def write(self, path: Path, columns: Columns) -> None:
         names = list(columns)
-        with path.open("w", encoding="utf-8") as file:
+        with path.open("w", newline="", encoding="utf-8") as file:
             for row in zip(*columns.values(), strict=True):
                 file.write(json.dumps(dict(zip(names, row, strict=True))) + "\n")
 
-    def assemble(self, path: Path, parts: Iterable[Path], names: Sequence[str]) -> None:
-        with path.open("w", encoding="utf-8") as file:
-            file.write(f'{{"schema_version": {SCHEMA_VERSION}, "variants": [')
-            separator = "\n"
-            for part in parts:
-                with part.open(encoding="utf-8") as rows:
-                    for row in rows:
-                        file.write(separator + row.rstrip("\n"))
-                        separator = ",\n"
-            file.write("\n]}\n")
+    def assemble(self, path: Path, parts: Parts, names: Sequence[str]) -> None:
+        with path.open("wb") as file:
+            file.write(f'{{"schema_version": {SCHEMA_VERSION}, "variants": ['.encode())
+            separator = b"\n"
+            for part in parts():
+                if part:
+                    file.write(separator + part.removesuffix(b"\n").replace(b"\n", b",\n"))
+                    separator = b",\n"
+            file.write(b"\n]}\n")
 
 
 class Parquet:
@@ -94,19 +91,18 @@ class Parquet:
             raise InputError("a figure is too large for Parquet's 64 bits: write .csv or .json") from None
         pq.write_table(table, path)
 
-    def assemble(self, path: Path, parts: Iterable[Path], names: Sequence[str]) -> None:
+    def assemble(self, path: Path, parts: Parts, names: Sequence[str]) -> None:
         import pyarrow as pa
         import pyarrow.parquet as pq
 
-        parts = list(parts)
-        schemas = [pq.read_schema(part) for part in parts]
+        schemas = [pq.read_schema(pa.BufferReader(part)) for part in parts()]
         if not schemas:
             pq.write_table(pa.table({name: pa.array([], pa.int64()) for name in names}), path)
             return
         schema = pa.unify_schemas(schemas)  # a column may be all null in one part
         with pq.ParquetWriter(path, schema) as writer:
-            for part in parts:
-                writer.write_table(pq.read_table(part).cast(schema))
+            for part in parts():
+                writer.write_table(pq.read_table(pa.BufferReader(part)).cast(schema))
 
 
 FORMATS: dict[str, Format] = {".csv": Csv(), ".json": Json(), ".parquet": Parquet()}
@@ -121,6 +117,8 @@ def format_of(path: Path, varying: Columns) -> Format:
     return chosen
 
 
-def _cells(values: Sequence[Any]) -> list[Any]:
-    """As reports have it in CSV: truth values small, nothing for null."""
+def _cells(values: Sequence[Any]) -> Sequence[Any]:
+    """The values as CSV cells, as in reports: true and false in lower case, null empty."""
+    if bool not in set(map(type, values)):  # a million values are not worth copying
+        return values
     return [str(value).lower() if isinstance(value, bool) else value for value in values]

@@ -38,7 +38,7 @@ def run(
     from llmarch_cli.sweeping.partial import Parts
 
     varying = {axis.path: axis.values for axis in question.axes}
-    with Parts(out, _digest(question), _names(question), varying) as parts:
+    with Parts(out, _digest(question, out.suffix), _names(question), varying) as parts:
         return search, _run(search, parts, scheduler, progress)
 
 
@@ -92,7 +92,8 @@ def _names(question: Question) -> list[str]:
     return [*paths, *(key for key in question.columns if key not in paths)]
 
 
-def _digest(question: Question) -> str:
-    """What two runs have in common that may share what is on disk."""
+def _digest(question: Question, ending: str) -> str:
+    """Identify the question, the program's version and the file format. Runs with the same digest can share parts."""
     base = question.base.model_dump_json()
-    return hashlib.sha256(f"{__version__} {base} {replace(question, base=None)!r}".encode()).hexdigest()  # type: ignore[arg-type]
+    asked = f"{__version__} {ending} {base} {replace(question, base=None)!r}"  # type: ignore[arg-type]
+    return hashlib.sha256(asked.encode()).hexdigest()

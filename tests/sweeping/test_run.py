@@ -10,7 +10,6 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -117,24 +116,6 @@ def test_no_row_is_no_reason_to_fail(question: Question, tmp_path: Path) -> None
     assert (tmp_path / "none.csv").read_text().count("\n") == 1
     assert json.loads((tmp_path / "none.json").read_text())["variants"] == []
     assert len(pd.read_parquet(tmp_path / "none.parquet")) == 0
-
-
-def _truncate(path: Path) -> None:
-    path.write_bytes(path.read_bytes()[:-9])
-
-
-@pytest.mark.parametrize("harm", [_truncate, Path.unlink, lambda path: path.write_bytes(bytes(40))])
-@pytest.mark.parametrize("ending", [".rows", ".answer"])
-def test_what_is_damaged_on_disk_is_done_again(
-    question: Question, tmp_path: Path, ending: str, harm: Callable[[Path], object]
-) -> None:
-    straight, resumed = tmp_path / "straight.csv", tmp_path / "resumed.csv"
-    run(question, straight)
-    with pytest.raises(StoppedError):
-        run(question, resumed, progress=interrupted_after(500))
-    harm(next((tmp_path / "resumed.csv.partial").glob(f"*{ending}")))
-    run(question, resumed)
-    assert resumed.read_bytes() == straight.read_bytes()
 
 
 def test_figures_of_64_bits_and_more_are_exact_on_disk(tmp_path: Path) -> None:
