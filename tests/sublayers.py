@@ -9,7 +9,7 @@ from pydantic import TypeAdapter
 from torch import Tensor
 
 from llmarch_cli.components.component import Component
-from llmarch_cli.modules.builder import Built
+from llmarch_cli.modules.builder import ComponentModule
 from llmarch_cli.modules.cache import TensorCache
 from llmarch_cli.specs.spec import AnyAttention, AnyFeedForward, NormStyle
 
@@ -23,9 +23,9 @@ def component(data: dict[str, Any]) -> Component:
     return _ADAPTER.validate_python(data)
 
 
-def module(data: dict[str, Any], d_model: int = 16, seed: int = 0) -> Built:
+def module(data: dict[str, Any], d_model: int = 16, seed: int = 0) -> ComponentModule:
     """It as a float32 module with random weights."""
-    built = Built(component(data), d_model, NormStyle())
+    built = ComponentModule(component(data), d_model, NormStyle())
     generator = torch.Generator().manual_seed(seed)
     with torch.no_grad():
         for name, weight in [*built.named_parameters(), *built.named_buffers()]:
@@ -39,7 +39,7 @@ def values(*shape: int, seed: int = 1) -> Tensor:
     return torch.randn(shape, generator=torch.Generator().manual_seed(seed))
 
 
-def run(built: Built, x: Tensor, cache: TensorCache | None = None) -> Tensor:
+def run(built: ComponentModule, x: Tensor, cache: TensorCache | None = None) -> Tensor:
     """What a module says to x of shape (batch, n_tokens, d_model)."""
     with torch.no_grad():
         out: Tensor = built(x, TensorCache(built.component.span) if cache is None else cache)

@@ -92,8 +92,13 @@ def nothing(name: str) -> str:
     return f"{shown(name)} matches no model{hint}"
 
 
-def load(name: str, directory: Path) -> ModelSpec:
-    """The spec of one selected model, under the name it was selected by. Raises InputError where it is none."""
+def load(name: str, directory: Path, inside: Path | None = None) -> ModelSpec:
+    """The spec of a selected model, with its selected name as its id. Raises InputError if it is not valid.
+
+    With `inside`, it may not read files outside that directory, but for bundled specs.
+    """
     if not is_path(name):
         return models.load(name)
+    if inside is not None:
+        return loading.read(directory / name, inside).with_id(name)
     return models.load(directory / name).with_id(name)

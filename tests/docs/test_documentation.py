@@ -20,7 +20,7 @@ from repositories import git
 
 import llmarch_cli as llmarch
 from llmarch_cli.huggingface.importing import families as importing
-from llmarch_cli.modules.builder import Built
+from llmarch_cli.modules.builder import ComponentModule
 from llmarch_cli.modules.cache import TensorCache
 from llmarch_cli.profilers import closed_form, measured
 from llmarch_cli.profilers.cost import Workload
@@ -143,7 +143,7 @@ class TestTheWorkedExampleOfAKind:
 
     def test_it_decodes_as_it_reads_prompts(self, component: Any) -> None:
         torch.manual_seed(0)
-        module = Built(component, d_model=32, style=llmarch.load("llama3.2-1b").norm)
+        module = ComponentModule(component, d_model=32, style=llmarch.load("llama3.2-1b").norm)
         for parameter in module.parameters():
             torch.nn.init.normal_(parameter, std=0.2)
         x = torch.randn(2, 7, 32)

@@ -166,7 +166,7 @@ GOOD = "budgets:\n  - models: [gpt2]\n    limits:\n      - params <= 30B\n"
         ("budgets:", "schema_version: true\nbudgets:", "budgets.yaml:1: schema_version: must be 1, not true"),
         ("budgets:", "schema_version: 1.0\nbudgets:", "budgets.yaml:1: schema_version: must be 1, not 1.0"),
         (GOOD, "", "budgets.yaml: the file is empty: a budget file is a mapping"),
-        (GOOD, "- x", "budgets.yaml: a budget file is a mapping of fields, not a list"),
+        (GOOD, "- x", "budgets.yaml: a budget file must be a mapping of fields, not a list"),
         (GOOD, "budgets: []", "budgets.yaml:1: budgets: must have at least 1 entry"),
     ],
 )
@@ -189,10 +189,10 @@ def test_a_wrong_entry_is_all_that_is_told(tmp_path: Path) -> None:
 
 def test_a_file_that_is_no_text_is_called_what_it_should_be(tmp_path: Path) -> None:
     (tmp_path / "budgets.yaml").write_bytes(b"\xff")
-    with pytest.raises(InputError, match=r"not UTF-8 text .*: a budget file is a YAML file"):
+    with pytest.raises(InputError, match=r"not UTF-8 text .*; a budget file must be a YAML file"):
         budgets.read(tmp_path / "budgets.yaml")
     (tmp_path / "budgets.yaml").write_bytes(b"#" * (2 << 20))
-    with pytest.raises(InputError, match="larger than 1 MiB: this is no budget file"):
+    with pytest.raises(InputError, match="larger than 1 MiB, too large for a budget file"):
         budgets.read(tmp_path / "budgets.yaml")
 
 

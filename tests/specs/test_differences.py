@@ -136,7 +136,7 @@ def test_variants_are_paired_by_what_they_are() -> None:
     assert [change.is_layout for change in step.changes] == [True]
 
 
-def test_a_layout_that_gives_up_a_variant_goes_first_and_one_that_gains_one_last() -> None:
+def test_a_layout_that_drops_a_variant_goes_first_and_one_that_gains_one_last() -> None:
     with_windows, without = load("gemma3-27b"), load("llama3.1-8b")
     there = [name for step in fields(with_windows, without) for name in step if name.startswith("attention")]
     back = [name for step in fields(without, with_windows) for name in step if name.startswith("attention")]

@@ -178,11 +178,16 @@ def _headings_and_bodies(cells: Grid) -> Iterator[tuple[Cell, int]]:
 
 
 def _shared(natural: list[int], least: list[int], width: int) -> list[int]:
-    """The natural widths, the widest reduced until the line fits, none below what it needs."""
+    """The natural widths, the widest columns reduced until the line fits, none below its least width."""
     widths = list(natural)
-    while _taken(widths) > width:
-        widest = max(range(len(widths)), key=lambda i: (widths[i] > least[i], widths[i]))
-        if widths[widest] <= least[widest]:
+    while (excess := _taken(widths) - width) > 0:
+        flexible = [i for i in range(len(widths)) if widths[i] > least[i]]
+        if not flexible:
             break
-        widths[widest] -= 1
+        widest = max(widths[i] for i in flexible)
+        equal = [i for i in flexible if widths[i] == widest]
+        floor = max(widths[i] if widths[i] < widest else least[i] for i in flexible)
+        by = min(widest - floor, excess // len(equal))
+        for i in equal[: excess if by == 0 else None]:  # too little is left to reduce them all
+            widths[i] -= by or 1
     return widths

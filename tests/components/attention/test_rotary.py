@@ -199,11 +199,11 @@ def test_lists_are_told_by_their_ends_and_a_checksum() -> None:
         ),
         (
             {"head_dim": 6, "rope_scaling": LONGROPE},
-            "rope_scaling.short_factor must have one factor for each rotated pair of a head, 3, not 2",
+            "rope_scaling.short_factor must have 3 factors, one per rotated pair of a head, not 2",
         ),
         (
             {"head_dim": 6, "rotary_dim": 4, "rope_scaling": LONGROPE | {"long_factor": [1.0]}},
-            "rope_scaling.long_factor must have one factor for each rotated pair of a head, 2, not 1",
+            "rope_scaling.long_factor must have 2 factors, one per rotated pair of a head, not 1",
         ),
     ],
 )
