@@ -1,4 +1,4 @@
-"""A sweep from its question to its rows: here or on workers, in memory or on disk, and from where it stopped."""
+"""Run a sweep: in this process or on workers, in memory or on disk, resuming if it was interrupted."""
 
 from __future__ import annotations
 
@@ -18,18 +18,18 @@ from llmarch_cli.version import __version__
 if TYPE_CHECKING:
     from llmarch_cli.sweeping.partial import Parts
 
-Progress = Callable[[int, int], None]  # told how many of all points are done
+Progress = Callable[[int, int], None]  # called with the points done and the points in total
 
 
 def run(
     question: Question, out: Path | None = None, scheduler: str | None = None, progress: Progress = lambda _, __: None
 ) -> tuple[Search, Answer]:
-    """The answer to the whole question, and the search that found it.
+    """Answer the whole question. Return the search and its answer.
 
-    With `out`, every variant that meets the condition is written there, and what is on disk of an earlier, interrupted
-    run of the same question is not done again.
+    With `out`, all variants that meet the condition are written to that file. Finished parts of an interrupted run of
+    the same question are reused.
 
-    Raises InputError for what cannot be asked or written, CheckError where figures differ from the closed form.
+    Raises InputError for an invalid question or an unwritable file, CheckError if a re-checked metric differs.
     """
     question = replace(question, store=out is not None)
     search = Search(question)
@@ -70,7 +70,7 @@ def _answers(search: Search, chunks: Sequence[int], scheduler: str | None) -> Ge
 
 
 def columns(question: Question, grid: Grid, rows: Rows) -> dict[str, list[Any]]:
-    """The rows as columns of plain values: the fields that vary, in the order given, then the figures asked for."""
+    """The rows as columns of Python values: the varying fields in the order given, then the requested metrics."""
     by_path = dict(zip((axis.path for axis in grid.axes), grid.values(rows.positions), strict=True))
     figures = {
         key: _quotients(*(rows.figures[name].tolist() for name in RATIOS[key]))
