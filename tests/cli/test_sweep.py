@@ -78,7 +78,7 @@ def test_shares_can_be_sorted_and_asked_for(llmarch: Run) -> None:
         (("--vary", "n_layer=2"), "did you mean n_layers"),
         (("--vary", "n_layers=two"), "must be a whole number"),
         (("--vary", "n_layers=9:1"), "is an empty range"),
-        (("--vary", "n_layers=2", "--where", "__import__('os')"), "there is no function __import__"),
+        (("--vary", "n_layers=2", "--where", "__import__('os')"), "unknown function __import__"),
         (("--vary", "n_layers=2", "--where", "parms < 1B"), "did you mean params"),
         (("--vary", "n_layers=2", "--sort", "parms"), "did you mean params"),
         (("--vary", "n_layers=2", "--sort", "attention"), "unknown metric 'attention'"),
@@ -100,7 +100,7 @@ def test_shares_can_be_sorted_and_asked_for(llmarch: Run) -> None:
         (("--vary", "attention.window=null,8", "--where", "attention.window < 9"), "is not an integer in every"),
         (("--vary", "n_layers=2", "--scheduler", "local"), "--scheduler must be local:N"),
         (("--vary", "n_layers=2,3", "--sample", "2", "--seed", "-1"), "greater than or equal to 0"),
-        (("--vary", "n_layers=2", "--where", "params < 0x10"), "write numbers in decimal digits"),
+        (("--vary", "n_layers=2", "--where", "params < 0x10"), "write numbers in decimal"),
     ],
 )
 def test_bad_input_is_an_error_in_a_line(

@@ -240,7 +240,7 @@ def test_a_rule_that_differs_stops_the_sweep(
 
 def test_a_context_window_that_the_base_lacks_is_an_error(moe: ModelSpec) -> None:
     lacking = moe.model_copy(update={"context_length": None})
-    with pytest.raises(InputError, match="'context_window': .* has no context_length"):
+    with pytest.raises(InputError, match=r"'context_window': .* has no context_length"):
         Search(asked(lacking, VARY, columns=("context_window",)))
 
 
