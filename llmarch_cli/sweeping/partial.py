@@ -81,7 +81,10 @@ class Parts:
         data = _checked(self._file(chunk, ".answer"))
         if data is None or (data["question"], data["chunk"]) != (self.digest, chunk):
             return None
-        if data["stored"] is not None and data["stored"] != _sha256(self._file(chunk, ".rows")):
+        try:
+            if data["stored"] is not None and data["stored"] != _sha256(self._file(chunk, ".rows")):
+                return None
+        except OSError:
             return None
         self._rows[chunk] = data["stored"]
         rows = None
@@ -95,7 +98,8 @@ class Parts:
         rows, digest, file_of_rows = answer.rows, None, self._file(chunk, ".rows")
         if stored is not None:
             self._put(file_of_rows, lambda file: self.format.write(file, stored))
-            digest = _sha256(file_of_rows)
+            with self._writing():
+                digest = _sha256(file_of_rows)
         data: dict[str, Any] = {
             "question": self.digest,
             "chunk": chunk,
@@ -193,13 +197,10 @@ def _checked(path: Path) -> dict[str, Any] | None:
         return None
 
 
-def _sha256(path: Path) -> str | None:
-    """The SHA-256 of a file in hexadecimal, or None if it cannot be read."""
-    try:
-        with path.open("rb") as file:
-            return hashlib.file_digest(file, "sha256").hexdigest()
-    except OSError:
-        return None
+def _sha256(path: Path) -> str:
+    """The SHA-256 of a file in hexadecimal. Raises OSError."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _flush_directory(path: Path) -> None:

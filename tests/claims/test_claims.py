@@ -120,7 +120,10 @@ CLAIM = {"says": "something", "models": ["gpt2"], "holds": "true"}
         ({"sections": [{**SECTION, "claims": [{**CLAIM, "verdict": "maybe"}]}]}, "verdict: must be"),
         ({"sections": [{**SECTION, "claims": [{**CLAIM, "verdit": "holds"}]}]}, "did you mean verdict"),
         ({"sections": [{**SECTION, "claims": [{**CLAIM, "remark": "but"}]}]}, "give a remark with every verdict"),
-        ({"sections": [{**SECTION, "claims": [{**CLAIM, "verdict": "does not hold"}]}]}, "give a remark with every verdict"),
+        (
+            {"sections": [{**SECTION, "claims": [{**CLAIM, "verdict": "does not hold"}]}]},
+            "give a remark with every verdict",
+        ),
         ({"sections": [{**SECTION, "source": "javascript:alert(1)", "claims": [CLAIM]}]}, "a web address"),
     ],
 )
