@@ -122,6 +122,6 @@ def _likeness(one: _Variant, other: _Variant) -> tuple[int, ...]:
     return (
         type(a) is type(b),
         *(x == y for x, y in zip(one.descriptions, other.descriptions, strict=True)),
-        sum(getattr(a, name) == getattr(b, name, None) for name in type(a).model_fields),
+        sum(value == b.__dict__.get(name) for name, value in a.__dict__.items()),
         len(one.layers & other.layers),
     )

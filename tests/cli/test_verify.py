@@ -38,7 +38,7 @@ def test_each_witness_has_a_line(llmarch: Run, tiny: str) -> None:
     assert result.status == 0
     lines = [line for line in result.out.splitlines() if line.startswith(("gpt2 ", "tiny "))]
     assert len(lines) == 8
-    assert "7 agree, 0 disagree, and 1 cannot say" in result.out
+    assert "7 agree, 0 disagree, 1 not applicable" in result.out
 
 
 def test_a_disagreement_is_exit_status_1(llmarch: Run, tiny: str, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -89,7 +89,7 @@ class TestCheckpoint:
         result = llmarch("verify", tiny, "--checkpoint", str(checkpoint))
         params = llmarch_cli.profile(tiny, engine="closed-form").params
         assert result.status == 0
-        assert f"Reconciled: the model's own values are its {params} parameters" in result.out
+        assert f"Reconciled: {params} parameters, and every tensor is accounted for" in result.out
 
     def test_every_tensor(self, llmarch: Run, tiny: str, checkpoint: Path) -> None:
         result = llmarch("verify", tiny, "--checkpoint", str(checkpoint), "--tensors", "--format", "json")

@@ -1,4 +1,4 @@
-"""The main table of a report as CSV: a heading, then exact values. A ratio that was asked for is a decimal number."""
+"""The main table of a report as CSV: a header and exact values. Ratios are decimal numbers."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ _FORMULA = ("=", "+", "-", "@")  # what a formula begins with
 
 
 def render(tables: Sequence[Table]) -> str:
-    """Comma-separated, quoted where needed, lines ending in a newline; unknown values are empty."""
+    """CSV with lines ending in a newline; unknown values are empty."""
     main = next(table for table in tables if table.main)
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
