@@ -32,7 +32,8 @@ def load_checkpoint(
 ) -> Model:
     """The built model with the weights of a Hugging Face checkpoint.
 
-    Needs the model's memory and that of one tensor. Multi-token-prediction blocks are loaded where the spec has them.
+    Needs the memory of the model and of one tensor. Multi-token-prediction blocks are loaded if the spec has them, and
+    left out of the model if the checkpoint has none of them.
 
     Args:
         spec: the model whose checkpoint it is.
@@ -51,6 +52,8 @@ def load_checkpoint(
         if not has_data(file):
             raise InputError(f"{file}: holds a header and no data: fetch the whole file")
 
+    if planned.n_absent_mtp_blocks:
+        spec = spec.model_copy(update={"n_mtp_blocks": 0})
     model = build(spec, device, dtype or _stored_dtype(planned), initialized=False)
     ours = dict(model.state_dict(keep_vars=True))
     reader = _Reader()

@@ -170,8 +170,11 @@ _LLAMA4 = (
     Rule(r"feed_forward\.experts\.down_proj", ("ffn.down_proj.weight",), transposed=True),
 )
 
+# StarCoder2: GPT-2's names for its MLP, not transposed. A square matrix fits either way, so the layer's prefix decides.
+_STARCODER2 = (*_same(r"mlp\.c_fc", "ffn.up_proj"), *_same(r"mlp\.c_proj", "ffn.down_proj"))
+
 # GPT-2: queries, keys and values fused, and every matrix transposed.
-_GPT2 = (
+IN_A_GPT2_LAYER = (
     *_same("ln_1", "norms.attention_pre"),
     *_same("ln_2", "norms.ffn_pre"),
     *_transposed(r"attn\.c_attn", *_QKV),
@@ -183,8 +186,8 @@ _GPT2 = (
 # What may stand before every name.
 PREFIX = r"(?:language_model\.model\.|model\.language_model\.|language_model\.|model\.|transformer\.)?"
 
-# `layers.7.` or `h.7.` before a name inside a layer.
-LAYER = rf"(?:layers|h)\.(?P<layer>{_NUMBER})\."
+# `layers.7.` or, in GPT-2, `h.7.` before a name inside a layer.
+LAYER = rf"(?P<stack>layers|h)\.(?P<layer>{_NUMBER})\."
 
 IN_A_LAYER = (
     *_ATTENTION,
@@ -196,7 +199,7 @@ IN_A_LAYER = (
     *_LLAMA4,
     *_GPT_OSS,
     *_STACKED,
-    *_GPT2,
+    *_STARCODER2,
 )
 
 # In the layers after the last: multi-token-prediction blocks.

@@ -90,6 +90,8 @@ class Plan:
     Attributes:
         assigned: every tensor, also what is left over.
         unreadable: packed in a way that is not known, or without its scales.
+        n_absent_mtp_blocks: multi-token-prediction blocks of the spec that the checkpoint leaves out: all or none.
+            transformers does not build them, so checkpoints that it saves lack them. This is no fault.
     """
 
     assigned: tuple[Assigned, ...]
@@ -97,6 +99,15 @@ class Plan:
     missing: tuple[str, ...]
     misshapen: tuple[str, ...]
     unreadable: tuple[str, ...]
+    n_absent_mtp_blocks: int = 0
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What the checkpoint lacks without fault, one line each."""
+        if not self.n_absent_mtp_blocks:
+            return ()
+        blocks = "block is" if self.n_absent_mtp_blocks == 1 else f"blocks ({self.n_absent_mtp_blocks:,}) are"
+        return (f"The multi-token-prediction {blocks} absent from the checkpoint and not loaded.",)
 
     @property
     def faults(self) -> tuple[str, ...]:
@@ -131,8 +142,11 @@ class _Planner:
 
     def plan(self) -> Plan:
         assigned = tuple(map(self._assign, self.stored.values()))
-        faults = tuple(self.left_over), tuple(self._missing(assigned)), tuple(self.misshapen), tuple(self.unreadable)
-        return Plan(assigned, *faults)
+        has_mtp = any(each.belongs in (MTP, MTP_COPIES) for each in assigned)
+        n_absent = 0 if has_mtp else self.spec.n_mtp_blocks
+        missing = (line for name, line in self._missing(assigned) if not (n_absent and name.startswith("mtp.")))
+        faults = tuple(self.left_over), tuple(missing), tuple(self.misshapen), tuple(self.unreadable)
+        return Plan(assigned, *faults, n_absent)
 
     def _packed(self) -> Iterator[tuple[str, Packed]]:
         """What is packed by its name: tensors of a known format with scales that fit them."""
@@ -197,7 +211,7 @@ class _Planner:
         layer, rest = int(inside["layer"]), inside["rest"]
         if layer < self.spec.n_layers:
             where = f"layers.{layer}."
-            return MODEL, where, self._rule("layer", rest, where)
+            return MODEL, where, self._rule("layer" if inside["stack"] == "layers" else "GPT-2 layer", rest, where)
         depth = layer - self.spec.n_layers
         if depth < self.spec.n_mtp_blocks and rest in names.COPIES_IN_A_PREDICTION_BLOCK:
             return MTP_COPIES, "", names.COPIES_IN_A_PREDICTION_BLOCK[rest]
@@ -223,8 +237,8 @@ class _Planner:
                 return rule, expert
         return None
 
-    def _missing(self, assigned: tuple[Assigned, ...]) -> Iterator[str]:
-        """What of ours no tensor fills, or several do."""
+    def _missing(self, assigned: tuple[Assigned, ...]) -> Iterator[tuple[str, str]]:
+        """The names of our tensors that no published tensor fills, or several do, each with a line that says so."""
         filled = Counter((target.name, target.expert) for each in assigned for target in each.targets)
         for name, shape in self.shapes.items():
             if name == "head.lm_head.weight" and self.spec.tie_embeddings:
@@ -232,18 +246,20 @@ class _Planner:
             whole = filled[name, None]
             experts = [filled[name, expert] for expert in range(shape[0])] if name in self.stacks else []
             if whole + sum(experts) == 0:
-                yield f"{name} {list(shape)} is missing"
+                yield name, f"{name} {list(shape)} is missing"
             elif whole > 1 or max(experts, default=0) > 1 or (whole and sum(experts)):
-                yield f"{name} {list(shape)} is stored more than once, under different names"
+                yield name, f"{name} {list(shape)} is stored more than once, under different names"
             elif not whole and 0 in experts:
                 n_absent, first = experts.count(0), experts.index(0)
-                yield f"{name} {list(shape)} lacks {n_absent:,} of {len(experts):,} experts, the first is {first}"
+                line = f"{name} {list(shape)} lacks {n_absent:,} of {len(experts):,} experts, the first is {first}"
+                yield name, line
 
 
-Stands = Literal["around", "layer", "prediction block"]
+Stands = Literal["around", "layer", "GPT-2 layer", "prediction block"]
 _RULES: dict[Stands, tuple[Rule, ...]] = {
     "around": names.AROUND_LAYERS,
     "layer": names.IN_A_LAYER,
+    "GPT-2 layer": names.IN_A_GPT2_LAYER,
     "prediction block": names.IN_A_PREDICTION_BLOCK,
 }
 

@@ -51,9 +51,8 @@ def reconciled(found: Reconciliation, each_tensor: bool = False) -> Sequence[Tab
         )
     else:
         note = f"NOT reconciled: {own:,} values found for {found.params:,} parameters, {len(plan.faults):,} faults."
-    tables = [
-        Table("stored", _CLASSES, (*rows, total), title=f"{found.spec.id} in {found.directory.name}", notes=(note,))
-    ]
+    title, notes = f"{found.spec.id} in {found.directory.name}", (note, *plan.notes)
+    tables = [Table("stored", _CLASSES, (*rows, total), title=title, notes=notes)]
     if each_tensor:
         tables.append(Table("tensors", _TENSORS, tuple(map(_tensor, plan.assigned)), main=False))
     if plan.faults:

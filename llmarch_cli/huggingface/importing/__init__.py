@@ -10,13 +10,15 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from llmarch_cli.errors import InputError, shown, unknown
-from llmarch_cli.huggingface.importing.families import BY_ARCHITECTURE, FAMILIES, MULTIMODAL, Family
-from llmarch_cli.huggingface.importing.keys import Config, same
+from llmarch_cli.huggingface.importing.families import BY_ARCHITECTURE, FAMILIES, MULTIMODAL, Family, Wrapper
+from llmarch_cli.huggingface.importing.keys import Config
 from llmarch_cli.huggingface.importing.layers import Fields
 from llmarch_cli.huggingface.importing.source import Source, read
 from llmarch_cli.huggingface.importing.without_effect import BESIDE_TEXT, WITHOUT_EFFECT
 from llmarch_cli.specs.loading import validated
 from llmarch_cli.specs.spec import LINE_PATTERN, URL_PATTERN, ModelSpec
+
+TIED = "tie_word_embeddings"
 
 # The endings of the classes that predict the next token; others have another head.
 GENERATES = ("ForCausalLM", "LMHeadModel", "ForConditionalGeneration")
@@ -29,14 +31,16 @@ class Imported:
     Attributes:
         spec: the architecture.
         source: the config.
-        family: whose table read it.
-        config: what the table read: the source's mapping, or that of its text decoder.
+        family: the family that read it; of a multimodal config, that of the text decoder.
+        model_type: the `model_type` of the class in transformers that builds the same model.
+        config: the keys and values to build it from.
         notes: what was left out, and what was tried on purpose: a line each.
     """
 
     spec: ModelSpec
     source: Source
     family: str
+    model_type: str
     config: Mapping[str, Any]
     notes: tuple[str, ...]
 
@@ -77,7 +81,10 @@ def imported(
     if not all(isinstance(key, str) for key in source.data):
         raise InputError(f"{source.origin}: its keys must be text")
     notes: list[str] = []
-    family, config, fields = _read_as(source, as_, notes)
+    config = Config(source.data, source.origin, {}, notes=notes)
+    model_type = _model_type(config, as_)
+    family, decoder = _text_decoder(config, model_type, as_ is not None)
+    fields = _fields(FAMILIES[family], decoder)
     named = name or source.name or family
     called = named if re.search(LINE_PATTERN, named) and len(named) <= 200 and named.isprintable() else family
     if name is not None and called != name:
@@ -86,24 +93,22 @@ def imported(
     if source.url is not None and re.search(URL_PATTERN, source.url):
         known["source"] = source.url
     spec = validated(known, source.origin).with_id(called)
-    return Imported(spec, source, family, config.data, tuple(notes))
+    built_from = source.data if model_type in MULTIMODAL else decoder.data
+    return Imported(spec, source, family, model_type, built_from, tuple(notes))
 
 
-def _read_as(source: Source, as_: str | None, notes: list[str]) -> tuple[str, Config, Fields]:
-    """The family whose table reads the config, what of it that is, and what it makes of it."""
-    config = Config(source.data, source.origin, {}, notes=notes)
+def _model_type(config: Config, as_: str | None) -> str:
+    """The family or wrapper to read the config as. Raises InputError if it is not supported."""
     family = _family(config) if as_ is None else as_
     if family not in FAMILIES and family not in MULTIMODAL:
         if as_ is None:
             _unknown(config, family)
         raise InputError(f"--as: {unknown('family', family, sorted((*FAMILIES, *MULTIMODAL)))}")
     if as_ is not None:
-        notes.append(f"Read as {family} on purpose: its model_type is {shown(source.data.get('model_type'))}.")
+        config.notes.append(f"Read as {family} on purpose: its model_type is {shown(config.data.get('model_type'))}.")
     elif family not in BY_ARCHITECTURE.values():
         _check_head(config)
-    if family in MULTIMODAL or isinstance(source.data.get("text_config"), Mapping):
-        family, config = _text_decoder(config, family)
-    return family, config, _fields(FAMILIES[family], config)
+    return family
 
 
 def _family(config: Config) -> str:
@@ -152,22 +157,40 @@ def _fields(family: Family, config: Config) -> Fields:
     return fields
 
 
-def _text_decoder(config: Config, family: str) -> tuple[str, Config]:
-    """The family and the config of the text decoder, in a config of several parts."""
-    usual, absent = MULTIMODAL.get(family, (family, {}))
+def _text_decoder(config: Config, family: str, on_purpose: bool) -> tuple[str, Config]:
+    """The family and the config of the text decoder: the config itself unless it is multimodal.
+
+    `on_purpose`: the family was given with `--as`, which also reads the text decoder of an unsupported wrapper.
+    """
+    wrapper = MULTIMODAL.get(family)
+    if wrapper is None and not (on_purpose and isinstance(config.data.get("text_config"), Mapping)):
+        return family, config
     text = config.inner("text_config")
-    if not text.data:
-        text.data = absent
-    if family in MULTIMODAL:
-        family = text.data.get("model_type") or usual
-        if not isinstance(family, str) or family not in FAMILIES:
-            _unknown(text, str(family))
-    tied = config.data.get("tie_word_embeddings")
-    config.read.add("tie_word_embeddings")
-    if tied is not None and not same(tied, text.data.get("tie_word_embeddings")):  # the outer one decides
-        text.data = {**text.data, "tie_word_embeddings": tied}
+    if wrapper is not None:
+        family = wrapper.text
+        text.expect("model_type", family, why=f"the text decoder of {config.data.get('model_type')}")
+        if config.data.get("text_config") is None:
+            text.data = wrapper.absent
+    text.data = {**text.data, **_tied(config, text, wrapper)}
     others = [name for name in ("vision_config", "audio_config") if config.given(name)]
     left_out = " and ".join(others) or "all else"
     config.notes.append(f"The text decoder only; left out: {left_out}.")
     config.finish({**WITHOUT_EFFECT, **BESIDE_TEXT})
     return family, text
+
+
+def _tied(config: Config, text: Config, wrapper: Wrapper | None) -> Fields:
+    """`tie_word_embeddings` of a wrapped text decoder, as transformers reads it; empty if the text config decides."""
+    name = TIED
+    config.defaults = {name: None if wrapper is None else bool(wrapper.tied)}
+    null_allowed = wrapper is None or wrapper.null_is_untied
+    outer = config.optional(config.flag, name) if null_allowed else config.flag(name)
+    if name in text.data:
+        text.flag(name)
+    if wrapper is None:
+        return {} if outer is None else {name: outer}
+    if wrapper.tied is None:
+        return {}
+    if name not in config.data and wrapper.tied != FAMILIES[wrapper.text].defaults[name]:
+        config.notes.append(f"{name} is absent: read as {str(wrapper.tied).lower()}, which is transformers' default.")
+    return {name: bool(outer)}

@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import warnings
+from collections.abc import Mapping
 from copy import deepcopy
 from typing import Any
 
 from llmarch_cli.errors import CheckError, InputError
 from llmarch_cli.huggingface.importing import Imported
-from llmarch_cli.huggingface.importing.families import BY_ARCHITECTURE
+from llmarch_cli.huggingface.importing.families import BY_ARCHITECTURE, MULTIMODAL
 
 # Families that transformers has under another name.
 SAME_AS = {"kimi_k2": "deepseek_v3"}
 
-# Says how a file was saved, not what it is of; and `model_type` names the class.
+# Keys that say how the weights were saved; `model_type` is passed on its own.
 SAVED = ("model_type", "architectures", "auto_map", "quantization_config", "torch_dtype", "dtype")
 
 # A router's bias is a buffer here, and a parameter in some of transformers' classes.
@@ -31,7 +32,7 @@ def check(found: Imported, params: int) -> str:
         import transformers
     except ImportError:
         raise InputError("--check needs transformers: `pip install transformers`") from None
-    theirs = count(found.family, {name: value for name, value in found.config.items() if name not in SAVED})
+    theirs = count(found.model_type, found.config)
     if theirs != params:
         raise CheckError(
             f"{found.source.origin}: {params:,} parameters, but transformers {transformers.__version__} builds"
@@ -40,16 +41,21 @@ def check(found: Imported, params: int) -> str:
     return f"check: transformers {transformers.__version__} builds {theirs:,} parameters too"
 
 
-def count(family: str, config: dict[str, Any]) -> int:
-    """Parameters of transformers' model of this config, tied ones once."""
-    import torch
-    from transformers import AutoConfig, AutoModelForCausalLM
+def count(model_type: str, config: Mapping[str, Any]) -> int:
+    """Count the parameters that transformers builds from a config file's keys and values, each tied matrix once.
 
-    model_of: Any = AutoModelForCausalLM.from_config
+    Of a multimodal model, the text decoder and its head only.
+    """
+    import torch
+    from transformers import AutoConfig, AutoModelForCausalLM, AutoModelForImageTextToText
+
+    auto: Any = AutoModelForImageTextToText if model_type in MULTIMODAL else AutoModelForCausalLM
+    settings = deepcopy({name: value for name, value in config.items() if name not in SAVED})  # transformers edits it
     try:
         with warnings.catch_warnings(action="ignore"), torch.device("meta"):
-            model = model_of(AutoConfig.for_model(SAME_AS.get(family, family), **deepcopy(config)))  # which it changes
+            model = auto.from_config(AutoConfig.for_model(SAME_AS.get(model_type, model_type), **settings))
     except Exception as error:  # its classes raise all sorts
         first = (str(error).strip().splitlines() or [""])[0][:200]
         raise InputError(f"--check: transformers cannot build it: {type(error).__name__}: {first}") from None
-    return sum(values.numel() for name, values in model.named_parameters() if not name.endswith(BUFFER))
+    counted = torch.nn.ModuleList([model.get_decoder(), model.get_output_embeddings()])
+    return sum(values.numel() for name, values in counted.named_parameters() if not name.endswith(BUFFER))

@@ -141,15 +141,6 @@ class TestPartsOfAConfig:
         assert found.family == "gemma3_text"
         assert found.notes == ("The text decoder only; left out: vision_config.",)
 
-    def test_the_outer_switch_decides_whether_embeddings_are_tied(self) -> None:
-        config = PUBLISHED["mistral-small-3.1-24b"]
-        assert not import_config(config).tie_embeddings
-        assert import_config({**config, "tie_word_embeddings": True}).tie_embeddings
-
-    def test_without_a_text_config(self) -> None:
-        assert import_config({"model_type": "mistral3"}).n_layers == 40
-        assert import_config({"model_type": "llama4"}).n_layers == 48
-
     def test_another_family_on_purpose(self) -> None:
         config = {**PUBLISHED["llama3-8b"], "model_type": "lama"}
         with pytest.raises(InputError, match="`--as llama` reads it as one on purpose"):

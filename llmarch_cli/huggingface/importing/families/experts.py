@@ -182,7 +182,11 @@ def gpt_oss(c: Config) -> Fields:
 
 def llama4(c: Config) -> Fields:
     n_layers = c.layers()
-    attention, qk_norm = gqa(c, rope_interleaved=True, **biased(c)), c.flag("use_qk_norm")
+    attention = gqa(c, rope_interleaved=True, **biased(c))
+    norms: Fields = {"qk_norm": "weightless"} if c.flag("use_qk_norm") else {}
+    if norms and (attention["rope_scaling"] or {}).get("kind") in ("yarn", "longrope"):
+        # Rotated values are normalised. Only these two scalings change their magnitude; with others the order is free.
+        norms["qk_norm_after_rope"] = True
     rotated = rotated_layers(c, n_layers)
     types = layer_types(c, lambda layer: CHUNKED if rotated[layer] else FULL, (FULL, CHUNKED))
     chunk = c.optional(c.count, "attention_chunk_size")
@@ -197,7 +201,7 @@ def llama4(c: Config) -> Fields:
             c.fail("attention_chunk_size", "required, but missing: layers are cut into chunks")
         seen = {**attention, "chunk": chunk if kind == CHUNKED else None}
         if has_rope:
-            return {**seen, "qk_norm": "weightless" if qk_norm else None}
+            return {**seen, **norms}
         return {**seen, **NOPE, "temperature": temperature if tuned else None}
 
     experts = moe(

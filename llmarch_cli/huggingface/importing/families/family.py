@@ -30,6 +30,24 @@ class Family:
     without_effect: Mapping[str, Accepted] = field(default_factory=dict)
 
 
+@dataclass(frozen=True)
+class Wrapper:
+    """A multimodal config with the text decoder's config under `text_config`.
+
+    Attributes:
+        text: the family of the text decoder. transformers ignores or rejects any other `model_type` there.
+        absent: the text config that an absent or null `text_config` stands for. An empty one is the family's own.
+        tied: the default of the wrapper's `tie_word_embeddings`, which overrides that of the text config. None if
+            transformers ignores the wrapper's and uses that of the text config.
+        null_is_untied: transformers accepts a null `tie_word_embeddings` of the wrapper, and then ties nothing.
+    """
+
+    text: str
+    absent: Mapping[str, Any] = field(default_factory=dict)
+    tied: bool | None = None
+    null_is_untied: bool = False
+
+
 def sizes(
     vocab_size: int,
     hidden_size: int,

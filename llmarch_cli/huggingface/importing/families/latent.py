@@ -55,6 +55,8 @@ def deepseek_v2(c: Config) -> Fields:
     renormalize = bool(c.optional(c.flag, "norm_topk_prob"))
     routed_scale = c.number("routed_scaling_factor")
     n_shared = c.optional(lambda name: c.count(name, least=0), "n_shared_experts") or 0
+    if bias and not n_shared:
+        c.fail("mlp_bias", "true without n_shared_experts: the bias that transformers keeps for them has no field")
     experts = moe(
         c,
         "n_routed_experts",

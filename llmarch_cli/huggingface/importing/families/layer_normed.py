@@ -112,7 +112,7 @@ def cohere(c: Config) -> Fields:
 
 
 def cohere2(c: Config) -> Fields:
-    attention = gqa(c, only_divided(c), rope_interleaved=True, **biased(c))
+    attention = gqa(c, rope_interleaved=True, **biased(c))
     types = layer_types(c, every(c.count("sliding_window_pattern")))
     return beside(
         c, axis(types, lambda kind: {**attention, **({} if kind == SLIDING else NOPE), "window": window(c, kind)})
@@ -260,8 +260,8 @@ FAMILIES = (
         COHERE
         | {"sliding_window": 4096, "sliding_window_pattern": 4, "layer_types": None}
         | sizes(256_000, 8192, 22_528, 40, 64, None, 8192),
-        aliases={"_sliding_window_pattern": "sliding_window_pattern"},
         without_effect={
+            "_sliding_window_pattern": ANY,  # the class reads only sliding_window_pattern
             **dict.fromkeys(("use_embedding_sharing", "use_gated_activation", "use_parallel_block"), (True,)),
             **dict.fromkeys(("use_parallel_embedding", "model_max_length"), ANY),
             "layer_switch": ANY,

@@ -44,27 +44,25 @@ def gemma_sandwich(c: Config, attention: Fields) -> Fields:
     )
 
 
-def _scored(c: Config, width: int) -> Fields:
-    """How scores are scaled and capped."""
+def _score_scale(c: Config, width: int) -> float | None:
+    """The factor of the scores; None if it is the usual one of this head width."""
     scalar = c.number("query_pre_attn_scalar")
     if scalar <= 0:
         c.fail("query_pre_attn_scalar", f"must be above 0, not {scalar:g}")
-    return {
-        "score_scale": None if scalar == width else scalar**-0.5,
-        "softcap": c.optional(c.number, "attn_logit_softcapping"),
-    }
+    return None if scalar == width else scalar**-0.5
 
 
 def gemma2(c: Config) -> Fields:
     width = head_dim(c)
-    attention = gqa(c, width, **_scored(c, width), **biased(c))
+    softcap = c.optional(c.number, "attn_logit_softcapping")
+    attention = gqa(c, width, score_scale=_score_scale(c, width), softcap=softcap, **biased(c))
     types = layer_types(c, every(2))
     return gemma_sandwich(c, axis(types, lambda kind: {**attention, "window": window(c, kind)}))
 
 
 def gemma3(c: Config) -> Fields:
     width = head_dim(c)
-    attention = {**heads(c, width), "qk_norm": "per_head", **_scored(c, width), **biased(c)}
+    attention = {**heads(c, width), "qk_norm": "per_head", "score_scale": _score_scale(c, width), **biased(c)}
     rotary = rope_by_layer_type(c, "rope_local_base_freq")
     types = layer_types(c, every(c.count("sliding_window_pattern")))
     return gemma_sandwich(c, axis(types, lambda kind: {**attention, **rotary[kind], "window": window(c, kind)}))
@@ -179,11 +177,15 @@ FAMILIES = (
         gemma3,
         USUAL
         | GEMMA_2
-        | {"final_logit_softcapping": None, "attn_logit_softcapping": None}
+        | {"final_logit_softcapping": None}
         | {"sliding_window_pattern": 6, "rope_theta": 1_000_000.0, "rope_local_base_freq": 10_000.0}
         | sizes(262_208, 2304, 9216, 26, 8, 4, 131_072),
-        aliases={"_sliding_window_pattern": "sliding_window_pattern"},
-        without_effect={"hidden_act": TANH, "use_bidirectional_attention": (None, False)},
+        without_effect={
+            "_sliding_window_pattern": ANY,  # written by the class, which reads only sliding_window_pattern
+            "attn_logit_softcapping": ANY,  # read by the class, and never applied
+            "hidden_act": TANH,
+            "use_bidirectional_attention": (None, False),
+        },
     ),
     Family("olmo2", olmo2, USUAL | OLMO | sizes(50_304, 4096, 11_008, 32, 32, None, 2048)),
     Family(
