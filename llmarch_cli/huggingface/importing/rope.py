@@ -88,6 +88,7 @@ def rope(
     scalings: Mapping[str, Scaling] = SCALINGS,
     theta_name: str = "rope_theta",
     partial_name: str = "partial_rotary_factor",
+    odd: bool = True,
 ) -> Fields:
     """The rotary fields of an attention component.
 
@@ -98,6 +99,7 @@ def rope(
         scalings: the kinds of scaling that the family knows.
         theta_name: what it calls `rope_theta`.
         partial_name: what it calls `partial_rotary_factor`.
+        odd: whether transformers can run the family with an odd number of rotated values.
     """
     settings = _settings(c)
     theta = _theta(c, settings, theta_name)
@@ -115,6 +117,8 @@ def rope(
     factor = beside if inside is None else inside
     rotary_dim = head_dim if factor is None else int(head_dim * factor)
     if rotary_dim % 2 and rotary_dim < head_dim:
+        if not odd:
+            c.fail(partial_name, f"rotates {rotary_dim} of {head_dim} values of a head; must be an even number of them")
         # The reference implementation rotates one value more by an odd width's angles: a larger theta gives the same.
         found["rope_theta"] = theta ** ((rotary_dim + 1) / rotary_dim)
         rotary_dim += 1

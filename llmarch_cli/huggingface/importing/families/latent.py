@@ -52,8 +52,8 @@ def deepseek_v2(c: Config) -> Fields:
         if n_groups is None or kept is None:
             c.fail("n_group", "required with topk_group, but missing: topk_method is group_limited_greedy")
         groups = {"n_groups": n_groups, "top_k_groups": kept, "group_score": "max"}
-    renormalize = bool(c.optional(c.flag, "norm_topk_prob"))
-    routed_scale = c.number("routed_scaling_factor")
+    if c.optional(c.flag, "norm_topk_prob"):
+        c.fail("norm_topk_prob", "true renormalises in the authors' code and does nothing in transformers")
     n_shared = c.optional(lambda name: c.count(name, least=0), "n_shared_experts") or 0
     if bias and not n_shared:
         c.fail("mlp_bias", "true without n_shared_experts: the bias that transformers keeps for them has no field")
@@ -61,8 +61,8 @@ def deepseek_v2(c: Config) -> Fields:
         c,
         "n_routed_experts",
         "moe_intermediate_size",
-        renormalize=renormalize,
-        routed_scale=1.0 if renormalize else routed_scale,  # the authors' code does one or the other
+        renormalize=False,
+        routed_scale=c.number("routed_scaling_factor"),
         shared_expert=shared(c, n_shared * c.count("moe_intermediate_size"), bias=bias),
         **groups,
     )

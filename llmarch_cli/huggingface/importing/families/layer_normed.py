@@ -88,7 +88,8 @@ def stablelm(c: Config) -> Fields:
     width = only_divided(c)
     c.expect("norm_eps", c.number("layer_norm_eps"))
     qk_norm = "per_head_weights" if c.flag("qk_layernorm") else None
-    attention = gqa(c, width, partial=True, qkv_bias=c.flag("use_qkv_bias"), qk_norm=qk_norm)
+    rotary = rope(c, width, partial=True, odd=False)
+    attention = {**heads(c, width), **rotary, "qkv_bias": c.flag("use_qkv_bias"), "qk_norm": qk_norm}
     placed = {"parallel_sublayers": True, "norm_placement": "pre_shared"} if c.flag("use_parallel_residual") else {}
     return frame(c, layer_norm(c, bias=True), attention=attention, ffn=dense(c), **placed)
 
