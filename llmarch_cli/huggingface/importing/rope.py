@@ -72,13 +72,19 @@ SCALINGS: Mapping[str, Scaling] = {
 
 
 def _original(c: Config, settings: Config) -> int:
-    """The context before it was stretched: inside the rotary settings, else beside them, else the model's own."""
+    """The context length before scaling.
+
+    A family with a key of its own for it (Phi-3) reads it there, others inside the rotary settings; the default of
+    these is `max_position_embeddings`. Raises InputError if the other place differs, which transformers ignores.
+    """
     name = "original_max_position_embeddings"
-    inside = settings.optional(settings.count, name)
-    beside = c.optional(c.count, name)
-    if inside is not None and beside is not None and inside != beside and c.given(name):
-        c.fail(name, f"{beside:,}, but inside the rotary settings it is {inside:,}")
-    return inside or beside or c.count("max_position_embeddings")
+    if name in c.defaults:
+        found = c.count(name)
+        settings.expect(name, found, why=f"{name} beside the rotary settings overrides it")
+        return found
+    found = settings.optional(settings.count, name) or c.count("max_position_embeddings")
+    c.expect(name, found, why="transformers reads it inside the rotary settings only")
+    return found
 
 
 def rope(
@@ -168,7 +174,12 @@ def rope_by_layer_type(c: Config, sliding_theta_name: str = "rope_theta") -> dic
     found: dict[str, Fields] = {}
     for layer_type, theta_name in ((FULL, "rope_theta"), (SLIDING, sliding_theta_name)):
         settings = old if layer_type == FULL and old.data else new.inner(layer_type)
+        if settings is old and "rope_type" not in old.data:
+            old.expect("type", "default", why="transformers reads rope_type here, and not its older name")
         _named(settings)
+        if layer_type == SLIDING and theta_name == "rope_theta" and not settings.given("rope_theta"):
+            default = c.defaults["rope_theta"]
+            c.expect("rope_theta", default, why="transformers gives another one to full attention only")
         found[layer_type] = {"rope_theta": _theta(c, settings, theta_name), "rope_scaling": None}
         found[layer_type]["rope_scaling"] = _scaling(c, settings, SCALINGS)
         settings.expect("partial_rotary_factor", 1.0, why="the family rotates whole heads")
