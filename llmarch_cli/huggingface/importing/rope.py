@@ -1,4 +1,4 @@
-"""Rotary settings, in both spellings: `rope_theta` beside `rope_scaling`, and all inside `rope_parameters`."""
+"""Rotary settings, as `rope_theta` and `rope_scaling` or all inside the newer `rope_parameters`."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 from llmarch_cli.huggingface.importing.keys import ANY, Accepted, Config
 from llmarch_cli.huggingface.importing.layers import Fields
 
-# Inside rotary settings: says how a model was trained.
+# Keys inside rotary settings that only record training.
 WITHOUT_EFFECT: dict[str, Accepted] = {"finetuned": ANY}
 
 FULL, SLIDING = "full_attention", "sliding_attention"
@@ -41,14 +41,14 @@ def _yarn(c: Config, settings: Config) -> Fields:
     }
     for name in ("beta_fast", "beta_slow", "mscale", "mscale_all_dim", "attention_factor"):
         value = settings.optional(settings.number, name)
-        if value:  # the reference implementation takes 0 for absent
+        if value:  # transformers reads 0 as absent
             found[name] = value
     truncate = settings.optional(settings.flag, "truncate")
     return found if truncate is None else {**found, "truncate": truncate}
 
 
 def longrope(c: Config, settings: Config) -> Fields:
-    """Each pair divided by a factor of its own."""
+    """Divide the frequency of each pair by a factor of its own."""
     original = _original(c, settings)
     factor = settings.optional(settings.number, "factor")
     found: Fields = {
@@ -100,11 +100,11 @@ def rope(
 
     Args:
         c: the config.
-        head_dim: how many values a head has.
-        partial: whether the family rotates a part of a head where `partial_rotary_factor` says so.
-        scalings: the kinds of scaling that the family knows.
-        theta_name: what it calls `rope_theta`.
-        partial_name: what it calls `partial_rotary_factor`.
+        head_dim: the width of a head.
+        partial: whether the family reads `partial_rotary_factor`.
+        scalings: the kinds of scaling that the family supports.
+        theta_name: its name for `rope_theta`.
+        partial_name: its name for `partial_rotary_factor`.
         odd: whether transformers can run the family with an odd number of rotated values.
     """
     settings = _settings(c)
@@ -118,24 +118,24 @@ def rope(
     inside = settings.optional(settings.number, "partial_rotary_factor")
     beside = c.optional(c.number, partial_name)
     if inside is not None and c.given(partial_name) and inside != beside:
-        c.fail(partial_name, f"{beside}, but inside the rotary settings it is {inside}")
+        c.fail(partial_name, f"{beside}, but the rotary settings say {inside}")
     settings.finish(WITHOUT_EFFECT)
     factor = beside if inside is None else inside
     rotary_dim = head_dim if factor is None else int(head_dim * factor)
     if rotary_dim % 2 and rotary_dim < head_dim:
         if not odd:
             c.fail(partial_name, f"rotates {rotary_dim} of {head_dim} values of a head; must be an even number of them")
-        # The reference implementation rotates one value more by an odd width's angles: a larger theta gives the same.
+        # transformers rotates one more value, with the angles of the odd width. A larger theta gives the same angles.
         found["rope_theta"] = theta ** ((rotary_dim + 1) / rotary_dim)
         rotary_dim += 1
     return found if rotary_dim == head_dim else {**found, "rotary_dim": rotary_dim}
 
 
 def _settings(c: Config) -> Config:
-    """The mapping of rotary settings, under either name."""
+    """The mapping of rotary settings, from either key."""
     old, new = c.inner("rope_scaling"), c.inner("rope_parameters")
     if old.data and new.data and old.data != new.data:
-        c.fail("rope_scaling", "differs from rope_parameters, which is its newer name: keep one")
+        c.fail("rope_scaling", "differs from rope_parameters, its newer name; keep one")
     chosen = old if old.data else new
     data: Mapping[str, Any] = chosen.data or c.defaults.get("rope_parameters") or {}
     return _named(Config(data, c.origin, {}, path=chosen.path, notes=c.notes))
@@ -150,7 +150,7 @@ def _theta(c: Config, settings: Config, name: str) -> float:
     inside = settings.optional(settings.number, "rope_theta")
     beside = c.optional(c.number, name)
     if inside is not None and c.given(name) and inside != beside:
-        c.fail(name, f"{beside:,}, but inside the rotary settings it is {inside:,}")
+        c.fail(name, f"{beside:,}, but the rotary settings say {inside:,}")
     theta = beside if inside is None else inside
     if theta is None:
         theta = float(c.defaults["rope_theta"])
@@ -164,13 +164,13 @@ def _scaling(c: Config, settings: Config, scalings: Mapping[str, Scaling]) -> Fi
 
 
 def rope_by_layer_type(c: Config, sliding_theta_name: str = "rope_theta") -> dict[str, Fields]:
-    """The rotary fields of layers in full view and of layers with a window.
+    """The rotary fields of layers with full attention and of layers with a window.
 
-    The older spelling stretches full layers only; the newer one has settings for each under the type's name.
+    `rope_scaling` applies to layers with full attention only; `rope_parameters` has settings for each layer type.
     """
     old, new = c.inner("rope_scaling"), c.inner("rope_parameters")
     if old.data and new.data:
-        c.fail("rope_scaling", "given beside rope_parameters, which is its newer form: keep one")
+        c.fail("rope_scaling", "given together with rope_parameters, its newer form; keep one")
     found: dict[str, Fields] = {}
     for layer_type, theta_name in ((FULL, "rope_theta"), (SLIDING, sliding_theta_name)):
         settings = old if layer_type == FULL and old.data else new.inner(layer_type)

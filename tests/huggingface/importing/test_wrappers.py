@@ -84,7 +84,7 @@ def test_an_unsupported_wrapper_read_on_purpose() -> None:
 
 def test_an_absent_switch_whose_default_is_unusual_is_noted() -> None:
     config = {"model_type": "mistral3", "text_config": TEXT}
-    note = "tie_word_embeddings is absent: read as true, which is transformers' default."
+    note = "tie_word_embeddings is absent; read as true, the default of transformers."
     assert note in imported(config).notes
     assert note not in imported({**config, "tie_word_embeddings": True}).notes
 

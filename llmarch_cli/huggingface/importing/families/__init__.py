@@ -1,4 +1,4 @@
-"""Families by their `model_type`. To add one: an entry in the table of the module that it is most like."""
+"""Families by `model_type`. To add one, add an entry to the table of the most similar module."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ FAMILIES: dict[str, Family] = {
     for family in module.FAMILIES
 }
 
-# Families whose configs have another `model_type`, by the name of the class.
+# Families with the `model_type` of another model, by the name of their class.
 BY_ARCHITECTURE = {"Grok1ForCausalLM": "grok-2"}
 
 MULTIMODAL: dict[str, Wrapper] = {

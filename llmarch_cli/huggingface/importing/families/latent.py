@@ -1,4 +1,4 @@
-"""Latent attention over experts: DeepSeek V2 and V3, and what is built like them."""
+"""Multi-head latent attention and experts: DeepSeek V2, V3 and their descendants."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def mla(c: Config, rope_interleaved: bool) -> Fields:
     n_heads, rotated, plain = (
         c.count(name) for name in ("num_attention_heads", "qk_rope_head_dim", "qk_nope_head_dim")
     )
-    # Keys and values are not shared by heads: the number only repeats that.
+    # Latent attention has no groups of heads: this key only repeats the number of heads.
     c.expect("num_key_value_heads", n_heads, why="latent attention has no groups of heads")
     c.expect("head_dim", rotated, why="qk_rope_head_dim says so")
     c.expect("qk_head_dim", rotated + plain, why="the sum of qk_nope_head_dim and qk_rope_head_dim")

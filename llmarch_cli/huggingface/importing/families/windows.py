@@ -1,4 +1,4 @@
-"""Decoders whose layers differ in how far they see, and where they see positions."""
+"""Decoders with windows or positional encoding in some layers only."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from llmarch_cli.huggingface.importing.rope import FULL, SLIDING, rope, rope_by_
 
 
 def gemma(c: Config) -> Fields:
-    # The reference implementation reads the name gelu, which early configs have, as its tanh form.
+    # transformers reads `gelu` in early configs as the tanh approximation.
     ffn = dense(c)
     if ffn["activation"] == "gelu":
         ffn["activation"] = "gelu_tanh"
@@ -32,7 +32,7 @@ def gemma(c: Config) -> Fields:
 
 
 def gemma_sandwich(c: Config, attention: Fields) -> Fields:
-    """What Gemma 2 and 3 share."""
+    """The fields shared by Gemma 2 and 3."""
     return frame(
         c,
         rms(c, unit_offset=True),
@@ -86,7 +86,7 @@ def exaone4(c: Config) -> Fields:
     types = layer_types(c, _exaone_pattern(c) if sliding else every(1))
     c.read.add("sliding_window_pattern")
     if sliding is None and SLIDING in types:
-        c.fail("layer_types", "names sliding_attention, but there is no sliding_window")
+        c.fail("layer_types", "names sliding_attention, but sliding_window is absent")
 
     def layer(kind: str) -> Fields:
         if sliding is None:
@@ -97,11 +97,11 @@ def exaone4(c: Config) -> Fields:
 
 
 def _exaone_pattern(c: Config) -> Any:
-    """Every so many layers one in full view; or letters, L and G, that are cycled."""
+    """Read the pattern: a number n for full attention in every n-th layer, or letters L and G that repeat."""
     letters = c.value("sliding_window_pattern")
     if isinstance(letters, str):
         if not letters or set(letters) - set("LG"):
-            c.fail("sliding_window_pattern", "must be a number, or letters L and G")
+            c.fail("sliding_window_pattern", "must be a number, or a string of the letters L and G")
         return lambda layer: SLIDING if letters[layer % len(letters)] == "L" else FULL
     return every(c.count("sliding_window_pattern"))
 
@@ -124,7 +124,7 @@ def smollm3(c: Config) -> Fields:
 
 
 def rotated_layers(c: Config, n_layers: int) -> list[bool]:
-    """Whether each layer is rotated: `no_rope_layers` says so with 1, and with 0 that it is not."""
+    """Whether each layer has rotary embeddings: 1 in `no_rope_layers` means yes, 0 no."""
     step = c.count("no_rope_layer_interval")
     if not c.given("no_rope_layers") or c.value("no_rope_layers") == []:
         c.read.add("no_rope_layers")
