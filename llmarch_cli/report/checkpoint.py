@@ -26,36 +26,39 @@ _FAULTS = (
     Column("tensor", "tensor", TEXT, "The tensor and the reason."),
 )
 
+_WRONG = "wrong"  # what does not fit, in words
+
 
 def reconciled(found: Reconciliation, each_tensor: bool = False) -> Sequence[Table]:
     """The stored tensors by class; each tensor too with `each_tensor`; and the faults, if any."""
+    plan = found.plan
+    own = found.stored.get(MODEL, (0, 0))[0]
+    if found.ok:
+        note = f"Reconciled: {found.params:,} parameters, and every tensor is accounted for."
+    else:
+        note = f"NOT reconciled: {own:,} values for {found.params:,} parameters; faults: {len(plan.faults):,}."
     rows: list[Mapping[str, Value]] = [
-        {"stored": name, "tensors": n, "values": values} for name, (values, n) in _model_first(found)
+        {"stored": name, "tensors": n, "values": values, _WRONG: ""} for name, (values, n) in _model_first(found)
     ]
     total: Mapping[str, Value] = {
         "stored": "total",
         "tensors": sum(n for _, n in found.stored.values()),
         "values": found.total,
+        _WRONG: "" if found.ok else note,
     }
-    plan = found.plan
     faults = [
         ("unreadable", plan.unreadable),
         ("misshapen", plan.misshapen),
         ("missing", plan.missing),
         ("left over", plan.left_over),
     ]
-    own = found.stored.get(MODEL, (0, 0))[0]
-    if found.ok:
-        note = f"Reconciled: {found.params:,} parameters, and every tensor is accounted for."
-    else:
-        note = f"NOT reconciled: {own:,} values for {found.params:,} parameters; faults: {len(plan.faults):,}."
     title, notes = f"{found.spec.id} in {found.directory.name}", (note, *plan.notes)
-    tables = [Table("stored", _CLASSES, (*rows, total), title=title, notes=notes)]
+    tables = [Table("stored", _CLASSES, (*rows, total), title=title, notes=notes, fails=_WRONG)]
     if each_tensor:
         tables.append(Table("tensors", _TENSORS, tuple(map(_tensor, plan.assigned)), main=False))
     if plan.faults:
-        lines = tuple({"fault": kind, "tensor": line} for kind, found_ in faults for line in found_)
-        tables.append(Table("faults", _FAULTS, lines, main=False))
+        lines = tuple({"fault": kind, "tensor": line, _WRONG: kind} for kind, found_ in faults for line in found_)
+        tables.append(Table("faults", _FAULTS, lines, main=False, named_by=("fault", "tensor"), fails=_WRONG))
     return tables
 
 

@@ -108,10 +108,17 @@ class TestCheckpoint:
         assert result.status == 1
         assert "NOT reconciled" in result.out
 
-    def test_it_is_no_test_report(self, llmarch: Run, tiny: str, checkpoint: Path) -> None:
-        result = llmarch("verify", tiny, "--checkpoint", str(checkpoint), "--format", "junit")
-        assert (result.status, result.out) == (2, "")
-        assert "--checkpoint has no junit format" in result.err
+    def test_as_junit_each_class_is_a_test_and_what_does_not_fit_fails(
+        self, llmarch: Run, tiny: str, checkpoint: Path
+    ) -> None:
+        good = ET.fromstring(llmarch("verify", tiny, "--checkpoint", str(checkpoint), "--format", "junit").out)
+        assert (good.get("tests"), good.get("failures")) == ("2", "0")
+        bad = llmarch("verify", "gpt2", "--checkpoint", str(checkpoint), "--format", "junit")
+        assert bad.status == 1
+        failures = [each.get("message") for each in ET.fromstring(bad.out).iter("failure")]
+        assert failures[0] is not None
+        assert failures[0].startswith("NOT reconciled")
+        assert {"missing", "left over"} <= set(failures)
 
     @pytest.mark.parametrize("models", [(), ("gpt2", "gpt2-xl")])
     def test_one_model_is_asked_for(self, llmarch: Run, models: tuple[str, ...], checkpoint: Path) -> None:
