@@ -54,7 +54,7 @@ def report(one: Profile) -> None:
 
 
 def page(one: Profile) -> None:
-    render([one], pictures=False)
+    render([one], with_pictures=False)
 
 
 def plots(one: Profile) -> None:
