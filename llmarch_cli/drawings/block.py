@@ -12,7 +12,7 @@ from llmarch_cli.drawings.nodes import Label, Node, Panel
 from llmarch_cli.drawings.shapes import Adder, Line, Shape
 from llmarch_cli.drawings.sublayer import sublayer
 from llmarch_cli.report.units import setting
-from llmarch_cli.specs.spec import NONE, Layer, ModelSpec
+from llmarch_cli.specs.spec import NONE, LayerVariants, ModelSpec
 
 STEP = 12.0  # points between two nodes of a block
 BYPASS = 18.0  # width of the residual stream beside the nodes
@@ -104,7 +104,7 @@ class Block:
         yield Line(((middle, y), (middle, y + STEP)), arrow=True)
 
 
-def block(spec: ModelSpec, layer: Layer) -> Block:
+def block(spec: ModelSpec, layer: LayerVariants) -> Block:
     """The wiring of `layer`."""
     present = {axis: name for axis, name in (("attention", layer.attention), ("ffn", layer.ffn)) if name != NONE}
     norms = spec.block_norms("attention" in present, "ffn" in present)

@@ -17,7 +17,7 @@ from llmarch_cli.report.columns import metric
 from llmarch_cli.report.layout import pattern
 from llmarch_cli.report.units import PARAMS, setting, tokens
 from llmarch_cli.specs.pairs import AXES
-from llmarch_cli.specs.spec import NONE, Layer, Layout, ModelSpec
+from llmarch_cli.specs.spec import NONE, LayerVariants, Layout, ModelSpec
 
 SPINE = 150.0  # width of the left side, in points
 STRIP = 40.0  # width of a layer in the strip
@@ -102,13 +102,13 @@ class ModelDrawing:
     # The right side.
 
     @cached_property
-    def _layers(self) -> list[Layer]:
+    def _layers(self) -> list[LayerVariants]:
         return self.spec.layers
 
     @cached_property
-    def kinds(self) -> dict[Layer, list[int]]:
+    def kinds(self) -> dict[LayerVariants, list[int]]:
         """The numbers of the layers that are equal, by distinct layer, in the order of their first ones."""
-        kinds: dict[Layer, list[int]] = {}
+        kinds: dict[LayerVariants, list[int]] = {}
         for i, layer in enumerate(self._layers):
             kinds.setdefault(layer, []).append(i)
         return kinds
@@ -129,7 +129,7 @@ class ModelDrawing:
         ]
         return Column(lines, gap=4, align="left")
 
-    def _frame(self, kind: int, layer: Layer, numbers: Sequence[int]) -> Panel:
+    def _frame(self, kind: int, layer: LayerVariants, numbers: Sequence[int]) -> Panel:
         inner = block(self.spec, layer)
         tag = Panel(Label(f"{len(numbers):,} x", 200, 9, "tag", bold=True), "tag", "tag", 3, colour=kind)
         name = self._name(layer)
@@ -138,7 +138,7 @@ class ModelDrawing:
         heading: list[Node] = [Row(words, gap=6), *([where] if len(self.kinds) > 1 else [])]
         return Panel(Column([*heading, inner], gap=4), "frame", "layer", padding=7, dashed=True, rounded=8)
 
-    def _name(self, layer: Layer) -> str:
+    def _name(self, layer: LayerVariants) -> str:
         """The names of the variants in the layer, as in tables."""
         names = [
             f"no {axis}" if name == NONE else name

@@ -1,4 +1,4 @@
-"""Which variant of an axis becomes which between two specs, and where each stands, whatever they are called."""
+"""Pair the variants of two specs by content, whatever their names, and give the layers of each."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ AnyRecord = TypeVar("AnyRecord", bound=Record)
 
 
 class Pairs:
-    """The variants of an axis in two specs, each in a slot with what it becomes.
+    """The variants of an axis in two specs, with one slot for each pair of variants and each variant without a pair.
 
     Attributes:
-        components: those of the first spec by slot, and those that only the second has.
-        both: what stands in a slot before and after.
-        names: what that is called before and after; nothing where neither spec has several.
-        gives_up: whether the first spec has a variant that becomes nothing.
+        components: by slot, the first spec's components, and those that only the second has.
+        both: by slot, a pair's components before and after.
+        names: by slot, a pair's variant names before and after; empty if neither spec has several variants.
+        drops_variant: whether the first spec has a variant without a pair.
     """
 
     def __init__(self, before: ModelSpec, after: ModelSpec, axis: Axis) -> None:
@@ -34,7 +34,7 @@ class Pairs:
         self.both = {f"v{i}": (old[i].component, new[j].component) for i, j in sorted(partner.items())}
         several = len(old) > 1 or len(new) > 1
         self.names = {f"v{i}": (old[i].names[0], new[j].names[0]) if several else () for i, j in partner.items()}
-        self.gives_up = len(partner) < len(old)
+        self.drops_variant = len(partner) < len(old)
         place = {j: f"v{i}" for i, j in partner.items()}
         self.components = {f"v{i}": variant.component for i, variant in enumerate(old)} | {
             f"w{j}": variant.component for j, variant in enumerate(new) if j not in place
@@ -45,7 +45,7 @@ class Pairs:
         )
 
     def order(self, spec: ModelSpec, n_layers: int) -> Order:
-        """The slot of each layer if `spec` had `n_layers`; nothing where its pattern does not reach so far."""
+        """The slot of each layer if `spec` had `n_layers`; empty if its pattern does not fit that depth."""
         try:
             names = spec.names(self.axis, n_layers)
         except ValueError:
@@ -53,14 +53,14 @@ class Pairs:
         slots = self._slots[spec is not self.before]
         return [slots.get(name, NONE) for name in names]
 
-    def gone_on(self, after: ModelSpec) -> Order:
-        """The first spec's layout in as many layers as the second has; the second's where it does not reach so far."""
+    def continued(self, after: ModelSpec) -> Order:
+        """The first spec's layout over the second's number of layers; the second's layout if that does not fit."""
         return self.order(self.before, after.n_layers) or self.order(after, after.n_layers)
 
 
 @dataclass(frozen=True)
 class _Variant:
-    """A component with all its names in a spec, and the numbers of its layers."""
+    """A component with all its variant names in a spec, and its layers."""
 
     component: Component
     names: list[str]
@@ -104,7 +104,7 @@ def _partners(old: Sequence[_Variant], new: Sequence[_Variant]) -> dict[int, int
 
 
 def _without_names(record: AnyRecord) -> AnyRecord:
-    """The same with what is inside by name, such as branches, named by its kind and sorted by it."""
+    """Return `record` with named components inside it, such as branches, renamed and sorted by kind."""
     changed: dict[str, Any] = {}
     for field in type(record).model_fields:
         value = getattr(record, field)
@@ -117,7 +117,7 @@ def _without_names(record: AnyRecord) -> AnyRecord:
 
 
 def _likeness(one: _Variant, other: _Variant) -> tuple[int, ...]:
-    """How much two variants have in common, what weighs most first."""
+    """The similarity of two variants, as criteria from strongest to weakest."""
     a, b = one.component, other.component
     return (
         type(a) is type(b),
