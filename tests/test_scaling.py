@@ -22,7 +22,7 @@ from llmarch_cli.report.formats.render import FORMATS
 from llmarch_cli.report.formats.render import render as written
 from llmarch_cli.report.plots import data
 from llmarch_cli.report.sheet import sheet
-from llmarch_cli.specs.spec import Layer, ModelSpec
+from llmarch_cli.specs.spec import ModelSpec
 
 
 def spec_of(n_variants: int, n_layers: int) -> ModelSpec:
@@ -98,17 +98,17 @@ def test_more_layers_of_the_same_variants_take_hardly_more_calls(work: Callable[
 
 
 def test_a_drawing_lists_the_layers_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    one = profile_of(20, 10_000)
-    listed: list[int] = []
-    stacked = ModelSpec._stacked
+    one, n_listed = profile_of(20, 10_000), 0
+    layers: Any = ModelSpec.__dict__["layers"]
 
-    def counted(spec: ModelSpec, n_layers: int) -> list[Layer]:
-        listed.append(n_layers)
-        return stacked(spec, n_layers)
+    def counted(spec: ModelSpec) -> Any:
+        nonlocal n_listed
+        n_listed += 1
+        return layers.__get__(spec)
 
-    monkeypatch.setattr(ModelSpec, "_stacked", counted)
+    monkeypatch.setattr(ModelSpec, "layers", property(counted))
     picture([one])
-    assert listed.count(10_000) == 1
+    assert n_listed == 1
 
 
 @pytest.mark.parametrize("draw", [lambda one: picture([one]), lambda one: list(apart([one], "this context"))])

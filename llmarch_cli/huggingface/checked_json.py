@@ -1,4 +1,4 @@
-"""JSON objects from files that nobody vouches for: names given once, numbers finite and short, nesting bounded."""
+"""Parse JSON objects from untrusted files: unique names, short and finite numbers, bounded nesting."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ MAX_DIGITS = 40
 
 
 def parse(text: bytes, origin: object, what: str = "it") -> dict[str, Any]:
-    """The object that `text` holds. Raises InputError, calling the file `origin` and what it should hold `what`."""
+    """Parse the JSON object in `text`. Raises InputError, which names the file `origin` and its content `what`."""
 
     def once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
         found = dict(pairs)
@@ -34,7 +34,7 @@ def parse(text: bytes, origin: object, what: str = "it") -> dict[str, Any]:
         return value
 
     def unbounded(name: str) -> float:
-        raise InputError(f"{origin}: holds {name}, which is no number")
+        raise InputError(f"{origin}: contains {name}, which is not a JSON number")
 
     try:
         value = json.loads(text, object_pairs_hook=once, parse_int=whole, parse_float=decimal, parse_constant=unbounded)

@@ -1,4 +1,4 @@
-"""Loading a published checkpoint: every header is checked first, then tensors stream into the model one by one."""
+"""Load a published checkpoint: check all headers first, then copy the tensors into the model one by one."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from llmarch_cli.specs.spec import ModelSpec
 
 MAX_LINES = 8
 
-# A file is mapped into memory, and what was read of it stays there until it is closed.
+# A file is mapped into memory, and pages once read stay resident until it is closed.
 MAX_MAPPED_BYTES = 1 << 26
 
 _TORCH_DTYPES = {"BF16": torch.bfloat16, "F16": torch.float16, "F32": torch.float32, "F64": torch.float64}
@@ -30,27 +30,30 @@ def load_checkpoint(
     device: str | torch.device = "cpu",
     dtype: torch.dtype | None = None,
 ) -> Model:
-    """The built model with the weights of a Hugging Face checkpoint.
+    """Build a model and load the weights of a Hugging Face checkpoint.
 
-    Needs the model's memory and that of one tensor. Multi-token-prediction blocks are loaded where the spec has them.
+    Needs the memory of the model and of one tensor. Multi-token-prediction blocks are loaded if the spec has them, and
+    left out of the model if the checkpoint has none of them.
 
     Args:
-        spec: the model whose checkpoint it is.
-        directory: safetensors files, one or several with an index.
-        device: where the model is to be.
-        dtype: of all parameters; None takes that of the stored embedding, and bfloat16 where it is packed.
+        spec: the architecture.
+        directory: the checkpoint: one safetensors file, or several with an index.
+        device: the device of the model.
+        dtype: the dtype of all parameters; None takes that of the stored embedding, or bfloat16 if it is packed.
 
-    Raises InputError where a file is broken, or a tensor missing, left over, of another shape or packed in an unknown
-    way, all before a weight is read; and where a second copy of embedding or head differs from the first.
+    Raises InputError if a file is broken, or a tensor is missing, left over, of another shape or in an unknown packing,
+    before any weight is read; and if a second copy of the embedding or the head differs from the first.
     """
     if torch.device(device).type == "meta":
-        raise InputError('device "meta" holds no values to load; `reconcile` checks a checkpoint without its data')
+        raise InputError('device "meta" cannot hold values; use `reconcile` to check a checkpoint without its data')
     planned = plan(spec, directory)
     check(planned, spec, directory)
     for file in {each.stored.file for each in planned.assigned}:
         if not has_data(file):
-            raise InputError(f"{file}: holds a header and no data: fetch the whole file")
+            raise InputError(f"{file}: contains only a header, no data; download the whole file")
 
+    if planned.n_absent_mtp_blocks:
+        spec = spec.model_copy(update={"n_mtp_blocks": 0})
     model = build(spec, device, dtype or _stored_dtype(planned), initialized=False)
     ours = dict(model.state_dict(keep_vars=True))
     reader = _Reader()
@@ -61,24 +64,24 @@ def load_checkpoint(
         for each in planned.assigned:
             if each.same_as is not None and not _equal(ours[each.same_as], each, reader):
                 raise InputError(
-                    f"{each.stored.file}: {shown(each.stored.name)} differs from {each.same_as}, which it repeats in"
-                    f" {spec.name}: the spec takes two matrices for one (tie_embeddings, n_mtp_blocks)"
+                    f"{each.stored.file}: {shown(each.stored.name)} differs from {each.same_as}, but is a copy of it in"
+                    f" {spec.name}; check tie_embeddings and n_mtp_blocks in the spec"
                 )
     return model
 
 
 def check(planned: Plan, spec: ModelSpec, directory: Path) -> None:
-    """Raise InputError where the checkpoint is not this model's."""
+    """Raise InputError if the checkpoint does not fit the spec."""
     if planned.faults:
-        lines = [f"{directory}: is no checkpoint of {spec.name}:", *planned.faults[:MAX_LINES]]
+        lines = [f"{directory}: is not a checkpoint of {spec.name}:", *planned.faults[:MAX_LINES]]
         if (more := len(planned.faults) - MAX_LINES) > 0:
             lines.append(f"and {more:,} more")
-        lines.append("give the spec that describes it; `llmarch verify MODEL --checkpoint DIRECTORY` accounts for all")
+        lines.append("use the spec of this checkpoint; `llmarch verify MODEL --checkpoint DIRECTORY` lists all faults")
         raise InputError("\n  ".join(lines))
 
 
 def _fill(ours: dict[str, Tensor], each: Assigned, reader: _Reader) -> None:
-    """Copy one published tensor to its places; it is gone when the next is read."""
+    """Copy one published tensor into the model, and free it before the next is read."""
     for index, values in reader.matrices(each):
         for target in each.targets:
             place = ours[target.name] if target.expert is None else ours[target.name][target.expert]
@@ -86,7 +89,7 @@ def _fill(ours: dict[str, Tensor], each: Assigned, reader: _Reader) -> None:
 
 
 def _equal(repeated: Tensor, each: Assigned, reader: _Reader) -> bool:
-    """Whether a published tensor rounds to the values of ours that it repeats."""
+    """Whether a published tensor, rounded to our dtype, equals our tensor that it repeats."""
     return all(torch.equal(repeated[index], values.to(repeated)) for index, values in reader.matrices(each))
 
 
@@ -99,7 +102,7 @@ class _Reader:
         self.n_bytes = 0  # read since the file was opened
 
     def matrices(self, each: Assigned) -> Iterator[tuple[Any, Tensor]]:
-        """What a published tensor stands for: a stack matrix by matrix with its number, all else at once."""
+        """The unpacked values of a published tensor: a stack matrix by matrix with its index, others at once."""
         numbers = range(each.shape[0]) if len(each.shape) > 2 else (...,)
         for number in numbers:
             values = self._read(each.stored, number)
@@ -120,6 +123,6 @@ class _Reader:
 
 
 def _stored_dtype(planned: Plan) -> torch.dtype:
-    """Of the embedding."""
+    """The dtype of the stored embedding."""
     filled = {target.name: each.stored.dtype for each in planned.assigned for target in each.targets}
     return _TORCH_DTYPES.get(filled["embedding.tokens.weight"], torch.bfloat16)

@@ -1,4 +1,4 @@
-"""From packed low-precision tensors to the values that they stand for. To add a format: an entry in FORMATS."""
+"""Unpack low-precision tensors. To add a format, add an entry to FORMATS."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ Shape = tuple[int, ...]
 
 
 def fp8_blocks(packed: Tensor, scales: Tensor) -> Tensor:
-    """A matrix (d_out, d_in) in float8 times one scale for each 128 x 128 block (rounded up), as float32."""
+    """Multiply a float8 matrix (d_out, d_in) by one scale per 128 x 128 block, rounded up. Returns float32."""
     values = packed.float()
     for row, of_blocks in zip(values.split(FP8_BLOCK), scales.float(), strict=True):  # in place: matrices are large
         row *= of_blocks.repeat_interleave(FP8_BLOCK)[: values.shape[1]]
@@ -26,13 +26,13 @@ def fp8_blocks(packed: Tensor, scales: Tensor) -> Tensor:
 
 
 def mxfp4(blocks: Tensor, scales: Tensor) -> Tensor:
-    """Values in E2M1, two a byte with the lower half first, times a power of two for each group of 32.
+    """Unpack E2M1 values, two per byte with the lower half first, each group of 32 times a power of two.
 
     Args:
         blocks: (..., n_groups, 16) bytes.
         scales: (..., n_groups) bytes: exponents with a bias of 127.
 
-    Returns (..., n_groups * 32) in bfloat16, which holds each of them exactly.
+    Returns (..., n_groups * 32) in bfloat16, which represents each value exactly.
     """
     values = torch.tensor((*_E2M1, *(-value for value in _E2M1)), dtype=torch.bfloat16, device=blocks.device)
     halves = torch.stack((blocks & 0x0F, blocks >> 4), dim=-1).flatten(-2)  # (..., n_groups, 32)
@@ -42,14 +42,14 @@ def mxfp4(blocks: Tensor, scales: Tensor) -> Tensor:
 
 @dataclass(frozen=True, slots=True)
 class Format:
-    """How packed matrices and their scales are stored.
+    """The storage format of packed matrices and their scales.
 
     Attributes:
-        scales_called: what the scales are called in a reconciliation.
-        dtype, scale_dtypes: as safetensors names them.
-        ending, scales_ending: of the two names, which are else the same.
-        n_dims: of a packed tensor.
-        values_shape, scales_shape: what a packed tensor of this shape stands for, and what its scales must have.
+        scales_called: the class of the scales in a reconciliation.
+        dtype, scale_dtypes: the dtypes, by their names in safetensors.
+        ending, scales_ending: the endings of the two tensor names, which are otherwise the same.
+        n_dims: the number of dimensions of a packed tensor.
+        values_shape, scales_shape: functions from the shape of a packed tensor to that of its values and its scales.
         unpack: (packed, scales) -> values. Both may be one matrix of a stack.
     """
 

@@ -1,7 +1,7 @@
-"""What the safetensors files of a directory hold, from their headers alone.
+"""Read the headers of the safetensors files in a directory.
 
-A file is 8 bytes of length, that many bytes of JSON, and data. Only the first two are read here, so that a directory
-may hold headers without data; what is read is trusted in nothing.
+A file consists of 8 bytes of header length, the header in JSON, and the data. Only the first two are read, so files may
+lack the data. All fields of a header are validated.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from typing import Any
 from llmarch_cli.errors import InputError, shown
 from llmarch_cli.huggingface.checked_json import parse
 
-# As the safetensors library limits it.
+# The limit of the safetensors library.
 MAX_HEADER_BYTES = 100_000_000
 MAX_VALUES = 2**62
 MAX_DIMS = 16
@@ -24,7 +24,7 @@ HEADER = "its header"
 SINGLE = "model.safetensors"
 INDEX = "model.safetensors.index.json"
 
-# Bits of one value.
+# Bits per value.
 DTYPE_BITS = {
     **dict.fromkeys(("F64", "I64", "U64", "C64"), 64),
     **dict.fromkeys(("F32", "I32", "U32"), 32),
@@ -36,7 +36,7 @@ DTYPE_BITS = {
 
 @dataclass(frozen=True, slots=True)
 class Stored:
-    """A tensor as a file declares it."""
+    """A tensor as declared in the header of its file."""
 
     name: str
     dtype: str
@@ -49,26 +49,22 @@ class Stored:
 
 
 def read_directory(directory: Path) -> dict[str, Stored]:
-    """Every tensor of a checkpoint by its name.
+    """The tensors of a checkpoint by name.
 
-    Those of `model.safetensors`, else of the index's files, else of all safetensors files there are.
+    Reads `model.safetensors`, else the files of the index, else all safetensors files in the directory.
 
-    Raises InputError where there are none, a file is broken, or the index and the files disagree.
+    Raises InputError if there are none, a file is broken, or the index and the files disagree.
     """
     if not directory.is_dir():
-        raise InputError(f"{directory}: no such directory: a checkpoint is a directory of .safetensors files")
-    if (single := directory / SINGLE).is_file():  # whatever stands beside it is the same in another format
+        raise InputError(f"{directory}: no such directory; a checkpoint is a directory of .safetensors files")
+    if (single := directory / SINGLE).is_file():  # other files repeat it in another format
         return _joined(iter(read_file(single)))
     if (index := directory / INDEX).is_file():
         return _indexed(directory, index)
     files = sorted(path for path in directory.glob("*.safetensors") if path.is_file())
     if not files:
         pickles = sorted(path.name for pattern in ("*.bin", "*.pt", "*.pth") for path in directory.glob(pattern))
-        hint = (
-            f"; {pickles[0]} is a pickle, which can run code when it is read: convert it to safetensors"
-            if pickles
-            else ""
-        )
+        hint = f"; {pickles[0]} is a pickle, which can run code when read; convert it to safetensors" if pickles else ""
         raise InputError(f"{directory}: no .safetensors files{hint}")
     return _joined(tensor for file in files for tensor in read_file(file))
 
@@ -76,20 +72,20 @@ def read_directory(directory: Path) -> dict[str, Stored]:
 def _indexed(directory: Path, index: Path) -> dict[str, Stored]:
     weight_map = parse(_bounded(index), index, HEADER).get("weight_map")
     if not isinstance(weight_map, dict) or not all(isinstance(file, str) for file in weight_map.values()):
-        raise InputError(f"{index}: weight_map must name a file for each tensor")
+        raise InputError(f"{index}: weight_map must map each tensor to a file")
     files = {}
     for file in sorted(set(weight_map.values())):
         if Path(file).name != file or not file.endswith(".safetensors"):
             raise InputError(f"{index}: {shown(file)} is not a .safetensors file of this directory")
         if not (directory / file).is_file():
-            raise InputError(f"{index}: names {shown(file)}, which is missing: fetch the whole checkpoint")
+            raise InputError(f"{index}: {shown(file)} is missing; download the whole checkpoint")
         files[file] = directory / file
     found = _joined(tensor for file in files.values() for tensor in read_file(file))
     for name, file in weight_map.items():
         if name not in found or found[name].file.name != file:
-            raise InputError(f"{index}: says that {shown(file)} holds {shown(name)}, and it does not")
+            raise InputError(f"{index}: lists {shown(name)} in {shown(file)}, which does not contain it")
     if unnamed := sorted(set(found) - set(weight_map)):
-        raise InputError(f"{index}: does not name {shown(unnamed[0])}, which {found[unnamed[0]].file.name} holds")
+        raise InputError(f"{index}: does not list {shown(unnamed[0])}, which {found[unnamed[0]].file.name} contains")
     return found
 
 
@@ -97,20 +93,20 @@ def _joined(tensors: Iterator[Stored]) -> dict[str, Stored]:
     found: dict[str, Stored] = {}
     for tensor in tensors:
         if (other := found.get(tensor.name)) is not None:
-            raise InputError(f"{tensor.file}: holds {shown(tensor.name)}, which {other.file.name} holds too")
+            raise InputError(f"{tensor.file}: contains {shown(tensor.name)}, as does {other.file.name}")
         found[tensor.name] = tensor
     return found
 
 
 def read_file(path: Path) -> list[Stored]:
-    """The tensors that one file declares. Raises InputError for a header that is broken or does not fit its data."""
+    """The tensors declared in one file. Raises InputError if the header is broken or does not match the data."""
     try:
         size = path.stat().st_size
         with path.open("rb") as file:
             length = int.from_bytes(file.read(8), "little")
             if size < 8 or not 0 < length <= min(size - 8, MAX_HEADER_BYTES):
                 raise InputError(
-                    f"{path}: no safetensors file: its header would be {length:,} bytes, of {size:,} in all"
+                    f"{path}: not a safetensors file: header length {length:,} bytes, file size {size:,} bytes"
                 )
             header = parse(file.read(length), path, HEADER)
     except OSError as error:
@@ -124,17 +120,17 @@ def read_file(path: Path) -> list[Stored]:
     end = 0
     for start, stop, name in sorted(spans):
         if start != end:
-            raise InputError(f"{path}: {shown(name)} begins at byte {start:,} of the data, not at {end:,}")
+            raise InputError(f"{path}: {shown(name)} starts at byte {start:,} of the data, not at {end:,}")
         end = stop
     if size not in (8 + length, 8 + length + end):
         raise InputError(
-            f"{path}: holds {size - 8 - length:,} bytes of data, and its header declares {end:,}: fetch it again"
+            f"{path}: {size - 8 - length:,} bytes of data, but its header declares {end:,}; download it again"
         )
     return tensors
 
 
 def has_data(path: Path) -> bool:
-    """Whether a file that `read_file` accepted holds its data too."""
+    """Whether a file accepted by `read_file` contains its data."""
     with path.open("rb") as file:
         return path.stat().st_size > 8 + int.from_bytes(file.read(8), "little")
 
@@ -148,13 +144,13 @@ def _declared(path: Path, name: str, entry: Any) -> tuple[Stored, tuple[int, int
     except (TypeError, KeyError, ValueError):
         fine = False
     if not fine:
-        raise InputError(f"{path}: {shown(name)} has no dtype, shape and data_offsets that make sense")
+        raise InputError(f"{path}: {shown(name)} needs a valid dtype, shape and data_offsets")
     if dtype not in DTYPE_BITS:
-        raise InputError(f"{path}: {shown(name)} is of dtype {shown(dtype)}; known: {', '.join(DTYPE_BITS)}")
+        raise InputError(f"{path}: {shown(name)} has dtype {shown(dtype)}; known: {', '.join(DTYPE_BITS)}")
     n_bits = prod(shape) * DTYPE_BITS[dtype]
     if prod(shape) > MAX_VALUES or n_bits != 8 * (stop - start):
         raise InputError(
-            f"{path}: {shown(name)} of shape {list(shape)} in {dtype} does not take {stop - start:,} bytes"
+            f"{path}: {shown(name)} of shape {list(shape)} in {dtype} does not fit into {stop - start:,} bytes"
         )
     return Stored(name, dtype, shape, path), (start, stop)
 

@@ -1,8 +1,8 @@
-"""The names that published checkpoints give to tensors, and what each holds of ours. All of it is data.
+"""Rules from the tensor names of published checkpoints to ours, as data.
 
-A rule maps a published name to places in the model. Families share most names; where one name means different things
-(`post_attention_layernorm` is the norm before the feed-forward layer in most, and after attention in some), there is a
-rule for each, and the first whose places the model has is meant. To add a family: rules for the names that only it has.
+Families share most names. A name with several meanings has a rule for each, and the first rule with all its targets in
+the model applies: `post_attention_layernorm` is the norm before the feed-forward layer in most families, and after
+attention in some. To add a family, add rules for the names that only it uses.
 """
 
 from __future__ import annotations
@@ -12,15 +12,15 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Rule:
-    """What a published tensor holds.
+    """The contents of a published tensor.
 
     Attributes:
-        name: the published name, as a regular expression.
-        ours: which of our tensors it holds, one after another along `dim`.
+        name: a regular expression for the published name.
+        ours: our tensors that it holds, concatenated along `dim`.
         dim: counted from the end, so that it is the same for one expert and for a stack.
-        interleaved: ours take turns along `dim` instead: every second row, say.
-        transposed: the last two dimensions of ours are swapped in it; `dim` is meant in it as published.
-        beside: one more of our tensors that the model must have for this rule to be meant.
+        interleaved: ours alternate along `dim` instead, e.g. in even and odd rows.
+        transposed: the last two dimensions of ours are swapped in it; `dim` is that of the published tensor.
+        beside: another of our tensors that the model must have for this rule to apply.
     """
 
     name: str
@@ -32,12 +32,12 @@ class Rule:
 
 
 def _same(published: str, ours: str) -> tuple[Rule, ...]:
-    """Weight and bias of a matrix or a norm, stored as they are."""
+    """The weight and bias of a matrix or a norm, unchanged."""
     return tuple(Rule(rf"{published}\.{kind}", (f"{ours}.{kind}",)) for kind in ("weight", "bias"))
 
 
 def _fused(published: str, parts: tuple[str, ...]) -> tuple[Rule, ...]:
-    """Several matrices as one, its rows those of the first, then the second; and their biases."""
+    """Several matrices and their biases, concatenated by rows."""
     return tuple(
         Rule(rf"{published}\.{kind}", tuple(f"{part}.{kind}" for part in parts), dim)
         for kind, dim in (("weight", -2), ("bias", -1))
@@ -45,7 +45,7 @@ def _fused(published: str, parts: tuple[str, ...]) -> tuple[Rule, ...]:
 
 
 def _transposed(published: str, *parts: str) -> tuple[Rule, ...]:
-    """The same, the matrix stored the other way round."""
+    """One or several matrices, transposed and concatenated by columns, and their biases."""
     return (
         Rule(rf"{published}\.weight", tuple(f"{part}.weight" for part in parts), transposed=True),
         Rule(rf"{published}\.bias", tuple(f"{part}.bias" for part in parts)),
@@ -57,7 +57,7 @@ def _gate_and_up(ours: str, kind: str = "weight") -> tuple[str, ...]:
 
 
 def _gated(published: str, ours: str) -> tuple[Rule, ...]:
-    """The three matrices of a gated feed-forward layer, apart or with gate and up fused."""
+    """The three matrices of a gated feed-forward layer, separate or with gate and up fused."""
     parts = ("gate_proj", "up_proj", "down_proj")
     apart = (rule for part in parts for rule in _same(rf"{published}\.{part}", f"{ours}.{part}"))
     return (*apart, *_fused(rf"{published}\.gate_up_proj", (f"{ours}.gate_proj", f"{ours}.up_proj")))
@@ -65,7 +65,7 @@ def _gated(published: str, ours: str) -> tuple[Rule, ...]:
 
 _NUMBER = "0|[1-9][0-9]{0,5}"
 
-# A published name that names one expert is matched with EXPERT in the number's place.
+# The index of an expert in a published name is replaced by EXPERT before matching.
 EXPERT_NUMBER = rf"(?<=\bexperts\.)(?P<expert>{_NUMBER})(?=\.)"
 EXPERT = "{expert}"
 _EXPERT = r"experts\.\{expert\}"
@@ -110,8 +110,8 @@ _FEED_FORWARD = (
     Rule(r"mlp\.act_fn\.alpha_n", ("ffn.alpha_n",)),
 )
 
-# gpt-oss, told by its experts' biases: stacked and transposed, gate and up in alternating columns; in MXFP4, which
-# `dequantise` has unpacked, in alternating rows.
+# gpt-oss, recognised by the biases of its experts: stacked and transposed, with gate and up in alternating columns, or
+# in alternating rows if stored in MXFP4 (`dequantise` unpacks it).
 _BIASED = "ffn.down_proj.bias"
 _GPT_OSS = (
     Rule(
@@ -128,7 +128,7 @@ _GPT_OSS = (
     Rule(r"mlp\.experts\.down_proj_bias", (_BIASED,)),
 )
 
-# All others that stack their experts: as transformers holds them in memory.
+# Stacked experts in all other families, as transformers holds them in memory.
 _STACKED = (
     Rule(r"mlp\.experts\.gate_up_proj", _gate_and_up("ffn"), dim=-2),
     Rule(r"mlp\.experts\.down_proj", ("ffn.down_proj.weight",)),
@@ -144,14 +144,14 @@ def _mixtral(ours: str) -> tuple[Rule, ...]:
 
 _MIXTRAL = _mixtral("ffn")
 
-# Granite: experts stacked, gate and up one after the other.
+# Granite: stacked experts, gate and up concatenated.
 _GRANITE = (
     Rule(r"block_sparse_moe\.router\.layer\.weight", ("ffn.router.weight",)),
     Rule(r"block_sparse_moe\.input_linear\.weight", _gate_and_up("ffn"), dim=-2),
     Rule(r"block_sparse_moe\.output_linear\.weight", ("ffn.down_proj.weight",)),
 )
 
-# Grok: the same as Mixtral, and a dense layer beside the experts.
+# Grok: Mixtral's experts and a parallel dense layer.
 _GROK = (
     *_same("pre_attn_norm", "norms.attention_pre"),
     *_same("post_attn_norm", "norms.attention_post"),
@@ -161,7 +161,7 @@ _GROK = (
     *_mixtral("ffn.moe_branch"),
 )
 
-# Llama 4: experts stacked and transposed, gate and up one after the other.
+# Llama 4: experts stacked and transposed, gate and up concatenated.
 _LLAMA4 = (
     *_gated("feed_forward", "ffn"),
     *_same(r"feed_forward\.router", "ffn.router"),
@@ -170,8 +170,11 @@ _LLAMA4 = (
     Rule(r"feed_forward\.experts\.down_proj", ("ffn.down_proj.weight",), transposed=True),
 )
 
-# GPT-2: queries, keys and values fused, and every matrix transposed.
-_GPT2 = (
+# StarCoder2: GPT-2's names for its MLP, not transposed. A square matrix fits either way, so the layer's prefix decides.
+_STARCODER2 = (*_same(r"mlp\.c_fc", "ffn.up_proj"), *_same(r"mlp\.c_proj", "ffn.down_proj"))
+
+# GPT-2: fused queries, keys and values, and all matrices transposed.
+IN_A_GPT2_LAYER = (
     *_same("ln_1", "norms.attention_pre"),
     *_same("ln_2", "norms.ffn_pre"),
     *_transposed(r"attn\.c_attn", *_QKV),
@@ -180,11 +183,11 @@ _GPT2 = (
     *_transposed(r"mlp\.c_proj", "ffn.down_proj"),
 )
 
-# What may stand before every name.
+# Optional prefixes of all names.
 PREFIX = r"(?:language_model\.model\.|model\.language_model\.|language_model\.|model\.|transformer\.)?"
 
-# `layers.7.` or `h.7.` before a name inside a layer.
-LAYER = rf"(?:layers|h)\.(?P<layer>{_NUMBER})\."
+# `layers.7.` or, in GPT-2, `h.7.` before a name inside a layer.
+LAYER = rf"(?P<stack>layers|h)\.(?P<layer>{_NUMBER})\."
 
 IN_A_LAYER = (
     *_ATTENTION,
@@ -196,10 +199,10 @@ IN_A_LAYER = (
     *_LLAMA4,
     *_GPT_OSS,
     *_STACKED,
-    *_GPT2,
+    *_STARCODER2,
 )
 
-# In the layers after the last: multi-token-prediction blocks.
+# In multi-token-prediction blocks, which are stored as layers after the last.
 IN_A_PREDICTION_BLOCK = (
     *_same("enorm", "junction.embedding_norm"),
     *_same("hnorm", "junction.hidden_norm"),
@@ -214,13 +217,13 @@ AROUND_LAYERS = (
     Rule(r"lm_head\.weight", ("head.lm_head.weight",)),
 )
 
-# In a prediction block, the model's own embedding and head once more: which of ours each must equal.
+# Copies of the embedding and the head in a prediction block, and our tensor that each must equal.
 COPIES_IN_A_PREDICTION_BLOCK = {
     "embed_tokens.weight": "embedding.tokens.weight",
     "shared_head.head.weight": "head.lm_head.weight",
 }
 
-# What checkpoints hold beyond the model, by what it is called in a reconciliation. Matched against whole names.
+# Tensors outside the model, by class in a reconciliation. The patterns match whole names.
 BEYOND = {
     "vision tower and projector": r"(?:model\.)?(?:vision_tower|vision_model|multi_modal_projector)\..*",
     "constants of xIELU": r".*\.mlp\.act_fn\.(?:beta|eps)",

@@ -1,4 +1,4 @@
-"""Where every tensor of a checkpoint belongs, from headers alone; loading and reconciling both follow it."""
+"""Assign each tensor of a checkpoint to the model, from headers alone. Loading and reconciling both use this plan."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ MODEL, BUFFERS, MTP = "model", "router biases", "multi-token prediction"
 MTP_COPIES, HEAD_COPY = "copies of embedding and head in multi-token prediction", "second copy of the tied head"
 LEFT_OVER = "left over"
 
-# What holds one value each. All else is packed, and means nothing without its scales.
+# Dtypes with one value per element. Others are packed and need scales.
 PLAIN_DTYPES = ("F64", "F32", "F16", "BF16")
 
 Shape = tuple[int, ...]
@@ -33,11 +33,11 @@ Shape = tuple[int, ...]
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """One of our tensors, or one expert's share of it, and what part of a published one it takes.
+    """One of our tensors, or one expert's slice of it, and the part of a published tensor that fills it.
 
     Attributes:
-        part: along `dim` of the published tensor, counted from the end.
-        transposed: the last two dimensions are swapped, once the part is taken.
+        part: a slice along `dim` of the published tensor, with `dim` counted from the end.
+        transposed: whether the last two dimensions are swapped after slicing.
     """
 
     name: str
@@ -47,7 +47,7 @@ class Target:
     transposed: bool
 
     def cut(self, values: Tensor) -> Tensor:
-        """The part of a published tensor, or of one matrix of a published stack: a view."""
+        """A view of the part of a published tensor, or of one matrix of a published stack."""
         index: tuple[Any, ...] = (..., self.part, *[slice(None)] * (-self.dim - 1))
         part = values[index]
         return part.transpose(-1, -2) if self.transposed else part
@@ -55,7 +55,7 @@ class Target:
 
 @dataclass(frozen=True, slots=True)
 class Packed:
-    """How a tensor is packed, and where its scales are."""
+    """The packing format of a tensor, and its scales."""
 
     format: Format
     scales: Stored
@@ -63,11 +63,11 @@ class Packed:
 
 @dataclass(frozen=True, slots=True)
 class Assigned:
-    """A published tensor, what class of tensors it belongs to, and what of ours it fills.
+    """A published tensor, its class in a reconciliation, and our tensors that it fills.
 
     Attributes:
-        shape: of the values it stands for, which for packed ones is not that of the bytes.
-        same_as: which of our tensors it repeats.
+        shape: the shape of the unpacked values.
+        same_as: the name of our tensor that it repeats.
     """
 
     stored: Stored
@@ -79,17 +79,20 @@ class Assigned:
 
     @property
     def n_values(self) -> int:
-        """How many values it stands for."""
+        """The number of unpacked values."""
         return prod(self.shape)
 
 
 @dataclass(frozen=True)
 class Plan:
-    """What a checkpoint's tensors are to a spec, and in words all that is wrong. One with faults cannot be loaded.
+    """How the tensors of a checkpoint map to a spec, and the faults. A checkpoint with faults cannot be loaded.
 
     Attributes:
-        assigned: every tensor, also what is left over.
-        unreadable: packed in a way that is not known, or without its scales.
+        assigned: all tensors, including those left over.
+        left_over, missing, misshapen: faults, one line each.
+        unreadable: tensors in an unknown packing or without their scales, one line each.
+        n_absent_mtp_blocks: the multi-token-prediction blocks of the spec if the checkpoint has none of them, else 0.
+            transformers does not build these blocks, so checkpoints that it saves lack them. This is not a fault.
     """
 
     assigned: tuple[Assigned, ...]
@@ -97,20 +100,29 @@ class Plan:
     missing: tuple[str, ...]
     misshapen: tuple[str, ...]
     unreadable: tuple[str, ...]
+    n_absent_mtp_blocks: int = 0
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What is absent without being a fault, one line each."""
+        if not self.n_absent_mtp_blocks:
+            return ()
+        blocks = "block is" if self.n_absent_mtp_blocks == 1 else f"blocks ({self.n_absent_mtp_blocks:,}) are"
+        return (f"The multi-token-prediction {blocks} absent from the checkpoint and not loaded.",)
 
     @property
     def faults(self) -> tuple[str, ...]:
-        """All that is wrong, a line each."""
+        """All faults, one line each."""
         return (*self.unreadable, *self.misshapen, *self.missing, *self.left_over)
 
 
 def plan(spec: ModelSpec, directory: Path) -> Plan:
-    """Assign every tensor in `directory`. Raises InputError for broken files only: what does not fit is in the plan."""
+    """Assign each tensor in `directory`. Raises InputError for broken files only; other faults are in the plan."""
     return _Planner(spec, read_directory(directory)).plan()
 
 
 class _Planner:
-    """Assigns tensors one by one, and notes what is wrong with each."""
+    """Assigns tensors one by one and collects the faults."""
 
     def __init__(self, spec: ModelSpec, stored: dict[str, Stored]) -> None:
         model = build(spec, device="meta")
@@ -131,11 +143,14 @@ class _Planner:
 
     def plan(self) -> Plan:
         assigned = tuple(map(self._assign, self.stored.values()))
-        faults = tuple(self.left_over), tuple(self._missing(assigned)), tuple(self.misshapen), tuple(self.unreadable)
-        return Plan(assigned, *faults)
+        has_mtp = any(each.belongs in (MTP, MTP_COPIES) for each in assigned)
+        n_absent = 0 if has_mtp else self.spec.n_mtp_blocks
+        missing = (line for name, line in self._missing(assigned) if not (n_absent and name.startswith("mtp.")))
+        faults = tuple(self.left_over), tuple(missing), tuple(self.misshapen), tuple(self.unreadable)
+        return Plan(assigned, *faults, n_absent)
 
     def _packed(self) -> Iterator[tuple[str, Packed]]:
-        """What is packed by its name: tensors of a known format with scales that fit them."""
+        """The packed tensors by name: those in a known format with matching scales."""
         for tensor in self.stored.values():
             for packing in FORMATS:
                 if tensor.dtype == packing.dtype and tensor.name.endswith(packing.ending):
@@ -159,7 +174,7 @@ class _Planner:
         shape = tensor.shape if packed is None else packed.format.values_shape(tensor.shape)
         belongs, where, found = self._find(tensor.name)
         if found is None:
-            self.left_over.append(f"{_described(tensor)} has no place in {self.spec.name}")
+            self.left_over.append(f"{_described(tensor)} does not belong to {self.spec.name}")
             return Assigned(tensor, LEFT_OVER, shape)
         if isinstance(found, str):
             self._check(tensor, shape, packed, self.shapes[found], found)
@@ -179,14 +194,14 @@ class _Planner:
 
     def _check(self, tensor: Stored, shape: Shape, packed: Packed | None, expected: Shape, to_fill: str) -> None:
         if packed is None and tensor.dtype not in PLAIN_DTYPES:
-            self.unreadable.append(f"{_described(tensor)} is packed as {tensor.dtype}, without scales that fit it")
+            self.unreadable.append(f"{_described(tensor)} is packed as {tensor.dtype}, without matching scales")
         elif shape != expected:
             self.misshapen.append(f"{_described(tensor, shape)} should be {list(expected)}, to fill {to_fill}")
 
     def _find(self, published: str) -> tuple[str, str, tuple[Rule, int | None] | str | None]:
-        """What a published name is: its class, what stands before our names, and a rule with an expert's number.
+        """Look up a published name: its class, the prefix of our names, and its rule with the index of an expert.
 
-        In the rule's place: the name of ours that it repeats, or None where it has no place.
+        Instead of a rule: the name of our tensor that it repeats, or None if it is unknown.
         """
         inside = re.fullmatch(f"{names.PREFIX}{names.LAYER}(?P<rest>.*)", published)
         if inside is None:
@@ -197,7 +212,7 @@ class _Planner:
         layer, rest = int(inside["layer"]), inside["rest"]
         if layer < self.spec.n_layers:
             where = f"layers.{layer}."
-            return MODEL, where, self._rule("layer", rest, where)
+            return MODEL, where, self._rule("layer" if inside["stack"] == "layers" else "GPT-2 layer", rest, where)
         depth = layer - self.spec.n_layers
         if depth < self.spec.n_mtp_blocks and rest in names.COPIES_IN_A_PREDICTION_BLOCK:
             return MTP_COPIES, "", names.COPIES_IN_A_PREDICTION_BLOCK[rest]
@@ -207,13 +222,13 @@ class _Planner:
         where += "block."
         return MTP, where, self._rule("layer", rest, where)
 
-    def _rule(self, stands: Stands, name: str, where: str) -> tuple[Rule, int | None] | None:
-        """The first rule that matches, and all of whose places the model has."""
+    def _rule(self, place: Place, name: str, where: str) -> tuple[Rule, int | None] | None:
+        """The first matching rule with all its targets in the model, and the index of the expert."""
         expert = None
         if (match := re.search(names.EXPERT_NUMBER, name)) is not None:
             expert = int(match["expert"])
             name = name[: match.start()] + names.EXPERT + name[match.end() :]
-        for rule in _matching(stands, name):
+        for rule in _matching(place, name):
             ours = [where + each for each in rule.ours]
             if expert is None:
                 fits = all(each in self.shapes for each in ours)
@@ -223,38 +238,42 @@ class _Planner:
                 return rule, expert
         return None
 
-    def _missing(self, assigned: tuple[Assigned, ...]) -> Iterator[str]:
-        """What of ours no tensor fills, or several do."""
+    def _missing(self, assigned: tuple[Assigned, ...]) -> Iterator[tuple[str, str]]:
+        """Our tensors that are filled by none or by several published tensors, each with a fault."""
         filled = Counter((target.name, target.expert) for each in assigned for target in each.targets)
         for name, shape in self.shapes.items():
             if name == "head.lm_head.weight" and self.spec.tie_embeddings:
-                continue  # the embedding's table, which is filled as such
+                continue  # filled as the embedding
             whole = filled[name, None]
             experts = [filled[name, expert] for expert in range(shape[0])] if name in self.stacks else []
             if whole + sum(experts) == 0:
-                yield f"{name} {list(shape)} is missing"
+                yield name, f"{name} {list(shape)} is missing"
             elif whole > 1 or max(experts, default=0) > 1 or (whole and sum(experts)):
-                yield f"{name} {list(shape)} is stored more than once, under different names"
+                yield name, f"{name} {list(shape)} is stored more than once, under different names"
             elif not whole and 0 in experts:
                 n_absent, first = experts.count(0), experts.index(0)
-                yield f"{name} {list(shape)} lacks {n_absent:,} of {len(experts):,} experts, the first is {first}"
+                line = (
+                    f"{name} {list(shape)} lacks {n_absent:,} of {len(experts):,} experts, the first is expert {first}"
+                )
+                yield name, line
 
 
-Stands = Literal["around", "layer", "prediction block"]
-_RULES: dict[Stands, tuple[Rule, ...]] = {
+Place = Literal["around", "layer", "GPT-2 layer", "prediction block"]
+_RULES: dict[Place, tuple[Rule, ...]] = {
     "around": names.AROUND_LAYERS,
     "layer": names.IN_A_LAYER,
+    "GPT-2 layer": names.IN_A_GPT2_LAYER,
     "prediction block": names.IN_A_PREDICTION_BLOCK,
 }
 
 
-@cache  # the same few names stand in every layer
-def _matching(stands: Stands, name: str) -> tuple[Rule, ...]:
-    return tuple(rule for rule in _RULES[stands] if re.fullmatch(rule.name, name))
+@cache  # names repeat in each layer
+def _matching(place: Place, name: str) -> tuple[Rule, ...]:
+    return tuple(rule for rule in _RULES[place] if re.fullmatch(rule.name, name))
 
 
 def _whole(rule: Rule, shapes: list[Shape]) -> Shape:
-    """The shape of a published tensor that holds ours of these shapes."""
+    """The shape of a published tensor that holds our tensors of these shapes."""
     whole = list(shapes[0])
     if rule.transposed:
         whole[-2:] = whole[:-3:-1]
@@ -263,7 +282,7 @@ def _whole(rule: Rule, shapes: list[Shape]) -> Shape:
 
 
 def _parts(rule: Rule, shapes: list[Shape]) -> Iterator[slice]:
-    """Which part of it each of ours is."""
+    """The slice of the published tensor that fills each of ours."""
     start = 0
     for number, width in enumerate(_widths(rule, shapes)):
         yield slice(number, None, len(shapes)) if rule.interleaved else slice(start, start + width)
@@ -271,7 +290,7 @@ def _parts(rule: Rule, shapes: list[Shape]) -> Iterator[slice]:
 
 
 def _widths(rule: Rule, shapes: list[Shape]) -> list[int]:
-    dim = -3 - rule.dim if rule.transposed else rule.dim  # in ours
+    dim = -3 - rule.dim if rule.transposed else rule.dim  # the same dimension in ours
     return [shape[dim] for shape in shapes]
 
 

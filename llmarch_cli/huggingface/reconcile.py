@@ -1,4 +1,4 @@
-"""Accounting for every value of a checkpoint: its total and the model's, reconciled to the last parameter."""
+"""Account for all values of a checkpoint, and compare its total with the parameter count of the model."""
 
 from __future__ import annotations
 
@@ -13,12 +13,13 @@ from llmarch_cli.specs.spec import ModelSpec
 
 @dataclass(frozen=True)
 class Reconciliation:
-    """What a checkpoint stores, beside what the model is.
+    """The stored values of a checkpoint by class, and the parameters of the model.
 
     Attributes:
-        params: the model's parameters, as the closed form counts them.
-        stored: values and tensors by class: the model's own, and each class of what is stored beyond it. Packed values
-            count one by one, not by the byte.
+        params: the parameters of the model in closed form.
+        stored: the number of values and tensors by class: those of the model, and each class outside it. Packed values
+            are counted unpacked.
+        plan: the class and the target of each tensor.
     """
 
     spec: ModelSpec
@@ -29,19 +30,19 @@ class Reconciliation:
 
     @property
     def total(self) -> int:
-        """All values that the checkpoint stores and this tool understands."""
+        """All values in the checkpoint."""
         return sum(values for values, _ in self.stored.values())
 
     @property
     def ok(self) -> bool:
-        """Whether nothing is missing, left over or misshapen, and the model's own values are its parameters."""
+        """Whether there are no faults, and the stored values of the model equal its parameters."""
         return not self.plan.faults and self.stored.get(MODEL, (0, 0))[0] == self.params
 
 
 def reconcile(spec: ModelSpec, directory: Path) -> Reconciliation:
-    """Account for every tensor of a checkpoint from its headers; the data may be absent.
+    """Account for each tensor of a checkpoint from its headers; the data may be absent.
 
-    Raises InputError where a file is broken. What does not fit is in the result, not an error.
+    Raises InputError if a file is broken. Other faults are in the result.
     """
     planned = plan(spec, directory)
     stored: dict[str, tuple[int, int]] = {}

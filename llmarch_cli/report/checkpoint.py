@@ -49,9 +49,8 @@ def reconciled(found: Reconciliation, each_tensor: bool = False) -> Sequence[Tab
         note = f"Reconciled: {found.params:,} parameters, and every tensor is accounted for."
     else:
         note = f"NOT reconciled: {own:,} values for {found.params:,} parameters; faults: {len(plan.faults):,}."
-    tables = [
-        Table("stored", _CLASSES, (*rows, total), title=f"{found.spec.id} in {found.directory.name}", notes=(note,))
-    ]
+    title, notes = f"{found.spec.id} in {found.directory.name}", (note, *plan.notes)
+    tables = [Table("stored", _CLASSES, (*rows, total), title=title, notes=notes)]
     if each_tensor:
         tables.append(Table("tensors", _TENSORS, tuple(map(_tensor, plan.assigned)), main=False))
     if plan.faults:

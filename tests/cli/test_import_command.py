@@ -67,21 +67,22 @@ def test_a_file_that_is_there_is_kept(llmarch: Run) -> None:
 def test_notes_go_to_standard_error(llmarch: Run) -> None:
     status, out, err = llmarch("import", "seeing")
     assert status == 0
-    assert err == "note: The text decoder only; left out: vision_config.\n"
+    assert err == "note: Text decoder only; left out: vision_config.\n"
     assert out.splitlines()[:2] == [
         "# Imported from seeing/config.json, a config of the family gemma3_text.",
-        "# The text decoder only; left out: vision_config.",
+        "# Text decoder only; left out: vision_config.",
     ]
 
 
 def test_another_family_on_purpose(llmarch: Run) -> None:
     Path("config.json").write_text('{"model_type": "lama", "num_hidden_layers": 3}')
     assert llmarch("import", "config.json").err == (
-        "error: config.json: model_type: 'lama' is no family that is understood; nearest: llama, llama4, llama4_text;"
-        " `--as llama` reads it as one on purpose, and an unknown `--as` lists all\n"
+        "error: config.json: model_type: 'lama' is not supported; nearest: llama, llama4, llama4_text;"
+        " `--as llama` reads the config as that family, and an unknown `--as` lists all families\n"
     )
     assert (
-        "# Read as llama on purpose: its model_type is 'lama'." in llmarch("import", "config.json", "--as", "llama").out
+        "# Read as llama because of --as; its model_type is 'lama'."
+        in llmarch("import", "config.json", "--as", "llama").out
     )
 
 
@@ -97,7 +98,7 @@ class TestCheck:
     def test_the_reference_implementation_agrees(self, llmarch: Run) -> None:
         status, out, err = llmarch("import", "seeing", "--check")
         assert (status, out.count("n_layers: 34")) == (0, 1)
-        assert "builds 3,880,263,168 parameters too" in err
+        assert "also builds 3,880,263,168 parameters" in err
 
     def test_it_does_not(self, llmarch: Run, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr("llmarch_cli.huggingface.importing.check.count", lambda *_: 7)

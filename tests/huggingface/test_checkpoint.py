@@ -20,10 +20,11 @@ import llmarch_cli as llmarch
 from llmarch_cli.components.ffn import MixtureOfExperts
 from llmarch_cli.huggingface import checkpoint
 from llmarch_cli.modules.builder import Model
+from llmarch_cli.report.checkpoint import reconciled
 
 SPARSE = Case("qwen3_moe", 0)
 # No rule can tell what their tensors hold: heads are fused group by group, names mean something else in another family.
-UNNAMED = {"falcon", "gpt_neox", "starcoder2", "ernie4_5_moe", "glm4"}
+UNNAMED = {"falcon", "gpt_neox", "ernie4_5_moe", "glm4"}
 CASES = [Case(name, len(family.variants) - 1) for name, family in FAMILIES.items() if name not in UNNAMED]
 
 
@@ -144,6 +145,37 @@ def test_prediction_blocks_and_their_copies(tmp_path: Path) -> None:
     assert found.stored["multi-token prediction"][0] == llmarch.profile(spec, engine="closed-form").mtp_params
     copies = 2 * spec.vocab_size * spec.d_model
     assert found.stored["copies of embedding and head in multi-token prediction"] == (copies, 2)
+
+
+@pytest.mark.parametrize("family", ["deepseek_v3", "glm4_moe"])
+@pytest.mark.parametrize("n_blocks", [1, 2])
+@torch.no_grad()
+def test_absent_prediction_blocks(family: str, n_blocks: int, tmp_path: Path) -> None:
+    """transformers saves none: the rest loads, and a note says so. A block that is there in part is an error."""
+    models = pair(Case(family, 0))
+    data = models.ours.spec.model_dump(exclude_defaults=True)
+    spec = llmarch.ModelSpec.model_validate({**data, "n_mtp_blocks": n_blocks})
+    tensors = published(Case(family, 0))
+    save(tensors, tmp_path)
+    loaded = llmarch.load_checkpoint(spec, tmp_path)
+    assert loaded.spec.n_mtp_blocks == 0
+    assert_same(loaded, models)
+    found = llmarch.reconcile(spec, tmp_path)
+    assert found.ok
+    blocks = "block is" if n_blocks == 1 else "blocks (2) are"
+    note = f"The multi-token-prediction {blocks} absent from the checkpoint and not loaded."
+    assert found.plan.notes == (note,)
+    assert reconciled(found)[0].notes[1:] == (note,)
+
+    norm = f"model.layers.{spec.n_layers}.enorm.weight"
+    save({**tensors, norm: torch.ones(spec.d_model)}, tmp_path)
+    with pytest.raises(llmarch.InputError, match=r"mtp\.0\.junction\.proj\.weight .* is missing"):
+        llmarch.load_checkpoint(spec, tmp_path)
+    assert not llmarch.reconcile(spec, tmp_path).plan.notes
+    del tensors["model.norm.weight"]
+    save(tensors, tmp_path)
+    with pytest.raises(llmarch.InputError, match=r"final_norm\.norm\.weight .* is missing\n  give"):
+        llmarch.load_checkpoint(spec, tmp_path)
 
 
 @torch.no_grad()

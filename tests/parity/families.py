@@ -168,7 +168,9 @@ def llama4_text(c: Config) -> Fields:
     def attention(rotary: int) -> Fields:
         if rotary:
             norm = "weightless" if c.use_qk_norm else None
-            return gqa(c, chunk=c.attention_chunk_size, rope_interleaved=True, qk_norm=norm, **biased(c))
+            scaled = c.rope_parameters["rope_type"] in ("yarn", "longrope")  # changes the magnitude that is normalised
+            settings = {"rope_interleaved": True, "qk_norm": norm, "qk_norm_after_rope": bool(norm) and scaled}
+            return gqa(c, chunk=c.attention_chunk_size, **settings, **biased(c))
         temperature = {"kind": "log_floor", "floor_scale": float(c.floor_scale), "attn_scale": c.attn_scale}
         nope = {"rope_theta": None, "rope_scaling": None}
         return gqa(c, temperature=temperature if c.attn_temperature_tuning else None, **nope, **biased(c))
@@ -387,6 +389,8 @@ FAMILIES = {
                 {"use_qk_norm": False, "num_experts_per_tok": 2, **BIASED},
                 {**rotary(LLAMA3), "interleave_moe_layer_step": 1, "attention_chunk_size": 5, **TIED},
                 {"attn_temperature_tuning": False, "attention_chunk_size": 1, **ONE_HEAD},
+                rotary(YARN),
+                {**rotary(YARN), "use_qk_norm": False},
                 of_aligned_widths(head_dim=6),
             ),
         ),

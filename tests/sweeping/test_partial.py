@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 from collections.abc import Callable
 from dataclasses import replace
@@ -14,7 +15,6 @@ from hypothesis import strategies as st
 import llmarch_cli as llmarch
 from llmarch_cli.errors import InputError
 from llmarch_cli.profilers.cost import Workload
-from llmarch_cli.sweeping import partial
 from llmarch_cli.sweeping.axes import axes
 from llmarch_cli.sweeping.run import run
 from llmarch_cli.sweeping.search import Question
@@ -216,20 +216,20 @@ def test_a_part_is_flushed_before_it_counts(
 ) -> None:
     """Content before the name, rows before their answer, the whole file before its parts are deleted."""
     done: list[str] = []
-    real = {name: getattr(partial.os, name) for name in ("fsync", "replace", "unlink")}
+    real = {name: getattr(os, name) for name in ("fsync", "replace", "unlink")}
 
     def fsync(descriptor: int) -> None:
         done.append(f"flush {Path(f'/proc/self/fd/{descriptor}').resolve().name}")
         real["fsync"](descriptor)
 
-    monkeypatch.setattr(partial.os, "fsync", fsync)
+    monkeypatch.setattr(os, "fsync", fsync)
     for name in ("replace", "unlink"):
 
         def noted(path: Path, *more: Path, name: str = name) -> None:
             real[name](path, *more)
             done.append(f"{name} {path.name}")
 
-        monkeypatch.setattr(partial.os, name, noted)
+        monkeypatch.setattr(os, name, noted)
     if not Path("/proc/self/fd").is_dir():
         pytest.skip("needs /proc to name an open file")
     run(replace(question, axes=axes(question.base, {"n_layers": [1]})), tmp_path / "a.csv")

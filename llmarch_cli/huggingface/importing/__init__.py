@@ -1,4 +1,4 @@
-"""From a Hugging Face config.json to a spec: every key used, known to be without effect, or an error that names it."""
+"""Convert a Hugging Face config.json into a spec. Each key is used, known to have no effect, or an error."""
 
 from __future__ import annotations
 
@@ -10,39 +10,43 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from llmarch_cli.errors import InputError, shown, unknown
-from llmarch_cli.huggingface.importing.families import BY_ARCHITECTURE, FAMILIES, MULTIMODAL, Family
-from llmarch_cli.huggingface.importing.keys import Config, same
+from llmarch_cli.huggingface.importing.families import BY_ARCHITECTURE, FAMILIES, MULTIMODAL, Family, Wrapper
+from llmarch_cli.huggingface.importing.keys import Config
 from llmarch_cli.huggingface.importing.layers import Fields
 from llmarch_cli.huggingface.importing.source import Source, read
 from llmarch_cli.huggingface.importing.without_effect import BESIDE_TEXT, WITHOUT_EFFECT
 from llmarch_cli.specs.loading import validated
 from llmarch_cli.specs.spec import LINE_PATTERN, URL_PATTERN, ModelSpec
 
-# The endings of the classes that predict the next token; others have another head.
+TIED = "tie_word_embeddings"
+
+# The endings of the names of classes with a language-model head.
 GENERATES = ("ForCausalLM", "LMHeadModel", "ForConditionalGeneration")
 
 
 @dataclass(frozen=True)
 class Imported:
-    """A spec, and how it was read from a config.
+    """A spec and how it was read from a config.
 
     Attributes:
         spec: the architecture.
-        source: the config.
-        family: whose table read it.
-        config: what the table read: the source's mapping, or that of its text decoder.
-        notes: what was left out, and what was tried on purpose: a line each.
+        source: the config and its origin.
+        family: the family that read it; of a multimodal config, that of the text decoder.
+        model_type: the `model_type` of the class in transformers that builds the same model.
+        config: the keys and values to build it from.
+        notes: what was left out or overridden, one line each.
     """
 
     spec: ModelSpec
     source: Source
     family: str
+    model_type: str
     config: Mapping[str, Any]
     notes: tuple[str, ...]
 
     @property
     def comments(self) -> tuple[str, ...]:
-        """What to write above the spec's fields."""
+        """The comment lines above the fields of the spec file."""
         return (f"Imported from {self.source.origin}, a config of the family {self.family}.", *self.notes)
 
 
@@ -52,16 +56,16 @@ def import_config(
     as_: str | None = None,
     revision: str | None = None,
 ) -> ModelSpec:
-    """The spec of a model's config.
+    """Convert a Hugging Face config into a spec.
 
     Args:
-        config: a path to a config.json, a checkpoint's directory, the id of a model on the Hugging Face Hub, or what
-            a config.json holds.
-        name: what to call the model; None takes the directory's or the Hub's name.
-        as_: the family to read it as, whatever its `model_type` is.
-        revision: of a model on the Hub.
+        config: a path to a config.json, a checkpoint directory, the id of a model on the Hugging Face Hub, or the
+            contents of a config.json.
+        name: the name of the model; None takes that of the directory or on the Hub.
+        as_: the family to read it as, regardless of its `model_type`.
+        revision: a branch, tag or commit of a model on the Hub.
 
-    Raises InputError for a family or a key that is not understood, and for values that make no model.
+    Raises InputError for an unsupported family, an unknown key, or values that do not form a valid model.
     """
     return imported(config, name, as_, revision).spec
 
@@ -72,38 +76,41 @@ def imported(
     as_: str | None = None,
     revision: str | None = None,
 ) -> Imported:
-    """The same, with how it was read."""
+    """Convert a config as `import_config` does, and keep how it was read."""
     source = read(given, revision)
     if not all(isinstance(key, str) for key in source.data):
-        raise InputError(f"{source.origin}: its keys must be text")
+        raise InputError(f"{source.origin}: keys must be strings")
     notes: list[str] = []
-    family, config, fields = _read_as(source, as_, notes)
+    config = Config(source.data, source.origin, {}, notes=notes)
+    model_type = _model_type(config, as_)
+    family, decoder = _text_decoder(config, model_type, as_ is not None)
+    fields = _fields(FAMILIES[family], decoder)
     named = name or source.name or family
     called = named if re.search(LINE_PATTERN, named) and len(named) <= 200 and named.isprintable() else family
     if name is not None and called != name:
-        raise InputError(f"--name {shown(name)}: must be a line of text, of 200 characters at most")
+        raise InputError(f"--name {shown(name)}: must be one line of at most 200 characters")
     known = {"name": called, **fields}
     if source.url is not None and re.search(URL_PATTERN, source.url):
         known["source"] = source.url
     spec = validated(known, source.origin).with_id(called)
-    return Imported(spec, source, family, config.data, tuple(notes))
+    built_from = source.data if model_type in MULTIMODAL else decoder.data
+    return Imported(spec, source, family, model_type, built_from, tuple(notes))
 
 
-def _read_as(source: Source, as_: str | None, notes: list[str]) -> tuple[str, Config, Fields]:
-    """The family whose table reads the config, what of it that is, and what it makes of it."""
-    config = Config(source.data, source.origin, {}, notes=notes)
+def _model_type(config: Config, as_: str | None) -> str:
+    """The family or wrapper to read the config as. Raises InputError if it is not supported."""
     family = _family(config) if as_ is None else as_
     if family not in FAMILIES and family not in MULTIMODAL:
         if as_ is None:
             _unknown(config, family)
         raise InputError(f"--as: {unknown('family', family, sorted((*FAMILIES, *MULTIMODAL)))}")
     if as_ is not None:
-        notes.append(f"Read as {family} on purpose: its model_type is {shown(source.data.get('model_type'))}.")
+        config.notes.append(
+            f"Read as {family} because of --as; its model_type is {shown(config.data.get('model_type'))}."
+        )
     elif family not in BY_ARCHITECTURE.values():
         _check_head(config)
-    if family in MULTIMODAL or isinstance(source.data.get("text_config"), Mapping):
-        family, config = _text_decoder(config, family)
-    return family, config, _fields(FAMILIES[family], config)
+    return family
 
 
 def _family(config: Config) -> str:
@@ -113,7 +120,7 @@ def _family(config: Config) -> str:
             if isinstance(each, str) and each in BY_ARCHITECTURE:
                 return BY_ARCHITECTURE[each]
     if not config.given("model_type"):
-        config.fail("model_type", "required, but missing: `--as FAMILY` says whose config it is")
+        config.fail("model_type", "required, but missing; name the family with `--as FAMILY`")
     model_type = config.data["model_type"]
     if not isinstance(model_type, str):
         config.fail("model_type", f"must be text, not {shown(model_type)}")
@@ -125,8 +132,8 @@ def _unknown(config: Config, model_type: str) -> NoReturn:
     near = get_close_matches(model_type[:60], known, n=3, cutoff=0.4) or ["llama"]
     config.fail(
         "model_type",
-        f"{shown(model_type)} is no family that is understood; nearest: {', '.join(near)};"
-        f" `--as {near[0]}` reads it as one on purpose, and an unknown `--as` lists all",
+        f"{shown(model_type)} is not supported; nearest: {', '.join(near)};"
+        f" `--as {near[0]}` reads the config as that family, and an unknown `--as` lists all families",
     )
 
 
@@ -135,39 +142,57 @@ def _check_head(config: Config) -> None:
     if architectures is None:
         return
     if not isinstance(architectures, list) or not all(isinstance(each, str) for each in architectures):
-        config.fail("architectures", f"must be a list of names, not {shown(architectures)}")
+        config.fail("architectures", f"must be a list of class names, not {shown(architectures)}")
     if architectures and not any(each.endswith(GENERATES) for each in architectures):
         config.fail(
             "architectures",
-            f"{shown(architectures[0])} predicts no next token, and a spec always has a head for it;"
-            " `--as FAMILY` reads it as a language model on purpose",
+            f"{shown(architectures[0])} has no language-model head, and a spec always has one;"
+            " `--as FAMILY` reads it as a language model",
         )
 
 
 def _fields(family: Family, config: Config) -> Fields:
-    """What a family's table makes of a config; every key is accounted for."""
+    """Read the spec's fields from a config by its family's table. Raises InputError for an unknown key."""
     config.defaults, config.aliases = family.defaults, family.aliases
     fields = family.fields(config)
     config.finish({**WITHOUT_EFFECT, **family.without_effect})
     return fields
 
 
-def _text_decoder(config: Config, family: str) -> tuple[str, Config]:
-    """The family and the config of the text decoder, in a config of several parts."""
-    usual, absent = MULTIMODAL.get(family, (family, {}))
+def _text_decoder(config: Config, family: str, forced: bool) -> tuple[str, Config]:
+    """The family and the config of the text decoder: the config itself unless it is multimodal.
+
+    `forced`: the family was given with `--as`, which also reads the text decoder of an unsupported wrapper.
+    """
+    wrapper = MULTIMODAL.get(family)
+    if wrapper is None and not (forced and isinstance(config.data.get("text_config"), Mapping)):
+        return family, config
     text = config.inner("text_config")
-    if not text.data:
-        text.data = absent
-    if family in MULTIMODAL:
-        family = text.data.get("model_type") or usual
-        if not isinstance(family, str) or family not in FAMILIES:
-            _unknown(text, str(family))
-    tied = config.data.get("tie_word_embeddings")
-    config.read.add("tie_word_embeddings")
-    if tied is not None and not same(tied, text.data.get("tie_word_embeddings")):  # the outer one decides
-        text.data = {**text.data, "tie_word_embeddings": tied}
+    if wrapper is not None:
+        family = wrapper.text
+        text.expect("model_type", family, why=f"the text decoder of {config.data.get('model_type')}")
+        if config.data.get("text_config") is None:
+            text.data = wrapper.absent
+    text.data = {**text.data, **_tied(config, text, wrapper)}
     others = [name for name in ("vision_config", "audio_config") if config.given(name)]
-    left_out = " and ".join(others) or "all else"
-    config.notes.append(f"The text decoder only; left out: {left_out}.")
+    left_out = " and ".join(others) or "everything else"
+    config.notes.append(f"Text decoder only; left out: {left_out}.")
     config.finish({**WITHOUT_EFFECT, **BESIDE_TEXT})
     return family, text
+
+
+def _tied(config: Config, text: Config, wrapper: Wrapper | None) -> Fields:
+    """Read `tie_word_embeddings` of a multimodal config as transformers does; empty if the text config decides."""
+    name = TIED
+    config.defaults = {name: None if wrapper is None else bool(wrapper.tied)}
+    null_allowed = wrapper is None or wrapper.null_is_untied
+    outer = config.optional(config.flag, name) if null_allowed else config.flag(name)
+    if name in text.data:
+        text.flag(name)
+    if wrapper is None:
+        return {} if outer is None else {name: outer}
+    if wrapper.tied is None:
+        return {}
+    if name not in config.data and wrapper.tied != FAMILIES[wrapper.text].defaults[name]:
+        config.notes.append(f"{name} is absent; read as {str(wrapper.tied).lower()}, the default of transformers.")
+    return {name: bool(outer)}

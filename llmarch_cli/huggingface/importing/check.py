@@ -1,29 +1,30 @@
-"""The reference implementation's parameters: transformers' own class, built without weights on the meta device."""
+"""Compare the parameter count with that of transformers, built on the meta device."""
 
 from __future__ import annotations
 
 import warnings
+from collections.abc import Mapping
 from copy import deepcopy
 from typing import Any
 
 from llmarch_cli.errors import CheckError, InputError
 from llmarch_cli.huggingface.importing import Imported
-from llmarch_cli.huggingface.importing.families import BY_ARCHITECTURE
+from llmarch_cli.huggingface.importing.families import BY_ARCHITECTURE, MULTIMODAL
 
-# Families that transformers has under another name.
+# Families that transformers implements under another name.
 SAME_AS = {"kimi_k2": "deepseek_v3"}
 
-# Says how a file was saved, not what it is of; and `model_type` names the class.
+# Keys that say how the weights were saved; `model_type` is passed on its own.
 SAVED = ("model_type", "architectures", "auto_map", "quantization_config", "torch_dtype", "dtype")
 
-# A router's bias is a buffer here, and a parameter in some of transformers' classes.
+# A router's bias is a buffer here, but a parameter in some classes of transformers.
 BUFFER = "e_score_correction_bias"
 
 
 def check(found: Imported, params: int) -> str:
-    """A line that says that transformers counts `params` too.
+    """Check that transformers builds `params` parameters from the same file, and return a line that says so.
 
-    Raises CheckError where it counts others, and InputError where it is not installed or cannot build the model.
+    Raises CheckError if the counts differ, and InputError if transformers is not installed or cannot build the model.
     """
     if found.family in BY_ARCHITECTURE.values():
         raise InputError(f"--check: transformers has no class for the family {found.family}")
@@ -31,25 +32,30 @@ def check(found: Imported, params: int) -> str:
         import transformers
     except ImportError:
         raise InputError("--check needs transformers: `pip install transformers`") from None
-    theirs = count(found.family, {name: value for name, value in found.config.items() if name not in SAVED})
+    theirs = count(found.model_type, found.config)
     if theirs != params:
         raise CheckError(
             f"{found.source.origin}: {params:,} parameters, but transformers {transformers.__version__} builds"
-            f" {theirs:,}: please report it"
+            f" {theirs:,}; please report this"
         )
-    return f"check: transformers {transformers.__version__} builds {theirs:,} parameters too"
+    return f"check: transformers {transformers.__version__} also builds {theirs:,} parameters"
 
 
-def count(family: str, config: dict[str, Any]) -> int:
-    """Parameters of transformers' model of this config, tied ones once."""
+def count(model_type: str, config: Mapping[str, Any]) -> int:
+    """Count the parameters that transformers builds from a config file's keys and values, each tied matrix once.
+
+    Of a multimodal model, the text decoder and its head only.
+    """
     import torch
-    from transformers import AutoConfig, AutoModelForCausalLM
+    from transformers import AutoConfig, AutoModelForCausalLM, AutoModelForImageTextToText
 
-    model_of: Any = AutoModelForCausalLM.from_config
+    auto: Any = AutoModelForImageTextToText if model_type in MULTIMODAL else AutoModelForCausalLM
+    settings = deepcopy({name: value for name, value in config.items() if name not in SAVED})  # transformers edits it
     try:
         with warnings.catch_warnings(action="ignore"), torch.device("meta"):
-            model = model_of(AutoConfig.for_model(SAME_AS.get(family, family), **deepcopy(config)))  # which it changes
-    except Exception as error:  # its classes raise all sorts
+            model = auto.from_config(AutoConfig.for_model(SAME_AS.get(model_type, model_type), **settings))
+    except Exception as error:  # its classes raise errors of many types
         first = (str(error).strip().splitlines() or [""])[0][:200]
         raise InputError(f"--check: transformers cannot build it: {type(error).__name__}: {first}") from None
-    return sum(values.numel() for name, values in model.named_parameters() if not name.endswith(BUFFER))
+    counted = torch.nn.ModuleList([model.get_decoder(), model.get_output_embeddings()])
+    return sum(values.numel() for name, values in counted.named_parameters() if not name.endswith(BUFFER))

@@ -1,6 +1,6 @@
-"""A config's keys, read by name and type, with a record of what was read: nothing in a file is passed over in silence.
+"""Read the keys of a config by name and type, and record which were read.
 
-Every key is used, or known to be without effect on the architecture, or an error that names it.
+Each key is used, known to have no effect on the architecture, or an error that names it.
 """
 
 from __future__ import annotations
@@ -12,9 +12,9 @@ from llmarch_cli.errors import InputError, shown, suggestion
 
 MAX_COUNT = 2**40
 MAX_NUMBER = 1e30
-MAX_LAYERS = 100_000  # as many as a spec may have
+MAX_LAYERS = 100_000  # the limit of a spec
 
-# Which values of a key are known to be without effect: all, these, or those that a function accepts.
+# The values of a key that have no effect: all, those in a tuple, or those that a function accepts.
 Accepted = None | tuple[Any, ...] | Callable[[Any], bool]
 ANY: Accepted = None
 
@@ -25,12 +25,12 @@ class Config:
     """One mapping of a config file.
 
     Args:
-        data: keys and values, as JSON has them.
-        origin: what errors call the file.
-        defaults: the values of absent keys; a key that is in neither is required.
-        aliases: other names of a key, each with its name in `defaults`.
-        path: where this mapping stands in the file, with a dot at its end.
-        notes: what a reader of the result should know; shared with all mappings inside.
+        data: keys and values, as parsed from JSON.
+        origin: the name of the file in errors.
+        defaults: the values of absent keys. A key without a value or a default is required.
+        aliases: other names of keys, each with its name in `defaults`.
+        path: the path of this mapping in the file, ending with a dot; empty at the top.
+        notes: notes on the import, shared with all inner mappings.
     """
 
     def __init__(
@@ -48,19 +48,19 @@ class Config:
         self.read: set[str] = set()
 
     def fail(self, name: str, why: str) -> NoReturn:
-        """Raise InputError about a key."""
+        """Raise InputError for a key."""
         key = name if name.isidentifier() and len(name) <= 80 else shown(name)
         raise InputError(f"{self.origin}: {self.path}{key}: {why}")
 
     def given(self, name: str) -> bool:
-        """Whether the file has a value for this key, by any of its names, that is not null."""
+        """Whether the file has a value other than null under any name of this key."""
         return any(self.data.get(each) is not None for each in self._names(name))
 
     def _names(self, name: str) -> list[str]:
         return [name, *(alias for alias, meant in self.aliases.items() if meant == name)]
 
     def value(self, name: str) -> Any:
-        """A key's value, or its default; None where the file says null. Raises InputError where there is none."""
+        """A key's value or default; None for null. Raises InputError if neither exists or its names disagree."""
         found = [each for each in self._names(name) if each in self.data]
         self.read.update(found)
         if not found:
@@ -70,7 +70,9 @@ class Config:
         first, *others = found
         for other in others:
             if not same(self.data[first], self.data[other]):
-                self.fail(other, f"{shown(self.data[other])}, but {first} is {shown(self.data[first])}: both mean one")
+                self.fail(
+                    other, f"{shown(self.data[other])}, but {first} is {shown(self.data[first])}: two names of one key"
+                )
         return self.data[first]
 
     def _typed(self, name: str, expected: str, convert: Callable[[Any], Value | None]) -> Value:
@@ -87,7 +89,7 @@ class Config:
         return self._typed(name, _between(least, most), lambda value: _whole(value, least, most))
 
     def layers(self, name: str = "num_hidden_layers") -> int:
-        """How many layers there are."""
+        """The number of layers."""
         return self.count(name, most=MAX_LAYERS)
 
     def number(self, name: str) -> float:
@@ -95,37 +97,37 @@ class Config:
         return self._typed(name, "a number", _number)
 
     def inverse(self, name: str) -> float:
-        """One over a number above 0."""
+        """The inverse of a number above 0."""
         value = self.number(name)
         if value <= 0:
             self.fail(name, f"must be above 0, not {shown(value)}")
         return 1 / value
 
     def flag(self, name: str) -> bool:
-        """True or false."""
+        """A boolean."""
         return self._typed(name, "true or false", lambda value: value if isinstance(value, bool) else None)
 
     def choice(self, name: str, meanings: Mapping[str, Value]) -> Value:
-        """One of several words, as what it means."""
+        """The meaning of one of several words."""
         known = ", ".join(meanings)
         value = self.value(name)
         if not isinstance(value, str) or value not in meanings:
-            self.fail(name, f"{shown(value)} is not understood; known: {known}")
+            self.fail(name, f"{shown(value)} is not supported; known: {known}")
         return meanings[value]
 
     def optional(self, read: Callable[[str], Value], name: str) -> Value | None:
-        """What `read` makes of a key, or None where it is null, or absent with no default."""
+        """The result of `read`; None if the key is null, or absent without a default."""
         if name not in self.defaults and not any(each in self.data for each in self._names(name)):
             return None
         return None if self.value(name) is None else read(name)
 
     def items(self, name: str, convert: Callable[[Any], Value | None], expected: str, length: int) -> list[Value]:
-        """A list of `length` values, one for each layer."""
+        """A list of `length` values, one per layer."""
         values = self.value(name)
         if not isinstance(values, list):
             self.fail(name, f"must be a list, not {shown(values)}")
         if len(values) != length:
-            self.fail(name, f"must have {length:,} entries, one for each layer, not {len(values):,}")
+            self.fail(name, f"must have {length:,} entries, one per layer, not {len(values):,}")
         return self._converted(name, values, convert, expected)
 
     def whole_numbers(self, name: str) -> list[int]:
@@ -155,7 +157,7 @@ class Config:
     def inner(
         self, name: str, defaults: Mapping[str, Any] | None = None, aliases: Mapping[str, str] | None = None
     ) -> Config:
-        """A mapping inside; an empty one where it is absent or null."""
+        """An inner mapping; empty if absent or null."""
         value = self.data.get(name)
         self.read.add(name)
         if value is not None and not isinstance(value, Mapping):
@@ -163,42 +165,42 @@ class Config:
         return Config(value or {}, self.origin, defaults or {}, aliases, f"{self.path}{name}.", self.notes)
 
     def expect(self, name: str, *accepted: Any, why: str = "") -> None:
-        """Read a key that may only say what is known from others, or from the family; null says nothing."""
+        """Read a key that may only repeat what other keys or the family imply. Null is accepted."""
         self.read.add(name)
         value = self.data.get(name)
         if value is None or any(same(value, each) for each in accepted):
             return
         known = " or ".join(shown(each) for each in accepted)
-        self.fail(name, f"{shown(value)} is not understood: only {known} is known{f' ({why})' if why else ''}")
+        self.fail(name, f"{shown(value)} is not supported: must be {known}{f' ({why})' if why else ''}")
 
     def finish(self, without_effect: Mapping[str, Accepted]) -> None:
-        """Raise InputError for the first key that was not read and is not known to be without effect."""
+        """Raise InputError for the first key that was not read and is not known to have no effect."""
         unread = [name for name in self.data if name not in self.read]
         for name in unread:
             if name not in without_effect:
                 hint = suggestion(name, {*self.read, *self.defaults, *self.aliases} - {name})
-                unknown = ": what it does to the architecture is unknown; if that is nothing, take the key out"
-                self.fail(name, f"not understood{hint or unknown}")
+                unknown = ": its effect on the architecture is unknown; remove it if it has none"
+                self.fail(name, f"unknown key{hint or unknown}")
         for name in unread:
             accepted = without_effect[name]
             if isinstance(accepted, tuple):
                 self.expect(name, *accepted)
             elif accepted is not None and not accepted(self.data[name]):
-                self.fail(name, f"{shown(self.data[name])} is not understood")
+                self.fail(name, f"{shown(self.data[name])} is not supported")
 
 
 def same(one: Any, other: Any) -> bool:
-    """Whether two JSON values are equal: true is not 1, 1.0 is."""
+    """Whether two JSON values are equal: 1 equals 1.0, but not true."""
     return isinstance(one, bool) == isinstance(other, bool) and bool(one == other)
 
 
 def one_of(words: Collection[str]) -> Callable[[Any], str | None]:
-    """A converter that accepts these words only."""
+    """A converter that accepts only these words."""
     return lambda value: value if isinstance(value, str) and value in words else None
 
 
 def above_zero(value: Any) -> int | None:
-    """A converter that accepts whole numbers above 0."""
+    """Accept a whole number above 0."""
     return _whole(value, 1, MAX_COUNT)
 
 

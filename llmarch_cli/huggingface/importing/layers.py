@@ -1,4 +1,4 @@
-"""From what each layer is to an axis of a spec: one component, or named variants laid over the layers."""
+"""Convert per-layer settings into an axis of a spec: one component, or named variants with a layer pattern."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ from typing import Any, TypeVar
 Fields = dict[str, Any]
 Setting = TypeVar("Setting", bound=Hashable)
 
-# Up to how many layers at the bottom and the top may fall out of the pattern, in models of so many layers.
+# The most layers outside the repeated part: REACH in models of up to FAR layers, else FAR_REACH.
 REACH, FAR_REACH, FAR = 64, 4, 1000
 
 
 def axis(settings: Sequence[Setting], component: Callable[[Setting], Fields]) -> Fields:
-    """What `component` makes of each layer's setting, bottom to top, laid out as a person would write it."""
+    """Build the component of each layer's setting, bottom to top, and lay them out in the shortest pattern."""
     built = {setting: component(setting) for setting in dict.fromkeys(settings)}
     distinct: list[Fields] = []
     for fields in built.values():
@@ -30,7 +30,7 @@ def axis(settings: Sequence[Setting], component: Callable[[Setting], Fields]) ->
 
 
 def pattern(names: list[str]) -> dict[str, list[str]]:
-    """The shortest `first`, `repeat` and `last` that give these names, with nothing first or last where it is even."""
+    """Find the shortest `first`, `repeat` and `last` that give these names, preferring no `first` and no `last`."""
     n_layers = len(names)
     best, found = n_layers, {"repeat": names}
     for outside in range(REACH if n_layers <= FAR else FAR_REACH):
@@ -47,7 +47,7 @@ def pattern(names: list[str]) -> dict[str, list[str]]:
 
 
 def _period(names: list[str]) -> int:
-    """After how many names they begin again: all, less the longest start that is an end too (Knuth, Morris, Pratt)."""
+    """The period of the names: their number less the longest prefix that is also a suffix (Knuth, Morris, Pratt)."""
     same = [0] * len(names)
     length = 0
     for i in range(1, len(names)):
@@ -59,16 +59,16 @@ def _period(names: list[str]) -> int:
 
 
 def _names(components: list[Fields]) -> list[str]:
-    """A name for each: by its kind where kinds differ, else by how far it sees and whether it sees positions."""
+    """Name each component by its kind if kinds differ, else by its window and its positions."""
     if len({component["kind"] for component in components}) > 1 or components[0]["kind"] not in ("gqa", "mla"):
         names = [component["kind"] for component in components]
     else:
         narrow = any(component.get("window") for component in components)
-        names = [_sight(component, narrow) for component in components]
+        names = [_span(component, narrow) for component in components]
     return [name if names.count(name) == 1 else f"{name}_{names[: i + 1].count(name)}" for i, name in enumerate(names)]
 
 
-def _sight(component: Fields, beside_windows: bool) -> str:
+def _span(component: Fields, beside_windows: bool) -> str:
     if component.get("window"):
         return "local"
     if component.get("chunk"):

@@ -1,4 +1,4 @@
-"""What families share: the frame of a decoder, attention, layer types, and feed-forward layers."""
+"""Parts shared by families: model-wide fields, attention, layer types and feed-forward layers."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ ACTIVATIONS = {
 
 
 def frame(c: Config, norm: Fields, **fields: Any) -> Fields:
-    """What stands around the layers, and `fields`: the two axes and what else a family has."""
+    """The model-wide fields, and `fields`: attention, ffn and those specific to a family."""
     return {
         "context_length": c.count("max_position_embeddings"),
         "d_model": c.count("hidden_size"),
@@ -45,7 +45,7 @@ def rms(c: Config, **fields: Any) -> Fields:
 
 
 def layer_norm(c: Config, eps: str = "layer_norm_eps", **fields: Any) -> Fields:
-    """Layer norms, whose epsilon has several names."""
+    """Layer norms. `eps` is the family's key for their epsilon."""
     return {"kind": "layer", "eps": c.number(eps), **fields}
 
 
@@ -53,24 +53,24 @@ def layer_norm(c: Config, eps: str = "layer_norm_eps", **fields: Any) -> Fields:
 
 
 def divided_width(c: Config) -> int:
-    """The width of a head where heads share the hidden width out."""
+    """The head width as hidden_size / num_attention_heads."""
     return c.count("hidden_size") // c.count("num_attention_heads")
 
 
 def head_dim(c: Config) -> int:
-    """The config's own, else the hidden width shared out."""
+    """`head_dim` if given, else hidden_size / num_attention_heads."""
     return c.optional(c.count, "head_dim") or divided_width(c)
 
 
 def only_divided(c: Config) -> int:
-    """For families that know no other width: a `head_dim` may only repeat it."""
+    """The head width of families without `head_dim`; if given, it must be the same."""
     width = divided_width(c)
-    c.expect("head_dim", width, why="the family shares hidden_size out among its heads")
+    c.expect("head_dim", width, why="hidden_size / num_attention_heads in this family")
     return width
 
 
 def heads(c: Config, width: int) -> Fields:
-    """Grouped-query attention, without positions."""
+    """Grouped-query attention without rotary fields."""
     n_heads = c.count("num_attention_heads")
     n_kv_heads = c.optional(c.count, "num_key_value_heads") or n_heads
     return {"kind": "gqa", "n_heads": n_heads, "n_kv_heads": n_kv_heads, "head_dim": width}
@@ -83,7 +83,7 @@ def gqa(
     scalings: Mapping[str, Scaling] = SCALINGS,
     **fields: Any,
 ) -> Fields:
-    """Grouped-query attention with one rotary setting for all layers."""
+    """Grouped-query attention with the same rotary settings in all layers."""
     width = head_dim(c) if width is None else width
     return {**heads(c, width), **rope(c, width, partial, scalings), **fields}
 
@@ -92,12 +92,12 @@ NOPE: Fields = {"rope_theta": None, "rope_scaling": None, "rope_interleaved": Fa
 
 
 def biased(c: Config, name: str = "attention_bias") -> Fields:
-    """One switch for the biases of all four projections."""
+    """The biases of all four projections, from one key."""
     return {"qkv_bias": c.flag(name), "o_bias": c.flag(name)}
 
 
 def layer_types(c: Config, usual: Callable[[int], str], known: tuple[str, ...] = (FULL, SLIDING)) -> list[str]:
-    """The type of each layer: `layer_types` where the config has it, else `usual` of the layer's number."""
+    """The type of each layer: `layer_types` if given, else `usual` of the layer index."""
     n_layers = c.layers()
     if c.given("layer_types"):
         return c.items("layer_types", one_of(known), " or ".join(known), n_layers)
@@ -106,33 +106,33 @@ def layer_types(c: Config, usual: Callable[[int], str], known: tuple[str, ...] =
 
 
 def window(c: Config, layer_type: str) -> int | None:
-    """The window of a layer of this type."""
+    """The window of a layer of this type; None for full attention."""
     found = c.optional(lambda name: c.count(name, least=0), "sliding_window")
     if layer_type != SLIDING:
         return None
     if not found:
-        c.fail("sliding_window", f"{shown(found)}, but there are layers with a window")
+        c.fail("sliding_window", f"{shown(found)}, but some layers have a window")
     return found
 
 
 def every(step: int, otherwise: str = SLIDING) -> Callable[[int], str]:
-    """Full view in every `step`-th layer, counted from the first."""
+    """Full attention in every `step`-th layer, `otherwise` in the others."""
     return lambda layer: otherwise if (layer + 1) % step else FULL
 
 
 def switched_window(c: Config) -> int | None:
-    """`sliding_window` where `use_sliding_window` turns it on."""
+    """`sliding_window` if `use_sliding_window` is true."""
     on = c.flag("use_sliding_window")
     found = c.optional(lambda name: c.count(name, least=0), "sliding_window")
     return (found or None) if on else None
 
 
 def windows_above(c: Config, span: int | None) -> list[int | None]:
-    """The window of each layer, where by default those from `max_window_layers` on have one."""
+    """The window of each layer; by default, layers from `max_window_layers` on have one."""
     start = c.optional(lambda name: c.count(name, least=0), "max_window_layers")
     types = layer_types(c, lambda layer: SLIDING if span and start is not None and layer >= start else FULL)
     if span is None and SLIDING in types:
-        c.fail("layer_types", "names sliding_attention, but there is no sliding_window, or it is turned off")
+        c.fail("layer_types", "names sliding_attention, but sliding_window is absent or turned off")
     return [span if layer_type == SLIDING else None for layer_type in types]
 
 
@@ -140,12 +140,12 @@ def windows_above(c: Config, span: int | None) -> list[int | None]:
 
 
 def dense(c: Config, act: str = "hidden_act", **fields: Any) -> Fields:
-    """A dense layer, gated unless `fields` say otherwise."""
+    """A dense layer, gated unless `fields` override it."""
     return {"kind": "dense", "d_ff": c.count("intermediate_size"), "activation": c.choice(act, ACTIVATIONS), **fields}
 
 
 def moe(c: Config, n_experts: str, d_ff: str, top_k: str | int = "num_experts_per_tok", **fields: Any) -> Fields:
-    """Routed experts, by what the config calls their number, width and how many a token takes."""
+    """Routed experts. The arguments are the config's keys for their number, width and how many each token uses."""
     return {
         "kind": "moe",
         "n_experts": c.count(n_experts),
@@ -157,13 +157,13 @@ def moe(c: Config, n_experts: str, d_ff: str, top_k: str | int = "num_experts_pe
 
 
 def shared(c: Config, width: int, **fields: Any) -> Fields | None:
-    """A shared expert of this width; none of no width."""
+    """A shared expert of this width; None if the width is 0."""
     activation = c.choice("hidden_act", ACTIVATIONS)
     return {"kind": "dense", "d_ff": width, "activation": activation, **fields} if width else None
 
 
 def grouped_sigmoid_moe(c: Config, **fields: Any) -> Fields:
-    """DeepSeek-V3's experts, which other families took over (arXiv 2412.19437, section 2.1.2)."""
+    """Experts as in DeepSeek-V3, also used by other families (arXiv 2412.19437, section 2.1.2)."""
     c.expect("scoring_func", "sigmoid", "noaux_tc")
     c.expect("topk_method", "noaux_tc")
     n_groups = c.optional(c.count, "n_group") or 1
@@ -179,7 +179,7 @@ def grouped_sigmoid_moe(c: Config, **fields: Any) -> Fields:
         selection_bias=True,
         renormalize=c.flag("norm_topk_prob"),
         routed_scale=c.number("routed_scaling_factor"),
-        n_groups=n_groups if n_groups > 1 else None,  # one group limits nothing
+        n_groups=n_groups if n_groups > 1 else None,  # one group has no effect
         top_k_groups=kept if n_groups > 1 else None,
         shared_expert=shared(c, n_shared * c.count("moe_intermediate_size")),
         **fields,
@@ -187,7 +187,7 @@ def grouped_sigmoid_moe(c: Config, **fields: Any) -> Fields:
 
 
 def dense_below(c: Config) -> list[bool]:
-    """Whether each layer is of experts, where the first few are dense."""
+    """Whether each layer has experts: the first `first_k_dense_replace` are dense."""
     c.expect("moe_layer_freq", 1)
     n_dense = c.count("first_k_dense_replace", least=0)
     return [layer >= n_dense for layer in range(c.layers())]

@@ -1,4 +1,4 @@
-"""Rotary settings, in both spellings: `rope_theta` beside `rope_scaling`, and all inside `rope_parameters`."""
+"""Rotary settings, as `rope_theta` and `rope_scaling` or all inside the newer `rope_parameters`."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 from llmarch_cli.huggingface.importing.keys import ANY, Accepted, Config
 from llmarch_cli.huggingface.importing.layers import Fields
 
-# Inside rotary settings: says how a model was trained.
+# Keys inside rotary settings that only record training.
 WITHOUT_EFFECT: dict[str, Accepted] = {"finetuned": ANY}
 
 FULL, SLIDING = "full_attention", "sliding_attention"
@@ -41,14 +41,14 @@ def _yarn(c: Config, settings: Config) -> Fields:
     }
     for name in ("beta_fast", "beta_slow", "mscale", "mscale_all_dim", "attention_factor"):
         value = settings.optional(settings.number, name)
-        if value:  # the reference implementation takes 0 for absent
+        if value:  # transformers reads 0 as absent
             found[name] = value
     truncate = settings.optional(settings.flag, "truncate")
     return found if truncate is None else {**found, "truncate": truncate}
 
 
 def longrope(c: Config, settings: Config) -> Fields:
-    """Each pair divided by a factor of its own."""
+    """Divide the frequency of each pair by a factor of its own."""
     original = _original(c, settings)
     factor = settings.optional(settings.number, "factor")
     found: Fields = {
@@ -72,13 +72,19 @@ SCALINGS: Mapping[str, Scaling] = {
 
 
 def _original(c: Config, settings: Config) -> int:
-    """The context before it was stretched: inside the rotary settings, else beside them, else the model's own."""
+    """The context length before scaling.
+
+    A family with a key of its own for it (Phi-3) reads it there, others inside the rotary settings; the default of
+    these is `max_position_embeddings`. Raises InputError if the other place differs, which transformers ignores.
+    """
     name = "original_max_position_embeddings"
-    inside = settings.optional(settings.count, name)
-    beside = c.optional(c.count, name)
-    if inside is not None and beside is not None and inside != beside and c.given(name):
-        c.fail(name, f"{beside:,}, but inside the rotary settings it is {inside:,}")
-    return inside or beside or c.count("max_position_embeddings")
+    if name in c.defaults:
+        found = c.count(name)
+        settings.expect(name, found, why=f"{name} beside the rotary settings overrides it")
+        return found
+    found = settings.optional(settings.count, name) or c.count("max_position_embeddings")
+    c.expect(name, found, why="transformers reads it inside the rotary settings only")
+    return found
 
 
 def rope(
@@ -88,16 +94,18 @@ def rope(
     scalings: Mapping[str, Scaling] = SCALINGS,
     theta_name: str = "rope_theta",
     partial_name: str = "partial_rotary_factor",
+    odd: bool = True,
 ) -> Fields:
     """The rotary fields of an attention component.
 
     Args:
         c: the config.
-        head_dim: how many values a head has.
-        partial: whether the family rotates a part of a head where `partial_rotary_factor` says so.
-        scalings: the kinds of scaling that the family knows.
-        theta_name: what it calls `rope_theta`.
-        partial_name: what it calls `partial_rotary_factor`.
+        head_dim: the width of a head.
+        partial: whether the family reads `partial_rotary_factor`.
+        scalings: the kinds of scaling that the family supports.
+        theta_name: its name for `rope_theta`.
+        partial_name: its name for `partial_rotary_factor`.
+        odd: whether transformers can run the family with an odd number of rotated values.
     """
     settings = _settings(c)
     theta = _theta(c, settings, theta_name)
@@ -110,22 +118,24 @@ def rope(
     inside = settings.optional(settings.number, "partial_rotary_factor")
     beside = c.optional(c.number, partial_name)
     if inside is not None and c.given(partial_name) and inside != beside:
-        c.fail(partial_name, f"{beside}, but inside the rotary settings it is {inside}")
+        c.fail(partial_name, f"{beside}, but the rotary settings say {inside}")
     settings.finish(WITHOUT_EFFECT)
     factor = beside if inside is None else inside
     rotary_dim = head_dim if factor is None else int(head_dim * factor)
     if rotary_dim % 2 and rotary_dim < head_dim:
-        # The reference implementation rotates one value more by an odd width's angles: a larger theta gives the same.
+        if not odd:
+            c.fail(partial_name, f"rotates {rotary_dim} of {head_dim} values of a head; must be an even number of them")
+        # transformers rotates one more value, with the angles of the odd width. A larger theta gives the same angles.
         found["rope_theta"] = theta ** ((rotary_dim + 1) / rotary_dim)
         rotary_dim += 1
     return found if rotary_dim == head_dim else {**found, "rotary_dim": rotary_dim}
 
 
 def _settings(c: Config) -> Config:
-    """The mapping of rotary settings, under either name."""
+    """The mapping of rotary settings, from either key."""
     old, new = c.inner("rope_scaling"), c.inner("rope_parameters")
     if old.data and new.data and old.data != new.data:
-        c.fail("rope_scaling", "differs from rope_parameters, which is its newer name: keep one")
+        c.fail("rope_scaling", "differs from rope_parameters, its newer name; keep one")
     chosen = old if old.data else new
     data: Mapping[str, Any] = chosen.data or c.defaults.get("rope_parameters") or {}
     return _named(Config(data, c.origin, {}, path=chosen.path, notes=c.notes))
@@ -140,7 +150,7 @@ def _theta(c: Config, settings: Config, name: str) -> float:
     inside = settings.optional(settings.number, "rope_theta")
     beside = c.optional(c.number, name)
     if inside is not None and c.given(name) and inside != beside:
-        c.fail(name, f"{beside:,}, but inside the rotary settings it is {inside:,}")
+        c.fail(name, f"{beside:,}, but the rotary settings say {inside:,}")
     theta = beside if inside is None else inside
     if theta is None:
         theta = float(c.defaults["rope_theta"])
@@ -154,17 +164,22 @@ def _scaling(c: Config, settings: Config, scalings: Mapping[str, Scaling]) -> Fi
 
 
 def rope_by_layer_type(c: Config, sliding_theta_name: str = "rope_theta") -> dict[str, Fields]:
-    """The rotary fields of layers in full view and of layers with a window.
+    """The rotary fields of layers with full attention and of layers with a window.
 
-    The older spelling stretches full layers only; the newer one has settings for each under the type's name.
+    `rope_scaling` applies to layers with full attention only; `rope_parameters` has settings for each layer type.
     """
     old, new = c.inner("rope_scaling"), c.inner("rope_parameters")
     if old.data and new.data:
-        c.fail("rope_scaling", "given beside rope_parameters, which is its newer form: keep one")
+        c.fail("rope_scaling", "given together with rope_parameters, its newer form; keep one")
     found: dict[str, Fields] = {}
     for layer_type, theta_name in ((FULL, "rope_theta"), (SLIDING, sliding_theta_name)):
         settings = old if layer_type == FULL and old.data else new.inner(layer_type)
+        if settings is old and "rope_type" not in old.data:
+            old.expect("type", "default", why="transformers reads rope_type here, and not its older name")
         _named(settings)
+        if layer_type == SLIDING and theta_name == "rope_theta" and not settings.given("rope_theta"):
+            default = c.defaults["rope_theta"]
+            c.expect("rope_theta", default, why="transformers gives another one to full attention only")
         found[layer_type] = {"rope_theta": _theta(c, settings, theta_name), "rope_scaling": None}
         found[layer_type]["rope_scaling"] = _scaling(c, settings, SCALINGS)
         settings.expect("partial_rotary_factor", 1.0, why="the family rotates whole heads")

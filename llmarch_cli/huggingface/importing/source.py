@@ -1,4 +1,4 @@
-"""Where configs come from: a config.json, a checkpoint's directory, or a model on the Hugging Face Hub."""
+"""Read a config from a config.json, a checkpoint directory, or a model on the Hugging Face Hub."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ FILE = "config.json"
 
 @dataclass(frozen=True)
 class Source:
-    """A config as its file has it.
+    """The contents of a config file.
 
     Attributes:
         data: keys and values.
-        origin: what errors call it.
-        name: what the model is called there.
-        url: its address, where it came from the Hub.
+        origin: the name of the file in errors.
+        name: the name of the model, from the directory or the Hub.
+        url: the address of a config from the Hub.
     """
 
     data: Mapping[str, Any]
@@ -34,9 +34,9 @@ class Source:
 
 
 def read(config: str | Path | Mapping[str, Any], revision: str | None = None) -> Source:
-    """The config behind a path, a directory or a Hub id; a mapping is one already.
+    """Read the config of a path, a directory or a Hub id; a mapping is returned as it is.
 
-    Raises InputError where there is none, and where what is there is no JSON object of a reasonable size.
+    Raises InputError if there is no config, it is too large, or it is not a JSON object.
     """
     if isinstance(config, Mapping):
         return Source(config, "config", None)
@@ -44,7 +44,7 @@ def read(config: str | Path | Mapping[str, Any], revision: str | None = None) ->
     if isinstance(config, str) and is_on_hub(config):
         return _from_hub(config, revision)
     if revision is not None:
-        raise InputError(f"--revision goes with a model on the Hub, and {shown_path(config)} is a path")
+        raise InputError(f"--revision needs a model on the Hub; {shown_path(config)} is a path")
     if exists(path, Path.is_dir):
         if not exists(path / FILE):
             raise InputError(f"{shown_path(path)}: a directory without a {FILE}")
@@ -56,7 +56,7 @@ def read(config: str | Path | Mapping[str, Any], revision: str | None = None) ->
 def _parsed(path: Path, origin: str) -> dict[str, Any]:
     text = documents.content(path, "config")
     if not text.strip():
-        raise InputError(f"{origin}: the file is empty: a config is a JSON object")
+        raise InputError(f"{origin}: the file is empty; a config is a JSON object")
     return parse(text, origin)
 
 
@@ -77,23 +77,25 @@ def _from_hub(model: str, revision: str | None) -> Source:
     logger = logging.getLogger("huggingface_hub")
     level = logger.level
     try:
-        logger.setLevel(logging.ERROR)  # it tells of every retry
+        logger.setLevel(logging.ERROR)  # it logs each retry
         file = hf_hub_download(model, FILE, revision=revision)
     except GatedRepoError:
-        raise InputError(f"{where}: gated: accept its terms there, then set HF_TOKEN or run `hf auth login`") from None
+        raise InputError(
+            f"{where}: gated; accept its terms on the Hub, then set HF_TOKEN or run `hf auth login`"
+        ) from None
     except RepositoryNotFoundError:
         raise InputError(
-            f"{model}: no such file here, and no such model on the Hugging Face Hub, or one that needs a token"
+            f"{model}: no such file, and no such public model on the Hugging Face Hub; private ones need HF_TOKEN"
         ) from None
     except RevisionNotFoundError:
-        raise InputError(f"{where}: has no revision {shown(revision)}") from None
+        raise InputError(f"{where}: no revision {shown(revision)}") from None
     except LocalEntryNotFoundError:
         raise InputError(
-            f"{model}: no such file here, not in the Hugging Face cache{at}, and the Hub cannot be reached"
+            f"{model}: no such file, not in the Hugging Face cache{at}, and the Hub is unreachable"
             " (or HF_HUB_OFFLINE is set)"
         ) from None
     except EntryNotFoundError:
-        raise InputError(f"{where}: has no {FILE}{at}") from None
+        raise InputError(f"{where}: no {FILE}{at}") from None
     except (HfHubHTTPError, HFValidationError, OSError, ValueError) as error:
         reason = str(error).strip().splitlines() or [type(error).__name__]
         raise InputError(f"{where}: cannot be read: {reason[0][:200]}") from None

@@ -1,4 +1,4 @@
-"""Keys of a config that leave the architecture as it is, in any family, with the values known to."""
+"""Config keys without effect on the architecture in any family, each with the values for which this holds."""
 
 from __future__ import annotations
 
@@ -36,20 +36,20 @@ _SAMPLING = """
 
 WITHOUT_EFFECT: dict[str, Accepted] = {
     **dict.fromkeys(" ".join((_NAMING, _SAVING, _RUNNING, _TRAINING, _TOKENS, _TASKS, _SAMPLING)).split(), ANY),
-    "is_decoder": ANY,  # a decoder in any case
+    "is_decoder": ANY,  # always a decoder
     "is_encoder_decoder": (False,),
     "add_cross_attention": (False,),
     "cross_attention_hidden_size": (None,),
     "tie_encoder_decoder": (False,),
     "pruned_heads": ({},),
-    # What some families have, and others turned off.
+    # Features of some families, turned off in the others.
     **dict.fromkeys(("attention_bias", "mlp_bias", "lm_head_bias", "use_sliding_window"), (False,)),
-    "max_window_layers": ANY,  # of a window that is turned off
+    "max_window_layers": ANY,  # only for a window, which is off
     "sliding_window": (None,),
     "layer_types": lambda value: isinstance(value, list) and all(each == "full_attention" for each in value),
 }
 
-# Beside the text decoder of a multimodal config: the rest of it, and which tokens stand for what.
+# The other keys of a multimodal config: its vision and audio parts, and special tokens.
 BESIDE_TEXT: dict[str, Accepted] = dict.fromkeys(
     """
     vision_config audio_config mm_tokens_per_image boi_token_index eoi_token_index image_token_index

@@ -245,6 +245,7 @@ PUBLISHED: dict[str, Settings] = {
             "sliding_window": None,
         },
         "vision_config": {},
+        "tie_word_embeddings": False,
     },
     "mixtral-8x7b": {"model_type": "mixtral", "rope_theta": 1e6, "max_position_embeddings": 32_768},
     "olmo2-13b": olmo2(5120, 13_824, 40, 40, 40),

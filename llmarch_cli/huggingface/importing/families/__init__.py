@@ -1,11 +1,9 @@
-"""Families by their `model_type`. To add one: an entry in the table of the module that it is most like."""
+"""Families by `model_type`. To add one, add an entry to the table of the most similar module."""
 
 from __future__ import annotations
 
-from typing import Any
-
 from llmarch_cli.huggingface.importing.families import dense, experts, grok, hunyuan, latent, layer_normed, windows
-from llmarch_cli.huggingface.importing.families.family import Family, sizes
+from llmarch_cli.huggingface.importing.families.family import Family, Wrapper, sizes
 
 FAMILIES: dict[str, Family] = {
     family.model_type: family
@@ -13,14 +11,13 @@ FAMILIES: dict[str, Family] = {
     for family in module.FAMILIES
 }
 
-# Families whose configs have another `model_type`, by the name of the class.
+# Families with the `model_type` of another model, by the name of their class.
 BY_ARCHITECTURE = {"Grok1ForCausalLM": "grok-2"}
 
-# Configs that hold a text decoder's: its family where it does not say, and what it is where it is absent.
-MULTIMODAL: dict[str, tuple[str, dict[str, Any]]] = {
-    "gemma3": ("gemma3_text", {}),
-    "llama4": ("llama4_text", {}),
-    "mistral3": (
+MULTIMODAL: dict[str, Wrapper] = {
+    "gemma3": Wrapper("gemma3_text", tied=True, null_is_untied=True),
+    "llama4": Wrapper("llama4_text"),
+    "mistral3": Wrapper(
         "mistral",
         {
             "head_dim": 128,
@@ -29,7 +26,8 @@ MULTIMODAL: dict[str, tuple[str, dict[str, Any]]] = {
             "sliding_window": None,
             **sizes(131_072, 5120, 32_768, 40, 32, 8, 131_072),
         },
+        tied=True,
     ),
 }
 
-__all__ = ["BY_ARCHITECTURE", "FAMILIES", "MULTIMODAL", "Family"]
+__all__ = ["BY_ARCHITECTURE", "FAMILIES", "MULTIMODAL", "Family", "Wrapper"]

@@ -1,4 +1,4 @@
-"""Dense decoders with root-mean-square norms before each sublayer."""
+"""Dense decoders with RMS norms."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def llama(c: Config) -> Fields:
 
 def mistral(c: Config) -> Fields:
     window = c.optional(c.count, "sliding_window")
-    c.expect("layer_types", [SLIDING if window else FULL] * c.layers(), why="the family has one kind of layer")
+    c.expect("layer_types", [SLIDING if window else FULL] * c.layers(), why="all layers of this family are alike")
     return frame(c, rms(c), attention=gqa(c, window=window), ffn=dense(c))
 
 
@@ -42,7 +42,7 @@ def ernie4_5(c: Config) -> Fields:
 
 
 def phi3(c: Config) -> Fields:
-    # Early configs call it su, and the reference implementation takes yarn for it too.
+    # Early configs call it su; transformers also reads yarn as longrope.
     scalings = {"default": SCALINGS["default"], "longrope": longrope, "su": longrope, "yarn": longrope}
     c.optional(c.count, "original_max_position_embeddings")
     attention = gqa(c, partial=True, scalings=scalings, window=c.optional(c.count, "sliding_window"))
@@ -62,7 +62,7 @@ def qwen3(c: Config) -> Fields:
 
 
 def multipliers(c: Config) -> Fields:
-    """Granite's four: three around the layers here, the fourth is `score_scale`."""
+    """Three of Granite's four multipliers; the fourth is the `score_scale` of attention."""
     return {
         "embedding_scale": c.number("embedding_multiplier"),
         "residual_scale": c.number("residual_multiplier"),

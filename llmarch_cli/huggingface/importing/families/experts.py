@@ -1,4 +1,4 @@
-"""Decoders of experts: routed by softmax or sigmoid, with shared experts or without, in all layers or some."""
+"""Mixture-of-experts decoders."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ CHUNKED = "chunked_attention"
 
 
 def mixed(sparse: list[bool], experts: Fields, plain: Fields) -> Fields:
-    """Experts in some layers, a dense layer in the others."""
+    """Experts in the layers marked sparse, a dense layer in the others."""
     return axis(sparse, lambda is_sparse: experts if is_sparse else plain)
 
 
@@ -44,7 +44,7 @@ def mixtral(c: Config) -> Fields:
 
 
 def sparse_layers(c: Config) -> list[bool]:
-    """Qwen's: every so many layers, but for those that are named."""
+    """Which layers of Qwen have experts: every `decoder_sparse_step`-th, except `mlp_only_layers`."""
     step = c.count("decoder_sparse_step")
     plain = set(c.optional(c.whole_numbers, "mlp_only_layers") or ())
     return [layer not in plain and (layer + 1) % step == 0 for layer in range(c.layers())]
@@ -56,7 +56,7 @@ def qwen2_moe(c: Config) -> Fields:
     below = c.count("max_window_layers", least=0)
     types = layer_types(c, lambda layer: SLIDING if span and layer % 2 == 0 and layer < below else FULL)
     if span is None and SLIDING in types:
-        c.fail("layer_types", "names sliding_attention, but there is no sliding_window, or it is turned off")
+        c.fail("layer_types", "names sliding_attention, but sliding_window is absent or turned off")
     experts = moe(
         c,
         "num_experts",
@@ -108,7 +108,7 @@ def minimax_m2(c: Config) -> Fields:
 def ernie4_5_moe(c: Config) -> Fields:
     n_layers = c.layers()
     if c.flag("use_bias"):
-        c.fail("use_bias", "true gives the head a bias too, and no field of a spec says so")
+        c.fail("use_bias", "true also gives the head a bias, which no field of a spec expresses")
     step = c.count("moe_layer_interval")
     first = c.count("moe_layer_start_index", least=0)
     last = c.optional(lambda name: c.count(name, least=-1), "moe_layer_end_index")
@@ -182,7 +182,11 @@ def gpt_oss(c: Config) -> Fields:
 
 def llama4(c: Config) -> Fields:
     n_layers = c.layers()
-    attention, qk_norm = gqa(c, rope_interleaved=True, **biased(c)), c.flag("use_qk_norm")
+    attention = gqa(c, rope_interleaved=True, **biased(c))
+    norms: Fields = {"qk_norm": "weightless"} if c.flag("use_qk_norm") else {}
+    if norms and (attention["rope_scaling"] or {}).get("kind") in ("yarn", "longrope"):
+        # Rotated values are normalised. Only these two scalings change their magnitude; with others the order is free.
+        norms["qk_norm_after_rope"] = True
     rotated = rotated_layers(c, n_layers)
     types = layer_types(c, lambda layer: CHUNKED if rotated[layer] else FULL, (FULL, CHUNKED))
     chunk = c.optional(c.count, "attention_chunk_size")
@@ -194,10 +198,10 @@ def llama4(c: Config) -> Fields:
     def layer(setting: tuple[bool, str]) -> Fields:
         has_rope, kind = setting
         if kind == CHUNKED and chunk is None:
-            c.fail("attention_chunk_size", "required, but missing: layers are cut into chunks")
+            c.fail("attention_chunk_size", "required, but missing: some layers use chunked attention")
         seen = {**attention, "chunk": chunk if kind == CHUNKED else None}
         if has_rope:
-            return {**seen, "qk_norm": "weightless" if qk_norm else None}
+            return {**seen, **norms}
         return {**seen, **NOPE, "temperature": temperature if tuned else None}
 
     experts = moe(
@@ -320,7 +324,7 @@ FAMILIES = (
             "compression_ratio": (1.0,),
             "moe_gate": ("topk",),
             "moe_gate_act": (None, "softmax"),
-            # The least that routing weights are divided by: they are never that small.
+            # The lower bound of the divisor of routing weights, which is never that small.
             "moe_norm_min": lambda value: isinstance(value, float) and 0 <= value <= 1e-6,
             "moe_use_aux_free": (True,),
             "use_rmsnorm": (True,),

@@ -1,4 +1,4 @@
-"""What a family is: a table from its config's keys to a spec's fields, and the defaults of absent keys."""
+"""A family: how its config keys map to the fields of a spec, and the defaults of absent keys."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ class Family:
     """One `model_type`, as transformers registers it.
 
     Attributes:
-        model_type: the name in a config.
-        fields: what a config amounts to, as a spec's fields.
-        defaults: what absent keys mean: the defaults of transformers' config class, which a test holds equal. A key
-            that is not here and has no value is an error.
-        aliases: other names of keys.
-        without_effect: keys that only this family's configs have and that change nothing, with the values known to.
+        model_type: the `model_type` of its configs.
+        fields: converts a config into the fields of a spec.
+        defaults: the values of absent keys: the defaults of transformers' config class, held equal by a test. A key
+            without a value or a default is an error.
+        aliases: other names of keys, each with its name in `defaults`.
+        without_effect: keys of this family without effect on the architecture, with the values for which this holds.
     """
 
     model_type: str
@@ -28,6 +28,24 @@ class Family:
     defaults: Mapping[str, Any]
     aliases: Mapping[str, str] = field(default_factory=dict)
     without_effect: Mapping[str, Accepted] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Wrapper:
+    """A multimodal config with the text decoder's config under `text_config`.
+
+    Attributes:
+        text: the family of the text decoder. transformers ignores or rejects any other `model_type` there.
+        absent: the text config that an absent or null `text_config` stands for. An empty one is the family's own.
+        tied: the default of the wrapper's `tie_word_embeddings`, which overrides that of the text config. None if
+            transformers ignores the wrapper's and uses that of the text config.
+        null_is_untied: transformers accepts a null `tie_word_embeddings` of the wrapper, and then ties nothing.
+    """
+
+    text: str
+    absent: Mapping[str, Any] = field(default_factory=dict)
+    tied: bool | None = None
+    null_is_untied: bool = False
 
 
 def sizes(
@@ -39,11 +57,11 @@ def sizes(
     num_key_value_heads: int | None,
     max_position_embeddings: int,
 ) -> dict[str, Any]:
-    """The defaults that every family has, by the names that most give them."""
+    """The default sizes, under the names that most families use."""
     return dict(locals())
 
 
-# Defaults that most classes have; a family repeats those that it has otherwise.
+# The defaults of most classes. A family overrides those that differ.
 USUAL: dict[str, Any] = {
     "hidden_act": "silu",
     "rms_norm_eps": 1e-6,

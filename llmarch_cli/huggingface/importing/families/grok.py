@@ -1,4 +1,4 @@
-"""Grok 2: a dense layer beside experts, both in every layer. Its configs have another model's `model_type`."""
+"""Grok 2: a dense layer parallel to experts in each layer. Its configs have the `model_type` of another model."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from llmarch_cli.huggingface.importing.pieces import frame, head_dim, heads, rms
 
 def grok(c: Config) -> Fields:
     c.expect("residual_moe", True)
-    c.expect("rope_type", "original", why="which is not stretched")
+    c.expect("rope_type", "original", why="RoPE without scaling")
     temperature = c.optional(c.count, "attn_temperature_len")
     attention = {
         **heads(c, head_dim(c)),
@@ -18,7 +18,7 @@ def grok(c: Config) -> Fields:
         "rope_theta": c.number("rope_theta"),
         "temperature": {"kind": "log_ratio", "length": temperature} if temperature else None,
     }
-    # Exact GELU in both branches, as in SGLang, for which the weights were published.
+    # Exact GELU in both branches, as in SGLang, for which the weights were released.
     plain = {"kind": "dense", "d_ff": c.count("intermediate_size"), "activation": "gelu"}
     experts = {
         "kind": "moe",
@@ -41,7 +41,7 @@ def grok(c: Config) -> Fields:
     )
 
 
-# Nothing registers a class of this name, so that all but this is required.
+# transformers has no class for it, so all other keys are required.
 FAMILIES = (
     Family(
         "grok-2",
@@ -49,7 +49,7 @@ FAMILIES = (
         {"tie_word_embeddings": False},
         without_effect={
             **dict.fromkeys(("scaling_factor", "extrapolation_factor", "attn_factor", "beta_fast", "beta_slow"), ANY),
-            "original_max_position_embeddings": ANY,  # like those above it only says how rotary values are stretched
+            "original_max_position_embeddings": ANY,  # unused without RoPE scaling, like those above
             "sliding_window_size": (-1,),
             "global_attn_every_n": (1,),
             "hidden_act": ("gelu",),

@@ -1,4 +1,4 @@
-"""HunYuan, dense and of experts: queries and keys are normed after they are rotated."""
+"""HunYuan, dense and mixture-of-experts: queries and keys are normalised after rotation."""
 
 from __future__ import annotations
 
@@ -12,10 +12,12 @@ ALPHA = "alpha"
 
 
 def _dynamic(c: Config, settings: Config) -> Fields:
-    """What the family calls dynamic is a larger theta where alpha is fixed: `attention` folds it in."""
+    """Read `dynamic` scaling with a fixed alpha, which is a larger theta: `attention` computes it."""
     alpha = settings.optional(settings.number, ALPHA)
     if alpha is None or alpha <= 0:
-        settings.fail("rope_type", "dynamic without a fixed alpha depends on the prompt's length: no field says so")
+        settings.fail(
+            "rope_type", "dynamic without a fixed alpha depends on the prompt length, which no field expresses"
+        )
     for name in ("factor", "mscale", "mscale_all_dim"):
         settings.expect(name, 1.0)
     for name in ("beta_fast", "beta_slow"):
@@ -63,7 +65,7 @@ DEFAULTS = (
     | sizes(290_943, 4096, 11_008, 32, 32, None, 2048)
 )
 
-# What the published code could do beyond this, turned off.
+# Other features of the published code, turned off.
 TURNED_OFF: dict[str, Accepted] = {
     **dict.fromkeys(
         (

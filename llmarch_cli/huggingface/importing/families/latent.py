@@ -1,4 +1,4 @@
-"""Latent attention over experts: DeepSeek V2 and V3, and what is built like them."""
+"""Multi-head latent attention and experts: DeepSeek V2, V3 and their descendants."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def mla(c: Config, rope_interleaved: bool) -> Fields:
     n_heads, rotated, plain = (
         c.count(name) for name in ("num_attention_heads", "qk_rope_head_dim", "qk_nope_head_dim")
     )
-    # Keys and values are not shared by heads: the number only repeats that.
+    # Latent attention has no groups of heads: this key only repeats the number of heads.
     c.expect("num_key_value_heads", n_heads, why="latent attention has no groups of heads")
     c.expect("head_dim", rotated, why="qk_rope_head_dim says so")
     c.expect("qk_head_dim", rotated + plain, why="the sum of qk_nope_head_dim and qk_rope_head_dim")
@@ -52,15 +52,17 @@ def deepseek_v2(c: Config) -> Fields:
         if n_groups is None or kept is None:
             c.fail("n_group", "required with topk_group, but missing: topk_method is group_limited_greedy")
         groups = {"n_groups": n_groups, "top_k_groups": kept, "group_score": "max"}
-    renormalize = bool(c.optional(c.flag, "norm_topk_prob"))
-    routed_scale = c.number("routed_scaling_factor")
+    if c.optional(c.flag, "norm_topk_prob"):
+        c.fail("norm_topk_prob", "true renormalises in the authors' code and does nothing in transformers")
     n_shared = c.optional(lambda name: c.count(name, least=0), "n_shared_experts") or 0
+    if bias and not n_shared:
+        c.fail("mlp_bias", "true without n_shared_experts: the bias that transformers keeps for them has no field")
     experts = moe(
         c,
         "n_routed_experts",
         "moe_intermediate_size",
-        renormalize=renormalize,
-        routed_scale=1.0 if renormalize else routed_scale,  # the authors' code does one or the other
+        renormalize=False,
+        routed_scale=c.number("routed_scaling_factor"),
         shared_expert=shared(c, n_shared * c.count("moe_intermediate_size"), bias=bias),
         **groups,
     )

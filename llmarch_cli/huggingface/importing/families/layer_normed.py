@@ -1,4 +1,4 @@
-"""Decoders with layer norms: sublayers one after the other, or side by side on the same input."""
+"""Decoders with layer norms, sequential or with parallel sublayers."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ def gpt2(c: Config) -> Fields:
 def gpt_neox(c: Config) -> Fields:
     width = only_divided(c)
     c.expect("num_key_value_heads", c.count("num_attention_heads"))
-    c.expect("rope_theta", c.number("rotary_emb_base"))  # a later name of the same
+    c.expect("rope_theta", c.number("rotary_emb_base"))  # its newer name
     c.expect("partial_rotary_factor", c.number("rotary_pct"))
     rotary = rope(c, width, partial=True, theta_name="rotary_emb_base", partial_name="rotary_pct")
     return frame(
@@ -88,13 +88,14 @@ def stablelm(c: Config) -> Fields:
     width = only_divided(c)
     c.expect("norm_eps", c.number("layer_norm_eps"))
     qk_norm = "per_head_weights" if c.flag("qk_layernorm") else None
-    attention = gqa(c, width, partial=True, qkv_bias=c.flag("use_qkv_bias"), qk_norm=qk_norm)
+    rotary = rope(c, width, partial=True, odd=False)
+    attention = {**heads(c, width), **rotary, "qkv_bias": c.flag("use_qkv_bias"), "qk_norm": qk_norm}
     placed = {"parallel_sublayers": True, "norm_placement": "pre_shared"} if c.flag("use_parallel_residual") else {}
     return frame(c, layer_norm(c, bias=True), attention=attention, ffn=dense(c), **placed)
 
 
 def beside(c: Config, attention: Fields) -> Fields:
-    """What both generations of Cohere's share."""
+    """The fields shared by Cohere and Cohere 2."""
     return frame(
         c,
         layer_norm(c),
@@ -112,7 +113,7 @@ def cohere(c: Config) -> Fields:
 
 
 def cohere2(c: Config) -> Fields:
-    attention = gqa(c, only_divided(c), rope_interleaved=True, **biased(c))
+    attention = gqa(c, rope_interleaved=True, **biased(c))
     types = layer_types(c, every(c.count("sliding_window_pattern")))
     return beside(
         c, axis(types, lambda kind: {**attention, **({} if kind == SLIDING else NOPE), "window": window(c, kind)})
@@ -128,7 +129,10 @@ def falcon(c: Config) -> Fields:
         if one_for_all:
             n_kv_heads = 1
         elif n_kv_heads != n_heads:
-            c.fail("num_kv_heads", f"{n_kv_heads}, but without new_decoder_architecture it is one for each head or one")
+            c.fail(
+                "num_kv_heads",
+                f"{n_kv_heads}, but without new_decoder_architecture it must be 1 or the number of heads",
+            )
     rotary: Fields = {"alibi": True} if alibi else rope(c, width)
     if alibi:
         for name in ("rope_scaling", "rope_parameters", "rope_theta"):
@@ -151,14 +155,14 @@ def falcon(c: Config) -> Fields:
 
 
 def _falcon_placement(c: Config, newer: bool) -> Fields:
-    """Sublayers in turn; or beside each other, with a norm for each or one for both."""
+    """The placement of norms: sequential sublayers, or parallel ones with a norm each or a shared norm."""
     parallel, n_norms = c.flag("parallel_attn"), c.optional(c.count, "num_ln_in_parallel_attn")
     if not parallel:
         if newer:
-            c.fail("parallel_attn", "false, but new_decoder_architecture has sublayers beside each other")
+            c.fail("parallel_attn", "false, but new_decoder_architecture requires parallel sublayers")
         return {}
     if n_norms not in (None, 1, 2) or (n_norms == 2 and not newer):
-        c.fail("num_ln_in_parallel_attn", f"{n_norms} norms are not understood here")
+        c.fail("num_ln_in_parallel_attn", f"{n_norms} norms are not supported here")
     two = newer and n_norms != 1
     return {"parallel_sublayers": True, "norm_placement": "pre" if two else "pre_shared"}
 
@@ -260,8 +264,8 @@ FAMILIES = (
         COHERE
         | {"sliding_window": 4096, "sliding_window_pattern": 4, "layer_types": None}
         | sizes(256_000, 8192, 22_528, 40, 64, None, 8192),
-        aliases={"_sliding_window_pattern": "sliding_window_pattern"},
         without_effect={
+            "_sliding_window_pattern": ANY,  # the class reads only sliding_window_pattern
             **dict.fromkeys(("use_embedding_sharing", "use_gated_activation", "use_parallel_block"), (True,)),
             **dict.fromkeys(("use_parallel_embedding", "model_max_length"), ANY),
             "layer_switch": ANY,

@@ -1,4 +1,4 @@
-"""Decoders whose layers differ in how far they see, and where they see positions."""
+"""Decoders with windows or positional encoding in some layers only."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from llmarch_cli.huggingface.importing.rope import FULL, SLIDING, rope, rope_by_
 
 
 def gemma(c: Config) -> Fields:
-    # The reference implementation reads the name gelu, which early configs have, as its tanh form.
+    # transformers reads `gelu` in early configs as the tanh approximation.
     ffn = dense(c)
     if ffn["activation"] == "gelu":
         ffn["activation"] = "gelu_tanh"
@@ -32,7 +32,7 @@ def gemma(c: Config) -> Fields:
 
 
 def gemma_sandwich(c: Config, attention: Fields) -> Fields:
-    """What Gemma 2 and 3 share."""
+    """The fields shared by Gemma 2 and 3."""
     return frame(
         c,
         rms(c, unit_offset=True),
@@ -44,27 +44,25 @@ def gemma_sandwich(c: Config, attention: Fields) -> Fields:
     )
 
 
-def _scored(c: Config, width: int) -> Fields:
-    """How scores are scaled and capped."""
+def _score_scale(c: Config, width: int) -> float | None:
+    """The factor of the scores; None if it is the usual one of this head width."""
     scalar = c.number("query_pre_attn_scalar")
     if scalar <= 0:
         c.fail("query_pre_attn_scalar", f"must be above 0, not {scalar:g}")
-    return {
-        "score_scale": None if scalar == width else scalar**-0.5,
-        "softcap": c.optional(c.number, "attn_logit_softcapping"),
-    }
+    return None if scalar == width else scalar**-0.5
 
 
 def gemma2(c: Config) -> Fields:
     width = head_dim(c)
-    attention = gqa(c, width, **_scored(c, width), **biased(c))
+    softcap = c.optional(c.number, "attn_logit_softcapping")
+    attention = gqa(c, width, score_scale=_score_scale(c, width), softcap=softcap, **biased(c))
     types = layer_types(c, every(2))
     return gemma_sandwich(c, axis(types, lambda kind: {**attention, "window": window(c, kind)}))
 
 
 def gemma3(c: Config) -> Fields:
     width = head_dim(c)
-    attention = {**heads(c, width), "qk_norm": "per_head", **_scored(c, width), **biased(c)}
+    attention = {**heads(c, width), "qk_norm": "per_head", "score_scale": _score_scale(c, width), **biased(c)}
     rotary = rope_by_layer_type(c, "rope_local_base_freq")
     types = layer_types(c, every(c.count("sliding_window_pattern")))
     return gemma_sandwich(c, axis(types, lambda kind: {**attention, **rotary[kind], "window": window(c, kind)}))
@@ -88,7 +86,7 @@ def exaone4(c: Config) -> Fields:
     types = layer_types(c, _exaone_pattern(c) if sliding else every(1))
     c.read.add("sliding_window_pattern")
     if sliding is None and SLIDING in types:
-        c.fail("layer_types", "names sliding_attention, but there is no sliding_window")
+        c.fail("layer_types", "names sliding_attention, but sliding_window is absent")
 
     def layer(kind: str) -> Fields:
         if sliding is None:
@@ -99,11 +97,11 @@ def exaone4(c: Config) -> Fields:
 
 
 def _exaone_pattern(c: Config) -> Any:
-    """Every so many layers one in full view; or letters, L and G, that are cycled."""
+    """Read the pattern: a number n for full attention in every n-th layer, or letters L and G that repeat."""
     letters = c.value("sliding_window_pattern")
     if isinstance(letters, str):
         if not letters or set(letters) - set("LG"):
-            c.fail("sliding_window_pattern", "must be a number, or letters L and G")
+            c.fail("sliding_window_pattern", "must be a number, or a string of the letters L and G")
         return lambda layer: SLIDING if letters[layer % len(letters)] == "L" else FULL
     return every(c.count("sliding_window_pattern"))
 
@@ -126,7 +124,7 @@ def smollm3(c: Config) -> Fields:
 
 
 def rotated_layers(c: Config, n_layers: int) -> list[bool]:
-    """Whether each layer is rotated: `no_rope_layers` says so with 1, and with 0 that it is not."""
+    """Whether each layer has rotary embeddings: 1 in `no_rope_layers` means yes, 0 no."""
     step = c.count("no_rope_layer_interval")
     if not c.given("no_rope_layers") or c.value("no_rope_layers") == []:
         c.read.add("no_rope_layers")
@@ -179,11 +177,15 @@ FAMILIES = (
         gemma3,
         USUAL
         | GEMMA_2
-        | {"final_logit_softcapping": None, "attn_logit_softcapping": None}
+        | {"final_logit_softcapping": None}
         | {"sliding_window_pattern": 6, "rope_theta": 1_000_000.0, "rope_local_base_freq": 10_000.0}
         | sizes(262_208, 2304, 9216, 26, 8, 4, 131_072),
-        aliases={"_sliding_window_pattern": "sliding_window_pattern"},
-        without_effect={"hidden_act": TANH, "use_bidirectional_attention": (None, False)},
+        without_effect={
+            "_sliding_window_pattern": ANY,  # written by the class, which reads only sliding_window_pattern
+            "attn_logit_softcapping": ANY,  # read by the class, and never applied
+            "hidden_act": TANH,
+            "use_bidirectional_attention": (None, False),
+        },
     ),
     Family("olmo2", olmo2, USUAL | OLMO | sizes(50_304, 4096, 11_008, 32, 32, None, 2048)),
     Family(

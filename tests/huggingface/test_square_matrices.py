@@ -1,0 +1,53 @@
+"""Checkpoints of models with equal widths, where no shape shows how a matrix is stored, from config to logits."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from drawn import NEEDED
+from pairs import TOLERANCE, deviation, reference
+from test_checkpoint import UNNAMED
+from transformers import AutoConfig
+from weights import randomize
+
+import llmarch_cli as llmarch
+from llmarch_cli.huggingface.importing.check import SAME_AS
+from llmarch_cli.huggingface.importing.families import BY_ARCHITECTURE, FAMILIES
+
+WIDTH, N_HEADS, N_EXPERTS = 32, 4, 2
+VALUES: dict[int, str] = {
+    WIDTH: """
+        hidden_size intermediate_size n_embd n_inner moe_intermediate_size shared_expert_intermediate_size
+        intermediate_size_mlp kv_lora_rank q_lora_rank
+    """,
+    WIDTH // N_HEADS: "head_dim v_head_dim qk_nope_head_dim qk_rope_head_dim",
+    N_HEADS: "num_attention_heads num_key_value_heads n_head",
+    N_EXPERTS: "num_experts num_local_experts n_routed_experts moe_num_experts",
+    1: "num_experts_per_tok moe_k moe_topk n_shared_experts moe_num_shared_experts n_group topk_group",
+    0: "num_mtp_layers first_k_dense_replace",
+    3: "num_hidden_layers n_layer",
+    48: "vocab_size",
+    64: "max_position_embeddings n_positions original_max_position_embeddings",
+}
+SQUARE = {name: value for value, names in VALUES.items() for name in names.split()}
+REFERENCED = sorted(set(FAMILIES) - set(BY_ARCHITECTURE.values()) - set(SAME_AS) - UNNAMED)
+
+
+def square(family: str) -> dict[str, Any]:
+    needed = {*FAMILIES[family].defaults, *NEEDED.get(family, {})}
+    return {"model_type": family, "pad_token_id": None, **{name: SQUARE[name] for name in needed if name in SQUARE}}
+
+
+@pytest.mark.parametrize("family", REFERENCED)
+@torch.no_grad()
+def test_logits_of_square_models(family: str, tmp_path: Path) -> None:
+    config = square(family)
+    theirs = reference(AutoConfig.for_model(**config))
+    randomize(theirs, 0)
+    theirs.save_pretrained(tmp_path)
+    ours = llmarch.load_checkpoint(llmarch.import_config(config), tmp_path)
+    tokens = torch.randint(SQUARE["vocab_size"], (1, 12), generator=torch.Generator().manual_seed(0))
+    assert deviation(ours(tokens), theirs(tokens, use_cache=False).logits) < TOLERANCE
