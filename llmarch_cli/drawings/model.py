@@ -308,7 +308,7 @@ class ModelDrawing:
             Label(column.unit.write(column.value(self.profile)), 200, 11.5, "value", bold=True, metric=key),
             Label(title, 200, 7.2, "muted"),
         ]
-        least = 92 if column.by_context else 73  # room for 1,023.00 TiB, where a page changes the context
+        least = 92 if column.by_context else 73  # room for 1,023.00 TiB: a page can change the context
         return Panel(Column(words, gap=3), "tile", key, padding=5, least=least)
 
 

@@ -59,3 +59,19 @@ def test_any_size_is_exact_in_every_format(listed: list[Profile]) -> None:
         assert all(str(each.params) in text for each in listed)
     frame = table.to_pandas()
     assert [int(value) for value in frame["params"]] == [each.params for each in listed]
+
+
+def test_a_cache_beyond_64_bits_is_drawn() -> None:
+    spec = ModelSpec.model_validate(
+        {
+            "name": "large",
+            "d_model": 64,
+            "n_layers": 100_000,
+            "vocab_size": 100,
+            "attention": {"kind": "gqa", "n_heads": 64, "n_kv_heads": 8, "head_dim": 128},
+            "ffn": {"kind": "dense", "d_ff": 128},
+        }
+    )
+    large = profile(spec, Workload(2**25, 2**20), "closed-form")
+    assert large.kv_cache_bytes > 2**64
+    assert b"large" in file.render(plot("cache", [large]), "svg")
