@@ -1,7 +1,6 @@
-"""Write what follows from the code: command reference, schemas, article, and what pages show of pictures and outputs.
+"""Write the generated parts of the documentation: command reference, schemas, article, drawings and outputs.
 
-`make docs` runs it.
-Tests hold them current.
+`make docs` runs it, and tests check that they are current.
 """
 
 from __future__ import annotations
@@ -32,8 +31,7 @@ PREFACE = """\
 
 <!-- Written by `make docs` from `--help`. -->
 
-`llmarch COMMAND --help` prints what stands here. Results go to standard output and nothing else does; diagnostics go to
-standard error. Exit status: 0 fine, 1 a check failed, 2 bad input, 70 a bug, 71 no memory
+`llmarch COMMAND --help` prints these texts. Results go to standard output, diagnostics to standard error. Exit status: 0 fine, 1 a check failed, 2 bad input, 70 a bug, 71 no memory
 or library, 130 interrupted.
 """
 
@@ -43,14 +41,14 @@ ARTICLE = """\
 
 <!-- Written by `make docs` from `docs/claims.yaml`, with `llmarch claims --format markdown`. -->
 
-Architecture comparisons make many statements about these models. Here are those that can be measured, in our words,
-each with what this tool measures. [`docs/claims.yaml`](claims.yaml) holds them with the expression behind each verdict;
-`llmarch claims` measures them again, and fails where one has changed.
+Statements of architecture comparisons that can be measured, in our words, each with our measurements.
+[`docs/claims.yaml`](claims.yaml) holds them with the expression behind each verdict. `llmarch claims` measures them again, and
+fails if a verdict has changed.
 """
 
 
 def printed(*arguments: str) -> str:
-    """What a command prints, without styles and at a fixed width."""
+    """The output of a command, without styles and at a fixed width."""
     environment = {**os.environ, "COLUMNS": WIDTH, "TERMINAL_WIDTH": WIDTH, "NO_COLOR": "1", "TERM": "dumb"}
     run = subprocess.run(
         [sys.executable, "-m", "llmarch_cli", *arguments],
@@ -63,14 +61,14 @@ def printed(*arguments: str) -> str:
 
 
 def reference() -> str:
-    """The page, as it should be."""
+    """The page of commands."""
     sections = [PREFACE, f"```text\n{printed('--help')}\n```\n"]
     sections += [f"## {' '.join(words)}\n\n```text\n{printed(*words, '--help')}\n```\n" for words in _commands()]
     return "\n".join(sections)
 
 
 def _commands() -> Iterator[tuple[str, ...]]:
-    """Every command's words, those of groups after their group's."""
+    """The words of each command; the commands of a group come after it."""
     for name, _, command, _ in COMMANDS:
         yield (name,)
         if isinstance(command, Typer):
@@ -78,14 +76,14 @@ def _commands() -> Iterator[tuple[str, ...]]:
 
 
 def article() -> str:
-    """The page of claims, as it should be."""
+    """The page of claims."""
     claimed = printed("claims", "--engine", "closed-form", "--format", "markdown")
     linked = re.sub(r"(?<= )(https://\S+)", r"<\1>", claimed)
     return f"{ARTICLE}\n{linked}\n"
 
 
 def refreshed(page: str) -> str:
-    """A page with the outputs that it shows as they are now: of commands that stand alone in their block."""
+    """A page with current outputs, for commands that are alone in their block."""
 
     def block(match: re.Match[str]) -> str:
         command, output = match.groups()
@@ -97,14 +95,14 @@ def refreshed(page: str) -> str:
 
 
 def counted(page: str) -> str:
-    """A page with the numbers of what there is as they are now."""
+    """A page with current counts of models and claims."""
     page = re.sub(r"\d+(?= published architectures)", str(len(names())), page)
     n_claims = sum(len(section.claims) for section in claims.read(claims.bundled()).sections)
     return re.sub(r"\d+(?= statements\]\(docs/article\.md\))", str(n_claims), page)
 
 
 def quoted(page: str) -> str:
-    """A page with the code that it quotes as it stands in the package: an object, or a statement inside it."""
+    """A page with current quotes of code: of an object, or of a statement inside it."""
 
     def block(match: re.Match[str]) -> str:
         marker, path, name, statement = match.groups()
@@ -127,7 +125,7 @@ def _source(path: str, name: str, statement: str | None) -> str:
 
 
 def draw() -> None:
-    """Draw the pictures of all pages, each with the command that its page shows for it."""
+    """Make the pictures of all pages with the commands that the pages show."""
     found = (re.findall(r"^[$] llmarch (.+\.svg)$", page.read_text(), re.MULTILINE) for page in PAGES)
     for command in sorted({command for commands in found for command in commands}):
         subprocess.run(
