@@ -174,7 +174,7 @@ def test_absent_prediction_blocks(family: str, n_blocks: int, tmp_path: Path) ->
     assert not llmarch.reconcile(spec, tmp_path).plan.notes
     del tensors["model.norm.weight"]
     save(tensors, tmp_path)
-    with pytest.raises(llmarch.InputError, match=r"final_norm\.norm\.weight .* is missing\n  give"):
+    with pytest.raises(llmarch.InputError, match=r"final_norm\.norm\.weight .* is missing\n  use"):
         llmarch.load_checkpoint(spec, tmp_path)
 
 
@@ -232,7 +232,7 @@ class TestRefusals:
 
     def test_a_layer_too_many(self, models: Pair, tmp_path: Path) -> None:
         tensors = {**published(SPARSE), "model.layers.99.self_attn.q_norm.weight": torch.ones(4)}
-        assert "has no place" in self.refusal(models, tensors, tmp_path)
+        assert "does not belong to" in self.refusal(models, tensors, tmp_path)
 
     def test_another_shape(self, models: Pair, tmp_path: Path) -> None:
         tensors = published(SPARSE)
@@ -246,7 +246,7 @@ class TestRefusals:
         del tensors[dropped]
         moe = models.ours.spec.ffn
         assert isinstance(moe, MixtureOfExperts)
-        expected = f"lacks 1 of {moe.n_experts} experts, the first is 1"
+        expected = f"lacks 1 of {moe.n_experts} experts, the first is expert 1"
         assert expected in self.refusal(models, tensors, tmp_path)
 
     def test_pickles(self, models: Pair, tmp_path: Path) -> None:

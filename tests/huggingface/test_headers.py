@@ -124,7 +124,7 @@ class TestIndex:
 
     def test_one_tensor_in_two_files(self, directory: Path) -> None:
         write(directory / "two.safetensors", {"a": GOOD})
-        with pytest.raises(InputError, match="contains 'a', as does one.safetensors"):
+        with pytest.raises(InputError, match=r"contains 'a', as does one\.safetensors"):
             read_directory(directory)
 
     def test_nothing_there(self, tmp_path: Path) -> None:
