@@ -15,6 +15,7 @@ from families import FAMILIES
 from pairs import Case, Pair, deviation, pair
 from safetensors.torch import load_file, save_file
 from torch import Tensor
+from weights import UNNAMED
 
 import llmarch_cli as llmarch
 from llmarch_cli.components.ffn import MixtureOfExperts
@@ -23,8 +24,6 @@ from llmarch_cli.modules.builder import Model
 from llmarch_cli.report.checkpoint import reconciled
 
 SPARSE = Case("qwen3_moe", 0)
-# No rule can tell what their tensors hold: heads are fused group by group, names mean something else in another family.
-UNNAMED = {"falcon", "gpt_neox", "ernie4_5_moe", "glm4"}
 CASES = [Case(name, len(family.variants) - 1) for name, family in FAMILIES.items() if name not in UNNAMED]
 
 
