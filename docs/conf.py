@@ -16,7 +16,7 @@ suppress_warnings = ["myst.header"]  # the article's sections begin one level de
 
 autodoc_member_order = "bysource"
 autodoc_typehints = "description"
-autodoc_default_options = {"members": True, "exclude-members": "model_config, told"}
+autodoc_default_options = {"members": True, "exclude-members": "model_config, summarized"}
 napoleon_google_docstring = True
 strip_signature_backslash = True  # so that `as_` is the name of an argument, not a reference
 

@@ -33,7 +33,8 @@ PREFACE = """\
 <!-- Written by `make docs` from `--help`. -->
 
 `llmarch COMMAND --help` prints what stands here. Results go to standard output and nothing else does; diagnostics go to
-standard error. Exit status: 0 fine, 1 a check failed, 2 bad input, 130 interrupted.
+standard error. Exit status: 0 fine, 1 a check failed, 2 bad input, 70 a bug, 71 no memory
+or library, 130 interrupted.
 """
 
 

@@ -1,4 +1,4 @@
-"""What can go wrong in a way the user can mend. The command line prints these as they are, without a traceback."""
+"""Errors that a user can fix. The command line prints their messages without a traceback."""
 
 from __future__ import annotations
 
@@ -10,19 +10,19 @@ LONGEST_PATH = 500
 
 
 class LlmarchError(Exception):
-    """Any error of this library."""
+    """The base class of this library's errors."""
 
 
 class InputError(LlmarchError):
-    """What was given cannot be used: the message says what, where, why and what to do. Exit status 2."""
+    """Invalid input. The message gives the place, the reason and what to do. Exit status 2."""
 
 
 class CheckError(LlmarchError):
-    """A check failed: two ways to compute one number disagree, or an operator is unknown. Exit status 1."""
+    """A failed check: two computations of a number disagree, or an operator is unknown. Exit status 1."""
 
 
 def shown(value: object) -> str:
-    """`value` as YAML has it, short and on one line: text in quotes, without control characters."""
+    """`value` in YAML notation on one short line. Text is quoted, and control characters are escaped."""
     match value:
         case None:
             return "null"
@@ -41,20 +41,20 @@ def shown(value: object) -> str:
 
 
 def shown_path(path: object) -> str:
-    """A path as it is; one that would break the line, or fill the screen, as text in quotes."""
+    """A path for a message. A very long one, or one with control characters, is quoted and shortened."""
     text = str(path)
     return text if text.isprintable() and len(text) <= LONGEST_PATH else shown(text)
 
 
 def unknown(what: str, wrong: str, known: Iterable[str]) -> str:
-    """`unknown WHAT 'wrong'; known: ...`, with the nearest of them."""
+    """The message `unknown WHAT 'wrong'; known: ...`, with the closest known names suggested."""
     names = list(known)
     return f"unknown {what} {shown(wrong)}; known: {', '.join(names)}{suggestion(wrong, names)}"
 
 
 def suggestion(wrong: str, known: Iterable[str]) -> str:
-    """`; did you mean ...?` for the nearest of the `known` names, or nothing where none is near."""
-    import difflib  # only errors need it
+    """`; did you mean ...?` with the closest `known` names, or "" if none is close."""
+    import difflib  # imported late: only errors need it
 
     near = difflib.get_close_matches(wrong[:LONGEST_SHOWN], list(dict.fromkeys(known)), n=3, cutoff=0.6)
     return f"; did you mean {' or '.join(near)}?" if near else ""

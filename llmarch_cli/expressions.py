@@ -1,7 +1,8 @@
-"""Expressions over figures, such as `params <= 30B and kv_cache_bytes@128k <= 2GiB`: parsed, and never run as code.
+"""Expressions over figures, such as `params <= 30B and kv_cache_bytes@128k <= 2GiB`: parsed, never run as code.
 
-Python's own parser reads them, and only what stands in the tables below is let through: figures by name, numbers with
-units, `+ - * /`, comparisons, `and`, `or`, `not`, and functions of the reader's. All arithmetic is exact.
+Python's parser builds the syntax tree, and everything outside an allow-list is an error. Allowed are names of figures,
+numbers with units, `+ - * /`, comparisons, `and`, `or`, `not`, and functions that the caller defines. All arithmetic is
+exact.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ from typing import Any
 from llmarch_cli.errors import InputError, shown
 
 MAX_CHARACTERS = 2_000
-MAX_DEPTH = 100  # of what stands inside each other
+MAX_DEPTH = 100  # of nested operators and parentheses
 
 UNITS: dict[str, int | Fraction] = {
     **dict(zip("KMBT", (10**3, 10**6, 10**9, 10**12), strict=True)),
@@ -31,7 +32,7 @@ TOKENS = {"": 1, "k": 2**10, "M": 2**20}
 _NUMBER = r"(?<![\w.])[0-9][0-9_]*(?:\.[0-9]+)?"
 _UNIT = "|".join(map(re.escape, sorted(UNITS, key=len, reverse=True)))
 _NUMBER_WITH_UNIT = re.compile(rf"({_NUMBER})( ?(?:{_UNIT}))(?!\w)")
-_LITERAL = re.compile(r"[0-9_]*\.?[0-9_]*(?:[eE][-+]?[0-9]{1,3})?")  # as large as any figure, and soon calculated
+_LITERAL = re.compile(r"[0-9_]*\.?[0-9_]*(?:[eE][-+]?[0-9]{1,3})?")  # exponents below 1000 keep exact arithmetic fast
 _CONTEXT = re.compile(r"@([0-9]+(?:_[0-9]+)*)(k|M|)(?!\w)")
 
 _ARITHMETIC: dict[type[ast.operator], Callable[[Any, Any], Any]] = {
@@ -48,14 +49,14 @@ _COMPARISONS: dict[type[ast.cmpop], Callable[[Any, Any], Any]] = {
     ast.Eq: operator.eq,
     ast.NotEq: operator.ne,
 }
-# Not `and` and `or`: these stand for whole columns too.
+# Not `and` and `or`, which do not work on columns.
 _LOGIC: dict[type[ast.boolop], Callable[[Any, Any], Any]] = {ast.And: operator.and_, ast.Or: operator.or_}
 _CONSTANTS = {"true": True, "false": False, "null": None}
 
 
 @dataclass(frozen=True, slots=True)
 class Figure:
-    """A name in an expression, dots and all, and the context that it is asked at: `kv_cache_bytes@8k`."""
+    """A dotted name in an expression, and the context after `@`, as in `kv_cache_bytes@8k`; None if not given."""
 
     name: str
     context: int | None = None
@@ -69,12 +70,12 @@ Call = Callable[[str, "Expression"], Any]
 
 
 class Expression:
-    """One expression. Raises InputError where `text` is none, with the place."""
+    """A parsed expression. Raises InputError with the offending part if `text` is invalid."""
 
     def __init__(self, text: str) -> None:
         self.text = text.strip()
-        self.units: dict[int, int | Fraction] = {}  # of the number that begins at this character
-        self.contexts: dict[int, int] = {}  # of the name that ends there
+        self.units: dict[int, int | Fraction] = {}  # offset of a number's first character -> its unit
+        self.contexts: dict[int, int] = {}  # offset of a name's end -> its context
         self.node = self._parsed()
         self._check_depth()
         nodes = [node for node in ast.walk(self.node) if isinstance(node, ast.expr)]
@@ -82,7 +83,7 @@ class Expression:
             self._check(node)
         ends = {node.end_col_offset for node in nodes if isinstance(node, ast.Name | ast.Attribute)}
         if stray := sorted(set(self.contexts) - ends):
-            raise InputError(f"{shown(self.text)}: '@' at character {stray[0] + 1} follows no figure")
+            raise InputError(f"{shown(self.text)}: '@' at character {stray[0] + 1} does not follow a figure")
 
     @classmethod
     def _part(cls, whole: Expression, node: ast.expr) -> Expression:
@@ -94,17 +95,18 @@ class Expression:
         return self._source(self.node)
 
     def figures(self) -> list[Figure]:
-        """Every name in it, those inside a function's argument left out."""
+        """All figures in the expression, except those in arguments of functions."""
         return list(dict.fromkeys(self._figures(self.node)))
 
     def value(self, lookup: Lookup, call: Call | None = None) -> Any:
-        """What it comes to.
+        """Evaluate the expression.
 
         Args:
-            lookup: what a figure is: a number, text, a truth value, None; or a column of them that has operators.
-            call: what a function of this name makes of its argument.
+            lookup: returns a figure's value: a number, text, a truth value, None, or a column with operators.
+            call: returns the result of a function, by its name and its unevaluated argument; None allows no functions.
 
-        Raises what `lookup` and `call` raise, and InputError for a division by zero and for values that do not mix.
+        Raises InputError for a division by zero and for operands of different types, and whatever `lookup` and `call`
+        raise.
         """
         try:
             return self._value(self.node, lookup, call)
@@ -115,11 +117,11 @@ class Expression:
 
     def _parsed(self) -> ast.expr:
         if len(self.text) > MAX_CHARACTERS:
-            raise InputError(f"an expression of {len(self.text):,} characters: at most {MAX_CHARACTERS:,}")
+            raise InputError(f"an expression of {len(self.text):,} characters exceeds the limit of {MAX_CHARACTERS:,}")
         if not self.text.isascii() or not self.text.isprintable():
-            raise InputError(f"{shown(self.text)}: an expression is one line of ASCII")
+            raise InputError(f"{shown(self.text)}: an expression must be one line of ASCII")
 
-        # Units and contexts are blanked, so that every character keeps its place.
+        # Blank out units and contexts, so that all offsets stay valid.
         def blank_unit(match: re.Match[str]) -> str:
             self.units[match.start()] = UNITS[match[2].strip()]
             return match[1] + " " * len(match[2])
@@ -135,7 +137,7 @@ class Expression:
                 return ast.parse(source.rstrip(), mode="eval").body
         except (SyntaxError, Warning, RecursionError, MemoryError, ValueError):
             raise InputError(
-                f"{shown(self.text)}: not an expression; write for instance 'params <= 30B and kv_cache_bytes <= 2GiB'"
+                f"{shown(self.text)}: not an expression; an example: 'params <= 30B and kv_cache_bytes <= 2GiB'"
             ) from None
 
     def _check_depth(self) -> None:
@@ -144,7 +146,7 @@ class Expression:
             level = [inner for node in level for inner in ast.iter_child_nodes(node)]
             if not level:
                 return
-        raise InputError(f"{shown(self.text)}: more than {MAX_DEPTH} deep, operators and brackets inside each other")
+        raise InputError(f"{shown(self.text)}: more than {MAX_DEPTH} nested operators and parentheses")
 
     def _check(self, node: ast.expr) -> None:
         match node:
@@ -161,7 +163,7 @@ class Expression:
             case ast.Constant(value=int() | float()) if _LITERAL.fullmatch(self._source(node)):
                 return
             case ast.Constant(value=int() | float()):
-                hint = "; write numbers in decimal digits, with an exponent below 1000"
+                hint = "; write numbers in decimal, with an exponent below 1000"
             case ast.Name() | ast.Attribute() if _dotted(node) is not None:
                 return
             case ast.Call(args=[_], keywords=[], func=func) if _dotted(func) is not None:
@@ -169,8 +171,8 @@ class Expression:
             case _:
                 hint = ""
         raise InputError(
-            f"{shown(self.text)}: {shown(self._source(node))} is not allowed here:"
-            f" figures, numbers, + - * /, comparisons, and, or, not{hint}"
+            f"{shown(self.text)}: {shown(self._source(node))} is not allowed;"
+            f" allowed: figures, numbers, + - * /, comparisons, and, or, not{hint}"
         )
 
     def _figures(self, node: ast.AST) -> Iterator[Figure]:
@@ -194,7 +196,7 @@ class Expression:
             case ast.BoolOp(op=op, values=values):
                 return reduce(_LOGIC[type(op)], (_truth(value(inner)) for inner in values))
             case ast.UnaryOp(op=ast.Not(), operand=operand):
-                return _truth(value(operand)) ^ True  # not `not`: of a column, each
+                return _truth(value(operand)) ^ True  # works on columns, unlike `not`
             case ast.UnaryOp(operand=operand):
                 return -_number(value(operand))
             case ast.Compare(left=left, ops=ops, comparators=comparators):
@@ -209,7 +211,7 @@ class Expression:
             case ast.Call(func=func, args=[argument]):
                 name = str(_dotted(func))
                 if call is None:
-                    raise InputError(f"{shown(self.text)}: there is no function {name}")
+                    raise InputError(f"{shown(self.text)}: unknown function {name}")
                 return call(name, Expression._part(self, argument))
             case _:
                 name = str(_dotted(node))
@@ -223,14 +225,14 @@ class Expression:
 
 
 def _truth(value: Any) -> Any:
-    """A truth value, or a column of them."""
+    """Return a truth value or a column of them. Raises TypeError for anything else."""
     if value is None or (isinstance(value, int | Fraction | str) and not isinstance(value, bool)):
         raise TypeError
     return value
 
 
 def _compared(compare: Callable[[Any, Any], Any], left: Any, right: Any) -> Any:
-    """To Python a truth value is a number too; here it is none."""
+    """Compare two values. Raises TypeError for a number and a boolean, which Python would compare as numbers."""
     numbers = all(isinstance(each, int | Fraction) for each in (left, right))
     if numbers and isinstance(left, bool) != isinstance(right, bool):
         raise TypeError
@@ -238,14 +240,14 @@ def _compared(compare: Callable[[Any, Any], Any], left: Any, right: Any) -> Any:
 
 
 def _number(value: Any) -> Any:
-    """A number, or a column of them."""
+    """Return a number or a column of them. Raises TypeError for anything else."""
     if value is None or isinstance(value, bool | str):
         raise TypeError
     return value
 
 
 def _dotted(node: ast.expr) -> str | None:
-    """`a.b.c` of a chain of attributes of a name; None of anything else."""
+    """`a.b.c` for a name with attributes, None for any other node."""
     match node:
         case ast.Name(id=name):
             return name

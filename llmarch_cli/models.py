@@ -1,4 +1,4 @@
-"""What a model's name stands for: a bundled spec, a YAML file, or a Hugging Face config."""
+"""Load a model by name: a bundled spec, a YAML file or a Hugging Face config."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ from llmarch_cli.specs.spec import ModelSpec
 
 
 def load(name: str | Path | ModelSpec) -> ModelSpec:
-    """The spec of a bundled model by its id, or of a YAML file by its path; a spec is returned as it is.
+    """Load the spec of a bundled model by its id, or of a YAML file by its path. A spec is returned unchanged.
 
     A Hugging Face config is imported: a config.json, a checkpoint's directory, or `org/name` on the Hub.
 
-    Raises InputError: no such model or file, or a file that is no valid spec, or a config that is not understood.
+    Raises InputError for an unknown model or file, an invalid spec, or an unsupported config.
     """
     if isinstance(name, ModelSpec):
         return name
@@ -25,7 +25,7 @@ def load(name: str | Path | ModelSpec) -> ModelSpec:
 
 
 def _is_config(name: str | Path) -> bool:
-    """Whether a Hugging Face config is meant: a .json file, a directory, or what only the Hub can have."""
+    """Whether `name` is a Hugging Face config: a .json file, a directory, or `org/name` on the Hub."""
     path = Path(name)
     if name == "" or str(name) in names() or path.suffix in YAML_ENDINGS:
         return False

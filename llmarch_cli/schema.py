@@ -1,6 +1,6 @@
-"""The JSON schemas of our files, for editors and other programs: those that are committed are what this gives.
+"""The JSON schemas of spec, budget and baseline files, for editors and other programs.
 
-They say what each field may be; rules between fields are the records' own, and only reading a file knows them.
+They describe single fields. Rules between fields are checked only when a file is read.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from llmarch_cli.specs.spec import ModelSpec
 
 Schema = dict[str, Any]
 
-# Above a spec's fields. Editors complete what stands under `then` and `else`.
+# The top of the spec schema. Editors complete the fields below `then` and `else`.
 HEAD: Schema = {
     "$schema": "https://json-schema.org/draft/2020-12/schema",
     "title": "A spec of llmarch",
@@ -29,15 +29,15 @@ HEAD: Schema = {
 EXTENDS: Schema = {
     "type": "string",
     "minLength": 1,
-    "description": "another spec, by its id or its path from this file: what is not said here is as it says",
+    "description": "the id of another spec, or its path relative to this file; fields not given here come from it",
 }
 
-# A field, its default, and the comment beside it.
+# A field with its type and default, and the comment after it.
 _COMMENTED = re.compile(r"^    (\w+): .*  # (.+)$", re.MULTILINE)
 
 
 def spec_schema() -> Schema:
-    """The schema of a spec: a whole one, or one that says what it changes of the spec that it `extends`."""
+    """The schema of a spec: a complete one, or the changes to the spec that it `extends`."""
     model = ModelSpec.model_json_schema()
     whole = {**model.pop("$defs"), "ModelSpec": model}
     records = {record.__name__: record for record in _records(Record)}
@@ -50,14 +50,14 @@ def spec_schema() -> Schema:
 
 
 def budgets_schema() -> Schema:
-    """The schema of a file of budgets."""
+    """The schema of a budget file."""
     from llmarch_cli.guards.budgets import BudgetFile
 
     return _file_schema(BudgetFile, "Budgets of llmarch")
 
 
 def baseline_schema() -> Schema:
-    """The schema of a baseline."""
+    """The schema of a baseline file."""
     from llmarch_cli.guards.baselines import Baseline
 
     return _file_schema(Baseline, "A baseline of llmarch")
@@ -67,14 +67,14 @@ SCHEMAS = {"spec": spec_schema, "budgets": budgets_schema, "baseline": baseline_
 
 
 def render(of: str) -> str:
-    """The schema of one sort of file, as text. Raises InputError for a sort that there is not."""
+    """The JSON text of a schema in `SCHEMAS`. Raises InputError for an unknown name."""
     if of not in SCHEMAS:
         raise InputError(unknown("schema", of, SCHEMAS))
     return json.dumps(SCHEMAS[of](), indent=2) + "\n"
 
 
 def write_schema(path: Path, of: str = "spec") -> None:
-    """Write the schema to `path`, as it is committed."""
+    """Write a schema to `path`."""
     path.write_text(render(of), encoding="utf-8")
 
 
@@ -94,7 +94,7 @@ def _records(record: type[Record]) -> list[type[Record]]:
 
 
 def _describe(schema: Schema, record: type[Record]) -> None:
-    """Give each field the comment that stands beside it in the code."""
+    """Use the comment after each field in the source code as its description."""
     written = [each for each in record.__mro__ if issubclass(each, Record) and "[" not in each.__name__]
     for each in reversed(written):
         for name, comment in _COMMENTED.findall(inspect.getsource(each)):
@@ -103,7 +103,7 @@ def _describe(schema: Schema, record: type[Record]) -> None:
 
 
 def _tidied(schema: Any) -> Any:
-    """Without what other dialects want, and without titles that only repeat a field's name."""
+    """Remove OpenAPI's `discriminator`, and titles that only repeat a field's name."""
     if isinstance(schema, list):
         return [_tidied(each) for each in schema]
     if not isinstance(schema, dict):
@@ -115,7 +115,7 @@ def _tidied(schema: Any) -> Any:
 
 
 def _loosened(schema: Any) -> Any:
-    """The same where nothing is required: what is missing stands in the spec that is extended."""
+    """A copy without required fields and defaults, for a spec that extends another."""
     if isinstance(schema, list):
         return [_loosened(each) for each in schema]
     if not isinstance(schema, dict):
@@ -124,7 +124,7 @@ def _loosened(schema: Any) -> Any:
     for name, value in schema.items():
         if name == "$ref":
             loose[name] = f"{value}Changes"
-        elif name == "oneOf":  # without its kind, a component may be one of several
+        elif name == "oneOf":  # without `kind`, several components may match
             loose["anyOf"] = _loosened(value)
         elif name not in ("required", "minProperties", "default"):
             loose[name] = _loosened(value)

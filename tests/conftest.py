@@ -1,6 +1,12 @@
-"""What all tests share: hypothesis draws the same examples in every run, and no test takes its time for a failure."""
+"""Settings and fixtures of all tests: hypothesis draws the same examples in every run; `llmarch` runs a command."""
 
+import sys
+
+import pytest
 from hypothesis import HealthCheck, settings
+from runs import Result, Run
+
+from llmarch_cli.cli.app import run
 
 settings.register_profile(
     "llmarch",
@@ -11,3 +17,20 @@ settings.register_profile(
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
 )
 settings.load_profile("llmarch")
+
+
+@pytest.fixture
+def llmarch(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Run:
+    """`llmarch("show", "gpt2")`: its status and output, 100 columns wide, in closed form unless told otherwise."""
+    monkeypatch.setenv("COLUMNS", "100")
+    monkeypatch.setenv("LLMARCH_ENGINE", "closed-form")
+
+    def command(*arguments: str) -> Result:
+        monkeypatch.setattr(sys, "argv", ["llmarch", *arguments])
+        try:
+            status = run()
+        except SystemExit as stop:
+            status = stop.code if isinstance(stop.code, int) else 0
+        return Result(status, *capsys.readouterr())
+
+    return command

@@ -1,4 +1,4 @@
-"""Random valid specs, over all kinds and all fields, for tests of what must hold for every model."""
+"""Random valid specs over all kinds and all fields, for laws that hold for every model."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ factors = st.floats(0.01, 100.0, allow_nan=False)
 
 
 def widths(aligned: bool) -> SearchStrategy[int]:
-    """Small and large; `aligned` ones are multiples of 8, as torch's grouped product wants them."""
+    """Small and large widths; `aligned` ones are multiples of 8, as torch's grouped product needs them."""
     any_width = st.integers(1, 24) | st.sampled_from((64, 255, 1000, 7168, 18_432))
     return any_width.map(lambda width: 8 * width) if aligned else any_width
 
@@ -57,7 +57,7 @@ def rope_scalings(draw: DrawFn, n_pairs: int) -> Data | None:
 
 @st.composite
 def rotary(draw: DrawFn, n_pairs: int) -> Data:
-    """Rotary settings for heads of which `n_pairs` pairs are rotated."""
+    """Rotary settings for heads with `n_pairs` rotated pairs."""
     if draw(booleans):
         return {"rope_theta": draw(st.sampled_from((1.5, 10_000, 1e6)))} | {
             "rope_scaling": draw(rope_scalings(n_pairs)),
@@ -171,7 +171,7 @@ def feed_forwards(aligned: bool = False) -> SearchStrategy[Data]:
 
 @st.composite
 def axes(draw: DrawFn, n_layers: int, components: SearchStrategy[Data], with_none: bool) -> Data:
-    """One component for all layers, or variants laid over them."""
+    """One component for all layers, or variants with a pattern over them."""
     if not with_none and draw(booleans):
         return draw(components)
     names = st.sampled_from(("a", "b", *(NONE,) * with_none))
@@ -231,13 +231,13 @@ def specs(aligned: bool = False) -> SearchStrategy[ModelSpec]:
 
 
 def spans(spec: ModelSpec) -> set[int]:
-    """How many tokens the windows and chunks of `spec` keep."""
+    """The sizes of the windows and chunks of `spec`."""
     return {inner.span for item in spec.inventory() for inner in walk(item.component) if inner.span is not None}
 
 
 @st.composite
 def workloads(draw: DrawFn, spec: ModelSpec) -> Workload:
-    """Contexts where a mistake would show: the first two, each window's edge and one past it, a long one."""
+    """Contexts that reveal mistakes: the first two, the end of each window and one past it, and a long one."""
     edges = spans(spec)
     context = draw(st.sampled_from(sorted({1, 2, LONG_CONTEXT, *edges, *(edge + 1 for edge in edges)})))
     kv_dtype = cast("KvDtype", draw(st.sampled_from(get_args(KvDtype))))

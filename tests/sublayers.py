@@ -1,4 +1,4 @@
-"""Components as modules on the CPU, with weights that hide nothing: norms and biases are not neutral."""
+"""Components as modules on the CPU, with random norms and biases too, so that no mistake in them stays hidden."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from pydantic import TypeAdapter
 from torch import Tensor
 
 from llmarch_cli.components.component import Component
-from llmarch_cli.modules.builder import Built
+from llmarch_cli.modules.builder import ComponentModule
 from llmarch_cli.modules.cache import TensorCache
 from llmarch_cli.specs.spec import AnyAttention, AnyFeedForward, NormStyle
 
@@ -23,13 +23,13 @@ def component(data: dict[str, Any]) -> Component:
     return _ADAPTER.validate_python(data)
 
 
-def module(data: dict[str, Any], d_model: int = 16, seed: int = 0) -> Built:
-    """It as a float32 module with random weights."""
-    built = Built(component(data), d_model, NormStyle())
+def module(data: dict[str, Any], d_model: int = 16, seed: int = 0) -> ComponentModule:
+    """The component that `data` describes as a float32 module with random weights."""
+    built = ComponentModule(component(data), d_model, NormStyle())
     generator = torch.Generator().manual_seed(seed)
     with torch.no_grad():
         for name, weight in [*built.named_parameters(), *built.named_buffers()]:
-            spread = weight.shape[-1] ** -0.5 if weight.dim() > 1 else 0.5  # what is multiplied keeps its size
+            spread = weight.shape[-1] ** -0.5 if weight.dim() > 1 else 0.5  # products keep the scale of their input
             weight.normal_(1.0 if name.endswith("norm.weight") else 0.0, spread, generator=generator)
     return built
 
@@ -39,8 +39,8 @@ def values(*shape: int, seed: int = 1) -> Tensor:
     return torch.randn(shape, generator=torch.Generator().manual_seed(seed))
 
 
-def run(built: Built, x: Tensor, cache: TensorCache | None = None) -> Tensor:
-    """What a module says to x of shape (batch, n_tokens, d_model)."""
+def run(built: ComponentModule, x: Tensor, cache: TensorCache | None = None) -> Tensor:
+    """The output of a module for x of shape (batch, n_tokens, d_model)."""
     with torch.no_grad():
         out: Tensor = built(x, TensorCache(built.component.span) if cache is None else cache)
     return out

@@ -134,7 +134,7 @@ def test_a_branch_that_a_shallow_checkout_lacks_is_fetched(repository: Path, tmp
 def test_nothing_changed_is_said(repository: Path) -> None:
     status, summary, _ = run("Changed figures", repository, base="HEAD", specs="specs/*.yaml", engine="closed-form")
     assert status == 0
-    assert "0 models changed in figures since HEAD." in summary
+    assert "0 models with changed metrics since HEAD." in summary
 
 
 @pytest.mark.parametrize(
@@ -163,7 +163,7 @@ def test_an_input_is_no_script(repository: Path, specs: str) -> None:
 def test_a_limit_that_is_not_kept_fails_the_step_and_is_in_the_summary(repository: Path) -> None:
     status, summary, _ = run("Budgets", repository, budgets="budgets.yaml", engine="closed-form")
     assert status == 1
-    assert "1 of 2 limits NOT kept." in summary
+    assert "1 of 2 limits EXCEEDED." in summary
     (repository / "specs" / "one.yaml").write_text("extends: gpt2\n")
     assert run("Budgets", repository, budgets="budgets.yaml", engine="closed-form")[0] == 0
 

@@ -1,4 +1,4 @@
-"""Specs changed at random: each is a model that both engines count alike, or an error in a line or few."""
+"""Specs changed at random: each is a model on which both engines agree, or an error of a few lines."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ junk = st.one_of(
 
 
 def paths(tree: Any, path: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:
-    """Where every value of a tree stands."""
+    """The path of each value in a tree."""
     steps = tree.items() if isinstance(tree, dict) else enumerate(tree) if isinstance(tree, list) else ()
     for step, inner in steps:
         yield (*path, step)
@@ -60,7 +60,7 @@ def at(tree: Any, path: tuple[Any, ...]) -> Any:
 
 @st.composite
 def mutated(draw: DrawFn) -> Tree:
-    """A bundled or drawn spec, changed in a few places."""
+    """A bundled or random spec, changed in a few places."""
     tree: Tree = copy.deepcopy(draw(st.sampled_from(TREES) | spec_data()))
     for _ in range(draw(st.sampled_from((1, 1, 1, 2, 3)))):
         places = list(paths(tree))
@@ -89,7 +89,7 @@ def mutated(draw: DrawFn) -> Tree:
 
 
 def outcome(content: bytes) -> ModelSpec | None:
-    """The spec that a file with this content holds; None where it is refused, in words that a person can use."""
+    """The spec in a file with this content; None if it is refused with a readable message."""
     with tempfile.TemporaryDirectory() as directory:
         path = Path(directory) / "spec.yaml"
         path.write_bytes(content)
@@ -98,7 +98,7 @@ def outcome(content: bytes) -> ModelSpec | None:
         except InputError as error:
             is_readable(str(error), directory)
             return None
-        assert problems(resolved(path)) == []  # the schema takes all that is valid
+        assert problems(resolved(path)) == []  # the schema accepts every valid spec
         return spec
 
 

@@ -122,6 +122,6 @@ def test_bad_ones_fit_neither_the_schema_nor_the_records(text: str, old: str, ne
 def test_fields_are_described_by_the_comments_beside_them() -> None:
     records = SCHEMA["$defs"]
     window = records["GroupedQueryAttention"]["properties"]["window"]
-    assert window["description"] == "sees the last `window` tokens, itself included"
-    assert records["MixtureOfExperts"]["properties"]["gated"]["description"].startswith("a gate makes SiLU into SwiGLU")
+    assert window["description"] == "attends to the last `window` tokens, itself included"
+    assert records["MixtureOfExperts"]["properties"]["gated"]["description"].startswith("with silu this is SwiGLU")
     assert records["YarnScaling"]["description"].startswith("NTK-by-parts")

@@ -1,9 +1,11 @@
-"""Statements about models as data, and whether what this tool measures bears them out.
+"""Claims: statements about models as data, each checked against measurements.
 
-A file of claims has sections, and each claim an expression over figures of its models, which it calls `a`, `b` ... in
-their order: any column of `llmarch columns`, at a context where one is given (`a.kv_cache_bytes@8k`); any field of a
-spec (`a.norm_placement`, and `a.ffn.top_k` where all layers that have such a field agree); and how many layers there
-are for which something holds (`a.layers(attention.window == 1024)`, where `index` is the layer's number from 0).
+A file of claims has sections of claims. Each claim has an expression that is true if the statement is. It calls the
+claim's models `a`, `b` ... in their order, and can use:
+
+- any metric of `llmarch columns`, optionally at a context: `a.kv_cache_bytes@8k`;
+- any field of a spec: `a.norm_placement`, or `a.ffn.top_k` if all layers with that field agree;
+- the number of layers that meet a condition: `a.layers(attention.window == 1024 and index < 3)`, with `index` from 0.
 """
 
 from __future__ import annotations
@@ -38,25 +40,25 @@ Url = Annotated[str, Field(pattern=URL_PATTERN, max_length=1000)]
 
 
 class Claim(Record):
-    """One statement, in this project's words."""
+    """One statement, paraphrased."""
 
     says: Text
     models: Annotated[tuple[Line, ...], Field(strict=False, min_length=1, max_length=8)]
-    holds: Text  # an expression that is true where the statement is
-    shows: dict[Line, Text] = Field(default={})  # our numbers, by what they are called
+    holds: Text  # an expression that is true if the statement is
+    shows: dict[Line, Text] = Field(default={})  # label -> expression of a value to show
     verdict: Verdict = "holds"
     remark: Text | None = None
-    source: Url | None = None  # where it is said; None: where its section says
+    source: Url | None = None  # where the statement was made; None: the section's source
 
     @model_validator(mode="after")
     def _explained(self) -> Self:
         if (self.verdict == "holds") != (self.remark is None):
-            raise ValueError("a remark goes with each verdict but a plain 'holds', and only with those")
+            raise ValueError("give a remark with every verdict except a plain 'holds'")
         return self
 
 
 class Section(Record):
-    """Claims that belong together."""
+    """A titled group of claims from one source."""
 
     title: Line
     source: Url
@@ -64,7 +66,7 @@ class Section(Record):
 
 
 class Outside(Record):
-    """A statement that no architecture can show to be right or wrong."""
+    """A statement that an architecture cannot confirm or refute."""
 
     says: Text
     why: Text
@@ -79,11 +81,11 @@ class Claims(Record):
 
 @dataclass(frozen=True)
 class Finding:
-    """A claim, and what was measured.
+    """A claim and its measurement.
 
     Attributes:
-        true: whether its expression is.
-        figures: what it shows, by name, each with the unit that it is written in.
+        true: whether the claim's expression is true.
+        figures: the values to show, as (label, value, unit).
     """
 
     claim: Claim
@@ -92,32 +94,32 @@ class Finding:
 
     @property
     def stands(self) -> bool:
-        """Whether the verdict is what was measured."""
+        """Whether the claim's verdict agrees with the measurement."""
         return self.true == (self.claim.verdict != "does not hold")
 
 
 def bundled() -> Path:
-    """The file of claims inside an installed package, or in the documentation of a checkout."""
+    """The path of the bundled claims, in an installed package or in a checkout's docs."""
     package = Path(__file__).parents[1]
     installed = package / "claims.yaml"
     return installed if installed.is_file() else package.parent / "docs" / "claims.yaml"
 
 
 def read(path: Path) -> Claims:
-    """The claims of a YAML file. Raises InputError with the place of what is wrong with it."""
+    """Read claims from a YAML file. Raises InputError with the place of the first problem."""
     data = documents.read(path)
     return checked(Claims, data, shown_path(path))
 
 
 def measure(claim: Claim, engine: Engine | None = None) -> Finding:
-    """Measure what a claim states. Raises InputError for unknown models and figures."""
+    """Measure a claim. Raises InputError for unknown models and metrics."""
     models = {letter: Facts(load(name), engine) for letter, name in zip(ascii_lowercase, claim.models, strict=False)}
 
     def facts(name: str) -> tuple[Facts, str]:
         letter, _, rest = name.partition(".")
         if letter not in models or not rest:
             raise InputError(
-                f"unknown name {shown(name)}: names begin with {' or '.join(f'{each}.' for each in models)}"
+                f"unknown name {shown(name)}; names start with {' or '.join(f'{each}.' for each in models)}"
             )
         return models[letter], rest
 
@@ -128,7 +130,7 @@ def measure(claim: Claim, engine: Engine | None = None) -> Finding:
     def call(function: str, argument: Expression) -> int:
         of, name = facts(function)
         if name != "layers":
-            raise InputError(f"there is no function {shown(name)}; known: layers")
+            raise InputError(f"unknown function {shown(name)}; known: layers")
         return of.count(argument)
 
     def value(text: str) -> Any:
@@ -139,13 +141,13 @@ def measure(claim: Claim, engine: Engine | None = None) -> Finding:
 
     true = value(claim.holds)
     if not isinstance(true, bool):
-        raise InputError(f"claim {shown(claim.says)}: {shown(claim.holds)} is neither true nor false")
+        raise InputError(f"claim {shown(claim.says)}: {shown(claim.holds)} is not a condition")
     figures = [(name, text, value(text)) for name, text in claim.shows.items()]
     return Finding(claim, true, tuple((name, found, _unit(text, found)) for name, text, found in figures))
 
 
 def _unit(text: str, value: Any) -> Unit:
-    """A column's own unit where the text is a column's name, else what suits the value."""
+    """The metric's unit if the text names a metric, else a unit for the value's type."""
     column = text.partition(".")[2].partition("@")[0]
     if column in BY_KEY:
         return BY_KEY[column].unit

@@ -1,4 +1,4 @@
-"""What can be asked of one model by name: its figures, its fields, and how many of its layers are of some sort."""
+"""The facts of one model by name: its metrics, its fields, and the number of layers that meet a condition."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _ABSENT = object()
 
 @dataclass(frozen=True)
 class Layer:
-    """A layer's number from 0, and its components."""
+    """A layer's components and its index from 0."""
 
     index: int
     attention: Component | None
@@ -27,55 +27,55 @@ class Layer:
 
 
 class Facts:
-    """One model's facts. Profiles are made when they are first asked for."""
+    """One model's facts. Profiles are computed on first use."""
 
     def __init__(self, spec: ModelSpec, engine: Engine | None = None) -> None:
         self.spec, self.engine = spec, engine
         self._profiles: dict[int, Profile] = {}
 
     def figure(self, asked: Figure) -> Any:
-        """The value of a column, or of a spec's field.
+        """The value of a metric or of a spec's field.
 
-        A field inside `attention` or `ffn` is what all layers that have it agree on. Raises InputError where there is
-        no such figure, where layers differ, and where a context is given for what does not depend on one.
+        For a field inside `attention` or `ffn`, all layers that have it must agree. Raises InputError for an unknown
+        name, if layers disagree, and for a context with a value that does not depend on it.
         """
         name = asked.name
         if (metric := BY_KEY.get(name)) is not None:
             if asked.context is not None and not metric.by_context:
-                raise InputError(f"{shown(str(asked))}: {name} is the same at every context: leave out '@'")
+                raise InputError(f"{shown(str(asked))}: {name} does not depend on the context; leave out '@'")
             return metric.value(self._profile(DEFAULT_CONTEXT if asked.context is None else asked.context))
         if asked.context is not None:
-            raise InputError(f"{shown(name)} is no column: '@' gives columns a context")
+            raise InputError(f"{shown(name)} is not a metric; only metrics take '@'")
         axis, _, field = name.partition(".")
         if axis in ("attention", "ffn") and field:
             return self._shared(axis, field)
         if (value := _field(self.spec, name)) is _ABSENT:
             known = (*BY_KEY, *ModelSpec.model_fields)
-            hint = suggestion(name, known) or "; `llmarch columns` and `llmarch schema` list what there is"
-            raise InputError(f"unknown figure {shown(name)}{hint}")
+            hint = suggestion(name, known) or "; `llmarch columns` lists metrics, `llmarch schema` fields"
+            raise InputError(f"unknown metric or field {shown(name)}{hint}")
         return value
 
-    def count(self, sort: Expression) -> int:
-        """How many layers there are for which `sort` is true: of their `index`, `attention` fields and `ffn` fields.
+    def count(self, condition: Expression) -> int:
+        """The number of layers that meet a condition on `index` and on fields of `attention` and `ffn`.
 
-        A field that a layer's component has not is null. Raises InputError where no layer has it.
+        A field that a layer's component lacks is null. Raises InputError if no layer has the field.
         """
-        for asked in sort.figures():
+        for asked in condition.figures():
             if all(_field(layer, asked.name) is _ABSENT for layer in self.layers):
                 raise InputError(f"no layer of {self.spec.id} has a field {shown(asked.name)}")
 
         def of(layer: Layer) -> Any:
-            values = {str(asked): _field(layer, asked.name) for asked in sort.figures()}
-            return sort.value(lambda asked: None if (v := values[str(asked)]) is _ABSENT else v)
+            values = {str(asked): _field(layer, asked.name) for asked in condition.figures()}
+            return condition.value(lambda asked: None if (v := values[str(asked)]) is _ABSENT else v)
 
         answers = [of(layer) for layer in self.layers]
         if not all(isinstance(answer, bool) for answer in answers):
-            raise InputError(f"{shown(str(sort))} is no condition; compare a field, such as attention.window == 1024")
+            raise InputError(f"{shown(str(condition))} is not a condition; compare a field: attention.window == 1024")
         return sum(answers)
 
     @cached_property
     def layers(self) -> tuple[Layer, ...]:
-        """Bottom to top."""
+        """The layers, bottom to top."""
         attention, ffn = ({NONE: None, **self.spec.variants(axis)} for axis in ("attention", "ffn"))
         return tuple(Layer(i, attention[each.attention], ffn[each.ffn]) for i, each in enumerate(self.spec.layers))
 
@@ -92,13 +92,14 @@ class Facts:
             raise InputError(f"no layer of {self.spec.id} has a field {shown(f'{axis}.{field}')}")
         if len(values) > 1:
             raise InputError(
-                f"{axis}.{field} is not the same in all layers of {self.spec.id}: {', '.join(values)}; count layers"
+                f"{axis}.{field} differs between layers of {self.spec.id}: {', '.join(values)};"
+                f" count layers instead: layers({axis}.{field} == ...)"
             )
         return next(iter(values.values()))
 
 
 def _field(record: Any, name: str) -> Any:
-    """The field of a record behind a dotted name; what is inside a field that is null, is null too."""
+    """The field at a dotted name, or `_ABSENT`. A field inside a null field is null."""
     value = record
     for part in name.split("."):
         match value:

@@ -1,4 +1,4 @@
-"""What claims come to, as tables: a section each, with our numbers beside each statement."""
+"""Checked claims as tables, one per section, with measured values beside each statement."""
 
 from __future__ import annotations
 
@@ -9,36 +9,36 @@ from llmarch_cli.report.table import Column, Table
 from llmarch_cli.report.units import TEXT, YES_NO, Value
 
 _COLUMNS = (
-    Column("statement", "statement", TEXT, "What is said, in this project's words."),
-    Column("verdict", "verdict", TEXT, "Whether what is measured bears it out."),
-    Column("measured", "measured", TEXT, "This tool's numbers."),
-    Column("remark", "remark", TEXT, "What to know besides.", "if any"),
-    Column("stands", "stands", YES_NO, "Whether the verdict is still what is measured.", "data"),
-    Column("section", "section", TEXT, "What the statement is about.", "data"),
-    Column("models", "models", TEXT, "Which models it is about.", "data"),
-    Column("source", "source", TEXT, "Where it is said.", "data"),
+    Column("statement", "statement", TEXT, "The statement, paraphrased."),
+    Column("verdict", "verdict", TEXT, "Whether measurements confirm the statement."),
+    Column("measured", "measured", TEXT, "The measured values."),
+    Column("remark", "remark", TEXT, "A qualification of the verdict.", "if any"),
+    Column("stands", "stands", YES_NO, "Whether the verdict still agrees with the measurement.", "data"),
+    Column("section", "section", TEXT, "The title of the statement's section.", "data"),
+    Column("models", "models", TEXT, "The models that the statement is about.", "data"),
+    Column("source", "source", TEXT, "Where the statement was made.", "data"),
 )
 _OUTSIDE = (
-    Column("statement", "statement", TEXT, "What is said."),
-    Column("why", "why it cannot be seen here", TEXT, "Why no architecture can show it."),
+    Column("statement", "statement", TEXT, "The statement, paraphrased."),
+    Column("why", "why it cannot be checked", TEXT, "Why an architecture does not determine it."),
 )
 
 
 def findings(sections: Sequence[tuple[Section, Sequence[Finding]]], outside: Sequence[Outside]) -> list[Table]:
-    """A table for each section, what lies outside, and how it all adds up beneath the last."""
+    """One table per section, then the statements that cannot be checked, with a summary in its notes."""
     tables = [
         Table(
             "claims",
             _COLUMNS,
             tuple(_row(section, finding) for finding in found),
             title=section.title,
-            notes=(f"Said in: {' '.join(dict.fromkeys(_source(section, finding) for finding in found))}",),
+            notes=(f"Source: {' '.join(dict.fromkeys(_source(section, finding) for finding in found))}",),
         )
         for section, found in sections
     ]
     every = [finding for _, found in sections for finding in found]
     rows = tuple({"statement": each.says, "why": each.why} for each in outside)
-    title = "Outside of what an architecture can show"
+    title = "Not checkable from an architecture"
     return [*tables, Table("outside", _OUTSIDE, rows, title=title, notes=tuple(_notes(every)), main=False)]
 
 
@@ -68,6 +68,6 @@ def _source(section: Section, finding: Finding) -> str:
 def _notes(found: Sequence[Finding]) -> Iterator[str]:
     verdicts: list[str] = [finding.claim.verdict for finding in found]
     holds, remarked, fails = map(verdicts.count, ("holds", "holds with a remark", "does not hold"))
-    yield f"Of {len(found):,} statements, {holds:,} hold, {remarked:,} hold with a remark, and {fails:,} do not."
+    yield f"{len(found):,} statements: {holds:,} hold, {remarked:,} hold with a remark, {fails:,} do not hold."
     if changed := sum(not finding.stands for finding in found):
-        yield f"{changed:,} of these verdicts are no longer what is measured."
+        yield f"{changed:,} of these verdicts no longer {'agrees' if changed == 1 else 'agree'} with the measurement."

@@ -7,7 +7,10 @@ import os
 
 
 def main() -> int:
-    """Run the command line. Returns its status: 0 fine, 1 a check failed, 2 bad input, 70 a bug, 130 interrupted."""
+    """Run the command line and return its status.
+
+    0 fine, 1 a check failed, 2 bad input, 70 a bug, 71 no memory or no library, 130 interrupted.
+    """
     gc.set_threshold(100_000)  # imports create many objects and no garbage; collecting takes a tenth of the start
     os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "__all__")  # a search of all installed packages takes as long
     try:

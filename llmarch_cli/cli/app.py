@@ -126,9 +126,10 @@ def run() -> int:
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):
             stream.reconfigure(errors="backslashreplace")  # replace characters the terminal cannot encode
-    warnings.showwarning = partial(_note, warnings.showwarning)
     try:
-        status: int | None = app(prog_name="llmarch", standalone_mode=False)
+        with warnings.catch_warnings():
+            warnings.showwarning = partial(_note, warnings.showwarning)
+            status: int | None = app(prog_name="llmarch", standalone_mode=False)
     except UsageError as error:
         message = _usage_message(error)
         return _fail(message, 2) if message else 2
@@ -136,6 +137,10 @@ def run() -> int:
         return _fail(str(error), 2 if isinstance(error, InputError) else 1)
     except OSError as error:
         return _fail(f"{error.filename or 'cannot write the result'}: {error.strerror}", 2)
+    except (ImportError, MemoryError) as error:
+        return _fail(
+            f"{'out of memory' if isinstance(error, MemoryError) else 'a library cannot be loaded'}: {error}", 71
+        )
     except Exception as error:
         if "LLMARCH_TRACEBACK" in os.environ:
             raise

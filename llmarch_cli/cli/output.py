@@ -8,7 +8,7 @@ import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, TextIO, TypeVar
 
 import typer
 
@@ -31,7 +31,7 @@ def show(tables: Sequence[Table], file_format: str, exact: bool = False) -> None
 
 def tracked(items: Iterable[Item], words: str) -> Iterator[Item]:
     """`items`, with a progress bar on standard error if that is a terminal."""
-    if not sys.stderr.isatty():
+    if not is_terminal(sys.stderr):
         yield from items
         return
     from rich.console import Console
@@ -48,7 +48,7 @@ def tracking(words: str) -> Callable[[Iterable[Item]], Iterator[Item]]:
 @contextmanager
 def busy(words: str) -> Iterator[None]:
     """A spinner on standard error, if that is a terminal."""
-    if not sys.stderr.isatty():
+    if not is_terminal(sys.stderr):
         yield
         return
     from rich.console import Console
@@ -91,16 +91,21 @@ def _width() -> int:
         return width
     for stream in (sys.stderr, sys.stdin):
         try:
-            if width := os.get_terminal_size(stream.fileno()).columns:
+            if stream is not None and (width := os.get_terminal_size(stream.fileno()).columns):
                 return width
         except (OSError, ValueError):  # not a terminal, or closed
             continue
     return WIDTH_WITHOUT_TERMINAL
 
 
+def is_terminal(stream: TextIO | None) -> bool:
+    """Whether a stream is a terminal. Python has None for one that the caller closed."""
+    return stream is not None and stream.isatty()
+
+
 def _has_styles() -> bool:
     enabled = not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
-    return enabled and sys.stdout.isatty()
+    return enabled and is_terminal(sys.stdout)
 
 
 def _encodes(text: str) -> bool:

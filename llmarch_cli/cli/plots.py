@@ -82,10 +82,10 @@ def require(plot: str | None, file_format: str, kind: KindName, n_models: int) -
         if kind in data.CURVED:
             terminal.check(n_models)
     elif plot is not None:
-        from llmarch_cli.report.plots import file
+        from llmarch_cli.report.plots import file, library
 
-        file.checked_ending(plot)
-        file.check_installed()
+        library.checked_ending(plot)
+        file.check()
 
 
 def show(plot: str | None, kind: KindName, profiles: Sequence[Profile]) -> None:
@@ -98,7 +98,7 @@ def show(plot: str | None, kind: KindName, profiles: Sequence[Profile]) -> None:
     if plot == TERMINAL:
         output.draw(drawn)
     else:
-        from llmarch_cli.report.plots import file
+        from llmarch_cli.report.plots import file, library
         from llmarch_cli.writing import put
 
-        put(Path(plot), file.render(drawn, file.checked_ending(plot)))
+        put(Path(plot), file.render(drawn, library.checked_ending(plot)))

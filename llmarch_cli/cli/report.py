@@ -56,9 +56,9 @@ def report(
     does not hold.
     """
     if file_format == "html" and pictures:
-        from llmarch_cli.report.plots import file
+        from llmarch_cli.report.plots import library
 
-        file.check_installed("pictures in a report", "leave them out: --no-pictures")
+        library.require("a report with pictures", "leave them out: --no-pictures")
     from llmarch_cli import api
 
     track = output.tracking("profiling")

@@ -167,7 +167,7 @@ def _all(conditions: Sequence[str]) -> str | None:
 @contextmanager
 def _progress() -> Iterator[Callable[[int, int], None] | None]:
     """A progress bar on standard error after a delay, if that is a terminal."""
-    if not sys.stderr.isatty():
+    if not output.is_terminal(sys.stderr):
         yield None
         return
     import time

@@ -38,8 +38,6 @@ def verify(
 
     With --checkpoint, check that a checkpoint has exactly this model's tensors.
     """
-    if checkpoint is not None and file_format == "junit":
-        raise InputError("--checkpoint has no junit format: choose table, markdown, csv or json")
     from llmarch_cli.models import load
     from llmarch_cli.specs.loading import names
 

@@ -1,1 +1,1 @@
-"""What a model is made of: parts, the kinds of attention and feed-forward, and the frame around them."""
+"""The components of a model: parts, attention and feed-forward kinds, and the frame around the layers."""

@@ -1,6 +1,6 @@
-"""What every building block of a model is: a frozen record that names its parts, its cache, its cost and its wiring.
+"""The base of every building block of a model: a frozen record of its weights, its cache, its cost and its wiring.
 
-To add a kind: one file beside its siblings in `attention/` or `ffn/`, and one line in that package's union.
+To add a kind: one file in `attention/` or `ffn/`, and one line in the union of that package's `__init__.py`.
 """
 
 from __future__ import annotations
@@ -19,36 +19,36 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 
-# Bounds far above any real model, and such that no product of fields overflows what torch can hold: three widths, or
-# tokens times a width, stay at 2**60 values. They stop a typing slip such as 10**30 at the field where it stands.
-Count = Annotated[int, Field(gt=0, le=2**20)]  # a width, or how many heads, experts ... there are
-TokenCount = Annotated[int, Field(gt=0, le=2**40)]  # in a vocabulary, a window, a context
+# Bounds far above any real model, so that a typing slip such as 10**30 is an error of its own field. They also keep
+# products of fields within torch's limits: three widths, or tokens times a width, are at most 2**60 values.
+Count = Annotated[int, Field(gt=0, le=2**20)]  # a width, or a number of heads, experts ...
+TokenCount = Annotated[int, Field(gt=0, le=2**40)]  # of a vocabulary, a window, a context
 Positive = Annotated[float, Field(ge=1e-30, le=1e30)]
 
 NAME_PATTERN = r"^[a-z][a-z0-9_]*$"
-Name = Annotated[str, Field(pattern=NAME_PATTERN, max_length=100)]  # what a spec calls a component
+Name = Annotated[str, Field(pattern=NAME_PATTERN, max_length=100)]  # of a variant or a branch
 
 NOPE = "NoPE"  # no position embedding (arXiv 2305.19466)
 
 
 class Record(BaseModel):
-    """A frozen record whose fields are YAML fields: no unknown names, no silent conversions."""
+    """A frozen record with one field per YAML field: unknown names and type conversions are errors."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False, defer_build=True)
 
-    told: ClassVar[frozenset[str]] = frozenset()  # fields that a kind's other descriptions tell already
+    summarized: ClassVar[frozenset[str]] = frozenset()  # fields already shown by `label`, `heads` or `positions`
 
     @property
     def details(self) -> str:
-        """Every other field that is not at its default, in the words of the YAML file."""
+        """The `settings` on one line."""
         return ", ".join(self.settings.values())
 
     @property
     def settings(self) -> dict[str, str]:
-        """The same, field by field."""
+        """The fields that are neither at their defaults nor `summarized`, each in the words of the YAML file."""
         fields = ((name, getattr(self, name), field.default) for name, field in type(self).model_fields.items())
         words = {name: _detail(name, value) for name, value, default in fields if value != default}
-        return {name: text for name, text in words.items() if text and name not in self.told}
+        return {name: text for name, text in words.items() if text and name not in self.summarized}
 
 
 def _detail(name: str, value: Any) -> str:
@@ -66,98 +66,101 @@ def _detail(name: str, value: Any) -> str:
 
 
 def number(value: float) -> str:
-    """A setting as a person writes it: 10000.0 is 10,000."""
+    """Format a setting for people: 10000.0 as 10,000."""
     return f"{value:,}".removesuffix(".0")
 
 
 @dataclass(frozen=True, slots=True)
 class CacheEntry:
-    """What one layer keeps of each token: `width` values under `name`."""
+    """One tensor of a layer's cache: `width` values per token."""
 
     name: str
     width: int
 
 
 class Modules(Protocol):
-    """A component's parts once they are built: modules and parameters, by the parts' names."""
+    """The modules and parameters built from a component's parts, by the parts' names."""
 
     def __getattr__(self, name: str) -> Any: ...
 
 
 class LayerCache(Protocol):
-    """The cache of one layer while a model runs. `modules/cache.py` implements it."""
+    """The cache of one layer while a model runs, implemented in `modules/cache.py`."""
 
     @property
     def length(self) -> int:
-        """Tokens seen before this step."""
+        """Tokens seen before the current step."""
 
     def append(self, **new: Tensor) -> tuple[Tensor, ...]:
-        """Store tensors (batch, n_tokens, width) by entry name; returns each with the earlier tokens in view."""
+        """Store tensors (batch, n_tokens, width) by entry name; return each with the earlier tokens in view."""
 
     def positions(self, start: int, x: Tensor) -> Tensor:
-        """The positions of x (batch, n_tokens, ...) from `start` on, as float32 (n_tokens,)."""
+        """The positions of x (batch, n_tokens, ...), counted from `start`, as float32 (n_tokens,)."""
 
 
 class Component(Record):
     """One sublayer of a decoder, as data."""
 
-    told: ClassVar[frozenset[str]] = frozenset({"kind"})
+    summarized: ClassVar[frozenset[str]] = frozenset({"kind"})
 
     @abstractmethod
     def parts(self, d_model: int) -> Iterator[Part]:
-        """The weights, in the order they are applied, for a residual stream of `d_model` values."""
+        """The weights, in the order of use, for a residual stream of `d_model` values."""
 
     def cache(self) -> Iterator[CacheEntry]:
-        """What is kept of every token in view; nothing by default."""
+        """The tensors cached for each token in view; none by default."""
         return iter(())
 
     @property
     def span(self) -> int | None:
-        """How many tokens are kept in view at most, the current one included; None where nothing bounds it."""
+        """The most tokens in view, the current one included; None if unlimited."""
         return None
 
     def tokens_in_view(self, context: int) -> int:
-        """How many of `context` tokens are kept in view."""
+        """How many of `context` tokens are in view."""
         return context if self.span is None else min(context, self.span)
 
     def mixing_flops(self, tokens_in_view: int) -> int:
-        """FLOPs for one token beyond its weights: what attending to `tokens_in_view` tokens multiplies."""
+        """FLOPs for one token beyond its weights: the products of attending to `tokens_in_view` tokens."""
         return 0
 
     @property
     def multi_head_width(self) -> int:
-        """Values of one token if each query head kept a key and a value of its own: plain multi-head attention."""
-        return 0
+        """Values cached per token by plain multi-head attention with as many query heads.
+
+        By default what `cache` keeps, for a kind without heads to compare with.
+        """
+        return sum(entry.width for entry in self.cache())
 
     @property
     def title(self) -> str:
-        """What a figure calls it; the words of the class's name where a kind does not say."""
+        """The name in drawings; by default the words of the class name."""
         first, *others = re.findall(r"[A-Z]+[a-z0-9]*", type(self).__name__)
         return " ".join((first, *map(str.lower, others)))
 
     @property
     def label(self) -> str:
-        """A few words for a table's cell: what sets this component apart from others of its axis."""
-        return type(self).__name__
+        """A few words for a table cell that tell this component from others of its axis; by default its kind."""
+        return str(getattr(self, "kind", self.title))
 
     @property
     def heads(self) -> str:
-        """The heads in a few words, the kind's short name first; nothing where it has none."""
+        """The heads in a few words after the kind's short name, such as `GQA 32:8 x 128`; "" without heads."""
         return ""
 
     @property
     def positions(self) -> str:
-        """How it tells where a token stands, in a few words: `NOPE` where it cannot, nothing where it need not."""
+        """The position encoding in a few words; `NOPE` if it has none, "" if the kind needs none."""
         return ""
 
     @abstractmethod
     def forward(self, m: Modules, x: Tensor, cache: LayerCache) -> Tensor:
-        """Run the built parts `m` on `x` of shape (batch, n_tokens, d_model); returns the same shape."""
+        """Run the built parts `m` on `x`: (batch, n_tokens, d_model) -> (batch, n_tokens, d_model)."""
 
 
 @dataclass(frozen=True, slots=True)
 class Child:
-    """A component inside a component: the shared expert of a mixture."""
+    """A component inside a component, such as the shared expert of a mixture."""
 
     name: str
     component: Component
@@ -167,7 +170,7 @@ Part = Weights | Child
 
 
 def walk(component: Component) -> Iterator[Component]:
-    """`component` and everything inside it, outermost first."""
+    """Yield `component` and all components inside it, outermost first."""
     yield component
     for part in component.parts(1):
         if isinstance(part, Child):

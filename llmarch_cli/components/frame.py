@@ -1,6 +1,6 @@
-"""What stands around the two sublayers of every decoder: embeddings, norms, the head, and multi-token prediction.
+"""The components around the two sublayers of every decoder: embeddings, norms, head and multi-token prediction.
 
-They are components like any other, so that engines and builder treat them alike; specs cannot name them.
+Engines and builder treat them as they treat any component, but specs cannot name them.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ NormPlacement = Literal["pre", "post", "sandwich", "pre_shared"]
 
 
 class TokenEmbedding(Component):
-    """One row of `d_model` values for each token of the vocabulary."""
+    """A learned row of `d_model` values for each token of the vocabulary."""
 
     vocab_size: TokenCount
 
@@ -27,12 +27,12 @@ class TokenEmbedding(Component):
         yield Table("tokens", self.vocab_size, d_model)
 
     def forward(self, m: Modules, x: Tensor, cache: LayerCache) -> Tensor:
-        """Token numbers (batch, n_tokens) -> (batch, n_tokens, d_model)."""
+        """Token ids (batch, n_tokens) -> (batch, n_tokens, d_model)."""
         return m.tokens(x)
 
 
 class PositionEmbedding(Component):
-    """One learned row for each absolute position, added to the token's."""
+    """A learned row for each absolute position, added to the token's row."""
 
     n_positions: TokenCount
 
@@ -48,7 +48,7 @@ class PositionEmbedding(Component):
 class BlockNorms(Component):
     """The norms of one block, by placement.
 
-    pre: before each sublayer. post: after it, inside the residual. sandwich: both. pre_shared: one before both.
+    pre: before each sublayer. post: after it, inside the residual. sandwich: both. pre_shared: one norm for both.
     """
 
     placement: NormPlacement
@@ -67,7 +67,7 @@ class BlockNorms(Component):
                     yield Norm(f"{sublayer}_post", d_model)
 
     def forward(self, m: Modules, x: Tensor, cache: LayerCache) -> Tensor:
-        """All of them in a row; a block takes them one by one instead."""
+        """Apply all norms in a row, to measure them; a block applies them one by one."""
         for norm in m.children():
             x = norm(x)
         return x
@@ -84,10 +84,10 @@ class FinalNorm(Component):
 
 
 class Head(Component):
-    """The projection from the last hidden state to one logit for each token of the vocabulary."""
+    """The projection of the last hidden state to one logit for each token of the vocabulary."""
 
     vocab_size: TokenCount
-    tied: bool  # its matrix is the token embedding's table
+    tied: bool  # uses the token embedding's table as its matrix
 
     def parts(self, d_model: int) -> Iterator[Part]:
         if self.tied:
@@ -101,9 +101,9 @@ class Head(Component):
 
 
 class PredictionJunction(Component):
-    """Where a multi-token-prediction block joins the last hidden state with the next token's embedding.
+    """The input of a multi-token-prediction block: the last hidden state joined with the next token's embedding.
 
-    DeepSeek-V3, arXiv 2412.19437, section 2.2: both are normalised, concatenated (embedding first) and projected.
+    Both are normalised, concatenated (embedding first) and projected (DeepSeek-V3, arXiv 2412.19437, section 2.2).
     """
 
     def parts(self, d_model: int) -> Iterator[Part]:
@@ -113,11 +113,11 @@ class PredictionJunction(Component):
         yield Norm("final_norm", d_model)
 
     def forward(self, m: Modules, x: Tensor, cache: LayerCache) -> Tensor:
-        """The cost of one token; a model calls `join` and `final_norm` apart."""
+        """Join and normalise one token, to measure the cost; a model calls `join` and `final_norm` separately."""
         return m.final_norm(self.join(m, x, x))
 
     def join(self, m: Modules, hidden: Tensor, embedding: Tensor) -> Tensor:
-        """Both (batch, n_tokens, d_model) -> the input of the prediction block, the same shape."""
+        """The prediction block's input from `hidden` and `embedding`, all (batch, n_tokens, d_model)."""
         import torch
 
         return m.proj(torch.cat((m.embedding_norm(embedding), m.hidden_norm(hidden)), dim=-1))

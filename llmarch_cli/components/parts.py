@@ -1,6 +1,6 @@
-"""The parts that components are made of: each shape is written here once, priced by one engine and built by the other.
+"""The parts of components: plain shapes that the closed form prices and the builder turns into modules.
 
-To add a sort of part: a class here, its price in `profilers/closed_form.py`, its module in `builder.py`.
+To add a type of part: a class here, its price in `profilers/closed_form.py`, its module in `modules/builder.py`.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Linear:
-    """A matrix (d_out, d_in), with or without a bias, that every token is multiplied with."""
+    """A matrix (d_out, d_in) that multiplies every token, with or without a bias (d_out,)."""
 
     name: str
     d_in: int
@@ -20,10 +20,10 @@ class Linear:
 
 @dataclass(frozen=True, slots=True)
 class Norm:
-    """The model's normalisation over `dim` values.
+    """The model's norm over `dim` values.
 
-    `eps` replaces the model's epsilon where an architecture fixes it; a norm without weight only divides. With
-    `n_heads` each head has weights of its own (n_heads, dim), and never a bias.
+    `eps` replaces the model's epsilon if the architecture fixes one. `weightless` leaves out weight and bias. With
+    `n_heads` each head has its own weights (n_heads, dim), and never a bias.
     """
 
     name: str
@@ -35,7 +35,7 @@ class Norm:
 
 @dataclass(frozen=True, slots=True)
 class Experts:
-    """`n_experts` matrices stacked as (n_experts, d_out, d_in), of which one token is multiplied with `n_active`."""
+    """Matrices stacked as (n_experts, d_out, d_in); each token is multiplied by `n_active` of them."""
 
     name: str
     n_experts: int
@@ -47,7 +47,7 @@ class Experts:
 
 @dataclass(frozen=True, slots=True)
 class Table:
-    """A lookup table (n_rows, dim). Looking a row up multiplies nothing; `tied_head` uses it as a matrix as well."""
+    """A lookup table (n_rows, dim). A lookup costs no FLOPs; a `TiedLinear` may use the table as its matrix."""
 
     name: str
     n_rows: int
@@ -56,7 +56,7 @@ class Table:
 
 @dataclass(frozen=True, slots=True)
 class TiedLinear:
-    """A matrix (d_out, d_in) that is another part's table: it costs FLOPs, and no parameters of its own."""
+    """A matrix (d_out, d_in) that is the table of another part: it costs FLOPs but adds no parameters."""
 
     name: str
     d_in: int
@@ -65,7 +65,7 @@ class TiedLinear:
 
 @dataclass(frozen=True, slots=True)
 class Vector:
-    """A learned vector of `dim` values outside any matrix product: attention sinks, an activation's own scalars."""
+    """A learned vector of `dim` values outside any matrix product, such as attention sinks."""
 
     name: str
     dim: int
@@ -73,7 +73,7 @@ class Vector:
 
 @dataclass(frozen=True, slots=True)
 class Buffer:
-    """A vector of `dim` values kept with the weights but not learned by gradient: a router's load-balancing bias."""
+    """A vector of `dim` values stored with the weights but not learned by gradient, such as a load-balancing bias."""
 
     name: str
     dim: int

@@ -1,6 +1,6 @@
-"""Architecture figures: laid out here from a spec; two files alone know the library that measures and draws.
+"""Architecture drawings. Layout is done here, from a spec; matplotlib only measures text and writes files.
 
-`shapes` is what stands on a canvas, and `nodes` puts pieces beside and above each other. `sublayer`, `block` and
-`model` say what is drawn, `picture` puts models side by side. `measure` knows how wide text is, `canvas` writes the
-file, and `inline` an element of a page.
+`shapes` are what is drawn, and `nodes` arrange them. `sublayer`, `block` and `model` build the nodes of one model, and
+`picture` puts models side by side. `measure` gives the width of text, `canvas` writes a file, and `inline` an element
+of an HTML page.
 """

@@ -1,4 +1,4 @@
-"""One layer as it is wired: sublayers with their norms where they stand, and the residual stream around them."""
+"""The wiring of one layer: its sublayers with their norms, and the residual stream around them."""
 
 from __future__ import annotations
 
@@ -12,15 +12,15 @@ from llmarch_cli.drawings.nodes import Label, Node, Panel
 from llmarch_cli.drawings.shapes import Adder, Line, Shape
 from llmarch_cli.drawings.sublayer import sublayer
 from llmarch_cli.report.units import setting
-from llmarch_cli.specs.spec import NONE, Layer, ModelSpec
+from llmarch_cli.specs.spec import NONE, LayerVariants, ModelSpec
 
-STEP = 12.0  # from one piece of a block to the next
-BYPASS = 18.0  # what the residual stream takes at the side
+STEP = 12.0  # points between two nodes of a block
+BYPASS = 18.0  # width of the residual stream beside the nodes
 
 
 @dataclass(frozen=True)
 class Stage:
-    """What one update of the residual stream passes, bottom to top."""
+    """The nodes of one update of the residual stream, bottom to top."""
 
     nodes: Sequence[Node]
 
@@ -33,7 +33,7 @@ class Stage:
         return sum(node.height + STEP for node in self.nodes)
 
     def place(self, x: float, y: float) -> Iterator[Shape]:
-        """`x` is its middle: a line from `y` through all pieces, `height` high."""
+        """Its shapes: a line up from (x, y) through the middle of all nodes, `height` high."""
         for node in self.nodes:
             yield Line(((x, y), (x, y + STEP)), arrow=True)
             yield from node.place(x - node.width / 2, y + STEP)
@@ -42,7 +42,7 @@ class Stage:
 
 @dataclass(frozen=True)
 class Fork:
-    """Updates that read the same values and are added up; `shared` comes before all of them."""
+    """Parallel updates: all read the output of `shared`, and their outputs are added."""
 
     shared: Stage
     stages: Sequence[Stage]
@@ -59,7 +59,7 @@ class Fork:
         return self.shared.height + self.RISE + highest + STEP + 2 * Adder(0, 0).radius
 
     def place(self, x: float, y: float) -> Iterator[Shape]:
-        """`x` is its middle: from a line at `y` to the top of the adder, `height` above it."""
+        """Its shapes: from (x, y) in the middle of the bottom to the top of the adder, `height` above."""
         yield from self.shared.place(x, y)
         split = y + self.shared.height + self.RISE
         adder = Adder(x, y + self.height - Adder(0, 0).radius)
@@ -77,7 +77,7 @@ class Fork:
 
 @dataclass(frozen=True)
 class Block:
-    """Stages above each other, each inside a residual."""
+    """Stages above each other, each with a residual connection around it."""
 
     stages: Sequence[Stage | Fork]
 
@@ -104,7 +104,7 @@ class Block:
         yield Line(((middle, y), (middle, y + STEP)), arrow=True)
 
 
-def block(spec: ModelSpec, layer: Layer) -> Block:
+def block(spec: ModelSpec, layer: LayerVariants) -> Block:
     """The wiring of `layer`."""
     present = {axis: name for axis, name in (("attention", layer.attention), ("ffn", layer.ffn)) if name != NONE}
     norms = spec.block_norms("attention" in present, "ffn" in present)
@@ -114,7 +114,7 @@ def block(spec: ModelSpec, layer: Layer) -> Block:
     stages = []
     for axis, name in present.items():
         component = spec.variants(axis)[name]
-        box = sublayer(component, axis, spec.d_model, positions_told=spec.learned_positions is not None)
+        box = sublayer(component, axis, spec.d_model, has_positions=spec.learned_positions is not None)
         before = [norm(spec, "norm before")] * (f"{axis}_pre" in names)
         after = [norm(spec, "norm after")] * (f"{axis}_post" in names)
         stages.append(Stage([*before, box, *after, *scale]))
@@ -129,6 +129,6 @@ def _scale(spec: ModelSpec) -> Panel:
 
 
 def norm(spec: ModelSpec, name: str, settings: bool = False) -> Panel:
-    """The model's norm, with its settings where there is room to say them."""
+    """The model's norm; its settings too with `settings`."""
     words = f"{spec.norm.title}, {spec.norm.details}" if settings and spec.norm.details else spec.norm.title
     return Panel(Label(words, 128, 8, topic=name), "norm", name, padding=4, least=96)

@@ -1,74 +1,41 @@
-"""Writes a drawing to an SVG, PNG or PDF file, with matplotlib.
+"""A drawing as an SVG, PNG or PDF file, written with matplotlib.
 
-The library's renderers are used directly: a figure of its own objects would take ten times as long.
+Shapes go straight to matplotlib's renderers: one artist per shape would take ten times as long.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from io import BytesIO
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, cast
 
-from llmarch_cli.drawings.measure import FAMILY, require_library
 from llmarch_cli.drawings.shapes import DASH, DASH_GAP, EDGE, STROKE, Adder, Box, Drawing, Line, Shape, Text
 from llmarch_cli.drawings.theme import Theme, theme
-from llmarch_cli.errors import InputError, shown, shown_path, suggestion
-from llmarch_cli.report.plots.labels import quiet
+from llmarch_cli.report.plots import library
 from llmarch_cli.writing import put
 
 if TYPE_CHECKING:
     from matplotlib.backend_bases import RendererBase
     from matplotlib.path import Path as Outline
 
-FORMATS = ("svg", "png", "pdf")
-DPI = 160.0  # of PNG files, less where one would be too large
-MOST_PIXELS = 30_000  # of a side
-
-# Text stays text, the same input gives the same bytes, and no settings of the user change either.
-SETTINGS: dict[Any, Any] = {
-    "svg.fonttype": "none",
-    "svg.hashsalt": "llmarch",
-    "pdf.fonttype": 42,
-    "font.family": ["sans-serif"],
-    "font.sans-serif": [FAMILY, "Verdana", "Arial"],
-    "path.simplify": False,
-}
-UNDATED: dict[str, dict[str, Any]] = {
-    "svg": {"Date": None, "Creator": None},
-    "pdf": {"CreationDate": None},
-    "png": {"Software": None},
-}
-
-
-def file_format(path: Path) -> str:
-    """The format that the file's ending names. Raises InputError where it names none."""
-    ending = path.suffix.removeprefix(".").lower()
-    if ending not in FORMATS:
-        known = ", ".join(f".{name}" for name in FORMATS)
-        raise InputError(
-            f"{shown_path(path)}: a figure's file ends in one of {known}, not {shown(path.suffix)}"
-            f"{suggestion(ending, FORMATS)}"
-        )
-    return ending
+MOST_PIXELS = 30_000  # along a side of a PNG file; a larger drawing gets fewer dots per inch
 
 
 def check(path: Path, theme_name: str) -> None:
-    """Raise InputError for a file or a theme that cannot be, before anything is drawn."""
-    file_format(path)
+    """Raise InputError for an unknown file ending or theme, or if matplotlib is not installed."""
+    library.checked_ending(path)
     theme(theme_name)
-    require_library()
+    library.require("a drawing")
 
 
 def save(drawing: Drawing, path: Path, theme_name: str = "light") -> None:
-    """Write `drawing` to `path`, in the format that its ending names. Raises what `check` raises, and OSError."""
+    """Write `drawing` to `path` in the format of its ending. Raises what `check` raises, and OSError."""
     check(path, theme_name)
-    put(path, rendered(drawing, file_format(path), theme(theme_name)))
+    put(path, rendered(drawing, library.checked_ending(path), theme(theme_name)))
 
 
 def rendered(drawing: Drawing, ending: str, colours: Theme) -> bytes:
-    """The file's bytes."""
-    import matplotlib as mpl
+    """The drawing as the bytes of a file."""
     from matplotlib.artist import Artist
     from matplotlib.figure import Figure
 
@@ -79,20 +46,15 @@ def rendered(drawing: Drawing, ending: str, colours: Theme) -> bytes:
                 pen.draw(shape)
 
     size = max(drawing.width, drawing.height)
-    dpi = min(DPI, MOST_PIXELS / size * 72) if ending == "png" else 72
-    out = BytesIO()
-    with mpl.rc_context(), quiet():
-        mpl.rcdefaults()
-        mpl.rcParams.update(SETTINGS)
+    dpi = min(library.DPI, MOST_PIXELS / size * 72) if ending == "png" else 72
+    with library.style():
         figure = Figure(figsize=(drawing.width / 72, drawing.height / 72), dpi=dpi, facecolor=colours.background)
         figure.add_artist(Shapes())
-        metadata = {"Title": drawing.title, **UNDATED[ending]}
-        figure.savefig(out, format=ending, dpi=dpi, metadata=metadata)
-    return out.getvalue()
+        return library.saved(figure, ending, drawing.title, dpi=dpi)
 
 
 class Pen:
-    """Draws shapes with one of the library's renderers, onto a page `height` points high."""
+    """Draws shapes with one of matplotlib's renderers, onto a page `height` points high."""
 
     def __init__(self, renderer: RendererBase, height: float, colours: Theme) -> None:
         from matplotlib.font_manager import FontProperties
@@ -105,7 +67,7 @@ class Pen:
         self.fonts = {bold: FontProperties(weight="bold" if bold else "normal") for bold in (False, True)}
 
     def draw(self, shape: Shape) -> None:
-        """One shape of any sort."""
+        """Draw one shape."""
         match shape:
             case Box():
                 fill, edge = self._box_colours(shape)

@@ -1,7 +1,7 @@
-"""Writes a drawing as an SVG element of a page, whose style sheet has the colours: light and dark, by role.
+"""A drawing as an SVG element of an HTML page. The page's style sheet has the colours by role, light and dark.
 
-What a page works with stands in attributes: of a text that is compared between models its topic, and of a metric's
-figure the metric's key. No element has an id, so that a drawing may stand in a page as often as it is wanted.
+Attributes tell the page's script what a text is: `data-topic` for a text to compare between models, `data-metric` for
+the value of a metric. No element has an id, so that a page may contain a drawing several times.
 """
 
 from __future__ import annotations
@@ -9,26 +9,26 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from xml.etree import ElementTree as ET
 
-from llmarch_cli.drawings.measure import FAMILY
 from llmarch_cli.drawings.shapes import DASH, DASH_GAP, EDGE, STROKE, Adder, Box, Drawing, Line, Shape, Text
 from llmarch_cli.drawings.theme import THEMES
+from llmarch_cli.report.plots.library import FAMILY
 
 CLASS = "architecture"
 
 Point = tuple[float, float]
 
 
-def element(drawing: Drawing, said: str, **attributes: str) -> str:
-    """The `<svg>` element. `said` is what it is to those who do not see it."""
+def element(drawing: Drawing, description: str, **attributes: str) -> str:
+    """The `<svg>` element. `description` is for screen readers."""
     size = {"viewBox": f"0 0 {_short(drawing.width)} {_short(drawing.height)}", "style": f"--width:{drawing.width:.0f}"}
-    root = ET.Element("svg", {"class": CLASS, "role": "img", "aria-label": said, **size, **attributes})
+    root = ET.Element("svg", {"class": CLASS, "role": "img", "aria-label": description, **size, **attributes})
     for shape in drawing.shapes:
         _draw(root, shape, drawing.height)
     return ET.tostring(root, encoding="unicode")
 
 
 def style() -> str:
-    """The rules that give each role its colours."""
+    """The CSS rules with the colours of each role."""
     return "\n".join(f".{CLASS} {rule}" for rule in _rules())
 
 
@@ -59,7 +59,7 @@ def _rules() -> Iterator[str]:
 
 
 def _draw(parent: ET.Element, shape: Shape, height: float) -> None:
-    """One shape; a page counts from its top."""
+    """Add one shape to `parent`. In SVG, y grows downwards."""
     match shape:
         case Box():
             kind = {"class": f"edged {_colour_class(shape)}{_dashed(shape)}"}
@@ -114,5 +114,5 @@ def _path(points: Iterable[Point], height: float) -> str:
 
 
 def _short(value: float) -> str:
-    """A hundredth of a point is more than any screen shows."""
+    """A coordinate to a hundredth of a point, finer than any screen."""
     return f"{value:.2f}".rstrip("0").rstrip(".")

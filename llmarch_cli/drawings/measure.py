@@ -1,4 +1,4 @@
-"""How wide text is in the font that figures are drawn in, and how it breaks into lines."""
+"""The width of text in the font of drawings, and its breaks into lines."""
 
 from __future__ import annotations
 
@@ -6,21 +6,13 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from llmarch_cli.errors import InputError
+from llmarch_cli.report.plots.library import FAMILY
 
 if TYPE_CHECKING:
     from matplotlib.ft2font import FT2Font
 
-FAMILY = "DejaVu Sans"  # it comes with the library: its widths are the same on every machine
-_UNIT = 1000  # the size that letters are measured at
-
-
-def require_library() -> None:
-    """Raise InputError where the drawing library is not installed."""
-    try:
-        import matplotlib  # noqa: F401, ICN001
-    except ImportError:
-        raise InputError("figures are drawn with matplotlib, which is not here: pip install 'llmarch[plot]'") from None
+_UNIT = 1000  # the font size at which letters are measured
+_SLACK = 1e-6  # points: sums of floats differ in their last digits
 
 
 @cache
@@ -28,7 +20,7 @@ def _font(bold: bool) -> FT2Font:
     import matplotlib as mpl
     from matplotlib.ft2font import FT2Font
 
-    name = "DejaVuSans-Bold.ttf" if bold else "DejaVuSans.ttf"
+    name = f"{FAMILY.replace(' ', '')}{'-Bold' if bold else ''}.ttf"
     font = FT2Font(str(Path(mpl.get_data_path()) / "fonts" / "ttf" / name))
     font.set_size(_UNIT, 72)
     return font
@@ -36,7 +28,7 @@ def _font(bold: bool) -> FT2Font:
 
 @cache
 def _advance(letter: str, bold: bool) -> float:
-    """The width of one letter at size 1. A letter that the font lacks comes from another one, at most square."""
+    """The width of one letter at size 1; of a letter that the font lacks, a square."""
     from matplotlib.ft2font import LoadFlags
 
     font = _font(bold)
@@ -46,22 +38,29 @@ def _advance(letter: str, bold: bool) -> float:
 
 
 def text_width(text: str, size: float, bold: bool = False) -> float:
-    """The width of `text` in points, without kerning, which could only make it smaller by a hair."""
+    """The width of `text` in points, without kerning, which would make it slightly smaller."""
     return size * sum(_advance(letter, bold) for letter in text)
 
 
 def wrapped(text: str, width: float, size: float, bold: bool = False) -> list[str]:
-    """`text` in lines of at most `width`, broken between words, and within one that is longer than a line."""
-    lines = [""]
+    """`text` in lines of at most `width` points, broken between words; a word longer than a line is split."""
+    room = width + _SLACK
+    lines, taken = [""], 0.0  # the lines, and the width of the last one
     for word in text.split():
-        longer = f"{lines[-1]} {word}".lstrip()
-        if text_width(longer, size, bold) <= width:
-            lines[-1] = longer
+        more = f" {word}" if lines[-1] else word
+        needed = text_width(more, size, bold)
+        if taken + needed <= room:
+            lines[-1] += more
+            taken += needed
             continue
         if lines[-1]:
             lines.append("")
+        taken = 0.0
         for letter in word:
-            if lines[-1] and text_width(lines[-1] + letter, size, bold) > width:
+            needed = text_width(letter, size, bold)
+            if lines[-1] and taken + needed > room:
                 lines.append("")
+                taken = 0.0
             lines[-1] += letter
+            taken += needed
     return lines

@@ -1,4 +1,4 @@
-"""One model: from tokens to logits on the left with all its layers as a strip, and each of its layers in detail."""
+"""One model: tokens to logits on the left, with all layers as a strip; each distinct layer in detail on the right."""
 
 from __future__ import annotations
 
@@ -7,35 +7,38 @@ from dataclasses import dataclass
 from functools import cached_property
 from itertools import groupby
 
-from llmarch_cli.components.component import number
+from llmarch_cli.components.component import Component, number, walk
 from llmarch_cli.drawings.block import block, norm
 from llmarch_cli.drawings.nodes import Column, Label, Node, Panel, Row, flow
 from llmarch_cli.drawings.shapes import Adder, Box, Line, Shape
+from llmarch_cli.errors import InputError
 from llmarch_cli.profilers.profile import Profile
 from llmarch_cli.report.columns import metric
 from llmarch_cli.report.layout import pattern
 from llmarch_cli.report.units import PARAMS, setting, tokens
-from llmarch_cli.specs.spec import NONE, Layer, Layout, ModelSpec
+from llmarch_cli.specs.pairs import AXES
+from llmarch_cli.specs.spec import NONE, LayerVariants, Layout, ModelSpec
 
-SPINE = 150.0  # width of what every token passes, on the left
-STRIP = 40.0  # width of a layer in it
-GAP = 16.0  # from there to the layers in detail
-STEP = 14.0
+SPINE = 150.0  # width of the left side, in points
+STRIP = 40.0  # width of a layer in the strip
+GAP = 16.0  # between the two sides
+STEP = 14.0  # between two nodes of the left side
 LARGEST_LAYER = 40.0  # height of a layer in the strip
-THIN = 1.5  # height of layers between which a gap would be seen at some and lost at others
-MOST_CELLS = 1000  # of a strip: beyond them, not every layer is shown
-CALLOUTS = {  # by their metrics' keys
+THIN = 1.5  # layers of this height have no gaps between them: some would be visible and some not
+MOST_CELLS = 1000  # in a strip; of more layers, only every n-th is shown
+MOST_COMPONENTS = 500  # in the layers in detail
+CALLOUTS = {  # by the keys of their metrics
     "params": "parameters",
     "active_params": "active",
     "kv_cache_bytes": "KV cache at {context}",
-    "kv_bytes_per_token": "KV per further token",
+    "kv_bytes_per_token": "KV per token",
     "context_window": "context window",
 }
 
 
 @dataclass(frozen=True)
 class Zones:
-    """Heights that models side by side share, bottom to top."""
+    """The heights of a drawing's zones, bottom to top; models side by side share them."""
 
     entrance: float
     layers: float
@@ -43,9 +46,25 @@ class Zones:
     heading: float
 
 
+def check(spec: ModelSpec, hint: str = "") -> None:
+    """Raise InputError for a model with more components in its distinct layers than a drawing shows."""
+    layers = spec.layer_counts
+    sizes = {axis: {name: _n_components(each) for name, each in spec.variants(axis).items()} for axis in AXES}
+    total = sum(sizes[axis].get(getattr(layer, axis), 0) for layer in layers for axis in AXES)
+    if total > MOST_COMPONENTS:
+        raise InputError(
+            f"{spec.id}: too large to draw: {total:,} components in {len(layers):,} distinct"
+            f" {'layers' if len(layers) > 1 else 'layer'}, more than {MOST_COMPONENTS:,}{hint}"
+        )
+
+
+def _n_components(component: Component) -> int:
+    return sum(1 for _ in walk(component))
+
+
 @dataclass(frozen=True)
-class ModelFigure:
-    """The pieces of one model's figure; `context` is how it names the context, where not by its tokens."""
+class ModelDrawing:
+    """The nodes of one model. `context` replaces the number of tokens in the KV cache's title."""
 
     profile: Profile
     context: str = ""
@@ -56,7 +75,7 @@ class ModelFigure:
 
     @cached_property
     def zones(self) -> Zones:
-        """What this model needs."""
+        """The heights that this model needs."""
         return Zones(
             entrance=max(self._entrance.height + self._positions_height, self._orders.height + STEP),
             layers=max(self._details.height, 120.0),
@@ -69,7 +88,7 @@ class ModelFigure:
         return SPINE + GAP + self._side_width
 
     def place(self, x: float, y: float, zones: Zones, layer: float) -> Iterator[Shape]:
-        """Its shapes, with its lower left corner at (x, y); each layer is `layer` high in the strip."""
+        """Its shapes, with the lower left corner at (x, y). Each layer of the strip is `layer` points high."""
         side, middle = x + SPINE + GAP, x + SPINE / 2
         layers = y + zones.entrance + STEP
         top = layers + zones.layers + STEP
@@ -80,40 +99,47 @@ class ModelFigure:
         heading = top + zones.exit + STEP + zones.heading
         yield from self._heading.place(x, heading - self._heading.height)
 
-    # What stands on the right.
+    # The right side.
 
     @cached_property
-    def kinds(self) -> list[Layer]:
-        """The distinct layers, in the order in which they first stand in the model."""
-        return list(dict.fromkeys(self.spec.layers))
+    def _layers(self) -> list[LayerVariants]:
+        return self.spec.layers
+
+    @cached_property
+    def kinds(self) -> dict[LayerVariants, list[int]]:
+        """The numbers of the layers that are equal, by distinct layer, in the order of their first ones."""
+        kinds: dict[LayerVariants, list[int]] = {}
+        for i, layer in enumerate(self._layers):
+            kinds.setdefault(layer, []).append(i)
+        return kinds
 
     @cached_property
     def _details(self) -> Row:
-        return Row([self._frame(kind, layer) for kind, layer in enumerate(self.kinds)], gap=10, align="bottom")
+        frames = [self._frame(kind, layer, numbers) for kind, (layer, numbers) in enumerate(self.kinds.items())]
+        return Row(frames, gap=10, align="bottom")
 
     @cached_property
     def _orders(self) -> Column:
-        """Which variant follows which, as the tables have it."""
-        orders = {axis: pattern(self.spec, axis) for axis in ("attention", "ffn")}
-        said = [
+        """The layer pattern of each axis, in the words of tables."""
+        orders = {axis: pattern(self.spec, axis) for axis in AXES}
+        lines = [
             Label(f"{axis}: {order}", self._side_width, 8, "muted", topic="order", centred=False)
             for axis, order in orders.items()
             if order
         ]
-        return Column(said, gap=4, align="left")
+        return Column(lines, gap=4, align="left")
 
-    def _frame(self, kind: int, layer: Layer) -> Panel:
+    def _frame(self, kind: int, layer: LayerVariants, numbers: Sequence[int]) -> Panel:
         inner = block(self.spec, layer)
-        places = [i for i, other in enumerate(self.spec.layers) if other == layer]
-        tag = Panel(Label(f"{len(places):,} x", 200, 9, "tag", bold=True), "tag", "tag", 3, colour=kind)
+        tag = Panel(Label(f"{len(numbers):,} x", 200, 9, "tag", bold=True), "tag", "tag", 3, colour=kind)
         name = self._name(layer)
         words: list[Node] = [tag, Label(name, inner.width - tag.width - 6, 9, bold=True, topic="variant")]
-        where = Label(_where(places), inner.width, 7.2, "muted", topic="where")
+        where = Label(_where(numbers), inner.width, 7.2, "muted", topic="where")
         heading: list[Node] = [Row(words, gap=6), *([where] if len(self.kinds) > 1 else [])]
         return Panel(Column([*heading, inner], gap=4), "frame", "layer", padding=7, dashed=True, rounded=8)
 
-    def _name(self, layer: Layer) -> str:
-        """The variants that stand there, as the tables name them."""
+    def _name(self, layer: LayerVariants) -> str:
+        """The names of the variants in the layer, as in tables."""
         names = [
             f"no {axis}" if name == NONE else name
             for axis, name in (("attention", layer.attention), ("ffn", layer.ffn))
@@ -131,7 +157,9 @@ class ModelFigure:
             Label("Multi-token prediction", limit, 9, bold=True),
             Label(f"{n_blocks:,} x the last layer", limit, 8, topic="mtp"),
             Label("joins the last hidden state with the next token's embedding", limit, 7.2, "muted"),
-            Label(f"{PARAMS.rounded(self.profile.mtp_params)} parameters, in no total", limit, 8, topic="mtp params"),
+            Label(
+                f"{PARAMS.rounded(self.profile.mtp_params)} parameters, not in the totals", limit, 8, topic="mtp params"
+            ),
         ]
         return Panel(Column(lines, gap=3), "mtp", "mtp", padding=6, dashed=True, rounded=8)
 
@@ -141,14 +169,14 @@ class ModelFigure:
         return max(250.0, self._details.width, positions)
 
     def _above_details(self, x: float, y: float) -> Iterator[tuple[float, float]]:
-        """Where the hint from the strip's top goes: over all kinds of layers, and so to the first of the highest."""
+        """The end of the hint from the strip's top: over all frames, to the first of the highest."""
         frames = self._details.nodes
         highest = next(i for i, frame in enumerate(frames) if frame.height == self._details.height)
         yield x, y + self._details.height
         if highest:
             yield x + sum(frame.width + self._details.gap for frame in frames[:highest]), y + self._details.height
 
-    # What stands on the left.
+    # The left side.
 
     @cached_property
     def _embedding(self) -> Panel:
@@ -180,7 +208,7 @@ class ModelFigure:
 
     @cached_property
     def _positions_height(self) -> float:
-        """What learned positions and their adder take above the embedding."""
+        """The height of learned positions and their adder, above the embedding."""
         if self._positions is None:
             return 0.0
         return self._positions.height + STEP + self._orders.height
@@ -203,10 +231,11 @@ class ModelFigure:
         yield Line(((middle, top), (middle, end)), arrow=True)
 
     def _place_strip(self, middle: float, side: float, y: float, layer: float) -> Iterator[Shape]:
-        """All layers, bottom to top, each in the colour of its kind; and lines to where they are seen in detail."""
-        layers = self.spec.layers
+        """All layers, bottom to top, each in the colour of its kind, with lines to the layers in detail."""
+        layers = self._layers
         every = -(-len(layers) // MOST_CELLS)
-        cells = [self.kinds.index(shown) for shown in layers[::every]]
+        numbers = {layer: kind for kind, layer in enumerate(self.kinds)}
+        cells = [numbers[shown] for shown in layers[::every]]
         height = layer * len(layers) / len(cells)
         left, right, top = middle - STRIP / 2, middle + STRIP / 2, y + layer * len(layers)
         gap = min(1.0, height / 5) if height > THIN else 0.0
@@ -218,8 +247,8 @@ class ModelFigure:
         count = Label(f"{len(layers):,}", 50, 11, bold=True, topic="n_layers")
         word = Label("layer" if len(layers) == 1 else "layers", 50, 8, "muted")
         left_out = [Label(f"1 in {every:,} shown", 50, 7.2, "muted")] * (every > 1)
-        said = Column([count, word, *left_out], gap=2)
-        yield from said.place(left - 5 - said.width, max(y, y + (top - y) / 2 - said.height / 2))
+        words = Column([count, word, *left_out], gap=2)
+        yield from words.place(left - 5 - words.width, max(y, y + (top - y) / 2 - words.height / 2))
 
     @cached_property
     def _final(self) -> list[Node]:
@@ -243,7 +272,7 @@ class ModelFigure:
 
     def _place_exit(self, middle: float, side: float, start: float, y: float) -> Iterator[Shape]:
         yield from self._facts.place(side, y + STEP / 2)
-        if self._prediction is not None:  # reads what the head reads
+        if self._prediction is not None:  # its input is the head's
             level = y + self._final[0].height + STEP / 2
             yield Line(((middle, level), (side, level)), dashed=True, arrow=True)
         for node in self._final:
@@ -252,7 +281,7 @@ class ModelFigure:
             start = y + node.height
             y = start + STEP
 
-    # What stands above.
+    # The heading.
 
     @cached_property
     def _heading(self) -> Column:
@@ -267,7 +296,7 @@ class ModelFigure:
 
     @cached_property
     def _facts(self) -> Column:
-        """The figures that matter, and multi-token prediction, which is in none of them."""
+        """The main metrics, and multi-token prediction, which is in none of them."""
         callouts: list[Node] = [flow([self._callout(key) for key in CALLOUTS], self._side_width, 6, 6, "left")]
         prediction = [] if self._prediction is None else [self._prediction]
         return Column([*callouts, *prediction], gap=8, align="left")
@@ -276,15 +305,16 @@ class ModelFigure:
         column = metric(key)
         title = CALLOUTS[key].format(context=self.context or tokens(self.profile.workload.context))
         words = [
-            Label(column.unit.write(column.value(self.profile)), 200, 11.5, "figure", bold=True, metric=key),
+            Label(column.unit.write(column.value(self.profile)), 200, 11.5, "value", bold=True, metric=key),
             Label(title, 200, 7.2, "muted"),
         ]
-        return Panel(Column(words, gap=3), "tile", key, padding=5, least=74)
+        least = 92 if column.by_context else 73  # room for 1,023.00 TiB: a page can change the context
+        return Panel(Column(words, gap=3), "tile", key, padding=5, least=least)
 
 
-def _where(places: Sequence[int]) -> str:
+def _where(numbers: Sequence[int]) -> str:
     """`layers 3-60`, `layers 0, 2, 4 ... 46`."""
-    runs = [[i for _, i in run] for _, run in groupby(enumerate(places), key=lambda pair: pair[1] - pair[0])]
+    runs = [[i for _, i in run] for _, run in groupby(enumerate(numbers), key=lambda pair: pair[1] - pair[0])]
     words = [f"{run[0]}-{run[-1]}" if len(run) > 1 else f"{run[0]}" for run in runs]
     shown = ", ".join(words) if len(words) <= 4 else f"{', '.join(words[:3])} ... {words[-1]}"
-    return f"layer{'s' if len(places) > 1 else ''} {shown}"
+    return f"layer{'s' if len(numbers) > 1 else ''} {shown}"

@@ -1,4 +1,4 @@
-"""Pieces of a picture that know their size and can be put anywhere: what a layout is composed of.
+"""Nodes: parts of a drawing that know their size and can be placed anywhere.
 
 To add one: a class with `width`, `height` and `place`.
 """
@@ -13,11 +13,11 @@ from typing import Literal, Protocol
 from llmarch_cli.drawings.measure import text_width, wrapped
 from llmarch_cli.drawings.shapes import ASCENT, DESCENT, Box, Shape, Text
 
-LEADING = 1.28  # from baseline to baseline, in sizes
+LEADING = 1.28  # from baseline to baseline, as a multiple of the font size
 
 
 class Node(Protocol):
-    """A piece of a picture."""
+    """A part of a drawing."""
 
     @property
     def width(self) -> float:
@@ -28,12 +28,12 @@ class Node(Protocol):
         """In points."""
 
     def place(self, x: float, y: float) -> Iterator[Shape]:
-        """Its shapes, with its lower left corner at (x, y)."""
+        """Its shapes, with the lower left corner at (x, y)."""
 
 
 @dataclass(frozen=True)
 class Label:
-    """A text, folded where it is wider than `limit`."""
+    """A text, wrapped at `limit` points."""
 
     text: str
     limit: float
@@ -79,7 +79,7 @@ class Label:
 
 @dataclass(frozen=True)
 class Panel:
-    """A box around a piece, at least `least` wide."""
+    """A box around a node, at least `least` points wide."""
 
     inner: Node
     role: str
@@ -105,7 +105,7 @@ class Panel:
 
 @dataclass(frozen=True)
 class Column:
-    """Pieces below each other, the first on top."""
+    """Nodes below each other, the first on top."""
 
     nodes: Sequence[Node]
     gap: float = 4.0
@@ -129,7 +129,7 @@ class Column:
 
 @dataclass(frozen=True)
 class Row:
-    """Pieces beside each other, on one line at the bottom or with their middles level."""
+    """Nodes beside each other, aligned at the bottom or in the middle."""
 
     nodes: Sequence[Node]
     gap: float = 4.0
@@ -156,7 +156,7 @@ def flow(
     row_gap: float = 4.0,
     align: Literal["left", "centre"] = "centre",
 ) -> Column:
-    """Pieces beside each other in as many rows as `limit` asks for."""
+    """Nodes beside each other, in rows of at most `limit` points."""
     rows: list[list[Node]] = []
     for node in nodes:
         if rows and Row([*rows[-1], node], gap).width <= limit:

@@ -1,4 +1,4 @@
-"""What stands on a canvas, in points from its lower left corner: boxes, texts, lines and the adders of residuals."""
+"""Shapes of a drawing: boxes, texts, lines and adders. Coordinates are points from the lower left corner."""
 
 from __future__ import annotations
 
@@ -6,8 +6,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TypeVar
 
-ASCENT, DESCENT = 0.78, 0.24  # of a text's size: what its letters take above and below the baseline
-EDGE, STROKE = 1.0, 1.1  # how thick the outlines of boxes are, and lines
+ASCENT, DESCENT = 0.78, 0.24  # height of letters above and below the baseline, as a share of the font size
+EDGE, STROKE = 1.0, 1.1  # width of box outlines, and of lines
 DASH, DASH_GAP = 4, 3
 
 
@@ -21,7 +21,7 @@ class Bounds:
     top: float
 
     def inside(self, other: Bounds, slack: float = 0.01) -> bool:
-        """Whether all of it lies in `other`."""
+        """Whether it lies inside `other`."""
         return (
             self.left >= other.left - slack
             and self.bottom >= other.bottom - slack
@@ -30,7 +30,7 @@ class Bounds:
         )
 
     def meets(self, other: Bounds, slack: float = 0.01) -> bool:
-        """Whether the two have more than an edge in common."""
+        """Whether the two overlap, not only touch."""
         return (
             self.left < other.right - slack
             and other.left < self.right - slack
@@ -41,11 +41,11 @@ class Bounds:
 
 @dataclass(frozen=True, slots=True)
 class Box:
-    """A rectangle of a `role`, which the theme gives its colours.
+    """A rectangle in the theme's colours of its `role`.
 
     Attributes:
-        name: what it stands for, in structure and in tests.
-        colour: which of the theme's colours for layer variants it takes instead of its role's.
+        name: what it represents, for tests.
+        colour: the index of one of the theme's colours for layer variants, instead of the role's colour.
     """
 
     x: float
@@ -60,7 +60,7 @@ class Box:
 
     @property
     def bounds(self) -> Bounds:
-        """What it covers."""
+        """The rectangle that it covers."""
         return Bounds(self.x, self.y, self.x + self.width, self.y + self.height)
 
 
@@ -69,11 +69,11 @@ class Text:
     """One line of text, `width` wide as measured, with its left end at `x` and its baseline at `y`.
 
     Attributes:
-        topic: what it says something about; texts of one topic are compared between models.
-        whole: the whole label where this is one of its lines.
-        centred: whether it stays in place by its middle where another font replaces ours.
-        metric: the key of the metric whose figure it is, if any.
-        marked: whether it says what not all models beside it say.
+        topic: what it describes; texts with the same topic are compared between models.
+        whole: the text of the whole label, of which this is one line.
+        centred: whether it keeps its middle, not its left end, if a viewer uses another font.
+        metric: the key of the metric whose value it shows, if any.
+        marked: whether it is highlighted: not all models in the drawing have the same.
     """
 
     x: float
@@ -91,13 +91,13 @@ class Text:
 
     @property
     def bounds(self) -> Bounds:
-        """What it covers."""
+        """The rectangle that it covers."""
         return Bounds(self.x, self.y - DESCENT * self.size, self.x + self.width, self.y + ASCENT * self.size)
 
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """Straight from point to point; with an arrow at its end."""
+    """Straight lines from point to point, with an arrowhead at the end if `arrow`."""
 
     points: tuple[tuple[float, float], ...]
     role: str = "line"
@@ -106,13 +106,13 @@ class Line:
 
     @property
     def bounds(self) -> Bounds:
-        """What it covers."""
+        """The rectangle that it covers."""
         xs, ys = zip(*self.points, strict=True)
         return Bounds(min(xs), min(ys), max(xs), max(ys))
 
     @property
     def head(self) -> tuple[tuple[float, float], ...]:
-        """The corners of its arrow's head, which points level or upright."""
+        """The corners of the arrowhead. The last line must be horizontal or vertical."""
         (x0, y0), (x1, y1) = self.points[-2:]
         length = abs(x1 - x0) + abs(y1 - y0)
         dx, dy = (x1 - x0) / length, (y1 - y0) / length
@@ -123,7 +123,7 @@ class Line:
 
 @dataclass(frozen=True, slots=True)
 class Adder:
-    """Where a sublayer's output is added to the residual stream: a plus in a circle around (x, y)."""
+    """The addition of a sublayer's output to the residual stream: a plus in a circle around (x, y)."""
 
     x: float
     y: float
@@ -140,7 +140,7 @@ class Adder:
 
     @property
     def bounds(self) -> Bounds:
-        """What it covers."""
+        """The rectangle that it covers."""
         return Bounds(self.x - self.radius, self.y - self.radius, self.x + self.radius, self.y + self.radius)
 
 
@@ -150,7 +150,7 @@ AnyShape = TypeVar("AnyShape", Box, Text, Line, Adder)
 
 @dataclass(frozen=True, slots=True)
 class Drawing:
-    """All shapes of a picture, those that cover others last."""
+    """All shapes of a drawing, from back to front."""
 
     width: float
     height: float
@@ -158,5 +158,5 @@ class Drawing:
     shapes: tuple[Shape, ...]
 
     def of(self, kind: type[AnyShape]) -> Iterator[AnyShape]:
-        """The shapes of one kind."""
+        """The shapes of one type."""
         return (shape for shape in self.shapes if isinstance(shape, kind))

@@ -1,4 +1,4 @@
-"""The box of one sublayer, drawn from what the component says of itself: a new kind needs nothing here."""
+"""The box of one sublayer, built from its component's own descriptions: a new kind needs no code here."""
 
 from __future__ import annotations
 
@@ -14,25 +14,25 @@ from llmarch_cli.drawings.nodes import Column, Label, Node, Panel, Row, flow
 from llmarch_cli.drawings.shapes import Adder, Box, Line, Shape
 from llmarch_cli.report.units import setting
 
-WIDTH = 196.0  # of a sublayer's text
-CHILD_WIDTH = 104.0  # of a component's inside another one
+WIDTH = 196.0  # least width of a sublayer's text
+CHILD_WIDTH = 104.0  # least width of the text of a component inside another one
 SHOWN_EXPERTS = 5
-PADDING = 6.0  # between a component's box and what stands in it
-SMALLEST = 6.8  # size of letters that can still be read on a slide
-RISE = 14.0  # of the lines that lead into branches
-OUTLET = 8.0  # of the arrow that leads out of them
+PADDING = 6.0  # inside a component's box
+SMALLEST = 6.8  # font size that is still legible on a slide
+RISE = 14.0  # height of the lines into branches
+OUTLET = 8.0  # height of the arrow out of them
 
 
-def sublayer(component: Component, axis: str, d_model: int, positions_told: bool = False) -> Node:
-    """The box of `component` on `axis`; `positions_told` where the model tells positions before its layers."""
-    inner = _content(component, axis, d_model, positions_told, component.title, WIDTH)
+def sublayer(component: Component, axis: str, d_model: int, has_positions: bool = False) -> Node:
+    """The box of `component` on `axis`. With `has_positions` the model's input has positions: NoPE is not noted."""
+    inner = _content(component, axis, d_model, has_positions, component.title, WIDTH)
     return Panel(inner, axis, axis, PADDING, least=WIDTH)
 
 
 def _content(
-    component: Component, axis: str, d_model: int, positions_told: bool, title: str, least: float, size: float = 8.0
+    component: Component, axis: str, d_model: int, has_positions: bool, title: str, least: float, size: float = 8.0
 ) -> Node:
-    """Title, facts, chips and settings; below them what chooses and what stands side by side inside, if anything."""
+    """Title, facts, chips and settings; below them the router and inner components, if any."""
     parts = list(component.parts(d_model))
     inside = list(_inside(parts, axis, d_model))
     width = max(least, *(node.width for node in inside)) if inside else least
@@ -48,15 +48,16 @@ def _content(
         for field, text in component.settings.items()
         if field not in drawn and not _holds_components(getattr(component, field))
     }
-    said = [("norm", _norm(part)) for part in parts if isinstance(part, Norm)]
-    said += [("chip", text) for text in _told(component, parts, positions_told)]
-    said += [("chip", text) for field, text in settings.items() if field == text]  # flags that are set
-    chips = [Panel(label(role, text, small=0.8), role, role, 2.5, rounded=3) for role, text in said]
+    notes = [("norm", _norm(part)) for part in parts if isinstance(part, Norm)]
+    notes += [("chip", text) for text in _positions_and_vectors(component, parts, has_positions)]
+    notes += [("chip", text) for field, text in settings.items() if field == text]  # flags that are set
+    chips = [Panel(label(role, text, small=0.8), role, role, 2.5, rounded=3) for role, text in notes]
     if chips:
         facts.append(flow(chips, width))
     if entries := list(component.cache()):
-        kept = " + ".join(f"{entry.name} {entry.width:,}" for entry in entries)
-        facts.append(label("cache", f"keeps {kept} values a token"))
+        total = sum(entry.width for entry in entries)
+        each = " + ".join(f"{entry.name} {entry.width:,}" for entry in entries)
+        facts.append(label("cache", f"caches {total:,} values per token ({each})", small=0.8))
     words = [label("setting", setting(text), "muted", 1.2) for field, text in settings.items() if field != text]
     if words := [word for word in words if word.text]:
         facts.append(flow(words, width, gap=7, row_gap=2))
@@ -64,13 +65,13 @@ def _content(
 
 
 def _holds_components(value: Any) -> bool:
-    """Whether a field's value is drawn as a box of its own."""
+    """Whether a field's value is drawn as separate boxes."""
     return isinstance(value, Component) or (isinstance(value, Mapping) and any(map(_holds_components, value.values())))
 
 
-def _told(component: Component, parts: Sequence[Part], positions_told: bool) -> Iterator[str]:
-    """How positions are told, and learned vectors: attention sinks."""
-    if component.positions and not (positions_told and component.positions == NOPE):
+def _positions_and_vectors(component: Component, parts: Sequence[Part], has_positions: bool) -> Iterator[str]:
+    """The position encoding, and learned vectors such as attention sinks."""
+    if component.positions and not (has_positions and component.positions == NOPE):
         yield component.positions
     yield from (f"{part.name} {part.dim:,}" for part in parts if isinstance(part, Vector))
 
@@ -80,7 +81,7 @@ def _norm(part: Norm) -> str:
 
 
 def _inside(parts: Sequence[Part], axis: str, d_model: int) -> Iterator[Node]:
-    """Experts with their router, and the components inside, side by side where there are several."""
+    """Experts with their router, and inner components; side by side if there are several."""
     experts = [part for part in parts if isinstance(part, Experts)]
     children = [part for part in parts if isinstance(part, Child)]
     branches: list[Node] = []
@@ -98,18 +99,18 @@ def _inside(parts: Sequence[Part], axis: str, d_model: int) -> Iterator[Node]:
 
 @dataclass(frozen=True)
 class ExpertPool:
-    """Some of the experts, those chosen for one token filled, and the router below them."""
+    """Some of the experts, with those chosen for one token filled, and the router below them."""
 
     experts: Experts
     router: str
     axis: str
-    is_alone: bool  # nothing else reads what it reads, and nothing is added to what it gives
+    is_alone: bool  # no branch beside it: it draws its own arrows in and out
 
     CELL, GAP, HEIGHT, ROUTER_GAP, COLLECTED = 27.0, 4.0, 18.0, 14.0, 8.0
 
     @cached_property
     def _cells(self) -> list[tuple[str, bool]]:
-        """What stands in each cell, and whether it is chosen; where not all fit, at most two are."""
+        """The text of each cell, and whether its expert is chosen: at most two if not all experts fit."""
         n, n_active = self.experts.n_experts, self.experts.n_active
         if n <= SHOWN_EXPERTS:
             return [(f"{i + 1}", i < n_active) for i in range(n)]
@@ -160,7 +161,7 @@ class ExpertPool:
 
 @dataclass(frozen=True)
 class Branches:
-    """Pieces that read the same input, and whose outputs are added."""
+    """Nodes that read the same input. Their outputs are added."""
 
     nodes: Sequence[Node]
 

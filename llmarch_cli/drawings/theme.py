@@ -1,4 +1,4 @@
-"""The colours of figures, by the role of what they fill. To add a theme: an entry below."""
+"""The colours of drawings, by role. To add a theme: an entry below."""
 
 from __future__ import annotations
 
@@ -12,10 +12,11 @@ class Theme:
     """Colours as #rrggbb.
 
     Attributes:
-        texts: of letters, by role.
-        boxes: fill and outline of boxes, by role; None fills nothing.
-        lines: by role.
-        variants: of the layer variants, in the order in which they first stand in the model.
+        mark: the background of highlighted texts.
+        texts: of texts, by role.
+        boxes: fill and outline of boxes, by role; None is transparent.
+        lines: of lines, by role.
+        variants: of layer variants, in the order of their first layers.
     """
 
     background: str
@@ -30,7 +31,7 @@ THEMES = {
     "light": Theme(
         background="#ffffff",
         mark="#ffe08a",
-        texts={"text": "#1b1f24", "muted": "#57606a", "tag": "#ffffff", "figure": "#0b3d91"},
+        texts={"text": "#1b1f24", "muted": "#57606a", "tag": "#ffffff", "value": "#0b3d91"},
         boxes={
             "frame": ("#fbfcfd", "#57606a"),
             "attention": ("#dbe9fb", "#3b74c4"),
@@ -63,7 +64,7 @@ THEMES = {
     "dark": Theme(
         background="#0e131a",
         mark="#6b5310",
-        texts={"text": "#e8edf3", "muted": "#a3adb8", "tag": "#0e131a", "figure": "#9cc4ff"},
+        texts={"text": "#e8edf3", "muted": "#a3adb8", "tag": "#0e131a", "value": "#9cc4ff"},
         boxes={
             "frame": ("#141b24", "#8b96a3"),
             "attention": ("#18304f", "#5b95dd"),
@@ -97,7 +98,7 @@ THEMES = {
 
 
 def theme(name: str) -> Theme:
-    """The theme of that name. Raises InputError where there is none."""
+    """The theme called `name`. Raises InputError for an unknown one."""
     if name not in THEMES:
         raise InputError(unknown("theme", name, THEMES))
     return THEMES[name]

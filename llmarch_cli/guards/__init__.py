@@ -1,1 +1,1 @@
-"""What CI jobs hold a spec's figures to: budgets, committed baselines, and what they were at another revision."""
+"""Checks for CI: budgets, baselines, and changes since a git revision."""

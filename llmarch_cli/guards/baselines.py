@@ -1,4 +1,4 @@
-"""A baseline: figures as they were when they were last agreed to, committed as a file, and how far they moved since."""
+"""Baselines: metrics committed to a file, and their changes since then."""
 
 from __future__ import annotations
 
@@ -26,8 +26,8 @@ from llmarch_cli.specs.spec import ModelSpec
 from llmarch_cli.writing import whole
 
 HEADING = """\
-# Written by `llmarch baseline write`; `llmarch baseline compare` holds figures to it.
-# Where a change is meant, write it again: models, columns, contexts and tolerances stay.
+# Written by `llmarch baseline write`; checked by `llmarch baseline compare`.
+# To accept a change, write it again: models, columns, contexts and tolerances are kept.
 """
 ALL_BUNDLED = ("*",)
 DEFAULT_COLUMNS = (
@@ -46,36 +46,32 @@ _PERCENT = re.compile(r"([0-9]{1,12}(?:\.[0-9]{1,12})?) ?%")
 
 
 def percent(text: str) -> Fraction:
-    """`0.1%` exactly. Raises InputError for all else."""
+    """Parse `0.1%` exactly. Raises InputError for any other form."""
     match = _PERCENT.fullmatch(text)
     if match is None:
-        raise InputError(f"a tolerance is a share such as 0.1%, not {shown(text)}")
+        raise InputError(f"a tolerance is a percentage such as 0.1%, not {shown(text)}")
     return Fraction(match[1]) / 100
 
 
 def counted_key(key: str) -> str:
-    """`key`, if it is of a figure that is a whole number. Raises InputError where it is not."""
+    """Return `key` if its metric is a whole number. Raises InputError if it is not."""
     if checked_key(key) not in COUNTED:
-        raise InputError(f"{key} is a ratio: a baseline keeps the two figures it is made from")
+        raise InputError(f"{key} is a ratio: use its two metrics instead")
     return key
-
-
-def _told(error: InputError) -> ValueError:
-    return ValueError(str(error))
 
 
 def _is_column(key: str) -> str:
     try:
         return counted_key(key)
     except InputError as error:
-        raise _told(error) from None
+        raise ValueError(str(error)) from None
 
 
 def _is_figure(text: str) -> str:
     try:
         counted_key(figure(text).key)
     except InputError as error:
-        raise _told(error) from None
+        raise ValueError(str(error)) from None
     return text
 
 
@@ -83,7 +79,7 @@ def _is_percent(text: str) -> str:
     try:
         percent(text)
     except InputError as error:
-        raise _told(error) from None
+        raise ValueError(str(error)) from None
     return text
 
 
@@ -94,18 +90,20 @@ Count = Annotated[int, Field(ge=0)]
 
 
 class Baseline(Settings):
-    """What is guarded, how far it may move, and what it was."""
+    """A baseline file: the metrics to check, their tolerances and their committed values."""
 
-    schema_version: Version  # counts up when the format changes
+    schema_version: Version  # increases when the format changes
     models: ModelNames  # bundled ids, paths relative to this file, or patterns of either
     columns: Annotated[tuple[ColumnKey, ...], Field(strict=False, min_length=1)]  # of `llmarch columns`
     contexts: Annotated[tuple[Annotated[int, Field(gt=0, le=MAX_CONTEXT)], ...], Field(strict=False, min_length=1)]
-    tolerance: dict[ColumnKey, Tolerance] = Field(default={})  # by column, of what it was: 0.1%; none where not given
+    tolerance: dict[ColumnKey, Tolerance] = Field(
+        default={}
+    )  # by column, relative to the committed value: 0.1%; default: none
     figures: dict[ModelName, dict[FigureName, Count | None]]  # by model, METRIC[@CONTEXT]: exact
 
     @property
     def guarded(self) -> list[Figure]:
-        """Every figure of a model that is kept, in the order of the file."""
+        """The metrics of each model, in the order of the file."""
         asked = {
             Figure(key, context)
             for key in self.columns
@@ -119,7 +117,7 @@ Status = Literal["same", "within", "DRIFT", "NEW", "REMOVED"]
 
 @dataclass(frozen=True, slots=True)
 class Drift:
-    """One figure of one model, as it was and as it is; None where there is none."""
+    """One metric of one model, before and after; None if it does not exist."""
 
     model: str
     figure: Figure
@@ -130,33 +128,33 @@ class Drift:
 
     @property
     def change(self) -> int | Fraction | None:
-        """By how much it moved."""
+        """The difference."""
         return None if self.before is None or self.after is None else difference(self.after, self.before)
 
     @property
     def share(self) -> Fraction | None:
-        """The same, of what it was."""
+        """The difference relative to the value before."""
         return None if self.change is None or not self.before else Fraction(self.change) / self.before
 
     @property
     def is_beyond(self) -> bool:
-        """Whether it moved further than it may."""
+        """Whether the difference exceeds the tolerance."""
         return self.status not in ("same", "within")
 
 
 def read(path: Path) -> tuple[Baseline, documents.Mapping]:
-    """The baseline of the file at `path`, and its data with its places. Raises InputError where it is wrong."""
+    """Read a baseline, and its data with line numbers. Raises InputError if it is not valid."""
     data = documents.read(path, "baseline")
     return checked(Baseline, data, shown_path(path)), data
 
 
 def tolerances(given: Iterable[str]) -> dict[str, Fraction]:
-    """`COLUMN=0.1%` of each. Raises InputError for what is none, and for a column given twice."""
+    """Parse `COLUMN=0.1%` texts. Raises InputError for another form, and for a column given twice."""
     found: dict[str, Fraction] = {}
     for text in given:
         key, equals, share = text.partition("=")
         if not equals:
-            raise InputError(f"--tolerance takes COLUMN=SHARE, such as params=0.1%, not {shown(text)}")
+            raise InputError(f"--tolerance takes COLUMN=PERCENT such as params=0.1%, not {shown(text)}")
         if key in found:
             raise InputError(f"--tolerance: {key} is given twice")
         try:
@@ -166,29 +164,29 @@ def tolerances(given: Iterable[str]) -> dict[str, Fraction]:
     return found
 
 
-Track = Callable[[Iterable[str]], Iterable[str]]  # passes names of models on, to be told how far it is
+Track = Callable[[Iterable[str]], Iterable[str]]  # wraps the names of models to show progress
 
 
 def measured(
     specs: Mapping[str, ModelSpec], guarded: Sequence[Figure], workload: Workload, engine: Engine, track: Track = iter
 ) -> dict[str, dict[Figure, int | Fraction | None]]:
-    """Every guarded figure of every model. Raises what `profile` raises."""
+    """The values of these metrics for each model. Raises what `profile` raises."""
     gauge = Gauge(engine)
     return {name: {each: gauge.read(specs[name], each, workload) for each in guarded} for name in track(list(specs))}
 
 
 def compare(path: Path, engine: Engine, tolerated: Mapping[str, Fraction], track: Track = iter) -> list[Drift]:
-    """Every figure of the baseline at `path`, and of models that it covers but does not have, held against what is.
+    """Compare the baseline at `path` with the current values, including models that match it but are not in it.
 
-    `tolerated` goes before the file's own tolerances. Raises InputError for a bad file, for a name that stands neither
-    for a model nor for kept figures, and for bad specs; and what `profile` raises.
+    `tolerated` overrides the file's tolerances. Raises InputError for an invalid file or spec, and for a name that
+    matches neither a model nor a committed one; and what `profile` raises.
     """
     baseline, data = read(path)
     names: dict[str, None] = {}
     for each, place in zip(baseline.models, data["models"].places, strict=True):
         found = selection.matches(each, path.parent)
         if not found and not _was_kept(each, baseline.figures):
-            raise InputError(f"{place}: models: {selection.nothing(each)}")
+            raise InputError(f"{place}: models: {selection.no_match(each)}")
         names.update(dict.fromkeys(found))
     specs = {name: selection.load(name, path.parent) for name in sorted(names)}
     before = {name: _by_figure(figures, data["figures"][name]) for name, figures in baseline.figures.items()}
@@ -198,7 +196,7 @@ def compare(path: Path, engine: Engine, tolerated: Mapping[str, Fraction], track
 
 
 def _by_figure(figures: Mapping[str, int | None], data: documents.Mapping) -> dict[Figure, int | Fraction | None]:
-    """The same by what is meant. Raises InputError for a figure that is there under two names: `@8k` and `@8192`."""
+    """The values keyed by parsed metric. Raises InputError if a metric appears twice, as `@8k` and `@8192`."""
     found: dict[Figure, int | Fraction | None] = {}
     for text, value in figures.items():
         if figure(text) in found:
@@ -208,7 +206,7 @@ def _by_figure(figures: Mapping[str, int | None], data: documents.Mapping) -> di
 
 
 def _was_kept(name: str, figures: Mapping[str, object]) -> bool:
-    """Whether a name that matches nothing now stands for models that were there."""
+    """Whether a name that matches no model now matches committed ones."""
     return any(fnmatchcase(each, name) for each in figures)
 
 
@@ -217,7 +215,7 @@ def drifts(
     after: Mapping[str, Mapping[Figure, int | Fraction | None]],
     allowed: Mapping[str, Fraction],
 ) -> list[Drift]:
-    """Every figure of both, by model and figure."""
+    """Compare all metrics of both, sorted by model and metric."""
     found = []
     for model in sorted({*before, *after}):
         old, new = before.get(model, {}), after.get(model, {})
@@ -250,8 +248,8 @@ def write(
     `names` are bundled ids, paths from the working directory, or patterns of either. `asked` may have `contexts`, the
     engine, and the workload's settings.
 
-    Raises InputError for bad names or columns and where the file that is there is no baseline, and what `profile`
-    raises; the file is then as it was.
+    Raises InputError for invalid names or columns, and if the existing file is not a baseline; and what `profile`
+    raises. The file is then unchanged.
     """
     old = read(path)[0] if path.exists() else None
     for key in columns:
@@ -279,18 +277,18 @@ def write(
 
 
 def _put(path: Path, text: str, n_figures: int) -> None:
-    """Write a file that can be read again. Raises InputError where it could not be, and OSError."""
+    """Write a file that can be read back. Raises InputError if it could not be, and OSError."""
     try:
         with whole(path) as beside:
             beside.write_text(text, encoding="utf-8")
             read(beside)
     except InputError:
         raise InputError(
-            f"{shown_path(path)}: {n_figures:,} figures are more than a baseline is read with: name fewer models,"
-            " columns or contexts, or write several files"
+            f"{shown_path(path)}: {n_figures:,} values are too many for one baseline: use fewer models, columns or"
+            " contexts, or several files"
         ) from None
 
 
 def _from(directory: Path, name: str) -> str:
-    """A name given in the working directory, as it is from `directory`."""
+    """A name given in the working directory, relative to `directory`."""
     return Path(os.path.relpath(name, directory)).as_posix() if selection.is_path(name) else name

@@ -1,4 +1,4 @@
-"""A file of budgets: limits that figures of models must keep, such as `kv_cache_bytes@128k <= 2GiB`.
+"""Budgets: limits on metrics of models, such as `kv_cache_bytes@128k <= 2GiB`.
 
 budgets:
   - models: [qwen3-8b, specs/*.yaml]
@@ -34,7 +34,7 @@ COMPARISONS = {"<=": operator.le, "<": operator.lt, ">=": operator.ge, ">": oper
 _LIMIT = re.compile(r"(?P<figure>\S+?)\s*(?P<comparison><=|>=|==|<|>)\s*(?P<amount>[0-9][0-9_.]*)\s*(?P<unit>\S*)")
 LONGEST_LIMIT = 200
 _COUNTS = ("", "K", "M", "B", "T")
-_UNITS: dict[Unit, tuple[str, ...]] = {  # "": as it is
+_UNITS: dict[Unit, tuple[str, ...]] = {  # "": no unit
     units.INTEGER: _COUNTS,
     units.PARAMS: _COUNTS,
     units.FLOPS: _COUNTS,
@@ -47,19 +47,19 @@ _UNITS: dict[Unit, tuple[str, ...]] = {  # "": as it is
 
 @dataclass(frozen=True, slots=True)
 class Limit:
-    """What a figure must be, compared with an exact amount."""
+    """A limit: a metric, a comparison and an exact amount."""
 
     figure: Figure
     comparison: str
     amount: int | Fraction
-    text: str  # as it was written
+    text: str  # as written in the file
 
     def keeps(self, value: int | Fraction) -> bool:
-        """Whether `value` is as it must be."""
+        """Whether `value` meets the limit."""
         return bool(COMPARISONS[self.comparison](value, self.amount))
 
     def headroom(self, value: int | Fraction) -> int | Fraction:
-        """How far `value` may still move; below zero, how far it is beyond the limit."""
+        """The distance from `value` to the limit; negative beyond it."""
         match self.comparison[0]:
             case "<":
                 return difference(self.amount, value)
@@ -70,11 +70,11 @@ class Limit:
 
 
 def limit(text: str) -> Limit:
-    """`METRIC[@CONTEXT] OP AMOUNT`. Raises InputError for all else, and for a unit that the metric does not have."""
+    """Parse `METRIC[@CONTEXT] OP AMOUNT`. Raises InputError for another form, and for a unit of another metric."""
     match = _LIMIT.fullmatch(text.strip())
     if match is None:
         raise InputError(
-            f"{shown(text)} is no limit: write METRIC[@CONTEXT] {'|'.join(COMPARISONS)} AMOUNT,"
+            f"{shown(text)} is not a limit: write METRIC[@CONTEXT] {'|'.join(COMPARISONS)} AMOUNT,"
             " such as kv_cache_bytes@128k <= 2GiB"
         )
     limited = figure(match["figure"])
@@ -86,7 +86,7 @@ def limit(text: str) -> Limit:
     amount = number * UNITS.get(match["unit"], 1)
     if not limited.metric.unit.is_ratio:
         if Fraction(amount).denominator != 1:
-            raise InputError(f"{shown(text)}: {limited.key} is a whole number, and this limit is not")
+            raise InputError(f"{shown(text)}: {limited.key} is a whole number, so its limit must be one")
         amount = int(amount)
     return Limit(limited, match["comparison"], amount, text.strip())
 
@@ -100,7 +100,7 @@ def _is_limit(text: str) -> str:
 
 
 def _pattern() -> str:
-    """What editors hold a limit to: each metric with the contexts and units that it takes."""
+    """The pattern of a limit for editors: each metric with its context and units."""
     number, comparison = r"[0-9]+(_[0-9]+)*(\.[0-9]+)?", f"({'|'.join(COMPARISONS)})"
     sorts: dict[tuple[bool, tuple[str, ...]], list[str]] = {}
     for key, metric in GUARDED.items():
@@ -121,24 +121,24 @@ LimitText = Annotated[
 
 
 class Budget(Record):
-    """Limits, and the models that must keep them."""
+    """Limits, and the models they apply to."""
 
     models: ModelNames  # bundled ids, paths relative to this file, or patterns of either
     limits: Annotated[tuple[LimitText, ...], Field(strict=False, min_length=1)]  # METRIC[@CONTEXT] OP AMOUNT
-    batch: Batch | None = None  # instead of the file's
-    kv_dtype: KvDtype | None = None  # instead of the file's
+    batch: Batch | None = None  # overrides the file's
+    kv_dtype: KvDtype | None = None  # overrides the file's
 
 
 class BudgetFile(Settings):
-    """Budgets, and what they are measured with."""
+    """A budget file."""
 
-    schema_version: Version = 1  # counts up when the format changes
+    schema_version: Version = 1  # increases when the format changes
     budgets: Annotated[tuple[Budget, ...], Field(strict=False, min_length=1)]
 
 
 @dataclass(frozen=True, slots=True)
 class Check:
-    """One limit, and what was measured; None where the spec does not say."""
+    """One limit and the measured value; None if the spec does not state it."""
 
     model: str
     limit: Limit
@@ -147,26 +147,26 @@ class Check:
 
     @property
     def holds(self) -> bool:
-        """Whether it is kept: what is not known is not."""
+        """Whether the limit is met. An unknown value does not meet it."""
         return self.measured is not None and self.limit.keeps(self.measured)
 
     @property
     def headroom(self) -> int | Fraction | None:
-        """How far the figure may still move."""
+        """The distance from the measured value to the limit."""
         return None if self.measured is None else self.limit.headroom(self.measured)
 
 
 def read(path: Path) -> tuple[BudgetFile, documents.Mapping]:
-    """The budgets of a file, and its data with its places. Raises InputError that says where it is wrong."""
+    """Read a budget file, and its data with line numbers. Raises InputError if it is not valid."""
     data = documents.read(path, "budget file")
     return checked(BudgetFile, data, shown_path(path)), data
 
 
 def check(path: Path, engine: Engine) -> Iterator[Check]:
-    """Every limit of every model that the file at `path` names, in its order.
+    """Check each limit for each of its models, in the order of the file at `path`.
 
-    Raises InputError for a bad file, for names that stand for no model and for bad specs, before anything is measured;
-    and what `profile` raises.
+    Raises InputError for an invalid file or spec and for names that match no model, before measuring; and what
+    `profile` raises.
     """
     file, data = read(path)
     chosen = [
@@ -183,11 +183,11 @@ def check(path: Path, engine: Engine) -> Iterator[Check]:
 
 
 def _models(budget: Budget, items: Any, path: Path) -> list[str]:
-    """The models of one budget. Raises InputError with the line of a name that stands for none."""
+    """The models of one budget. Raises InputError with the line of a name that matches none."""
     chosen: dict[str, None] = {}
     for name, place in zip(budget.models, items.places, strict=True):
         found = selection.matches(name, path.parent)
         if not found:
-            raise InputError(f"{place}: models: {selection.nothing(name)}")
+            raise InputError(f"{place}: models: {selection.no_match(name)}")
         chosen.update(dict.fromkeys(found))
     return list(chosen)

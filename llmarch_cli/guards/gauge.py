@@ -1,4 +1,4 @@
-"""Figures that can be guarded: a metric, with a context where it depends on one, written `kv_cache_bytes@128k`."""
+"""Metrics for budgets and baselines, with a context if they depend on one: `kv_cache_bytes@128k`."""
 
 from __future__ import annotations
 
@@ -17,18 +17,18 @@ from llmarch_cli.specs.spec import ModelSpec
 
 CONTEXT_PATTERN = "[0-9]{1,15}(_[0-9]{3}){0,5}[kM]?"
 _FIGURE = re.compile(rf"[a-z][a-z0-9_]*(@{CONTEXT_PATTERN})?", re.ASCII)
-ANY_CONTEXT = 1  # for metrics that are the same at every one
+ANY_CONTEXT = 1  # for metrics that do not depend on it
 
-_ASKED = ("context_tokens", "batch")  # what is asked, not what is answered
+_ASKED = ("context_tokens", "batch")  # part of the workload
 _QUANTITIES = (units.INTEGER, units.TOKENS, units.PARAMS, units.BYTES, units.FLOPS, units.SHARE, units.TIMES)
 
-# Every metric that is a quantity, by its key.
+# All numeric metrics by key.
 GUARDED: dict[str, Metric] = {m.key: m for m in METRICS if m.unit in _QUANTITIES and m.key not in _ASKED}
 
 
 @dataclass(frozen=True, slots=True)
 class Figure:
-    """A metric's key, and the context that it is asked at; None where it depends on none."""
+    """A metric's key and its context; None if the metric does not depend on it."""
 
     key: str
     context: int | None = None
@@ -38,64 +38,64 @@ class Figure:
 
     @property
     def metric(self) -> Metric:
-        """What is counted."""
+        """The metric."""
         return GUARDED[self.key]
 
     @property
     def order(self) -> tuple[str, int]:
-        """By which figures are sorted: as text, `@8k` would stand after `@128k`."""
+        """The sort key: as text, `@8k` would come after `@128k`."""
         return self.key, self.context or 0
 
 
 def checked_key(key: str) -> str:
-    """`key`, if it is of a metric that can be guarded. Raises InputError where it is not."""
+    """Return `key` if its metric is numeric. Raises InputError if it is not."""
     if key in RENAMED:
         key = metric(key).key
     if key not in GUARDED:
         known = suggestion(key, GUARDED) or f"; known: {', '.join(GUARDED)}"
         raise InputError(
-            f"{shown(key)} is no figure{known}" if key in BY_KEY else f"unknown metric {shown(key)}{known}"
+            f"{shown(key)} is not a number{known}" if key in BY_KEY else f"unknown metric {shown(key)}{known}"
         )
     return key
 
 
 def figure(text: str) -> Figure:
-    """The figure that `METRIC` or `METRIC@CONTEXT` names.
+    """Parse `METRIC` or `METRIC@CONTEXT`.
 
-    Raises InputError for an unknown metric, and for a context that is missing, impossible or without effect.
+    Raises InputError for an unknown metric, and for a context that is missing, out of range or without effect.
     """
     if not _FIGURE.fullmatch(text):
         raise InputError(f"{shown(text)}: write METRIC or METRIC@CONTEXT, such as kv_cache_bytes@128k")
     (named,) = Expression(text).figures()
     key, context = checked_key(named.name), named.context
     if context is None and GUARDED[key].by_context:
-        raise InputError(f"{key} depends on the context: write for instance {key}@128k")
+        raise InputError(f"{key} depends on the context: write it as {key}@128k")
     if context is not None and not GUARDED[key].by_context:
-        raise InputError(f"{key} is the same at every context: write it without @")
+        raise InputError(f"{key} does not depend on the context: leave out '@'")
     if context is not None and not 1 <= context <= profiling.MAX_CONTEXT:
-        raise InputError(f"{shown(text)}: a context is from 1 to {profiling.MAX_CONTEXT:,} tokens")
+        raise InputError(f"{shown(text)}: a context must be from 1 to {profiling.MAX_CONTEXT:,} tokens")
     return Figure(key, context)
 
 
 def difference(left: int | Fraction, right: int | Fraction) -> int | Fraction:
-    """`left - right`, exactly, and whole where both are."""
+    """`left - right`, exactly; an integer if both are integers."""
     exact = Fraction(left) - right
     return exact if isinstance(left, Fraction) or isinstance(right, Fraction) else exact.numerator
 
 
 class Gauge:
-    """Measures figures of specs; each spec once for every workload."""
+    """Measures metrics of specs, each spec once per workload."""
 
     def __init__(self, engine: Engine) -> None:
         self.engine = engine
         self._profiles: dict[tuple[int, Workload], Profile] = {}
 
     def read(self, spec: ModelSpec, figure: Figure, workload: Workload) -> int | Fraction | None:
-        """The exact figure, at its own context; None where the spec has none. Raises what `profile` raises."""
+        """The exact value of a metric; None if the spec does not state it. Raises what `profile` raises."""
         asked = workload.at(figure.context or ANY_CONTEXT)
         key = id(spec), asked
         if key not in self._profiles:
             self._profiles[key] = profiling.profile(spec, asked, self.engine)
         value = figure.metric.value(self._profiles[key])
-        assert value is None or isinstance(value, int | Fraction)  # as all of GUARDED are
+        assert value is None or isinstance(value, int | Fraction)  # all of GUARDED are numeric
         return value

@@ -1,4 +1,4 @@
-"""Which models a file of guards names: bundled ids, paths of YAML files relative to it, and patterns of either."""
+"""The models that budgets and baselines name: bundled ids, paths relative to their file, and patterns of either."""
 
 from __future__ import annotations
 
@@ -54,18 +54,18 @@ class Settings(Record):
 
 
 def is_path(name: str) -> bool:
-    """Whether a name or pattern is of files, not of bundled models."""
+    """Whether a name or pattern is a path, not a bundled id."""
     return "/" in name or "\\" in name or name.endswith(loading.YAML_ENDINGS)
 
 
 def matches(name: str, directory: Path) -> list[str]:
-    """The models that one name or pattern stands for, sorted; none where there are none.
+    """The models that match a name or pattern, sorted.
 
-    Paths are relative to `directory`, and so is what is returned. A path of a file that exists stands for itself.
+    Paths, given and returned, are relative to `directory`. The path of an existing file matches only itself.
     """
     if not is_path(name):
         return [each for each in loading.names() if fnmatchcase(each, name)]
-    if loading.exists(directory / name):  # first of all, since `x[1].yaml` may be a file's name
+    if loading.exists(directory / name):  # before patterns, since `x[1].yaml` may be a file's name
         return [name]
     if not has_magic(name):
         return []
@@ -74,26 +74,31 @@ def matches(name: str, directory: Path) -> list[str]:
 
 
 def selected(names: Sequence[str], directory: Path) -> list[str]:
-    """What all of `names` stand for, each once. Raises InputError for one that stands for nothing."""
+    """The models that match `names`, each once. Raises InputError for a name that matches none."""
     chosen: dict[str, None] = {}
     for name in names:
         found = matches(name, directory)
         if not found:
-            raise InputError(nothing(name))
+            raise InputError(no_match(name))
         chosen.update(dict.fromkeys(found))
     return list(chosen)
 
 
-def nothing(name: str) -> str:
-    """Why a name that stands for no model does not, and what to do."""
+def no_match(name: str) -> str:
+    """The message for a name that matches no model."""
     if is_path(name):
-        return f"{shown(name)} matches no file; paths are relative to the file that names them"
-    hint = suggestion(name, loading.names()) or "; `llmarch list` shows all, paths of YAML files work too"
+        return f"{shown(name)} matches no file; paths are relative to the file they are in"
+    hint = suggestion(name, loading.names()) or "; see `llmarch list`, or give the path of a YAML file"
     return f"{shown(name)} matches no model{hint}"
 
 
-def load(name: str, directory: Path) -> ModelSpec:
-    """The spec of one selected model, under the name it was selected by. Raises InputError where it is none."""
+def load(name: str, directory: Path, inside: Path | None = None) -> ModelSpec:
+    """The spec of a selected model, with its selected name as its id. Raises InputError if it is not valid.
+
+    With `inside`, it may not read files outside that directory, but for bundled specs.
+    """
     if not is_path(name):
         return models.load(name)
+    if inside is not None:
+        return loading.read(directory / name, inside).with_id(name)
     return models.load(directory / name).with_id(name)

@@ -1,4 +1,4 @@
-"""What guards found, as tables: each limit with its headroom, and each figure that moved."""
+"""Tables of checked limits with their headroom, and of metrics that changed."""
 
 from __future__ import annotations
 
@@ -17,53 +17,53 @@ from llmarch_cli.report.units import ABSENT, DIFFERENCE, INTEGER, MARK, SHARE, T
 
 _PRECISE = {SHARE: units.precise_share, TIMES: units.precise_times}
 
-_MODEL = Column("model", "model", TEXT, "As it was selected: its id, or the path of its file.")
-_FIGURE = Column("figure", "figure", TEXT, "The column's key, at a context where it depends on one.")
-_METRIC = Column("metric", "metric", TEXT, "The column's key.", "data")
-_CONTEXT = Column("context_tokens", "context", TOKENS, "Tokens in view; none where it does not matter.", "data")
+_MODEL = Column("model", "model", TEXT, "The model's id, or the path of its file.")
+_FIGURE = Column("figure", "metric", TEXT, "The metric's key, with the context if it depends on it.")
+_METRIC = Column("metric", "key", TEXT, "The metric's key.", "data")
+_CONTEXT = Column(
+    "context_tokens", "context", TOKENS, "Tokens of context; empty if the metric does not depend on it.", "data"
+)
 
 _CHECKS = (
     _MODEL,
-    Column("check", "limit", TEXT, "As it stands in the file."),
-    Column("measured_written", "measured", WRITTEN, "The exact figure.", "reading"),
-    Column(
-        "headroom_written", "headroom", WRITTEN, "What is left to the limit; below zero: what is beyond.", "reading"
-    ),
-    Column("headroom_share", "of limit", DIFFERENCE, "The headroom, of the limit.", "reading"),
-    Column("verdict", "verdict", TEXT, "Whether the limit is kept."),
+    Column("check", "limit", TEXT, "The limit as written in the file."),
+    Column("measured_written", "measured", WRITTEN, "The exact value.", "reading"),
+    Column("headroom_written", "headroom", WRITTEN, "The distance to the limit; negative beyond it.", "reading"),
+    Column("headroom_share", "of limit", DIFFERENCE, "The headroom relative to the limit.", "reading"),
+    Column("verdict", "verdict", TEXT, "Whether the limit is met."),
     _METRIC,
     _CONTEXT,
     Column("batch", "batch", INTEGER, "Sequences.", "data"),
-    Column("kv_dtype", "cache dtype", TEXT, "What the cache stores its values as.", "data"),
-    Column("comparison", "comparison", TEXT, "How the figure is compared with the limit.", "data"),
-    Column("measured", "measured", INTEGER, "The figure; a ratio as a decimal number.", "data"),
-    Column("limit", "limit", INTEGER, "The amount.", "data"),
-    Column("headroom", "headroom", INTEGER, "What is left to it.", "data"),
-    Column("violated", "violated", MARK, "Whether the limit is not kept.", "data"),
+    Column("kv_dtype", "KV dtype", TEXT, "The dtype of cached values.", "data"),
+    Column("comparison", "comparison", TEXT, "The comparison operator.", "data"),
+    Column("measured", "measured", INTEGER, "The value; a ratio as a decimal number.", "data"),
+    Column("limit", "limit", INTEGER, "The limit's amount.", "data"),
+    Column("headroom", "headroom", INTEGER, "The distance to the limit.", "data"),
+    Column("violated", "violated", MARK, "Whether the limit is exceeded.", "data"),
 )
 
 _DRIFTS = (
     _MODEL,
     _FIGURE,
-    Column("before_written", "before", WRITTEN, "The exact figure as it was.", "reading"),
-    Column("after_written", "after", WRITTEN, "The exact figure as it is.", "reading"),
+    Column("before_written", "before", WRITTEN, "The exact value before.", "reading"),
+    Column("after_written", "after", WRITTEN, "The exact value after.", "reading"),
     Column("change_written", "change", WRITTEN, "The difference.", "reading"),
-    Column("change_share", "in %", DIFFERENCE, "The difference, of what it was.", "reading"),
-    Column("verdict", "verdict", TEXT, "Whether it moved, and further than it may."),
+    Column("change_share", "in %", DIFFERENCE, "The difference relative to the value before.", "reading"),
+    Column("verdict", "verdict", TEXT, "Whether it changed, and by more than its tolerance."),
     _METRIC,
     _CONTEXT,
-    Column("before", "before", INTEGER, "The figure as it was.", "data"),
-    Column("after", "after", INTEGER, "The figure as it is.", "data"),
+    Column("before", "before", INTEGER, "The value before.", "data"),
+    Column("after", "after", INTEGER, "The value after.", "data"),
     Column("change", "change", INTEGER, "The difference.", "data"),
-    Column("tolerance", "tolerance", DIFFERENCE, "How far it may move, of what it was.", "data"),
-    Column("drifted", "drifted", MARK, "Whether it moved further.", "data"),
+    Column("tolerance", "tolerance", DIFFERENCE, "The tolerance relative to the value before.", "data"),
+    Column("drifted", "drifted", MARK, "Whether the change exceeds the tolerance.", "data"),
 )
 
 
 def budget(checks: Sequence[Check], engine: Engine) -> Table:
-    """One row a limit and model."""
+    """One row per limit and model."""
     violated = sum(not check.holds for check in checks)
-    kept = f"{_limits(len(checks))} kept." if not violated else f"{violated:,} of {_limits(len(checks))} NOT kept."
+    kept = f"{_limits(len(checks))} met." if not violated else f"{violated:,} of {_limits(len(checks))} EXCEEDED."
     return Table(
         "checks",
         _CHECKS,
@@ -81,14 +81,14 @@ def _limits(number: int) -> str:
 def _check(check: Check) -> Mapping[str, Value]:
     limit, unit = check.limit, check.limit.figure.metric.unit
     headroom = check.headroom
-    none = "NOT KNOWN" if check.measured is None else "VIOLATED"
+    none = "UNKNOWN" if check.measured is None else "EXCEEDED"
     return {
         "model": check.model,
         "check": limit.text,
         "measured_written": _exact(check.measured, unit),
         "headroom_written": _exact(headroom, unit),
         "headroom_share": None if headroom is None or not limit.amount else Fraction(headroom) / limit.amount,
-        "verdict": "kept" if check.holds else none,
+        "verdict": "met" if check.holds else none,
         "metric": limit.figure.key,
         "context_tokens": limit.figure.context,
         "batch": check.workload.batch,
@@ -102,23 +102,25 @@ def _check(check: Check) -> Mapping[str, Value]:
 
 
 def baseline(drifts: Sequence[Drift], engine: Engine, everything: bool = False) -> Table:
-    """One row a figure that moved, came or went; with `everything`, one a figure."""
+    """One row per metric that changed, appeared or disappeared; with `everything`, one per metric."""
     beyond = sum(drift.is_beyond for drift in drifts)
     models = len({drift.model for drift in drifts})
-    compared = f"{len(drifts):,} figures of {models:,} model{'' if models == 1 else 's'}"
-    told = f"{compared}: {beyond:,} beyond tolerance." if beyond else f"{compared}: none beyond tolerance."
+    compared = f"{len(drifts):,} values of {models:,} model{'' if models == 1 else 's'}"
+    summary = f"{compared}: {beyond:,} beyond tolerance." if beyond else f"{compared}: none beyond tolerance."
     rows = tuple(_drift(drift) for drift in drifts if everything or drift.status != "same")
-    return Table("drift", _DRIFTS, rows, notes=(told, WITNESSED[engine]), named_by=("model", "figure"), fails="drifted")
+    return Table(
+        "drift", _DRIFTS, rows, notes=(summary, WITNESSED[engine]), named_by=("model", "figure"), fails="drifted"
+    )
 
 
 def revisions(drifts: Sequence[Drift], unreadable: Sequence[str], revision: str, engine: Engine) -> Table:
-    """One row a figure that moved since a revision; a move is no failure."""
+    """One row per metric that changed since a revision. A change is not a failure."""
     moved = {drift.model for drift in drifts if drift.status != "same"}
-    told = f"{len(moved):,} model{'' if len(moved) == 1 else 's'} changed in figures since {revision}."
-    asked = [f"Not readable at {revision}: {name}." for name in unreadable]
+    summary = f"{len(moved):,} model{'' if len(moved) == 1 else 's'} with changed metrics since {revision}."
+    failed = [f"Not valid at {revision}: {name}." for name in unreadable]
     rows = tuple(_drift(drift) | {"verdict": _MOVES[drift.status]} for drift in drifts if drift.status != "same")
     table = baseline(drifts, engine)
-    return replace(table, name="changes", rows=rows, notes=(told, *asked, WITNESSED[engine]), fails=None)
+    return replace(table, name="changes", rows=rows, notes=(summary, *failed, WITNESSED[engine]), fails=None)
 
 
 _MOVES = {"DRIFT": "changed", "within": "changed", "NEW": "new", "REMOVED": "removed"}
@@ -146,14 +148,14 @@ def _drift(drift: Drift) -> dict[str, Value]:
 
 
 def _exact(value: int | Fraction | None, unit: Unit) -> str:
-    """A figure to its last digit; a ratio as far as six decimals tell."""
+    """A value to the last digit; a ratio with up to six decimals."""
     if value is None:
         return ABSENT
     return _PRECISE[unit](Fraction(value)) if unit.is_ratio else f"{value:,}"
 
 
 def written(path: str, kept: Baseline) -> str:
-    """A line on a baseline that was written."""
+    """A line that describes a written baseline."""
     figures = sum(map(len, kept.figures.values()))
     models = len(kept.figures)
-    return f"{shown_path(path)}: {figures:,} figures of {models:,} model{'' if models == 1 else 's'}.\n"
+    return f"{shown_path(path)}: {figures:,} values of {models:,} model{'' if models == 1 else 's'}.\n"

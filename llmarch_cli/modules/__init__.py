@@ -1,1 +1,1 @@
-"""A spec as PyTorch modules: what needs torch to run a model."""
+"""PyTorch modules and KV cache of a spec: the code that needs torch to run a model."""

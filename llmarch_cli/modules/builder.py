@@ -1,6 +1,6 @@
-"""From a spec to PyTorch modules: parts become modules, components are wired by their own `forward`.
+"""Build PyTorch modules from a spec: parts become modules, and each component's `forward` connects its parts.
 
-A new sort of part needs its module here; a new kind of component needs nothing.
+A new type of part needs a module here; a new kind of component does not.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ def parameter(*shape: int) -> nn.Parameter:
 
 
 class Projection(nn.Module):
-    """A matrix (d_out, d_in) and perhaps a bias."""
+    """A matrix (d_out, d_in) with an optional bias (d_out,)."""
 
     def __init__(self, d_in: int, d_out: int, bias: bool) -> None:
         super().__init__()
@@ -40,7 +40,7 @@ class Projection(nn.Module):
 
 
 class ExpertStack(nn.Module):
-    """One matrix for each expert, stacked (n_experts, d_out, d_in), and perhaps biases (n_experts, d_out)."""
+    """The experts' matrices, stacked (n_experts, d_out, d_in), with optional biases (n_experts, d_out)."""
 
     def __init__(self, n_experts: int, d_in: int, d_out: int, bias: bool) -> None:
         super().__init__()
@@ -48,13 +48,13 @@ class ExpertStack(nn.Module):
         self.bias = parameter(n_experts, d_out) if bias else None
 
     def forward(self, rows: Tensor, expert_ids: Tensor, offsets: Tensor) -> Tensor:
-        """Rows (n_rows, d_in), sorted by expert -> (n_rows, d_out), each by its own expert's matrix.
+        """Multiply each row by its expert's matrix: rows (n_rows, d_in), sorted by expert -> (n_rows, d_out).
 
-        `expert_ids` (n_rows,) names each row's expert; `offsets` (n_experts,) is where each expert's rows end.
+        `expert_ids` (n_rows,) is each row's expert; `offsets` (n_experts,) is the end of each expert's rows.
         """
         if self._has_grouped_kernel(rows):
             out = F.grouped_mm(rows, self.weight.transpose(-1, -2), offs=offsets)
-        elif torch.compiler.is_compiling():  # a graph has no loop over data: copy each row's matrix
+        elif torch.compiler.is_compiling():  # a graph cannot loop over data: copy each row's matrix
             out = (self.weight[expert_ids] @ rows.unsqueeze(-1)).squeeze(-1)
         else:
             ends = offsets.tolist()
@@ -67,7 +67,7 @@ class ExpertStack(nn.Module):
         return out if self.bias is None else out + self.bias[expert_ids]
 
     def _has_grouped_kernel(self, rows: Tensor) -> bool:
-        """Whether torch has a fused product here: for rows of whole 16 bytes; on a GPU or in a graph, bfloat16."""
+        """Whether torch's grouped product applies: rows of whole 16 bytes and, on a GPU or in a graph, bfloat16."""
         if rows.is_meta:
             return True
         aligned = all(width * rows.element_size() % 16 == 0 for width in self.weight.shape[1:])
@@ -76,7 +76,7 @@ class ExpertStack(nn.Module):
 
 
 class LookupTable(nn.Module):
-    """Rows (n_rows, dim) looked up by number."""
+    """A table of rows (n_rows, dim)."""
 
     def __init__(self, n_rows: int, dim: int) -> None:
         super().__init__()
@@ -88,7 +88,7 @@ class LookupTable(nn.Module):
 
 
 class Normalization(nn.Module):
-    """The model's norm over the last dimension, in float32 whatever the dtype."""
+    """The model's norm over the last dimension, computed in float32 for any dtype."""
 
     def __init__(self, part: Norm, style: NormStyle) -> None:
         super().__init__()
@@ -101,7 +101,7 @@ class Normalization(nn.Module):
             self.bias = parameter(part.dim) if style.bias and part.n_heads is None else None
 
     def forward(self, x: Tensor) -> Tensor:
-        """(..., dim) -> (..., dim); where heads have weights of their own, (..., n_heads, n_tokens, dim)."""
+        """(..., dim) -> (..., dim); with weights per head, x must be (..., n_heads, n_tokens, dim)."""
         weight = None if self.weight is None else self.weight.float()
         if weight is not None and self.style.unit_offset:
             weight = weight + 1
@@ -116,8 +116,8 @@ class Normalization(nn.Module):
         return (normed if scale is None else normed * scale).to(x.dtype)
 
 
-class Built(nn.Module):
-    """One component with its parts as modules and parameters of the same names; the component's `forward` runs them."""
+class ComponentModule(nn.Module):
+    """A component's parts as modules and parameters of the same names, run by the component's `forward`."""
 
     def __init__(self, component: Component, d_model: int, style: NormStyle, tied: nn.Parameter | None = None) -> None:
         super().__init__()
@@ -143,27 +143,27 @@ class Built(nn.Module):
             case Vector():
                 self.register_parameter(part.name, parameter(part.dim))
             case Buffer():
-                # float32 whatever the model's dtype: steps of a load-balancing bias are smaller than bfloat16 resolves
+                # float32 for any model dtype: updates of a load-balancing bias are below bfloat16's resolution
                 self.register_buffer(part.name, torch.zeros(part.dim, dtype=torch.float32))
             case Child():
-                self.add_module(part.name, Built(part.component, d_model, style))
+                self.add_module(part.name, ComponentModule(part.component, d_model, style))
 
     def forward(self, x: Tensor, cache: TensorCache) -> Tensor:
-        """What the component computes; (batch, n_tokens, d_model) -> the same shape for both sublayers of a block."""
+        """Run the component; sublayers of a block keep the shape (batch, n_tokens, d_model)."""
         return self.component.forward(self, x, cache)
 
-    def __getattr__(self, name: str) -> Any:  # parts are known by their data, not to a type checker
+    def __getattr__(self, name: str) -> Any:  # a type checker cannot know the parts' names
         return super().__getattr__(name)
 
 
 class Block(nn.Module):
-    """One layer: attention and feed-forward, each inside a residual, with norms where the model has them."""
+    """One layer: attention and feed-forward, each with a residual connection and the model's norms."""
 
     def __init__(self, spec: ModelSpec, attention: Component | None, ffn: Component | None) -> None:
         super().__init__()
-        self.norms = Built(spec.block_norms(attention is not None, ffn is not None), spec.d_model, spec.norm)
-        self.attention = None if attention is None else Built(attention, spec.d_model, spec.norm)
-        self.ffn = None if ffn is None else Built(ffn, spec.d_model, spec.norm)
+        self.norms = ComponentModule(spec.block_norms(attention is not None, ffn is not None), spec.d_model, spec.norm)
+        self.attention = None if attention is None else ComponentModule(attention, spec.d_model, spec.norm)
+        self.ffn = None if ffn is None else ComponentModule(ffn, spec.d_model, spec.norm)
         self.parallel, self.residual_scale = spec.parallel_sublayers, spec.residual_scale
 
     def forward(self, x: Tensor, cache: TensorCache) -> Tensor:
@@ -174,12 +174,12 @@ class Block(nn.Module):
                 update = self._normed(f"{name}_post", sublayer(self._normed(f"{name}_pre", read), cache))
                 x = x + (update if self.residual_scale == 1 else update * self.residual_scale)
                 read = read if self.parallel else x
-        if self.attention is None:  # nothing is kept, and the tokens count all the same
+        if self.attention is None:  # nothing to cache, but the tokens count as seen
             cache.length += x.shape[1]
         return x
 
     def _normed(self, name: str, x: Tensor) -> Tensor:
-        """`x` by the norm of that name, where the block has one."""
+        """Apply the block's norm of that name; return `x` unchanged if it has none."""
         norm = getattr(self.norms, name, None)
         return x if norm is None else norm(x)
 
@@ -193,13 +193,13 @@ class PredictionBlock(nn.Module):
 
     def __init__(self, spec: ModelSpec, attention: Component | None, ffn: Component | None) -> None:
         super().__init__()
-        self.junction = Built(PredictionJunction(), spec.d_model, spec.norm)
+        self.junction = ComponentModule(PredictionJunction(), spec.d_model, spec.norm)
         self.block = Block(spec, attention, ffn)
 
     def forward(self, hidden: Tensor, following: Tensor) -> Tensor:
-        """Join `hidden` with the embeddings of the tokens that follow, both (batch, n_tokens, d_model); run the block.
+        """Join `hidden` and the embeddings of the following tokens, both (batch, n_tokens, d_model); run the block.
 
-        Returns its normalised output, the same shape: what the head reads, and the next prediction block.
+        Returns the normalised output (batch, n_tokens, d_model), which the head and the next prediction block read.
         """
         joined = PredictionJunction().join(self.junction, hidden, following)
         return self.junction.final_norm(self.block(joined, self.block.new_cache()))
@@ -212,8 +212,8 @@ class Model(nn.Module):
         super().__init__()
         self.spec = spec
 
-        def built(component: Component, tied: nn.Parameter | None = None) -> Built:
-            return Built(component, spec.d_model, spec.norm, tied)
+        def built(component: Component, tied: nn.Parameter | None = None) -> ComponentModule:
+            return ComponentModule(component, spec.d_model, spec.norm, tied)
 
         self.embedding = built(TokenEmbedding(vocab_size=spec.vocab_size))
         self.position_embedding = (
@@ -230,10 +230,10 @@ class Model(nn.Module):
         )
 
     def forward(self, tokens: Tensor, cache: Cache | None = None) -> Tensor:
-        """Logits (batch, n_tokens, vocab_size) for token numbers (batch, n_tokens).
+        """Logits (batch, n_tokens, vocab_size) for token ids (batch, n_tokens).
 
-        With a cache, `tokens` continue what it has seen, and it keeps them; without one they stand alone.
-        Raises InputError where learned positions end before the tokens do, and where the cache has another batch.
+        With a cache, `tokens` continue the tokens that it holds, and are added to it.
+        Raises InputError if there are more tokens than learned positions, or if the cache is for another batch size.
         """
         return self.logits(self.hidden(tokens, cache))
 
@@ -245,7 +245,7 @@ class Model(nn.Module):
         if self.position_embedding is not None:
             end, rows = cache.length + tokens.shape[1], self.spec.learned_positions or 0
             if end > rows:
-                raise InputError(f"{self.spec.name} has learned positions for {rows} tokens, and token {end} has none")
+                raise InputError(f"{self.spec.name} has learned positions for {rows} tokens, not for {end}")
             x = self.position_embedding(x, cache.layers[0])
         for layer, layer_cache in zip(self.layers, cache.layers, strict=True):
             x = layer(x, layer_cache)
@@ -256,15 +256,15 @@ class Model(nn.Module):
         return self._head(self.final_norm(hidden, _NO_CACHE))
 
     def predict_further(self, tokens: Tensor) -> list[Tensor]:
-        """What each multi-token-prediction block says of a whole prompt (batch, n_tokens).
+        """The logits of each multi-token-prediction block for a whole prompt (batch, n_tokens).
 
-        Block k reads token i + 1 + k beside the hidden state of token i and predicts the token after that: its logits
-        have shape (batch, n_tokens - 1 - k, vocab_size). What one depth hands on to the next is normalised: the paper
-        leaves it open, and published weights are served so. Raises InputError where the prompt is too short.
+        Block k reads token i + 1 + k and the hidden state of token i, and predicts the next token: its logits have
+        shape (batch, n_tokens - 1 - k, vocab_size). The hidden state passed to the next depth is normalised: the paper
+        leaves this open, and published weights are served this way. Raises InputError if the prompt is too short.
         """
         if tokens.shape[1] <= len(self.mtp):
             raise InputError(
-                f"{self.spec.name} predicts {len(self.mtp)} tokens further, so a prompt needs more than"
+                f"{self.spec.name} has {len(self.mtp)} multi-token-prediction blocks: a prompt needs more than"
                 f" {len(self.mtp)} tokens, not {tokens.shape[1]}"
             )
         hidden = self.final_norm(self.hidden(tokens), _NO_CACHE)
@@ -279,10 +279,10 @@ class Model(nn.Module):
         """An empty cache.
 
         Args:
-            batch: sequences that it is for, where that is to be checked; None leaves it to the first tokens.
-            dtype: what it stores, rounding what it is given; None stores the model's own dtype.
+            batch: number of sequences; None takes it from the first tokens.
+            dtype: dtype of the stored tensors; None keeps the model's own.
         """
-        layers: Any = self.layers  # a module list does not say what of
+        layers: Any = self.layers  # the element type of a ModuleList is unknown to a type checker
         return Cache([layer.new_cache(dtype) for layer in layers], batch)
 
     def _embedded(self, tokens: Tensor) -> Tensor:
@@ -300,7 +300,7 @@ class Model(nn.Module):
 
     @torch.no_grad()
     def initialize(self, seed: int | None = None) -> None:
-        """Fresh weights to train from: matrices normal with a standard deviation of 0.02, norms neutral, biases 0."""
+        """Initialise for training: matrices normal with a standard deviation of 0.02, norms neutral, biases 0."""
         generator = None
         if seed is not None:
             generator = torch.Generator(device=next(self.parameters()).device).manual_seed(seed)
@@ -318,7 +318,7 @@ class Model(nn.Module):
                         weight.normal_(0.0, INIT_STD, generator=generator)
 
 
-# For what keeps nothing of its tokens.
+# For components that cache nothing.
 _NO_CACHE = TensorCache(span=None)
 
 
@@ -329,14 +329,14 @@ def build(
     seed: int | None = None,
     initialized: bool = True,
 ) -> Model:
-    """The architecture as a plain `nn.Module`, with fresh weights on a real device, without any on "meta".
+    """Build the architecture as a plain `nn.Module`, with fresh weights on a real device, and none on "meta".
 
     Args:
-        spec: what to build.
+        spec: the architecture.
         device: "meta" for shapes only, or a real device.
-        dtype: of all parameters.
-        seed: for the same fresh weights each time.
-        initialized: False leaves the weights as the memory was, for one who fills them all.
+        dtype: dtype of all parameters.
+        seed: seed of the fresh weights; None draws new ones each time.
+        initialized: False skips initialisation; use it when loading a checkpoint.
     """
     previous = torch.get_default_dtype()
     torch.set_default_dtype(dtype)

@@ -1,4 +1,4 @@
-"""What a running model keeps of the tokens that it has seen: exactly what the figures count, and nothing else."""
+"""The KV cache of a running model: exactly the tensors that the cache figures count."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ from llmarch_cli.errors import InputError
 
 
 class TensorCache:
-    """The tensors that one layer keeps: exactly the tokens in its view.
+    """The cached tensors of one layer, for exactly the tokens in its view.
 
     Args:
-        span: tokens kept in view at most; None keeps all.
-        dtype: what is stored; None stores what it is given.
+        span: the most tokens in view; None keeps all.
+        dtype: dtype of the stored tensors; None keeps the dtype of the input.
     """
 
     def __init__(self, span: int | None, dtype: torch.dtype | None = None) -> None:
@@ -23,9 +23,9 @@ class TensorCache:
         self.entries: dict[str, Tensor] = {}  # each (batch, n_kept, width)
 
     def append(self, **new: Tensor) -> tuple[Tensor, ...]:
-        """Store tensors (batch, n_tokens, width); returns each with the tokens before it that are still in view.
+        """Store tensors (batch, n_tokens, width); return each with the earlier tokens in view.
 
-        The last `span` tokens stay, and what is returned reaches back to the view of the first new token.
+        The cache keeps the last `span` tokens; the returned tensors reach back to the view of the first new token.
         """
         in_view = []
         for name, values in new.items():
@@ -33,7 +33,7 @@ class TensorCache:
             if name in self.entries and self.span != 1:
                 kept = self.entries[name]
                 stored.insert(0, kept if self.span is None else kept[:, 1 - self.span :])
-            joined = torch.cat(stored, dim=1)  # copied even where it is one: a view would keep more than it shows
+            joined = torch.cat(stored, dim=1)  # copies even a single tensor: a view would keep a larger tensor alive
             if self.span is None or joined.shape[1] <= self.span:
                 self.entries[name] = joined
             else:
@@ -43,12 +43,12 @@ class TensorCache:
         return tuple(in_view)
 
     def positions(self, start: int, x: Tensor) -> Tensor:
-        """The positions of x (batch, n_tokens, ...) whose first token stands at `start`, as float32 (n_tokens,)."""
+        """The positions of x (batch, n_tokens, ...), counted from `start`, as float32 (n_tokens,)."""
         return torch.arange(start, start + x.shape[1], dtype=torch.float32, device=x.device)
 
     @property
     def n_bytes(self) -> int:
-        """Bytes of all tensors kept."""
+        """Bytes of all cached tensors."""
         return sum(entry.numel() * entry.element_size() for entry in self.entries.values())
 
 
@@ -56,8 +56,8 @@ class Cache:
     """The caches of all layers of a model, for one batch of sequences.
 
     Args:
-        layers: one for each layer.
-        batch: how many sequences; None leaves it to the first tokens.
+        layers: one cache per layer.
+        batch: number of sequences; None takes it from the first tokens.
     """
 
     def __init__(self, layers: list[TensorCache], batch: int | None = None) -> None:
@@ -70,16 +70,16 @@ class Cache:
         return self.layers[0].length
 
     def admit(self, tokens: Tensor) -> None:
-        """Take `tokens` (batch, n_tokens) for the ones that follow; InputError where the batch is another one."""
+        """Check that `tokens` (batch, n_tokens) can continue this cache. Raises InputError for another batch size."""
         if self.batch is None:
             self.batch = tokens.shape[0]
         if tokens.shape[0] != self.batch:
             raise InputError(
-                f"this cache is for {self.batch} sequences, and the tokens are of {tokens.shape[0]}:"
-                " give each batch a cache of its own, from new_cache"
+                f"the cache is for {self.batch} sequences, but the tokens are of {tokens.shape[0]};"
+                " create a cache for each batch with new_cache"
             )
 
     @property
     def n_bytes(self) -> int:
-        """Bytes of all tensors kept."""
+        """Bytes of all cached tensors."""
         return sum(layer.n_bytes for layer in self.layers)

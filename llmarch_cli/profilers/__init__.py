@@ -1,1 +1,1 @@
-"""What a model costs, by two engines that share no arithmetic: `closed_form` and `measured`."""
+"""The cost of a model, by two engines that share no arithmetic: `closed_form` and `measured`."""

@@ -1,4 +1,4 @@
-"""What each difference between two models does to their figures: exact integers that add up to the whole difference."""
+"""Attribute the difference in cost between two models to single changes, in exact integers that add up to the whole."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ FIGURES = ("params", "active_params", "kv_cache_bytes", "flops_per_token")
 
 @dataclass(frozen=True)
 class Effect:
-    """What changes that are made together do, on top of those before them.
+    """The effect of changes that are made together, on top of the steps before them.
 
     Attributes:
-        place: which step it is, counted from 1.
-        changes: what changes.
-        cost: what that adds to the whole model; negative where it takes away.
-        mtp: the same of the multi-token-prediction blocks, which are in no total.
+        place: number of the step, from 1.
+        changes: the changes.
+        cost: the cost that they add to the whole model; negative if they lower it.
+        mtp: the cost that they add to the multi-token-prediction blocks, which are not in the totals.
     """
 
     place: int
@@ -34,7 +34,7 @@ class Effect:
 
 @dataclass(frozen=True)
 class Difference:
-    """Two models, and what leads from one to the other. It is true where their architectures differ."""
+    """Two models and the effects of the steps between them. True if their architectures differ."""
 
     before: Profile
     after: Profile
@@ -50,12 +50,12 @@ class Difference:
 
     @cached_property
     def mtp(self) -> Cost:
-        """The same of the multi-token-prediction blocks."""
+        """The whole difference of the multi-token-prediction blocks."""
         return sum((effect.mtp for effect in self.effects), Cost())
 
     @property
     def by_weight(self) -> list[Effect]:
-        """The weightiest first: what changes any of the four figures by the largest share of it."""
+        """The effects, largest first, by the largest share that each changes of any of the four `FIGURES`."""
         return sorted(self.effects, key=self._weight, reverse=True)
 
     def _weight(self, effect: Effect) -> Fraction:
@@ -70,10 +70,10 @@ class Difference:
 
 
 def difference(before: ModelSpec, after: ModelSpec, workload: Workload, engine: Engine) -> Difference:
-    """What leads from one model to the other, each step priced by the closed form.
+    """Price each step from one model to the other by the closed form.
 
-    Raises InputError for a workload that cannot be, and CheckError where the engines disagree or the effects do not
-    add up to the difference of the two models.
+    Raises InputError for an invalid workload, and CheckError if the engines disagree or the effects do not add up to
+    the difference of the two models.
     """
     first, last = profile(before, workload, engine), profile(after, workload, engine)
     effects = []
@@ -84,7 +84,7 @@ def difference(before: ModelSpec, after: ModelSpec, workload: Workload, engine: 
         at = there
     for field in COST_FIELDS:
         if getattr(at.total, field) != getattr(last.total, field) or getattr(at.mtp, field) != getattr(last.mtp, field):
-            raise CheckError(f"{before.id} and {after.id}: what differs does not explain the difference in {field}")
+            raise CheckError(f"{before.id} and {after.id}: the effects do not add up to the difference in {field}")
     return Difference(first, last, tuple(effects))
 
 

@@ -1,4 +1,4 @@
-"""The arithmetic engine: prices parts, without building or running anything. Never imports torch."""
+"""The arithmetic engine: prices parts without building or running anything. Never imports torch."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from llmarch_cli.specs.spec import Item, ModelSpec
 
 
 def measure(spec: ModelSpec, items: list[Item], workload: Workload) -> list[Cost]:
-    """The cost of one of each of `items`."""
+    """The cost of each item's component, counted once."""
     return [component_cost(item.component, spec, workload) for item in items]
 
 
@@ -31,7 +31,7 @@ def component_cost(component: Component, spec: ModelSpec, workload: Workload) ->
 
 
 def _price(part: Weights, spec: ModelSpec) -> Cost:
-    """Parameters of one part, and 2 FLOPs a multiply-add of what one token is multiplied with."""
+    """The parameters of one part, and its FLOPs for one token: 2 per multiply-add."""
     match part:
         case Linear():
             matrix = part.d_in * part.d_out

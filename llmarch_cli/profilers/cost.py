@@ -1,4 +1,4 @@
-"""The question (`Workload`) and the answer (`Cost`). Every value is an exact integer."""
+"""The input (`Workload`) and output (`Cost`) of the engines. Every figure is an exact integer."""
 
 from __future__ import annotations
 
@@ -53,12 +53,16 @@ class Asked(TypedDict, total=False):
 
 @dataclass(frozen=True, slots=True)
 class Cost:
-    """The cost of one component, or of several added up.
+    """The cost of one component, or the sum of several.
 
-    params: learned values. active_params: those that one token touches. buffers: values kept beside them, not learned.
-    kv_cache_bytes: what is kept for the whole batch at the workload's context, in two shares: `kv_growth_bytes` is what
-    its last token added to it. kv_cache_bytes_without_windows: the same if every token were kept.
-    flops_per_token: of decoding one token at that context.
+    Attributes:
+        params: learned values.
+        active_params: learned values that one token uses.
+        buffers: stored values that are not learned.
+        kv_cache_bytes: bytes cached for the whole batch at the workload's context.
+        kv_growth_bytes: the part of `kv_cache_bytes` that the context's last token added.
+        kv_cache_bytes_without_windows: `kv_cache_bytes` if every layer cached every token.
+        flops_per_token: FLOPs of decoding one token at the workload's context.
     """
 
     params: int = 0

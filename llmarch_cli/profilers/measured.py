@@ -1,7 +1,7 @@
-"""The measuring engine: builds each distinct component once on the meta device, decodes one token, and counts.
+"""The measuring engine: builds each distinct component on the meta device, decodes one token, and counts.
 
-It knows no formula: parameters come from the modules, active ones from those that were read, cache bytes from the
-tensors left behind, FLOPs from the operators that ran.
+It uses no formula of a kind: parameters come from the modules, active parameters from those read, cache bytes from the
+cached tensors, and FLOPs from the operators called.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from torch import nn
 from llmarch_cli.components.component import Component
 from llmarch_cli.components.frame import TokenEmbedding
 from llmarch_cli.errors import CheckError
-from llmarch_cli.modules.builder import Built
+from llmarch_cli.modules.builder import ComponentModule
 from llmarch_cli.modules.cache import TensorCache
 from llmarch_cli.profilers.cost import Cost, KvDtype, Workload
 from llmarch_cli.profilers.operators import OperatorCounter
@@ -27,8 +27,8 @@ TORCH_DTYPES: dict[KvDtype, torch.dtype] = {
 
 
 def measure(spec: ModelSpec, items: list[Item], workload: Workload) -> list[Cost]:
-    """The cost of one of each of `items`."""
-    counted: set[nn.Parameter] = set()  # tied matrices count where they stand first
+    """The cost of each item's component, counted once."""
+    counted: set[nn.Parameter] = set()  # a tied matrix counts at its first use
     table: nn.Parameter | None = None
     costs = []
     for item in items:
@@ -39,26 +39,26 @@ def measure(spec: ModelSpec, items: list[Item], workload: Workload) -> list[Cost
     return costs
 
 
-def build_component(component: Component, spec: ModelSpec, table: nn.Parameter | None = None) -> Built:
-    """One component on the meta device in bfloat16; `table` is the token embedding's, for a tied head."""
+def build_component(component: Component, spec: ModelSpec, table: nn.Parameter | None = None) -> ComponentModule:
+    """Build a component on the meta device in bfloat16; a tied head takes the token embedding's `table`."""
     previous = torch.get_default_dtype()
     torch.set_default_dtype(torch.bfloat16)
     try:
         with torch.device("meta"):
-            return Built(component, spec.d_model, spec.norm, table)
+            return ComponentModule(component, spec.d_model, spec.norm, table)
     finally:
         torch.set_default_dtype(previous)
 
 
 def decoding_input(component: Component, spec: ModelSpec, batch: int) -> torch.Tensor:
-    """What `component` reads when each of `batch` sequences decodes one token."""
+    """The input of `component` when each of `batch` sequences decodes one token."""
     if isinstance(component, TokenEmbedding):
         return torch.empty((batch, 1), dtype=torch.int64, device="meta")
     return torch.empty((batch, 1, spec.d_model), dtype=torch.bfloat16, device="meta")
 
 
 def filled_cache(component: Component, length: int, batch: int, kv_dtype: KvDtype = "bf16") -> TensorCache:
-    """A cache that has seen `length` tokens, and holds those that are still in view."""
+    """A cache after `length` tokens, holding those in view."""
     dtype = TORCH_DTYPES[kv_dtype]
     cache = TensorCache(component.span, dtype)
     cache.length = length
@@ -68,7 +68,7 @@ def filled_cache(component: Component, length: int, batch: int, kv_dtype: KvDtyp
     return cache
 
 
-def _measure_one(module: Built, spec: ModelSpec, workload: Workload, counted: set[nn.Parameter]) -> Cost:
+def _measure_one(module: ComponentModule, spec: ModelSpec, workload: Workload, counted: set[nn.Parameter]) -> Cost:
     component, batch = module.component, workload.batch
     cache = filled_cache(component, workload.context - 1, batch, workload.kv_dtype)
     held_before = cache.n_bytes

@@ -1,10 +1,10 @@
-"""What every PyTorch function that a decoder calls returns on the meta device, and what it multiplies.
+"""The output shape and the FLOPs of every PyTorch function that a decoder calls, on the meta device.
 
-Real meta kernels would answer the same, but the first ones called import sympy and the compiler stack, at half the
-price of torch itself. So shapes are answered here, without running anything; `llmarch verify` and the tests hold every
-answer equal to torch's own kernels and FLOP counter.
+Torch's meta kernels give the same shapes, but the first call imports sympy and the compiler stack, which takes half as
+long as importing torch. So shapes are computed here, without running anything; `llmarch verify` and the tests compare
+them with torch's kernels and its FLOP counter.
 
-A function that is not in the table is an error: nothing counts as free unless it is listed as free.
+A function that is not in the table is an error: only listed functions count as free.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ def _empty(shape: Shape, dtype: torch.dtype) -> Tensor:
 
 
 def _broadcast(*shapes: Shape) -> Shape:
-    """The shape that `shapes` broadcast to. torch.broadcast_shapes answers the same, and imports sympy for it."""
+    """The shape that `shapes` broadcast to, without torch.broadcast_shapes, which imports sympy."""
     n_dims = max(map(len, shapes))
     columns = zip(*((1,) * (n_dims - len(shape)) + tuple(shape) for shape in shapes), strict=True)
     widths = [{width for width in column if width != 1} or {1} for column in columns]
@@ -37,13 +37,13 @@ def _broadcast(*shapes: Shape) -> Shape:
 
 
 class OperatorCounter(TorchFunctionMode):
-    """Answers functions on meta tensors by shape, and keeps count.
+    """Computes the shapes of functions on meta tensors, and counts their FLOPs.
 
     Attributes:
-        flops: 2 for each multiply-add of every matrix product and convolution seen.
-        by_operator: the same, by the function's name.
-        read_whole: the parameters that every token reads.
-        read_by_row: of the others, how many values were read, once for each row that read them.
+        flops: 2 for each multiply-add of every matrix product seen.
+        by_operator: `flops` by the function's name.
+        read_whole: the parameters that every token reads whole.
+        read_by_row: for the other parameters, the number of values read, summed over the rows that read them.
     """
 
     def __init__(self) -> None:
@@ -65,8 +65,8 @@ class OperatorCounter(TorchFunctionMode):
             if name in _VIEWS:
                 return func(*args, **kwargs)
             raise CheckError(
-                f"the operator {name} is not known to the measuring engine, so its FLOPs cannot be counted:"
-                " give it a line in profilers/operators.py"
+                f"unknown operator {name}: the measuring engine cannot count its FLOPs;"
+                " add it to profilers/operators.py"
             )
         if name not in _READS_BY_ROW:
             for value in _tensors(args, kwargs):
@@ -80,14 +80,14 @@ class OperatorCounter(TorchFunctionMode):
         self.by_operator[name] = self.by_operator.get(name, 0) + 2 * multiply_adds
 
     def read_rows(self, weight: Tensor, n_values: int) -> None:
-        """Note that rows read `n_values` values, all told, of the parameter behind `weight`."""
+        """Add `n_values` values, the total over all rows, to the reads of the parameter behind `weight`."""
         parameter = _parameter(weight)
         if parameter is not None:
             self.read_by_row[parameter] = self.read_by_row.get(parameter, 0) + n_values
 
 
 def _parameter(value: Tensor) -> nn.Parameter | None:
-    """The parameter that `value` is, or is a view of."""
+    """The parameter that `value` is or views, if any."""
     source = value if isinstance(value, nn.Parameter) else value._base
     return source if isinstance(source, nn.Parameter) else None
 
@@ -101,10 +101,10 @@ def _tensors(args: tuple[Any, ...], kwargs: dict[str, Any]) -> Iterator[Tensor]:
 
 
 def _require(fits: bool, name: str, *tensors: Tensor) -> None:
-    """Refuse what has no answer here: tensors that torch's kernel would refuse too, or another form of the call."""
+    """Raise CheckError for tensors that torch's kernel rejects, or for an unsupported form of the call."""
     if not fits:
         given = ", ".join(f"{tuple(tensor.shape)} of {tensor.dtype}" for tensor in tensors)
-        raise CheckError(f"{name} of {given}: these do not fit together")
+        raise CheckError(f"{name}: incompatible tensors {given}")
 
 
 # --- functions that multiply matrices -------------------------------------------------------------------------------
@@ -124,9 +124,9 @@ def _matmul(counter: OperatorCounter, a: Tensor, b: Tensor) -> Tensor:
 
 
 def _grouped_mm(counter: OperatorCounter, rows: Tensor, weight: Tensor, offs: Tensor, **options: Any) -> Tensor:
-    """Rows (n_rows, d_in) by stacked matrices (n, d_in, d_out): each row meets one matrix.
+    """Rows (n_rows, d_in) by stacked matrices (n, d_in, d_out), one matrix per row.
 
-    Which one is data, and meta has none; so rows count as many matrices as there are, as the rows of one token do.
+    Meta tensors hold no data to choose it by, so each row counts as reading its own matrix, as one token's rows do.
     """
     _, d_in, d_out = weight.shape
     _require(rows.shape[1] == d_in, "grouped_mm", rows, weight)
@@ -150,11 +150,11 @@ def _attention(
     return _empty((*q.shape[:-1], v.shape[-1]), q.dtype)
 
 
-# --- functions that multiply none -----------------------------------------------------------------------------------
+# --- functions without matrix products ------------------------------------------------------------------------------
 
 
 def _elementwise(counter: OperatorCounter, *args: Any, **kwargs: Any) -> Tensor:
-    """Values of broadcast shape, in the dtype that torch promotes the arguments to."""
+    """A tensor of the broadcast shape, in the dtype that torch promotes the arguments to."""
     tensors = [value for value in (*args, *kwargs.values()) if isinstance(value, Tensor)]
     if len(tensors) == 1:
         dtype = tensors[0].dtype
@@ -172,7 +172,7 @@ def _comparison(counter: OperatorCounter, *args: Any) -> Tensor:
 
 
 def _where(counter: OperatorCounter, x: Tensor, mask: Tensor, other: Any) -> Tensor:
-    """`x.where(mask, other)` and `x.masked_fill(mask, other)`; `torch.where` has another order."""
+    """`x.where(mask, other)` and `x.masked_fill(mask, other)`; `torch.where` takes another order."""
     _require(mask.dtype == torch.bool, "where", x, mask)
     values = _elementwise(counter, x, other) if isinstance(other, Tensor) else x
     return _empty(_broadcast(values.shape, mask.shape), values.dtype)
@@ -187,7 +187,7 @@ def _to(counter: OperatorCounter, x: Tensor, dtype: torch.dtype) -> Tensor:
 
 
 def _embedding(counter: OperatorCounter, numbers: Tensor, weight: Tensor, **options: Any) -> Tensor:
-    """A lookup reads one row; by this project's convention the whole table is active."""
+    """A lookup reads one row, but by convention the whole table counts as active."""
     return _empty((*numbers.shape, weight.shape[1]), weight.dtype)
 
 
@@ -257,7 +257,7 @@ _ANSWERS: dict[str, Callable[..., Any]] = {
     "matmul": _matmul,
     "_grouped_mm": _grouped_mm,  # the name under which `F.grouped_mm` reaches a function mode
     "scaled_dot_product_attention": _attention,
-    # free: no matrix product, and nothing that counts as one
+    # free: no matrix products
     **dict.fromkeys(
         "add sub __rsub__ mul div __rdiv__ __floordiv__ __rpow__ square cos sin tanh sigmoid silu gelu relu softmax"
         " log1p log2 floor clamp softplus expm1 __and__ __invert__ clone contiguous ones_like".split(),
@@ -283,8 +283,8 @@ _ANSWERS: dict[str, Callable[..., Any]] = {
     "gather": _gather,
 }
 
-# These read a parameter by rows, and note themselves how much of it.
+# These read a parameter by rows, and count the values themselves.
 _READS_BY_ROW = frozenset({"_grouped_mm", "__getitem__"})
 
-# Views of a tensor: torch's own answer is cheap, and moves no data.
+# Views of a tensor: calling torch is cheap, and moves no data.
 _VIEWS = frozenset("view reshape unflatten flatten transpose expand unsqueeze squeeze split chunk unbind".split())

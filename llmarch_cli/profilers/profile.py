@@ -1,4 +1,4 @@
-"""A spec's costs, component by component and in total: shared by both engines, and knowing neither's arithmetic."""
+"""A spec's costs by component and in total, independent of the engine that computed them."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from llmarch_cli.profilers.cost import COST_FIELDS, DTYPE_BYTES, ENGINES, Cost, 
 from llmarch_cli.profilers.cost import Engine as Engine
 from llmarch_cli.specs.spec import ActiveConvention, Item, ModelSpec, ParamsConvention
 
-# Far above any real prompt, and far below where counts stop being exact in other tools that read them.
+# Far above any real prompt, and low enough that other tools read the counts exactly.
 MAX_CONTEXT = 2**40
 MAX_BATCH = 2**20
 MAX_TENSOR_BYTES = 2**62
@@ -20,11 +20,11 @@ MAX_TENSOR_BYTES = 2**62
 
 @dataclass(frozen=True)
 class Profile:
-    """What `spec` costs under `workload`. All figures are exact integers.
+    """The cost of `spec` under `workload`. All figures are exact integers.
 
     Attributes:
-        engine: which engine's figures these are; where it is "measured", the closed form gave the same.
-        rows: the cost of one of each component, with its item in the inventory.
+        engine: the engine that computed the figures; if "measured", the closed form gave equal ones.
+        rows: each item of the inventory with the cost of one of its components.
     """
 
     spec: ModelSpec
@@ -40,63 +40,63 @@ class Profile:
 
     @cached_property
     def total(self) -> Cost:
-        """The whole decoder, without multi-token-prediction blocks."""
+        """The cost of the whole decoder, without multi-token-prediction blocks."""
         return sum((cost * item.count for item, cost in self.rows if not item.mtp), Cost())
 
     @cached_property
     def mtp(self) -> Cost:
-        """All multi-token-prediction blocks: shown apart, in no total."""
+        """The cost of all multi-token-prediction blocks, shown apart and not in the totals."""
         return sum((cost * item.count for item, cost in self.rows if item.mtp), Cost())
 
     @property
     def params(self) -> int:
-        """Unique parameters of the decoder, tied matrices once."""
+        """Unique parameters of the decoder; tied matrices count once."""
         return self.total.params
 
     @property
     def active_params(self) -> int:
-        """Parameters that one token touches, the input embedding's whole table included."""
+        """Parameters that one token uses, including the whole table of the input embedding."""
         return self.total.active_params
 
     @property
     def active_params_without_input_embedding(self) -> int:
-        """Active parameters less the input table and learned positions; a tied table stays, since it is the head."""
+        """Active parameters without input embedding and learned positions; a tied table counts, as the head."""
         tied = self.spec.tie_embeddings
         return self.active_params - self._params_of("position") - (0 if tied else self._params_of("embedding"))
 
     @property
     def active_params_without_embeddings(self) -> int:
-        """Active parameters less input table, learned positions and head."""
+        """Active parameters without input embedding, learned positions and head."""
         return self.active_params - self._embedding_params
 
     @property
     def mtp_params(self) -> int:
-        """All that multi-token-prediction blocks store of their own, their routers' load-balancing biases included."""
+        """Values that multi-token-prediction blocks add to a checkpoint, including load-balancing biases of routers."""
         return self.mtp.params + self.mtp.buffers
 
     @property
     def buffers(self) -> int:
-        """Values stored with the weights and not learned: routers' load-balancing biases."""
+        """Values stored with the weights but not learned: load-balancing biases of routers."""
         return self.total.buffers
 
     @property
     def kv_cache_bytes(self) -> int:
-        """Bytes kept for the whole batch at the workload's context."""
+        """Bytes cached for the whole batch at the workload's context."""
         return self.total.kv_cache_bytes
 
     @property
     def kv_bytes_per_token(self) -> int:
-        """Of that, what grows with the context: bytes a token, for the whole batch."""
+        """Bytes of the KV cache added by one more token of context, for the whole batch."""
         return self.total.kv_growth_bytes
 
     @property
     def kv_fixed_bytes(self) -> int:
-        """Of that, what windows and chunks have capped; the whole is this plus `kv_bytes_per_token * context`."""
+        """Bytes of full windows and chunks: `kv_cache_bytes - kv_bytes_per_token * context`."""
         return self.kv_cache_bytes - self.kv_bytes_per_token * self.workload.context
 
     @property
     def kv_cache_bytes_without_windows(self) -> int:
-        """The bytes if every layer kept every token, which is what many engines reserve."""
+        """Bytes of the KV cache if every layer cached every token, as many inference engines reserve."""
         return self.total.kv_cache_bytes_without_windows
 
     @cached_property
@@ -106,7 +106,7 @@ class Profile:
 
     @property
     def kv_cache_bytes_multi_head(self) -> int:
-        """The bytes if every query head kept a key and a value of its own, of every token."""
+        """Bytes of the KV cache of plain multi-head attention: a key and a value per query head and token."""
         workload = self.workload
         return self._multi_head_width * DTYPE_BYTES[workload.kv_dtype] * workload.batch * workload.context
 
@@ -126,7 +126,7 @@ class Profile:
                 return self.active_params_without_embeddings
 
     def params_by(self, convention: ParamsConvention) -> int | None:
-        """Parameters by a publisher's convention; None where it counts what is no part of the decoder."""
+        """Parameters by a publisher's convention; None if it counts more than the decoder."""
         match convention:
             case "all":
                 return self.params
@@ -160,15 +160,23 @@ def as_engine(name: str, place: str = "") -> Engine:
 
 
 def profile(spec: ModelSpec, workload: Workload, engine: Engine) -> Profile:
-    """Price every component of `spec` once.
+    """Price each component of `spec` once.
 
-    With the measuring engine both run, and a disagreement of one unit raises CheckError with the component and both
-    figures. Raises InputError for a workload that cannot be.
+    "measured" runs both engines and raises CheckError, with the component and both figures, if they differ at all.
+    Raises InputError for an invalid workload.
     """
     require(workload)
+    items = list(spec.inventory())
+    return Profile(spec, workload, engine, tuple(zip(items, costs_of(spec, items, workload, engine), strict=True)))
+
+
+def costs_of(spec: ModelSpec, items: list[Item], workload: Workload, engine: Engine) -> list[Cost]:
+    """The cost of one of each of `items`, all or some of the inventory. Raises CheckError and InputError as `profile`.
+
+    A tied head needs the token embedding among them.
+    """
     from llmarch_cli.profilers import closed_form
 
-    items = list(spec.inventory())
     costs = closed_form.measure(spec, items, workload)
     for item, cost in zip(items, costs, strict=True):
         _check_size(spec, item, cost, workload)
@@ -185,7 +193,7 @@ def profile(spec: ModelSpec, workload: Workload, engine: Engine) -> Profile:
                         f" measured {measure}, closed form {formula}"
                     )
         costs = seen
-    return Profile(spec, workload, engine, tuple(zip(items, costs, strict=True)))
+    return costs
 
 
 def require(workload: Workload) -> None:
@@ -198,10 +206,10 @@ def require(workload: Workload) -> None:
 
 
 def _check_size(spec: ModelSpec, item: Item, cost: Cost, workload: Workload) -> None:
-    """Refuse a cache (read in up to twice its bytes) or scores (in float32) that no tensor could hold."""
-    mixing = item.component.mixing_flops(item.component.tokens_in_view(workload.context))  # 4 or more for each score
+    """Raise InputError if the cache (up to twice its bytes when read) or the float32 scores exceed a tensor's limit."""
+    mixing = item.component.mixing_flops(item.component.tokens_in_view(workload.context))  # 4 or more FLOPs per score
     if max(2 * cost.kv_cache_bytes, mixing * workload.batch) > MAX_TENSOR_BYTES:
         raise InputError(
             f"{spec.name}, {item.label}: context {workload.context:,} with batch {workload.batch:,} is more than"
-            " a tensor can hold: lower one of them"
+            " one tensor can hold; lower one of them"
         )

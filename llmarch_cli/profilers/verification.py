@@ -1,4 +1,4 @@
-"""Every witness there is for a spec's figures, each of which must agree: `llmarch verify`."""
+"""Check a spec's figures against every independent source: `llmarch verify`."""
 
 from __future__ import annotations
 
@@ -9,16 +9,17 @@ from llmarch_cli.components.component import walk
 from llmarch_cli.errors import CheckError
 from llmarch_cli.profilers.closed_form import component_cost
 from llmarch_cli.profilers.cost import Workload
-from llmarch_cli.profilers.profile import MAX_CONTEXT, Engine, Profile, profile
-from llmarch_cli.specs.spec import ModelSpec
+from llmarch_cli.profilers.profile import MAX_CONTEXT, Engine, Profile, costs_of, profile
+from llmarch_cli.specs.spec import Item, ModelSpec
 
 LONG_CONTEXT = 131_072
+MOST_LISTED = 20  # contexts in a verdict
 _ENGINES = "both engines"
 
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """What one witness says of one model; `agrees` is None where it cannot say anything."""
+    """The result of one check of one model; `agrees` is None if the check does not apply."""
 
     model: str
     witness: str
@@ -27,40 +28,53 @@ class Verdict:
 
 
 def verify(spec: ModelSpec) -> Iterator[Verdict]:
-    """Ask each witness in turn: the two engines of each other, what the authors publish, torch's counter, fvcore."""
+    """Compare the two engines, and our figures with the published ones, torch's FLOP counter and fvcore.
+
+    Raises InputError for a spec with too many components for the two counters.
+    """
+    from llmarch_cli.profilers import witnesses
+
+    witnesses.require_countable(spec)
     yield _engines(spec)
     yield from _published(spec)
     for witness in ("torch", "fvcore"):
         yield _counter(spec, witness)
 
 
-def telling_contexts(spec: ModelSpec) -> list[int]:
-    """Contexts at which a mistake would show: the first two tokens, each window's edge and one past it, a long one."""
-    spans = {
-        inner.span
-        for item in spec.inventory()
-        for inner in walk(item.component)
-        if inner.span is not None and inner.span < MAX_CONTEXT
-    }
-    return sorted({1, 2, LONG_CONTEXT, *spans, *(span + 1 for span in spans)})
+def critical_contexts(spec: ModelSpec) -> list[int]:
+    """Contexts that reveal mistakes: the first two tokens, the end of each window and one past it, and a long one."""
+    return sorted(_items_by_context(spec))
+
+
+def _items_by_context(spec: ModelSpec) -> dict[int, list[Item]]:
+    """The components to compare at each context: all at the common ones, each at the ends of its own windows."""
+    found: dict[int, list[Item]] = {}
+    for item in spec.inventory():
+        spans = {inner.span for inner in walk(item.component)}
+        edges = {edge for span in spans if span is not None and span < MAX_CONTEXT for edge in (span, span + 1)}
+        for context in {1, 2, LONG_CONTEXT, *edges}:
+            found.setdefault(context, []).append(item)
+    return found
 
 
 def _engines(spec: ModelSpec) -> Verdict:
-    contexts = telling_contexts(spec)
+    items = _items_by_context(spec)
     try:
         for batch in (1, 3):
-            for context in contexts:
-                profile(spec, Workload(context, batch), "measured")
+            for context in sorted(items):
+                costs_of(spec, items[context], Workload(context, batch), "measured")
     except CheckError as error:
         return Verdict(spec.id, _ENGINES, False, str(error))
-    listed = ", ".join(f"{context:,}" for context in contexts)
-    return Verdict(spec.id, _ENGINES, True, f"equal at contexts {listed}, each with batch 1 and 3")
+    contexts = ", ".join(f"{context:,}" for context in sorted(items))
+    if len(items) > MOST_LISTED:
+        contexts = f"{min(items):,} to {max(items):,} ({len(items):,} of them)"
+    return Verdict(spec.id, _ENGINES, True, f"equal at contexts {contexts}, each with batch 1 and 3")
 
 
 def held(spec: ModelSpec, workload: Workload, engine: Engine) -> tuple[Profile, list[Verdict]]:
-    """A profile, and what the quick witnesses say of it: the other engine, and what the authors publish.
+    """A profile with the verdicts of the quick checks: the other engine and the published figures.
 
-    Where the engines disagree, that is a verdict, and the profile is the closed form's. Raises InputError as `profile`.
+    If the engines disagree, the verdict says so and the profile is the closed form's. Raises InputError as `profile`.
     """
     try:
         figures = profile(spec, workload, engine)
@@ -72,7 +86,7 @@ def held(spec: ModelSpec, workload: Workload, engine: Engine) -> tuple[Profile, 
 
 
 def _published(spec: ModelSpec) -> Iterator[Verdict]:
-    """Our counts within one unit of the last digit that the authors print, by their own convention."""
+    """Check that our counts, by the authors' convention, are within one unit of their last printed digit."""
     stated = spec.published
     ours = profile(spec, Workload(1), "closed-form")
     if stated.params is not None:
@@ -82,7 +96,7 @@ def _published(spec: ModelSpec) -> Iterator[Verdict]:
         active = ours.active_by(stated.active_convention)
         yield _within_print(spec, "published active", active, stated.active_params, ours)
     if stated.params is None and stated.active_params is None:
-        yield Verdict(spec.id, "published", None, "the authors state no figure")
+        yield Verdict(spec.id, "published", None, "the authors publish no figures")
 
 
 def _within_print(spec: ModelSpec, witness: str, ours: int | None, stated: int, figures: Profile) -> Verdict:
@@ -91,7 +105,7 @@ def _within_print(spec: ModelSpec, witness: str, ours: int | None, stated: int, 
         unit *= 10
     published = spec.published
     by = published.params_convention if witness == "published params" else published.active_convention
-    if ours is None:  # the text decoder alone is less than what they count
+    if ours is None:  # they count more than the text decoder
         agrees = figures.params < stated + unit
         detail = f"{figures.params:,} in the text decoder; they print {stated:,} {by.replace('_', ' ')}"
         return Verdict(spec.id, witness, None if agrees else False, detail)
@@ -102,12 +116,12 @@ def _within_print(spec: ModelSpec, witness: str, ours: int | None, stated: int, 
 
 
 def _counter(spec: ModelSpec, witness: str) -> Verdict:
-    """FLOPs of every component by a counter that is not ours."""
+    """Check the FLOPs of each component with an independent counter."""
     from llmarch_cli.profilers import witnesses
 
     name = "torch's counter" if witness == "torch" else "fvcore"
     workload = Workload(LONG_CONTEXT)
-    components, blind = 0, ""
+    components, uncounted = 0, ""
     for item, module in witnesses.built_items(spec):
         ours = component_cost(item.component, spec, workload).flops_per_token
         try:
@@ -116,10 +130,10 @@ def _counter(spec: ModelSpec, witness: str) -> Verdict:
             else:
                 theirs = sum(witnesses.fvcore_flops(module, spec, workload).values())
         except witnesses.CannotCountError as error:
-            blind = f"; it cannot count {item.label}: {error}"
+            uncounted = f"; cannot count {item.label}: {error}"
             continue
         if ours != theirs:
-            return Verdict(spec.id, name, False, f"{item.label}: {ours:,} FLOPs here, {theirs:,} there")
+            return Verdict(spec.id, name, False, f"{item.label}: {ours:,} FLOPs here, {theirs:,} by {name}")
         components += 1
-    counted = f"the same FLOPs for {components} components at context {LONG_CONTEXT:,}{blind}"
-    return Verdict(spec.id, name, True if components else None, counted)
+    detail = f"equal FLOPs for {components} components at context {LONG_CONTEXT:,}{uncounted}"
+    return Verdict(spec.id, name, True if components else None, detail)

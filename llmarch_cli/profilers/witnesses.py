@@ -1,7 +1,7 @@
-"""Two counters that are not ours, run over the same modules with torch's real meta kernels: torch's own and fvcore's.
+"""Two independent FLOP counters, torch's own and fvcore's, run over the same modules with torch's real meta kernels.
 
-They are slower than the measuring engine (they import the compiler stack), and each is blind in places of its own; what
-they miss is registered here, and where one still skips an operator that is not known to be free, it refuses to answer.
+Both are slower than the measuring engine, because they import torch's compiler stack. Operators that either one misses
+are registered here. A counter that skips any other operator not known to be free raises CannotCountError.
 """
 
 from __future__ import annotations
@@ -15,15 +15,15 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from llmarch_cli.components.component import Component
+from llmarch_cli.components.component import Component, walk
 from llmarch_cli.components.frame import TokenEmbedding
-from llmarch_cli.errors import CheckError
-from llmarch_cli.modules.builder import Built
+from llmarch_cli.errors import CheckError, InputError
+from llmarch_cli.modules.builder import ComponentModule
 from llmarch_cli.profilers.cost import Workload
 from llmarch_cli.profilers.measured import build_component, decoding_input, filled_cache
 from llmarch_cli.specs.spec import Item, ModelSpec
 
-# What fvcore meets in a decoder, has no count for, and multiplies no matrices.
+# Operators of decoders that fvcore does not count and that multiply no matrices.
 _FREE_FOR_FVCORE = frozenset(
     f"aten::{name}"
     for name in (
@@ -35,32 +35,35 @@ _FREE_FOR_FVCORE = frozenset(
 )
 
 
+MOST_COMPONENTS = 500
+
+
 class CannotCountError(CheckError):
-    """A witness is blind here, so that its silence means nothing."""
+    """A counter cannot count this component, so it neither confirms nor contradicts its FLOPs."""
 
 
-def torch_flops(module: Built, spec: ModelSpec, workload: Workload) -> int:
+def torch_flops(module: ComponentModule, spec: ModelSpec, workload: Workload) -> int:
     """FLOPs of one decoding step of the whole batch, by torch.utils.flop_counter. Raises CannotCountError."""
     from torch.utils.flop_counter import FlopCounterMode
 
     counter = FlopCounterMode(display=False, custom_mapping={torch.ops.aten._grouped_mm: _grouped_mm_flops})
-    with torch.no_grad(), _real_kernels(), counter:
+    with _refusals("torch's counter", module, spec, workload), counter:
         module(*_arguments(module.component, spec, workload))
     return int(counter.get_total_flops())
 
 
-def fvcore_flops(module: Built, spec: ModelSpec, workload: Workload) -> Counter[str]:
+def fvcore_flops(module: ComponentModule, spec: ModelSpec, workload: Workload) -> Counter[str]:
     """FLOPs of one decoding step of the whole batch, by operator, counted by fvcore. Raises CannotCountError."""
-    with warnings.catch_warnings():  # fvcore stands on TorchScript, which torch deprecates
+    with warnings.catch_warnings():  # fvcore uses TorchScript, which torch deprecates
         warnings.simplefilter("ignore")
         from fvcore.nn import FlopCountAnalysis
 
         tokens, _ = _arguments(module.component, spec, workload)
         analysis = FlopCountAnalysis(_WithCache(module, spec, workload), (tokens,))
         analysis.set_op_handle("aten::_grouped_mm", _grouped_mm_multiply_adds)
-        analysis.set_op_handle("aten::layer_norm", _nothing)  # it counts a norm's values, free by our convention
+        analysis.set_op_handle("aten::layer_norm", _nothing)  # fvcore counts norms; they are free by our convention
         analysis.unsupported_ops_warnings(False).uncalled_modules_warnings(False).tracer_warnings("none")
-        with torch.no_grad(), _real_kernels():
+        with _refusals("fvcore", module, spec, workload):
             counted = analysis.by_operator()
             skipped = analysis.unsupported_ops()
     if unknown := sorted(set(skipped) - _FREE_FOR_FVCORE):
@@ -68,8 +71,18 @@ def fvcore_flops(module: Built, spec: ModelSpec, workload: Workload) -> Counter[
     return Counter({operator: 2 * int(multiply_adds) for operator, multiply_adds in counted.items()})
 
 
-def built_items(spec: ModelSpec) -> Iterator[tuple[Item, Built]]:
-    """Every distinct component of `spec` on the meta device, its head tied where the model's is."""
+def require_countable(spec: ModelSpec) -> None:
+    """Raise InputError for a spec with too many distinct components. Tracing each one takes about 0.1 seconds."""
+    n_components = sum(1 for item in spec.inventory() for _ in walk(item.component))
+    if n_components > MOST_COMPONENTS:
+        raise InputError(
+            f"{spec.id}: too large to count operator by operator: {n_components:,} distinct components, more than"
+            f" {MOST_COMPONENTS:,}"
+        )
+
+
+def built_items(spec: ModelSpec) -> Iterator[tuple[Item, ComponentModule]]:
+    """Each distinct component of `spec`, built on the meta device, with the head tied if the model's is."""
     table: nn.Parameter | None = None
     for item in spec.inventory():
         module = build_component(item.component, spec, table)
@@ -79,7 +92,11 @@ def built_items(spec: ModelSpec) -> Iterator[tuple[Item, Built]]:
 
 
 def operator_flops(spec: ModelSpec, workload: Workload) -> list[tuple[Item, dict[str, int]]]:
-    """Of each component, one token's FLOPs by operator, by fvcore. Raises CannotCountError where it is blind."""
+    """FLOPs of one token by operator, for each component, counted by fvcore.
+
+    Raises CannotCountError for an unknown operator, and InputError for too many components.
+    """
+    require_countable(spec)
     return [
         (item, {name: flops // workload.batch for name, flops in fvcore_flops(module, spec, workload).items()})
         for item, module in built_items(spec)
@@ -87,9 +104,9 @@ def operator_flops(spec: ModelSpec, workload: Workload) -> list[tuple[Item, dict
 
 
 class _WithCache(nn.Module):
-    """A component with a filled cache of its own, since fvcore can only trace tensors in and tensors out."""
+    """A component that fills its own cache, because fvcore traces only tensors in and tensors out."""
 
-    def __init__(self, module: Built, spec: ModelSpec, workload: Workload) -> None:
+    def __init__(self, module: ComponentModule, spec: ModelSpec, workload: Workload) -> None:
         super().__init__()
         self.module, self.spec, self.workload = module, spec, workload
 
@@ -105,14 +122,27 @@ def _arguments(component: Component, spec: ModelSpec, workload: Workload) -> tup
 
 
 @contextmanager
-def _real_kernels() -> Iterator[None]:
-    """Turn torch's refusals of a shape into CannotCountError."""
+def _refusals(counter: str, module: ComponentModule, spec: ModelSpec, workload: Workload) -> Iterator[None]:
+    """Turn any error that `counter` raises about an operator into CannotCountError.
+
+    Errors of the component's own `forward` are bugs and pass through: it then fails without the counter too.
+    """
     try:
-        yield
-    except RuntimeError as error:
+        with torch.no_grad():
+            yield
+    except Exception as error:
         if "16 bytes" in str(error):
-            raise CannotCountError("torch's grouped product wants expert widths that are multiples of 8") from None
-        raise
+            raise CannotCountError("torch's grouped product needs expert widths that are multiples of 8") from None
+        try:
+            with torch.no_grad():
+                module(*_arguments(module.component, spec, workload))
+        except NotImplementedError as missing:
+            raise CannotCountError(f"torch has no meta kernel: {_first_line(missing)}") from missing
+        raise CannotCountError(f"{counter} failed with {type(error).__name__}: {_first_line(error)}") from error
+
+
+def _first_line(error: Exception) -> str:
+    return str(error).partition("\n")[0]
 
 
 def _nothing(inputs: list[Any], outputs: list[Any]) -> Counter[str]:
@@ -120,11 +150,11 @@ def _nothing(inputs: list[Any], outputs: list[Any]) -> Counter[str]:
 
 
 def _grouped_mm_flops(rows: tuple[int, ...], weight: tuple[int, ...], *args: Any, **kwargs: Any) -> int:
-    """Torch's registry has no formula for it. Shapes (n_rows, d_in) and (n_experts, d_in, d_out)."""
+    """A formula that torch's registry lacks. Shapes: (n_rows, d_in) and (n_experts, d_in, d_out)."""
     return 2 * rows[0] * weight[-2] * weight[-1]
 
 
 def _grouped_mm_multiply_adds(inputs: list[Any], outputs: list[Any]) -> Counter[str]:
-    """The same for fvcore, which counts a multiply-add as one."""
+    """Multiply-adds of a grouped product: fvcore counts each as one."""
     rows, weight = (value.type().sizes() for value in inputs[:2])
     return Counter({"grouped_mm": rows[0] * weight[-2] * weight[-1]})

@@ -1,1 +1,1 @@
-"""From profiles to tables (`comparison`, `sheet`, `overview`), and from tables to text (`render`)."""
+"""Tables from profiles (`comparison`, `sheet`, `overview`), output formats (`formats`) and plots (`plots`)."""

@@ -1,4 +1,4 @@
-"""A reconciliation as tables: what the checkpoint stores by class, and what does not fit."""
+"""A reconciliation as tables: the stored tensors by class, and those that do not match the model."""
 
 from __future__ import annotations
 
@@ -10,54 +10,55 @@ from llmarch_cli.report.table import Column, Table
 from llmarch_cli.report.units import INTEGER, PARAMS, TEXT, Value
 
 _CLASSES = (
-    Column("stored", "stored", TEXT, "What the tensors are to the model."),
+    Column("stored", "stored", TEXT, "The class of the tensors."),
     Column("tensors", "tensors", INTEGER, "Tensors of this class."),
-    Column("values", "values", PARAMS, "Values that they stand for; packed ones count one by one."),
+    Column("values", "values", PARAMS, "Values in these tensors; packed values count individually."),
 )
 _TENSORS = (
-    Column("name", "tensor", TEXT, "As it is published."),
-    Column("dtype", "dtype", TEXT, "As it is stored."),
-    Column("shape", "shape", TEXT, "As it is stored."),
-    Column("belongs", "belongs to", TEXT, "What it is to the model."),
-    Column("ours", "ours", TEXT, "What of the model it fills."),
+    Column("name", "tensor", TEXT, "Its name in the checkpoint."),
+    Column("dtype", "dtype", TEXT, "The stored dtype."),
+    Column("shape", "shape", TEXT, "The stored shape."),
+    Column("belongs", "belongs to", TEXT, "The class of the tensor."),
+    Column("ours", "ours", TEXT, "The parameters of the model that it fills."),
 )
 _FAULTS = (
-    Column("fault", "fault", TEXT, "Packed in an unknown way, missing, left over, or of another shape."),
-    Column("tensor", "tensor", TEXT, "Which tensor, and why."),
+    Column("fault", "fault", TEXT, "Unknown packing, missing, left over, or of another shape."),
+    Column("tensor", "tensor", TEXT, "The tensor and the reason."),
 )
+
+_WRONG = "wrong"  # what does not fit, in words
 
 
 def reconciled(found: Reconciliation, each_tensor: bool = False) -> Sequence[Table]:
-    """The account, every tensor with its place where that is asked for, and the faults where there are any."""
+    """The stored tensors by class; each tensor too with `each_tensor`; and the faults, if any."""
+    plan = found.plan
+    own = found.stored.get(MODEL, (0, 0))[0]
+    if found.ok:
+        note = f"Reconciled: {found.params:,} parameters, and every tensor is accounted for."
+    else:
+        note = f"NOT reconciled: {own:,} values for {found.params:,} parameters; faults: {len(plan.faults):,}."
     rows: list[Mapping[str, Value]] = [
-        {"stored": name, "tensors": n, "values": values} for name, (values, n) in _model_first(found)
+        {"stored": name, "tensors": n, "values": values, _WRONG: ""} for name, (values, n) in _model_first(found)
     ]
     total: Mapping[str, Value] = {
         "stored": "total",
         "tensors": sum(n for _, n in found.stored.values()),
         "values": found.total,
+        _WRONG: "" if found.ok else note,
     }
-    plan = found.plan
     faults = [
         ("unreadable", plan.unreadable),
         ("misshapen", plan.misshapen),
         ("missing", plan.missing),
         ("left over", plan.left_over),
     ]
-    own = found.stored.get(MODEL, (0, 0))[0]
-    if found.ok:
-        note = (
-            f"Reconciled: the model's own values are its {found.params:,} parameters, and each tensor is accounted for."
-        )
-    else:
-        note = f"NOT reconciled: {own:,} values found for {found.params:,} parameters, {len(plan.faults):,} faults."
     title, notes = f"{found.spec.id} in {found.directory.name}", (note, *plan.notes)
-    tables = [Table("stored", _CLASSES, (*rows, total), title=title, notes=notes)]
+    tables = [Table("stored", _CLASSES, (*rows, total), title=title, notes=notes, fails=_WRONG)]
     if each_tensor:
         tables.append(Table("tensors", _TENSORS, tuple(map(_tensor, plan.assigned)), main=False))
     if plan.faults:
-        lines = tuple({"fault": kind, "tensor": line} for kind, found_ in faults for line in found_)
-        tables.append(Table("faults", _FAULTS, lines, main=False))
+        lines = tuple({"fault": kind, "tensor": line, _WRONG: kind} for kind, found_ in faults for line in found_)
+        tables.append(Table("faults", _FAULTS, lines, main=False, named_by=("fault", "tensor"), fails=_WRONG))
     return tables
 
 

@@ -1,4 +1,4 @@
-"""What differs between two models: their figures side by side, then each change with what it does to them."""
+"""The difference between two models: their metrics side by side, then each change with its effect on them."""
 
 from __future__ import annotations
 
@@ -17,33 +17,33 @@ from llmarch_cli.report.units import ABSENT, Value, signed
 from llmarch_cli.specs.differences import Change
 from llmarch_cli.specs.spec import ModelSpec
 
-SAME = "The same architecture: at most names, dates, licenses and what is published differ."
+SAME = "The architectures are equal. Names, dates, licenses and published numbers are not compared."
 ORDER = (
-    "Effects add up exactly. Where changes interact, each does what it does on top of the steps before it, which go in"
-    " the order of a spec's fields. A layout changes after its components, or before them where it gives up a variant."
+    "Effects add up exactly, each on top of the steps before it. Steps follow the order of a spec's fields: a layout"
+    " changes after its components, or before them if it drops a variant."
 )
 
-_IF_ANY = ("mtp_params", "buffers")  # beside the four figures
+_IF_ANY = ("mtp_params", "buffers")  # beside the four metrics
 
 
 def differences(difference: Difference) -> tuple[Table, ...]:
-    """The figures of both models with what became of each, and the changes, which are the main table."""
+    """The metrics of both models with their differences, and the changes, which are the main table."""
     both = (difference.before, difference.after)
     also = [key for key in _IF_ANY if any(metric(key).value(profile) for profile in both)]
-    figures = comparison.comparison(both, [*FIGURES, *also], paired=True)
-    return replace(figures, main=False), _changes(difference)
+    metrics = comparison.comparison(both, [*FIGURES, *also], paired=True)
+    return replace(metrics, main=False), _changes(difference)
 
 
 def _changes(difference: Difference) -> Table:
-    """One row a step, the weightiest first."""
+    """One row per step, the largest effect first."""
     before, after = difference.before.spec, difference.after.spec
     columns = (
-        Column("change", "what changes", units.TEXT, "The fields, or the layout."),
-        Column("before", before.id, units.TEXT, "What the first model has.", "data"),
-        Column("after", after.id, units.TEXT, "What the second model has.", "data"),
-        Column("before_told", before.id, units.TEXT, "The same in words.", "reading", "values"),
-        Column("after_told", after.id, units.TEXT, "The same in words.", "reading", "values"),
-        Column("step", "step", units.INTEGER, "Its place on the way from one model to the other.", group="effects"),
+        Column("change", "change", units.TEXT, "The fields, or the layout."),
+        Column("before", before.id, units.TEXT, "The value in the first model.", "data"),
+        Column("after", after.id, units.TEXT, "The value in the second model.", "data"),
+        Column("before_words", before.id, units.TEXT, "The first model's value in words.", "reading", "values"),
+        Column("after_words", after.id, units.TEXT, "The second model's value in words.", "reading", "values"),
+        Column("step", "step", units.INTEGER, "The number of the step between the models.", group="effects"),
         *map(_effect_column, (*FIGURES, *_IF_ANY)),
     )
     lines = tuple(
@@ -51,8 +51,8 @@ def _changes(difference: Difference) -> Table:
             "change": _named(effect.changes),
             "before": "; ".join(_layout(before, change) or _plain(change.before) for change in effect.changes),
             "after": "; ".join(_layout(after, change) or _plain(change.after) for change in effect.changes),
-            "before_told": "; ".join(_layout(before, change) or _told(change.before) for change in effect.changes),
-            "after_told": "; ".join(_layout(after, change) or _told(change.after) for change in effect.changes),
+            "before_words": "; ".join(_layout(before, change) or _in_words(change.before) for change in effect.changes),
+            "after_words": "; ".join(_layout(after, change) or _in_words(change.after) for change in effect.changes),
             "step": effect.place,
             **_effects(effect.cost, effect.mtp),
         }
@@ -60,15 +60,15 @@ def _changes(difference: Difference) -> Table:
     )
     if not lines:
         return Table("changes", columns, (), notes=(SAME,))
-    total: dict[str, Value] = {"change": "total", "before_told": "", "after_told": "", "step": None}
+    total: dict[str, Value] = {"change": "total", "before_words": "", "after_words": "", "step": None}
     total |= _effects(difference.cost, difference.mtp)
     return Table("changes", columns, lines, notes=(ORDER,), total=total)
 
 
 def _effect_column(key: str) -> Column:
-    figure = metric(key)
+    column = metric(key)
     shown: Shown = "if any" if key in _IF_ANY else "always"
-    return Column(key, figure.title, signed(figure.unit), f"What it adds to: {figure.convention}", shown, "effects")
+    return Column(key, column.title, signed(column.unit), f"The change of: {column.convention}", shown, "effects")
 
 
 def _effects(cost: Cost, mtp: Cost) -> dict[str, Value]:
@@ -77,7 +77,7 @@ def _effects(cost: Cost, mtp: Cost) -> dict[str, Value]:
 
 
 def _named(changes: Sequence[Change]) -> str:
-    """`attention (local): window`: where changes are made, and in which fields."""
+    """`attention (local): window`: the changed parts and fields."""
     parts: dict[str, list[str]] = {}
     for change in changes:
         variant = f" ({' / '.join(dict.fromkeys(change.variant))})" if change.variant else ""
@@ -92,12 +92,12 @@ def _layout(spec: ModelSpec, change: Change) -> str:
 
 
 def _plain(value: Any) -> str:
-    """A value as YAML has it; what is more than one in words."""
-    return shown(value) if value is None or isinstance(value, bool | int | float) else _told(value)
+    """A single value as in YAML, and any other value in words."""
+    return shown(value) if value is None or isinstance(value, bool | int | float) else _in_words(value)
 
 
-def _told(value: Any) -> str:
-    """A value in few words: a setting as a person writes it, a component as tables have it."""
+def _in_words(value: Any) -> str:
+    """A value in few words, as in other tables."""
     match value:
         case None:
             return ABSENT
@@ -110,6 +110,6 @@ def _told(value: Any) -> str:
         case Record():
             return str(getattr(value, "label", value.details))
         case dict():
-            return " beside ".join(map(_told, value.values()))
+            return " beside ".join(map(_in_words, value.values()))
         case _:
             return str(value)

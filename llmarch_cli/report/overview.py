@@ -1,4 +1,4 @@
-"""Every model on a line: what there is to look at."""
+"""The list of models, one row per model."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from llmarch_cli.report.layout import attention_words, is_moe
 from llmarch_cli.report.table import Table
 from llmarch_cli.specs.spec import ModelSpec
 
-# Each metric with its heading here, where a line must fit a narrow terminal.
+# Metrics with short headings, so that a row fits a narrow terminal.
 COLUMNS = {
     "model": "model",
     "organization": "organization",
@@ -25,10 +25,10 @@ COLUMNS = {
 
 
 def overview(profiles: Iterable[Profile], sort: str | None = None) -> Table:
-    """One row a model; by organization, then by release and size, unless a column is named. Raises InputError."""
+    """One row per model, by organization, release date and size, or by `sort`. Raises InputError for an unknown one."""
     metrics = tuple(replace(metric(key), title=title, shown="always") for key, title in COLUMNS.items())
     ordered = sorted_by(profiles, sort) if sort else sorted(profiles, key=_by_origin)
-    none = () if ordered else ("No model fits all of that.",)
+    none = () if ordered else ("No model matches.",)
     return Table("models", metrics, rows(ordered, metrics), notes=none, may_drop=("organization",))
 
 
@@ -40,9 +40,9 @@ def _by_origin(profile: Profile) -> tuple[str, str, int]:
 def filtered(
     specs: Sequence[ModelSpec], moe: bool | None = None, organization: str | None = None, attention: str | None = None
 ) -> list[ModelSpec]:
-    """The specs that fit all that is given: any part of an organization's name, one word of the layout's attention.
+    """The specs that match all filters: part of an organization's name, and a word for the kind of attention.
 
-    Raises InputError for an organization or an attention that none of them has.
+    Raises InputError for an organization or an attention that no spec has.
     """
     kept = list(specs)
     if organization is not None:

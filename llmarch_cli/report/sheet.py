@@ -1,4 +1,4 @@
-"""The fact sheet of one model: its figures, its layers, its components, and what its authors publish."""
+"""The fact sheet of one model: its metrics, layers, components, and the numbers that its authors publish."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from llmarch_cli.report.table import Column, Table
 from llmarch_cli.report.units import Value
 from llmarch_cli.specs.spec import Item, ModelSpec
 
-# Where a comparison leaves out what would fill its columns, a sheet has room.
+# Hidden in comparisons, which are wide already.
 _ALSO_SHOWN = (
     "active_params_without_input_embedding",
     "active_params_without_embeddings",
@@ -24,21 +24,21 @@ _ALSO_SHOWN = (
 
 _COMPONENT, _COUNT = Column("component", "component", units.TEXT), Column("count", "count", units.INTEGER)
 
-# Which figures of a component are shown, each with its share of the total.
-_FIGURES = (
+# The metrics of a component, each with its share of the total.
+_COMPONENT_METRICS = (
     Column("params", "params", units.PARAMS),
     Column("active_params", "active", units.PARAMS),
     Column("kv_cache_bytes", "KV cache", units.BYTES),
     Column("flops_per_token", "FLOPs", units.FLOPS),
 )
-_BUFFERS = Column("buffers", "buffers", units.PARAMS, shown="data")  # for reading, the model's own stand above
+_BUFFERS = Column("buffers", "buffers", units.PARAMS, shown="data")  # readers see the model's total
 
 _LAYER_COLUMNS = (
     Column("sublayer", "sublayer", units.TEXT),
     Column("layers", "layers", units.TEXT, shown="reading"),
     Column("first_layer", "from", units.INTEGER, shown="data"),
     Column("last_layer", "to", units.INTEGER, shown="data"),
-    Column("pattern", "what stands there", units.TEXT),
+    Column("pattern", "layer pattern", units.TEXT),
 )
 
 _PUBLISHED_COLUMNS = (
@@ -47,7 +47,7 @@ _PUBLISHED_COLUMNS = (
     Column("ours", "ours", units.PARAMS),
     Column("difference", "difference", units.DIFFERENCE, shown="reading"),
     Column("convention", "convention", units.TEXT, shown="data"),
-    Column("counted", "what they count", units.TEXT, shown="reading"),
+    Column("counted", "authors' convention", units.TEXT, shown="reading"),
 )
 
 _CONVENTIONS = {
@@ -61,7 +61,7 @@ _CONVENTIONS = {
 
 
 def sheet(profile: Profile) -> tuple[Table, ...]:
-    """Its tables, of which that of the components is the main one."""
+    """The tables of a fact sheet. The main one is the table of components."""
     return (
         _model(profile),
         _layers(profile.spec),
@@ -72,7 +72,7 @@ def sheet(profile: Profile) -> tuple[Table, ...]:
 
 
 def operators(profile: Profile, counted: Iterable[tuple[Item, Mapping[str, int]]]) -> Table:
-    """Each component's FLOPs by operator, as a counter that is not ours saw them."""
+    """Each component's FLOPs by operator, as counted by an independent counter."""
     columns = (
         _COMPONENT,
         _COUNT,
@@ -127,10 +127,10 @@ def _layers(spec: ModelSpec) -> Table:
 def _components(profile: Profile) -> Table:
     columns = [
         column
-        for figure in _FIGURES
+        for metric in _COMPONENT_METRICS
         for column in (
-            replace(figure, group=figure.key),
-            Column(f"{figure.key}_share", "share", units.SHARE, shown="reading", group=figure.key),
+            replace(metric, group=metric.key),
+            Column(f"{metric.key}_share", "share", units.SHARE, shown="reading", group=metric.key),
         )
     ]
     lines = [_component(item, cost, profile.total) for item, cost in profile.rows if not item.mtp]
@@ -146,9 +146,9 @@ def _prediction_blocks(profile: Profile) -> Table:
     lines = [_line(item.label, item.count, cost * item.count) for item, cost in profile.rows if item.mtp]
     return Table(
         "mtp_components",
-        (_COMPONENT, _COUNT, *_FIGURES, _BUFFERS),
+        (_COMPONENT, _COUNT, *_COMPONENT_METRICS, _BUFFERS),
         tuple(lines),
-        title="Multi-token prediction, in no total",
+        title="Multi-token prediction, not in the totals",
         total=_line("total", None, profile.mtp),
         main=False,
     )
@@ -160,11 +160,11 @@ def _component(item: Item, cost: Cost, total: Cost) -> dict[str, Value]:
 
 def _line(label: str, count: int | None, cost: Cost, total: Cost | None = None) -> dict[str, Value]:
     line: dict[str, Value] = {"component": label, "count": count, "buffers": cost.buffers}
-    for figure in _FIGURES:
-        value: int = getattr(cost, figure.key)
-        line[figure.key] = value
+    for metric in _COMPONENT_METRICS:
+        value: int = getattr(cost, metric.key)
+        line[metric.key] = value
         if total is not None:
-            line[f"{figure.key}_share"] = ratio(value, getattr(total, figure.key))
+            line[f"{metric.key}_share"] = ratio(value, getattr(total, metric.key))
     return line
 
 
@@ -174,13 +174,13 @@ def _published(profile: Profile) -> Table:
 
 def _stated(profile: Profile) -> Iterator[dict[str, Value]]:
     stated = profile.spec.published
-    for figure, theirs, ours, convention in (
+    for key, theirs, ours, convention in (
         ("params", stated.params, profile.params_by(stated.params_convention), stated.params_convention),
         ("active_params", stated.active_params, profile.active_by(stated.active_convention), stated.active_convention),
     ):
         if theirs is not None:
             yield {
-                "figure": figure,
+                "figure": key,
                 "published": theirs,
                 "ours": ours,
                 "difference": None if ours is None else ratio(ours - theirs, theirs),

@@ -1,4 +1,4 @@
-"""A table of exact values with its columns: what every report is made of, and what every renderer takes."""
+"""A table of exact values: the content of every report and the input of every renderer."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ from llmarch_cli.report.units import Delta, Unit, Value
 if TYPE_CHECKING:
     import pandas as pd
 
-MAX_SIDE_BY_SIDE = 3  # more rows than this do not stand beside one another
+MAX_SIDE_BY_SIDE = 3  # rows that are shown as columns at most
 
-# always; where any row has such a value; in data only (CSV, JSON, pandas); for reading only (terminal, Markdown)
+# always; if any row has a value; in data only (CSV, JSON, pandas); for readers only (terminal, Markdown)
 Shown = Literal["always", "if any", "data", "reading"]
 
 Plain = int | str | bool | float | None
@@ -22,13 +22,13 @@ Plain = int | str | bool | float | None
 
 @dataclass(frozen=True)
 class Column:
-    """One figure or fact of every row.
+    """One value of every row.
 
     Attributes:
-        key: its name in data, with the unit where it has one.
-        title: its heading, for reading.
-        group: columns of one group stand together.
-        convention: what exactly is counted, in a sentence.
+        key: its name in data, including the unit if it has one.
+        title: its heading for readers.
+        convention: the exact definition, in one sentence.
+        group: columns of a group stay together.
     """
 
     key: str
@@ -41,22 +41,20 @@ class Column:
 
 @dataclass(frozen=True)
 class Table:
-    """Rows of exact values. The first column says what a row is about.
+    """Rows of exact values. The first column names the row.
 
     Attributes:
-        name: what the rows are, in JSON.
-        rows: values by column key: integers, decimal numbers, text, truth values, dates, ratios of two integers, what
-            became of any of these, None where unknown.
-        title: a heading, for reading.
-        notes: what holds for all rows, for reading.
-        side_by_side: up to three rows are read as columns, to compare them.
-        may_drop: keys that a narrow terminal leaves out, first the first, before it folds anything.
-        total: a last row for reading; data sums up by itself.
-        bar: the key that a terminal with room draws as bars.
-        main: the table that stands for a whole report where only one can be written.
-        named_by: keys whose values together name a row; the first column where there are none.
-        fails: the key of what says whether a row is a failure, for programs that count those: a truth value, or in
-            words what is wrong. It need not be a column.
+        name: its key in JSON.
+        rows: values by column key: int, float, str, bool, date, Fraction, or a Delta of these; None if unknown.
+        title: a heading for readers.
+        notes: remarks on all rows, for readers.
+        side_by_side: show up to three rows as columns, for comparison.
+        may_drop: keys of columns to hide in a narrow terminal before text is wrapped, in this order.
+        total: a last row for readers, not in data.
+        bar: the key of the column that a wide terminal also draws as bars.
+        main: whether it represents the report in a format of one table, such as CSV.
+        named_by: keys whose values together identify a row; empty for the first column.
+        fails: the key of a bool, or of text about what is wrong, that marks a row as failed. Need not be a column.
     """
 
     name: str
@@ -74,12 +72,12 @@ class Table:
 
     @property
     def is_side_by_side(self) -> bool:
-        """Whether each row is read as a column."""
+        """Whether rows are shown as columns."""
         return self.side_by_side and 0 < len(self.rows) <= MAX_SIDE_BY_SIDE
 
     @property
     def for_reading(self) -> tuple[Column, ...]:
-        """The columns that a reader sees."""
+        """The columns shown to readers."""
         return tuple(
             column
             for column in self.columns
@@ -88,20 +86,20 @@ class Table:
 
     @property
     def for_data(self) -> tuple[Column, ...]:
-        """The columns that a program reads."""
+        """The columns in data formats."""
         return tuple(column for column in self.columns if column.shown != "reading")
 
     @property
     def failures(self) -> tuple[Mapping[str, Value], ...]:
-        """The rows that are one."""
+        """The rows that failed."""
         return tuple(row for row in self.rows if self.fails is not None and row[self.fails])
 
     def values(self, column: Column) -> list[Value]:
-        """The column's values, row by row."""
+        """The values of a column, in the order of rows."""
         return [row[column.key] for row in self.rows]
 
     def to_pandas(self) -> pd.DataFrame:
-        """One row a row, one column a column; integers stay exact, also beyond 64 bits and beside missing ones."""
+        """The table as a DataFrame. Integers stay exact, even beyond 64 bits or next to missing values."""
         import pandas as pd
 
         return pd.DataFrame(
@@ -122,7 +120,7 @@ def _series(values: list[Plain]) -> pd.Series[Any]:
 
 
 def plain(value: Value) -> Plain:
-    """The value as data formats have it: dates as text, ratios as floating point, of what changed by how much."""
+    """The value for data formats: dates as text, ratios as floats, a `Delta` as its amount."""
     match value:
         case Delta():
             return plain(value.amount)

@@ -1,6 +1,6 @@
-"""Units: how a value is written, rounded for reading or exact. The only place that rounds. To add one: an entry below.
+"""Units: write a value rounded or exact. Rounding happens only here. To add a unit: an entry below.
 
-Figures round half up to two decimals, in integer arithmetic, so that none is off through floating point.
+Values are rounded half up to two decimals in integer arithmetic, so there are no floating-point errors.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ ABSENT = "-"
 
 @dataclass(frozen=True)
 class Delta:
-    """What became of a value. It is true where that is another one."""
+    """A value before and after. True if it changed."""
 
     before: Fact
     after: Fact
@@ -31,7 +31,7 @@ class Delta:
 
     @property
     def amount(self) -> int | Fraction | None:
-        """How much there is more, exactly; None where that is no question."""
+        """The exact difference, after minus before; None if the values are not numbers."""
         before, after = self.before, self.after
         if isinstance(before, bool) or isinstance(after, bool):
             return None
@@ -45,15 +45,15 @@ Value = Fact | Delta
 
 @dataclass(frozen=True)
 class Unit:
-    """A way to write values, none of which is None.
+    """A way to write values.
 
     Attributes:
-        rounded: the value for reading.
-        exact: the same to the last digit.
-        name: the unit's name, for headings of exact figures, which stand without it.
-        is_text: written left, and folded where a line is too short; figures are written right, and never cut.
-        is_ratio: made from two exact figures that stand beside it, hence for reading only.
-        of_delta: what a difference is measured in, where that is not the unit itself.
+        rounded: write a value for readers.
+        exact: write every digit.
+        name: the unit's name for the headings of exact values, which are written without it.
+        is_text: left-aligned, and wrapped in narrow columns. Other values are right-aligned and never cut.
+        is_ratio: calculated from two exact values in the same table, hence left out of data.
+        of_delta: the unit of a difference, if it is another one.
     """
 
     rounded: Callable[[Any], str]
@@ -64,7 +64,7 @@ class Unit:
     of_delta: str = ""
 
     def write(self, value: Value, exact: bool = False) -> str:
-        """`value` in this unit; what became of one with its sign, and as a share of what it was."""
+        """`value` in this unit; a `Delta` with its sign and as a share of the value before."""
         if isinstance(value, Delta):
             return self._write_delta(value, exact)
         if value is None:
@@ -83,13 +83,13 @@ class Unit:
         return f"{text} ({difference(Fraction(amount, before))})"
 
     def signed(self, amount: int | Fraction, exact: bool = False) -> str:
-        """`amount` in this unit with its sign; 0 has none."""
+        """`amount` in this unit with its sign; 0 without."""
         size: Any = abs(amount)
         return f"{'+' if amount > 0 else '-'}{self.write(size, exact)}" if amount else "0"
 
 
 def _scaled(value: int, base: int, names: Sequence[str], whole_below: int) -> str:
-    """`value` in the largest of the units `base`, `base` ** 2 ... that keeps it at 1 or above."""
+    """`value` in the largest of the units 1, `base`, `base` ** 2 ... in which it is at least 1."""
     if value == 0:
         return "0"
     if value < whole_below:
@@ -108,7 +108,7 @@ def _hundredths(value: int, unit: int) -> int:
 
 
 def count(value: int) -> str:
-    """671026404352 -> 671.03B; below a million every digit."""
+    """671026404352 -> 671.03B; numbers below a million in full."""
     return _scaled(value, 1000, ("", "K", "M", "B", "T"), whole_below=1_000_000)
 
 
@@ -124,7 +124,7 @@ def flops(value: int) -> str:
 
 
 def tokens(value: int) -> str:
-    """131072 -> 128k, 1048576 -> 1M; what is no multiple of 1024 as it is."""
+    """131072 -> 128k, 1048576 -> 1M; numbers that are not multiples of 1024 in full."""
     for size, name in ((1 << 20, "M"), (1 << 10, "k")):
         if value % size == 0:
             return f"{value // size:,}{name}"
@@ -132,7 +132,7 @@ def tokens(value: int) -> str:
 
 
 def share(value: Fraction) -> str:
-    """1/18 -> 5.6%; what rounds to nothing or to all says on which side of it it lies."""
+    """1/18 -> 5.6%. A share that would round to 0% or 100% is written <0.1% or >99.9%."""
     if value in (0, 1):
         return f"{100 * int(value)}%"
     tenths = _hundredths(value.numerator * 10, value.denominator)
@@ -144,14 +144,14 @@ def share(value: Fraction) -> str:
 
 
 def precise_share(value: Fraction) -> str:
-    """1/18 -> 5.555556%, half up: as many digits as a limit may need."""
+    """1/18 -> 5.555556%: six decimals, rounded half up, for comparison with limits."""
     millionths = (2 * abs(value.numerator) * 10**8 + value.denominator) // (2 * value.denominator)
     whole, rest = divmod(millionths, 10**6)
     return f"{'-' if value < 0 and millionths else ''}{whole:,}.{rest:06}".rstrip("0").rstrip(".") + "%"
 
 
 def precise_times(value: Fraction) -> str:
-    """57/2 -> 28.5x, with up to six decimals, half up."""
+    """57/2 -> 28.5x, with up to six decimals, rounded half up."""
     return f"{precise_share(value / 100).removesuffix('%')}x"
 
 
@@ -169,12 +169,12 @@ def difference(value: Fraction) -> str:
 
 
 def setting(text: str) -> str:
-    """`score_scale 0.07715167498104596` -> `score_scale 0.077152`: five digits of every long fraction in a text."""
+    """`score_scale 0.07715167498104596` -> `score_scale 0.077152`: long decimals in a text cut to five digits."""
     return re.sub(r"\d+\.\d{5,}(?:e-?\d+)?", lambda number: f"{float(number[0]):.5g}", text)
 
 
 def field(value: float | str) -> str:
-    """A field of a spec as a person writes it: 10000.0 -> 10,000."""
+    """A field of a spec for readers: 10000.0 -> 10,000."""
     return value if isinstance(value, str) else number(value)
 
 
@@ -189,17 +189,17 @@ YES_NO = Unit(yes_no, yes_no)
 MARK = Unit(lambda marked: "!" if marked else "", yes_no)
 INTEGER = Unit("{:,}".format)
 DECIMAL = Unit(number, number)
-FIELD = Unit(field, field, is_text=True)  # text, or at times a number
+FIELD = Unit(field, field, is_text=True)  # text or a number
 TOKENS = Unit(tokens, name="tokens")
 PARAMS = Unit(count)
 BYTES = Unit(binary_bytes, name="bytes")
 FLOPS = Unit(flops)
 SHARE = Unit(share, share, is_ratio=True, of_delta=" points")
 TIMES = Unit(times, times, is_ratio=True)
-WRITTEN = Unit(str, str)  # figures of several units in one column, written before they get there
+WRITTEN = Unit(str, str)  # numbers of mixed units, formatted by the caller
 DIFFERENCE = Unit(difference, difference, is_ratio=True)
 
 
 def signed(unit: Unit) -> Unit:
-    """The same unit for amounts that are added or taken away."""
+    """`unit` with signs, for amounts added or removed."""
     return replace(unit, rounded=unit.signed, exact=lambda amount: unit.signed(amount, exact=True))

@@ -1,4 +1,4 @@
-"""What the witnesses say, as a table: one line for each model and witness, or each model's figures with all of them."""
+"""The results of `verify` as a table: one row per model and check, or one per model with all its checks."""
 
 from __future__ import annotations
 
@@ -11,38 +11,38 @@ from llmarch_cli.report.comparison import comparison
 from llmarch_cli.report.table import Column, Table
 from llmarch_cli.report.units import TEXT
 
-_WORDS = {True: "agrees", False: "DISAGREES", None: "cannot say"}
+_WORDS = {True: "agrees", False: "DISAGREES", None: "not applicable"}
 
 _COLUMNS = (
     Column("model", "model", TEXT, "The spec's id; for a YAML file its name."),
-    Column("witness", "witness", TEXT, "Who was asked."),
-    Column("verdict", "verdict", TEXT, "Whether it agrees with this tool's figures."),
-    Column("detail", "detail", TEXT, "What was compared."),
+    Column("witness", "checked by", TEXT, "The independent source."),
+    Column("verdict", "verdict", TEXT, "Whether it agrees with the metrics of this tool."),
+    Column("detail", "detail", TEXT, "The values compared."),
 )
-_WITNESSES = Column("witnesses", "witnesses", TEXT, "Who was asked, and what was compared.", "data")
-_WRONG = "wrong"  # what disagrees, in words
+_WITNESSES = Column("witnesses", "witnesses", TEXT, "The independent sources and the values compared.", "data")
+_WRONG = "wrong"  # the disagreements, in words; not a column
 
 
-def verdicts(said: Sequence[Verdict]) -> Table:
-    """One row a verdict, and how they add up."""
+def verdicts(found: Sequence[Verdict]) -> Table:
+    """One row per verdict, with a summary."""
     rows = tuple(
         {"model": v.model, "witness": v.witness, "verdict": _WORDS[v.agrees], "detail": v.detail, _WRONG: _wrong([v])}
-        for v in said
+        for v in found
     )
-    agree, disagree, silent = (sum(v.agrees is agrees for v in said) for agrees in (True, False, None))
-    note = f"Of {len(said):,} witnesses, {agree:,} agree, {disagree:,} disagree, and {silent:,} cannot say."
+    agree, disagree, silent = (sum(v.agrees is agrees for v in found) for agrees in (True, False, None))
+    note = f"{len(found):,} checks: {agree:,} agree, {disagree:,} disagree, {silent:,} not applicable."
     return Table("verdicts", _COLUMNS, rows, notes=(note,), named_by=("model", "witness"), fails=_WRONG)
 
 
 def held(models: Sequence[tuple[Profile, Sequence[Verdict]]]) -> Table:
-    """One row a model: its figures, and what witnesses say of them. It fails where one disagrees."""
+    """One row per model: its metrics and the checks of them. A row fails if any check disagrees."""
     table = comparison([profile for profile, _ in models])
     rows = tuple(
-        {**row, _WITNESSES.key: "; ".join(f"{v.witness}: {v.detail}" for v in said), _WRONG: _wrong(said)}
-        for row, (_, said) in zip(table.rows, models, strict=True)
+        {**row, _WITNESSES.key: "; ".join(f"{v.witness}: {v.detail}" for v in found), _WRONG: _wrong(found)}
+        for row, (_, found) in zip(table.rows, models, strict=True)
     )
     return replace(table, columns=(*table.columns, _WITNESSES), rows=rows, fails=_WRONG)
 
 
-def _wrong(said: Sequence[Verdict]) -> str:
-    return "; ".join(f"{verdict.witness}: {verdict.detail}" for verdict in said if verdict.agrees is False)
+def _wrong(found: Sequence[Verdict]) -> str:
+    return "; ".join(f"{verdict.witness}: {verdict.detail}" for verdict in found if verdict.agrees is False)

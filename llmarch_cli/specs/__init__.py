@@ -1,1 +1,1 @@
-"""Specs: the record, reading and writing YAML, changes and differences."""
+"""Specs: the record, its YAML files, changes to a spec and differences between two."""

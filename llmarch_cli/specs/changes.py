@@ -1,7 +1,7 @@
-"""A spec with a few fields changed: what stands under which path, and the new spec that follows.
+"""Change fields of a spec by path.
 
-A path is what one would write in the spec's file, dotted: `d_model`, `attention.variants.local.window`, and an item of
-a list by its place, `attention.repeat.0`. null takes a field out, as if the file did not give it.
+A path joins the names in the spec's file with dots: `d_model`, `attention.variants.local.window`, and for a list item
+its index, `attention.repeat.0`. null removes a field, as if the file did not give it.
 """
 
 from __future__ import annotations
@@ -20,21 +20,21 @@ from llmarch_cli.specs.loading import validated
 from llmarch_cli.specs.spec import ModelSpec
 
 LONGEST_SPEC_NAME = 200
-LONGEST_CHANGES, LONGEST_VALUE = 60, 24  # in a changed spec's name, which stands in tables
-MOST_NAMED = 4  # paths in an error
+LONGEST_CHANGES, LONGEST_VALUE = 60, 24  # characters in a changed spec's name, which tables show
+MOST_SUGGESTED = 4  # paths in an error
 
 
 def changed(spec: ModelSpec, assignments: Mapping[str, Any]) -> ModelSpec:
-    """`spec` with the value at each path replaced, whatever their order, and named after what changed.
+    """Return `spec` with the value at each path replaced, in any order, and named after the changes.
 
-    What the authors publish is left out: it is about the model as it was.
-    Raises InputError for a path that this spec does not have, and where the result is no valid spec.
+    Published figures are dropped, because they describe the unchanged model.
+    Raises InputError for a path that this spec does not have, or if the result is not a valid spec.
     """
     if not assignments:
         return spec
     data = _data(spec)
     data.pop("published", None)
-    # What decides which fields there are comes first: a whole before what lies in it, a kind before what it has.
+    # A mapping is set before the fields inside it, and a kind before its fields, which depend on it.
     for path in sorted(assignments, key=lambda path: (path.count("."), path.rpartition(".")[2] != "kind")):
         _put(spec.id, data, path, _data(assignments[path]))
 
@@ -46,12 +46,12 @@ def changed(spec: ModelSpec, assignments: Mapping[str, Any]) -> ModelSpec:
 
 
 def assignment(text: str) -> tuple[str, Any]:
-    """`attention.window=512` as its path and its value, which is read as in a spec's file. Raises InputError."""
+    """Split `attention.window=512` into its path and its value, read as in a spec's file. Raises InputError."""
     path, equals, value = (part.strip() for part in text.partition("="))
     if not (path and equals):
-        raise InputError(f"a change is PATH=VALUE, such as n_layers=32, not {shown(text)}")
+        raise InputError(f"a change must be PATH=VALUE, such as n_layers=32, not {shown(text)}")
     if not value:
-        raise InputError(f"{shown(text)}: there is no value after =; null takes a field out")
+        raise InputError(f"{shown(text)}: no value after =; null removes a field")
     try:
         return path, documents.value(value)
     except InputError as error:
@@ -59,12 +59,12 @@ def assignment(text: str) -> tuple[str, Any]:
 
 
 def paths(spec: ModelSpec) -> list[str]:
-    """Every path that can be set, in the order of the fields. Beside the variants listed, new ones can be."""
+    """All paths that can be set, in the order of the fields. Variants with new names can be set too."""
     return list(_paths(ModelSpec, _data(spec)))
 
 
 def in_short(assignments: Mapping[str, Any]) -> str:
-    """The changes as they were asked for, as many as fit into a name: `n_layers=32, d_model=4096, 2 more`."""
+    """The changes in the order given, as many as fit into a name: `n_layers=32, d_model=4096, 2 more`."""
     texts = [f"{path}={_in_short(value)}" for path, value in assignments.items()]
     n_shown = 1
     while n_shown < len(texts) and len(", ".join(texts[: n_shown + 1])) <= LONGEST_CHANGES:
@@ -86,12 +86,12 @@ def _in_short(value: Any) -> str:
 
 
 def _data(value: Any) -> Any:
-    """As plain data that may be changed; of a record what is not at its default."""
+    """A copy as plain, mutable data; a record without the fields at their defaults."""
     return documents.plain(value.model_dump(exclude_defaults=True) if isinstance(value, BaseModel) else value)
 
 
 def _put(origin: str, data: dict[str, Any], path: str, value: Any) -> None:
-    """Set the value at `path`, with the mappings that lead there; None takes out what stands there."""
+    """Set the value at `path`, and create mappings on the way; None removes the value."""
     steps = path.split(".")
     holder: Any = data
     expected: Any = ModelSpec
@@ -113,23 +113,23 @@ def _put(origin: str, data: dict[str, Any], path: str, value: Any) -> None:
             holder[key] = value
 
 
-# --- what may stand where, read from the types of the fields --------------------------------------------------------
+# --- valid paths, from the types of the fields ----------------------------------------------------------------------
 
 
 def _paths(expected: Any, value: Any, above: str = "") -> Iterator[str]:
     for step, inside in _inside(expected, value).items():
         yield f"{above}{step}"
-        inner = value.get(step) if isinstance(value, dict) else None  # what stands in a list holds nothing
+        inner = value.get(step) if isinstance(value, dict) else None  # list items hold no fields
         yield from _paths(inside, inner, f"{above}{step}.")
 
 
 def _inside(expected: Any, value: Any) -> dict[str, Any]:
-    """The steps that lead on from a `value` of the type `expected`, each with the type that it leads to."""
+    """The fields or indexes inside a `value` of the type `expected`, each with its type."""
     members = list(_members(expected))
     records = [member for member in members if isinstance(member, type) and issubclass(member, BaseModel)]
     if records and (value is None or isinstance(value, dict)):
         fitting = [record for record in records if value and value.get("kind") in _kinds(record)]
-        chosen = fitting or records  # where the kind is not said, or has yet to be: any field of any of them
+        chosen = fitting or records  # no kind yet: any field of any kind
         return {name: field.annotation for record in reversed(chosen) for name, field in record.model_fields.items()}
     for member in members:
         if get_origin(member) is dict and isinstance(value, dict):
@@ -140,12 +140,12 @@ def _inside(expected: Any, value: Any) -> dict[str, Any]:
 
 
 def _takes_new(expected: Any, value: Any) -> bool:
-    """Whether entries of any name may be added, as to variants."""
+    """Whether entries with new names may be added, as to variants."""
     return isinstance(value, dict) and any(get_origin(member) is dict for member in _members(expected))
 
 
 def _members(annotation: Any) -> Iterator[Any]:
-    """The types that a field may be of, without None and without what only describes them."""
+    """The types in an annotation, without None and metadata."""
     origin = get_origin(annotation)
     if origin is Annotated:
         yield from _members(get_args(annotation)[0])
@@ -157,24 +157,24 @@ def _members(annotation: Any) -> Iterator[Any]:
 
 
 def _kinds(record: type[BaseModel]) -> tuple[str | None, ...]:
-    """What a record says to be of; a layout says nothing."""
+    """The kinds of a record; None for a layout, which has no kind."""
     field = record.model_fields.get("kind")
     return (None,) if field is None else get_args(field.annotation)
 
 
-# --- what to write instead ------------------------------------------------------------------------------------------
+# --- errors ---------------------------------------------------------------------------------------------------------
 
 
 def _why(data: dict[str, Any], steps: Sequence[str], depth: int, expected: Any, holder: Any) -> str:
-    """Why `steps` lead nowhere from the `holder` at `depth` on, and the nearest paths that lead somewhere."""
+    """Why `steps` is not a path: what is wrong in the `holder` at `depth`, and the nearest valid paths."""
     from difflib import get_close_matches  # only errors need it
 
     above, step, inside = ".".join(steps[:depth]), steps[depth], list(_inside(expected, holder))
     if any(get_origin(member) is tuple for member in _members(expected)):
-        places = f"its places are 0 to {len(inside) - 1}" if inside else "it is empty"
-        return f"{above} has no place {shown(step)}: {places}; or set it whole, as [a, b]"
+        hint = f"use 0 to {len(inside) - 1}, or" if inside else "it is empty:"
+        return f"{above} has no index {shown(step)}; {hint} set the whole list, as [a, b]"
     if not inside and not _takes_new(expected, holder):
-        return f"{above} is one value, and nothing stands inside it"
+        return f"{above} is a single value without fields"
     known = list(_paths(ModelSpec, data))
     spelt = [
         ".".join((*steps[:depth], name, *steps[depth + 1 :])) for name in get_close_matches(step, inside, cutoff=0.7)
@@ -186,7 +186,7 @@ def _why(data: dict[str, Any], steps: Sequence[str], depth: int, expected: Any, 
         or _ending_in(get_close_matches(steps[-1], ends, cutoff=0.7), known)
     )
     if named:
-        return f"unknown field; did you mean {' or '.join(named[:MOST_NAMED])}?"
+        return f"unknown field; did you mean {' or '.join(named[:MOST_SUGGESTED])}?"
     return f"unknown field{suggestion('.'.join(steps), known) or '; known: ' + ', '.join(inside)}"
 
 

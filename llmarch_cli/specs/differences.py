@@ -1,7 +1,7 @@
-"""What leads from one spec to another: steps of one field or a few, each of which ends at a valid spec.
+"""The steps from one spec to another: each changes one field or a few, and ends at a valid spec.
 
-Specs are compared by what they mean: variants are paired by what they are, whatever they are called, and layouts layer
-by layer. Names, dates, licenses and what authors publish are no part of an architecture.
+Specs are compared by meaning: variants are paired by content, whatever their names, and layouts layer by layer. Names,
+dates, licenses and published figures are not part of an architecture.
 """
 
 from __future__ import annotations
@@ -20,50 +20,50 @@ from llmarch_cli.specs.spec import NONE, ModelSpec
 
 FACTS = frozenset({"name", "organization", "source", "released", "license", "published"})
 
-# Changes that are valid only together are looked for in groups up to this size; then all that wait go at once.
+# Changes that are valid only together are tried in groups up to this size, then all at once.
 LARGEST_GROUP = 3
 
-Path = tuple[str, ...]
+FieldPath = tuple[str, ...]
 
 
 @dataclass(frozen=True)
 class Change:
-    """A field that differs, a component that becomes another kind, or a layout.
+    """A changed field, a component that changes its kind, or a changed layout.
 
     Attributes:
-        part: the axis that it is part of, or the model.
-        field: its path inside that part; empty for a whole component, and for a layout.
-        before: its value; None for a layout, which only the whole spec tells.
-        after: the same.
-        variant: what its variant is called before and after; empty where neither axis has several.
+        part: the axis of the change, or the model.
+        field: the path inside that part; empty for a whole component and for a layout.
+        before: the value before; None for a layout, which depends on the whole spec.
+        after: the value after; None for a layout.
+        variant: the variant's name before and after; empty if neither axis has several variants.
     """
 
     part: Axis | Literal["model"]
-    field: Path = ()
+    field: FieldPath = ()
     before: Any = None
     after: Any = None
     variant: tuple[str, ...] = ()
 
     @property
     def is_layout(self) -> bool:
-        """Whether it is about which variant stands in which layer."""
+        """Whether the change is to the variants' pattern over the layers."""
         return not self.field and self.before is None
 
 
 @dataclass(frozen=True)
 class Step:
-    """Changes that are valid only together, and the spec that they end at."""
+    """Changes that are valid only together, and the spec after them."""
 
     changes: tuple[Change, ...]
     spec: ModelSpec
 
 
 def steps(before: ModelSpec, after: ModelSpec) -> list[Step]:
-    """From one spec to the other, in the order of a spec's fields; none where both mean the same.
+    """The steps from one spec to the other, in the order of a spec's fields; none if both are equal in meaning.
 
-    On each axis the components change first, field by field, or at once where they become another kind, and then the
-    layout. A layout that gives up a variant goes first, so that what changes in a component changes wherever it stands.
-    What is not valid yet waits for the changes that make it so.
+    On each axis components change before the layout: field by field, or whole if the kind changes. A layout that drops
+    a variant changes first, so that a component's change applies in all its layers. A change that is not valid yet
+    waits for the changes that make it valid.
     """
     pairs = {axis: Pairs(before, after, axis) for axis in AXES}
     state = _State(
@@ -74,7 +74,7 @@ def steps(before: ModelSpec, after: ModelSpec) -> list[Step]:
     made, waiting = [], list[_Move]()
     for move in _moves(before, after, pairs):
         waiting.append(move)
-        while taken := next(filter(None, (_taken(state, group) for group in _groups(waiting))), None):
+        while taken := next(filter(None, (_made(state, group) for group in _groups(waiting))), None):
             group, state, spec = taken
             waiting = [each for each in waiting if each not in group]
             made.append(Step(tuple(change for each in group for change in each.changes), spec))
@@ -83,7 +83,7 @@ def steps(before: ModelSpec, after: ModelSpec) -> list[Step]:
 
 @dataclass(frozen=True)
 class _State:
-    """A model between two specs, as data that need not be valid: components in slots, and a slot for each layer."""
+    """A model between two specs, as data that may be invalid: components by slot, and the slot of each layer."""
 
     fields: Mapping[str, Any]
     components: Mapping[Axis, Mapping[str, Any]]
@@ -99,7 +99,7 @@ class _State:
         return replace(self, orders={**self.orders, **orders})
 
     def spec(self) -> ModelSpec:
-        """Raises ValidationError where this is no model."""
+        """The spec of this state. Raises ValidationError if it is invalid."""
         return ModelSpec.model_validate({**self.fields, **{axis: self._laid_out(axis) for axis in AXES}})
 
     def _laid_out(self, axis: Axis) -> Any:
@@ -112,26 +112,26 @@ class _State:
 
 @dataclass(frozen=True, eq=False)
 class _Move:
-    """Changes, and how to make them."""
+    """Changes, with the function that makes them."""
 
     changes: tuple[Change, ...]
     make: Callable[[_State], _State]
 
 
 def _moves(before: ModelSpec, after: ModelSpec, pairs: Mapping[Axis, Pairs]) -> Iterator[_Move]:
-    """All that is to be done, in the order of a spec's fields."""
+    """All moves from one spec to the other, in the order of a spec's fields."""
     for name in ModelSpec.model_fields:
         if name == "n_layers":
             yield from _n_layers_moves(before, after, pairs)
         elif name not in AXES and name not in FACTS:
             yield from _field_moves(name, getattr(before, name), getattr(after, name))
-    for axis in AXES:  # the last fields of all
+    for axis in AXES:  # the axes are the last fields
         layout = list(_layout_moves(axis, after, pairs[axis]))
-        if pairs[axis].gives_up:
+        if pairs[axis].drops_variant:
             yield from layout
         for slot, (old, new) in pairs[axis].both.items():
             yield from _component_moves(axis, slot, old, new, pairs[axis].names[slot])
-        if not pairs[axis].gives_up:
+        if not pairs[axis].drops_variant:
             yield from layout
 
 
@@ -148,22 +148,22 @@ def _field_moves(name: str, old: Any, new: Any) -> Iterator[_Move]:
 
 
 def _n_layers_moves(before: ModelSpec, after: ModelSpec, pairs: Mapping[Axis, Pairs]) -> Iterator[_Move]:
-    """Both layouts go on as their patterns do; one that cannot changes together with the number of layers."""
+    """Continue both patterns to the new depth; a layout whose pattern cannot continue changes in the same move."""
     old, new = before.n_layers, after.n_layers
     if old != new:
-        gone_on = {axis: pairs[axis].gone_on(after) for axis in AXES}
+        continued = {axis: pairs[axis].continued(after) for axis in AXES}
         relaid = (Change(axis) for axis in AXES if not pairs[axis].order(before, new))
         changes = (Change("model", ("n_layers",), old, new), *relaid)
-        yield _Move(changes, lambda state: state.with_field("n_layers", new).with_orders(gone_on))
+        yield _Move(changes, lambda state: state.with_field("n_layers", new).with_orders(continued))
 
 
 def _layout_moves(axis: Axis, after: ModelSpec, pairs: Pairs) -> Iterator[_Move]:
     order = pairs.order(after, after.n_layers)
-    if order != pairs.gone_on(after):
+    if order != pairs.continued(after):
         yield _Move((Change(axis),), lambda state: state.with_orders({axis: order}))
 
 
-def _component_moves(axis: Axis, slot: str, old: Component, new: Component, names: Path) -> Iterator[_Move]:
+def _component_moves(axis: Axis, slot: str, old: Component, new: Component, names: FieldPath) -> Iterator[_Move]:
     if type(old) is not type(new):
         change = Change(axis, before=old, after=new, variant=names)
         yield _Move((change,), lambda state: state.with_component(axis, slot, _data(new)))
@@ -179,15 +179,15 @@ def _component_moves(axis: Axis, slot: str, old: Component, new: Component, name
 
 
 def _groups(waiting: Sequence[_Move]) -> Iterator[Sequence[_Move]]:
-    """What may be done next: one move, else the fewest together; at last all of them."""
+    """The groups of moves to try next: single moves, then small groups, then all."""
     for size in range(1, min(LARGEST_GROUP, len(waiting)) + 1):
         yield from combinations(waiting, size)
     if len(waiting) > LARGEST_GROUP:
         yield waiting
 
 
-def _taken(state: _State, group: Sequence[_Move]) -> tuple[Sequence[_Move], _State, ModelSpec] | None:
-    """The group with the state and the spec that it leads to; nothing where that is not valid."""
+def _made(state: _State, group: Sequence[_Move]) -> tuple[Sequence[_Move], _State, ModelSpec] | None:
+    """The group with the state and the spec after it; None if that is not valid."""
     state = reduce(lambda at, move: move.make(at), group, state)
     if any(len(order) != state.fields["n_layers"] for order in state.orders.values()):
         return None  # a layout for another number of layers
@@ -197,8 +197,8 @@ def _taken(state: _State, group: Sequence[_Move]) -> tuple[Sequence[_Move], _Sta
         return None
 
 
-def _differing(old: Record, new: Record) -> Iterator[Path]:
-    """The paths of the fields that differ, in records of one type; inside of what both have, as deep as it goes."""
+def _differing(old: Record, new: Record) -> Iterator[FieldPath]:
+    """The paths of the fields that differ between two records of one type, as deep as both have the same structure."""
     for name in type(old).model_fields:
         before, after = getattr(old, name), getattr(new, name)
         if before == after:
@@ -216,7 +216,7 @@ def _data(value: Any) -> Any:
 
 
 def _with(data: Any, new: Any, path: Sequence[str]) -> Any:
-    """The data of a record with the value that the record `new` has at `path`."""
+    """Return the data of a record with the value at `path` taken from the record `new`."""
     if not path:
         return _data(new)
     return {**data, path[0]: _with(data[path[0]], _at(new, path[:1]), path[1:])}

@@ -1,8 +1,8 @@
-"""YAML files as plain data that knows where it stands: bounded in size, and read as YAML 1.1 and 1.2 both read it.
+"""YAML files as plain data with line numbers: bounded in size, and limited to what YAML 1.1 and 1.2 read alike.
 
-Values are what a spec needs: text, whole and decimal numbers, true and false, null, dates, lists and mappings, with
-anchors, aliases and merges (`<<`). All else is text (`0x10`, `yes`, `1:30`) or refused (tags, fields given twice), so
-that nothing is silently read as something else.
+Values are text, whole and decimal numbers, true and false, null, dates, lists and mappings, with anchors, aliases and
+merges (`<<`). Other scalars are text (`0x10`, `yes`, `1:30`); tags and duplicate fields are errors, so that no value is
+silently read as another.
 """
 
 from __future__ import annotations
@@ -20,15 +20,15 @@ import yaml
 
 from llmarch_cli.errors import InputError, shown, shown_path
 
-# A spec is some 30 lines. These bounds only stop files that are no specs, before they cost memory or time.
+# A spec has some 30 lines. These bounds reject other files before they cost memory or time.
 MAX_BYTES = 1 << 20
-MAX_VALUES = 20_000  # once aliases are followed
+MAX_VALUES = 20_000  # with aliases expanded
 MAX_DEPTH = 40
 MAX_DIGITS = 40
-PATIENCE = 10  # seconds that a pipe may stay silent
+PIPE_TIMEOUT = 10  # seconds without data on a pipe
 
-# libyaml's parser where PyYAML was built with it (8 times faster), else the same in Python. Only its events are used:
-# the steps above them recurse without bound.
+# libyaml's parser if PyYAML was built with it (8 times faster), else PyYAML's own. Only its events are used, because
+# PyYAML's later stages recurse without bound.
 _Parser = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
 _PLAIN = re.compile(
@@ -45,6 +45,14 @@ _PLAIN = re.compile(
 )
 
 
+class ContentError(InputError):
+    """The content of a file is not valid. The message may quote it."""
+
+    def __init__(self, path: Path, message: str) -> None:
+        super().__init__(message)
+        self.path = path
+
+
 class Place(NamedTuple):
     """A line of a file, counted from 1."""
 
@@ -56,24 +64,24 @@ class Place(NamedTuple):
 
 
 class Mapping(dict[str, Any]):
-    """A mapping, and where each of its fields stands."""
+    """A mapping with the place of each field."""
 
     def __init__(self) -> None:
         super().__init__()
         self.places: dict[str, Place] = {}
 
     def put(self, name: str, value: Any, place: Place) -> None:
-        """Set a field that stands at `place`."""
+        """Set a field and its place."""
         self[name], self.places[name] = value, place
 
     def lay_over(self, other: Mapping) -> None:
-        """Set all fields of `other`."""
+        """Update with all fields and places of `other`."""
         self.update(other)
         self.places.update(other.places)
 
 
 class Items(list[Any]):
-    """A list, and where each of its items stands."""
+    """A list with the place of each item."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -81,43 +89,45 @@ class Items(list[Any]):
 
 
 def read(path: Path, what: str = "spec") -> Mapping:
-    """The mapping that the file at `path` holds, a `what` in messages.
+    """Read the mapping in the file at `path`; messages call the file a `what`.
 
-    Raises InputError where it cannot be read or holds none.
+    Raises InputError if the file cannot be read or holds no mapping.
     """
     try:
         text = content(path, what).decode("utf-8-sig")
     except UnicodeDecodeError as error:
-        raise InputError(f"{shown_path(path)}: not UTF-8 text (byte {error.start}): a {what} is a YAML file") from None
+        raise ContentError(
+            path, f"{shown_path(path)}: not UTF-8 text (at byte {error.start}); a {what} must be a YAML file"
+        ) from None
     parser = None
     try:
         parser = _Parser(text)
         return _Composer(path, parser, what).document()
-    except yaml.reader.ReaderError as error:  # its position counts bytes or characters; what it names is unique
+    except yaml.reader.ReaderError as error:  # its position may count bytes or characters, so search for the character
         line = text.count("\n", 0, text.find(chr(error.character))) + 1
-        raise InputError(
-            f"{shown_path(path)}:{line}: not text: it holds the character U+{error.character:04X}"
+        raise ContentError(
+            path, f"{shown_path(path)}:{line}: not a text file: it contains the character U+{error.character:04X}"
         ) from None
     except yaml.MarkedYAMLError as error:
         lines = text.splitlines()
-        stands = error.problem_mark.line if error.problem_mark else 0
-        line = min(stands, len(lines) - 1)  # what is never closed is noticed beyond the last line
-        tabs = "; indent with spaces, not with tabs" if "\t" in lines[line] else ""
+        marked = error.problem_mark.line if error.problem_mark else 0
+        line = min(marked, len(lines) - 1)  # an unclosed bracket is marked after the last line
+        tabs = "; indent with spaces, not tabs" if "\t" in lines[line] else ""
         what = " ".join(filter(None, (error.problem, error.context)))
-        raise InputError(f"{shown_path(path)}:{line + 1}: not valid YAML: {what}{tabs}") from None
+        raise ContentError(path, f"{shown_path(path)}:{line + 1}: not valid YAML: {what}{tabs}") from None
     finally:
         if parser is not None:
             parser.dispose()
 
 
 def value(text: str) -> Any:
-    """One value as in a file: `512`, `null`, `[local, global]`. Raises InputError for what a file refuses."""
+    """Parse one value as in a file: `512`, `null`, `[local, global]`. Raises InputError as `read` does."""
     parser = None
     try:
         parser = _Parser(text)
         return plain(_Composer(None, parser).only_value())
     except (yaml.reader.ReaderError, UnicodeEncodeError):
-        raise InputError("not text: it holds characters that YAML does not") from None
+        raise InputError("not text: it contains characters that YAML does not allow") from None
     except yaml.MarkedYAMLError as error:
         raise InputError(f"not valid YAML: {' '.join(filter(None, (error.problem, error.context)))}") from None
     finally:
@@ -126,7 +136,7 @@ def value(text: str) -> Any:
 
 
 def plain(data: Any) -> Any:
-    """A copy that no longer knows where it stands, with lists for tuples."""
+    """Return a copy without line numbers, with lists for tuples."""
     match data:
         case dict():
             return {name: plain(inner) for name, inner in data.items()}
@@ -137,14 +147,14 @@ def plain(data: Any) -> Any:
 
 
 def content(path: Path, what: str = "spec") -> bytes:
-    """What a file or a pipe holds. Raises InputError where that is too much for a `what`, or never comes."""
+    """The bytes of a file or a pipe. Raises InputError if it is too large for a `what` or the pipe stays silent."""
     content = bytearray()
     try:
         with FileIO(os.fspath(path), opener=_open_without_waiting) as file:
             is_pipe = stat.S_ISFIFO(os.fstat(file.fileno()).st_mode)
             while len(content) <= MAX_BYTES:
                 if is_pipe and not _has_more(file):
-                    raise InputError(f"{shown_path(path)}: a pipe that nothing came through for {PATIENCE} seconds")
+                    raise InputError(f"{shown_path(path)}: no data on the pipe for {PIPE_TIMEOUT} seconds")
                 chunk = file.read(MAX_BYTES + 1 - len(content))
                 if not chunk:
                     break
@@ -158,36 +168,39 @@ def content(path: Path, what: str = "spec") -> bytes:
     except ValueError as error:  # a null byte in the path
         raise InputError(f"{shown_path(path)}: no such file: {error}") from None
     if len(content) > MAX_BYTES:
-        raise InputError(f"{shown_path(path)}: larger than {MAX_BYTES >> 20} MiB: this is no {what}")
+        raise InputError(f"{shown_path(path)}: larger than {MAX_BYTES >> 20} MiB, too large for a {what}")
     return bytes(content)
 
 
 def _open_without_waiting(path: str, flags: int) -> int:
-    """Opening a pipe waits for its writer, unless it is told not to."""
+    """Open without blocking: by default, opening a pipe waits for its writer."""
     return os.open(path, flags | getattr(os, "O_NONBLOCK", 0))
 
 
 def _has_more(pipe: FileIO) -> bool:
-    """Whether the pipe has something to read, or has been closed, before patience ends."""
+    """Whether the pipe has data, or is closed, within `PIPE_TIMEOUT`."""
     poll = select.poll()
     poll.register(pipe, select.POLLIN)
-    return bool(poll.poll(PATIENCE * 1000))
+    return bool(poll.poll(PIPE_TIMEOUT * 1000))
 
 
 class _Composer:
-    """From the parser's events to data, one method for each sort of node."""
+    """Build data from the parser's events, with one method per node type."""
 
     def __init__(self, path: Path | None, parser: Any, what: str = "spec") -> None:
-        self.path = path  # None: a value that stands in no file
+        self.path = path  # None: a value outside any file
         self.what = what
         self.parser = parser
-        self.anchors: dict[str, tuple[Any, int]] = {}  # a node, and how many values it holds
+        self.anchors: dict[str, tuple[Any, int]] = {}  # a node, and its number of values
         self.n_values = 0
 
     def document(self) -> Mapping:
         root = self.only_value()
         if not isinstance(root, Mapping):
-            raise InputError(f"{shown_path(self.path)}: a {self.what} is a mapping of fields, not {shown(root)}")
+            assert self.path is not None  # the document of a file
+            raise ContentError(
+                self.path, f"{shown_path(self.path)}: a {self.what} must be a mapping of fields, not {shown(root)}"
+            )
         return root
 
     def only_value(self) -> Any:
@@ -195,26 +208,30 @@ class _Composer:
         if isinstance(self.parser.get_event(), yaml.StreamEndEvent):
             needs = " needs at least name, d_model, n_layers, ..." if self.what == "spec" else " is a mapping of fields"
             empty = f"the file is empty: a {self.what}{needs}"
-            raise InputError("there is no value" if self.path is None else f"{shown_path(self.path)}: {empty}")
+            if self.path is None:
+                raise InputError("no value")
+            raise ContentError(self.path, f"{shown_path(self.path)}: {empty}")
         root = self.node(self.parser.get_event(), depth=0)
         self.parser.get_event()  # the document's end
         if not isinstance(further := self.parser.get_event(), yaml.StreamEndEvent):
-            raise self.refusal(further, f"a second document begins here: a file holds one {self.what}")
+            raise self.refusal(further, f"a second YAML document starts here; a file must hold one {self.what}")
         return root
 
     def node(self, event: Any, depth: int) -> Any:
-        """The value that begins with `event`; what it holds is counted, so that no file grows without bound."""
+        """The value that starts with `event`. Counts the values inside, to bound the size with aliases expanded."""
         if isinstance(event, yaml.AliasEvent):
             if event.anchor not in self.anchors:
-                raise self.refusal(event, f"the alias *{event.anchor} has no anchor &{event.anchor} that ends above it")
+                raise self.refusal(
+                    event, f"undefined alias *{event.anchor}; its anchor &{event.anchor} must end before it"
+                )
             value, size = self.anchors[event.anchor]
             self.count(event, size)
             return value
         if event.tag is not None:
             tag = event.tag.replace("tag:yaml.org,2002:", "!!")
-            raise self.refusal(event, f"the tag {shown(tag)}: a {self.what} has none, write the plain value")
+            raise self.refusal(event, f"the tag {shown(tag)} is not allowed; write the plain value")
         if depth > MAX_DEPTH:
-            raise self.refusal(event, f"nested deeper than {MAX_DEPTH} levels: this is no {self.what}")
+            raise self.refusal(event, f"nested deeper than {MAX_DEPTH} levels, too deep for a {self.what}")
         before = self.n_values
         self.count(event, 1)
         if isinstance(event, yaml.MappingStartEvent):
@@ -231,7 +248,7 @@ class _Composer:
         self.n_values += n_values
         if self.n_values > MAX_VALUES:
             raise self.refusal(
-                event, f"more than {MAX_VALUES:,} values once aliases are followed: this is no {self.what}"
+                event, f"more than {MAX_VALUES:,} values with aliases expanded, too many for a {self.what}"
             )
 
     def sequence(self, depth: int) -> Items:
@@ -247,14 +264,14 @@ class _Composer:
         while not isinstance(key := self.parser.get_event(), yaml.MappingEndEvent):
             name = self.field_name(key)
             if name in seen:
-                raise self.refusal(key, f"{shown(name)} is given twice")
+                raise self.refusal(key, f"duplicate field {shown(name)}; remove one")
             seen.add(name)
             event = self.parser.get_event()
             value = self.node(event, depth + 1)
             if name == "<<" and key.implicit[0]:
-                for mapping in reversed(value if isinstance(value, Items) else [value]):  # the first one wins
+                for mapping in reversed(value if isinstance(value, Items) else [value]):  # the first mapping wins
                     if not isinstance(mapping, Mapping):
-                        raise self.refusal(event, f"<< takes a mapping or a list of mappings, not {shown(mapping)}")
+                        raise self.refusal(event, f"<< must be a mapping or a list of mappings, not {shown(mapping)}")
                     merged.lay_over(mapping)
             else:
                 own.put(name, value, self.place(key))
@@ -265,15 +282,15 @@ class _Composer:
 
     def field_name(self, event: Any) -> str:
         if not isinstance(event, yaml.ScalarEvent) or event.tag is not None:
-            raise self.refusal(event, "a field's name must be plain text")
+            raise self.refusal(event, "a field name must be plain text")
         name = event.value
         if event.implicit[0] and _PLAIN.fullmatch(name):
-            raise self.refusal(event, f"a field's name must be text, not {name or 'null'}")
+            raise self.refusal(event, f"a field name must be text, not {name or 'null'}")
         return str(name)
 
     def scalar(self, event: Any) -> Any:
         text: str = event.value
-        plain = _PLAIN.fullmatch(text) if event.implicit[0] else None  # quotes make all text
+        plain = _PLAIN.fullmatch(text) if event.implicit[0] else None  # anything in quotes is text
         match plain and plain.lastgroup:
             case None:
                 return text
@@ -286,7 +303,7 @@ class _Composer:
             case "whole":
                 digits = text.replace("_", "")
                 if len(digits) > MAX_DIGITS:
-                    raise self.refusal(event, f"a number of {len(digits)} digits: this is no {self.what}")
+                    raise self.refusal(event, f"a number of {len(digits)} digits; at most {MAX_DIGITS} are allowed")
                 return int(digits)
             case "decimal":
                 return float(text.replace("_", ""))
@@ -296,10 +313,10 @@ class _Composer:
                 try:
                     return dt.date.fromisoformat(text)
                 except ValueError as error:
-                    raise self.refusal(event, f"{text} is no date: {error}") from None
+                    raise self.refusal(event, f"{text} is not a valid date: {error}") from None
 
     def place(self, event: Any) -> Place:
         return Place(self.path or Path(), event.start_mark.line + 1)
 
     def refusal(self, event: Any, why: str) -> InputError:
-        return InputError(why if self.path is None else f"{self.place(event)}: {why}")
+        return InputError(why) if self.path is None else ContentError(self.path, f"{self.place(event)}: {why}")

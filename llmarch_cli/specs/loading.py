@@ -1,7 +1,8 @@
-"""From a YAML file to a `ModelSpec`, or to an error that says where the mistake is and what to do."""
+"""Load a `ModelSpec` from a YAML file; errors give the place of the mistake and a hint."""
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Callable, Mapping
 from functools import cache
@@ -23,7 +24,7 @@ HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]{0,95}/[A-Za-z0-9][\w.-]{0,95}", re.ASCII
 
 @cache
 def specs_directory() -> Path:
-    """Where the bundled specs are: inside an installed package, or at the root of a checkout."""
+    """The directory of the bundled specs: inside an installed package, or at the root of a checkout."""
     package = Path(__file__).parents[1]
     installed = package / "model_specs"
     return installed if installed.is_dir() else package.parent / "model_specs"
@@ -35,20 +36,33 @@ def names() -> tuple[str, ...]:
     return tuple(sorted(path.stem for path in specs_directory().glob("*.yaml")))
 
 
-def read(path: Path) -> ModelSpec:
-    """The spec that a YAML file describes. Raises InputError: no such file, or one that is no valid spec."""
-    return validated(resolved(path), shown_path(path)).with_id(path.stem)
+def read(path: Path, inside: Path | None = None) -> ModelSpec:
+    """The spec of a YAML file. Raises InputError if the file is missing or not a valid spec.
+
+    With `inside`, files outside that directory are not read, but for bundled specs.
+    """
+    return validated(resolved(path, inside), shown_path(path)).with_id(path.stem)
+
+
+def within(directory: Path, path: Path) -> Path:
+    """`path`, if it stays inside `directory` with all links followed. Raises InputError if it does not.
+
+    Everything that reads or writes files by paths from somebody else's tree goes through here.
+    """
+    if not Path(os.path.realpath(path)).is_relative_to(os.path.realpath(directory)):
+        raise InputError(f"{shown_path(path)}: outside the directory {shown_path(directory)}")
+    return path
 
 
 def is_on_hub(name: str) -> bool:
-    """Whether `org/name` means a model on the Hub: nothing here is called so, and there is no directory `org`."""
+    """Whether `org/name` means a model on the Hub: neither the path nor the directory `org` exists."""
     path = Path(name)
     fits = HUB_ID.fullmatch(name) is not None and path.suffix not in (*YAML_ENDINGS, CONFIG_ENDING)
     return fits and not exists(path) and not exists(path.parent)
 
 
 def exists(path: Path, question: Callable[[Path], bool] = Path.exists) -> bool:
-    """Whether a path leads anywhere, or to what `question` asks for."""
+    """Whether a path exists, or answers `question`; False for a path that the system rejects."""
     try:
         return question(path)
     except (OSError, ValueError):  # too long, a null byte
@@ -56,42 +70,44 @@ def exists(path: Path, question: Callable[[Path], bool] = Path.exists) -> bool:
 
 
 def find(name: str | Path, directory: Path | None = None) -> Path:
-    """The file behind a model's id or a path, which is relative to `directory` where one is given.
+    """The file of a bundled model's id, or of a path; a path is relative to `directory` if that is given.
 
-    Raises InputError for what is neither; whether a path leads anywhere is seen when it is read.
+    Raises InputError for an unknown id. Does not check that a path exists: reading does.
     """
     text = str(name)
     if isinstance(name, str) and text in names():
         return specs_directory() / f"{text}.yaml"
     if isinstance(name, Path) or "/" in text or "\\" in text or text.endswith(YAML_ENDINGS):
         return Path(text) if directory is None else directory / text
-    hint = (
-        suggestion(text.lower(), names())
-        or "; `llmarch list` shows all, a path to a YAML file or a config.json works too"
-    )
+    hint = suggestion(text.lower(), names()) or "; see `llmarch list`, or give the path to a YAML file or a config.json"
     raise InputError(f"unknown model {shown(text)}{hint}")
 
 
-def resolved(path: Path) -> documents.Mapping:
-    """A file's data laid over all that it `extends`: a bundled id, or a path relative to the file.
+def resolved(path: Path, inside: Path | None = None) -> documents.Mapping:
+    """A file's data merged over the specs that it `extends`: a bundled id, or the path of a YAML file relative to it.
 
-    Raises InputError where a file cannot be read, and where they go in a circle.
+    Raises InputError if a file cannot be read, is not `inside` the directory, or extends itself.
     """
-    layers = [documents.read(path)]
+    layers = [documents.read(path if inside is None else within(inside, path))]
     paths: list[Path] = []
     while (parent := layers[-1].pop("extends", None)) is not None:
         place = layers[-1].places["extends"]
         paths.append(place.path.resolve())
         if not isinstance(parent, str):
-            raise InputError(f"{place}: extends: must be one model's id or a path, not {shown(parent)}")
+            raise InputError(f"{place}: extends: must be the id of a model or a path, not {shown(parent)}")
         try:
-            parent_path = find(parent, place.path.parent)
+            parent_path = _parent(parent, place.path.parent, inside)
             layers.append(documents.read(parent_path))
+        except documents.ContentError as error:
+            # The file may hold anything, and this message may be read by others: it says nothing of the content.
+            raise InputError(
+                f"{place}: extends: {shown_path(error.path)}: not a valid spec; `llmarch validate` says why"
+            ) from None
         except InputError as error:
             raise InputError(f"{place}: extends: {error}") from None
         if (parent_path := parent_path.resolve()) in paths:
             circle = " -> ".join(shown_path(each.stem) for each in (*paths[paths.index(parent_path) :], parent_path))
-            raise InputError(f"{place}: extends: goes in a circle: {circle}")
+            raise InputError(f"{place}: extends: circular: {circle}")
 
     data = layers.pop()
     while layers:
@@ -99,8 +115,18 @@ def resolved(path: Path) -> documents.Mapping:
     return data
 
 
+def _parent(name: str, directory: Path, inside: Path | None) -> Path:
+    """The file that a spec in `directory` extends. Raises InputError if that is not a YAML file of its own tree."""
+    path = find(name, directory)
+    if name in names():
+        return path
+    if path.suffix not in YAML_ENDINGS:
+        raise InputError(f"{shown(name)}: must be a bundled id or a path that ends in {' or '.join(YAML_ENDINGS)}")
+    return path if inside is None else within(inside, path)
+
+
 def _merged(below: documents.Mapping, above: documents.Mapping) -> documents.Mapping:
-    """Both laid over each other, as deep as both are mappings that describe the same sort of thing."""
+    """Merge `above` over `below`, recursively where both hold mappings of the same kind."""
     merged = documents.Mapping()
     merged.lay_over(below)
     for name, value in above.items():
@@ -112,21 +138,21 @@ def _merged(below: documents.Mapping, above: documents.Mapping) -> documents.Map
 
 
 def _differ(old: Mapping[str, Any], new: Mapping[str, Any]) -> bool:
-    """Whether both say what they are, and it is not the same: components of two kinds, or a component and a layout."""
+    """Whether two mappings describe different things: components of two kinds, or a component and a layout."""
     sorts = ["layout" if "variants" in mapping else mapping.get("kind") for mapping in (old, new)]
     return None not in sorts and sorts[0] != sorts[1]
 
 
 def validated(data: Mapping[str, Any], origin: str) -> ModelSpec:
-    """The spec that `data` describes, with `extends` resolved.
+    """Validate `data`, with `extends` resolved, as a spec.
 
-    Raises InputError that names every field's place in its file, or `origin` where `data` came from no file.
+    Raises InputError with the place of each wrong field in its file, or `origin` for data without places.
     """
     return checked(ModelSpec, data, origin)
 
 
 def checked(record: type[AnyRecord], data: Mapping[str, Any], origin: str) -> AnyRecord:
-    """The record that `data` describes. Raises InputError as `validated` does."""
+    """Validate `data` as a `record`. Raises InputError as `validated` does."""
     try:
         return record.model_validate(data)
     except ValidationError as error:

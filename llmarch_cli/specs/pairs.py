@@ -1,8 +1,10 @@
-"""Which variant of an axis becomes which between two specs, and where each stands, whatever they are called."""
+"""Pair the variants of two specs by content, whatever their names, and give the layers of each."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from itertools import product
 from typing import Any, Literal, TypeVar
 
@@ -16,27 +18,23 @@ AnyRecord = TypeVar("AnyRecord", bound=Record)
 
 
 class Pairs:
-    """The variants of an axis in two specs, each in a slot with what it becomes.
+    """The variants of an axis in two specs, with one slot for each pair of variants and each variant without a pair.
 
     Attributes:
-        components: those of the first spec by slot, and those that only the second has.
-        both: what stands in a slot before and after.
-        names: what that is called before and after; nothing where neither spec has several.
-        gives_up: whether the first spec has a variant that becomes nothing.
+        components: by slot, the first spec's components, and those that only the second has.
+        both: by slot, a pair's components before and after.
+        names: by slot, a pair's variant names before and after; empty if neither spec has several variants.
+        drops_variant: whether the first spec has a variant without a pair.
     """
 
     def __init__(self, before: ModelSpec, after: ModelSpec, axis: Axis) -> None:
         self.before, self.axis = before, axis
         old, new = _distinct(before, axis), _distinct(after, axis)
-        partner: dict[int, int] = {}
-        pairs = product(range(len(old)), range(len(new)))
-        for i, j in sorted(pairs, key=lambda pair: _likeness(old[pair[0]], new[pair[1]]), reverse=True):
-            if i not in partner and j not in partner.values():
-                partner[i] = j
+        partner = _partners(old, new)
         self.both = {f"v{i}": (old[i].component, new[j].component) for i, j in sorted(partner.items())}
         several = len(old) > 1 or len(new) > 1
         self.names = {f"v{i}": (old[i].names[0], new[j].names[0]) if several else () for i, j in partner.items()}
-        self.gives_up = len(partner) < len(old)
+        self.drops_variant = len(partner) < len(old)
         place = {j: f"v{i}" for i, j in partner.items()}
         self.components = {f"v{i}": variant.component for i, variant in enumerate(old)} | {
             f"w{j}": variant.component for j, variant in enumerate(new) if j not in place
@@ -47,7 +45,7 @@ class Pairs:
         )
 
     def order(self, spec: ModelSpec, n_layers: int) -> Order:
-        """The slot of each layer if `spec` had `n_layers`; nothing where its pattern does not reach so far."""
+        """The slot of each layer if `spec` had `n_layers`; empty if its pattern does not fit that depth."""
         try:
             names = spec.names(self.axis, n_layers)
         except ValueError:
@@ -55,37 +53,58 @@ class Pairs:
         slots = self._slots[spec is not self.before]
         return [slots.get(name, NONE) for name in names]
 
-    def gone_on(self, after: ModelSpec) -> Order:
-        """The first spec's layout in as many layers as the second has; the second's where it does not reach so far."""
+    def continued(self, after: ModelSpec) -> Order:
+        """The first spec's layout over the second's number of layers; the second's layout if that does not fit."""
         return self.order(self.before, after.n_layers) or self.order(after, after.n_layers)
 
 
 @dataclass(frozen=True)
 class _Variant:
-    """A component with all the names that it has in a spec, and the layers that it stands in."""
+    """A component with all its variant names in a spec, and its layers."""
 
     component: Component
     names: list[str]
     layers: set[int]
 
+    @cached_property
+    def key(self) -> str:
+        """The whole component as text: equal exactly if the components are."""
+        return repr(self.component)
+
+    @cached_property
+    def descriptions(self) -> tuple[str, str]:
+        return self.component.label, self.component.heads
+
 
 def _distinct(spec: ModelSpec, axis: Axis) -> list[_Variant]:
     """The variants of an axis, equal ones as one."""
-    variants: list[_Variant] = []
-    layers = [getattr(layer, axis) for layer in spec.layers]
+    variants: dict[str, _Variant] = {}
+    layers: dict[str, list[int]] = {}
+    for i, name in enumerate(spec.names(axis, spec.n_layers)):
+        layers.setdefault(name, []).append(i)
     for name, component in spec.variants(axis).items():
-        plain = _without_names(component)
-        same = next((variant for variant in variants if variant.component == plain), None)
-        if same is None:
-            same = _Variant(plain, [], set())
-            variants.append(same)
-        same.names.append(name)
-        same.layers.update(i for i, each in enumerate(layers) if each == name)
-    return variants
+        variant = _Variant(_without_names(component), [], set())
+        variant = variants.setdefault(variant.key, variant)
+        variant.names.append(name)
+        variant.layers.update(layers[name])
+    return list(variants.values())
+
+
+def _partners(old: Sequence[_Variant], new: Sequence[_Variant]) -> dict[int, int]:
+    """The index in `new` for each index in `old` that has a partner: equal variants first, then the most alike."""
+    places = {variant.key: j for j, variant in enumerate(new)}
+    partners = {i: places[variant.key] for i, variant in enumerate(old) if variant.key in places}
+    taken = set(partners.values())
+    left = product((i for i in range(len(old)) if i not in partners), (j for j in range(len(new)) if j not in taken))
+    for i, j in sorted(left, key=lambda pair: _likeness(old[pair[0]], new[pair[1]]), reverse=True):
+        if i not in partners and j not in taken:
+            partners[i] = j
+            taken.add(j)
+    return partners
 
 
 def _without_names(record: AnyRecord) -> AnyRecord:
-    """The same with what is inside by name, such as branches, named by its kind and sorted by it."""
+    """Return `record` with named components inside it, such as branches, renamed and sorted by kind."""
     changed: dict[str, Any] = {}
     for field in type(record).model_fields:
         value = getattr(record, field)
@@ -98,13 +117,11 @@ def _without_names(record: AnyRecord) -> AnyRecord:
 
 
 def _likeness(one: _Variant, other: _Variant) -> tuple[int, ...]:
-    """How much two variants have in common, what weighs most first."""
+    """The similarity of two variants, as criteria from strongest to weakest."""
     a, b = one.component, other.component
     return (
-        a == b,
         type(a) is type(b),
-        a.label == b.label,
-        a.heads == b.heads,
-        sum(getattr(a, name) == getattr(b, name, None) for name in type(a).model_fields),
+        *(x == y for x, y in zip(one.descriptions, other.descriptions, strict=True)),
+        sum(value == b.__dict__.get(name) for name, value in a.__dict__.items()),
         len(one.layers & other.layers),
     )

@@ -1,14 +1,14 @@
-"""A model as data: its widths, its norms, and the components that its layers are laid out of."""
+"""A model as data: its widths, its norms, and the components of its layers."""
 
 from __future__ import annotations
 
 import datetime as dt
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import cycle, islice
 from math import lcm
-from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Generic, Literal, TypeVar
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Generic, Literal, NamedTuple, TypeVar
 
 from pydantic import Discriminator, Field, PrivateAttr, Tag, model_validator
 
@@ -25,20 +25,34 @@ from llmarch_cli.components.frame import (
     TokenEmbedding,
 )
 from llmarch_cli.components.parts import Norm
+from llmarch_cli.errors import suggestion
 
 if TYPE_CHECKING:
     from typing import Self
 
-NONE = "none"  # in a pattern: this layer has no such sublayer
+NONE = "none"  # in a pattern: a layer without this sublayer
 
-# Layers cost nothing to count, but a layer map has one entry each.
+# Bounds the layer map, which has one entry per layer.
 LayerCount = Annotated[int, Field(gt=0, le=100_000)]
-Names = Annotated[tuple[Name, ...], Field(strict=False)]  # YAML has lists
+Names = Annotated[tuple[Name, ...], Field(strict=False)]  # not strict: YAML gives lists
 AnyComponent = TypeVar("AnyComponent", bound=Component)
 
 
+class FieldError(ValueError):
+    """A broken rule of a field further inside the record that checks it.
+
+    Args:
+        field: the path to the field, from the record.
+        rule: what is wrong and how to fix it.
+    """
+
+    def __init__(self, field: tuple[str | int, ...], rule: str) -> None:
+        super().__init__(f"{'.'.join(map(str, field))}: {rule}")
+        self.field, self.rule = field, rule
+
+
 class Layout(Record, Generic[AnyComponent]):
-    """Named variants laid over the layers: `first` at the bottom, `last` at the top, `repeat` cycled between them."""
+    """Named variants and their pattern over the layers: `first` at the bottom, `repeat` cycled, `last` at the top."""
 
     first: Names = ()
     repeat: Names = ()
@@ -49,34 +63,48 @@ class Layout(Record, Generic[AnyComponent]):
     def _names_fit(self) -> Self:
         used = {*self.first, *self.repeat, *self.last} - {NONE}
         if NONE in self.variants:
-            raise ValueError(
-                f"a variant cannot be named {NONE}: in a pattern it means that a layer has no such sublayer"
+            raise FieldError(
+                ("variants", NONE), f"{NONE!r} is reserved for layers without this sublayer; rename the variant"
             )
-        if undefined := sorted(used - set(self.variants)):
-            raise ValueError(f"pattern names {_quoted(undefined)}, but the variants are {_quoted(self.variants)}")
+        for field in ("first", "repeat", "last"):
+            for i, name in enumerate(getattr(self, field)):
+                if name not in self.variants and name != NONE:
+                    known = f"known: {_quoted(self.variants)}{suggestion(name, self.variants)}"
+                    raise FieldError((field, i), f"unknown variant {name!r}; {known}")
         if unused := [name for name in self.variants if name not in used]:
-            raise ValueError(f"variant {_quoted(unused)} is in no pattern: use it or remove it")
+            raise FieldError(
+                ("variants", unused[0]),
+                f"unused variant{_others(unused)}; name it in first, repeat or last, or remove it",
+            )
         return self
 
     def names(self, n_layers: int) -> list[str]:
-        """The variant of each layer, bottom to top. Raises ValueError where the pattern does not fit `n_layers`."""
+        """The variant of each layer, bottom to top. Raises ValueError if the pattern does not fit `n_layers`."""
         return [*self.first, *islice(cycle(self.repeat), self.between(n_layers)), *self.last]
 
     def between(self, n_layers: int) -> int:
-        """How many layers `repeat` fills. Raises ValueError as `names` does."""
+        """The number of layers that `repeat` fills. Raises ValueError as `names` does."""
         between = n_layers - len(self.first) - len(self.last)
         if between < 0:
             raise ValueError(
-                f"first and last name {len(self.first) + len(self.last)} layers, but n_layers is {n_layers}"
+                f"first and last name {len(self.first) + len(self.last)} layers, more than n_layers ({n_layers});"
+                " shorten them"
             )
         if between and not self.repeat:
-            raise ValueError(f"repeat is missing: first and last leave {between} of {n_layers} layers open")
+            raise ValueError(
+                f"first and last name only {n_layers - between} of {n_layers} layers; give repeat for the others"
+            )
         return between
 
 
 def _quoted(names: Iterable[str]) -> str:
     first, *others = (repr(name) for name in names)
     return ", ".join((first, *others[:9], *("...",) * (len(others) > 9)))
+
+
+def _others(names: Sequence[str]) -> str:
+    """The further names of an error that is placed at the first one."""
+    return f" (also {_quoted(names[1:])})" if len(names) > 1 else ""
 
 
 def _is_layout(value: Any) -> str:
@@ -89,11 +117,11 @@ AnyFeedForward = Annotated[FeedForward, Field(discriminator="kind")]
 
 
 class AttentionLayout(Layout[AnyAttention]):
-    """Attention variants laid over the layers."""
+    """Attention variants in a pattern over the layers."""
 
 
 class FeedForwardLayout(Layout[AnyFeedForward]):
-    """Feed-forward variants laid over the layers."""
+    """Feed-forward variants in a pattern over the layers."""
 
 
 AttentionAxis = Annotated[
@@ -105,28 +133,28 @@ FeedForwardAxis = Annotated[
 
 
 class NormStyle(Record):
-    """How the model normalises: root mean square (arXiv 1910.07467) or mean and variance (arXiv 1607.06450)."""
+    """The model's norm: by root mean square (arXiv 1910.07467) or by mean and variance (arXiv 1607.06450)."""
 
     kind: Literal["rms", "layer"] = "rms"
     eps: Positive = 1e-6
-    weight: bool = True  # false: nothing is learned, it only normalises (OLMo, arXiv 2402.00838, section 2.1)
+    weight: bool = True  # false: a norm without parameters (OLMo, arXiv 2402.00838, section 2.1)
     bias: bool = False
-    unit_offset: bool = False  # the stored weight is added to 1
+    unit_offset: bool = False  # multiplies by 1 + weight
 
-    told: ClassVar[frozenset[str]] = frozenset({"kind"})
+    summarized: ClassVar[frozenset[str]] = frozenset({"kind"})
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:
         if self.kind == "rms" and self.bias:
-            raise ValueError("bias is set, but an rms norm has none: leave it out, or give kind: layer")
+            raise ValueError("bias is set, but an rms norm has none; remove it, or set kind: layer")
         for field in ("bias", "unit_offset"):
             if getattr(self, field) and not self.weight:
-                raise ValueError(f"{field} is set, but weight is false: this norm learns nothing")
+                raise ValueError(f"{field} is set, but weight is false: the norm has no parameters; remove one of them")
         return self
 
     @property
     def title(self) -> str:
-        """What papers call it."""
+        """The name in papers."""
         return {"rms": "RMSNorm", "layer": "LayerNorm"}[self.kind]
 
 
@@ -136,9 +164,9 @@ ParamsConvention = Literal["all", "without_embeddings", "with_mtp", "with_mtp_wi
 
 
 class Published(Record):
-    """What the authors state, and by which convention where it is not this project's own.
+    """The figures that the authors publish, each with their counting convention.
 
-    Write the figure with the digits they print: its trailing zeros say how far it was rounded.
+    Write a figure with the digits they print: its trailing zeros show its rounding.
     """
 
     params: Figure | None = None
@@ -149,48 +177,47 @@ class Published(Record):
 
 @dataclass(frozen=True, slots=True)
 class Item:
-    """A component and how often it stands in the model. `role` is what conventions and reports sort it by."""
+    """A component with its count in the model; conventions and reports group items by `role`."""
 
     label: str
     role: Literal["embedding", "position", "attention", "ffn", "norm", "head", "mtp"]
     count: int
     component: Component
-    mtp: bool = False  # part of a multi-token-prediction block: shown apart, in no total
+    mtp: bool = False  # part of a multi-token-prediction block: shown apart, not in the totals
 
 
-@dataclass(frozen=True, slots=True)
-class Layer:
-    """One block: its sublayers by variant name, `none` where it has no such sublayer."""
+class LayerVariants(NamedTuple):  # a tuple, since a spec may have very many and they are counted often
+    """The variant names of one layer's sublayers; `none` for a sublayer that it lacks."""
 
     attention: str
     ffn: str
 
 
-LINE_PATTERN = r"^[^\x00-\x1f\x7f-\x9f]+$"  # no control characters: it is printed in tables
+LINE_PATTERN = r"^[^\x00-\x1f\x7f-\x9f]+$"  # no control characters, because tables print it
 URL_PATTERN = r"^https?://[!-~]+$"
 Line = Annotated[str, Field(pattern=LINE_PATTERN, max_length=200)]
 
 
 class ModelSpec(Record):
-    """One LLM architecture: everything that changes a count or a logit."""
+    """One LLM architecture: every setting that changes a count or a logit."""
 
     name: Line
     organization: Line | None = None
     source: Annotated[str, Field(pattern=URL_PATTERN, max_length=1000)] | None = None  # where the values came from
     released: dt.date | None = None
     license: Line | None = None
-    context_length: TokenCount | None = None  # the longest context it was made for
+    context_length: TokenCount | None = None  # the model's context window
     published: Published = Published()
 
     d_model: Count
     n_layers: LayerCount
     vocab_size: TokenCount
     tie_embeddings: bool = False
-    learned_positions: TokenCount | None = None  # absolute positions with a learned row each
+    learned_positions: TokenCount | None = None  # absolute positions, each with a learned embedding
     norm: NormStyle = NormStyle()
     norm_placement: NormPlacement = "pre"  # pre_shared: one norm feeds both, with parallel_sublayers
-    parallel_sublayers: bool = False  # attention and ffn both read the block's input, and are added to it at once
-    residual_scale: Positive = 1.0  # what a sublayer's output is multiplied with before it is added
+    parallel_sublayers: bool = False  # attention and ffn both read the block's input; both are added to it
+    residual_scale: Positive = 1.0  # multiplies a sublayer's output before it is added
     embedding_scale: Positive | Literal["sqrt_d_model"] = 1.0
     logit_scale: Positive = 1.0
     logit_softcap: Positive | None = None
@@ -199,7 +226,7 @@ class ModelSpec(Record):
     attention: AttentionAxis
     ffn: FeedForwardAxis
 
-    told: ClassVar[frozenset[str]] = frozenset(
+    summarized: ClassVar[frozenset[str]] = frozenset(
         {
             *("name", "organization", "source", "released", "license", "context_length", "published"),
             *("d_model", "n_layers", "vocab_size", "tie_embeddings", "learned_positions"),
@@ -215,53 +242,61 @@ class ModelSpec(Record):
             try:
                 layout.between(self.n_layers)
             except ValueError as error:
-                raise ValueError(f"{axis}: {error}") from None
+                raise FieldError((axis,), str(error)) from None
         counts = self.layer_counts
         for axis, layout in self._layouts.items():
             names = {getattr(layer, axis) for layer in counts}
             if unused := [name for name in layout.variants if name not in names]:
-                raise ValueError(f"{axis}: variant {_quoted(unused)} stands in none of the {self.n_layers} layers")
-        if (empty := Layer(NONE, NONE)) in counts:
-            raise ValueError(f"layer {self.layers.index(empty)} has neither attention nor ffn")
+                raise FieldError(
+                    (axis, "variants", unused[0]),
+                    f"unused variant{_others(unused)}: the pattern is cut off at n_layers ({self.n_layers}) before it;"
+                    " remove it, or raise n_layers",
+                )
+        if (empty := LayerVariants(NONE, NONE)) in counts:
+            raise ValueError(
+                f"layer {self.layers.index(empty)} has neither attention nor ffn; give it a variant of one of them"
+            )
         return self
 
     @model_validator(mode="after")
     def _norms_fit(self) -> Self:
         if self.norm_placement == "pre_shared" and not self.parallel_sublayers:
-            raise ValueError(
-                "norm_placement pre_shared needs parallel_sublayers: one norm cannot feed sublayers that read different"
-                " values"
+            raise FieldError(
+                ("norm_placement",),
+                "pre_shared needs parallel_sublayers: true, because one norm then feeds both sublayers",
             )
         if not self.norm.weight:
             for name, component in self.variants("attention").items():
                 if any(isinstance(part, Norm) and part.n_heads for part in component.parts(self.d_model)):
-                    raise ValueError(
-                        f"attention: {name}: qk_norm per_head_weights is set, but norm.weight is false: no norm learns"
+                    place = ("variants", name) if "attention" in self._layouts else ()
+                    raise FieldError(
+                        ("attention", *place, "qk_norm"),
+                        "per_head_weights needs norms with weights, but norm.weight is false; use weightless",
                     )
         return self
 
     def __eq__(self, other: object) -> bool:
-        """Whether all fields are equal; which file a spec came from is no part of it."""
+        """Compare all fields; the `id`, which depends on the file, is ignored."""
         return isinstance(other, ModelSpec) and self.__dict__ == other.__dict__
 
     @property
     def id(self) -> str:
-        """The file's name without its ending; the model's name where it came from no file."""
+        """The file's name without its suffix; the model's name if the spec is not from a file."""
         return self._id or self.name
 
     def with_id(self, name: str | None) -> Self:
-        """A copy with another id. None: the id is the model's name."""
+        """Return a copy with another id; None sets it to the model's name."""
         copy = self.model_copy()
         copy._id = name
         return copy
 
     def variants(self, axis: Literal["attention", "ffn"] | str) -> dict[str, Component]:
-        """The components of an axis by name; a single one is named after its kind."""
+        """The components of an axis by variant name; a single component is named after its kind."""
         value = getattr(self, axis)
         return dict(value.variants) if isinstance(value, Layout) else {value.kind: value}
 
     def names(self, axis: str, n_layers: int) -> list[str]:
-        """The variant of each layer on an axis if there were `n_layers`. Raises ValueError as `Layout.names` does."""
+        """The variant of each layer for a model of `n_layers` layers. Raises ValueError as `Layout.names` does."""
         value = getattr(self, axis)
         return value.names(n_layers) if isinstance(value, Layout) else [value.kind] * n_layers
 
@@ -270,41 +305,48 @@ class ModelSpec(Record):
         return {axis: value for axis in ("attention", "ffn") if isinstance(value := getattr(self, axis), Layout)}
 
     @property
-    def layers(self) -> list[Layer]:
+    def layers(self) -> list[LayerVariants]:
         """Every layer, bottom to top."""
         return self._stacked(self.n_layers)
 
     @property
-    def layer_counts(self) -> Counter[Layer]:
-        """How often each distinct layer stands in the model, in the order of their first places."""
+    def layer_counts(self) -> Counter[LayerVariants]:
+        """The number of times each distinct layer occurs, in order of first occurrence."""
         listed, period, left_out = self._abridged()
         counts = Counter(listed)
         for layer in period:
             counts[layer] += left_out
         return counts
 
-    def _abridged(self) -> tuple[list[Layer], list[Layer], int]:
-        """The layers without periods that only repeat, one such period, and how many are left out.
+    def variant_counts(self, axis: str) -> Counter[str]:
+        """The number of layers of each variant of an axis, `none` included, in the order of their first layers."""
+        return _totals((getattr(layer, axis), count) for layer, count in self.layer_counts.items())
 
-        Layers repeat above all that are `first` and below all that are `last`. To list them all takes long where very
-        many depths are asked for, as in a search.
+    def _abridged(self) -> tuple[list[LayerVariants], list[LayerVariants], int]:
+        """The layers with most repeated periods left out, one such period, and the number of periods left out.
+
+        Layers repeat above those in `first` and below those in `last`. Listing all of them would be slow in a search
+        over many depths.
         """
         layouts = self._layouts.values()
         bottom = max((len(layout.first) for layout in layouts), default=0)
         top = max((len(layout.last) for layout in layouts), default=0)
-        length = lcm(*(len(layout.repeat) for layout in layouts))  # 0 where one does not repeat, 1 without any
+        length = lcm(*(len(layout.repeat) for layout in layouts))  # 0 if one does not repeat, 1 without layouts
         left_out = max(0, (self.n_layers - bottom - top) // length - 1) if length else 0
         listed = self._stacked(self.n_layers - left_out * length)
         return listed, listed[bottom : bottom + length], left_out
 
-    def _stacked(self, n_layers: int) -> list[Layer]:
+    def _stacked(self, n_layers: int) -> list[LayerVariants]:
         names = (self.names(axis, n_layers) for axis in ("attention", "ffn"))
-        return [Layer(*both) for both in zip(*names, strict=True)]
+        distinct: dict[tuple[str, ...], LayerVariants] = {}
+        return [
+            distinct.get(both) or distinct.setdefault(both, LayerVariants(*both)) for both in zip(*names, strict=True)
+        ]
 
     def inventory(self) -> Iterator[Item]:
-        """Every distinct component with its count: what both engines price, and what a model is built of.
+        """Yield each distinct component with its count: the list that both engines price.
 
-        What stands around the layers is made of the spec's own fields, and not checked once more.
+        Embeddings, norms and head are made of the spec's own, validated fields, so they are not validated again.
         """
         yield Item("token embedding", "embedding", 1, TokenEmbedding.model_construct(vocab_size=self.vocab_size))
         if self.learned_positions is not None:
@@ -337,7 +379,7 @@ class ModelSpec(Record):
             yield Item("mtp: block norms", "mtp", self.n_mtp_blocks, norms, mtp=True)
 
     def block_norms(self, attention: bool = True, ffn: bool = True) -> BlockNorms:
-        """The norms of a block with these sublayers."""
+        """The norms of a block that has these sublayers."""
         return BlockNorms(placement=self.norm_placement, attention=attention, ffn=ffn)
 
 

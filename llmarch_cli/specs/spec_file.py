@@ -1,6 +1,6 @@
-"""A spec as a YAML file that loads again and gives an equal spec, written as a person would write it.
+"""Write a spec as a YAML file that loads as an equal spec and reads as if written by hand.
 
-`extends` is resolved and defaults are left out; what variants share is written once, under an anchor.
+`extends` is resolved and defaults are left out; fields that variants share are written once, under an anchor.
 """
 
 from __future__ import annotations
@@ -24,16 +24,16 @@ WIDTH = 116
 INDENT = "  "
 ABOUT = ("name", "organization", "source", "released", "license", "context_length", "published")
 SCHEMA = "schema.json"
-FOR_EDITORS = f"yaml-language-server: $schema={SCHEMA}"  # in a comment: fields are completed, and mistakes underlined
-FEWEST_SHARED = 3  # fields that are worth an anchor
-GROUPED_FROM = 10_000
+FOR_EDITORS = f"yaml-language-server: $schema={SCHEMA}"  # a comment that gives editors completion and checks
+FEWEST_SHARED = 3  # fewer shared fields get no anchor
+GROUPED_FROM = 10_000  # digits are grouped from this number on
 LEADING = ("kind", "n_heads", "n_kv_heads", "head_dim", "n_experts", "top_k", "d_ff", "activation", "gated")
 
 Data = Mapping[str, Any]
 
 
 class Merged(dict[str, Any]):
-    """Fields laid over those that an anchor names."""
+    """Fields merged over those of an anchor."""
 
     def __init__(self, anchor: str, changes: Data) -> None:
         super().__init__(changes)
@@ -41,7 +41,7 @@ class Merged(dict[str, Any]):
 
 
 class Anchored(dict[str, Any]):
-    """Fields that others are laid over."""
+    """Fields under an anchor, for others to merge."""
 
     def __init__(self, anchor: str, fields: Data) -> None:
         super().__init__(fields)
@@ -49,7 +49,7 @@ class Anchored(dict[str, Any]):
 
 
 def render(spec: ModelSpec, comments: Sequence[str] = ()) -> str:
-    """The YAML text, ending in a newline; `comments` stand above it, a line each."""
+    """The YAML text, ending in a newline, below one comment line for each of `comments`."""
     data = _plain(spec)
     for axis in ("attention", "ffn"):
         if isinstance(layout := getattr(spec, axis), Layout):
@@ -61,14 +61,14 @@ def render(spec: ModelSpec, comments: Sequence[str] = ()) -> str:
 
 
 def write(spec: ModelSpec, path: Path, comments: Sequence[str] = (), replace: bool = False) -> None:
-    """Write the spec to a file, a new one unless `replace`; where the schema lies beside it, editors are told so.
+    """Write the spec to a file; if `schema.json` is in the same directory, add the comment that points editors to it.
 
-    Raises InputError where there is one already, or it cannot be written whole.
+    Raises InputError if the file exists and `replace` is false, or if it cannot be written completely.
     """
     has_schema = exists(path.parent / SCHEMA)
     text = render(spec, (FOR_EDITORS, *comments) if has_schema else comments)
     if exists(path) and not replace:
-        raise InputError(f"{shown_path(path)}: is there already, and is not overwritten: give another name")
+        raise InputError(f"{shown_path(path)}: already exists; not overwritten: give another name")
     try:
         put(path, text.encode())
     except (OSError, ValueError) as error:
@@ -92,7 +92,7 @@ def _plain(value: Any) -> Any:
 
 
 def _rank(record: type[Record], name: str) -> int:
-    """What a component is and how large comes first, then what its own kind adds, then what it shares with others."""
+    """Sort key of a field: kind and sizes first, then fields of the kind itself, then fields of its base classes."""
     if name in LEADING:
         return LEADING.index(name)
     return len(LEADING) + (name not in record.__annotations__)
@@ -102,7 +102,7 @@ def _rank(record: type[Record], name: str) -> int:
 
 
 def _shared(variants: Data, records: Mapping[str, Record]) -> dict[str, Any]:
-    """Variants of one kind laid over the one that leaves the least to say, which then stands first."""
+    """Merge variants of one kind over the one that leaves the fewest characters to write, which comes first."""
     if len(variants) < 2 or len({fields["kind"] for fields in variants.values()}) > 1:
         return dict(variants)
     changes = {base: _changes(base, variants, records[base]) for base in variants}
@@ -118,7 +118,7 @@ def _shared(variants: Data, records: Mapping[str, Record]) -> dict[str, Any]:
 
 
 def _changes(base: str, variants: Data, record: Record) -> dict[str, dict[str, Any]]:
-    """What each other variant has otherwise than `base`; a field that it leaves at its default is given that."""
+    """The fields of each other variant that differ from `base`; a default is written out if `base` differs from it."""
     below = variants[base]
     defaults = {name: _plain(field.get_default()) for name, field in type(record).model_fields.items()}
     return {
@@ -139,7 +139,7 @@ def _replaced(change: Data, fields: Data) -> list[str]:
 
 
 def _block(data: Data, indent: str) -> Iterator[str]:
-    """A mapping, a field a line; what fits its line stands there whole."""
+    """The lines of a mapping, one field per line; a value that fits its line is written on it."""
     for name, value in data.items():
         key = f"{indent}{_scalar(name)}:"
         whole = f"{key} {_text(value, flow=False) if isinstance(value, str) else _flow(value)}"
@@ -200,13 +200,13 @@ def _scalar(value: Any) -> str:
 
 
 def _text(value: str, flow: bool = True) -> str:
-    """In quotes where YAML could take it for something else, which is more often inside brackets."""
+    """Text, quoted if YAML could read it as another type; inside brackets (`flow`) that is more often."""
     listed = yaml.safe_dump([value], default_flow_style=flow, allow_unicode=True, width=2**30)
     return listed[1:-2] if flow else listed[2:-1]
 
 
 def _decimal(value: float) -> str:
-    """With a point, which YAML asks of 1.0e-5; but a whole number that is long is grouped as one."""
+    """A number with a decimal point, which YAML needs in 1.0e-5; a long whole number has its digits grouped instead."""
     if value.is_integer() and GROUPED_FROM <= abs(value) < 1e15:
         return _scalar(int(value))
     mantissa, e, exponent = repr(value).partition("e")

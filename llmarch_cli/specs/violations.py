@@ -1,4 +1,4 @@
-"""What a spec or other file breaks, in words: from pydantic's errors to lines of `place: field: rule, value; hint`."""
+"""Format pydantic's errors as lines of `place: field: rule, value; hint`."""
 
 from __future__ import annotations
 
@@ -11,21 +11,21 @@ from pydantic_core import ErrorDetails
 
 from llmarch_cli.components.component import NAME_PATTERN, number
 from llmarch_cli.errors import shown, suggestion
-from llmarch_cli.specs.spec import LINE_PATTERN, URL_PATTERN, ModelSpec
+from llmarch_cli.specs.spec import LINE_PATTERN, URL_PATTERN, FieldError, ModelSpec
 
 MAX_LINES = 5
 LONGEST_NAME = 40
-LARGEST_EXACT = 2**53  # beyond it, what a float holds is not what was written
+LARGEST_EXACT = 2**53  # above it a float may differ from the number as written
 
-Field = tuple[str | int, ...]
+FieldPath = tuple[str | int, ...]
 
 _PATTERNS = {
-    LINE_PATTERN: "a line of text",
-    NAME_PATTERN: "a name of small letters, digits and _ that begins with a letter",
+    LINE_PATTERN: "one line of text",
+    NAME_PATTERN: "a name of lowercase letters, digits and _ that starts with a letter",
     URL_PATTERN: "a web address such as https://example.com/config.json",
 }
 
-# What a value must be, by pydantic's type of error.
+# The expected value, by pydantic's error type.
 _EXPECTED = {
     "int_type": "a whole number",
     "float_type": "a number",
@@ -48,9 +48,9 @@ _EXPECTED = {
 
 
 def explain(error: ValidationError, data: Mapping[str, Any], origin: str, record: type[BaseModel] = ModelSpec) -> str:
-    """The first few violations of `record`, one a line; a value that fits none of a field's types is one of them."""
-    violations: dict[tuple[Field, int], list[ErrorDetails]] = {}
-    # What is missing may be there under a misspelt name, so unknown fields are told first.
+    """The first `MAX_LINES` violations of `record`, one per line; a value that fits no type of a union is one line."""
+    violations: dict[tuple[FieldPath, int], list[ErrorDetails]] = {}
+    # Unknown fields first: a missing field may be one of them, misspelt.
     for details in sorted(_causes(error.errors(include_url=False)), key=lambda details: details["type"] == "missing"):
         violations.setdefault((_locate(record, details["loc"])[0], id(details["input"])), []).append(details)
     lines = [_line(record, field, details, data, origin) for (field, _), details in violations.items()]
@@ -60,7 +60,7 @@ def explain(error: ValidationError, data: Mapping[str, Any], origin: str, record
 
 
 def _causes(found: list[ErrorDetails]) -> list[ErrorDetails]:
-    """The errors without those that follow from others: a list is not short for want of an entry that is wrong."""
+    """The errors without those that follow from others: no "too short" for a list with an invalid entry."""
 
     def follows(details: ErrorDetails) -> bool:
         inside = (other["loc"] for other in found if len(other["loc"]) > len(details["loc"]))
@@ -70,17 +70,19 @@ def _causes(found: list[ErrorDetails]) -> list[ErrorDetails]:
 
 
 def _line(
-    record: type[BaseModel], field: Field, details: list[ErrorDetails], data: Mapping[str, Any], origin: str
+    record: type[BaseModel], field: FieldPath, details: list[ErrorDetails], data: Mapping[str, Any], origin: str
 ) -> str:
     rule = _rule(record, details)
     if details[0]["type"].startswith("union_tag"):
         field = (*field, "kind")
+    if isinstance(broken := details[0].get("ctx", {}).get("error"), FieldError):
+        field = (*field, *broken.field)
     names = [name if str(name).isidentifier() and len(str(name)) <= LONGEST_NAME else shown(name) for name in field]
     return ": ".join(filter(None, (_place(field, data, origin), ".".join(map(str, names)), rule)))
 
 
-def _place(field: Field, data: Any, origin: str) -> str:
-    """Where the field stands, or the nearest mapping around it."""
+def _place(field: FieldPath, data: Any, origin: str) -> str:
+    """The file and line of the field, or of the nearest mapping around it; else `origin`."""
     place = origin
     for name in field:
         try:
@@ -91,12 +93,13 @@ def _place(field: Field, data: Any, origin: str) -> str:
 
 
 def _rule(record: type[BaseModel], details: list[ErrorDetails]) -> str:
-    """What is wrong with one field, and what to do about it."""
+    """The rule that one field breaks, its value, and a hint."""
     first = details[0]
     value, context = first["input"], first.get("ctx", {})
     match first["type"]:
         case "value_error":
-            return str(context["error"])
+            error = context["error"]
+            return error.rule if isinstance(error, FieldError) else str(error)
         case "missing":
             return "required, but missing"
         case "extra_forbidden":
@@ -104,7 +107,7 @@ def _rule(record: type[BaseModel], details: list[ErrorDetails]) -> str:
             return f"unknown field{suggestion(str(first['loc'][-1]), known) or '; known: ' + ', '.join(known)}"
         case "union_tag_not_found":
             is_axis = first["loc"][1:] == ("component",)
-            layers = ", or give variants and lay them over the layers" if is_axis else ""
+            layers = "; or give variants and a pattern of them" if is_axis else ""
             return f"required, but missing; known: {', '.join(_kinds(record, first['loc']))}{layers}"
         case "union_tag_invalid":
             known = _kinds(record, first["loc"])
@@ -131,7 +134,7 @@ def _expected(details: ErrorDetails) -> str:
 
 
 def _number_hint(value: Any, details: list[ErrorDetails]) -> str:
-    """How to write a number that YAML 1.1 reads as text: `1e6`, or one in quotes."""
+    """A hint how to write a number that YAML 1.1 reads as text: `1e6`, or a number in quotes."""
     if not isinstance(value, str) or len(value) > 20:
         return ""
     try:
@@ -140,33 +143,33 @@ def _number_hint(value: Any, details: list[ErrorDetails]) -> str:
         return ""
     wanted = {each["type"] for each in details}
     if "int_type" in wanted and meant.is_integer() and abs(meant) < LARGEST_EXACT:
-        return f": YAML reads this as text, write {int(meant):_}"
+        return f"; YAML reads this as text: write {int(meant):_}"
     if "float_type" in wanted and abs(meant) < float("inf"):
         mantissa, e, exponent = repr(meant).partition("e")
-        return f": YAML reads this as text, write {mantissa if '.' in mantissa else mantissa + '.0'}{e}{exponent}"
+        return f"; YAML reads this as text: write {mantissa if '.' in mantissa else mantissa + '.0'}{e}{exponent}"
     return ""
 
 
-# --- where pydantic says that an error is ---------------------------------------------------------------------------
+# --- from pydantic's locations to fields ----------------------------------------------------------------------------
 #
-# Its locations name fields, keys and indexes, and between them the member of a union that it tried. Only the types
-# tell the two apart: a variant may be called `dense` and be of kind `dense`.
+# A location names fields, keys and indexes, and also the union member that pydantic tried. Only the types tell these
+# apart: a variant may be named `dense` and be of kind `dense`.
 
 
-def _known_fields(record: type[BaseModel], loc: Field) -> list[str]:
-    """The fields that would be right where an unknown one stands."""
+def _known_fields(record: type[BaseModel], loc: FieldPath) -> list[str]:
+    """The valid fields of the record with the unknown field at `loc`."""
     _, inner = _locate(record, loc[:-1])
     return list(inner.model_fields) if _is_record(inner) else []
 
 
-def _kinds(record: type[BaseModel], loc: Field) -> list[str]:
-    """The kinds that would be right where none or an unknown one stands."""
+def _kinds(record: type[BaseModel], loc: FieldPath) -> list[str]:
+    """The valid kinds of the component at `loc`."""
     _, union = _locate(record, loc)
     return [tag for member in get_args(union) for tag in _tags(member)]
 
 
-def _locate(record: type[BaseModel], loc: Field) -> tuple[Field, Any]:
-    """The path to an error as the file has it, and the type that is expected there."""
+def _locate(record: type[BaseModel], loc: FieldPath) -> tuple[FieldPath, Any]:
+    """The path to an error in the file, and the type expected there."""
     field: list[str | int] = []
     expected: Any = record
     for name in loc:
@@ -184,7 +187,7 @@ def _locate(record: type[BaseModel], loc: Field) -> tuple[Field, Any]:
 
 
 def _required(annotation: Any) -> Any:
-    """An annotation without its metadata, and without None."""
+    """Strip metadata and None from an annotation."""
     while True:
         if get_origin(annotation) is Annotated:
             annotation = get_args(annotation)[0]
@@ -198,7 +201,7 @@ def _required(annotation: Any) -> Any:
 
 
 def _tags(member: Any) -> tuple[str, ...]:
-    """What pydantic calls a member of a union: its tag, or its kind."""
+    """The names that pydantic gives a union member: its tag, or its kinds."""
     tags = [each.tag for each in getattr(member, "__metadata__", ()) if isinstance(each, Tag)]
     record = _required(member)
     if not tags and _is_record(record) and "kind" in record.model_fields:

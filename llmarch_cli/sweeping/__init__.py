@@ -1,6 +1,6 @@
-"""Searching a grid of designs: every combination of a few values, priced in arrays.
+"""Search a grid of designs: all combinations of the given field values, computed as arrays.
 
-The formulas are the closed form's own. A spec whose fields hold arrays, shaped to broadcast, goes through the same
-`parts`, `cache` and `mixing_flops` as any other, so each component is priced once for each combination of the fields
-that it has, and what is added up grows only as far as it must.
+The formulas are those of the closed-form engine. The fields of a spec hold arrays that broadcast against each other,
+and its `parts`, `cache` and `mixing_flops` compute with them as with numbers. Each component is therefore computed once
+per combination of its own fields, and sums only grow to the shape that they need.
 """

@@ -1,7 +1,6 @@
-"""Chunks handed to the workers of a Dask scheduler, on this machine or on any other.
+"""Chunks computed by the workers of a Dask scheduler, on this machine or others.
 
-The answers come back in the order of the chunks, however many workers there are. A worker that dies has its chunks
-done by another one.
+Answers arrive in the order of the chunks. If a worker dies, another worker computes its chunks.
 """
 
 from __future__ import annotations
@@ -20,18 +19,18 @@ from llmarch_cli.sweeping.search import Answer, Question, Search
 from llmarch_cli.version import __version__
 
 MAX_LOCAL = 256  # workers
-AHEAD = 4  # chunks for each worker that are handed out before their answers are wanted
+AHEAD = 4  # chunks submitted per worker in advance
 PATIENCE = 30  # seconds to reach a scheduler
 
-LOST = "the connection to the scheduler is lost: start it again, and the same command"
+LOST = "lost the connection to the scheduler; restart it and run the same command again"
 
 _ADDRESS = re.compile(r"(?:tcp|tls|ws|wss)://.+")
 
 
 def answers(question: Question, chunks: Sequence[int], scheduler: str) -> Generator[Answer, None, None]:
-    """The answers of `chunks`, in their order. Raises InputError where there is no such scheduler."""
+    """The answers of `chunks`, in their order. Raises InputError if the scheduler is invalid or cannot be reached."""
     with _client(scheduler) as client:
-        # The outcome of a task, and not scattered data: that is lost with the last worker that has it.
+        # A task's result, not scattered data, which is lost with the last worker that holds it.
         held = client.submit(_held, question, pure=False)
         todo = iter(chunks)
         waiting: deque[Any] = deque()
@@ -58,25 +57,25 @@ def _result(future: Any) -> Answer:
     try:
         return future.result()  # type: ignore[no-any-return]
     except KilledWorker:
-        raise LlmarchError("workers died again and again over the same chunk: do they have enough memory?") from None
+        raise LlmarchError("workers keep dying on the same chunk; they may lack memory") from None
     except (CancelledError, OSError):
         raise LlmarchError(LOST) from None
     except ModuleNotFoundError as error:
-        raise InputError(f"--scheduler: a worker lacks {error.name}: install llmarch {__version__} there") from None
+        raise InputError(f"--scheduler: a worker lacks {error.name}; install llmarch {__version__} on it") from None
 
 
 def _held(question: Question) -> Question:
     return question
 
 
-_latest: tuple[Question, Search] | None = None  # in a worker: what it answers chunks of
+_latest: tuple[Question, Search] | None = None  # cached in each worker
 
 
 def _answer(question: Question, chunk: int, version: str) -> Answer:
     global _latest
     if version != __version__:
-        raise InputError(f"--scheduler: a worker has llmarch {__version__}, but {version} asks: install the same there")
-    latest = _latest  # read once: another thread may be at another question
+        raise InputError(f"--scheduler: a worker has llmarch {__version__}, this is {version}; install {version} on it")
+    latest = _latest  # read once: another thread may replace it
     if latest is None or latest[0] is not question:
         _latest = latest = question, Search(question)
     return latest[1].answer(chunk)
@@ -87,15 +86,15 @@ def _client(scheduler: str) -> Iterator[Any]:
     local = re.fullmatch(r"local:([0-9]{1,3})", scheduler)
     if not (local and 1 <= int(local[1]) <= MAX_LOCAL) and not _ADDRESS.fullmatch(scheduler):
         raise InputError(
-            f"--scheduler takes local:N, for N workers on this machine, or an address such as tcp://host:8786,"
-            f" not {shown(scheduler)}"
+            f"--scheduler must be local:N, with N from 1 to {MAX_LOCAL} workers on this machine, or an address such as"
+            f" tcp://host:8786, not {shown(scheduler)}"
         )
     try:
         from distributed import Client, LocalCluster
     except ImportError:
         raise InputError("--scheduler needs Dask: pip install 'llmarch[dask]'") from None
     if local is None:
-        logging.getLogger("distributed.client").setLevel(logging.CRITICAL)  # what goes wrong is told in a line
+        logging.getLogger("distributed.client").setLevel(logging.CRITICAL)  # errors are raised in one line instead
         try:
             client = Client(scheduler, timeout=PATIENCE)
         except (OSError, ValueError) as error:
@@ -117,14 +116,14 @@ def _client(scheduler: str) -> Iterator[Any]:
 
 @contextmanager
 def _uninterrupted() -> Iterator[None]:
-    """Hold Ctrl-C back until what is started here has started, and from that for good: this process ends it.
+    """Block SIGINT while workers start. They inherit the block, so only this process handles Ctrl-C.
 
-    A terminal interrupts all processes at once, and workers would die talking.
+    A terminal interrupts all processes at once, and interrupted workers would print tracebacks.
     """
     if not hasattr(signal, "pthread_sigmask"):
         yield
         return
-    resource_tracker.ensure_running()  # to start it would let interrupts through again
+    resource_tracker.ensure_running()  # starting it later would unblock SIGINT
     before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
     try:
         yield

@@ -1,4 +1,4 @@
-"""A spec with values placed in it, unchecked: of scalars one variant, of arrays a block of them."""
+"""Specs with values placed in them without validation: scalars give one variant, arrays a block of variants."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ Holder = TypeVar("Holder")
 
 
 def placed(holder: Holder, values: Mapping[str, Any]) -> Holder:
-    """A record, or a mapping of records, with what stands at each dotted path replaced."""
+    """A copy of a record, or of a mapping of records, with the value at each dotted path replaced."""
     below: dict[str, dict[str, Any]] = {}
     for path, value in values.items():
         step, _, rest = path.partition(".")
@@ -29,9 +29,9 @@ def placed(holder: Holder, values: Mapping[str, Any]) -> Holder:
 
 
 def data(value: Any) -> Any:
-    """A record as a mapping of its fields, all the way down, of which another one can be made.
+    """A record as nested mappings of its fields, ready for validation.
 
-    Pydantic's own way asks Python which kind a component is, and where that is interrupted, it goes on.
+    Pydantic's `model_dump` calls back into Python for the kind of a component, and swallows a KeyboardInterrupt there.
     """
     match value:
         case Record():
@@ -45,13 +45,13 @@ def data(value: Any) -> Any:
 
 
 def priced(spec: ModelSpec, workload: Workload) -> Profile:
-    """The closed form's profile of `spec`, whose figures are arrays where its fields are.
+    """The closed-form profile of `spec`. Its values are arrays if the fields they depend on are.
 
-    Raises TypeError or ValueError where a formula asks of an array what only a number can answer.
+    Raises TypeError or ValueError if a formula cannot compute with an array, such as one that branches on it.
     """
     items = list(spec.inventory())
     costs = closed_form.measure(spec, items, workload)
-    # The smallest first: what is added up stays small for as long as it can.
+    # Smallest arrays first, so that sums stay small as long as possible.
     rows = sorted(zip(items, costs, strict=True), key=lambda row: _extent(row[1]))
     return Profile(spec, workload, "closed-form", tuple(rows))
 

@@ -1,6 +1,6 @@
-"""Exact arithmetic over columns of integers: in 64 bits where results are known to fit, in Python's where they may not.
+"""Exact arithmetic on integer columns: in 64 bits if the result is known to fit, else in Python integers.
 
-Every value is a ratio of two integers with a bound on both, so that `active_params / params <= 10%` is compared by
+Each value is a ratio of two integers with known bounds, so `active_params / params <= 10%` is compared by
 cross-multiplication.
 """
 
@@ -19,7 +19,7 @@ LARGEST = 2**63 - 1
 
 @dataclass(frozen=True)
 class Whole:
-    """Exact integers, one or an array of them, none further from 0 than `bound`."""
+    """An exact integer or an array of them, with absolute values of at most `bound`."""
 
     value: Any
     bound: int
@@ -44,7 +44,7 @@ def _fit(value: Any, bound: int) -> Any:
 
 
 def _sign(value: Any) -> Any:
-    """-1, 0 or 1; of a plain integer a plain one, which no size is too large for."""
+    """-1, 0 or 1, as an array or, for a Python integer of any size, as a Python integer."""
     return np.sign(value) if isinstance(value, np.ndarray) else (value > 0) - (value < 0)
 
 
@@ -53,37 +53,38 @@ ONE = Whole(1, 1)
 
 @dataclass(frozen=True, eq=False)
 class Quantity:
-    """`above / below`, exactly: one or a column of them, with the operators of a number, mixed with plain numbers.
+    """`numerator / denominator`, exactly: one ratio or a column. Arithmetic and comparisons accept plain numbers too.
 
-    A comparison is true or false, one or an array of them; nothing holds where something is divided by 0. Operators
-    raise TypeError for what is no number.
+    A comparison gives one truth value or an array; it is false if a division by 0 is involved. Operators raise
+    TypeError for operands that are not numbers.
     """
 
-    above: Whole
-    below: Whole = ONE
+    numerator: Whole
+    denominator: Whole = ONE
 
     __array_ufunc__: ClassVar[None] = None  # an array on the left leaves the operation to this class
 
     @classmethod
     def of(cls, number: object) -> Quantity:
-        """A number as it is."""
+        """Convert a number. Raises TypeError for anything else, booleans included."""
         match number:
             case Quantity():
                 return number
             case int() | Fraction() if not isinstance(number, bool):
-                above, below = number.numerator, number.denominator
-                return cls(Whole(above, abs(above)), ONE if below == 1 else Whole(below, below))
+                whole = Whole(number.numerator, abs(number.numerator))
+                return cls(whole, ONE if number.denominator == 1 else Whole(number.denominator, number.denominator))
             case _:
                 raise TypeError
 
     def __add__(self, other: object) -> Quantity:
         other = Quantity.of(other)
-        if self.below is other.below:
-            return Quantity(self.above + other.above, self.below)
-        return Quantity(self.above * other.below + other.above * self.below, self.below * other.below)
+        if self.denominator is other.denominator:
+            return Quantity(self.numerator + other.numerator, self.denominator)
+        numerator = self.numerator * other.denominator + other.numerator * self.denominator
+        return Quantity(numerator, self.denominator * other.denominator)
 
     def __neg__(self) -> Quantity:
-        return Quantity(Whole(0, 0) - self.above, self.below)
+        return Quantity(Whole(0, 0) - self.numerator, self.denominator)
 
     def __sub__(self, other: object) -> Quantity:
         return self + -Quantity.of(other)
@@ -93,12 +94,13 @@ class Quantity:
 
     def __mul__(self, other: object) -> Quantity:
         other = Quantity.of(other)
-        return Quantity(self.above * other.above, self.below * other.below)
+        return Quantity(self.numerator * other.numerator, self.denominator * other.denominator)
 
     def __truediv__(self, other: object) -> Quantity:
         other = Quantity.of(other)
-        # Once more times what the other is divided by: where that is 0, no later division by this brings a value back.
-        return Quantity(self.above * other.below * other.below, self.below * other.above * other.below)
+        # The extra factor keeps the result undefined if `other` is: 0 in its denominator must never cancel out.
+        numerator, denominator = other.numerator * other.denominator, other.denominator * other.denominator
+        return Quantity(self.numerator * denominator, self.denominator * numerator)
 
     def __rtruediv__(self, other: object) -> Quantity:
         return Quantity.of(other) / self
@@ -126,10 +128,10 @@ class Quantity:
 
     def _compared(self, compare: Callable[[Any, Any], Any], other: object) -> Any:
         other = Quantity.of(other)
-        left, right = self.above * other.below, other.above * self.below
-        if self.below is other.below is ONE:
+        left, right = self.numerator * other.denominator, other.numerator * self.denominator
+        if self.denominator is other.denominator is ONE:
             bound = max(left.bound, right.bound)
             return compare(_fit(left.value, bound), _fit(right.value, bound))
-        sign = _sign((self.below * other.below).value)
+        sign = _sign((self.denominator * other.denominator).value)
         holds = np.logical_and(compare(((left - right) * Whole(sign, 1)).value, 0), sign != 0)
         return holds if holds.ndim else bool(holds)

@@ -1,7 +1,7 @@
-"""The points of a grid in their order, cut into blocks that are priced at once, and blocks bundled into chunks.
+"""The ordered points of a grid, cut into blocks that are computed at once.
 
-The order is that of nested loops over the axes. Outermost are the axes that decide which formula applies, which are
-taken one value at a time: text, null, and numbers that a formula compares. Then follow those that arrays can hold.
+The order is that of nested loops over the axes. The outer axes are iterated one value at a time: text, null, and
+numbers that a formula branches on. The inner axes become arrays.
 """
 
 from __future__ import annotations
@@ -21,19 +21,20 @@ from llmarch_cli.specs.spec import ModelSpec
 from llmarch_cli.sweeping.axes import Axis, Scalar
 from llmarch_cli.sweeping.designs import placed, priced
 
-BLOCK = 1 << 16  # points priced at once: their arrays stay in a processor's cache
-MAX_TRIED = 100  # combinations of the outer axes under which an inner one is tried
+BLOCK = 1 << 16  # points computed at once: small enough for a processor's cache
+MAX_TRIED = 100  # combinations of outer values for which an inner axis is tried as an array
 
 Indices = NDArray[np.int64]
 
 
 @dataclass(frozen=True)
 class Block:
-    """Points next to each other in the order, as the product of a run of each axis, or one by one.
+    """Points computed together: a product of ranges of the axes, or sampled points.
 
     Attributes:
-        indices: for each axis its values' numbers, which broadcast to `shape`.
-        positions: the points' places in the grid's order, as many as `shape` holds.
+        indices: indices into each axis's values, which broadcast to `shape`.
+        shape: the shape of the block's arrays.
+        positions: each point's position in the grid's order, flat.
     """
 
     indices: tuple[Indices | int, ...]
@@ -43,7 +44,7 @@ class Block:
 
 @dataclass(frozen=True)
 class Grid:
-    """All combinations of `axes`, of which the first `n_outer` are taken one value at a time, or a sample of them."""
+    """All combinations of `axes`, or a sample of them. The first `n_outer` axes are iterated one value at a time."""
 
     axes: tuple[Axis, ...]
     n_outer: int
@@ -53,21 +54,24 @@ class Grid:
 
     @cached_property
     def lengths(self) -> tuple[int, ...]:
-        """How many values each axis has."""
+        """The number of values of each axis."""
         return tuple(len(axis.values) for axis in self.axes)
 
     @cached_property
     def size(self) -> int:
-        """How many points there are."""
+        """The number of points to search."""
         return prod(self.lengths) if self.sample is None else len(self._drawn)
 
     def values(self, positions: Indices) -> list[list[Scalar]]:
-        """For each axis its value at each of `positions`."""
+        """The values of each axis at `positions`."""
         indices = np.unravel_index(positions, self.lengths)
-        return [[axis.values[i] for i in numbers.tolist()] for axis, numbers in zip(self.axes, indices, strict=True)]
+        return [
+            list(map(axis.values.__getitem__, numbers.tolist()))
+            for axis, numbers in zip(self.axes, indices, strict=True)
+        ]
 
     def drawn(self, count: int) -> Indices:
-        """`count` of the points, or all where there are no more, at random but always the same, in order."""
+        """The positions of `count` random points, or of all if there are fewer, sorted. The seed determines them."""
         chosen = _draw(self.size, min(count, self.size), self.seed)
         return chosen if self.sample is None else self._drawn[chosen]
 
@@ -79,13 +83,13 @@ class Grid:
 
     @property
     def n_blocks(self) -> int:
-        """How many blocks the points fall into."""
+        """The number of blocks."""
         if self.sample is not None:
             return -(-self.size // self.block)
         return prod(self.lengths[: self._cut]) * self._n_slices
 
     def blocks(self, numbers: range) -> Iterator[Block]:
-        """The blocks of these numbers, in order."""
+        """The blocks with these numbers, in order."""
         for number in numbers:
             if self.sample is None:
                 yield self._product(number)
@@ -93,7 +97,7 @@ class Grid:
                 yield from self._scattered(self._drawn[number * self.block : (number + 1) * self.block])
 
     def _product(self, number: int) -> Block:
-        """One value of each axis before the cut, a slice of the one there, and all of those that follow."""
+        """One value of each axis before the cut, a slice of the axis at the cut, all values of the axes after it."""
         number, slice_ = divmod(number, self._n_slices)
         leading = np.unravel_index(number, self.lengths[: self._cut]) if self._cut else ()
         inner = self.lengths[self._cut :]
@@ -106,7 +110,7 @@ class Grid:
         return Block((*map(int, leading), *trailing), shape, np.arange(start, start + prod(shape)))
 
     def _scattered(self, positions: Indices) -> Iterator[Block]:
-        """Drawn points, those together that share the values of the outer axes."""
+        """Sampled points, one block for each combination of outer values."""
         outer = positions // prod(self.lengths[self.n_outer :])
         edges = [0, *(np.flatnonzero(np.diff(outer)) + 1).tolist(), len(positions)]
         for start, stop in pairwise(edges):
@@ -117,7 +121,7 @@ class Grid:
 
     @cached_property
     def _cut(self) -> int:
-        """The first axis of which a block holds more than one value."""
+        """The first axis of which a block holds several values."""
         cut = len(self.axes)
         while cut > self.n_outer and prod(self.lengths[cut:]) < self.block:
             cut -= 1
@@ -125,7 +129,7 @@ class Grid:
 
     @cached_property
     def _thickness(self) -> int:
-        """How many values of that axis a block holds."""
+        """The number of values that a block holds of the axis at the cut."""
         return max(1, self.block // prod(self.lengths[self._cut + 1 :]))
 
     @cached_property
@@ -134,7 +138,7 @@ class Grid:
 
 
 def _draw(size: int, count: int, seed: int) -> Indices:
-    """`count` different numbers below `size`, sorted."""
+    """`count` distinct random integers below `size`, sorted."""
     random = np.random.Generator(np.random.PCG64(seed))
     if size <= 4 * count:
         return np.sort(random.permutation(size)[:count])
@@ -145,10 +149,10 @@ def _draw(size: int, count: int, seed: int) -> Indices:
 
 
 def ordered(base: ModelSpec, axes: Sequence[Axis], workload: Workload) -> tuple[tuple[Axis, ...], int]:
-    """The axes in the grid's order, and how many of them are taken one value at a time.
+    """The axes in the grid's order, outer ones first, and the number of outer axes.
 
-    Which these are is found by trying: NumPy refuses to say whether an array is true, hence where a formula compares
-    or branches on what varies, pricing an array of it fails.
+    Each axis is tried as an array: NumPy raises an error for the truth value of an array, so a formula that branches
+    on the field fails, and the axis becomes an outer one.
     """
     outer = [axis for axis in axes if not axis.is_whole or len(axis.values) == 1]
     inner = [axis for axis in axes if axis not in outer]

@@ -1,4 +1,4 @@
-"""The figures of a block: any metric that is a number, as an array that broadcasts to the block's points."""
+"""The numeric metrics of a block of variants, as arrays that broadcast to its points."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from llmarch_cli.sweeping.designs import placed, priced
 from llmarch_cli.sweeping.exact import LARGEST
 from llmarch_cli.sweeping.grid import Block
 
-Array = NDArray[Any]  # of int64, or of Python's integers where these could not hold a figure
+Array = NDArray[Any]  # of int64, or of Python integers if a value may not fit
 
 _WHOLE = (units.INTEGER, units.PARAMS, units.BYTES, units.FLOPS, units.TOKENS)
 
@@ -30,12 +30,13 @@ RATIOS = {metric.key: metric.ratio_of for metric in METRICS if metric.ratio_of i
 
 @dataclass(frozen=True)
 class Figures:
-    """What the variants of a block cost.
+    """The metrics of a block's variants.
 
     Attributes:
-        profile: of the spec whose fields hold arrays.
-        bound: no figure is larger.
-        values: what each axis holds, by path.
+        block: the points.
+        profile: the profile of a spec whose fields hold arrays.
+        bound: the largest possible value of any metric.
+        values: the value or array of each axis, by path.
     """
 
     block: Block
@@ -44,33 +45,33 @@ class Figures:
     values: Mapping[str, Scalar | Array]
 
     def count(self, name: str) -> int | Array:
-        """A metric, or a varying field, that is a whole number."""
+        """An integer metric or varying field, as a number or an array that broadcasts to the block."""
         if name in self.values:
             return self.values[name]  # type: ignore[return-value]
         return metric(name).value(self.profile)  # type: ignore[return-value]
 
     def at(self, name: str, chosen: NDArray[np.int64]) -> Array:
-        """The same at the block's points of these numbers; of a ratio the nearest floating-point number."""
+        """A metric's values at the `chosen` points of the block, by flat index; ratios as floating-point numbers."""
         if name in RATIOS:
             part, whole = (self.at(key, chosen) for key in RATIOS[name])
             return quotient(part, whole)
-        # Said, not guessed: NumPy takes what lies between 2**63 and 2**64 as unsigned, and joins that as floats.
+        # An explicit dtype: NumPy makes values from 2**63 to 2**64 unsigned, and joins these with int64 as floats.
         everywhere = np.broadcast_to(np.asarray(self.count(name), dtype_for(self.bound)), self.block.shape)
         return everywhere.reshape(-1)[chosen]
 
 
 def dtype_for(bound: int) -> np.dtype[Any]:
-    """What holds whole numbers up to `bound` exactly."""
+    """The dtype that holds integers up to `bound` exactly."""
     return np.dtype(np.int64 if bound <= LARGEST else object)
 
 
 def quotient(part: Array, whole: Array) -> Array:
-    """The nearest floating-point numbers; infinite where there is no whole."""
+    """`part / whole` as the nearest floating-point numbers; infinite if `whole` is 0."""
     return np.where(whole == 0, np.inf, (part / np.where(whole == 0, 1, whole)).astype(float))
 
 
 class Pricing:
-    """Prices blocks of variants of `base`, exactly."""
+    """Computes the metrics of blocks of variants of `base`, exactly."""
 
     def __init__(self, base: ModelSpec, axes: tuple[Axis, ...], n_outer: int, workload: Workload) -> None:
         self.base, self.axes, self.n_outer, self.workload = base, axes, n_outer, workload
@@ -78,7 +79,7 @@ class Pricing:
         self._latest: tuple[tuple[Scalar, ...], tuple[ModelSpec, Profile, int]] | None = None
 
     def figures(self, block: Block) -> Figures:
-        """What the points of `block` cost."""
+        """The metrics of the points of `block`."""
         outer = {
             axis.path: axis.values[int(index)]
             for axis, index in zip(self.axes[: self.n_outer], block.indices, strict=False)
@@ -94,13 +95,13 @@ class Pricing:
         return Figures(block, profile, bound, {**outer, **inner})
 
     def _variant(self, outer: Mapping[str, Scalar]) -> tuple[ModelSpec, Profile, int]:
-        """The spec with its outer values, the largest of all that share them, and a bound on every figure of these.
+        """The spec with these outer values, its largest variant's profile, and a bound on every metric.
 
-        No figure shrinks where a number in its formula grows, so the largest of each axis give it. What is between
-        the fields and a figure may wrap: products and sums modulo 2**64 end right where the figure itself fits.
+        Every metric is monotonic in every number of its formula, so the largest inner values give the bound.
+        Intermediate results may overflow: sums and products modulo 2**64 are right if the final value fits.
         """
         key = tuple(outer.values())
-        latest = self._latest  # read once: a worker may answer several chunks at the same time
+        latest = self._latest  # read once: a worker may compute several chunks in parallel
         if latest is None or latest[0] != key:
             spec = placed(self.base, outer)
             largest: dict[str, int] = {axis.path: max(axis.values) for axis in self.axes[self.n_outer :]}  # type: ignore[type-var, misc]
@@ -112,12 +113,12 @@ class Pricing:
 
 
 def check_name(name: str, paths: Mapping[str, Axis], base: ModelSpec) -> None:
-    """Raise InputError for what is neither a metric that is a number nor a varying field that is one."""
+    """Raise InputError unless `name` is a numeric metric or a varying integer field."""
     if name in paths:
         if not paths[name].is_whole:
-            raise InputError(f"{shown(name)} is not a whole number in every variant: vary over the wanted values only")
-    elif name == "context_length" and base.context_length is None:
-        raise InputError(f"{shown(name)}: this model does not say what it was made for")
+            raise InputError(f"{shown(name)} is not an integer in every variant; vary only over integers")
+    elif name == "context_window" and base.context_length is None:
+        raise InputError(f"{shown(name)}: {base.id} has no context_length")
     elif name not in COUNTS and name not in RATIOS:
         known = list(dict.fromkeys((*COUNTS, *RATIOS, *paths)))
-        raise InputError(f"unknown figure {shown(name)}{suggestion(name, known) or '; known: ' + ', '.join(known)}")
+        raise InputError(f"unknown metric {shown(name)}{suggestion(name, known) or '; known: ' + ', '.join(known)}")

@@ -1,7 +1,7 @@
-"""Which combinations of values no spec may have: each rule is asked once for each combination of the fields it reads.
+"""The invalid combinations of field values: each rule runs once per combination of the fields that it reads.
 
-Rules are the records' own validators. They are run on a stand-in that answers for its record and remembers which
-varying fields were read: whatever the others are, the answer is the same.
+Rules are the model validators of the records. They run on a stand-in that returns the current values and records which
+varying fields were read; the other fields cannot change the result.
 """
 
 from __future__ import annotations
@@ -22,12 +22,12 @@ from llmarch_cli.errors import InputError
 from llmarch_cli.specs.spec import ModelSpec
 from llmarch_cli.sweeping.axes import Axis
 
-MAX_COMBINATIONS = 4_000_000  # of the fields that one rule reads
+MAX_COMBINATIONS = 4_000_000  # of the values of the fields that one rule reads
 
 
 @dataclass(frozen=True)
 class Rule:
-    """The numbers of the axes that a rule reads, and over their values 0, or the number of the reason against them."""
+    """The axes that a rule reads, and for each combination of their values 0 or the number of the reason against it."""
 
     axes: tuple[int, ...]
     reasons: NDArray[np.int32]
@@ -35,13 +35,13 @@ class Rule:
 
 @dataclass
 class Rules:
-    """All rules that some combination breaks; `reasons` in words, numbered from 1."""
+    """All rules that some combination breaks, and the reasons in words, numbered from 1."""
 
     rules: list[Rule] = field(default_factory=list)
     reasons: list[str] = field(default_factory=list)
 
     def broken(self, indices: Sequence[Any]) -> NDArray[np.int32]:
-        """For values by their `indices`, which broadcast, the number of the first reason against them, or 0."""
+        """The number of the first reason against each point, or 0. The `indices` into the axes broadcast."""
         first = np.zeros((), np.int32)
         for rule in self.rules:
             reason = rule.reasons[tuple(indices[axis] for axis in rule.axes)]
@@ -50,7 +50,7 @@ class Rules:
 
 
 def rules(base: ModelSpec, axes: Sequence[Axis]) -> Rules:
-    """What the validators of `base`'s records say to the values of `axes`. Raises InputError for too many to ask."""
+    """Run the validators of `base`'s records on the values of `axes`. Raises InputError for too many combinations."""
     trace = _Trace({axis.path: axis.values[0] for axis in axes})
     found = Rules()
     numbers: dict[str, int] = {}
@@ -64,14 +64,14 @@ def rules(base: ModelSpec, axes: Sequence[Axis]) -> Rules:
 
 @dataclass
 class _Trace:
-    """The values of the varying fields at the moment, by path, and which of them were read."""
+    """The current values of the varying fields, by path, and the paths that were read."""
 
     values: dict[str, Any]
     read: set[str] = field(default_factory=set)
 
 
 class _StandIn:
-    """Answers for a record. What it computes is computed on the stand-in too, so that no reading escapes."""
+    """Stands in for a record. Its methods and properties run on the stand-in too, so that every read is recorded."""
 
     def __init__(self, record: Record, above: str, trace: _Trace) -> None:
         self._record, self._above, self._trace = record, above, trace
@@ -102,7 +102,7 @@ def _standing_in(value: Any, path: str, trace: _Trace) -> Any:
 
 
 def _validators(base: ModelSpec, axes: Sequence[Axis], trace: _Trace) -> Iterator[tuple[str, Callable[[], object]]]:
-    """Every rule that could read a varying field, the innermost record's first, with the path of its record."""
+    """Each rule that can read a varying field, with the path of its record, innermost records first."""
     holders = dict.fromkeys(path for axis in axes for path in _above(axis.path))
     for above in sorted(holders, key=lambda path: -path.count(".")):
         record: Any = base
@@ -115,22 +115,22 @@ def _validators(base: ModelSpec, axes: Sequence[Axis], trace: _Trace) -> Iterato
 
 
 def _above(path: str) -> Iterator[str]:
-    """`a.b.c` is held by what stands at `a.b.`, `a.` and at the top."""
+    """The prefixes of the records around `a.b.c`: `a.b.`, `a.` and the empty one of the spec."""
     while path:
         path = path.rpartition(".")[0]
         yield f"{path}." if path else ""
 
 
 def _asked(above: str, ask: Callable[[], object], axes: Sequence[Axis], trace: _Trace, numbers: dict[str, int]) -> Rule:
-    """`ask` under every combination of what it turns out to read."""
+    """Run `ask` for every combination of the fields that it reads, which are found as it runs."""
     read: list[int] = []
     while True:
         shape = tuple(len(axes[axis].values) for axis in read)
         if prod(shape) > MAX_COMBINATIONS:
             paths = ", ".join(axes[axis].path for axis in read)
             raise InputError(
-                f"{paths}: {prod(shape):,} combinations of fields that depend on each other;"
-                f" at most {MAX_COMBINATIONS:,}: give fewer values"
+                f"{paths}: these fields depend on each other and have {prod(shape):,} combinations,"
+                f" more than {MAX_COMBINATIONS:,}; give fewer values"
             )
         reasons = np.zeros(shape, np.int32)
         for place in product(*map(range, shape)):
@@ -140,7 +140,7 @@ def _asked(above: str, ask: Callable[[], object], axes: Sequence[Axis], trace: _
             try:
                 ask()
             except ValueError as error:
-                # The values in brackets aside, a rule has one reason for all that it refuses.
+                # Messages that differ only in the values in parentheses are one reason.
                 reason = f"{above[:-1]}: {error}".removeprefix(": ")
                 reasons[place] = numbers.setdefault(re.sub(r" \([^()]*\)", "", reason), len(numbers) + 1)
             more = [n for n, axis in enumerate(axes) if axis.path in trace.read and n not in read]

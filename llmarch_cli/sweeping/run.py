@@ -1,4 +1,4 @@
-"""A sweep from its question to its rows: here or on workers, in memory or on disk, and from where it stopped."""
+"""Run a sweep: in this process or on workers, in memory or on disk, resuming if it was interrupted."""
 
 from __future__ import annotations
 
@@ -18,18 +18,18 @@ from llmarch_cli.version import __version__
 if TYPE_CHECKING:
     from llmarch_cli.sweeping.partial import Parts
 
-Progress = Callable[[int, int], None]  # told how many of all points are done
+Progress = Callable[[int, int], None]  # called with the points done and the points in total
 
 
 def run(
     question: Question, out: Path | None = None, scheduler: str | None = None, progress: Progress = lambda _, __: None
 ) -> tuple[Search, Answer]:
-    """The answer to the whole question, and the search that found it.
+    """Answer the whole question. Return the search and its answer.
 
-    With `out`, every variant that meets the condition is written there, and what is on disk of an earlier, interrupted
-    run of the same question is not done again.
+    With `out`, all variants that meet the condition are written to that file. Finished parts of an interrupted run of
+    the same question are reused.
 
-    Raises InputError for what cannot be asked or written, CheckError where figures differ from the closed form.
+    Raises InputError for an invalid question or an unwritable file, CheckError if a re-checked metric differs.
     """
     question = replace(question, store=out is not None)
     search = Search(question)
@@ -38,7 +38,7 @@ def run(
     from llmarch_cli.sweeping.partial import Parts
 
     varying = {axis.path: axis.values for axis in question.axes}
-    with Parts(out, _digest(question), _names(question), varying) as parts:
+    with Parts(out, _digest(question, out.suffix), _names(question), varying) as parts:
         return search, _run(search, parts, scheduler, progress)
 
 
@@ -70,7 +70,7 @@ def _answers(search: Search, chunks: Sequence[int], scheduler: str | None) -> Ge
 
 
 def columns(question: Question, grid: Grid, rows: Rows) -> dict[str, list[Any]]:
-    """The rows as columns of plain values: the fields that vary, in the order given, then the figures asked for."""
+    """The rows as columns of Python values: the varying fields in the order given, then the requested metrics."""
     by_path = dict(zip((axis.path for axis in grid.axes), grid.values(rows.positions), strict=True))
     figures = {
         key: _quotients(*(rows.figures[name].tolist() for name in RATIOS[key]))
@@ -92,7 +92,8 @@ def _names(question: Question) -> list[str]:
     return [*paths, *(key for key in question.columns if key not in paths)]
 
 
-def _digest(question: Question) -> str:
-    """What two runs have in common that may share what is on disk."""
+def _digest(question: Question, ending: str) -> str:
+    """Identify the question, the program's version and the file format. Runs with the same digest can share parts."""
     base = question.base.model_dump_json()
-    return hashlib.sha256(f"{__version__} {base} {replace(question, base=None)!r}".encode()).hexdigest()  # type: ignore[arg-type]
+    asked = f"{__version__} {ending} {base} {replace(question, base=None)!r}"  # type: ignore[arg-type]
+    return hashlib.sha256(asked.encode()).hexdigest()

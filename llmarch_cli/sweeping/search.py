@@ -1,4 +1,4 @@
-"""One sweep: the question, how a chunk of its grid is answered, and how the answers of all chunks become one."""
+"""One sweep: the question, the answer for a chunk of its grid, and the merge of all answers."""
 
 from __future__ import annotations
 
@@ -24,32 +24,33 @@ from llmarch_cli.sweeping.rules import Rules, rules
 from llmarch_cli.sweeping.selection import Goal, Rows, first, front, joined
 from llmarch_cli.sweeping.where import Condition, condition
 
-CHECKED = 1000  # variants of each run, against the closed form one by one
-CHUNK = 1 << 20  # points that are answered together at most: what is handed to a worker, and kept on disk
-MOST_BLOCKS = 1 << 10  # in a chunk: where blocks are small, they take the time, and not the points in them
+CHECKED = 1000  # random variants of each run that are re-checked one by one
+CHUNK = 1 << 20  # most points in a chunk, the unit of work for a worker and of storage on disk
+MOST_BLOCKS = 1 << 10  # in a chunk: with small blocks, time grows with their number, not with the points
 
 
-# Of each row, unless told.
+# The default metrics of a row.
 COLUMNS = ("params", "active_params", "kv_cache_bytes", "kv_bytes_per_token", "flops_per_token")
 
 
 @dataclass(frozen=True)
 class Question:
-    """What a sweep asks.
+    """The question of a sweep.
 
     Attributes:
         base: the spec that all variants are made from.
         axes: the fields that vary.
-        where: the condition that variants must meet.
-        sort: the order of the rows; the grid's own where it is None.
-        top: how many of them to keep; None for all.
-        pareto: what trades off: only variants on the front are rows, unless it is empty.
-        columns: the figures of each row.
-        sample: how many points of the grid to look at; None for all.
-        seed: which points these are, and which are checked.
-        store: whether a chunk's answer brings all variants that meet the condition, to be written to a file.
-        block: how many points are priced at once.
-        chunk: how many are answered together.
+        workload: the context, batch and dtypes of all variants.
+        columns: the metrics of each row.
+        where: the condition that variants must meet; None accepts all.
+        sort: the order of the rows; None for the grid's order.
+        top: the most rows to keep; None for all.
+        pareto: the metrics of the Pareto front, whose variants become the rows; empty for no front.
+        sample: the number of random points to search; None for all.
+        seed: the seed of the sampled points and of the re-checked ones.
+        store: whether answers include all variants that meet the condition, to write them to a file.
+        block: the most points computed at once.
+        chunk: the most points per answer.
     """
 
     base: ModelSpec
@@ -69,14 +70,14 @@ class Question:
 
 @dataclass
 class Answer:
-    """What became of a chunk, or of several in a row.
+    """The result of a chunk, or of consecutive chunks.
 
     Attributes:
-        points: how many were looked at.
-        refused: how many variants no spec may be, by reason.
-        met: how many of the others met the condition.
+        points: the number of points searched.
+        refused: the number of invalid variants by reason.
+        met: the number of valid variants that meet the condition.
         rows: the best of these.
-        stored: all of these, where the question wants them.
+        stored: all of these, if the question has `store`.
     """
 
     points: int = 0
@@ -87,7 +88,7 @@ class Answer:
 
 
 class Search:
-    """Answers a question chunk by chunk, in any process. Raises InputError where it cannot be asked."""
+    """Answers a question chunk by chunk, in any process. Raises InputError for an invalid question."""
 
     def __init__(self, question: Question) -> None:
         self.question = question
@@ -123,13 +124,13 @@ class Search:
 
     @property
     def n_chunks(self) -> int:
-        """How many chunks the grid falls into."""
+        """The number of chunks."""
         return -(-self.grid.n_blocks // self._blocks_in_a_chunk)
 
     # --- one chunk --------------------------------------------------------------------------------------------------
 
     def answer(self, chunk: int) -> Answer:
-        """What the points of one chunk are. Raises CheckError where a checked one differs from the closed form."""
+        """Answer one chunk. Raises CheckError if a re-checked variant differs from the closed form."""
         start = chunk * self._blocks_in_a_chunk
         numbers = range(start, min(start + self._blocks_in_a_chunk, self.grid.n_blocks))
         answer = Answer()
@@ -142,7 +143,7 @@ class Search:
         return answer
 
     def _block(self, block: Block, answer: Answer) -> Rows | None:
-        """Add a block to the answer. Returns all rows that meet the condition, where they are to be stored."""
+        """Add a block to the answer. Return all rows that meet the condition if they are stored, else None."""
         broken = self._rules.broken(block.indices)
         counts = np.bincount(broken.reshape(-1), minlength=1)
         points = prod(block.shape)
@@ -170,7 +171,7 @@ class Search:
 
     @cached_property
     def columns(self) -> tuple[str, ...]:
-        """What is known of each row: the columns, what ratios among them are made from, and what decides the best."""
+        """The metrics computed for each row: the columns, the parts of ratios, and the goals."""
         asked = (*self.question.columns, *(goal.key for goal in self._goals))
         parts = (key for name in asked for key in RATIOS.get(name, ()))
         return tuple(dict.fromkeys((*(key for key in asked if key not in RATIOS), *parts)))
@@ -178,7 +179,7 @@ class Search:
     # --- several ----------------------------------------------------------------------------------------------------
 
     def merge(self, total: Answer, answer: Answer) -> None:
-        """Add the answer of a later chunk to the total. What is stored stays with its chunk."""
+        """Add the answer of a later chunk to the total, except for its `stored` rows."""
         total.points += answer.points
         total.refused += answer.refused
         total.met += answer.met
@@ -186,7 +187,7 @@ class Search:
             total.rows = answer.rows if total.rows is None else self.best(joined((total.rows, answer.rows)))
 
     def best(self, rows: Rows) -> Rows:
-        """Of rows in the grid's order, or each best of some that are, those that are best of all."""
+        """The best of `rows`, which are in the grid's order or joined from best rows of consecutive chunks."""
         return rows.take(self._best([self._loss(rows, goal) for goal in self._goals]))
 
     @staticmethod
@@ -196,14 +197,14 @@ class Search:
         return goal.loss(quotient(*parts) if key in RATIOS else parts[0])
 
     def _best(self, losses: list[Any]) -> Any:
-        """By number, what may yet be a row; `losses` are those of the goals, in their order."""
+        """The indices of the rows that can still be among the best. `losses` has one array per goal."""
         pareto, (sort,) = losses[: len(self.question.pareto)], losses[len(self.question.pareto) :] or (None,)
         if pareto:
             return front(pareto)
         return slice(None) if self.question.top is None and sort is None else first(sort, self.question.top)
 
     def rows(self, total: Answer) -> Rows:
-        """The rows in their order, once all chunks are in: those of a front by its first goal unless told."""
+        """The final rows in order, once all chunks are merged. A front is sorted by its first goal by default."""
         if total.rows is None:
             empty = np.zeros(0, np.int64)
             return Rows(empty, dict.fromkeys(self.columns, empty))
@@ -215,7 +216,7 @@ class Search:
     # --- the check --------------------------------------------------------------------------------------------------
 
     def _check(self, block: Block, figures: Figures | None, broken: Any) -> None:
-        """Compare the points of `block` that were drawn for it with the closed form, each as a spec of its own."""
+        """Re-check the random points that fall into `block`: validate and profile each as a spec of its own."""
         low, high = np.searchsorted(self._to_check, (block.positions[0], block.positions[-1] + 1))
         places = np.searchsorted(block.positions, self._to_check[low:high])
         if not len(places):
@@ -230,21 +231,21 @@ class Search:
                 spec = ModelSpec.model_validate(data(placed(self.question.base, assignments)))
             except ValidationError:
                 if fit:
-                    raise CheckError(f"the sweep takes {_in_words(assignments)}, but it is no spec") from None
+                    raise CheckError(f"the sweep accepts {_in_words(assignments)}, an invalid spec") from None
                 continue
             if not fit:
-                raise CheckError(f"the sweep refuses {_in_words(assignments)}, but it is a spec")
+                raise CheckError(f"the sweep skips {_in_words(assignments)}, a valid spec")
             true = priced(spec, self.question.workload)
             for name, count in zip(names, counts, strict=True):
                 if metric(name).value(true) != count:
                     raise CheckError(
-                        f"{_in_words(assignments)}: the sweep counts {name} {count:,},"
-                        f" the closed form {metric(name).value(true):,}"
+                        f"{_in_words(assignments)}: {name} is {count:,} in the sweep,"
+                        f" but {metric(name).value(true):,} in the closed form"
                     )
 
 
 def columns_for(columns: Sequence[str], goals: Sequence[Goal]) -> tuple[str, ...]:
-    """Those asked for, or the usual ones with what decides which rows are best."""
+    """The requested metrics, or the default ones and the goals'."""
     return tuple(dict.fromkeys(columns or (*COLUMNS, *(goal.key for goal in goals))))
 
 

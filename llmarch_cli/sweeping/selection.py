@@ -1,4 +1,4 @@
-"""What is kept of a stream of variants: the first few in an order, and the Pareto front. Neither grows with it."""
+"""Select the best variants of a stream: the first few in an order, or the Pareto front, in bounded memory."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from numpy.typing import NDArray
 
 from llmarch_cli.sweeping.grid import Indices
 
-BATCH = 64  # points compared with all others at once
+BATCH = 64  # points compared with all others at a time
 
 
 @dataclass(frozen=True)
 class Rows:
-    """Variants by their positions in the grid, and some figures of each, in columns."""
+    """Variants as positions in the grid, with columns of metrics."""
 
     positions: Indices
     figures: dict[str, NDArray[Any]]
@@ -25,12 +25,12 @@ class Rows:
         return len(self.positions)
 
     def take(self, chosen: Any) -> Rows:
-        """These of them, by number, slice or mask."""
+        """The chosen rows, by indices, slice or mask."""
         return Rows(self.positions[chosen], {key: values[chosen] for key, values in self.figures.items()})
 
 
 def joined(parts: Sequence[Rows]) -> Rows:
-    """All rows of one or more `parts`, one after another."""
+    """Concatenate the rows of one or more `parts`."""
     if len(parts) == 1:
         return parts[0]
     figures = {key: np.concatenate([part.figures[key] for part in parts]) for key in parts[0].figures}
@@ -39,28 +39,26 @@ def joined(parts: Sequence[Rows]) -> Rows:
 
 @dataclass(frozen=True)
 class Goal:
-    """A figure that should be small, or large where it was given with a `-` before it."""
+    """A metric to minimise, or to maximise if `largest`."""
 
     key: str
     largest: bool = False
 
     @classmethod
     def parsed(cls, text: str) -> Goal:
-        """`params`, or `-params` for the largest."""
+        """Parse `params`, or `-params` to maximise."""
         return cls(text.removeprefix("-"), text.startswith("-"))
 
     def loss(self, values: NDArray[Any]) -> NDArray[Any]:
-        """`values` turned so that less is better."""
+        """`values`, negated if larger is better."""
         return -values if self.largest else values
 
 
 def first(losses: NDArray[Any] | None, count: int | None) -> slice | Indices:
-    """The numbers of the `count` smallest, or of all, in order; of equal ones the first. As they come where None."""
+    """The indices of the `count` smallest losses, sorted and stable; None keeps the order or the number."""
     if losses is None:
         return slice(count)
-    if (
-        count is not None and count < len(losses) // 4
-    ):  # sorting all takes longer than finding which could be among them
+    if count is not None and count < len(losses) // 4:  # partitioning first is faster than sorting everything
         largest = np.partition(losses, count)[count]
         near = np.flatnonzero(losses <= largest)
         return near[np.argsort(losses[near], kind="stable")[:count]]
@@ -68,22 +66,22 @@ def first(losses: NDArray[Any] | None, count: int | None) -> slice | Indices:
 
 
 def front(losses: Sequence[NDArray[Any]]) -> Indices:
-    """The numbers of the points that none is as good as in all losses and better in one; of equal points the first.
+    """The indices of the Pareto front, ascending: no other point is at most equal in all losses and less in one.
 
-    In ascending order of the numbers.
+    Of equal points, only the first is on the front.
     """
     alive = np.arange(len(losses[0]))
-    # One good compromise rules out most of the others, before anything is sorted.
+    # One good compromise dominates most other points, which leaves little to sort.
     scale = [max(float(abs(loss).max()), 1.0) for loss in losses]
     pivot = int(np.argmin(sum(loss.astype(float) / unit for loss, unit in zip(losses, scale, strict=True))))
     alive = alive[_undominated(losses, pivot)]
     order = np.lexsort([loss[alive] for loss in reversed(losses)])
     alive = alive[order]
-    if len(losses) <= 2:  # in this order a point is on the front where its last loss is less than all before it
+    if len(losses) <= 2:  # in this order, the front is where the last loss falls below all before it
         last = losses[-1][alive]
         return np.sort(alive[np.append(True, last[1:] < np.minimum.accumulate(last)[:-1])])
     found = []
-    while len(alive):  # and no point is better than one before it, so a batch is done with once it is compared
+    while len(alive):  # no point dominates an earlier one, so each batch is compared once
         batch, alive = alive[:BATCH], alive[BATCH:]
         batch = batch[~np.triu(_no_worse(losses, batch, batch), k=1).any(axis=0)]
         alive = alive[~_no_worse(losses, batch, alive).any(axis=0)]
@@ -92,7 +90,7 @@ def front(losses: Sequence[NDArray[Any]]) -> Indices:
 
 
 def _no_worse(losses: Sequence[NDArray[Any]], some: Indices, others: Indices) -> NDArray[np.bool_]:
-    """Whether each of `some` is as good as each of the `others` in all losses: (len(some), len(others))."""
+    """Whether each of `some` is at most equal to each of `others` in all losses: shape (len(some), len(others))."""
     no_worse = np.ones((len(some), len(others)), bool)
     for loss in losses:
         no_worse &= loss[some][:, None] <= loss[others]
@@ -100,7 +98,7 @@ def _no_worse(losses: Sequence[NDArray[Any]], some: Indices, others: Indices) ->
 
 
 def _undominated(losses: Sequence[NDArray[Any]], place: int) -> NDArray[np.bool_]:
-    """Which points are better than that one somewhere, or are the first of its equals."""
+    """Mask of the points with some smaller loss than the point at `place`, and of the first point equal to it."""
     better = np.zeros(len(losses[0]), bool)
     equal = np.ones(len(losses[0]), bool)
     for loss in losses:

@@ -1,4 +1,4 @@
-"""A sweep's rows as a table: the fields that vary, the figures asked for, and what became of all the other variants."""
+"""A sweep's rows as a table: the varying fields, the requested metrics, and notes on the search."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _UNITS: dict[frozenset[type], Unit] = {  # by the types of an axis's values
 
 
 def variants(search: Search, answer: Answer) -> Table:
-    """One row for each variant that is among the best, the best first."""
+    """One row per selected variant, best first."""
     question, rows = search.question, search.rows(answer)
     paths = [axis.path for axis in search.axes]
     values: dict[str, Sequence[Any]] = dict(zip(paths, search.grid.values(rows.positions), strict=True))
@@ -54,11 +54,11 @@ def _notes(search: Search, answer: Answer, n_rows: int) -> Iterator[str]:
     for reason, count in reasons[:MOST_REASONS]:
         yield f"{count:,} skipped: {reason}."
     if others := sum(count for _, count in reasons[MOST_REASONS:]):
-        yield f"{others:,} skipped for {len(reasons) - MOST_REASONS:,} more reasons."
+        yield f"{others:,} skipped for {len(reasons) - MOST_REASONS:,} other reasons."
     workload = question.workload
     yield f"{workload.context:,} tokens of context, {workload.settings}."
     checked = min(CHECKED, search.grid.size)
-    yield f"Closed form, in arrays: the same one by one for {checked:,} of them, drawn at random."
+    yield f"Vectorised; {checked:,} random {'variant' if checked == 1 else 'variants'} re-checked one by one."
 
 
 def _column(axis: Axis) -> Column:
@@ -67,4 +67,4 @@ def _column(axis: Axis) -> Column:
     unit = _UNITS.get(types, units.FIELD)
     if path in BY_KEY and metric(path).unit is unit:
         return replace(metric(path), shown="always")
-    return Column(path, path, unit, "A field that varies.")
+    return Column(path, path, unit, "A varying field.")

@@ -1,4 +1,4 @@
-"""The condition of `--where`: an expression over the figures of a whole block of variants at once."""
+"""The condition of `--where`: an expression that is evaluated on whole blocks of variants."""
 
 from __future__ import annotations
 
@@ -10,30 +10,32 @@ from llmarch_cli.expressions import Expression
 from llmarch_cli.sweeping.exact import ONE, Quantity, Whole
 from llmarch_cli.sweeping.pricing import RATIOS, Figures
 
-Condition = Callable[[Figures], Any]  # True or False for each point of a block, in an array that broadcasts to it
+Condition = Callable[[Figures], Any]  # truth values that broadcast to the block's points
 
 
 def condition(text: str, check_name: Callable[[str], None]) -> Condition:
-    """What `text` asks, such as `params <= 30B and (kv_cache_bytes < 2GiB or attention.window == 512)`.
+    """Parse a condition such as `params <= 30B and (kv_cache_bytes < 2GiB or attention.window == 512)`.
 
-    `check_name` raises InputError for a name that is no figure. Raises InputError for all that is no such condition.
+    `check_name` raises InputError for an unknown name. Raises InputError for an invalid expression, and for one that is
+    not a condition.
     """
     try:
         asked = Expression(text)
         for figure in asked.figures():
             if figure.context is not None:
-                raise InputError(f"{shown(str(figure))}: all variants are priced at one context, that of --ctx")
+                raise InputError(f"{shown(str(figure))}: all variants use the context of --ctx; leave out '@'")
             check_name(figure.name)
         if not isinstance(asked.value(lambda _: Quantity(ONE)), bool):
-            raise InputError(f"{shown(str(asked))} is no condition; compare figures, such as params <= 30B")
+            raise InputError(f"{shown(str(asked))} is not a condition; compare metrics, such as params <= 30B")
     except InputError as error:
         raise InputError(f"--where {error}") from None
     return lambda figures: asked.value(lambda figure: _quantity(figures, figure.name))
 
 
 def _quantity(figures: Figures, name: str) -> Quantity:
-    above, below = (_whole(figures, part) for part in RATIOS[name]) if name in RATIOS else (_whole(figures, name), ONE)
-    return Quantity(above, below)
+    if name in RATIOS:
+        return Quantity(*(_whole(figures, part) for part in RATIOS[name]))
+    return Quantity(_whole(figures, name))
 
 
 def _whole(figures: Figures, name: str) -> Whole:

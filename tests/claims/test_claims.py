@@ -95,9 +95,9 @@ def test_figures_have_the_units_of_their_columns() -> None:
     ("fields", "message"),
     [
         ({"holds": "a.parms > 1"}, "did you mean params"),
-        ({"holds": "c.params > 1"}, "names begin with a. or b."),
-        ({"holds": "params > 1"}, "names begin with"),
-        ({"holds": "a.params"}, "neither true nor false"),
+        ({"holds": "c.params > 1"}, "names start with a. or b."),
+        ({"holds": "params > 1"}, "names start with"),
+        ({"holds": "a.params"}, "is not a condition"),
         ({"holds": "a.params >"}, "not an expression"),
         ({"holds": "a.count(index < 3) == 3"}, "known: layers"),
         ({"models": ["gpt3"]}, "unknown model"),
@@ -119,8 +119,11 @@ CLAIM = {"says": "something", "models": ["gpt2"], "holds": "true"}
         ({"sections": []}, "must have at least 1 entry"),
         ({"sections": [{**SECTION, "claims": [{**CLAIM, "verdict": "maybe"}]}]}, "verdict: must be"),
         ({"sections": [{**SECTION, "claims": [{**CLAIM, "verdit": "holds"}]}]}, "did you mean verdict"),
-        ({"sections": [{**SECTION, "claims": [{**CLAIM, "remark": "but"}]}]}, "a remark goes with"),
-        ({"sections": [{**SECTION, "claims": [{**CLAIM, "verdict": "does not hold"}]}]}, "a remark goes with"),
+        ({"sections": [{**SECTION, "claims": [{**CLAIM, "remark": "but"}]}]}, "give a remark with every verdict"),
+        (
+            {"sections": [{**SECTION, "claims": [{**CLAIM, "verdict": "does not hold"}]}]},
+            "give a remark with every verdict",
+        ),
         ({"sections": [{**SECTION, "source": "javascript:alert(1)", "claims": [CLAIM]}]}, "a web address"),
     ],
 )

@@ -50,7 +50,7 @@ def test_scripts_can_ask(llmarch: Run, models: tuple[str, str], status: int) -> 
 
 def test_the_same_architecture_is_said_to_be(llmarch: Run) -> None:
     result = llmarch("diff", "deepseek-v3", "deepseek-r1")
-    assert "The same architecture" in result.out
+    assert "The architectures are equal" in result.out
     data = json.loads(llmarch("diff", "gpt2", "gpt2", "--format", "json").out)
     assert data["changes"] == []
 

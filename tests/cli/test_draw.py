@@ -17,7 +17,7 @@ def test_it_writes_the_file_and_says_which(llmarch: Run, tmp_path: Path) -> None
 
 def test_what_cannot_be_is_one_line(llmarch: Run, tmp_path: Path) -> None:
     for arguments, message in (
-        (("gpt2", "-o", "figure.gif"), "error: figure.gif: a figure's file ends in one of .svg, .png, .pdf"),
+        (("gpt2", "-o", "figure.gif"), "error: figure.gif: the file name must end in .svg, .png or .pdf"),
         (("gpt22", "-o", str(tmp_path / "a.svg")), "error: unknown model 'gpt22'; did you mean gpt2"),
         (("gpt2", "-o", str(tmp_path / "none" / "a.svg")), "error: "),
         (("gpt2", "-o", "a.svg", "--theme", "blue"), "error: unknown theme 'blue'"),

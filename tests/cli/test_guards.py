@@ -42,13 +42,13 @@ class TestCheck:
         for file_format in ("table", "markdown", "csv", "json", "junit"):
             result = llmarch("check", "budgets.yaml", "--format", file_format)
             assert (result.status, result.err) == (1, ""), file_format
-            assert "VIOLATED" in result.out
+            assert "EXCEEDED" in result.out
 
     def test_kept_limits_are_status_0(self, llmarch: Run) -> None:
         Path("budgets.yaml").write_text(BUDGETS.replace("36MiB", "39MiB"))
         result = llmarch("check", "budgets.yaml")
         assert (result.status, result.err) == (0, "")
-        assert "6 limits kept." in result.out
+        assert "6 limits met." in result.out
         assert problems("budgets", "budgets.yaml") == []
 
     def test_figures_are_exact(self, llmarch: Run) -> None:
@@ -82,11 +82,11 @@ class TestCheck:
 class TestBaseline:
     def test_written_and_held_to(self, llmarch: Run) -> None:
         result = llmarch("baseline", "write", "b.yaml", "gpt2", "mine.yaml", "--ctx", "1k")
-        assert (result.status, result.out) == (0, "b.yaml: 16 figures of 2 models.\n")
+        assert (result.status, result.out) == (0, "b.yaml: 16 values of 2 models.\n")
         assert problems("baseline", "b.yaml") == []
         result = llmarch("baseline", "compare", "b.yaml")
         assert result.status == 0
-        assert "16 figures of 2 models: none beyond tolerance." in result.out
+        assert "16 values of 2 models: none beyond tolerance." in result.out
 
     def test_drift_is_status_1(self, llmarch: Run) -> None:
         llmarch("baseline", "write", "b.yaml", "mine.yaml", "--columns", "params")

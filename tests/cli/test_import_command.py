@@ -57,7 +57,7 @@ def test_a_file_that_is_there_is_kept(llmarch: Run) -> None:
     assert llmarch("import", "config.json", "-o", "mine.yaml") == (
         2,
         "",
-        "error: mine.yaml: is there already, and is not overwritten: give another name\n",
+        "error: mine.yaml: already exists; not overwritten: give another name\n",
     )
     assert Path("mine.yaml").read_text() == "mine"
     assert llmarch("import", "config.json", "-o", "mine.yaml", "--force") == (0, "", "")

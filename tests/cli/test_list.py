@@ -27,7 +27,7 @@ def test_filters(llmarch: Run) -> None:
     found = json.loads(llmarch("list", "--moe", "--attention", "mla", "--org", "moonshot", "--format", "json").out)
     assert [row["model"] for row in found["models"]] == ["kimi-k2"]
     assert "gpt2-xl" in llmarch("list", "--dense").out
-    assert llmarch("list", "--dense", "--attention", "mla").out.splitlines()[-1] == "No model fits all of that."
+    assert llmarch("list", "--dense", "--attention", "mla").out.splitlines()[-1] == "No model matches."
 
 
 def test_sorting(llmarch: Run) -> None:

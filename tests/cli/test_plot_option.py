@@ -40,7 +40,7 @@ def test_a_file_is_drawn_and_the_figures_are_printed_as_without_it(llmarch: Run,
         ("kvcache --plot gpt2", "KV cache by context"),
         ("compare gpt2 --plot --plot-kind flops", "FLOPs per token by context"),
         ("show gpt2 --plot --batch 2", "Parameters by component"),
-        ("compare gpt2 gpt2-xl --plot --plot-kind active", "Parameters: all, and those that one token touches"),
+        ("compare gpt2 gpt2-xl --plot --plot-kind active", "Total and active parameters"),
     ],
 )
 def test_without_a_file_it_is_drawn_below_the_table(llmarch: Run, command: str, title: str) -> None:
@@ -53,7 +53,7 @@ def test_without_a_file_it_is_drawn_below_the_table(llmarch: Run, command: str, 
 @pytest.mark.parametrize(
     ("command", "message"),
     [
-        ("kvcache gpt2 --plot=x.gif", "error: --plot writes files that end in .svg, .png, .pdf, not 'x.gif'"),
+        ("kvcache gpt2 --plot=x.gif", "error: x.gif: the file name must end in .svg, .png or .pdf"),
         ("compare gpt2 --plot --plot-kind pie", "error: unknown plot 'pie'"),
         ("compare gpt2 --plot-kind flops", "error: --plot-kind flops needs --plot or --plot FILE"),
         ("compare gpt2 --plot --format csv", "error: --plot draws below a table, not below csv"),
@@ -75,7 +75,7 @@ def test_a_missing_library_is_said_before_anything_is_measured(
     monkeypatch.setitem(sys.modules, "plotext", None)
     result = llmarch(*command.split())
     assert (result.status, result.out) == (2, "")
-    assert "pip install 'llmarch[plot]'" in result.err
+    assert "pip install '.[plot]'" in result.err
 
 
 @pytest.mark.parametrize(
@@ -91,7 +91,7 @@ def test_too_many_curves_for_a_terminal_are_said_before_anything_is_measured(
 ) -> None:
     result = llmarch(*command.split())
     assert (result.status, result.out) == (2, "")
-    assert result.err.startswith(f"error: a terminal has room for 8 curves, not {n_curves}")
+    assert result.err.startswith(f"error: a plot on a terminal shows at most 8 curves, not {n_curves}")
 
 
 def test_only_what_draws_imports_what_draws() -> None:

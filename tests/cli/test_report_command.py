@@ -80,7 +80,7 @@ def test_without_matplotlib_the_error_says_how_to_do_without(llmarch: Run, monke
     monkeypatch.setitem(sys.modules, "matplotlib.figure", None)
     result = llmarch("report", "gpt2")
     assert (result.status, result.out) == (2, "")
-    assert "pip install 'llmarch[plot]', or leave them out: --no-pictures" in result.err
+    assert "pip install '.[plot]'), or leave them out: --no-pictures" in result.err
     assert llmarch("report", "gpt2", "--no-pictures").status == 0
 
 

@@ -75,7 +75,7 @@ def test_the_changed_spec_is_saved(llmarch: Run, tmp_path: Path, command: str) -
     assert llmarch_cli.load(path) == llmarch_cli.changed(llmarch_cli.load("kimi-k2"), changes)
     again = llmarch(command, "kimi-k2", "--set", "n_layers=4", "--save", str(path))
     assert (again.status, again.out) == (2, "")
-    assert again.err == f"error: {path}: is there already, and is not overwritten: give another name\n"
+    assert again.err == f"error: {path}: already exists; not overwritten: give another name\n"
     assert "n_layers: 3" in path.read_text()
 
 
@@ -85,16 +85,16 @@ def test_the_changed_spec_is_saved(llmarch: Run, tmp_path: Path, command: str) -
         ("compare gemma3-27b --set attention.window=5", "did you mean attention.variants.local.window or"),
         ("show gpt2 --set attention.windw=5", "gpt2: attention.windw: unknown field; did you mean attention.window?"),
         ("kvcache gpt2 --set d_model=1e6", "write 1_000_000"),
-        ("compare gpt2 --set d_model.x=1", "d_model is one value"),
-        ("compare gemma3-27b --set attention.repeat.6=local", "its places are 0 to 5"),
-        ("compare gpt2 --set d_model", "error: --set: a change is PATH=VALUE"),
-        ("compare gpt2 --set d_model=", "error: --set: 'd_model=': there is no value"),
+        ("compare gpt2 --set d_model.x=1", "d_model is a single value"),
+        ("compare gemma3-27b --set attention.repeat.6=local", "use 0 to 5"),
+        ("compare gpt2 --set d_model", "error: --set: a change must be PATH=VALUE"),
+        ("compare gpt2 --set d_model=", "error: --set: 'd_model=': no value"),
         ("compare gpt2 --set d_model=1 --set d_model=2", "error: --set: 'd_model' is given twice"),
         ("compare gpt2 gemma3-27b --set attention.window=5", "error: gemma3-27b: attention.window: unknown field"),
         ("compare gpt2 --save x.yaml", "error: --save writes a changed spec: add --set"),
         ("compare gpt2 gpt2-xl --set n_layers=2 --save x.yaml", "error: --save writes one spec, but 2 models"),
-        ("show gpt2 --set n_layers=2 --save /", "error: /: is there already"),
-        ("show gpt2 --set n_layers=2 --save /dev/full", "error: /dev/full: is there already"),
+        ("show gpt2 --set n_layers=2 --save /", "error: /: already exists"),
+        ("show gpt2 --set n_layers=2 --save /dev/full", "error: /dev/full: already exists"),
         ("show gpt2 --set n_layers=2 --save nowhere/x.yaml", "error: nowhere/x.yaml: cannot be written: no such file"),
     ],
 )  # fmt: skip

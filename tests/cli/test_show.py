@@ -26,7 +26,7 @@ def test_it_fits_and_says_what_stands_where(llmarch: Run, monkeypatch: pytest.Mo
 def test_prediction_blocks_and_buffers_are_apart(llmarch: Run) -> None:
     out = llmarch("show", "deepseek-v3").out
     total = out.index("\ntotal ")
-    assert total < out.index("Multi-token prediction, in no total") < out.index("mtp: ffn")
+    assert total < out.index("Multi-token prediction, not in the totals") < out.index("mtp: ffn")
     assert "14,848" in out
 
 

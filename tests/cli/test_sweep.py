@@ -77,11 +77,11 @@ def test_shares_can_be_sorted_and_asked_for(llmarch: Run) -> None:
         ((), "nothing varies"),
         (("--vary", "n_layer=2"), "did you mean n_layers"),
         (("--vary", "n_layers=two"), "must be a whole number"),
-        (("--vary", "n_layers=9:1"), "is empty"),
-        (("--vary", "n_layers=2", "--where", "__import__('os')"), "there is no function __import__"),
+        (("--vary", "n_layers=9:1"), "is an empty range"),
+        (("--vary", "n_layers=2", "--where", "__import__('os')"), "unknown function __import__"),
         (("--vary", "n_layers=2", "--where", "parms < 1B"), "did you mean params"),
         (("--vary", "n_layers=2", "--sort", "parms"), "did you mean params"),
-        (("--vary", "n_layers=2", "--sort", "attention"), "unknown figure 'attention'"),
+        (("--vary", "n_layers=2", "--sort", "attention"), "unknown metric 'attention'"),
         (("--vary", "n_layers=2", "--pareto", ","), "--pareto is empty"),
         (("--vary", "n_layers=2", "--columns", "parms"), "did you mean params"),
         (("--vary", "n_layers=2", "--top", "0"), "--top must be 1 or more"),
@@ -89,15 +89,18 @@ def test_shares_can_be_sorted_and_asked_for(llmarch: Run) -> None:
         (("--vary", "n_layers=2", "--sample", "many"), "--sample takes a whole number"),
         (("--vary", "n_layers=2", "--ctx", "0"), "--ctx takes a number of tokens"),
         (("--vary", "n_layers=2", "--batch", "0"), "batch must be"),
-        (("--vary", "n_layers=2", "--out", "a.xls"), "a file's ending says its format"),
-        (("--vary", "n_layers=2", "--plot", "a.jpg"), "a file's ending says its format"),
-        (("--vary", "n_layers=2", "--plot", "missing/a.svg"), "would be in no directory"),
-        (("--vary", "n_layers=2", "--plot", "a.svg"), "name them with --pareto A,B"),
-        (("--vary", "n_layers=2", "--plot", "a.svg", "--pareto", "params,active_share"), "draws figures, not ratios"),
-        (("--vary", "attention.window=null,8", "--where", "attention.window < 9"), "is not a whole number in every"),
-        (("--vary", "n_layers=2", "--scheduler", "local"), "--scheduler takes local:N"),
+        (("--vary", "n_layers=2", "--out", "a.xls"), "the file name must end in .csv, .json or .parquet"),
+        (("--vary", "n_layers=2", "--plot", "a.jpg"), "a.jpg: the file name must end in .svg, .png or .html"),
+        (("--vary", "n_layers=2", "--plot", "missing/a.svg"), "its directory does not exist"),
+        (
+            ("--vary", "n_layers=2", "--plot", "a.svg"),
+            "--plot needs two metrics, one for each axis: name them with --pareto A,B",
+        ),
+        (("--vary", "n_layers=2", "--plot", "a.svg", "--pareto", "params,active_share"), "cannot draw a ratio"),
+        (("--vary", "attention.window=null,8", "--where", "attention.window < 9"), "is not an integer in every"),
+        (("--vary", "n_layers=2", "--scheduler", "local"), "--scheduler must be local:N"),
         (("--vary", "n_layers=2,3", "--sample", "2", "--seed", "-1"), "greater than or equal to 0"),
-        (("--vary", "n_layers=2", "--where", "params < 0x10"), "write numbers in decimal digits"),
+        (("--vary", "n_layers=2", "--where", "params < 0x10"), "write numbers in decimal"),
     ],
 )
 def test_bad_input_is_an_error_in_a_line(
@@ -120,7 +123,7 @@ def test_a_grid_of_a_million_million_points_wants_a_sample(llmarch: Run) -> None
     ]
     result = llmarch("sweep", "qwen3-8b", *vary)
     assert (result.status, result.out) == (2, "")
-    assert "1,000,000,000,000 points: above 1,000,000,000 take a sample" in result.err
+    assert "1,000,000,000,000 points are more than 1,000,000,000; search a sample" in result.err
     assert llmarch("sweep", "qwen3-8b", *vary, "--sample", "1_000").status == 0
 
 

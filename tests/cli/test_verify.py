@@ -38,7 +38,7 @@ def test_each_witness_has_a_line(llmarch: Run, tiny: str) -> None:
     assert result.status == 0
     lines = [line for line in result.out.splitlines() if line.startswith(("gpt2 ", "tiny "))]
     assert len(lines) == 8
-    assert "7 agree, 0 disagree, and 1 cannot say" in result.out
+    assert "7 agree, 0 disagree, 1 not applicable" in result.out
 
 
 def test_a_disagreement_is_exit_status_1(llmarch: Run, tiny: str, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -89,7 +89,7 @@ class TestCheckpoint:
         result = llmarch("verify", tiny, "--checkpoint", str(checkpoint))
         params = llmarch_cli.profile(tiny, engine="closed-form").params
         assert result.status == 0
-        assert f"Reconciled: the model's own values are its {params} parameters" in result.out
+        assert f"Reconciled: {params} parameters, and every tensor is accounted for" in result.out
 
     def test_every_tensor(self, llmarch: Run, tiny: str, checkpoint: Path) -> None:
         result = llmarch("verify", tiny, "--checkpoint", str(checkpoint), "--tensors", "--format", "json")
@@ -108,10 +108,17 @@ class TestCheckpoint:
         assert result.status == 1
         assert "NOT reconciled" in result.out
 
-    def test_it_is_no_test_report(self, llmarch: Run, tiny: str, checkpoint: Path) -> None:
-        result = llmarch("verify", tiny, "--checkpoint", str(checkpoint), "--format", "junit")
-        assert (result.status, result.out) == (2, "")
-        assert "--checkpoint has no junit format" in result.err
+    def test_as_junit_each_class_is_a_test_and_what_does_not_fit_fails(
+        self, llmarch: Run, tiny: str, checkpoint: Path
+    ) -> None:
+        good = ET.fromstring(llmarch("verify", tiny, "--checkpoint", str(checkpoint), "--format", "junit").out)
+        assert (good.get("tests"), good.get("failures")) == ("2", "0")
+        bad = llmarch("verify", "gpt2", "--checkpoint", str(checkpoint), "--format", "junit")
+        assert bad.status == 1
+        failures = [each.get("message") for each in ET.fromstring(bad.out).iter("failure")]
+        assert failures[0] is not None
+        assert failures[0].startswith("NOT reconciled")
+        assert {"missing", "left over"} <= set(failures)
 
     @pytest.mark.parametrize("models", [(), ("gpt2", "gpt2-xl")])
     def test_one_model_is_asked_for(self, llmarch: Run, models: tuple[str, ...], checkpoint: Path) -> None:

@@ -1,86 +1,52 @@
 """The documentation is true: its commands run, its outputs are what they print, its examples work, its links lead."""
 
 import importlib.util
-import os
 import re
 import shlex
 import shutil
-import subprocess
-import sys
-from collections.abc import Iterator
 from pathlib import Path
-from textwrap import dedent
-from typing import Any, NamedTuple
+from typing import Any
 
 import pytest
 import torch
 from families import FAMILIES
 from further_families import FURTHER
+from pages import COMMANDS, DOCUMENTED, EXAMPLES, PAGES, ROOT, blocks
 from repositories import git
+from runs import Run
 
 import llmarch_cli as llmarch
 from llmarch_cli.huggingface.importing import families as importing
-from llmarch_cli.modules.builder import Built
+from llmarch_cli.modules.builder import ComponentModule
 from llmarch_cli.modules.cache import TensorCache
 from llmarch_cli.profilers import closed_form, measured
 from llmarch_cli.profilers.cost import Workload
 from llmarch_cli.report.units import binary_bytes
 from llmarch_cli.specs.spec import Item
 
-ROOT = Path(__file__).parents[2]
-EXAMPLES = ROOT / "docs" / "examples"
-PAGES = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")])
 WIDTH = "100"  # of the terminal that outputs in the pages are shown for
 
 
-class Command(NamedTuple):
-    """A command of a page, and the output that the page shows for it, if any."""
-
-    page: str
-    line: str
-    output: str
-
-
-def blocks(page: Path, language: str) -> Iterator[str]:
-    """Those in a list's items are indented."""
-    for _, block in re.findall(rf"^( *)```{language}\n(.*?)^\1```", page.read_text(), re.MULTILINE | re.DOTALL):
-        yield dedent(block)
-
-
-def commands() -> Iterator[Command]:
-    for page in PAGES:
-        for block in blocks(page, "console"):
-            for part in re.split(r"^\$ ", block, flags=re.MULTILINE)[1:]:
-                line, _, output = part.partition("\n")
-                yield Command(page.name, line.split("  #")[0].strip(), output)
-
-
-COMMANDS = sorted(set(commands()))
-
-
-@pytest.mark.parametrize("command", [c for c in COMMANDS if c.line.startswith("llmarch ")], ids=lambda c: c.line)
-def test_command(command: Command, tmp_path: Path) -> None:
+@pytest.mark.parametrize("line", DOCUMENTED)
+def test_command(line: str, llmarch: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     shutil.copytree(EXAMPLES, tmp_path, dirs_exist_ok=True)
-    if "--since" in command.line:
-        git("init", "--quiet", cwd=tmp_path)
-        git("add", ".", cwd=tmp_path)
-        git("commit", "--quiet", "--message=specs", cwd=tmp_path)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("LLMARCH_ENGINE")
+    if "--since" in line:
+        git("init", "--quiet")
+        git("add", ".")
+        git("commit", "--quiet", "--message=specs")
     there = set(tmp_path.iterdir())
-    words, _, _ = command.line.partition(" > ")
-    run = subprocess.run(
-        [sys.executable, "-m", "llmarch_cli", *shlex.split(words)[1:]],
-        cwd=tmp_path,
-        env={**os.environ, "COLUMNS": WIDTH, "PYTHONPATH": str(ROOT)},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert run.returncode == 0, run.stderr
-    assert run.stdout or set(tmp_path.iterdir()) > there
+    words, _, _ = line.partition(" > ")
+    result = llmarch(*shlex.split(words)[1:])
+    assert result.status == 0, result.err
+    assert result.out or set(tmp_path.iterdir()) > there
     for picture in tmp_path.glob("*.svg"):
         assert picture.read_bytes() == (ROOT / "docs" / "figures" / picture.name).read_bytes(), "run `make docs`"
-    if command.output.strip():
-        assert [line.rstrip() for line in run.stdout.splitlines()] == command.output.rstrip().splitlines()
+    for command in COMMANDS:
+        if command.line == line and command.output.strip():
+            shown = command.output.rstrip().splitlines()
+            assert [each.rstrip() for each in result.out.splitlines()] == shown, f"{command.page}: run `make docs`"
 
 
 def test_the_budgets_that_a_page_shows_are_the_example() -> None:
@@ -143,7 +109,7 @@ class TestTheWorkedExampleOfAKind:
 
     def test_it_decodes_as_it_reads_prompts(self, component: Any) -> None:
         torch.manual_seed(0)
-        module = Built(component, d_model=32, style=llmarch.load("llama3.2-1b").norm)
+        module = ComponentModule(component, d_model=32, style=llmarch.load("llama3.2-1b").norm)
         for parameter in module.parameters():
             torch.nn.init.normal_(parameter, std=0.2)
         x = torch.randn(2, 7, 32)

@@ -1,6 +1,6 @@
 """The structure of each sort of picture, box by box, as somebody looked at it and found it right.
 
-After a change that is meant: `python tests/figures/test_structure.py` writes the files anew; read what changed.
+After a change that is meant: `python tests/drawings/test_structure.py` writes the files anew; read what changed.
 """
 
 from collections.abc import Iterator, Sequence

@@ -14,6 +14,7 @@ from llmarch_cli.errors import InputError
 from llmarch_cli.guards import baselines
 from llmarch_cli.guards.baselines import drifts, percent, tolerances
 from llmarch_cli.guards.gauge import Figure
+from llmarch_cli.specs import documents
 
 PARAMS = Figure("params")
 
@@ -115,12 +116,12 @@ def test_columns_added_or_taken_by_hand_are_told(kept: Path) -> None:
         ("- params", "- parms", "unknown metric 'parms'"),
         ("- params", "- active_share", "is a ratio"),
         ("    params: ", "    parms: ", "unknown metric 'parms'"),
-        ("    params: ", "    params@8k: ", "the same at every context"),
+        ("    params: ", "    params@8k: ", "does not depend on the context"),
         ("    params: ", "    params: -", "must be at least 0"),
         ("    params: ", "    params: 0.", "must be a whole number"),
         ("tolerance: {}", "tolerance: {parms: 1%}", "unknown metric 'parms'"),
         ("tolerance: {}", "tolerance: {params: 0.1}", "must be text"),
-        ("tolerance: {}", "tolerance: {params: a bit}", "a tolerance is a share such as 0.1%, not 'a bit'"),
+        ("tolerance: {}", "tolerance: {params: a bit}", "a tolerance is a percentage such as 0.1%, not 'a bit'"),
         ("contexts:", "contexts: []\ncontext:", "context: unknown field"),
     ],
 )
@@ -176,10 +177,11 @@ def test_what_cannot_be_written_is_called_by_its_own_name(tmp_path: Path) -> Non
     assert error.value.filename == str(tmp_path / "nowhere" / "b.yaml")
 
 
-def test_what_could_not_be_read_is_not_written(kept: Path) -> None:
+def test_what_could_not_be_read_is_not_written(kept: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     before, files = kept.read_text(), sorted(kept.parent.iterdir())
-    with pytest.raises(InputError, match=r"b\.yaml: 22,\d+ figures are more than a baseline is read with"):
-        baselines.write(kept, ["*"], ["kv_cache_bytes"], {"contexts": [*range(1, 510)], "engine": "closed-form"})
+    monkeypatch.setattr(documents, "MAX_VALUES", 100)
+    with pytest.raises(InputError, match=r"b\.yaml: 70 values are too many for one baseline"):
+        baselines.write(kept, ["gpt2"], ["kv_cache_bytes"], {"contexts": [*range(1, 71)], "engine": "closed-form"})
     assert kept.read_text() == before
     assert sorted(kept.parent.iterdir()) == files
 

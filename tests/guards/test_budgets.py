@@ -44,12 +44,12 @@ def test_limits_are_exact(text: str, expected: Figure, comparison: str, amount: 
     ("text", "told"),
     [
         ("parms <= 30B", "unknown metric 'parms'; did you mean params"),
-        ("layout <= 3", "'layout' is no figure"),
-        ("batch <= 3", "'batch' is no figure"),
-        ("params@8k <= 30B", "the same at every context"),
-        ("kv_cache_bytes <= 2GiB", "depends on the context: write for instance kv_cache_bytes@128k"),
-        ("kv_cache_bytes@0 <= 2GiB", "a context is from 1"),
-        ("kv_cache_bytes@9999999M <= 2GiB", "a context is from 1"),
+        ("layout <= 3", "'layout' is not a number"),
+        ("batch <= 3", "'batch' is not a number"),
+        ("params@8k <= 30B", "does not depend on the context"),
+        ("kv_cache_bytes <= 2GiB", "depends on the context: write it as kv_cache_bytes@128k"),
+        ("kv_cache_bytes@0 <= 2GiB", "a context must be from 1"),
+        ("kv_cache_bytes@9999999M <= 2GiB", "a context must be from 1"),
         ("kv_cache_bytes@8q <= 2GiB", "write METRIC or METRIC@CONTEXT"),
         ("kv_cache_bytes@8k <= 2GB", "takes KiB, MiB, GiB or TiB, not 'GB'"),
         ("kv_cache_bytes@8k <= 2B", "not 'B'"),
@@ -58,20 +58,20 @@ def test_limits_are_exact(text: str, expected: Figure, comparison: str, amount: 
         ("active_share <= 10", "takes %, not '10'"),
         ("context_window >= 128K", "takes no unit"),
         ("params <= 1.0001K", "is a whole number"),
-        ("params <= 1__0", "is no limit|not an expression"),
+        ("params <= 1__0", "is not a limit|not an expression"),
         ("params <= 1.2.3", "not an expression"),
-        ("params <= -1", "is no limit"),
-        ("params != 3", "is no limit|write METRIC"),
-        ("params", "is no limit"),
-        ("params <= 3 and params >= 2", "is no limit|takes K"),
-        ("params + 1 <= 3", "is no limit|write METRIC"),
-        ("", "is no limit"),
+        ("params <= -1", "is not a limit"),
+        ("params != 3", "is not a limit|write METRIC"),
+        ("params", "is not a limit"),
+        ("params <= 3 and params >= 2", "is not a limit|takes K"),
+        ("params + 1 <= 3", "is not a limit|write METRIC"),
+        ("", "is not a limit"),
     ],
 )
 def test_what_is_no_limit(text: str, told: str) -> None:
     with pytest.raises(InputError, match=told):
         limit(text)
-    assert not re.search(budgets._pattern(), text) or "whole number" in told or "context is" in told
+    assert not re.search(budgets._pattern(), text) or "whole number" in told or "context must" in told
 
 
 @given(st.integers(0, 10**6), st.integers(0, 10**6), st.sampled_from(sorted(COMPARISONS)))
@@ -166,7 +166,7 @@ GOOD = "budgets:\n  - models: [gpt2]\n    limits:\n      - params <= 30B\n"
         ("budgets:", "schema_version: true\nbudgets:", "budgets.yaml:1: schema_version: must be 1, not true"),
         ("budgets:", "schema_version: 1.0\nbudgets:", "budgets.yaml:1: schema_version: must be 1, not 1.0"),
         (GOOD, "", "budgets.yaml: the file is empty: a budget file is a mapping"),
-        (GOOD, "- x", "budgets.yaml: a budget file is a mapping of fields, not a list"),
+        (GOOD, "- x", "budgets.yaml: a budget file must be a mapping of fields, not a list"),
         (GOOD, "budgets: []", "budgets.yaml:1: budgets: must have at least 1 entry"),
     ],
 )
@@ -184,15 +184,15 @@ def test_a_wrong_entry_is_all_that_is_told(tmp_path: Path) -> None:
     with pytest.raises(InputError) as error:
         list(budgets.check(path, "closed-form"))
     (line,) = str(error.value).splitlines()
-    assert "budgets.0.limits.0: 'params <= nan' is no limit" in line
+    assert "budgets.0.limits.0: 'params <= nan' is not a limit" in line
 
 
 def test_a_file_that_is_no_text_is_called_what_it_should_be(tmp_path: Path) -> None:
     (tmp_path / "budgets.yaml").write_bytes(b"\xff")
-    with pytest.raises(InputError, match=r"not UTF-8 text .*: a budget file is a YAML file"):
+    with pytest.raises(InputError, match=r"not UTF-8 text .*; a budget file must be a YAML file"):
         budgets.read(tmp_path / "budgets.yaml")
     (tmp_path / "budgets.yaml").write_bytes(b"#" * (2 << 20))
-    with pytest.raises(InputError, match="larger than 1 MiB: this is no budget file"):
+    with pytest.raises(InputError, match="larger than 1 MiB, too large for a budget file"):
         budgets.read(tmp_path / "budgets.yaml")
 
 

@@ -1,4 +1,4 @@
-"""What can be done with a built model: its cache to the byte, gradients, export, and building itself."""
+"""Built models: bytes of the cache, gradients, export and building."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def spec(attention: Any = GQA, ffn: Any = DENSE, **fields: Any) -> ModelSpec:
 
 
 def mixed(**fields: Any) -> ModelSpec:
-    """A layer of every sort of cache, and one without any."""
+    """A layer with each type of cache, and one without a cache."""
     variants = {
         "local": {**GQA, "window": WINDOW},
         "shortest": {**GQA, "window": 1},
@@ -100,7 +100,7 @@ def test_a_smaller_cache_dtype_only_rounds(kv_dtype: KvDtype, rounding: float) -
     logits = torch.cat([model(token, cache) for token in prompt.split(1, dim=1)], dim=1)
     deviation = (logits - exact).abs().max() / exact.abs().max()
     assert deviation < rounding
-    assert kv_dtype == "fp32" or deviation > 1e-6  # it did store what it was told to
+    assert kv_dtype == "fp32" or deviation > 1e-6  # it stored the lower precision
 
 
 @torch.no_grad()
@@ -117,7 +117,7 @@ def test_layers_without_attention_count_tokens() -> None:
     prompt, cache = tokens(2, LENGTH), model.new_cache()
     logits = torch.cat([model(token, cache) for token in prompt.split(1, dim=1)], dim=1)
     torch.testing.assert_close(logits, model(prompt), rtol=0, atol=1e-5)
-    with pytest.raises(InputError, match=f"learned positions for {LENGTH} tokens, and token {LENGTH + 1} has none"):
+    with pytest.raises(InputError, match=f"learned positions for {LENGTH} tokens, not for {LENGTH + 1}"):
         model(prompt[:, :1], cache)
 
 
@@ -127,7 +127,7 @@ def test_a_cache_refuses_another_batch_and_stays_as_it_was(batch: int | None) ->
     model = build(spec(), seed=0)
     cache = model.new_cache(batch=batch)
     model(tokens(3, 4), cache)
-    with pytest.raises(InputError, match="this cache is for 3 sequences, and the tokens are of 2"):
+    with pytest.raises(InputError, match="the cache is for 3 sequences, but the tokens are of 2"):
         model(tokens(2, 1), cache)
     check_cache(cache, model.spec, 4, 3, "fp32")
 
@@ -141,7 +141,7 @@ def test_a_cache_for_a_batch_refuses_another_one_from_the_start() -> None:
 def test_learned_positions_end() -> None:
     model = build(spec(learned_positions=6), seed=0)
     assert model(tokens(1, 6)).shape == (1, 6, 31)
-    with pytest.raises(InputError, match="tiny has learned positions for 6 tokens, and token 7 has none"):
+    with pytest.raises(InputError, match="tiny has learned positions for 6 tokens, not for 7"):
         model(tokens(1, 7))
 
 

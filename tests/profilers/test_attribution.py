@@ -68,5 +68,5 @@ def test_the_weightiest_comes_first() -> None:
 
 def test_what_does_not_explain_the_difference_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(attribution, "steps", lambda *_: [])
-    with pytest.raises(CheckError, match="does not explain the difference in params"):
+    with pytest.raises(CheckError, match="do not add up to the difference in params"):
         difference(llmarch.load("gpt2"), llmarch.load("gpt2-xl"), Workload(1), "closed-form")

@@ -1,4 +1,4 @@
-"""Both engines give the same figures for every spec there can be, and the figures obey what they stand for."""
+"""Both engines give the same figures for every valid spec, and the figures obey the laws of what they count."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ SHORT = Workload(100)
 
 
 def both(spec: ModelSpec, workload: Workload = SHORT) -> Profile:
-    """What the closed form says, after both engines agreed on it: `profile` compares each component and field."""
+    """The figures of both engines: `profile` compares each component and field."""
     seen, priced = profile(spec, workload, "measured"), profile(spec, workload, "closed-form")
     assert [cost for _, cost in seen.rows] == [cost for _, cost in priced.rows]
     return priced
@@ -51,12 +51,12 @@ def test_the_engines_agree_on_both_sides_of_every_edge(attention: Data, batch: i
             both(spec, Workload(context, batch))
 
 
-# What specs are made of; other files of ours have records, too.
+# Records of specs; other files of this project have records too.
 HOMES = ("llmarch_cli.specs.spec", "llmarch_cli.components.attention", "llmarch_cli.components.ffn")
 
 
 def test_drawn_specs_set_every_field() -> None:
-    """Or a new field would never be held to anything."""
+    """Otherwise no test would cover a new field."""
     seen: set[tuple[type[BaseModel], str]] = set()
 
     @settings(max_examples=250)
@@ -132,7 +132,7 @@ def test_the_cache_is_proportional_to_batch_and_bytes_of_a_value(data: st.DataOb
 @settings(max_examples=30)
 @given(spec_data(), st.integers(2, 5))
 def test_layers_add_up(data: Data, times: int) -> None:
-    """A pattern laid `times` as often costs that often as much; what stands around the layers stays."""
+    """A pattern repeated `times` as often costs `times` as much; the components around the layers do not change."""
     for axis in ("attention", "ffn"):
         if "variants" in data[axis]:
             layers = ModelSpec.model_validate(data).layers
@@ -278,13 +278,13 @@ def test_the_largest_model_is_counted_exactly(attention: Data) -> None:
     for workload in (Workload(1), Workload(1024)):
         assert both(spec, workload).params > 2**79
     for engine in ENGINES:
-        with pytest.raises(llmarch.InputError, match=r"tiny, attention: context .* is more than a tensor can hold"):
+        with pytest.raises(llmarch.InputError, match=r"tiny, attention: context .* is more than one tensor can hold"):
             profile(spec, Workload(2**40, 2**20), engine)
 
 
 @given(specs(), st.integers(1, 40), st.integers(0, 20))
 def test_every_workload_is_counted_or_refused(spec: ModelSpec, context: int, batch: int) -> None:
-    refused = pytest.raises(llmarch.InputError, match="more than a tensor can hold")
+    refused = pytest.raises(llmarch.InputError, match="more than one tensor can hold")
     workload = Workload(2**context, 2**batch)
     with nullcontext() if counted(spec, workload) else refused:
         both(spec, workload)

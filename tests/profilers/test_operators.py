@@ -1,4 +1,4 @@
-"""What the measuring engine answers for an operator is what torch's own meta kernel answers, shape, dtype and FLOPs."""
+"""The measuring engine's shape, dtype and FLOPs of an operator equal those of torch's own meta kernel."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from torch.utils.flop_counter import FlopCounterMode
 import llmarch_cli as llmarch
 from llmarch_cli.components.ffn import DenseFeedForward
 from llmarch_cli.components.frame import TokenEmbedding
-from llmarch_cli.modules.builder import Built
+from llmarch_cli.modules.builder import ComponentModule
 from llmarch_cli.profilers import operators
 from llmarch_cli.profilers.cost import KvDtype
 from llmarch_cli.profilers.measured import filled_cache
@@ -33,7 +33,7 @@ ROOT = Path(__file__).parents[2]
 
 
 def described(answer: Any) -> Any:
-    """What must be the same of an answer and of a kernel's."""
+    """The properties that must equal the kernel's."""
     if isinstance(answer, Tensor):
         return tuple(answer.shape), answer.dtype, answer.device.type
     if isinstance(answer, (tuple, list)):
@@ -42,7 +42,7 @@ def described(answer: Any) -> Any:
 
 
 class HeldToKernels(OperatorCounter):
-    """Asks the kernel too, each time that it answers."""
+    """Compares each answer with torch's kernel."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -58,7 +58,7 @@ class HeldToKernels(OperatorCounter):
 
 
 def grouped_mm_flops(rows: tuple[int, ...], weight: tuple[int, ...], *args: Any, **kwargs: Any) -> int:
-    """Rows (n_rows, d_in) by matrices (n_experts, d_in, d_out): each row meets one. Torch has no formula of its own."""
+    """Rows (n_rows, d_in) by matrices (n_experts, d_in, d_out): one matrix per row. Torch has no formula for it."""
     return 2 * rows[0] * weight[1] * weight[2]
 
 
@@ -67,9 +67,9 @@ def kernel_counter() -> FlopCounterMode:
 
 
 class Run(NamedTuple):
-    """One component, and what it reads: `n_tokens` tokens of each sequence after the `seen` ones in its cache."""
+    """A component with its input: `n_tokens` tokens of each sequence after the `seen` ones in its cache."""
 
-    module: Built
+    module: ComponentModule
     d_model: int
     seen: int
     batch: int
@@ -77,7 +77,7 @@ class Run(NamedTuple):
     kv_dtype: KvDtype
 
     def under(self, mode: AbstractContextManager[Any]) -> Any:
-        """All that the run leaves: its output, and what it cached."""
+        """Run the component: its output and its cached tensors."""
         component = self.module.component
         cache = filled_cache(component, self.seen, self.batch, self.kv_dtype)
         if isinstance(component, TokenEmbedding):
@@ -91,7 +91,7 @@ class Run(NamedTuple):
 
 @st.composite
 def runs(draw: st.DrawFn) -> list[Run]:
-    """Every component of a spec, with one token or a prompt to read."""
+    """Each component of a spec, with one token or a prompt as input."""
     spec = draw(specs(aligned=True))
     edges = spans(spec)
     seen = draw(st.sampled_from(sorted(edges | {edge - 1 for edge in edges} | {0, 1, 300})))
@@ -124,11 +124,11 @@ def test_each_answer_is_the_kernels_and_none_is_never_asked_for() -> None:
     assert {*operators._ANSWERS, *operators._VIEWS} - asked == set()
 
 
-# --- what it must refuse --------------------------------------------------------------------------------------------
+# --- errors ---------------------------------------------------------------------------------------------------------
 
 
 class Wired(DenseFeedForward):
-    """Calls whatever a test gives it."""
+    """Calls the function that a test gives it."""
 
     wiring: ClassVar[Callable[[Tensor], Tensor]]
 
@@ -158,7 +158,7 @@ def wired(wiring: Callable[[Tensor], Any]) -> ModelSpec:
     ],
 )
 def test_an_unknown_operator_is_an_error(name: str, wiring: Callable[[Tensor], Any]) -> None:
-    with pytest.raises(llmarch.CheckError, match=f"the operator {name} is not known to the measuring engine"):
+    with pytest.raises(llmarch.CheckError, match=f"unknown operator {name}: the measuring engine"):
         llmarch.profile(wired(wiring), engine="measured")
 
 
@@ -183,7 +183,7 @@ def test_shapes_that_no_kernel_takes_are_an_error(name: str, wiring: Callable[[T
 
 
 def test_another_form_of_a_known_call_is_an_error() -> None:
-    with pytest.raises(llmarch.CheckError, match=r"where of .* do not fit together"):
+    with pytest.raises(llmarch.CheckError, match="where: incompatible tensors"):
         llmarch.profile(wired(lambda x: torch.where(x > 0, x, x)), engine="measured")
 
 

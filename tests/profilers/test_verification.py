@@ -1,10 +1,15 @@
-"""`verify`: every witness is asked, and a wrong figure does not pass."""
+"""`verify`: every check runs, and none passes a wrong figure."""
+
+from typing import Any
 
 import pytest
+import torch
+from torch import Tensor
 
 import llmarch_cli as llmarch
 from llmarch_cli.components.attention import GroupedQueryAttention
-from llmarch_cli.profilers.verification import Verdict, telling_contexts, verify
+from llmarch_cli.components.ffn import DenseFeedForward
+from llmarch_cli.profilers.verification import Verdict, critical_contexts, verify
 from llmarch_cli.specs.spec import ModelSpec
 
 
@@ -19,8 +24,8 @@ def test_no_witness_disagrees(name: str) -> None:
     assert all(said[witness].agrees for witness in ("both engines", "torch's counter", "fvcore"))
 
 
-def test_contexts_stand_on_each_side_of_every_edge() -> None:
-    assert telling_contexts(llmarch.load("llama4-scout")) == [1, 2, 8192, 8193, 131_072]
+def test_contexts_are_on_each_side_of_every_edge() -> None:
+    assert critical_contexts(llmarch.load("llama4-scout")) == [1, 2, 8192, 8193, 131_072]
 
 
 def with_published(**figures: object) -> ModelSpec:
@@ -56,3 +61,15 @@ def test_a_wrong_formula_is_caught_by_every_counter(monkeypatch: pytest.MonkeyPa
     for witness in ("both engines", "torch's counter", "fvcore"):
         assert said[witness].agrees is False
         assert "attention" in said[witness].detail
+
+
+def test_a_component_that_a_counter_cannot_count_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    def convolution(self: DenseFeedForward, m: Any, x: Tensor, cache: Any) -> Tensor:
+        return torch.nn.functional.conv1d(
+            x.transpose(1, 2), torch.ones((8, x.shape[-1], 1), device=x.device, dtype=x.dtype)
+        )
+
+    monkeypatch.setattr(DenseFeedForward, "forward", convolution)
+    said = verdicts(llmarch.load("llama3.2-1b"))["fvcore"]
+    assert said.agrees  # of all other components
+    assert "; cannot count ffn: fvcore failed with TypeError" in said.detail

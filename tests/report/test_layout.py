@@ -165,3 +165,11 @@ def test_a_model_with_learned_positions_is_not_blind() -> None:
 )
 def test_orders_in_the_fewest_words_that_tell_variants_apart(attention: Any, order: str) -> None:
     assert layout.order(spec_of(attention), "attention") == order
+
+
+def test_a_pattern_longer_than_any_published_one_is_found_from_the_spec() -> None:
+    variants = {f"v{i}": GQA | {"window": i + 1} for i in range(40)}
+    spec = spec_of({"first": ["v5"], "repeat": list(variants), "variants": variants}, n_layers=100)
+    segments = [(each.first, each.last, each.repeats, len(each.runs)) for each in layout.layer_map(spec, "attention")]
+    assert segments[:2] == [(0, 0, 1, 1), (1, 80, 2, 40)]
+    assert len(segments) == 2 + 19

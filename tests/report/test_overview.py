@@ -42,7 +42,7 @@ def test_attention_is_found_by_its_words(word: str, inside: str, outside: str) -
 
 def test_filters_meet() -> None:
     assert models(moe=False, attention="mla") == []
-    assert api.overview(moe=False, attention="mla").notes == ("No model fits all of that.",)
+    assert api.overview(moe=False, attention="mla").notes == ("No model matches.",)
 
 
 def test_what_no_model_has_is_refused_with_what_there_is() -> None:

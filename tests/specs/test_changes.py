@@ -117,23 +117,23 @@ def test_a_variant_can_be_added_and_whole_components_taken_from_another_spec() -
         ("gpt2", "n_heads=5", "did you mean attention.n_heads?"),
         ("gpt2", "atention=5", "did you mean attention?"),
         ("gpt2", "zzz=5", "unknown field; known: name, organization"),
-        ("gpt2", "d_model.x=5", "d_model is one value, and nothing stands inside it"),
-        ("gpt2", "attention.window.x=5", "attention.window is one value, and nothing stands inside it"),
-        ("gemma3-27b", "attention.repeat.6=global", "attention.repeat has no place '6': its places are 0 to 5"),
-        ("gemma3-27b", "attention.repeat.-1=global", "has no place '-1'"),
-        ("gemma3-27b", "attention.repeat.00=global", "has no place '00'"),
-        ("gemma3-27b", "attention.first.0=global", "attention.first has no place '0': it is empty; or set it whole"),
-        ("gemma3-27b", "attention.repeat.0.x=1", "attention.repeat.0 is one value"),
+        ("gpt2", "d_model.x=5", "d_model is a single value without fields"),
+        ("gpt2", "attention.window.x=5", "attention.window is a single value without fields"),
+        ("gemma3-27b", "attention.repeat.6=global", "attention.repeat has no index '6'; use 0 to 5, or set"),
+        ("gemma3-27b", "attention.repeat.-1=global", "has no index '-1'"),
+        ("gemma3-27b", "attention.repeat.00=global", "has no index '00'"),
+        ("gemma3-27b", "attention.first.0=global", "attention.first has no index '0'; it is empty: set the whole list"),
+        ("gemma3-27b", "attention.repeat.0.x=1", "attention.repeat.0 is a single value"),
         ("gemma3-27b", "attention.variants.locl.window=1", "did you mean attention.variants.local.window?"),
         ("gemma3-27b", "attention.variants.Locl={}", "unknown field"),
         ("gemma3-27b", "attention.variants.gone=null", "unknown field"),
-        ("gpt2", "d_model=1e6", "d_model: must be a whole number, not '1e6': YAML reads this as text, write 1_000_000"),
+        ("gpt2", "d_model=1e6", "d_model: must be a whole number, not '1e6'; YAML reads this as text: write 1_000_000"),
         ("gpt2", "d_model=wide", "d_model: must be a whole number, not 'wide'"),
         ("gpt2", "d_model=null", "d_model: required, but missing"),
         ("gpt2", "attention.n_kv_heads=5", "n_heads (12) must be a multiple of n_kv_heads (5)"),
         ("gpt2", "attention.kind=mla", "attention.n_kv_heads: unknown field"),
         ("gpt2", "attention.rope_scaling.factor=8", "attention.rope_scaling.kind: required, but missing; known:"),
-        ("deepseek-v3", "n_layers=2", "first and last name 3 layers, but n_layers is 2"),
+        ("deepseek-v3", "n_layers=2", "first and last name 3 layers, more than n_layers (2)"),
         ("gpt2", "a\x1bb=1", "gpt2: 'a\\x1bb': unknown field"),
         ("gpt2", "..=1", "unknown field"),
         ("gpt2", "published.parms=1", "did you mean published.params?"),
@@ -169,19 +169,19 @@ def test_assignments_are_read_as_in_files(text: str, expected: tuple[str, Any]) 
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("", "a change is PATH=VALUE"),
-        ("d_model", "a change is PATH=VALUE"),
-        ("=5", "a change is PATH=VALUE"),
-        ("d_model=", "there is no value after =; null takes a field out"),
-        ("d_model=# 5", "there is no value"),
+        ("", "a change must be PATH=VALUE"),
+        ("d_model", "a change must be PATH=VALUE"),
+        ("=5", "a change must be PATH=VALUE"),
+        ("d_model=", "no value after =; null removes a field"),
+        ("d_model=# 5", "no value"),
         ("d_model=[1", "not valid YAML"),
         ("d_model=!!int 5", "the tag '!!int'"),
-        ("d_model=*a", "the alias *a has no anchor &a"),
+        ("d_model=*a", "undefined alias *a; its anchor &a"),
         ("d_model=\udcff", "not text"),
         ("d_model=\x07", "not text"),
-        ("d_model=1\n---\n2", "a second document"),
+        ("d_model=1\n---\n2", "a second YAML document"),
         ("d_model=" + "[" * 60, "nested deeper"),
-        ("d_model=2024-02-31", "is no date"),
+        ("d_model=2024-02-31", "is not a valid date"),
     ],
 )
 def test_what_is_no_assignment(text: str, message: str) -> None:
@@ -199,7 +199,7 @@ def test_every_listed_path_is_one(name: str) -> None:
         if path != "name":
             with pytest.raises(InputError) as caught:
                 changed(spec, {path: "no\nvalue"})
-            assert str(caught.value).startswith(f"{spec.id} ({path}=")  # the path is there, the value is refused
+            assert str(caught.value).startswith(f"{spec.id} ({path}=")  # the path is valid, its value is not
 
 
 def test_paths_are_those_of_the_spec() -> None:
@@ -226,7 +226,7 @@ def test_any_change_of_any_spec_is_a_model_that_both_engines_count_alike_or_a_cl
 
 
 def outcome(spec: ModelSpec, assignments: dict[str, Any]) -> ModelSpec | None:
-    """The changed spec; None where it is refused, in words that a person can use."""
+    """The changed spec; None if it is refused with a readable message."""
     try:
         return changed(spec, assignments)
     except InputError as error:

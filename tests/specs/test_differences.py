@@ -13,7 +13,7 @@ from llmarch_cli.specs.spec import ModelSpec
 
 
 def fields(before: ModelSpec, after: ModelSpec) -> list[list[str]]:
-    """What changes in each step."""
+    """The changes of each step."""
     return [[_name(change) for change in step.changes] for step in steps(before, after)]
 
 
@@ -22,7 +22,7 @@ def _name(change: Change) -> str:
 
 
 def renamed(data: Data) -> Data:
-    """The same with other names for variants and branches."""
+    """The spec with other names for variants and branches."""
     new: Any = {"a": "zeta", "b": "alpha", "dense": "left", "moe": "right", "wide": "alpha", "b_1": "b_2"}
     result = dict(data)
     for axis in ("attention", "ffn"):
@@ -136,7 +136,7 @@ def test_variants_are_paired_by_what_they_are() -> None:
     assert [change.is_layout for change in step.changes] == [True]
 
 
-def test_a_layout_that_gives_up_a_variant_goes_first_and_one_that_gains_one_last() -> None:
+def test_a_layout_that_drops_a_variant_goes_first_and_one_that_gains_one_last() -> None:
     with_windows, without = load("gemma3-27b"), load("llama3.1-8b")
     there = [name for step in fields(with_windows, without) for name in step if name.startswith("attention")]
     back = [name for step in fields(without, with_windows) for name in step if name.startswith("attention")]

@@ -1,4 +1,4 @@
-"""YAML files as data: what is read, where it stands, and what is refused in a line."""
+"""YAML files as data: values, line numbers, and one-line errors."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ PARSERS = ("CSafeLoader", "SafeLoader")
 
 @pytest.fixture(params=PARSERS)
 def parser(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
-    """Both parsers, since a platform may have but one."""
+    """Run with both parsers, because a platform may have only one."""
     monkeypatch.setattr(documents, "_Parser", getattr(yaml, request.param))
     return str(request.param)
 
@@ -48,7 +48,7 @@ def refusal(directory: Path, text: str | bytes) -> str:
     return message.removeprefix(path).removeprefix(":").strip()
 
 
-# --- what is read ---------------------------------------------------------------------------------------------------
+# --- values ---------------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -100,7 +100,7 @@ def test_infinities_are_read_for_the_rules_to_refuse(tmp_path: Path, parser: str
 
 
 def test_bundled_specs_are_what_yaml_says(parser: str) -> None:
-    """To every other reader too: none holds a value that this project reads in a way of its own."""
+    """Bundled specs mean the same to PyYAML: none holds a value that this project reads differently."""
     for name in names():
         path = specs_directory() / f"{name}.yaml"
         assert read(path) == yaml.safe_load(path.read_text())
@@ -167,7 +167,7 @@ def test_every_value_knows_its_line(tmp_path: Path, parser: str) -> None:
     data = parsed(tmp_path, MERGED)
     lines = {name: place.line for name, place in data.places.items()}
     assert lines == {"base": 1, "other": 4, "one": 5, "late": 6, "both": 9, "list": 10, "same": 14}
-    assert [data["one"].places[name].line for name in ("a", "b")] == [5, 3]  # b stands where it is merged from
+    assert [data["one"].places[name].line for name in ("a", "b")] == [5, 3]  # b is merged from line 3
     assert data["one"]["b"].places["c"].line == 3
     assert data["late"].places["a"].line == 7
     assert data["both"].places["d"].line == 4
@@ -180,7 +180,7 @@ def test_a_quoted_merge_key_is_a_field(tmp_path: Path, parser: str) -> None:
     assert parsed(tmp_path, 'a: {"<<": 1}') == {"a": {"<<": 1}}
 
 
-# --- what is refused ------------------------------------------------------------------------------------------------
+# --- errors ---------------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -188,31 +188,31 @@ def test_a_quoted_merge_key_is_a_field(tmp_path: Path, parser: str) -> None:
     [
         ("", "the file is empty: a spec needs at least name, d_model, n_layers, ..."),
         ("# nothing\n", "the file is empty: a spec needs at least name, d_model, n_layers, ..."),
-        ("---\n", "a spec is a mapping of fields, not null"),
-        ("just text", "a spec is a mapping of fields, not 'just text'"),
-        ("- a\n- b", "a spec is a mapping of fields, not a list"),
-        ("3", "a spec is a mapping of fields, not 3"),
-        ("a: 1\nb: 2\na: 3", "3: 'a' is given twice"),
-        ("x:\n  a: 1\n  'a': 3", "3: 'a' is given twice"),
-        ("x: &x {a: 1}\ny: {<<: *x, <<: *x}", "2: '<<' is given twice"),
-        ("1: x", "1: a field's name must be text, not 1"),
-        ("a: {null: x}", "1: a field's name must be text, not null"),
-        ("~: x", "1: a field's name must be text, not ~"),
-        ("true: x", "1: a field's name must be text, not true"),
-        ("2024-01-01: x", "1: a field's name must be text, not 2024-01-01"),
-        ("? [a]\n: x", "1: a field's name must be plain text"),
-        ("? {a: b}\n: x", "1: a field's name must be plain text"),
-        ("a: &k x\n*k : y", "2: a field's name must be plain text"),
-        ("!!str a: x", "1: a field's name must be plain text"),
-        ("a: 1\n---\nb: 1", "2: a second document begins here: a file holds one spec"),
-        ("a: *nothing", "1: the alias *nothing has no anchor &nothing that ends above it"),
-        ("a: &a [*a]", "1: the alias *a has no anchor &a that ends above it"),
-        ("a: &a {<<: *a}", "1: the alias *a has no anchor &a that ends above it"),
-        ("a: {<<: 3}", "1: << takes a mapping or a list of mappings, not 3"),
-        ("a: {<<: [{b: 1}, 3]}", "1: << takes a mapping or a list of mappings, not 3"),
-        ("a: 2024-13-45", "1: 2024-13-45 is no date: month must be in 1..12"),
-        ("a: 2023-02-29", "1: 2023-02-29 is no date: day is out of range for month"),
-        ("a: 1\nb: " + "9" * 5000, "2: a number of 5000 digits: this is no spec"),
+        ("---\n", "a spec must be a mapping of fields, not null"),
+        ("just text", "a spec must be a mapping of fields, not 'just text'"),
+        ("- a\n- b", "a spec must be a mapping of fields, not a list"),
+        ("3", "a spec must be a mapping of fields, not 3"),
+        ("a: 1\nb: 2\na: 3", "3: duplicate field 'a'; remove one"),
+        ("x:\n  a: 1\n  'a': 3", "3: duplicate field 'a'; remove one"),
+        ("x: &x {a: 1}\ny: {<<: *x, <<: *x}", "2: duplicate field '<<'; remove one"),
+        ("1: x", "1: a field name must be text, not 1"),
+        ("a: {null: x}", "1: a field name must be text, not null"),
+        ("~: x", "1: a field name must be text, not ~"),
+        ("true: x", "1: a field name must be text, not true"),
+        ("2024-01-01: x", "1: a field name must be text, not 2024-01-01"),
+        ("? [a]\n: x", "1: a field name must be plain text"),
+        ("? {a: b}\n: x", "1: a field name must be plain text"),
+        ("a: &k x\n*k : y", "2: a field name must be plain text"),
+        ("!!str a: x", "1: a field name must be plain text"),
+        ("a: 1\n---\nb: 1", "2: a second YAML document starts here; a file must hold one spec"),
+        ("a: *nothing", "1: undefined alias *nothing; its anchor &nothing must end before it"),
+        ("a: &a [*a]", "1: undefined alias *a; its anchor &a must end before it"),
+        ("a: &a {<<: *a}", "1: undefined alias *a; its anchor &a must end before it"),
+        ("a: {<<: 3}", "1: << must be a mapping or a list of mappings, not 3"),
+        ("a: {<<: [{b: 1}, 3]}", "1: << must be a mapping or a list of mappings, not 3"),
+        ("a: 2024-13-45", "1: 2024-13-45 is not a valid date: month must be in 1..12"),
+        ("a: 2023-02-29", "1: 2023-02-29 is not a valid date: day is out of range for month"),
+        ("a: 1\nb: " + "9" * 5000, "2: a number of 5000 digits; at most 40 are allowed"),
         ("a: !!python/object/apply:os.system [exit]", "1: the tag '!!python/object/apply:os.system'"),
         ("a: !!python/name:os.system", "1: the tag '!!python/name:os.system'"),
         ("a: !!int '3'", "1: the tag '!!int'"),
@@ -229,11 +229,11 @@ def test_a_quoted_merge_key_is_a_field(tmp_path: Path, parser: str) -> None:
         ("a: @x", "1: not valid YAML: found character"),
         ("a:\n\tb: 1", "2: not valid YAML: found character"),
         ("%YAML 3.0\n---\na: 1", "1: not valid YAML: found incompatible YAML document"),
-        ("a: 1\nb: \x00", "2: not text: it holds the character U+0000"),
-        ("a: 1\n\x1b[31m: 2", "2: not text: it holds the character U+001B"),
-        (b"a: \xff\xfe", "not UTF-8 text (byte 3): a spec is a YAML file"),
-        ("a: 1".encode("utf-16"), "not UTF-8 text (byte 0): a spec is a YAML file"),
-        (bytes(range(256)), "not UTF-8 text (byte 128): a spec is a YAML file"),
+        ("a: 1\nb: \x00", "2: not a text file: it contains the character U+0000"),
+        ("a: 1\n\x1b[31m: 2", "2: not a text file: it contains the character U+001B"),
+        (b"a: \xff\xfe", "not UTF-8 text (at byte 3); a spec must be a YAML file"),
+        ("a: 1".encode("utf-16"), "not UTF-8 text (at byte 0); a spec must be a YAML file"),
+        (bytes(range(256)), "not UTF-8 text (at byte 128); a spec must be a YAML file"),
     ],
 )
 def test_refusals(text: str | bytes, message: str, tmp_path: Path, parser: str) -> None:
@@ -241,7 +241,7 @@ def test_refusals(text: str | bytes, message: str, tmp_path: Path, parser: str) 
 
 
 def test_tabs_are_named(tmp_path: Path, parser: str) -> None:
-    assert refusal(tmp_path, "a:\n\tb: 1").endswith("; indent with spaces, not with tabs")
+    assert refusal(tmp_path, "a:\n\tb: 1").endswith("; indent with spaces, not tabs")
     assert "tabs" not in refusal(tmp_path, "a: [")
 
 
@@ -254,7 +254,7 @@ def test_deep_nesting_exhausts_no_stack(opening: str, n_levels: int, tmp_path: P
     deep = "".join(" " * level + opening for level in range(500)) if opening == "a:\n" else opening * n_levels
     began = time.process_time()
     message = refusal(tmp_path, DEEP[opening] + deep)
-    assert "nested deeper than 40 levels" in message or "a field's name must be plain text" in message
+    assert "nested deeper than 40 levels" in message or "a field name must be plain text" in message
     assert time.process_time() - began < 5
 
 
@@ -275,14 +275,14 @@ def bomb(item: str, use: str) -> str:
     ids=["lists", "merges", "mappings", "plain"],
 )
 def test_what_grows_without_bound_is_refused(text: str, tmp_path: Path, parser: str) -> None:
-    assert "more than 20,000 values once aliases are followed" in refusal(tmp_path, text)
+    assert "more than 20,000 values with aliases expanded" in refusal(tmp_path, text)
 
 
 def test_a_file_is_read_no_further_than_its_bound(tmp_path: Path) -> None:
     with (tmp_path / "spec.yaml").open("wb") as file:
         file.truncate(200 << 20)
     began = time.process_time()
-    with pytest.raises(InputError, match="larger than 1 MiB: this is no spec"):
+    with pytest.raises(InputError, match="larger than 1 MiB, too large for a spec"):
         read(tmp_path / "spec.yaml")
     assert time.process_time() - began < 0.5
 
@@ -313,9 +313,9 @@ class TestPipes:
         writer.join()
 
     def test_a_pipe_without_a_writer_is_given_up(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr(documents, "PATIENCE", 0.05)
+        monkeypatch.setattr(documents, "PIPE_TIMEOUT", 0.05)
         os.mkfifo(tmp_path / "pipe")
-        with pytest.raises(InputError, match=r"pipe: a pipe that nothing came through for 0\.05 seconds"):
+        with pytest.raises(InputError, match=r"pipe: no data on the pipe for 0\.05 seconds"):
             read(tmp_path / "pipe")
 
     def test_a_pipe_that_closes_is_empty(self) -> None:

@@ -1,4 +1,4 @@
-"""A model as data: its layers, what it is made of, and the rules between its fields."""
+"""A model as data: its layers, its inventory, and the rules between its fields."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from strategies import Data, spec_data, specs
 import llmarch_cli as llmarch
 from llmarch_cli.components.component import walk
 from llmarch_cli.components.frame import BlockNorms
-from llmarch_cli.specs.spec import NONE, AttentionLayout, Layer, ModelSpec
+from llmarch_cli.specs.spec import NONE, AttentionLayout, LayerVariants, ModelSpec
 
 GQA = {"kind": "gqa", "n_heads": 4, "n_kv_heads": 2, "head_dim": 8}
 DENSE = {"kind": "dense", "d_ff": 32}
@@ -56,14 +56,23 @@ def test_layers_are_laid_bottom_to_top(patterns: dict[str, list[str]], n_layers:
 @pytest.mark.parametrize(
     ("attention", "message"),
     [
-        (layout(GQA, first=["a"] * 5), "attention: first and last name 5 layers, but n_layers is 4"),
-        (layout(GQA, first=["a"] * 3, last=["a"] * 2), "attention: first and last name 5 layers, but n_layers is 4"),
-        (layout(GQA, first=["a"]), "attention: repeat is missing: first and last leave 3 of 4 layers open"),
-        (layout(GQA, first=["a"] * 4, repeat=["b"]), "attention: variant 'b' stands in none of the 4 layers"),
-        (layout(GQA, repeat=["a", "b", "c", "d", "e"]), "attention: variant 'e' stands in none of the 4 layers"),
-        ({"repeat": ["a"], "variants": {"b": GQA}}, "pattern names 'a', but the variants are 'b'"),
-        ({"repeat": ["a"], "variants": {"a": GQA, "b": GQA}}, "variant 'b' is in no pattern: use it or remove it"),
-        ({"repeat": [NONE], "variants": {NONE: GQA}}, "a variant cannot be named none"),
+        (layout(GQA, first=["a"] * 5), "attention: first and last name 5 layers, more than n_layers .4."),
+        (
+            layout(GQA, first=["a"] * 3, last=["a"] * 2),
+            "attention: first and last name 5 layers, more than n_layers .4.",
+        ),
+        (layout(GQA, first=["a"]), "attention: first and last name only 1 of 4 layers"),
+        (
+            layout(GQA, first=["a"] * 4, repeat=["b"]),
+            "attention.variants.b: unused variant: the pattern is cut off at n_layers .4.",
+        ),
+        (
+            layout(GQA, repeat=["a", "b", "c", "d", "e"]),
+            "attention.variants.e: unused variant: the pattern is cut off at n_layers .4.",
+        ),
+        ({"repeat": ["a"], "variants": {"b": GQA}}, "repeat.0: unknown variant 'a'; known: 'b'"),
+        ({"repeat": ["a"], "variants": {"a": GQA, "b": GQA}}, "variants.b: unused variant; name it in"),
+        ({"repeat": [NONE], "variants": {NONE: GQA}}, "variants.none: 'none' is reserved"),
     ],
 )
 def test_patterns_that_do_not_fit(attention: Data, message: str) -> None:
@@ -73,13 +82,18 @@ def test_patterns_that_do_not_fit(attention: Data, message: str) -> None:
 
 def test_an_error_about_many_names_stays_short() -> None:
     many = {f"v{number}": GQA for number in range(2000)}
-    with pytest.raises(ValidationError, match=r"variant 'v0', 'v1', .*, 'v9', ... is in no pattern"):
+    with pytest.raises(ValidationError, match=r"variants.v0: unused variant .also 'v1', .*, 'v10', ..."):
         spec(attention={"repeat": ["a"], "variants": {"a": GQA, **many}})
 
 
 def test_a_layer_may_lack_a_sublayer_and_not_both() -> None:
     half = spec(attention=layout(GQA, repeat=["a", NONE]), ffn=layout(DENSE, repeat=["b", "b", NONE]))
-    assert half.layers == [Layer("a", "b"), Layer(NONE, "b"), Layer("a", NONE), Layer(NONE, "b")]
+    assert half.layers == [
+        LayerVariants("a", "b"),
+        LayerVariants(NONE, "b"),
+        LayerVariants("a", NONE),
+        LayerVariants(NONE, "b"),
+    ]
     with pytest.raises(ValidationError, match="layer 3 has neither attention nor ffn"):
         spec(attention=layout(GQA, repeat=["a", NONE]), ffn=layout(DENSE, first=["b", "b", "b"], last=[NONE]))
 
@@ -212,7 +226,7 @@ def test_without_a_file_the_name_is_the_id() -> None:
 
 
 def test_a_norm_for_both_sublayers_needs_them_in_parallel() -> None:
-    with pytest.raises(ValidationError, match="norm_placement pre_shared needs parallel_sublayers"):
+    with pytest.raises(ValidationError, match="norm_placement: pre_shared needs parallel_sublayers"):
         spec(norm_placement="pre_shared")
 
 
@@ -226,7 +240,7 @@ def test_a_norm_without_weights_learns_nothing(fields: Data) -> None:
 def test_weights_of_heads_need_norms_that_learn() -> None:
     attention = {**GQA, "qk_norm": "per_head_weights"}
     assert spec(attention=attention)
-    with pytest.raises(ValidationError, match="gqa: qk_norm per_head_weights is set, but norm"):
+    with pytest.raises(ValidationError, match=r"attention.qk_norm: per_head_weights needs norms with"):
         spec(attention=attention, norm={"weight": False})
 
 

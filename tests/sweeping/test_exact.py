@@ -25,8 +25,8 @@ def quantity(numbers: list[int]) -> Quantity:
 
 
 def fractions(found: Quantity) -> list[Fraction | None]:
-    above, below = (np.broadcast_to(part.value, 3).tolist() for part in (found.above, found.below))
-    return [Fraction(a, b) if b else None for a, b in zip(above, below, strict=True)]
+    numerator, denominator = (np.broadcast_to(part.value, 3).tolist() for part in (found.numerator, found.denominator))
+    return [Fraction(a, b) if b else None for a, b in zip(numerator, denominator, strict=True)]
 
 
 @given(COLUMN, COLUMN, st.sampled_from(ARITHMETIC))

@@ -223,11 +223,11 @@ def test_a_figure_that_differs_stops_the_sweep(moe: ModelSpec, monkeypatch: pyte
         return right(self, name, chosen) + (name == "params")
 
     monkeypatch.setattr(Figures, "at", wrong)
-    with pytest.raises(CheckError, match=r"n_layers=.*the sweep counts params .*, the closed form"):
+    with pytest.raises(CheckError, match=r"n_layers=.*params is .* in the sweep, but .* in the closed form"):
         answered(asked(moe, VARY))
 
 
-@pytest.mark.parametrize(("code", "message"), [(1, "refuses .* but it is a spec"), (0, "takes .* but it is no spec")])
+@pytest.mark.parametrize(("code", "message"), [(1, "skips .*, a valid spec"), (0, "accepts .*, an invalid spec")])
 def test_a_rule_that_differs_stops_the_sweep(
     moe: ModelSpec, monkeypatch: pytest.MonkeyPatch, code: int, message: str
 ) -> None:
@@ -236,6 +236,12 @@ def test_a_rule_that_differs_stops_the_sweep(
     search._rules.reasons.append("no reason")
     with pytest.raises(CheckError, match=message):
         search.answer(0)
+
+
+def test_a_context_window_that_the_base_lacks_is_an_error(moe: ModelSpec) -> None:
+    lacking = moe.model_copy(update={"context_length": None})
+    with pytest.raises(InputError, match=r"'context_window': .* has no context_length"):
+        Search(asked(lacking, VARY, columns=("context_window",)))
 
 
 def test_samples_are_without_repetition_and_the_same_again(moe: ModelSpec) -> None:

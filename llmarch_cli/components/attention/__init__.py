@@ -1,4 +1,4 @@
-"""Attention kinds. To add one: a file in this package, and its class in the union below."""
+"""Attention kinds. To add one, write a file in this package and add its class to the union below."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Grouped-query attention (arXiv 2305.13245); multi-head and multi-query attention are its two ends."""
+"""Grouped-query attention (arXiv 2305.13245), with multi-head and multi-query attention as its two extremes."""
 
 from __future__ import annotations
 
@@ -19,31 +19,32 @@ if TYPE_CHECKING:
 
 
 class GroupedQueryAttention(RotaryComponent):
-    """`n_heads` query heads share `n_kv_heads` key and value heads, in full view, a sliding window or chunks.
+    """`n_heads` query heads share `n_kv_heads` key and value heads; full attention, a sliding window or chunks.
 
-    Queries and keys may be normalised: `per_head` over each head's values, by the same weights for all heads or, with
-    `per_head_weights`, by weights of its own and no bias; `full` over the values of all heads at once.
+    `qk_norm` normalises queries and keys. `per_head`: over each head's values, with weights shared by all heads;
+    `per_head_weights`: the same values, with weights per head and no bias; `weightless`: the same values, without
+    weights; `full`: over the values of all heads at once.
     """
 
     kind: Literal["gqa"]
     n_heads: Count
     n_kv_heads: Count
     head_dim: Count
-    window: TokenCount | None = None  # sees the last `window` tokens, itself included
-    chunk: TokenCount | None = None  # sees its own chunk only: positions with the same position // chunk
-    rotary_dim: Annotated[Count, Field(multiple_of=2)] | None = None  # only the first values of a head are rotated
+    window: TokenCount | None = None  # attends to the last `window` tokens, itself included
+    chunk: TokenCount | None = None  # attends within its chunk: positions with the same position // chunk
+    rotary_dim: Annotated[Count, Field(multiple_of=2)] | None = None  # rotates the first values of a head only
     qkv_bias: bool = False
     o_bias: bool = False
-    qk_norm: Literal["per_head", "per_head_weights", "full", "weightless"] | None = None  # full: all heads at once
+    qk_norm: Literal["per_head", "per_head_weights", "full", "weightless"] | None = None
     qk_norm_after_rope: bool = False
-    clip_qkv: Positive | None = None  # queries, keys and values within plus and minus this, after a norm
-    alibi: bool = False  # linear biases by distance, added before scores are scaled (arXiv 2108.12409, Falcon's form)
+    clip_qkv: Positive | None = None  # clamps queries, keys and values to +-clip_qkv, after a norm
+    alibi: bool = False  # linear distance biases, added before scores are scaled (arXiv 2108.12409, Falcon's form)
     sinks: bool = False
     softcap: Positive | None = None
     score_scale: Positive | None = None  # None: head_dim ** -0.5
     temperature: Temperature | None = None
 
-    told: ClassVar[frozenset[str]] = RotaryComponent.told | {
+    summarized: ClassVar[frozenset[str]] = RotaryComponent.summarized | {
         *("n_heads", "n_kv_heads", "head_dim"),
         *("window", "chunk", "rotary_dim", "alibi"),
     }
@@ -53,17 +54,19 @@ class GroupedQueryAttention(RotaryComponent):
         if self.n_heads % self.n_kv_heads:
             raise ValueError(f"n_heads ({self.n_heads}) must be a multiple of n_kv_heads ({self.n_kv_heads})")
         if self.window is not None and self.chunk is not None:
-            raise ValueError("window and chunk exclude each other: a layer slides or is cut into chunks")
+            raise ValueError("window and chunk exclude each other; remove one")
         if self.rotary_dim is not None and self.rotary_dim > self.head_dim:
             raise ValueError(f"rotary_dim ({self.rotary_dim}) must not exceed head_dim ({self.head_dim})")
         if self.rope_theta is not None and (self.rotary_dim or self.head_dim) % 2:
-            raise ValueError(f"head_dim ({self.head_dim}) must be even to be rotated; or give an even rotary_dim")
+            raise ValueError(
+                f"head_dim ({self.head_dim}) must be even with rope_theta; change it, or give an even rotary_dim"
+            )
         if self.alibi and self.rope_theta is not None:
-            raise ValueError("alibi and rope_theta exclude each other: each tells positions in its own way")
+            raise ValueError("alibi and rope_theta exclude each other: both encode positions; remove one")
         if self.qk_norm_after_rope and (self.rope_theta is None or self.qk_norm in (None, "full")):
-            raise ValueError("qk_norm_after_rope needs rope_theta, and a qk_norm that is not full")
+            raise ValueError("qk_norm_after_rope needs rope_theta and a qk_norm per head, not full or null")
         if self.clip_qkv is not None and self.qk_norm not in (None, "full"):
-            raise ValueError(f"clip_qkv goes with qk_norm full or none, not {self.qk_norm}")
+            raise ValueError(f"clip_qkv needs qk_norm full or null, not {self.qk_norm}")
         return self
 
     @property
@@ -123,7 +126,7 @@ class GroupedQueryAttention(RotaryComponent):
         return f"{super().positions}{share}"
 
     def mixing_flops(self, tokens_in_view: int) -> int:
-        """Queries times keys, then shares times values: two products of n_heads * head_dim a token in view."""
+        """Queries times keys, then weights times values: n_heads * head_dim multiply-adds each per token in view."""
         return 2 * 2 * self.n_heads * self.head_dim * tokens_in_view
 
     def forward(self, m: Modules, x: Tensor, cache: LayerCache) -> Tensor:

@@ -16,23 +16,23 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 
-# The published code builds the norms inside the compression with their class's default, whatever the config says.
+# Epsilon of the norms inside the compression: the published code uses its norm's default, not the config's value.
 INNER_EPS = 1e-6
 
 
 class MultiHeadLatentAttention(RotaryComponent):
-    """Heads share one small latent and one rotary key a token, and only these are cached."""
+    """All heads share one small latent and one rotary key per token; only these two are cached."""
 
     kind: Literal["mla"]
     n_heads: Count
-    q_lora_rank: Count | None = None  # None projects queries in one step
+    q_lora_rank: Count | None = None  # None: one projection, without compression
     kv_lora_rank: Count
     qk_nope_head_dim: Count
     qk_rope_head_dim: Annotated[Count, Field(multiple_of=2)]
     v_head_dim: Count
-    bias: bool = False  # on the two compressions and the output
+    bias: bool = False  # of both compressions and the output
 
-    told: ClassVar[frozenset[str]] = RotaryComponent.told | {"n_heads"}
+    summarized: ClassVar[frozenset[str]] = RotaryComponent.summarized | {"n_heads"}
 
     @property
     def rotary_width(self) -> int:
@@ -69,7 +69,7 @@ class MultiHeadLatentAttention(RotaryComponent):
         return f"MLA {self.n_heads:,} heads"
 
     def mixing_flops(self, tokens_in_view: int) -> int:
-        """Scores against latents and rotary keys, then a weighted sum of latents (the absorbed form)."""
+        """Scores with latents and rotary keys, then a weighted sum of latents (the absorbed form)."""
         return 2 * self.n_heads * tokens_in_view * (2 * self.kv_lora_rank + self.qk_rope_head_dim)
 
     def forward(self, m: Modules, x: Tensor, cache: LayerCache) -> Tensor:
@@ -90,19 +90,19 @@ class MultiHeadLatentAttention(RotaryComponent):
     def _expanded(
         self, m: Modules, q_nope: Tensor, q_rope: Tensor, latent: Tensor, k_rope: Tensor, mask: Tensor | None
     ) -> Tensor:
-        """For prompts: latents become keys and values once, for all queries."""
+        """The form for prompts: latents are expanded to keys and values once for all queries."""
         import torch
 
         kv = m.kv_b_proj(latent).unflatten(-1, (self.n_heads, -1)).transpose(1, 2)
         k_nope, v = kv.split((self.qk_nope_head_dim, self.v_head_dim), dim=-1)
         k = torch.cat((k_nope, k_rope.unsqueeze(1).expand(-1, self.n_heads, -1, -1)), dim=-1)
-        v = v.contiguous()  # a slice may begin where a GPU's fused kernel cannot read
+        v = v.contiguous()  # fused GPU kernels cannot read an unaligned slice
         return attend(torch.cat((q_nope, q_rope), dim=-1), k, v, mask, self._scale)
 
     def _absorbed(
         self, m: Modules, q_nope: Tensor, q_rope: Tensor, latent: Tensor, k_rope: Tensor, mask: Tensor | None
     ) -> Tensor:
-        """For one token: the key half of `kv_b_proj` is applied to the query, the value half to the mixed latent."""
+        """The form for one token: `kv_b_proj`'s key half projects the query, its value half the mixed latent."""
         import torch
 
         up = m.kv_b_proj.weight.unflatten(0, (self.n_heads, -1))  # (n_heads, nope + v, kv_lora_rank)

@@ -1,4 +1,4 @@
-"""Rotary position embedding (RoFormer, arXiv 2104.09864), and how its frequencies are stretched to longer contexts."""
+"""Rotary position embedding (RoFormer, arXiv 2104.09864) and the scaling of its frequencies for longer contexts."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ class LinearScaling(Record):
     kind: Literal["linear"]
     factor: Positive
 
-    told: ClassVar[frozenset[str]] = frozenset({"kind", "factor"})
+    summarized: ClassVar[frozenset[str]] = frozenset({"kind", "factor"})
 
     @property
     def label(self) -> str:
@@ -35,12 +35,12 @@ class LinearScaling(Record):
         return 1.0
 
     def stretch(self, frequencies: Tensor, theta: float, length: int) -> Tensor:
-        """Angles per token of shape (n_pairs,), stretched, with `length` tokens seen."""
+        """The stretched angles per token, shape (n_pairs,), once `length` tokens have been seen."""
         return frequencies / self.factor
 
 
 class ByPartsScaling(Record):
-    """Slow pairs divided by `factor`, fast ones kept, those between blended (arXiv 2309.00071, section 3.2)."""
+    """Slow pairs divided by `factor`, fast pairs kept, pairs between blended (arXiv 2309.00071, section 3.2)."""
 
     kind: Literal["ntk_by_parts"]
     factor: Positive
@@ -48,7 +48,7 @@ class ByPartsScaling(Record):
     high_freq_factor: Positive = 4.0
     original_context_length: TokenCount
 
-    told: ClassVar[frozenset[str]] = frozenset({"kind", "factor", "original_context_length"})
+    summarized: ClassVar[frozenset[str]] = frozenset({"kind", "factor", "original_context_length"})
 
     @property
     def label(self) -> str:
@@ -68,7 +68,7 @@ class ByPartsScaling(Record):
         return 1.0
 
     def stretch(self, frequencies: Tensor, theta: float, length: int) -> Tensor:
-        """Angles per token of shape (n_pairs,), stretched, with `length` tokens seen."""
+        """The stretched angles per token, shape (n_pairs,), once `length` tokens have been seen."""
         turns = self.original_context_length * frequencies / (2 * math.pi)  # full turns within the original context
         slow, fast = frequencies / self.factor, frequencies
         if self.high_freq_factor == self.low_freq_factor:  # no blend: a step
@@ -78,10 +78,10 @@ class ByPartsScaling(Record):
 
 
 class YarnScaling(Record):
-    """NTK-by-parts with bounds set in pairs, and a larger softmax temperature (YaRN, arXiv 2309.00071, section 3.4).
+    """NTK-by-parts with bounds in pairs, and a larger softmax temperature (YaRN, arXiv 2309.00071, section 3.4).
 
-    `mscale` and `mscale_all_dim` (DeepSeek-V2's code) split that temperature between the rotary values and the scores;
-    `attention_factor` replaces the rotary share.
+    `mscale` and `mscale_all_dim` (DeepSeek-V2's code) split the temperature between rotary values and scores;
+    `attention_factor` replaces the share of the rotary values.
     """
 
     kind: Literal["yarn"]
@@ -92,9 +92,9 @@ class YarnScaling(Record):
     mscale: Positive | None = None
     mscale_all_dim: Positive | None = None
     attention_factor: Positive | None = None
-    truncate: bool = True  # whole pairs as bounds
+    truncate: bool = True  # rounds the bounds to whole pairs
 
-    told: ClassVar[frozenset[str]] = frozenset({"kind", "factor", "original_context_length"})
+    summarized: ClassVar[frozenset[str]] = frozenset({"kind", "factor", "original_context_length"})
 
     @model_validator(mode="after")
     def _ordered(self) -> Self:
@@ -108,7 +108,7 @@ class YarnScaling(Record):
 
     @property
     def magnitude(self) -> float:
-        """What cosines and sines are multiplied with."""
+        """The factor on cosines and sines."""
         if self.attention_factor is not None:
             return self.attention_factor
         if self.mscale is not None and self.mscale_all_dim is not None:
@@ -117,14 +117,14 @@ class YarnScaling(Record):
 
     @property
     def score_magnitude(self) -> float:
-        """What scores are multiplied with beyond the rotary values: the temperature, for queries and for keys."""
+        """The further factor on scores: the temperature squared, once for queries and once for keys."""
         return 1.0 if self.mscale_all_dim is None else self._temperature(self.mscale_all_dim) ** 2
 
     def _temperature(self, mscale: float) -> float:
         return 1.0 if self.factor <= 1 else 0.1 * mscale * math.log(self.factor) + 1.0
 
     def stretch(self, frequencies: Tensor, theta: float, length: int) -> Tensor:
-        """Angles per token of shape (n_pairs,), stretched, with `length` tokens seen."""
+        """The stretched angles per token, shape (n_pairs,), once `length` tokens have been seen."""
         import torch
 
         n_pairs = frequencies.shape[0]
@@ -143,21 +143,23 @@ class YarnScaling(Record):
         return frequencies / self.factor * slow_share + frequencies * (1 - slow_share)
 
 
-Factors = Annotated[tuple[Positive, ...], Field(strict=False, min_length=1, max_length=2**19)]  # YAML has lists
+Factors = Annotated[
+    tuple[Positive, ...], Field(strict=False, min_length=1, max_length=2**19)
+]  # not strict: YAML gives lists
 
 
 def _in_short(values: tuple[float, ...]) -> str:
-    """A list in the width of a table's cell; the checksum tells it from others of the same range."""
+    """A list short enough for a table cell; the checksum tells lists of equal range apart."""
     checksum = zlib.crc32(repr(values).encode())
     return f"{min(values):.3g} to {max(values):.3g} #{checksum:08x}"
 
 
 class LongRopeScaling(Record):
-    """Each pair divided by a factor of its own, by one of two lists (LongRoPE, arXiv 2402.13753).
+    """Each pair divided by its own factor, from one of two lists (LongRoPE, arXiv 2402.13753).
 
-    `long_factor` holds as soon as more than `original_context_length` tokens are seen; what was cached before stays as
-    it is. `factor`, the stretched context over the original one, only sets the magnitude: `attention_factor` replaces
-    that.
+    `long_factor` applies once more than `original_context_length` tokens have been seen; keys cached before that keep
+    the short factors. `factor`, the stretched context over the original one, only sets the magnitude, unless
+    `attention_factor` replaces it.
     """
 
     kind: Literal["longrope"]
@@ -167,7 +169,7 @@ class LongRopeScaling(Record):
     factor: Positive | None = None
     attention_factor: Positive | None = None
 
-    told: ClassVar[frozenset[str]] = frozenset(
+    summarized: ClassVar[frozenset[str]] = frozenset(
         {"kind", "short_factor", "long_factor", "original_context_length", "factor"}
     )
 
@@ -183,7 +185,7 @@ class LongRopeScaling(Record):
 
     @property
     def magnitude(self) -> float:
-        """What cosines and sines are multiplied with."""
+        """The factor on cosines and sines."""
         if self.attention_factor is not None:
             return self.attention_factor
         if self.factor is None or self.factor <= 1:
@@ -191,7 +193,7 @@ class LongRopeScaling(Record):
         return math.sqrt(1 + math.log(self.factor) / math.log(self.original_context_length))
 
     def stretch(self, frequencies: Tensor, theta: float, length: int) -> Tensor:
-        """Angles per token of shape (n_pairs,), stretched, with `length` tokens seen."""
+        """The stretched angles per token, shape (n_pairs,), once `length` tokens have been seen."""
         import torch
 
         factors = self.short_factor if length <= self.original_context_length else self.long_factor
@@ -202,13 +204,13 @@ RopeScaling = Annotated[LinearScaling | ByPartsScaling | YarnScaling | LongRopeS
 
 
 class RotaryComponent(Component):
-    """An attention kind whose queries and keys may be rotated. Without `rope_theta` it sees no positions (NoPE)."""
+    """An attention kind with optional rotary embedding; without `rope_theta` it has no position encoding (NoPE)."""
 
     rope_theta: Annotated[float, Field(gt=1, le=1e30)] | None = None
     rope_scaling: RopeScaling | None = None
-    rope_interleaved: bool = False  # pairs are neighbours (0, 1), (2, 3) ... and not halves (0, d/2), (1, d/2 + 1) ...
+    rope_interleaved: bool = False  # pairs (0, 1), (2, 3) ... instead of (0, d/2), (1, d/2 + 1) ...
 
-    told: ClassVar[frozenset[str]] = Component.told | {"rope_theta"}
+    summarized: ClassVar[frozenset[str]] = Component.summarized | {"rope_theta"}
 
     @property
     def positions(self) -> str:
@@ -220,26 +222,26 @@ class RotaryComponent(Component):
     @property
     @abstractmethod
     def rotary_width(self) -> int:
-        """How many values of a head are rotated."""
+        """The number of rotated values per head."""
 
     @model_validator(mode="after")
     def _rotary_settings_fit(self) -> Self:
         if self.rope_theta is None:
             for field in ("rope_scaling", "rope_interleaved", "rotary_dim"):
                 if getattr(self, field, None):
-                    raise ValueError(f"{field} is set, but rope_theta is null: this layer has no rotary embedding")
+                    raise ValueError(f"{field} is set, but rope_theta is null; give rope_theta, or remove {field}")
         if isinstance(self.rope_scaling, LongRopeScaling):
             for field in ("short_factor", "long_factor"):
                 n_factors = len(getattr(self.rope_scaling, field))
                 if 2 * n_factors != self.rotary_width:
                     raise ValueError(
-                        f"rope_scaling.{field} must have one factor for each rotated pair of a head,"
-                        f" {self.rotary_width // 2}, not {n_factors}"
+                        f"rope_scaling.{field} must have {self.rotary_width // 2} factors, one per rotated pair of a"
+                        f" head, not {n_factors}"
                     )
         return self
 
     def rotate(self, x: Tensor, start: int) -> Tensor:
-        """Rotate `x` of shape (batch, n_heads, n_tokens, rotary_dim), whose first token stands at position `start`."""
+        """Rotate `x` (batch, n_heads, n_tokens, rotary_dim); its first token is at position `start`."""
         import torch
 
         if self.rope_theta is None:
@@ -255,7 +257,7 @@ class RotaryComponent(Component):
         return joined.to(x.dtype)
 
     def _angles(self, dim: int, start: int, n_tokens: int, device: torch.device) -> tuple[Tensor, Tensor]:
-        """Cosines and sines, each (n_tokens, dim / 2), in float32 whatever the model's dtype."""
+        """Cosines and sines, each (n_tokens, dim / 2), in float32 for any model dtype."""
         import torch
 
         assert self.rope_theta is not None

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 class FloorTemperature(Record):
-    """Scores times 1 + attn_scale * ln(1 + floor((position + 1) / floor_scale)) (arXiv 2501.19399)."""
+    """Scores multiplied by 1 + attn_scale * ln(1 + floor((position + 1) / floor_scale)) (arXiv 2501.19399)."""
 
     kind: Literal["log_floor"]
     floor_scale: Positive
@@ -27,7 +27,7 @@ class FloorTemperature(Record):
 
 
 class RatioTemperature(Record):
-    """Scores times log(position) / log(length) beyond position `length`."""
+    """Scores multiplied by log(position) / log(length) after position `length`."""
 
     kind: Literal["log_ratio"]
     length: Annotated[TokenCount, Field(gt=1)]
@@ -43,9 +43,9 @@ Temperature = Annotated[FloorTemperature | RatioTemperature, Field(discriminator
 def visible(
     start: int, n_tokens: int, n_keys: int, window: int | None, chunk: int | None, device: torch.device
 ) -> Tensor | None:
-    """Which keys each query may see, as booleans (n_tokens, n_keys); None where it is all of them.
+    """The keys that each query may attend to, as booleans (n_tokens, n_keys); None if all of them.
 
-    Queries stand at positions `start` and on; the last key stands where the last query does.
+    Queries have the positions from `start` on; the last key has the position of the last query.
     """
     import torch
 
@@ -64,11 +64,11 @@ def visible(
 
 
 def linear_biases(n_heads: int, end: int, n_keys: int, device: torch.device) -> Tensor:
-    """ALiBi (arXiv 2108.12409): what is added to the scores of keys that end before position `end`.
+    """ALiBi (arXiv 2108.12409): biases (n_heads, 1, n_keys) on the scores of the `n_keys` keys before position `end`.
 
-    Slopes are a geometric series over the heads; heads beyond a power of 2 take every second slope of the next one.
-    Keys are counted from the start: for a softmax this equals counting back from the query. Slopes and products are
-    rounded to bfloat16, as in the published code of Falcon. Returns (n_heads, 1, n_keys).
+    Slopes are a geometric series over the heads; heads beyond a power of 2 take every second slope of the next power.
+    Distances are counted from the first token: for a softmax this equals counting back from the query. Slopes and
+    products are rounded to bfloat16, as in Falcon's published code.
     """
     import torch
 
@@ -93,8 +93,8 @@ def attend(
 ) -> Tensor:
     """Attention of q (batch, n_heads, n_tokens, d_qk) to k (batch, n_kv_heads, n_keys, d_qk) and v (..., n_keys, d_v).
 
-    `temperature` has shape (n_tokens,), `sinks` one logit a head: a share of the softmax that goes to no token.
-    `biases` (n_heads, 1, n_keys) are added to the products of queries and keys before these are scaled.
+    `temperature` (n_tokens,) multiplies the scores. `sinks` (n_heads,) are logits of a share of the softmax that goes
+    to no token. `biases` (n_heads, 1, n_keys) are added to the products of queries and keys before scaling.
     Returns (batch, n_tokens, n_heads * d_v).
     """
     import torch
@@ -103,13 +103,13 @@ def attend(
     batch, n_heads, n_tokens, _ = q.shape
     n_kv_heads = k.shape[1]
     if n_tokens > 1 and softcap is None and sinks is None and biases is None:
-        # Prompts: the fused kernel holds no (n_tokens, n_keys) scores.
+        # Prompts: the fused kernel never stores the (n_tokens, n_keys) scores.
         if temperature is not None:
             q = (q * temperature.unsqueeze(-1)).to(q.dtype)
         mixed = F.scaled_dot_product_attention(q, k, v, attn_mask=mask, scale=scale, enable_gqa=n_kv_heads != n_heads)
         return mixed.transpose(1, 2).flatten(2)
 
-    # The heads of a group share their keys: they stand as rows beside the tokens, and no key is copied.
+    # Query heads that share keys become further rows beside the tokens, so that no key is copied.
     groups = (batch, n_kv_heads, n_heads // n_kv_heads, n_tokens)
     scores = (q.reshape(batch, n_kv_heads, -1, q.shape[-1]) @ k.transpose(-1, -2)).view(*groups, -1)
     if biases is not None:

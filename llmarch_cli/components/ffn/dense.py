@@ -1,4 +1,4 @@
-"""The dense feed-forward layer, plain or gated (arXiv 2002.05202)."""
+"""Dense feed-forward layers, plain or gated (arXiv 2002.05202)."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 class DenseFeedForward(GatedComponent):
-    """Every token passes through all of it."""
+    """A feed-forward layer that every token uses whole."""
 
     kind: Literal["dense"]
 

@@ -1,4 +1,4 @@
-"""What lies between the matrices of a feed-forward layer: the activation and, in gated layers, the product with it."""
+"""The activation of a feed-forward layer and, in gated layers, the product of gate and up projection."""
 
 from __future__ import annotations
 
@@ -19,16 +19,16 @@ XIELU_BETA, XIELU_EPS = 0.5, -1e-6  # xIELU's constants, arXiv 2411.13010, secti
 
 
 class GatedComponent(Component):
-    """A feed-forward kind of width `d_ff`: down(act(gate(x)) * up(x)), or down(act(up(x))) where it is not gated."""
+    """A feed-forward kind of width `d_ff`: down(act(gate(x)) * up(x)), or down(act(up(x))) without a gate."""
 
     d_ff: Count
     activation: Activation = "silu"
-    gated: bool = True  # a gate makes SiLU into SwiGLU, GELU into GeGLU (arXiv 2002.05202)
+    gated: bool = True  # with silu this is SwiGLU, with gelu GeGLU (arXiv 2002.05202)
     bias: bool = False
-    clamp: Positive | None = None  # gate at most this, up within plus and minus this
+    clamp: Positive | None = None  # gate at most `clamp`, up within +-clamp
     up_offset: float = 0.0  # added to up before the product
 
-    told: ClassVar[frozenset[str]] = Component.told | {"d_ff", "activation", "gated"}
+    summarized: ClassVar[frozenset[str]] = Component.summarized | {"d_ff", "activation", "gated"}
 
     @property
     def settings(self) -> dict[str, str]:
@@ -39,15 +39,15 @@ class GatedComponent(Component):
         if not self.gated:
             for field in ("clamp", "up_offset"):
                 if getattr(self, field):
-                    raise ValueError(f"{field} is set, but gated is false: it applies to the product of gate and up")
+                    raise ValueError(f"{field} is set, but gated is false: it needs a gate; remove one of them")
         elif self.activation == "xielu":
-            raise ValueError("activation xielu needs gated: false")
+            raise ValueError("activation xielu has no gated form; set gated: false")
         return self
 
     def hidden(self, up: Tensor, gate: Tensor | None, alphas: tuple[Tensor, Tensor] | None = None) -> Tensor:
-        """The hidden values from the projected ones, each (..., d_ff); `gate` is None where the layer has none.
+        """The hidden values from the projections `up` and `gate`, all (..., d_ff); `gate` is None without a gate.
 
-        `alphas` are what xIELU learns, before their softplus: the curvatures right and left of zero.
+        `alphas` are xIELU's learned curvatures right and left of zero, before their softplus.
         """
         if alphas is not None:
             return _xielu(up, *alphas)
@@ -76,11 +76,11 @@ class GatedComponent(Component):
             case "relu2":
                 return F.relu(x).square()
             case "xielu":
-                raise TypeError("xielu has learned values: give `hidden` its alphas")
+                raise TypeError("xielu has learned values: pass alphas to `hidden`")
 
 
 def _xielu(x: Tensor, alpha_p: Tensor, alpha_n: Tensor) -> Tensor:
-    """The activation xIELU (arXiv 2411.13010): a parabola right of zero, ELU's integral left; each alpha one value."""
+    """The activation xIELU (arXiv 2411.13010): a parabola right of zero, ELU's integral left; alphas are (1,)."""
     import torch.nn.functional as F
 
     right = F.softplus(alpha_p) * x.square()

@@ -1,4 +1,4 @@
-"""The mixture of experts: a router picks `top_k` of `n_experts` small feed-forward layers for each token."""
+"""Mixture of experts: a router picks `top_k` of `n_experts` small feed-forward layers for each token."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ if TYPE_CHECKING:
 
 
 class MixtureOfExperts(GatedComponent):
-    """Routed experts of width `d_ff`, and a shared expert that every token passes through where there is one.
+    """Routed experts of width `d_ff`, with an optional shared expert that every token uses.
 
-    Scores are taken over all experts. With `renormalize` the chosen ones are scaled to a sum of 1, which for softmax
-    equals a softmax over the chosen alone. `selection_bias` and `n_groups` steer the choice and leave the weights as
-    they are (DeepSeek-V3, arXiv 2412.19437, section 2.1.2).
+    The router scores all experts. `renormalize` scales the chosen scores to a sum of 1; for softmax this equals a
+    softmax over the chosen experts. `selection_bias` and `n_groups` change the choice but not the weights of the chosen
+    (DeepSeek-V3, arXiv 2412.19437, section 2.1.2).
     """
 
     kind: Literal["moe"]
@@ -31,37 +31,37 @@ class MixtureOfExperts(GatedComponent):
     top_k: Count
     scoring: Literal["softmax", "sigmoid"] = "softmax"
     renormalize: bool = True
-    routed_scale: Positive = 1.0  # what the chosen experts' weights are multiplied with
-    scale_input: bool = False  # weights scale what an expert reads, not what it returns
+    routed_scale: Positive = 1.0  # multiplies the chosen experts' weights
+    scale_input: bool = False  # weights scale an expert's input instead of its output
     router_bias: bool = False
     router_softcap: Positive | None = None
-    selection_bias: bool = False  # a buffer added to the scores for the choice only
-    n_groups: Count | None = None  # only the experts of the best `top_k_groups` groups can be chosen
+    selection_bias: bool = False  # a buffer added to the scores, for the choice only
+    n_groups: Count | None = None  # limits the choice to the best `top_k_groups` groups of experts
     top_k_groups: Count | None = None
     group_score: Literal["max", "top2_sum"] = "top2_sum"
     shared_expert: DenseFeedForward | None = None
-    shared_expert_gate: bool = False  # the shared expert's output is scaled by one learned value a token, a sigmoid
+    shared_expert_gate: bool = False  # scales the shared expert's output by a sigmoid of one logit per token
 
-    told: ClassVar[frozenset[str]] = GatedComponent.told | {"n_experts", "top_k"}
+    summarized: ClassVar[frozenset[str]] = GatedComponent.summarized | {"n_experts", "top_k"}
 
     @property
     def label(self) -> str:
         text = f"MoE {self.n_experts:,} experts x {self.d_ff:,}, top {self.top_k:,}"
         if self.shared_expert is None:
             return text
-        n_shared, rest = divmod(self.shared_expert.d_ff, self.d_ff)  # several are stored as one of their joint width
+        n_shared, rest = divmod(self.shared_expert.d_ff, self.d_ff)  # several are one of their joint width
         return f"{text} + shared {self.shared_expert.d_ff:,}" if rest else f"{text} + {n_shared:,} shared"
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:
         if self.activation == "xielu":
-            raise ValueError("activation xielu is for dense layers: its learned values are not laid over experts")
+            raise ValueError("activation xielu is for kind dense only: experts have no learned values for it")
         if self.shared_expert_gate and self.shared_expert is None:
-            raise ValueError("shared_expert_gate is set, but there is no shared_expert: give one, or no gate")
+            raise ValueError("shared_expert_gate is set without shared_expert; give one, or remove the gate")
         if self.top_k > self.n_experts:
             raise ValueError(f"top_k ({self.top_k}) must not exceed n_experts ({self.n_experts})")
         if (self.n_groups is None) != (self.top_k_groups is None):
-            raise ValueError("n_groups and top_k_groups go together: give both, or neither")
+            raise ValueError("n_groups and top_k_groups need each other; give both or neither")
         if self.n_groups is not None and self.top_k_groups is not None:
             group_size, rest = divmod(self.n_experts, self.n_groups)
             if rest:
@@ -70,8 +70,8 @@ class MixtureOfExperts(GatedComponent):
                 raise ValueError(f"top_k_groups ({self.top_k_groups}) must not exceed n_groups ({self.n_groups})")
             if self.top_k > self.top_k_groups * group_size:
                 raise ValueError(
-                    f"top_k ({self.top_k}) must not exceed the {self.top_k_groups * group_size} experts"
-                    f" of {self.top_k_groups} groups"
+                    f"top_k ({self.top_k}) must not exceed the {self.top_k_groups * group_size} experts in"
+                    f" {self.top_k_groups} of {self.n_groups} groups (top_k_groups)"
                 )
             if self.group_score == "top2_sum" and group_size < 2:
                 raise ValueError("group_score top2_sum needs groups of 2 experts or more")
@@ -96,7 +96,7 @@ class MixtureOfExperts(GatedComponent):
         tokens = x.flatten(0, 1)  # (n_rows, d_model)
         weights, chosen = self.route(m, tokens)  # each (n_rows, top_k)
 
-        # Rows sorted by expert, so that each expert's rows are one block that ends at its offset.
+        # Rows are sorted by expert: each expert's rows are one block that ends at its offset.
         expert_ids, order = chosen.flatten().sort(stable=True)
         offsets = torch.searchsorted(expert_ids, torch.arange(1, self.n_experts + 1, device=x.device)).int()
         rows = tokens[order // self.top_k]
@@ -115,7 +115,7 @@ class MixtureOfExperts(GatedComponent):
         return out + (m.shared_expert_gate(x).sigmoid() * shared if self.shared_expert_gate else shared)
 
     def route(self, m: Modules, tokens: Tensor) -> tuple[Tensor, Tensor]:
-        """Weights and expert numbers, each (n_rows, top_k), in float32 whatever the model's dtype."""
+        """Weights, in float32 for any model dtype, and expert numbers, both (n_rows, top_k)."""
         import torch
         import torch.nn.functional as F
 

@@ -1,4 +1,4 @@
-"""Feed-forward layers side by side on the same input (the dense-MoE hybrid): their outputs are summed and scaled."""
+"""Parallel feed-forward layers on the same input (the dense-MoE hybrid), with their outputs summed and scaled."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ class ParallelFeedForward(Component):
     branches: dict[Name, Branch] = Field(min_length=2)
     scale: Positive = 1.0
 
-    told: ClassVar[frozenset[str]] = Component.told | {"branches"}
+    summarized: ClassVar[frozenset[str]] = Component.summarized | {"branches"}
 
     @property
     def title(self) -> str:
@@ -44,7 +44,7 @@ class ParallelFeedForward(Component):
 
     def parts(self, d_model: int) -> Iterator[Part]:
         for name, branch in self.branches.items():
-            yield Child(f"{name}_branch", branch)  # the ending keeps names apart from a module's own
+            yield Child(f"{name}_branch", branch)  # the suffix avoids clashes with attributes of nn.Module
 
     def forward(self, m: Modules, x: Tensor, cache: LayerCache) -> Tensor:
         return reduce(add, (m.get_submodule(f"{name}_branch")(x, cache) for name in self.branches)) * self.scale

@@ -1,4 +1,4 @@
-"""A table as written cells: what the renderers for reading share, whichever way the table is turned."""
+"""A table as cells of text, rows as lines or side by side: shared by the renderers for readers."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from llmarch_cli.report.units import Delta, Value
 
 @dataclass(frozen=True)
 class Cell:
-    """One value as written. Text may be folded; a figure may not."""
+    """One value as text. Only cells with `is_text` may be wrapped."""
 
     text: str
     is_text: bool
@@ -19,7 +19,7 @@ class Cell:
 
 @dataclass(frozen=True)
 class Line:
-    """One line of cells. `recedes`: its values are all equal. `opens_group`: what follows belongs together."""
+    """One line of cells. `recedes`: all values are equal. `opens_group`: the first line of a group."""
 
     cells: tuple[Cell, ...]
     recedes: bool = False
@@ -28,21 +28,21 @@ class Line:
 
 @dataclass(frozen=True)
 class Grid:
-    """Cells in lines. `figures` and `receding` hold for each column: written right; all values equal."""
+    """Cells in lines. For each column, `right_aligned`: right-aligned; `receding`: all values are equal."""
 
     heading: tuple[Cell, ...]
     lines: tuple[Line, ...]
-    figures: tuple[bool, ...]
+    right_aligned: tuple[bool, ...]
     receding: tuple[bool, ...]
 
 
 def grid(table: Table, columns: Sequence[Column], exact: bool) -> Grid:
-    """The `columns` of a table, rows side by side where the table is read so."""
+    """The `columns` of a table, with rows side by side if the table is shown so."""
     return _side_by_side(table, columns, exact) if table.is_side_by_side else _row_by_row(table, columns, exact)
 
 
 def heading(column: Column, exact: bool) -> str:
-    """The title, with the unit where exact figures stand without it."""
+    """The title; for exact values also the unit."""
     return f"{column.title}, {column.unit.name}" if exact and column.unit.name else column.title
 
 
@@ -54,7 +54,7 @@ def _row_by_row(table: Table, columns: Sequence[Column], exact: bool) -> Grid:
     return Grid(
         heading=tuple(Cell(heading(column, exact), is_text=True) for column in columns),
         lines=tuple(lines),
-        figures=tuple(not column.unit.is_text for column in columns),
+        right_aligned=tuple(not column.unit.is_text for column in columns),
         receding=tuple(_all_equal(table, column) for column in columns),
     )
 
@@ -72,7 +72,7 @@ def _side_by_side(table: Table, columns: Sequence[Column], exact: bool) -> Grid:
     return Grid(
         heading=(Cell("", is_text=True), *names),
         lines=tuple(lines),
-        figures=(False,) * n_columns,
+        right_aligned=(False,) * n_columns,
         receding=(False,) * n_columns,
     )
 
@@ -87,7 +87,7 @@ def _all_equal(table: Table, column: Column) -> bool:
 
 
 def one_line(text: str) -> str:
-    """Text from a spec, fit for a cell: no line breaks, and none of the characters that steer a terminal."""
+    """Text from a spec on one line, without control characters."""
     return "".join(
         char if char.isprintable() else " " if char.isspace() else "\N{REPLACEMENT CHARACTER}" for char in text
     )

@@ -1,4 +1,4 @@
-"""A report as JSON: a schema version, then each table under its name as a list of rows. Integers are exact."""
+"""A report as JSON: a schema version, and each table under its name as a list of rows. Integers are exact."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 
 from llmarch_cli.report.table import Table, plain
 
-# Counts up when a key is renamed, removed or changes its meaning; new keys leave it as it is.
+# Incremented if a key is renamed, removed or changes its meaning, but not for new keys.
 SCHEMA_VERSION = 1
 
 
@@ -16,6 +16,6 @@ def render(tables: Sequence[Table]) -> str:
     """Indented JSON, ending in a newline."""
     data: dict[str, Any] = {"schema_version": SCHEMA_VERSION}
     for table in tables:
-        rows = data.setdefault(table.name, [])  # tables of one name are parts of one
+        rows = data.setdefault(table.name, [])  # tables of the same name are joined
         rows += [{column.key: plain(row[column.key]) for column in table.for_data} for row in table.rows]
     return json.dumps(data, indent=2) + "\n"

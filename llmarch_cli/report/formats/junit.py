@@ -1,4 +1,4 @@
-"""A report as JUnit XML, which CI systems show as tests: a suite for each table, a case for each row."""
+"""A report as JUnit XML, which CI systems show as tests: a suite per table, a case per row."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ PROGRAM = "llmarch"
 
 
 def render(tables: Sequence[Table]) -> str:
-    """XML, ending in a newline. A row fails where its table says so; figures are exact. No times: they would differ."""
+    """XML, ending in a newline. Values are exact. Without times, so that equal reports are equal files."""
     named = [table for table in tables if table.rows or table.main]
     root = ET.Element("testsuites", _counted(PROGRAM, named))
     for table in named:
@@ -40,14 +40,14 @@ def _counted(name: str, tables: Sequence[Table]) -> dict[str, str]:
 
 
 def _lines(table: Table, row: Mapping[str, Value], named: Sequence[str]) -> Iterator[str]:
-    """What a reader sees of a row."""
+    """The row as readers see it."""
     for column in table.for_reading:
         if column.key not in named:
             yield f"{column.title} {one_line(column.unit.write(row[column.key], exact=True))}"
 
 
 def _data(table: Table, row: Mapping[str, Value]) -> Iterator[str]:
-    """What a program reads of it."""
+    """The row as in data formats."""
     for column in table.for_data:
         yield f"{column.key}: {_text(row[column.key])}"
 

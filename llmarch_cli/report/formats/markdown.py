@@ -7,12 +7,12 @@ from collections.abc import Iterator, Sequence
 from llmarch_cli.report.formats.grid import Cell, grid, one_line
 from llmarch_cli.report.table import Table
 
-# What would end a cell, or be read as emphasis, code, a link or HTML. An underscore inside a word is not.
+# Characters that would end a cell or start emphasis, code, a link or HTML. An underscore inside a word does not.
 _SPECIAL = str.maketrans({char: f"\\{char}" for char in "\\`*[]<>|"})
 
 
 def render(tables: Sequence[Table], exact: bool = False) -> str:
-    """Tables that read well rendered and raw, ending in a newline."""
+    """Markdown, ending in a newline."""
     return "\n".join("".join(f"{line}\n" for line in _lines(table, exact)) for table in tables)
 
 
@@ -22,7 +22,7 @@ def _lines(table: Table, exact: bool) -> Iterator[str]:
         yield from (f"### {_escaped(table.title)}", "")
     if cells.lines:
         yield _row(cells.heading)
-        yield f"| {' | '.join('---:' if figures else '---' for figures in cells.figures)} |"
+        yield f"| {' | '.join('---:' if is_right else '---' for is_right in cells.right_aligned)} |"
     for line in cells.lines:
         yield _row(line.cells)
     for number, note in enumerate(table.notes):

@@ -1,7 +1,7 @@
-"""A report for the terminal: rich tables that fit its width, with what is equal in all models dim.
+"""A report for the terminal: rich tables that fit its width. Values that are equal in all rows are dim.
 
-A table that is too wide loses the columns that it may drop, then folds its text, then is cut between columns into
-several tables. Figures are never cut.
+If a table is too wide, the columns in `may_drop` are hidden first, then text is wrapped, then the table is split
+between columns into several. Numbers are never cut.
 """
 
 from __future__ import annotations
@@ -22,17 +22,17 @@ from llmarch_cli.report.formats.grid import Cell, Grid, grid, one_line
 from llmarch_cli.report.table import Column, Table
 
 GAP = 2  # between columns
-LONGEST_WORD = 24  # longer ones are names, which may be broken
-COMFORT = 32  # text is folded to this width, not further, before a table is cut into several
-BAR = range(8, 31)  # how wide a bar may be
+LONGEST_WORD = 24  # longer words are names, which may be broken
+COMFORT = 32  # text is not wrapped below this width; the table is split instead
+BAR = range(8, 31)  # widths of a bar
 
 
 def render(
     tables: Sequence[Table], width: int, exact: bool = False, color: bool = False, ascii_only: bool = False
 ) -> str:
-    """The report in lines of at most `width`, ending in a newline. Escape codes only with `color`."""
+    """The report in lines of at most `width` characters, ending in a newline. Escape codes only with `color`."""
     text = io.StringIO()
-    # Wide enough for anything: widths are settled here, and rich would cut what it finds too wide.
+    # Wide enough for anything: widths are chosen here, and rich would cut lines that it considers too wide.
     system: Literal["standard"] | None = "standard" if color else None
     console = Console(file=text, width=1 << 16, force_terminal=color, color_system=system, legacy_windows=False)
     for number, table in enumerate(tables):
@@ -44,7 +44,7 @@ def render(
 
 
 def _pieces(table: Table, width: int, exact: bool, ascii_only: bool) -> Iterator[Text | RichTable]:
-    """What to print below one another."""
+    """The parts of a table, to print below each other."""
     if table.title:
         yield Text(one_line(table.title), style="bold")
     columns: list[Column] = list(table.for_reading)
@@ -54,7 +54,7 @@ def _pieces(table: Table, width: int, exact: bool, ascii_only: bool) -> Iterator
     if not table.is_side_by_side:
         columns, dropped = _kept(table, width, exact)
     parts = [columns] if table.is_side_by_side else list(_parts(table, columns, width, exact))
-    if table.notes and not table.rows:  # a heading over nothing: the notes say what there is to say
+    if table.notes and not table.rows:  # no headings without rows: the notes say why
         parts, dropped = [], []
     for number, part in enumerate(parts):
         if number:
@@ -65,11 +65,11 @@ def _pieces(table: Table, width: int, exact: bool, ascii_only: bool) -> Iterator
     for note in table.notes:
         yield Text(one_line(note), style="dim")
     if dropped:
-        yield Text(f"Too narrow for: {', '.join(column.title for column in dropped)}.", style="dim")
+        yield Text(f"Hidden (terminal too narrow): {', '.join(column.title for column in dropped)}.", style="dim")
 
 
 def _kept(table: Table, width: int, exact: bool) -> tuple[list[Column], list[Column]]:
-    """The columns that stay, and those that go so that nothing need be folded."""
+    """The columns to show, and those to hide so that text is not wrapped."""
     kept, dropped = list(table.for_reading), []
     for key in table.may_drop:
         if _taken(_natural(grid(table, kept, exact))) <= width:
@@ -80,7 +80,7 @@ def _kept(table: Table, width: int, exact: bool) -> tuple[list[Column], list[Col
 
 
 def _parts(table: Table, columns: list[Column], width: int, exact: bool) -> Iterator[list[Column]]:
-    """The columns in as many tables as it takes, each opened by the first column; groups stay whole where they fit."""
+    """The columns of each table, the first column in all of them. Groups are split only if they do not fit."""
     first, *others = columns
     groups = [list(group) for _, group in groupby(others, key=lambda column: column.group)]
 
@@ -102,14 +102,14 @@ def _drawn(cells: Grid, width: int, bars: Sequence[float], ascii_only: bool) -> 
     drawn = RichTable(
         box=box.ASCII if ascii_only else box.SIMPLE_HEAD, show_edge=False, pad_edge=False, padding=(0, GAP - 1, 0, 0)
     )
-    for heading, column_width, is_figure, recedes in zip(
-        cells.heading, widths, cells.figures, cells.receding, strict=True
+    for heading, column_width, is_right, recedes in zip(
+        cells.heading, widths, cells.right_aligned, cells.receding, strict=True
     ):
         style = "dim" if recedes else ""
         drawn.add_column(
             Text(heading.text),
             width=column_width,
-            justify="right" if is_figure else "left",
+            justify="right" if is_right else "left",
             style=style,
             header_style=style or "bold",
             overflow="fold",
@@ -128,7 +128,7 @@ def _drawn(cells: Grid, width: int, bars: Sequence[float], ascii_only: bool) -> 
 
 
 def _bars(table: Table) -> list[float]:
-    """For each row its share of the largest."""
+    """Each row's value as a share of the largest."""
     values = [row[table.bar] for row in table.rows] if table.bar in {column.key for column in table.columns} else []
     numbers = [value if isinstance(value, int) else 0 for value in values]
     return [number / max(1, *numbers) for number in numbers]
@@ -147,12 +147,12 @@ def _columns(cells: Grid) -> list[tuple[Cell, ...]]:
 
 
 def _natural(cells: Grid) -> list[int]:
-    """Each column's width with nothing folded."""
+    """The width of each column without wrapping."""
     return [max(cell_len(cell.text) for cell in column) for column in _columns(cells)]
 
 
 def _least(cells: Grid) -> list[int]:
-    """Each column's width with all text folded as far as its words allow."""
+    """The width of each column with text wrapped as far as its words allow."""
     return [max(_least_of(cell) for cell in column) for column in _columns(cells)]
 
 
@@ -163,12 +163,12 @@ def _least_of(cell: Cell) -> int:
 
 
 def _comfortable(cells: Grid) -> list[int]:
-    """The same, but with text folded no further than reads well."""
+    """The width of each column with text wrapped at `COMFORT` or more."""
     return [max(_least_of(heading), min(body, COMFORT)) for heading, body in _headings_and_bodies(cells)]
 
 
 def _low_headed(cells: Grid) -> list[int]:
-    """The same, but with only headings folded."""
+    """The width of each column with only headings wrapped."""
     return [max(_least_of(heading), body) for heading, body in _headings_and_bodies(cells)]
 
 
@@ -178,11 +178,16 @@ def _headings_and_bodies(cells: Grid) -> Iterator[tuple[Cell, int]]:
 
 
 def _shared(natural: list[int], least: list[int], width: int) -> list[int]:
-    """The natural widths, the widest reduced until the line fits, none below what it needs."""
+    """The natural widths, the widest columns reduced until the line fits, none below its least width."""
     widths = list(natural)
-    while _taken(widths) > width:
-        widest = max(range(len(widths)), key=lambda i: (widths[i] > least[i], widths[i]))
-        if widths[widest] <= least[widest]:
+    while (excess := _taken(widths) - width) > 0:
+        flexible = [i for i in range(len(widths)) if widths[i] > least[i]]
+        if not flexible:
             break
-        widths[widest] -= 1
+        widest = max(widths[i] for i in flexible)
+        equal = [i for i in flexible if widths[i] == widest]
+        floor = max(widths[i] if widths[i] < widest else least[i] for i in flexible)
+        by = min(widest - floor, excess // len(equal))
+        for i in equal[: excess if by == 0 else None]:  # too little is left to reduce them all
+            widths[i] -= by or 1
     return widths

@@ -1,1 +1,1 @@
-"""Plots: what is drawn as exact figures (`data`), and one file for each way to draw it."""
+"""Plots: exact values in `data`, drawn to a file by `file` and on a terminal by `terminal`."""

@@ -1,6 +1,6 @@
-"""What a plot shows, as exact figures: drawn to a file by `figure`, and on a terminal by `terminal`.
+"""What a plot shows, as exact integers: `file` and `terminal` draw it.
 
-To add a plot: its name in `KINDS`, a function here, and where it is of a new sort, a line in each renderer.
+To add a plot: its name in `KINDS`, a function here, and for a new type of plot one line in each renderer.
 """
 
 from __future__ import annotations
@@ -18,13 +18,13 @@ from llmarch_cli.report.units import Unit
 
 Kind = Literal["cache", "flops", "params", "active"]
 KINDS: tuple[Kind, ...] = ("cache", "flops", "params", "active")
-CURVED: tuple[Kind, ...] = ("cache", "flops")  # those that have a curve for each model
+CURVED: tuple[Kind, ...] = ("cache", "flops")  # drawn as one curve per model
 
-SHORTEST, LONGEST = 1 << 10, 1 << 20  # contexts drawn at least
-BEFORE = 4  # a curve is drawn from this share of the context where it first bends or changes its style
+SHORTEST, LONGEST = 1 << 10, 1 << 20  # every plot covers these contexts, in tokens
+BEFORE = 4  # a curve starts at 1/4 of the context at which it first bends or becomes dotted
 POINTS_PER_DOUBLING = 8
 
-# A component's role in the inventory, and what it is stacked as.
+# The layer of a stack for each role in the inventory.
 _STACKS = {
     "embedding": "embeddings",
     "position": "embeddings",
@@ -39,16 +39,16 @@ LAYERS = ("embeddings", "attention", "feed-forward", IDLE, "norms", "head")
 
 @dataclass(frozen=True)
 class Curve:
-    """One model's figures, as (context, value). `made_for`: the longest context that it was made for."""
+    """One model's values as (context, value). `context_window` in tokens; None if unknown."""
 
     model: str
     points: tuple[tuple[int, int], ...]
-    made_for: int | None
+    context_window: int | None
 
 
 @dataclass(frozen=True)
 class Curves:
-    """A figure against the context, one curve a model, both axes logarithmic."""
+    """A metric over the context, one curve per model, both axes logarithmic."""
 
     title: str
     note: str
@@ -58,20 +58,20 @@ class Curves:
 
 @dataclass(frozen=True)
 class Stack:
-    """One model's figure in its shares, in the order of `layers`, which add up to it."""
+    """The parts of one model's total, in the order of `Stacks.layers`."""
 
     model: str
     shares: tuple[int, ...]
 
     @property
     def total(self) -> int:
-        """All shares together."""
+        """The sum of all parts."""
         return sum(self.shares)
 
 
 @dataclass(frozen=True)
 class Stacks:
-    """A figure made up of shares, one bar a model, each as long as the others: its total is written beside it."""
+    """A metric split into parts, one bar per model. Bars are equally long, with the total beside each."""
 
     title: str
     note: str
@@ -81,8 +81,8 @@ class Stacks:
 
 
 @dataclass(frozen=True)
-class Spread:
-    """One figure against another, one point (x, y) a model, both axes logarithmic."""
+class Scatter:
+    """One metric over another, one point (model, x, y) per model, both axes logarithmic."""
 
     title: str
     note: str
@@ -92,11 +92,11 @@ class Spread:
     points: tuple[tuple[str, int, int], ...]
 
 
-Plot = Curves | Stacks | Spread
+Plot = Curves | Stacks | Scatter
 
 
 def checked_kind(name: str) -> Kind:
-    """`name` as a kind of plot. Raises InputError where it is none."""
+    """`name` as a kind of plot. Raises InputError for an unknown one."""
     for kind in KINDS:
         if name == kind:
             return kind
@@ -104,14 +104,14 @@ def checked_kind(name: str) -> Kind:
 
 
 def plot(kind: Kind, profiles: Sequence[Profile]) -> Plot:
-    """What is drawn of `profiles`, each model once."""
+    """The plot of `profiles`; a model that has several is drawn once."""
     models = list({profile.spec.id: profile for profile in profiles}.values())
     match kind:
         case "cache":
             note = "{workload.settings}."
             return _curves("KV cache by context", note, "kv_cache_bytes", profiles, models)
         case "flops":
-            title, note = "FLOPs per token by context", "Decoding one token with so many in view."
+            title, note = "FLOPs per token by context", "Decoding one token at each context length."
             return _curves(title, note, "flops_per_token", profiles, models)
         case "params":
             return _components(models)
@@ -125,39 +125,39 @@ def _curves(
     title: str,
     note: str,
     key: str,
-    asked: Sequence[Profile],
+    profiles: Sequence[Profile],
     models: Sequence[Profile],
 ) -> Curves:
-    workload = asked[0].workload
+    workload = profiles[0].workload
     drawn = [lines.line(attrgetter(key), lines.corners(profile)) for profile in models]
-    lengths = [profile.spec.context_length for profile in models]
-    # Where each bends, and where its style changes.
+    windows = [profile.spec.context_length for profile in models]
+    # Contexts at which each curve bends or becomes dotted.
     turns = [
-        [*(piece.start - 1 for piece in line[1:]), *([] if made_for is None else [made_for])]
-        for line, made_for in zip(drawn, lengths, strict=True)
+        [*(piece.start - 1 for piece in line[1:]), *([] if window is None else [window])]
+        for line, window in zip(drawn, windows, strict=True)
     ]
     shortest = min(
-        SHORTEST, *(profile.workload.context for profile in asked), *(_before(min(own)) for own in turns if own)
+        SHORTEST, *(profile.workload.context for profile in profiles), *(_before(min(own)) for own in turns if own)
     )
-    longest = max(LONGEST, *(max(p.workload.context, p.spec.context_length or 0) for p in asked))
+    longest = max(LONGEST, *(max(p.workload.context, p.spec.context_length or 0) for p in profiles))
     contexts = _contexts(shortest, longest)
     curves = []
-    for profile, line, made_for, own in zip(models, drawn, lengths, turns, strict=True):
-        exact = sorted({*contexts, *(at for at in own if contexts[0] < at < contexts[-1])})
-        curves.append(Curve(profile.spec.id, tuple((at, lines.at(line, at)) for at in exact), made_for))
+    for profile, line, window, own in zip(models, drawn, windows, turns, strict=True):
+        exact = sorted({*contexts, *(context for context in own if shortest < context < longest)})
+        curves.append(Curve(profile.spec.id, tuple((each, lines.at(line, each)) for each in exact), window))
     return Curves(title, note.format(workload=workload), metric(key).unit, tuple(curves))
 
 
 def _before(turn: int) -> int:
-    """A power of 2 well below `turn`: what is seen of a curve before it."""
+    """A power of 2 well below `turn`, so that the plot shows the curve before it."""
     return 1 << max(turn // BEFORE, 1).bit_length() - 1
 
 
 def _contexts(first: int, last: int) -> list[int]:
-    """Whole numbers of tokens, evenly spaced on a logarithmic axis, both ends included."""
-    steps, at = [first], float(first)
-    while (at := at * 2 ** (1 / POINTS_PER_DOUBLING)) < last:
-        steps.append(round(at))
+    """Whole numbers of tokens from `first` to `last`, evenly spaced on a logarithmic axis."""
+    steps, context = [first], float(first)
+    while (context := context * 2 ** (1 / POINTS_PER_DOUBLING)) < last:
+        steps.append(round(context))
     return sorted({*steps, last})
 
 
@@ -170,15 +170,15 @@ def _components(profiles: Sequence[Profile]) -> Stacks:
                 sums[_STACKS[item.role]] += item.count * cost.active_params
                 sums[IDLE] += item.count * (cost.params - cost.active_params)
         stacks.append(Stack(profile.spec.id, tuple(sums.values())))
-    note = "Shares of all parameters, written at the right. Idle experts: what one token does not touch."
+    note = "Shares of the total, shown on the right. Idle experts: parameters that one token does not use."
     return Stacks("Parameters by component", note, metric("params").unit, LAYERS, tuple(stacks))
 
 
-def _total_and_active(profiles: Sequence[Profile]) -> Spread:
+def _total_and_active(profiles: Sequence[Profile]) -> Scatter:
     params, active = metric("params"), metric("active_params")
-    return Spread(
-        "Parameters: all, and those that one token touches",
-        "A dense model lies on the line of 100%.",
+    return Scatter(
+        "Total and active parameters",
+        "Dense models lie on the 100% line.",
         params.unit,
         params.title,
         active.title,

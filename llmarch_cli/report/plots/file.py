@@ -1,18 +1,15 @@
-"""A plot as a file: SVG, PNG or PDF, the same bytes every time, and text that is text."""
+"""A plot as an SVG, PNG or PDF file, drawn with matplotlib."""
 
 from __future__ import annotations
 
-import io
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from itertools import cycle
 from math import log
 from typing import TYPE_CHECKING, Any
 
-from llmarch_cli.errors import InputError, shown
 from llmarch_cli.report.formats.grid import one_line
-from llmarch_cli.report.plots import labels
-from llmarch_cli.report.plots.data import Curve, Curves, Plot, Spread, Stacks
+from llmarch_cli.report.plots import labels, library
+from llmarch_cli.report.plots.data import Curve, Curves, Plot, Scatter, Stacks
 from llmarch_cli.report.plots.ticks import ticks
 from llmarch_cli.report.units import TOKENS
 
@@ -20,77 +17,38 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-ENDINGS = ("svg", "png", "pdf")
 INK, PAPER = "#24292f", "#ffffff"
 
 WIDTH = 9.0  # inches
-LINE = 0.17  # inches that a line of text takes
+LINE = 0.17  # height of a line of text in inches
 FONT = 8  # points
-APART = 1.5  # points at both sides of a name among others
+PADDING = 1.5  # points left and right of a name in a scatter plot
 
-# Ten that are told apart on white and on black, in four dashes.
+# Ten colours that differ on white and on black, each in up to five dash patterns.
 _COLORS = "#4477cc #dd7711 #229966 #cc3344 #8866cc #996633 #cc66aa #778899 #aa9911 #11aabb".split()
 _DASHES = ("-", (0, (6, 2)), (0, (3, 1, 1, 1)), (0, (1, 1)), (0, (8, 2, 1, 2)))
 _STACK_COLORS = ("#4477cc", "#dd7711", "#229966", "#99bbaa", "#8866cc", "#cc3344")
 
-_DATELESS: dict[str, dict[str, None]] = {
-    "svg": {"Date": None, "Creator": None},
-    "png": {"Software": None},
-    "pdf": {"CreationDate": None, "Creator": None, "Producer": None},
-}
 
-
-def checked_ending(name: str) -> str:
-    """The ending of a file's name. Raises InputError where there is no way to draw it."""
-    ending = name.rpartition(".")[2].lower()
-    if "." not in name or ending not in ENDINGS:
-        known = ", ".join(f".{known}" for known in ENDINGS)
-        raise InputError(f"--plot writes files that end in {known}, not {shown(name)}")
-    return ending
-
-
-def check_installed(wanted: str = "plots in files", otherwise: str = "") -> None:
-    """Raise InputError where there is no matplotlib, saying what is `wanted` and what to do `otherwise`."""
-    try:
-        import matplotlib.figure  # noqa: F401
-    except ImportError:
-        hint = f", or {otherwise}" if otherwise else ""
-        raise InputError(
-            f"{wanted} need matplotlib, which is not installed: pip install 'llmarch[plot]'{hint}"
-        ) from None
+def check() -> None:
+    """Raise InputError if matplotlib is not installed."""
+    library.require("a plot in a file")
 
 
 def render(plot: Plot, ending: str, ink: str = INK, paper: str | None = PAPER) -> bytes:
-    """The plot as the bytes of a file. `paper` None leaves the background open. Raises InputError."""
-    check_installed()
-    with _style(plot.title, ink), labels.quiet():
+    """The plot as the bytes of a file; with `paper` None its background is transparent.
+
+    Raises InputError if matplotlib is not installed.
+    """
+    check()
+    with library.style(**_settings(ink)):
         figure = _drawn(plot, ink)
-        out = io.BytesIO()
-        figure.savefig(
-            out,
-            format=ending,
-            metadata=_DATELESS[ending],
-            dpi=160,
-            bbox_inches="tight",
-            transparent=paper is None,
-            facecolor=paper or "none",
-        )
-    return out.getvalue()
+        return library.saved(figure, ending, bbox_inches="tight", transparent=paper is None, facecolor=paper or "none")
 
 
-@contextmanager
-def _style(salt: str, ink: str) -> Iterator[None]:
-    from matplotlib import rc_context, rcParamsDefault
-
-    settings: Any = {
-        **{name: value for name, value in rcParamsDefault.items() if not name.startswith("backend")},
-        "svg.fonttype": "none",
-        "svg.hashsalt": salt,
-        "pdf.fonttype": 42,
-        "font.family": "sans-serif",
-        "font.sans-serif": ["DejaVu Sans"],
+def _settings(ink: str) -> dict[str, Any]:
+    return {
         "font.size": FONT,
-        "text.parse_math": False,  # names are names, also with dollars in them
         "axes.spines.top": False,
         "axes.spines.right": False,
         "axes.axisbelow": True,
@@ -98,8 +56,6 @@ def _style(salt: str, ink: str) -> Iterator[None]:
         "ytick.minor.left": False,
         **dict.fromkeys(("text.color", "axes.edgecolor", "axes.labelcolor", "xtick.color", "ytick.color"), ink),
     }
-    with rc_context(settings):
-        yield
 
 
 def _drawn(plot: Plot, ink: str) -> Figure:
@@ -108,8 +64,8 @@ def _drawn(plot: Plot, ink: str) -> Figure:
             return _curves(plot, ink)
         case Stacks():
             return _stacks(plot)
-        case Spread():
-            return _spread(plot, ink)
+        case Scatter():
+            return _scatter(plot, ink)
 
 
 def _axes(plot: Plot, height: float, note: str = "") -> tuple[Figure, Axes]:
@@ -123,9 +79,10 @@ def _axes(plot: Plot, height: float, note: str = "") -> tuple[Figure, Axes]:
 
 
 def _logarithmic(axes: Axes, axis: str, marks: Sequence[tuple[int, str]], low: float, high: float) -> None:
+    """Make an axis logarithmic, with ticks at `marks`; as floats, since matplotlib's integers end at 64 bits."""
     getattr(axes, f"set_{axis}scale")("log", base=10)
-    getattr(axes, f"set_{axis}lim")(low, high)
-    getattr(axes, f"set_{axis}ticks")([value for value, _ in marks], [label for _, label in marks])
+    getattr(axes, f"set_{axis}lim")(float(low), float(high))
+    getattr(axes, f"set_{axis}ticks")([float(value) for value, _ in marks], [label for _, label in marks])
     getattr(axes, f"{axis}axis").set_tick_params(which="minor", length=0, labelsize=0)
     getattr(axes, f"{axis}axis").set_minor_formatter("")
     axes.grid(axis=axis, which="major", alpha=0.2, linewidth=0.6)  # type: ignore[arg-type]
@@ -133,13 +90,13 @@ def _logarithmic(axes: Axes, axis: str, marks: Sequence[tuple[int, str]], low: f
 
 def _curves(plot: Curves, ink: str) -> Figure:
     height = max(4.5, 1.2 + LINE * len(plot.curves))
-    figure, axes = _axes(plot, height, "Dotted: beyond the context that the model was made for.")
+    figure, axes = _axes(plot, height, "Dotted: beyond the model's context window.")
     contexts = [at for curve in plot.curves for at, _ in curve.points]
     values = [value for curve in plot.curves for _, value in curve.points if value]
     low, high = (min(values) / 1.3, max(values) * 1.3) if values else (1, 10)
     _logarithmic(axes, "x", ticks(TOKENS, min(contexts), max(contexts)), min(contexts), max(contexts))
     _logarithmic(axes, "y", ticks(plot.unit, int(low), int(high)), low, high)
-    axes.set_xlabel("tokens of context")
+    axes.set_xlabel("context in tokens")
 
     ends = [(log(max(curve.points[-1][1], low)) - log(low)) / (log(high) - log(low)) for curve in plot.curves]
     places = labels.spread(ends, LINE / (height - 1.05), 0, 1)
@@ -162,11 +119,11 @@ def _curves(plot: Curves, ink: str) -> Figure:
 
 
 def _curve(axes: Axes, curve: Curve, name: str, color: str, dash: Any) -> None:
-    """Drawn in full as far as the model was made for, and dotted from there."""
-    points = [point for point in curve.points if point[1]]
-    made_for = curve.made_for or points[-1][0] if points else 0
-    within = [point for point in points if point[0] <= made_for]
-    beyond = [*within[-1:], *(point for point in points if point[0] > made_for)]
+    """Draw a curve as a line up to the model's context window, and dotted beyond it."""
+    points = [(float(context), float(value)) for context, value in curve.points if value]
+    window = curve.context_window or points[-1][0] if points else 0
+    within = [point for point in points if point[0] <= window]
+    beyond = [*within[-1:], *(point for point in points if point[0] > window)]
     for piece, style, opacity, part in ((within, dash, 1.0, "within"), (beyond, (0, (1, 2)), 0.7, "beyond")):
         if len(piece) > 1:
             (line,) = axes.plot(*zip(*piece, strict=True), color=color, linestyle=style, alpha=opacity, linewidth=1.3)
@@ -194,9 +151,10 @@ def _stacks(plot: Stacks) -> Figure:
     return figure
 
 
-def _spread(plot: Spread, ink: str) -> Figure:
+def _scatter(plot: Scatter, ink: str) -> Figure:
     figure, axes = _axes(plot, 6.5)
-    values = [value for _, x, y in plot.points for value in (x, y)]
+    points = [(float(x), float(y)) for _, x, y in plot.points]
+    values = [value for point in points for value in point]
     low, high = min(values) / 1.5, max(values) * 4
     for axis in ("x", "y"):
         _logarithmic(axes, axis, ticks(plot.unit, int(low), int(high)), low, high)
@@ -206,26 +164,27 @@ def _spread(plot: Spread, ink: str) -> Figure:
         axes.plot((low, high), (low * percent / 100, high * percent / 100), color=ink, linewidth=0.7, alpha=0.35)
         end = (high, high * percent / 100)
         axes.annotate(f"{percent}%", end, (3, 0), textcoords="offset points", va="center", alpha=0.75)
-    for number, (_, x, y) in enumerate(plot.points):
+    for number, (x, y) in enumerate(points):
         axes.plot([x], [y], "o", markersize=4, color=_COLORS[0], gid=f"point-{number}")
-    _named(figure, axes, plot)
+    _write_names(figure, axes, [one_line(name) for name, _, _ in plot.points], points)
     return figure
 
 
-def _named(figure: Figure, axes: Axes, plot: Spread) -> None:
+def _write_names(figure: Figure, axes: Axes, names: Sequence[str], points: Sequence[tuple[float, float]]) -> None:
+    """Write each model's name beside its point, so that names cover neither points nor other names."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
 
     figure.set_dpi(72)  # so that pixels are points
     renderer = FigureCanvasAgg(figure).get_renderer()  # type: ignore[no-untyped-call]
-    texts = [axes.annotate(one_line(name), (x, y), fontsize=FONT - 1) for name, x, y in plot.points]
+    texts = [axes.annotate(name, point, fontsize=FONT - 1) for name, point in zip(names, points, strict=True)]
     extents = [text.get_window_extent(renderer) for text in texts]
-    places = [tuple(map(float, axes.transData.transform((x, y)))) for _, x, y in plot.points]
-    sizes = [(box.width + 2 * APART, box.height) for box in extents]
+    places = [tuple(map(float, axes.transData.transform(point))) for point in points]
+    sizes = [(box.width + 2 * PADDING, box.height) for box in extents]
     for text, (x, y), box in zip(texts, places, labels.beside([(x, y) for x, y in places], sizes), strict=True):
-        text.set_position((box[0] + APART - x, box[1] - y))
+        text.set_position((box[0] + PADDING - x, box[1] - y))
         text.set_anncoords("offset points")
         near = (min(max(x, box[0]), box[2]), min(max(y, box[1]), box[3]))
-        if abs(near[0] - x) + abs(near[1] - y) > 8:  # far enough away to be led back
+        if abs(near[0] - x) + abs(near[1] - y) > 8:  # far away: draw a line between the two
             to = axes.transData.inverted().transform(near)
             axes.annotate(
                 "", text.xy, tuple(to), arrowprops={"arrowstyle": "-", "linewidth": 0.5, "alpha": 0.5, "shrinkB": 2}

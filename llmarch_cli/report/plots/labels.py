@@ -1,30 +1,20 @@
-"""Names beside what they name, none over another."""
+"""Where to write names beside what they name, so that none covers another."""
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
 from math import cos, pi, sin
 
 
-@contextmanager
-def quiet() -> Iterator[None]:
-    """A letter that the font lacks is drawn as a box, or by a reader's other font: no reason for warnings."""
-    with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", message="Glyph .* missing from font")
-        yield
-
-
 def spread(wanted: Sequence[float], gap: float, low: float, high: float) -> list[float]:
-    """Places for labels on a line from `low` to `high`: as wanted where there is room, at least `gap` apart.
+    """Positions for labels between `low` and `high`: as close to `wanted` as possible, at least `gap` apart.
 
-    Where even that does not fit they stand evenly, closer together.
+    If they do not fit, they are spaced evenly, with smaller gaps.
     """
     order = sorted(range(len(wanted)), key=lambda i: wanted[i])
     gap = min(gap, (high - low) / max(1, len(wanted) - 1))
     placed: list[float] = []
-    for number, i in enumerate(order):  # upwards, each above the one before, and with room left for those that follow
+    for number, i in enumerate(order):  # upwards: above the one before, leaving room for those that follow
         room = high - gap * (len(order) - 1 - number)
         placed.append(min(max(wanted[i], placed[-1] + gap if placed else low), room))
     back = dict(zip(order, placed, strict=True))
@@ -35,7 +25,7 @@ Box = tuple[float, float, float, float]  # left, bottom, right, top
 
 
 def beside(points: Sequence[tuple[float, float]], sizes: Iterable[tuple[float, float]]) -> Iterator[Box]:
-    """A box of each size near its point, on rings that grow until it covers neither a point nor a box before it."""
+    """A box of each size near its point: the first on growing rings that covers no point and no earlier box."""
     taken: list[Box] = [(x - 3, y - 3, x + 3, y + 3) for x, y in points]
     for (x, y), size in zip(points, sizes, strict=True):
         box = next(box for box in _around(x, y, *size) if not any(_overlap(box, other) for other in taken))

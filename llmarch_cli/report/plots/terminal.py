@@ -1,4 +1,4 @@
-"""A plot drawn with characters: told apart by colour where there is colour, else by letters and shades."""
+"""A plot drawn with characters: series differ in colour, or in letters and shades if there is no colour."""
 
 from __future__ import annotations
 
@@ -8,38 +8,34 @@ from math import log10
 
 from llmarch_cli.errors import InputError
 from llmarch_cli.report.formats.grid import one_line
-from llmarch_cli.report.plots.data import Curves, Plot, Spread, Stack, Stacks
+from llmarch_cli.report.plots import library
+from llmarch_cli.report.plots.data import Curves, Plot, Scatter, Stack, Stacks
 from llmarch_cli.report.plots.ticks import ticks
 from llmarch_cli.report.units import TOKENS
 
-MOST_CURVES = 8  # more are not told apart
+MOST_CURVES = 8  # more could not be distinguished
 HEIGHT = 24
 NARROWEST, WIDEST = 60, 140
 
 _COLORS = ("blue+", "orange+", "green+", "red+", "magenta+", "cyan+", "yellow+", "gray+")
 _LETTERS = "abcdefgh"
-_BETWEEN = "   "  # two entries of a legend
+_BETWEEN = "   "  # between two entries of a legend
 _SHADES, _ASCII_SHADES = "▒█▓░:╳", "o#=.:x"
 _FRAME = str.maketrans("┌┐└┘─│┤├┬┴┼", "++++-|++++" + "+")
 
 
 def check(n_curves: int) -> None:
-    """Raise InputError where so many curves cannot be told apart, and where there is no plotext."""
+    """Raise InputError for more curves than can be distinguished, or if plotext is not installed."""
     if n_curves > MOST_CURVES:
         raise InputError(
-            f"a terminal has room for {MOST_CURVES} curves, not {n_curves:,}: name the models,"
-            " or draw all to a file: --plot plot.svg"
+            f"a plot on a terminal shows at most {MOST_CURVES} curves, not {n_curves:,}: name fewer models,"
+            " or draw to a file: --plot plot.svg"
         )
-    try:
-        import plotext  # noqa: F401
-    except ImportError:
-        raise InputError(
-            "plots on a terminal need plotext, which is not installed: pip install 'llmarch[plot]'"
-        ) from None
+    library.require("a plot on a terminal", module="plotext")
 
 
 def render(plot: Plot, width: int, color: bool = False, ascii_only: bool = False) -> str:
-    """The plot in lines, ending in a newline. Raises InputError where it has more curves than can be told apart."""
+    """The plot as lines of text, ending in a newline. Raises InputError as `check` does."""
     width = min(max(width, NARROWEST), WIDEST)
     note = plot.note
     match plot:
@@ -47,10 +43,10 @@ def render(plot: Plot, width: int, color: bool = False, ascii_only: bool = False
             lines = _curves(plot, width, color, ascii_only)
         case Stacks():
             lines = _bars(plot, width, ascii_only)
-        case Spread():
+        case Scatter():
             stacks = tuple(Stack(model, (active, whole - active)) for model, whole, active in plot.points)
             layers = (plot.y_title, "idle")
-            note = f"Shares of all {plot.x_title}, written at the right."
+            note = f"Shares of all {plot.x_title}; the total is on the right."
             lines = _bars(Stacks(plot.title, note, plot.unit, layers, stacks), width, ascii_only)
     folded = textwrap.wrap(note, width)
     return "".join(f"{line.rstrip()}\n" for line in (plot.title, "", *lines, "", *folded))
@@ -95,7 +91,7 @@ def _curves(plot: Curves, width: int, color: bool, ascii_only: bool) -> list[str
 
 
 def _legend(entries: Sequence[tuple[str, str]], mark_width: int, width: int) -> list[str]:
-    """Marks with what they stand for, in as many lines as they need: below a plot, where they cover none of it."""
+    """Each mark with its name, in as many lines as needed, for below the plot."""
     lines: list[list[str]] = []
     room = 0
     for mark, name in entries:
@@ -124,7 +120,7 @@ def _bars(plot: Stacks, width: int, ascii_only: bool) -> list[str]:
 
 
 def _bar(stack: Stack, shades: str, room: int) -> str:
-    """Each share as wide as it is, rounded so that the whole is `room`."""
+    """A bar of `room` characters, split in proportion to the shares."""
     bar, reached = "", 0
     for share, shade in zip(stack.shares, shades, strict=False):
         reached += share

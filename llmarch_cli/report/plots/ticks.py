@@ -1,4 +1,4 @@
-"""Where logarithmic axes are marked, and how: shared by all that draw."""
+"""Tick values and labels of logarithmic axes, for every plot renderer."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ MOST = 9
 
 
 def ticks(unit: Unit, low: int, high: int, most: int = MOST) -> list[tuple[int, str]]:
-    """Round values from `low` to `high` with their labels, evenly apart: powers of 2 for bytes and tokens, else of 10.
+    """Evenly spaced powers from `low` to `high`, at most `most`, with labels: of 2 for bytes and tokens, else of 10.
 
-    The span of the axis holds at least one power, or there is none to mark.
+    Empty if no power lies between the two.
     """
     base = 2 if unit in (BYTES, TOKENS) else 10
     powers = [power for power in range(low.bit_length() + high.bit_length()) if low <= base**power <= high]
@@ -19,5 +19,5 @@ def ticks(unit: Unit, low: int, high: int, most: int = MOST) -> list[tuple[int, 
 
 
 def label(unit: Unit, value: int) -> str:
-    """`1 GiB`, `100B`: without the decimals that a round value does not have."""
+    """`1 GiB`, `100B`: the value in its unit, without `.00`."""
     return unit.write(value).replace(".00", "")

@@ -1,4 +1,4 @@
-"""What holds for every attention kind: one token after another, it says what it says to a whole prompt."""
+"""Laws of every attention kind: decoding token by token equals a whole prompt, and no token sees a later one."""
 
 from __future__ import annotations
 

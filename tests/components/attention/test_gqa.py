@@ -1,4 +1,4 @@
-"""Grouped-query attention: shapes, cache and cost as worked out by hand, and the rules between its fields."""
+"""Grouped-query attention: shapes, cache and cost worked out by hand, and the rules between its fields."""
 
 from __future__ import annotations
 
@@ -71,13 +71,16 @@ def test_a_group_of_heads_shares_a_key() -> None:
         ({"n_heads": 1}, r"n_heads \(1\) must be a multiple of n_kv_heads \(2\)"),
         ({"window": 4, "chunk": 4}, "window and chunk exclude each other"),
         ({"rope_theta": 1e4, "rotary_dim": 10}, r"rotary_dim \(10\) must not exceed head_dim \(8\)"),
-        ({"rope_theta": 1e4, "head_dim": 7}, r"head_dim \(7\) must be even to be rotated; or give an even rotary_dim"),
+        (
+            {"rope_theta": 1e4, "head_dim": 7},
+            r"head_dim \(7\) must be even with rope_theta; change it, or give an even rotary_dim",
+        ),
         ({"rope_theta": 1e4, "rotary_dim": 3}, "multiple of 2"),
         ({"rope_theta": 1e4, "alibi": True}, "alibi and rope_theta exclude each other"),
-        ({"rope_theta": 1e4, "qk_norm_after_rope": True}, "needs rope_theta, and a qk_norm that is not full"),
-        ({"rope_theta": 1e4, "qk_norm": "full", "qk_norm_after_rope": True}, "and a qk_norm that is not full"),
+        ({"rope_theta": 1e4, "qk_norm_after_rope": True}, "needs rope_theta and a qk_norm per head"),
+        ({"rope_theta": 1e4, "qk_norm": "full", "qk_norm_after_rope": True}, "and a qk_norm per head, not full"),
         ({"qk_norm": "per_head", "qk_norm_after_rope": True}, "qk_norm_after_rope needs rope_theta"),
-        ({"qk_norm": "per_head", "clip_qkv": 8.0}, "clip_qkv goes with qk_norm full or none, not per_head"),
+        ({"qk_norm": "per_head", "clip_qkv": 8.0}, "clip_qkv needs qk_norm full or null, not per_head"),
     ],
 )
 def test_rules(fields: dict[str, Any], message: str) -> None:

@@ -1,4 +1,4 @@
-"""Multi-head latent attention: shapes, cache and cost as worked out by hand, and its two forms as one."""
+"""Multi-head latent attention: shapes, cache and cost against values worked out by hand; both forms agree."""
 
 from __future__ import annotations
 

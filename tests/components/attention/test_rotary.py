@@ -1,4 +1,4 @@
-"""Rotary embedding: turned by angles that grow with the position, and stretched as the papers say."""
+"""Rotary embedding: rotation by position, and each scaling against its paper."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def test_each_pair_is_turned_by_its_own_angle() -> None:
 
 def test_interleaved_pairs_are_neighbours() -> None:
     x = values(1, 2, 5, 8)
-    neighbours = [0, 2, 4, 6, 1, 3, 5, 7]  # where the halves' values stand among neighbours
+    neighbours = [0, 2, 4, 6, 1, 3, 5, 7]  # index of each value of the halves form in the interleaved form
     as_halves = rotary().rotate(x[..., neighbours], start=2)
     torch.testing.assert_close(rotary(rope_interleaved=True).rotate(x, start=2)[..., neighbours], as_halves)
 
@@ -199,11 +199,11 @@ def test_lists_are_told_by_their_ends_and_a_checksum() -> None:
         ),
         (
             {"head_dim": 6, "rope_scaling": LONGROPE},
-            "rope_scaling.short_factor must have one factor for each rotated pair of a head, 3, not 2",
+            "rope_scaling.short_factor must have 3 factors, one per rotated pair of a head, not 2",
         ),
         (
             {"head_dim": 6, "rotary_dim": 4, "rope_scaling": LONGROPE | {"long_factor": [1.0]}},
-            "rope_scaling.long_factor must have one factor for each rotated pair of a head, 2, not 1",
+            "rope_scaling.long_factor must have 2 factors, one per rotated pair of a head, not 1",
         ),
     ],
 )

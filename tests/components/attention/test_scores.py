@@ -81,7 +81,7 @@ def test_attention_is_what_is_written_out(
 
 @pytest.mark.parametrize("n_tokens", [1, 3])
 def test_biases_are_added_before_scores_are_scaled(n_tokens: int) -> None:
-    """One more value in each head carries them."""
+    """The reference carries the biases in one more value of each head."""
     q, k, v = values(2, 6, n_tokens, 4), values(2, 6, 5, 4, seed=2), values(2, 6, 5, 3, seed=3)
     mask = visible(5 - n_tokens, n_tokens, 5, None, None, CPU)
     biases = linear_biases(6, 5, 5, CPU)
@@ -92,7 +92,7 @@ def test_biases_are_added_before_scores_are_scaled(n_tokens: int) -> None:
 
 
 def test_slopes() -> None:
-    """Those of the paper's figure 3 for 8 heads; where heads are no power of 2, every second one of the next."""
+    """The slopes of the paper's figure 3 for 8 heads; beyond a power of 2, every second slope of the next power."""
     torch.testing.assert_close(linear_biases(8, 3, 1, CPU).flatten(), 2 * 2.0 ** -torch.arange(1, 9.0))
     beyond = [-2, -4, -6, -8, -1, -3]
     torch.testing.assert_close(linear_biases(6, 2, 1, CPU).flatten(), 2.0 ** torch.tensor(beyond))

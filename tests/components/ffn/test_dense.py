@@ -1,4 +1,4 @@
-"""The dense layer: what it is made of, and what it says."""
+"""The dense layer: its parts and its output."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What lies between the matrices: activations by their definitions, clamps and offsets."""
+"""Activations against their definitions, clamps and offsets."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ def test_xielu() -> None:
 
 
 def test_xielu_has_no_gate() -> None:
-    with pytest.raises(ValidationError, match="activation xielu needs gated: false"):
+    with pytest.raises(ValidationError, match="activation xielu has no gated form"):
         layer(activation="xielu")
 
 

@@ -1,4 +1,4 @@
-"""The mixture of experts: as written out token by token, and the rules between its fields."""
+"""Mixture of experts: against a loop over tokens and experts, and the rules between its fields."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ from sublayers import component, module, run, values
 from torch import Tensor
 
 from llmarch_cli.components.ffn import MixtureOfExperts
-from llmarch_cli.modules.builder import Built, ExpertStack
+from llmarch_cli.modules.builder import ComponentModule, ExpertStack
 
 MOE = {"kind": "moe", "n_experts": 8, "top_k": 2, "d_ff": 12}
 GROUPED = MOE | {"n_groups": 4, "top_k_groups": 2}
 
 
-def written_out(built: Built, token: Tensor) -> Tensor:
+def written_out(built: ComponentModule, token: Tensor) -> Tensor:
     """One token of shape (d_model,), one expert at a time."""
     moe = built.component
     assert isinstance(moe, MixtureOfExperts)
@@ -103,14 +103,14 @@ def test_parameters() -> None:
     ("data", "message"),
     [
         (MOE | {"top_k": 9}, r"top_k \(9\) must not exceed n_experts \(8\)"),
-        (MOE | {"n_groups": 4}, "n_groups and top_k_groups go together"),
-        (MOE | {"top_k_groups": 4}, "n_groups and top_k_groups go together"),
+        (MOE | {"n_groups": 4}, "n_groups and top_k_groups need each other"),
+        (MOE | {"top_k_groups": 4}, "n_groups and top_k_groups need each other"),
         (GROUPED | {"n_groups": 3}, r"n_experts \(8\) must be a multiple of n_groups \(3\)"),
         (GROUPED | {"top_k_groups": 5}, r"top_k_groups \(5\) must not exceed n_groups \(4\)"),
-        (GROUPED | {"top_k": 5}, r"top_k \(5\) must not exceed the 4 experts of 2 groups"),
+        (GROUPED | {"top_k": 5}, r"top_k \(5\) must not exceed the 4 experts in 2 of"),
         (GROUPED | {"n_groups": 8}, "group_score top2_sum needs groups of 2 experts or more"),
-        (MOE | {"shared_expert_gate": True}, "shared_expert_gate is set, but there is no shared_expert"),
-        (MOE | {"activation": "xielu", "gated": False}, "activation xielu is for dense layers"),
+        (MOE | {"shared_expert_gate": True}, "shared_expert_gate is set without shared_expert"),
+        (MOE | {"activation": "xielu", "gated": False}, "activation xielu is for kind dense only"),
     ],
 )
 def test_rules(data: Data, message: str) -> None:

@@ -1,4 +1,4 @@
-"""Layers side by side: the scaled sum of their outputs."""
+"""Parallel layers: the scaled sum of their outputs."""
 
 from __future__ import annotations
 

@@ -151,7 +151,7 @@ def test_a_huge_file_is_not_read(tmp_path: Path) -> None:
     huge = tmp_path / "config.json"
     with huge.open("wb") as file:
         file.truncate(1 << 30)
-    with pytest.raises(InputError, match="larger than 1 MiB: this is no config"):
+    with pytest.raises(InputError, match="larger than 1 MiB, too large for a config"):
         import_config(huge)
 
 

@@ -1,9 +1,15 @@
 import csv
 import io
+import re
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from llmarch_cli import api
 from llmarch_cli.report import units
 from llmarch_cli.report.formats import csv as csv_format
+from llmarch_cli.report.formats.grid import one_line
 from llmarch_cli.report.table import Column, Table, plain
 
 
@@ -22,10 +28,31 @@ def test_it_reads_back_as_the_exact_values() -> None:
             assert line[column.key] == expected
 
 
+def cell(text: str) -> str:
+    table = Table("models", (Column("model", "model", units.TEXT),), ({"model": text},))
+    return read(csv_format.render([table]))[0]["model"]
+
+
 def test_hostile_text_reads_back() -> None:
-    name = 'a,b"c\nd;=1'
-    table = Table("models", (Column("model", "model", units.TEXT),), ({"model": name},))
-    assert read(csv_format.render([table]))[0]["model"] == name
+    assert cell('a,b"c;=1') == 'a,b"c;=1'
+
+
+@given(st.text(min_size=1))
+def test_no_text_is_a_formula_or_steers_a_terminal(text: str) -> None:
+    written = cell(text)
+    assert written.isprintable()
+    assert not re.match(r"\s*[=+\-@]", written)
+    assert written.removeprefix("'") == one_line(text).removeprefix("'")
+
+
+@pytest.mark.parametrize("text", ["=1+1", "+1", "-1", "@x", "\t=1", "\r=1", " =1"])
+def test_a_formula_is_quoted(text: str) -> None:
+    assert cell(text).startswith("'")
+
+
+def test_negative_numbers_are_numbers() -> None:
+    table = Table("models", (Column("n", "n", units.INTEGER),), ({"n": -3},))
+    assert read(csv_format.render([table]))[0]["n"] == "-3"
 
 
 def test_of_several_tables_it_is_the_main_one() -> None:

@@ -111,7 +111,7 @@ def test_ascii_terminals_get_ascii() -> None:
 def test_a_narrow_terminal_leaves_out_what_may_go_and_says_so() -> None:
     table = api.overview()
     assert len(terminal.render([table], 80).splitlines()) == len(table.rows) + 4
-    assert "Too narrow for: organization." in terminal.render([table], 80)
+    assert "Hidden (terminal too narrow): organization." in terminal.render([table], 80)
     assert "organization" in terminal.render([table], 100).splitlines()[0]
 
 
@@ -156,3 +156,15 @@ def test_a_table_without_rows_is_left_out_beside_the_main_one() -> None:
     text = render(api.fact_sheet("gpt2", engine="closed-form"))
     assert "Multi-token prediction" not in text
     assert "Multi-token prediction" in render(api.fact_sheet("deepseek-v3", engine="closed-form"))
+
+
+@given(st.lists(st.tuples(st.integers(0, 30), st.integers(0, 30)), min_size=1, max_size=6), st.integers(0, 120))
+def test_the_widest_columns_are_reduced_first(columns: list[tuple[int, int]], width: int) -> None:
+    natural, least = [max(column) for column in columns], [min(column) for column in columns]
+    expected = list(natural)
+    while sum(expected) + terminal.GAP * (len(columns) - 1) > width:  # one by one
+        widest = max(range(len(columns)), key=lambda i: (expected[i] > least[i], expected[i]))
+        if expected[widest] <= least[widest]:
+            break
+        expected[widest] -= 1
+    assert terminal._shared(natural, least, width) == expected

@@ -5,7 +5,7 @@ from plots import plot
 
 import llmarch_cli as llmarch
 from llmarch_cli.errors import InputError
-from llmarch_cli.report.plots.data import IDLE, KINDS, Curves, Spread, Stacks, checked_kind
+from llmarch_cli.report.plots.data import IDLE, KINDS, Curves, Scatter, Stacks, checked_kind
 from llmarch_cli.report.plots.labels import beside, spread
 from llmarch_cli.report.plots.ticks import label, ticks
 from llmarch_cli.report.units import BYTES, FLOPS, PARAMS, TOKENS
@@ -38,7 +38,7 @@ def test_a_curve_has_a_point_where_it_bends_and_reaches_what_was_asked() -> None
     ("models", "first"),
     [(["gpt-oss-20b", "gemma3-27b"], 32), (["gemma3-27b"], 256), (["gpt2"], 256), (["mistral-7b-v0.1"], 1024)],
 )
-def test_a_curve_is_seen_before_it_bends_and_as_far_as_the_model_was_made_for(models: list[str], first: int) -> None:
+def test_a_curve_is_seen_before_it_bends_and_as_far_as_the_context_window(models: list[str], first: int) -> None:
     for kind in ("cache", "flops"):
         drawn = plot(checked_kind(kind), models)
         assert isinstance(drawn, Curves)
@@ -57,7 +57,7 @@ def test_components_add_up(name: str) -> None:
 
 def test_all_parameters_against_active_ones() -> None:
     drawn = plot("active", ["deepseek-v3", "gpt2"])
-    assert isinstance(drawn, Spread)
+    assert isinstance(drawn, Scatter)
     assert drawn.points[0] == ("deepseek-v3", 671_026_404_352, 37_552_282_624)
     assert drawn.points[1][1] == drawn.points[1][2]
 

@@ -7,7 +7,7 @@ from plots import plot
 
 import llmarch_cli as llmarch
 from llmarch_cli.errors import InputError
-from llmarch_cli.report.plots import file, terminal
+from llmarch_cli.report.plots import file, library, terminal
 from llmarch_cli.report.plots.data import KINDS, Kind
 from llmarch_cli.specs.loading import validated
 
@@ -37,7 +37,7 @@ def test_other_files(ending: str, opening: bytes) -> None:
     assert b"CreationDate" not in made
 
 
-def test_lines_are_named_and_dotted_beyond_what_a_model_was_made_for() -> None:
+def test_lines_are_named_and_dotted_beyond_the_context_window() -> None:
     ids = {element.get("id") for element in ET.fromstring(file.render(plot("cache", MODELS), "svg")).iter()}
     for number in range(3):
         assert {f"curve-{number}-{part}" for part in ("within", "beyond")} <= ids
@@ -92,21 +92,21 @@ def test_bars_are_as_long_as_one_another() -> None:
 
 def test_too_many_curves_for_a_terminal_are_said() -> None:
     with pytest.raises(
-        InputError, match=f"room for 8 curves, not {len(llmarch.names())}: name the models, or draw all to a file"
+        InputError, match=f"at most 8 curves, not {len(llmarch.names())}: name fewer models, or draw to a file"
     ):
         terminal.render(plot("cache"), 90)
 
 
 @pytest.mark.parametrize("name", ["plot", "plot.gif", "svg", ""])
 def test_a_file_that_cannot_be_drawn_is_said(name: str) -> None:
-    with pytest.raises(InputError, match=r"files that end in \.svg, \.png, \.pdf"):
-        file.checked_ending(name)
+    with pytest.raises(InputError, match=r"must end in \.svg, \.png or \.pdf"):
+        library.checked_ending(name)
 
 
 def test_without_the_libraries_the_error_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "matplotlib.figure", None)
     monkeypatch.setitem(sys.modules, "plotext", None)
-    with pytest.raises(InputError, match=r"need matplotlib, .* pip install 'llmarch\[plot\]'$"):
+    with pytest.raises(InputError, match=r"needs matplotlib, which is not installed: .* pip install '\.\[plot\]'\)$"):
         file.render(plot("cache", MODELS), "svg")
-    with pytest.raises(InputError, match=r"need plotext, .* pip install 'llmarch\[plot\]'$"):
+    with pytest.raises(InputError, match=r"needs plotext, which is not installed: .* pip install '\.\[plot\]'\)$"):
         terminal.render(plot("cache", MODELS), 90)

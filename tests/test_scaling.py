@@ -1,0 +1,143 @@
+"""Work follows the distinct components of a spec: counted in calls, which are the same on every machine."""
+
+import sys
+from collections.abc import Callable
+from types import FrameType
+from typing import Any
+
+import pytest
+
+from llmarch_cli.components.attention import GroupedQueryAttention
+from llmarch_cli.drawings.model import MOST_COMPONENTS
+from llmarch_cli.drawings.picture import apart, picture
+from llmarch_cli.errors import InputError
+from llmarch_cli.page import render
+from llmarch_cli.profilers import verification, witnesses
+from llmarch_cli.profilers.attribution import difference
+from llmarch_cli.profilers.cost import Workload
+from llmarch_cli.profilers.profile import Profile, profile
+from llmarch_cli.report.comparison import comparison
+from llmarch_cli.report.differences import differences
+from llmarch_cli.report.formats.render import FORMATS
+from llmarch_cli.report.formats.render import render as written
+from llmarch_cli.report.plots import data
+from llmarch_cli.report.sheet import sheet
+from llmarch_cli.specs.spec import ModelSpec
+
+
+def spec_of(n_variants: int, n_layers: int) -> ModelSpec:
+    """A spec whose attention cycles through variants with a window each."""
+    gqa = {"kind": "gqa", "n_heads": 4, "n_kv_heads": 2, "head_dim": 16, "rope_theta": 10_000}
+    names = [f"v{i}" for i in range(n_variants)]
+    variants = {name: {**gqa, "window": i + 1} for i, name in enumerate(names)}
+    return ModelSpec.model_validate(
+        {
+            "name": "large",
+            "d_model": 64,
+            "n_layers": n_layers,
+            "vocab_size": 100,
+            "attention": {"repeat": names, "variants": variants},
+            "ffn": {"kind": "dense", "d_ff": 128},
+        }
+    )
+
+
+def profile_of(n_variants: int, n_layers: int) -> Profile:
+    return profile(spec_of(n_variants, n_layers), Workload(), "closed-form")
+
+
+def report(one: Profile) -> None:
+    tables = sheet(one)
+    for file_format in FORMATS:
+        written(tables, file_format)
+    written([comparison([one])])
+
+
+def page(one: Profile) -> None:
+    render([one], with_pictures=False)
+
+
+def plots(one: Profile) -> None:
+    for kind in data.KINDS:
+        data.plot(kind, [one])
+
+
+def diff(one: Profile) -> None:
+    other = one.spec.model_copy(update={"d_model": 128})
+    written(differences(difference(one.spec, other, Workload(), "closed-form")))
+
+
+def calls(work: Callable[[], Any]) -> int:
+    """How many Python functions `work` calls."""
+    n_calls = 0
+
+    def count(frame: FrameType, event: str, argument: Any) -> None:
+        nonlocal n_calls
+        n_calls += event == "call"
+
+    sys.setprofile(count)
+    try:
+        work()
+    finally:
+        sys.setprofile(None)
+    return n_calls
+
+
+@pytest.mark.parametrize("work", [report, page, plots, diff])
+def test_twice_the_variants_take_twice_the_calls(work: Callable[[Profile], None]) -> None:
+    work(profile_of(2, 2))  # imports and caches
+    few, many = (profile_of(n, 2 * n) for n in (100, 200))
+    assert calls(lambda: work(many)) < 2.5 * calls(lambda: work(few))
+
+
+@pytest.mark.parametrize("work", [report, page, plots, diff])
+def test_more_layers_of_the_same_variants_take_hardly_more_calls(work: Callable[[Profile], None]) -> None:
+    work(profile_of(2, 2))
+    few, many = (profile_of(40, n_layers) for n_layers in (80, 40_000))
+    assert calls(lambda: work(many)) < 1.5 * calls(lambda: work(few))
+
+
+def test_a_drawing_lists_the_layers_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    one, n_listed = profile_of(20, 10_000), 0
+    layers: Any = ModelSpec.__dict__["layers"]
+
+    def counted(spec: ModelSpec) -> Any:
+        nonlocal n_listed
+        n_listed += 1
+        return layers.__get__(spec)
+
+    monkeypatch.setattr(ModelSpec, "layers", property(counted))
+    picture([one])
+    assert n_listed == 1
+
+
+@pytest.mark.parametrize("draw", [lambda one: picture([one]), lambda one: list(apart([one], "this context"))])
+def test_a_model_that_is_too_large_to_draw_is_refused(draw: Callable[[Profile], Any]) -> None:
+    one = profile_of(MOST_COMPONENTS // 2 + 1, 100_000)
+    with pytest.raises(
+        InputError, match=r"^large: too large to draw: 502 components in 251 distinct layers, more than"
+    ):
+        draw(one)
+
+
+def test_branches_count_as_components() -> None:
+    branches = {f"b{i}": {"kind": "dense", "d_ff": 8} for i in range(MOST_COMPONENTS)}
+    spec = ModelSpec.model_validate(
+        {**spec_of(1, 1).model_dump(exclude_defaults=True), "ffn": {"kind": "parallel", "branches": branches}}
+    )
+    with pytest.raises(InputError, match="502 components in 1 distinct layer,"):
+        picture([profile(spec, Workload(), "closed-form")])
+
+
+def test_verify_runs_each_component_only_at_its_own_edges(monkeypatch: pytest.MonkeyPatch) -> None:
+    runs = []
+    monkeypatch.setattr(verification, "costs_of", lambda spec, items, workload, engine: runs.extend(items))
+    verification._engines(spec_of(100, 100))
+    attention = [item for item in runs if isinstance(item.component, GroupedQueryAttention)]
+    assert len(attention) <= 100 * 2 * 5
+
+
+def test_the_counters_refuse_too_many_components_at_once() -> None:
+    spec = spec_of(witnesses.MOST_COMPONENTS, 1000)
+    with pytest.raises(InputError, match=r"505 distinct components, more than 500$"):
+        next(verification.verify(spec))
