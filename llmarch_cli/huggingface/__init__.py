@@ -1,1 +1,1 @@
-"""Hugging Face's formats: the only place where families of models are told apart by name."""
+"""Hugging Face configs and checkpoints. Only this package distinguishes model families by name."""

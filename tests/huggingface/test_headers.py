@@ -59,13 +59,13 @@ def test_what_is_wrong_with_a_header(header: Any, message: str, tmp_path: Path) 
 @pytest.mark.parametrize("content", [b"", b"1234567", (2**63).to_bytes(8, "little") + b"{}", bytes(8)])
 def test_lengths_that_lie(content: bytes, tmp_path: Path) -> None:
     (tmp_path / "a.safetensors").write_bytes(content)
-    with pytest.raises(InputError, match="no safetensors file"):
+    with pytest.raises(InputError, match="not a safetensors file"):
         read_file(tmp_path / "a.safetensors")
 
 
 @pytest.mark.parametrize("data", [bytes(11), bytes(13), bytes(1)])
 def test_data_cut_off_or_too_long(data: bytes, tmp_path: Path) -> None:
-    with pytest.raises(InputError, match="fetch it again"):
+    with pytest.raises(InputError, match="download it again"):
         read_file(write(tmp_path / "a.safetensors", {"a": GOOD}, data))
 
 
@@ -119,12 +119,12 @@ class TestIndex:
     def test_a_tensor_that_the_index_does_not_name(self, directory: Path) -> None:
         write(directory / "two.safetensors", {"b": GOOD, "c": {**GOOD, "data_offsets": [12, 24]}})
         self.index(directory, {"a": "one.safetensors", "b": "two.safetensors"})
-        with pytest.raises(InputError, match="does not name 'c'"):
+        with pytest.raises(InputError, match="does not list 'c'"):
             read_directory(directory)
 
     def test_one_tensor_in_two_files(self, directory: Path) -> None:
         write(directory / "two.safetensors", {"a": GOOD})
-        with pytest.raises(InputError, match="holds too"):
+        with pytest.raises(InputError, match=r"contains 'a', as does one\.safetensors"):
             read_directory(directory)
 
     def test_nothing_there(self, tmp_path: Path) -> None:

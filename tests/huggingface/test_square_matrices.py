@@ -9,9 +9,8 @@ import pytest
 import torch
 from drawn import NEEDED
 from pairs import TOLERANCE, deviation, reference
-from test_checkpoint import UNNAMED
 from transformers import AutoConfig
-from weights import randomize
+from weights import UNNAMED, randomize
 
 import llmarch_cli as llmarch
 from llmarch_cli.huggingface.importing.check import SAME_AS

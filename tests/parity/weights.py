@@ -347,6 +347,9 @@ NAMES: dict[str, Names] = {
     "glm4": {**PLAIN, **of_layer({**renamed(GLM4), **GATE_AND_UP})},
 }
 
+# Families whose checkpoints cannot be loaded: heads are fused by group, or names mean something else in other families.
+UNNAMED = {"falcon", "gpt_neox", "ernie4_5_moe", "glm4"}
+
 # Where what is fused can be told apart only by the config.
 NAMES_BY_CONFIG: dict[str, Callable[[Config], Names]] = {"falcon": falcon, "gpt_neox": gpt_neox, "phi3": phi3}
 

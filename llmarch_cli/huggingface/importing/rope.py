@@ -118,7 +118,7 @@ def rope(
     inside = settings.optional(settings.number, "partial_rotary_factor")
     beside = c.optional(c.number, partial_name)
     if inside is not None and c.given(partial_name) and inside != beside:
-        c.fail(partial_name, f"{beside}, but the rotary settings say {inside}")
+        c.fail(partial_name, f"{beside}, but it is {inside} inside the rotary settings")
     settings.finish(WITHOUT_EFFECT)
     factor = beside if inside is None else inside
     rotary_dim = head_dim if factor is None else int(head_dim * factor)
@@ -150,7 +150,7 @@ def _theta(c: Config, settings: Config, name: str) -> float:
     inside = settings.optional(settings.number, "rope_theta")
     beside = c.optional(c.number, name)
     if inside is not None and c.given(name) and inside != beside:
-        c.fail(name, f"{beside:,}, but the rotary settings say {inside:,}")
+        c.fail(name, f"{beside:,}, but it is {inside:,} inside the rotary settings")
     theta = beside if inside is None else inside
     if theta is None:
         theta = float(c.defaults["rope_theta"])

@@ -82,7 +82,12 @@ OPTIONS: dict[str, dict[str, st.SearchStrategy[Any]]] = {
     "starcoder2": {"use_bias": flags, "sliding_window": windows},
     "nemotron": {**BIASES, "head_dim": st.just(8), "partial_rotary_factor": st.sampled_from((0.5, 1.0))},
     "olmo": {"attention_bias": flags, "clip_qkv": st.sampled_from((None, 8.0))},
-    "stablelm": {"use_qkv_bias": flags, "qk_layernorm": flags, "use_parallel_residual": flags},
+    "stablelm": {
+        "use_qkv_bias": flags,
+        "qk_layernorm": flags,
+        "use_parallel_residual": flags,
+        "partial_rotary_factor": st.sampled_from((0.5, 1.0)),
+    },
     "cohere": {"attention_bias": flags, "use_qk_norm": flags, "logit_scale": scales},
     "cohere2": {"attention_bias": flags, "sliding_window": st.just(9), "sliding_window_pattern": st.integers(1, 3)},
     "falcon": {
@@ -141,6 +146,7 @@ ALWAYS: dict[str, tuple[str, ...]] = {
     "dots1": ("n_routed_experts", "n_shared_experts", "num_experts_per_tok"),
     "glm4_moe": ("n_routed_experts", "num_experts_per_tok"),
     "ernie4_5_moe": ("moe_num_experts", "moe_k"),
+    "stablelm": ("partial_rotary_factor",),  # the class rotates a quarter: an odd number of values in small heads
     "mixtral": ("head_dim",),  # without one, its class cannot be stretched
     "olmoe": ("num_experts", "num_experts_per_tok"),
     "qwen3_moe": ("num_experts", "num_experts_per_tok"),

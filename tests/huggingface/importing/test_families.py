@@ -3,18 +3,23 @@
 from __future__ import annotations
 
 import json
+from copy import deepcopy
 from typing import Any
 
 import pytest
+import torch
 from drawn import NEEDED, OPTIONS, configs
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from pairs import N_TOKENS, TOLERANCE, deviation, reference
 from transformers import AutoConfig
+from weights import carry, names_of, randomize
 
 import llmarch_cli as llmarch
 from llmarch_cli.huggingface.importing import import_config
 from llmarch_cli.huggingface.importing.check import SAME_AS, count
-from llmarch_cli.huggingface.importing.families import BY_ARCHITECTURE, FAMILIES
+from llmarch_cli.huggingface.importing.families import BY_ARCHITECTURE, FAMILIES, MULTIMODAL
+from llmarch_cli.modules.builder import build
 
 REFERENCED = sorted(set(FAMILIES) - set(BY_ARCHITECTURE.values()) - set(SAME_AS))
 
@@ -57,6 +62,34 @@ def test_drawn_configs(family: str, data: st.DataObject) -> None:
     config = data.draw(configs(family))
     spec = import_config({"model_type": family, **config})
     assert llmarch.profile(spec, context=100, engine="measured").params == count(family, config)
+
+
+@pytest.mark.parametrize("family", REFERENCED)
+@settings(max_examples=2)
+@given(data=st.data())
+@torch.no_grad()
+def test_logits_of_drawn_configs(family: str, data: st.DataObject) -> None:
+    config = data.draw(configs(family))
+    spec = import_config({"model_type": family, **config})
+    built = AutoConfig.for_model(family, **deepcopy(config))  # which it changes
+    theirs, ours = reference(built), build(spec.model_copy(update={"n_mtp_blocks": 0}))
+    randomize(theirs, 0)
+    carry(names_of(family, built), theirs.state_dict(), ours)
+    tokens = torch.randint(spec.vocab_size, (2, N_TOKENS), generator=torch.Generator().manual_seed(0))
+    assert deviation(ours(tokens), theirs(tokens, use_cache=False).logits) < 10 * TOLERANCE
+
+
+@pytest.mark.parametrize("wrapper", MULTIMODAL)
+@settings(max_examples=20)
+@given(data=st.data())
+def test_drawn_text_decoders_of_multimodal_configs(wrapper: str, data: st.DataObject) -> None:
+    text = data.draw(configs(MULTIMODAL[wrapper].text))
+    ties = data.draw(st.sampled_from(({}, {"tie_word_embeddings": True}, {"tie_word_embeddings": False})))
+    config = {"model_type": wrapper, "text_config": text, "vision_config": VISION, **ties}
+    assert llmarch.profile(import_config(config), context=100, engine="closed-form").params == count(wrapper, config)
+
+
+VISION = {"num_hidden_layers": 1, "hidden_size": 16, "intermediate_size": 16, "num_attention_heads": 2}
 
 
 def test_the_same_under_another_name() -> None:

@@ -97,7 +97,7 @@ def minimax_m2(c: Config) -> Fields:
     attention = gqa(c, width, partial=True, qk_norm="full")
     if rotated is not None:
         if attention.get("rotary_dim", rotated) != rotated:
-            c.fail("rotary_dim", f"{rotated}, but partial_rotary_factor says {attention['rotary_dim']}")
+            c.fail("rotary_dim", f"{rotated}, but partial_rotary_factor gives {attention['rotary_dim']}")
         attention["rotary_dim"] = None if rotated == width else rotated
     if c.given("num_mtp_modules"):
         c.notes.append("Multi-token-prediction blocks (num_mtp_modules) are left out.")
@@ -158,7 +158,7 @@ def glm4_moe(c: Config) -> Fields:
 def gpt_oss(c: Config) -> Fields:
     attention = gqa(c, sinks=True, **biased(c))
     types = layer_types(c, every(2))
-    c.expect("experts_per_token", c.count("num_experts_per_tok"), why="num_experts_per_tok says so")
+    c.expect("experts_per_token", c.count("num_experts_per_tok"), why="equal to num_experts_per_tok")
     c.expect("swiglu_alpha", 1.702)
     c.expect("hidden_act", "silu")
     experts = {

@@ -26,7 +26,7 @@ def mla(c: Config, rope_interleaved: bool) -> Fields:
     )
     # Latent attention has no groups of heads: this key only repeats the number of heads.
     c.expect("num_key_value_heads", n_heads, why="latent attention has no groups of heads")
-    c.expect("head_dim", rotated, why="qk_rope_head_dim says so")
+    c.expect("head_dim", rotated, why="equal to qk_rope_head_dim")
     c.expect("qk_head_dim", rotated + plain, why="the sum of qk_nope_head_dim and qk_rope_head_dim")
     return {
         "kind": "mla",
