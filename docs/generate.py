@@ -31,8 +31,8 @@ PREFACE = """\
 
 <!-- Written by `make docs` from `--help`. -->
 
-`llmarch COMMAND --help` prints these texts. Results go to standard output, diagnostics to standard error. Exit status: 0 fine, 1 a check failed, 2 bad input, 70 a bug, 71 no memory
-or library, 130 interrupted.
+`llmarch COMMAND --help` prints these texts. Results go to standard output, diagnostics to standard error. Exit status: 0
+fine, 1 a check failed, 2 bad input, 70 a bug, 71 no memory or no library, 130 interrupted.
 """
 
 
@@ -42,8 +42,8 @@ ARTICLE = """\
 <!-- Written by `make docs` from `docs/claims.yaml`, with `llmarch claims --format markdown`. -->
 
 Statements of architecture comparisons that can be measured, in our words, each with our measurements.
-[`docs/claims.yaml`](claims.yaml) holds them with the expression behind each verdict. `llmarch claims` measures them again, and
-fails if a verdict has changed.
+[`docs/claims.yaml`](claims.yaml) holds them with the expression behind each verdict. `llmarch claims` measures them
+again, and fails if a verdict has changed.
 """
 
 

@@ -38,11 +38,12 @@ class Workload:
 class Asked(TypedDict, total=False):
     """The workload and the engine, as keyword arguments.
 
-    context: tokens in view, the decoded one included; 131,072 by default.
-    batch: sequences; KV-cache bytes are for all of them.
-    kv_dtype: the dtype of cached values: "bf16", "fp16", "fp32" or "fp8".
-    engine: "measured" builds and runs the modules, "closed-form" calculates. None takes `LLMARCH_ENGINE`, else
-        "measured".
+    Attributes:
+        context: tokens in view, the decoded one included; 131,072 by default.
+        batch: sequences; KV-cache bytes are for all of them.
+        kv_dtype: the dtype of cached values: "bf16", "fp16", "fp32" or "fp8".
+        engine: "measured" builds and runs the modules, "closed-form" calculates. None takes `LLMARCH_ENGINE`, else
+            "measured".
     """
 
     context: int
