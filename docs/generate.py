@@ -31,8 +31,8 @@ PREFACE = """\
 
 <!-- Written by `make docs` from `--help`. -->
 
-`llmarch COMMAND --help` prints these texts. Results go to standard output, diagnostics to standard error. Exit status: 0
-fine, 1 a check failed, 2 bad input, 70 a bug, 71 no memory or no library, 130 interrupted.
+`llmarch COMMAND --help` prints these texts. Results go to standard output, diagnostics to standard error. Exit status:
+0 fine, 1 a check failed, 2 bad input, 70 a bug, 71 no memory or no library, 130 interrupted.
 """
 
 

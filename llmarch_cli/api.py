@@ -379,6 +379,9 @@ def load_checkpoint(
         dtype: the dtype of all parameters; None takes that of the stored embedding, and bfloat16 if it is packed.
 
     Raises InputError if a file is broken, or a tensor is missing, unexpected, misshapen or packed in an unknown way.
+
+    >>> load_checkpoint("tiny.yaml", "checkpoint").spec.name
+    'Tiny'
     """
     from llmarch_cli.huggingface import checkpoint
 
@@ -389,6 +392,9 @@ def reconcile(model: Model, directory: str | Path) -> Reconciliation:
     """Account for every tensor of a checkpoint from its headers. The data may be absent.
 
     Raises InputError if a file is broken. Tensors that do not fit are in the result.
+
+    >>> reconcile("tiny.yaml", "checkpoint").ok
+    True
     """
     from llmarch_cli.huggingface import reconcile
 

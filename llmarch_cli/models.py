@@ -14,6 +14,9 @@ def load(name: str | Path | ModelSpec) -> ModelSpec:
     A Hugging Face config is imported: a config.json, a checkpoint's directory, or `org/name` on the Hub.
 
     Raises InputError for an unknown model or file, an invalid spec, or an unsupported config.
+
+    >>> load("gpt2").n_layers
+    12
     """
     if isinstance(name, ModelSpec):
         return name

@@ -1,7 +1,12 @@
+import doctest
+import inspect
+from importlib import import_module
 from pathlib import Path
 
 import pandas as pd
 import pytest
+import torch
+from safetensors.torch import save_file
 
 import llmarch_cli as llmarch
 from llmarch_cli import api
@@ -96,3 +101,37 @@ def test_a_difference_of_models_named_alike(tmp_path: Path) -> None:
     found = llmarch.diff("gpt2", path, engine="closed-form")
     assert (found.before.spec.id, found.after.spec.id) == ("gpt2", str(path))
     assert [change.field for effect in found.effects for change in effect.changes] == [("n_layers",)]
+
+
+TINY = """
+name: Tiny
+d_model: 8
+n_layers: 1
+vocab_size: 10
+tie_embeddings: true
+attention: {kind: gqa, n_heads: 1, n_kv_heads: 1, head_dim: 8, rope_theta: 10_000}
+ffn: {kind: dense, d_ff: 16}
+"""
+
+
+@pytest.mark.parametrize("name", [name for name in llmarch.__all__ if inspect.isfunction(getattr(llmarch, name))])
+def test_the_example_of_each_public_function_runs(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("tiny.yaml").write_text(TINY)
+    Path("checkpoint").mkdir()
+    layer = "model.layers.0."
+    shapes = {
+        **dict.fromkeys(("model.norm.weight", f"{layer}input_layernorm.weight"), (8,)),
+        f"{layer}post_attention_layernorm.weight": (8,),
+        "model.embed_tokens.weight": (10, 8),
+        **{f"{layer}self_attn.{part}_proj.weight": (8, 8) for part in "qkvo"},
+        **{f"{layer}mlp.{part}_proj.weight": (16, 8) for part in ("gate", "up")},
+        f"{layer}mlp.down_proj.weight": (8, 16),
+    }
+    save_file({name: torch.ones(shape) for name, shape in shapes.items()}, Path("checkpoint") / "model.safetensors")
+
+    function = getattr(llmarch, name)
+    home = vars(import_module(function.__module__))
+    (example,) = doctest.DocTestFinder(recurse=False).find(function, name, globs=dict(home))
+    assert example.examples, "no example"
+    assert doctest.DocTestRunner().run(example).failed == 0

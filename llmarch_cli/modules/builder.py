@@ -337,6 +337,10 @@ def build(
         dtype: dtype of all parameters.
         seed: seed of the fresh weights; None draws new ones each time.
         initialized: False skips initialisation; use it when loading a checkpoint.
+
+    >>> from llmarch_cli import load
+    >>> sum(parameter.numel() for parameter in build(load("gpt2"), device="meta").parameters())
+    124439808
     """
     previous = torch.get_default_dtype()
     torch.set_default_dtype(dtype)

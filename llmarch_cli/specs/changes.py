@@ -29,6 +29,10 @@ def changed(spec: ModelSpec, assignments: Mapping[str, Any]) -> ModelSpec:
 
     Published figures are dropped, because they describe the unchanged model.
     Raises InputError for a path that this spec does not have, or if the result is not a valid spec.
+
+    >>> from llmarch_cli import load
+    >>> changed(load("gpt2"), {"attention.n_kv_heads": 4}).id
+    'gpt2 (attention.n_kv_heads=4)'
     """
     if not assignments:
         return spec

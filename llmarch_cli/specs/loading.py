@@ -32,7 +32,11 @@ def specs_directory() -> Path:
 
 @cache
 def names() -> tuple[str, ...]:
-    """The ids of all bundled specs, sorted."""
+    """The ids of all bundled specs, sorted.
+
+    >>> "gpt2" in names()
+    True
+    """
     return tuple(sorted(path.stem for path in specs_directory().glob("*.yaml")))
 
 

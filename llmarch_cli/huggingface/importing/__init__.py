@@ -66,6 +66,9 @@ def import_config(
         revision: a branch, tag or commit of a model on the Hub.
 
     Raises InputError for an unsupported family, an unknown key, or values that do not form a valid model.
+
+    >>> import_config({"model_type": "gpt2", "n_layer": 24}).n_layers
+    24
     """
     return imported(config, name, as_, revision).spec
 
