@@ -354,7 +354,7 @@ def draw(models: Sequence[Model], path: str | Path, *, theme: str = "light", **a
     """
     from llmarch_cli.drawings import canvas
 
-    canvas.check(Path(path), theme)
+    canvas.require_writable(Path(path), theme)
     if not models:
         raise InputError("no model given: name one or more")
     from llmarch_cli.drawings.picture import picture

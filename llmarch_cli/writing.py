@@ -1,4 +1,4 @@
-"""Files are written whole or not at all: beside their place first, and then into it."""
+"""Write files completely or not at all: first beside their place, then into it."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ from pathlib import Path
 
 @contextmanager
 def whole(path: Path) -> Iterator[Path]:
-    """Where to write what shall stand at `path`: a file beside it, which takes its place once it is complete.
+    """Yield a file beside `path` to write to. It replaces `path` when it is complete.
 
-    A link stays one, and a file that was there keeps its mode. What is no regular file, such as a pipe, is written to
-    as it is. Raises OSError that names `path`, and leaves what was there as it was.
+    A link stays a link, and an existing file keeps its mode. Anything but a regular file, such as a pipe, is
+    written to directly. Raises OSError that names `path`, which is then unchanged.
     """
     in_place = path.exists() and not path.is_file()
     target = path if in_place else Path(os.path.realpath(path))
-    # A name of its own length: one made from the file's might be longer than names may be.
+    # A fixed name: one made from the file's name might be too long.
     beside = target if in_place else target.with_name(f".llmarch-{os.getpid()}-{threading.get_ident()}")
     try:
         yield beside
@@ -32,7 +32,7 @@ def whole(path: Path) -> Iterator[Path]:
             except OSError as error:
                 if error.errno != errno.EBUSY:
                     raise
-                shutil.copyfile(beside, target)  # a file that is mounted keeps its place
+                shutil.copyfile(beside, target)  # a mounted file cannot be replaced
     except OSError as error:
         raise OSError(error.errno, error.strerror or str(error), str(path)) from None
     finally:
@@ -41,6 +41,6 @@ def whole(path: Path) -> Iterator[Path]:
 
 
 def put(path: Path, contents: bytes) -> None:
-    """Write `contents` as the file at `path`, whole or not at all. Raises OSError that names it."""
+    """Write `contents` to the file at `path`, completely or not at all. Raises OSError that names it."""
     with whole(path) as beside:
         beside.write_bytes(contents)

@@ -93,7 +93,7 @@ class Finding:
     figures: tuple[tuple[str, Value, Unit], ...]
 
     @property
-    def stands(self) -> bool:
+    def confirmed(self) -> bool:
         """Whether the claim's verdict agrees with the measurement."""
         return self.true == (self.claim.verdict != "does not hold")
 

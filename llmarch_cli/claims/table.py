@@ -13,7 +13,7 @@ _COLUMNS = (
     Column("verdict", "verdict", TEXT, "Whether measurements confirm the statement."),
     Column("measured", "measured", TEXT, "The measured values."),
     Column("remark", "remark", TEXT, "A qualification of the verdict.", "if any"),
-    Column("stands", "stands", YES_NO, "Whether the verdict still agrees with the measurement.", "data"),
+    Column("confirmed", "confirmed", YES_NO, "Whether the verdict still agrees with the measurement.", "data"),
     Column("section", "section", TEXT, "The title of the statement's section.", "data"),
     Column("models", "models", TEXT, "The models that the statement is about.", "data"),
     Column("source", "source", TEXT, "Where the statement was made.", "data"),
@@ -47,10 +47,10 @@ def _row(section: Section, finding: Finding) -> Mapping[str, Value]:
     figures = (f"{name}: {unit.write(value)}{_named(unit.name)}" for name, value, unit in finding.figures)
     return {
         "statement": claim.says,
-        "verdict": claim.verdict if finding.stands else f"CHANGED: {'holds' if finding.true else 'does not hold'}",
+        "verdict": claim.verdict if finding.confirmed else f"CHANGED: {'holds' if finding.true else 'does not hold'}",
         "measured": "; ".join(figures),
         "remark": claim.remark,
-        "stands": finding.stands,
+        "confirmed": finding.confirmed,
         "section": section.title,
         "models": ", ".join(claim.models),
         "source": _source(section, finding),
@@ -69,5 +69,5 @@ def _notes(found: Sequence[Finding]) -> Iterator[str]:
     verdicts: list[str] = [finding.claim.verdict for finding in found]
     holds, remarked, fails = map(verdicts.count, ("holds", "holds with a remark", "does not hold"))
     yield f"{len(found):,} statements: {holds:,} hold, {remarked:,} hold with a remark, {fails:,} do not hold."
-    if changed := sum(not finding.stands for finding in found):
+    if changed := sum(not finding.confirmed for finding in found):
         yield f"{changed:,} of these verdicts no longer {'agrees' if changed == 1 else 'agree'} with the measurement."

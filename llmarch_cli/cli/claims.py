@@ -37,5 +37,5 @@ def claims(
     measured = iter([library.measure(claim, chosen) for claim in output.tracked(claimed, "measuring")])
     found = [(section, list(islice(measured, len(section.claims)))) for section in file_claims.sections]
     output.show(findings(found, file_claims.outside), file_format)
-    if not all(finding.stands for _, each in found for finding in each):
+    if not all(finding.confirmed for _, each in found for finding in each):
         raise typer.Exit(1)

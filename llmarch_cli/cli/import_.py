@@ -66,9 +66,9 @@ def import_(
         typer.echo(f"note: {note}", err=True)
     if check:
         from llmarch_cli.api import profile
-        from llmarch_cli.huggingface.importing.check import check as checked
+        from llmarch_cli.huggingface.importing.check import compare_with_transformers
 
-        typer.echo(checked(found, profile(found.spec, engine="closed-form").params), err=True)
+        typer.echo(compare_with_transformers(found, profile(found.spec, engine="closed-form").params), err=True)
     if out is None:
         output.write(spec_file.render(found.spec, found.comments))
     else:

@@ -80,12 +80,12 @@ def require(plot: str | None, file_format: str, kind: KindName, n_models: int) -
         from llmarch_cli.report.plots import data, terminal
 
         if kind in data.CURVED:
-            terminal.check(n_models)
+            terminal.require_drawable(n_models)
     elif plot is not None:
         from llmarch_cli.report.plots import file, library
 
         library.checked_ending(plot)
-        file.check()
+        file.require_library()
 
 
 def show(plot: str | None, kind: KindName, profiles: Sequence[Profile]) -> None:

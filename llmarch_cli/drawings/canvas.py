@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 MOST_PIXELS = 30_000  # along a side of a PNG file; a larger drawing gets fewer dots per inch
 
 
-def check(path: Path, theme_name: str) -> None:
+def require_writable(path: Path, theme_name: str) -> None:
     """Raise InputError for an unknown file ending or theme, or if matplotlib is not installed."""
     library.checked_ending(path)
     theme(theme_name)
@@ -30,7 +30,7 @@ def check(path: Path, theme_name: str) -> None:
 
 def save(drawing: Drawing, path: Path, theme_name: str = "light") -> None:
     """Write `drawing` to `path` in the format of its ending. Raises what `check` raises, and OSError."""
-    check(path, theme_name)
+    require_writable(path, theme_name)
     put(path, rendered(drawing, library.checked_ending(path), theme(theme_name)))
 
 

@@ -46,7 +46,7 @@ class Zones:
     heading: float
 
 
-def check(spec: ModelSpec, hint: str = "") -> None:
+def require_drawable(spec: ModelSpec, hint: str = "") -> None:
     """Raise InputError for a model with more components in its distinct layers than a drawing shows."""
     layers = spec.layer_counts
     sizes = {axis: {name: _n_components(each) for name, each in spec.variants(axis).items()} for axis in AXES}

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import fields, replace
 
-from llmarch_cli.drawings.model import LARGEST_LAYER, STEP, ModelDrawing, Zones, check
+from llmarch_cli.drawings.model import LARGEST_LAYER, STEP, ModelDrawing, Zones, require_drawable
 from llmarch_cli.drawings.nodes import Label
 from llmarch_cli.drawings.shapes import Box, Drawing, Line, Shape, Text
 from llmarch_cli.profilers.profile import Profile
@@ -22,7 +22,7 @@ def picture(profiles: Sequence[Profile]) -> Drawing:
     Raises InputError for a model that is too large to draw.
     """
     for profile in profiles:
-        check(profile.spec)
+        require_drawable(profile.spec)
     drawings = [ModelDrawing(profile) for profile in profiles]
     zones = _shared([drawing.zones for drawing in drawings])
     layer = min(LARGEST_LAYER, zones.layers / max(profile.spec.n_layers for profile in profiles))
@@ -54,7 +54,7 @@ def apart(profiles: Sequence[Profile], context: str) -> Iterator[Drawing]:
     for the context length, since the page can change it. Raises InputError for a model that is too large to draw.
     """
     for profile in profiles:
-        check(profile.spec, "; leave drawings out: --no-pictures")
+        require_drawable(profile.spec, "; leave drawings out: --no-pictures")
     drawings = [ModelDrawing(profile, context) for profile in profiles]
     entrance = max(drawing.zones.entrance for drawing in drawings)
     layer = min(LARGEST_LAYER, *(drawing.zones.layers / drawing.spec.n_layers for drawing in drawings))

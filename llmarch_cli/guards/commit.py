@@ -206,7 +206,7 @@ class Commit:
         try:
             parent = documents.read(file).get("extends")
             found = loading.find(parent, file.parent) if isinstance(parent, str) else None
-        except InputError:  # told when the spec is loaded
+        except InputError:  # loading the spec reports it
             return None
         if found is None or (found.is_absolute() and not found.is_relative_to(self.root)):
             return None
@@ -214,7 +214,7 @@ class Commit:
         return None if place.startswith("..") else PurePosixPath(place)
 
     def _list(self, parts: Sequence[str], levels: int, links: int = 0) -> None:
-        """Write what stands at a path as empty files, directories and links; of a directory, so many levels."""
+        """List the files at a path, and those in so many levels of a directory; write the links on the way."""
         entry, place = self._top, PurePosixPath()
         for at, part in enumerate(parts):
             following = self._entries(entry, place).get(part)

@@ -11,7 +11,7 @@ from llmarch_cli.guards.baselines import Baseline, Drift
 from llmarch_cli.guards.budgets import Check
 from llmarch_cli.profilers.profile import Engine
 from llmarch_cli.report import units
-from llmarch_cli.report.comparison import WITNESSED
+from llmarch_cli.report.comparison import ENGINE_NOTES
 from llmarch_cli.report.table import Column, Table
 from llmarch_cli.report.units import ABSENT, DIFFERENCE, INTEGER, MARK, SHARE, TEXT, TIMES, TOKENS, WRITTEN, Unit, Value
 
@@ -68,7 +68,7 @@ def budget(checks: Sequence[Check], engine: Engine) -> Table:
         "checks",
         _CHECKS,
         tuple(map(_check, checks)),
-        notes=(kept, WITNESSED[engine]),
+        notes=(kept, ENGINE_NOTES[engine]),
         named_by=("model", "check", "batch", "kv_dtype"),
         fails="violated",
     )
@@ -109,7 +109,7 @@ def baseline(drifts: Sequence[Drift], engine: Engine, everything: bool = False) 
     summary = f"{compared}: {beyond:,} beyond tolerance." if beyond else f"{compared}: none beyond tolerance."
     rows = tuple(_drift(drift) for drift in drifts if everything or drift.status != "same")
     return Table(
-        "drift", _DRIFTS, rows, notes=(summary, WITNESSED[engine]), named_by=("model", "figure"), fails="drifted"
+        "drift", _DRIFTS, rows, notes=(summary, ENGINE_NOTES[engine]), named_by=("model", "figure"), fails="drifted"
     )
 
 
@@ -120,7 +120,7 @@ def revisions(drifts: Sequence[Drift], unreadable: Sequence[str], revision: str,
     failed = [f"Not valid at {revision}: {name}." for name in unreadable]
     rows = tuple(_drift(drift) | {"verdict": _MOVES[drift.status]} for drift in drifts if drift.status != "same")
     table = baseline(drifts, engine)
-    return replace(table, name="changes", rows=rows, notes=(summary, *failed, WITNESSED[engine]), fails=None)
+    return replace(table, name="changes", rows=rows, notes=(summary, *failed, ENGINE_NOTES[engine]), fails=None)
 
 
 _MOVES = {"DRIFT": "changed", "within": "changed", "NEW": "new", "REMOVED": "removed"}

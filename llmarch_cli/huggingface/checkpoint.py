@@ -47,7 +47,7 @@ def load_checkpoint(
     if torch.device(device).type == "meta":
         raise InputError('device "meta" cannot hold values; use `reconcile` to check a checkpoint without its data')
     planned = plan(spec, directory)
-    check(planned, spec, directory)
+    require_fit(planned, spec, directory)
     for file in {each.stored.file for each in planned.assigned}:
         if not has_data(file):
             raise InputError(f"{file}: contains only a header, no data; download the whole file")
@@ -70,7 +70,7 @@ def load_checkpoint(
     return model
 
 
-def check(planned: Plan, spec: ModelSpec, directory: Path) -> None:
+def require_fit(planned: Plan, spec: ModelSpec, directory: Path) -> None:
     """Raise InputError if the checkpoint does not fit the spec."""
     if planned.faults:
         lines = [f"{directory}: is not a checkpoint of {spec.name}:", *planned.faults[:MAX_LINES]]

@@ -22,7 +22,7 @@ class Verdict:
     """The result of one check of one model; `agrees` is None if the check does not apply."""
 
     model: str
-    witness: str
+    check: str
     agrees: bool | None
     detail: str
 
@@ -37,8 +37,8 @@ def verify(spec: ModelSpec) -> Iterator[Verdict]:
     witnesses.require_countable(spec)
     yield _engines(spec)
     yield from _published(spec)
-    for witness in ("torch", "fvcore"):
-        yield _counter(spec, witness)
+    for check in ("torch", "fvcore"):
+        yield _counter(spec, check)
 
 
 def critical_contexts(spec: ModelSpec) -> list[int]:
@@ -99,33 +99,33 @@ def _published(spec: ModelSpec) -> Iterator[Verdict]:
         yield Verdict(spec.id, "published", None, "the authors publish no figures")
 
 
-def _within_print(spec: ModelSpec, witness: str, ours: int | None, stated: int, figures: Profile) -> Verdict:
+def _within_print(spec: ModelSpec, check: str, ours: int | None, stated: int, figures: Profile) -> Verdict:
     unit = 1
     while stated % (unit * 10) == 0:
         unit *= 10
     published = spec.published
-    by = published.params_convention if witness == "published params" else published.active_convention
+    by = published.params_convention if check == "published params" else published.active_convention
     if ours is None:  # they count more than the text decoder
         agrees = figures.params < stated + unit
         detail = f"{figures.params:,} in the text decoder; they print {stated:,} {by.replace('_', ' ')}"
-        return Verdict(spec.id, witness, None if agrees else False, detail)
+        return Verdict(spec.id, check, None if agrees else False, detail)
     detail = (
         f"{ours:,} is {100 * (ours - stated) / stated:+.2f} % from the {stated:,} they print ({by.replace('_', ' ')})"
     )
-    return Verdict(spec.id, witness, abs(ours - stated) < unit, detail)
+    return Verdict(spec.id, check, abs(ours - stated) < unit, detail)
 
 
-def _counter(spec: ModelSpec, witness: str) -> Verdict:
+def _counter(spec: ModelSpec, check: str) -> Verdict:
     """Check the FLOPs of each component with an independent counter."""
     from llmarch_cli.profilers import witnesses
 
-    name = "torch's counter" if witness == "torch" else "fvcore"
+    name = "torch's counter" if check == "torch" else "fvcore"
     workload = Workload(LONG_CONTEXT)
     components, uncounted = 0, ""
     for item, module in witnesses.built_items(spec):
         ours = component_cost(item.component, spec, workload).flops_per_token
         try:
-            if witness == "torch":
+            if check == "torch":
                 theirs = witnesses.torch_flops(module, spec, workload)
             else:
                 theirs = sum(witnesses.fvcore_flops(module, spec, workload).values())

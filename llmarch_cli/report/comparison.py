@@ -29,7 +29,7 @@ _CACHE_COLUMNS: dict[str, Shown] = {
 }
 
 # The note below a table, by engine.
-WITNESSED: dict[Engine, str] = {
+ENGINE_NOTES: dict[Engine, str] = {
     "measured": "Measured; the closed form agrees on every value.",
     "closed-form": "Closed form only; not measured.",
 }
@@ -106,4 +106,4 @@ def _stated(profiles: Sequence[Profile]) -> Iterator[str]:
         yield f"{context}{settings}."
     engines = {profile.engine for profile in profiles}
     if engines:
-        yield WITNESSED["measured" if engines == {"measured"} else "closed-form"]
+        yield ENGINE_NOTES["measured" if engines == {"measured"} else "closed-form"]

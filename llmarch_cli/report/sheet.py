@@ -56,7 +56,7 @@ _CONVENTIONS = {
     "without_embeddings": "all but the input embedding, learned positions and the head",
     "with_mtp": "the multi-token-prediction blocks too",
     "with_mtp_without_embeddings": "the multi-token-prediction blocks too, but no embedding and no head",
-    "with_vision": "the vision tower too, which is no part of the decoder",
+    "with_vision": "the vision tower too, which is not part of the decoder",
 }
 
 

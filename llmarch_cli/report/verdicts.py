@@ -15,34 +15,34 @@ _WORDS = {True: "agrees", False: "DISAGREES", None: "not applicable"}
 
 _COLUMNS = (
     Column("model", "model", TEXT, "The spec's id; for a YAML file its name."),
-    Column("witness", "checked by", TEXT, "The independent source."),
+    Column("check", "check", TEXT, "The independent source that was compared."),
     Column("verdict", "verdict", TEXT, "Whether it agrees with the metrics of this tool."),
     Column("detail", "detail", TEXT, "The values compared."),
 )
-_WITNESSES = Column("witnesses", "witnesses", TEXT, "The independent sources and the values compared.", "data")
+_CHECKS = Column("checks", "checks", TEXT, "The independent sources and the values compared.", "data")
 _WRONG = "wrong"  # the disagreements, in words; not a column
 
 
 def verdicts(found: Sequence[Verdict]) -> Table:
     """One row per verdict, with a summary."""
     rows = tuple(
-        {"model": v.model, "witness": v.witness, "verdict": _WORDS[v.agrees], "detail": v.detail, _WRONG: _wrong([v])}
+        {"model": v.model, "check": v.check, "verdict": _WORDS[v.agrees], "detail": v.detail, _WRONG: _wrong([v])}
         for v in found
     )
     agree, disagree, silent = (sum(v.agrees is agrees for v in found) for agrees in (True, False, None))
     note = f"{len(found):,} checks: {agree:,} agree, {disagree:,} disagree, {silent:,} not applicable."
-    return Table("verdicts", _COLUMNS, rows, notes=(note,), named_by=("model", "witness"), fails=_WRONG)
+    return Table("verdicts", _COLUMNS, rows, notes=(note,), named_by=("model", "check"), fails=_WRONG)
 
 
 def held(models: Sequence[tuple[Profile, Sequence[Verdict]]]) -> Table:
     """One row per model: its metrics and the checks of them. A row fails if any check disagrees."""
     table = comparison([profile for profile, _ in models])
     rows = tuple(
-        {**row, _WITNESSES.key: "; ".join(f"{v.witness}: {v.detail}" for v in found), _WRONG: _wrong(found)}
+        {**row, _CHECKS.key: "; ".join(f"{v.check}: {v.detail}" for v in found), _WRONG: _wrong(found)}
         for row, (_, found) in zip(table.rows, models, strict=True)
     )
-    return replace(table, columns=(*table.columns, _WITNESSES), rows=rows, fails=_WRONG)
+    return replace(table, columns=(*table.columns, _CHECKS), rows=rows, fails=_WRONG)
 
 
 def _wrong(found: Sequence[Verdict]) -> str:
-    return "; ".join(f"{verdict.witness}: {verdict.detail}" for verdict in found if verdict.agrees is False)
+    return "; ".join(f"{verdict.check}: {verdict.detail}" for verdict in found if verdict.agrees is False)

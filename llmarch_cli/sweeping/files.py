@@ -22,7 +22,7 @@ SCHEMA_VERSION = 1  # of the JSON format, as in reports
 class Format(Protocol):
     """Writes rows. A part need not be a valid file of the format by itself."""
 
-    def check(self, varying: Columns) -> None:
+    def require_values(self, varying: Columns) -> None:
         """Raise InputError if a library is not installed or if the format cannot hold the values of a field."""
 
     def write(self, path: Path, columns: Columns) -> None:
@@ -35,7 +35,7 @@ class Format(Protocol):
 class Csv:
     """A header line and exact values."""
 
-    def check(self, varying: Columns) -> None: ...
+    def require_values(self, varying: Columns) -> None: ...
 
     def write(self, path: Path, columns: Columns) -> None:
         with path.open("w", newline="", encoding="utf-8") as file:
@@ -50,7 +50,7 @@ class Csv:
 class Json:
     """A schema version and the rows, one per line."""
 
-    def check(self, varying: Columns) -> None: ...
+    def require_values(self, varying: Columns) -> None: ...
 
     def write(self, path: Path, columns: Columns) -> None:
         names = list(columns)
@@ -72,7 +72,7 @@ class Json:
 class Parquet:
     """Columns of 64-bit integers, booleans, text or floating-point numbers."""
 
-    def check(self, varying: Columns) -> None:
+    def require_values(self, varying: Columns) -> None:
         try:
             import pyarrow.parquet  # noqa: F401
         except ImportError:
@@ -114,7 +114,7 @@ def format_of(path: Path, varying: Columns) -> Format:
         *most, last = FORMATS
         raise InputError(f"--out {shown_path(path)}: the file name must end in {', '.join(most)} or {last}")
     chosen = FORMATS[path.suffix]
-    chosen.check(varying)
+    chosen.require_values(varying)
     return chosen
 
 

@@ -24,7 +24,7 @@ def claim(**fields: Any) -> Claim:
 @pytest.mark.parametrize("said", ALL, ids=lambda said: said.says)
 def test_the_verdict_is_what_is_measured(said: Claim) -> None:
     finding = claims.measure(said, "closed-form")
-    assert finding.stands
+    assert finding.confirmed
     assert finding.figures, "a claim shows its numbers"
 
 
@@ -61,9 +61,9 @@ def test_there_are_claims_of_every_verdict() -> None:
 def test_a_claim_that_has_changed() -> None:
     wrong = claims.measure(claim(holds="a.params > b.params"), "closed-form")
     assert not wrong.true
-    assert not wrong.stands
+    assert not wrong.confirmed
     denied = claims.measure(claim(holds="a.params > b.params", verdict="does not hold", remark="so"), "closed-form")
-    assert denied.stands
+    assert denied.confirmed
 
 
 def test_figures_have_the_units_of_their_columns() -> None:

@@ -46,7 +46,7 @@ def test_one_that_has_changed(llmarch: Run, tmp_path: Path) -> None:
 def test_data_is_one_list(llmarch: Run, tmp_path: Path) -> None:
     (tmp_path / "claims.yaml").write_text(FILE.replace("HUGE", "1B"))
     data = json.loads(llmarch("claims", str(tmp_path / "claims.yaml"), "--format", "json").out)
-    assert [(row["section"], row["statement"], row["stands"]) for row in data["claims"]] == [
+    assert [(row["section"], row["statement"], row["confirmed"]) for row in data["claims"]] == [
         ("First", "Small", True),
         ("Second", "Large", True),
     ]

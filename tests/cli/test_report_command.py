@@ -40,7 +40,7 @@ class TestJUnit:
         assert (result.status, suites.get("failures")) == (0, "0")
         said = suites.findtext("./testsuite/testcase/system-out") or ""
         assert "params: 124439808" in said
-        assert "witnesses: both engines: equal at context 131,072; published params: 124,439,808 is" in said
+        assert "checks: both engines: equal at context 131,072; published params: 124,439,808 is" in said
 
     def test_a_published_figure_that_does_not_hold_fails(self, llmarch: Run) -> None:
         Path("wrong.yaml").write_text("extends: gpt2\npublished: {params: 134_000_000}\n")

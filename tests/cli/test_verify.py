@@ -33,7 +33,7 @@ def tiny(tmp_path: Path) -> str:
     return str(tmp_path / "tiny.yaml")
 
 
-def test_each_witness_has_a_line(llmarch: Run, tiny: str) -> None:
+def test_each_check_has_a_line(llmarch: Run, tiny: str) -> None:
     result = llmarch("verify", "gpt2", tiny)
     assert result.status == 0
     lines = [line for line in result.out.splitlines() if line.startswith(("gpt2 ", "tiny "))]
@@ -45,11 +45,11 @@ def test_a_disagreement_is_exit_status_1(llmarch: Run, tiny: str, monkeypatch: p
     monkeypatch.setattr(GroupedQueryAttention, "mixing_flops", lambda self, tokens: tokens)
     result = llmarch("verify", tiny, "--format", "json")
     assert result.status == 1
-    said = {row["witness"]: row["verdict"] for row in json.loads(result.out)["verdicts"]}
+    said = {row["check"]: row["verdict"] for row in json.loads(result.out)["verdicts"]}
     assert said["both engines"] == said["fvcore"] == said["torch's counter"] == "DISAGREES"
 
 
-def test_as_junit_each_witness_is_a_case(llmarch: Run, tiny: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_as_junit_each_check_is_a_case(llmarch: Run, tiny: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(GroupedQueryAttention, "mixing_flops", lambda self, tokens: tokens)
     result = llmarch("verify", tiny, "--format", "junit")
     assert result.status == 1

@@ -14,14 +14,14 @@ from llmarch_cli.specs.spec import ModelSpec
 
 
 def verdicts(spec: ModelSpec) -> dict[str, Verdict]:
-    return {verdict.witness: verdict for verdict in verify(spec)}
+    return {verdict.check: verdict for verdict in verify(spec)}
 
 
 @pytest.mark.parametrize("name", ["deepseek-v2-lite", "gemma3-1b", "gpt2", "gpt-oss-20b", "grok-2.5"])
-def test_no_witness_disagrees(name: str) -> None:
+def test_no_check_disagrees(name: str) -> None:
     said = verdicts(llmarch.load(name))
     assert not [verdict for verdict in said.values() if verdict.agrees is False]
-    assert all(said[witness].agrees for witness in ("both engines", "torch's counter", "fvcore"))
+    assert all(said[check].agrees for check in ("both engines", "torch's counter", "fvcore"))
 
 
 def test_contexts_are_on_each_side_of_every_edge() -> None:
@@ -58,9 +58,9 @@ def test_a_wrong_formula_is_caught_by_every_counter(monkeypatch: pytest.MonkeyPa
     right = GroupedQueryAttention.mixing_flops
     monkeypatch.setattr(GroupedQueryAttention, "mixing_flops", lambda self, tokens: right(self, tokens) // 2)
     said = verdicts(llmarch.load("llama3.2-1b"))
-    for witness in ("both engines", "torch's counter", "fvcore"):
-        assert said[witness].agrees is False
-        assert "attention" in said[witness].detail
+    for check in ("both engines", "torch's counter", "fvcore"):
+        assert said[check].agrees is False
+        assert "attention" in said[check].detail
 
 
 def test_a_component_that_a_counter_cannot_count_is_named(monkeypatch: pytest.MonkeyPatch) -> None:

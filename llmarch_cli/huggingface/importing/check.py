@@ -21,7 +21,7 @@ SAVED = ("model_type", "architectures", "auto_map", "quantization_config", "torc
 BUFFER = "e_score_correction_bias"
 
 
-def check(found: Imported, params: int) -> str:
+def compare_with_transformers(found: Imported, params: int) -> str:
     """Check that transformers builds `params` parameters from the same file, and return a line that says so.
 
     Raises CheckError if the counts differ, and InputError if transformers is not installed or cannot build the model.

@@ -30,7 +30,7 @@ _DASHES = ("-", (0, (6, 2)), (0, (3, 1, 1, 1)), (0, (1, 1)), (0, (8, 2, 1, 2)))
 _STACK_COLORS = ("#4477cc", "#dd7711", "#229966", "#99bbaa", "#8866cc", "#cc3344")
 
 
-def check() -> None:
+def require_library() -> None:
     """Raise InputError if matplotlib is not installed."""
     library.require("a plot in a file")
 
@@ -40,7 +40,7 @@ def render(plot: Plot, ending: str, ink: str = INK, paper: str | None = PAPER) -
 
     Raises InputError if matplotlib is not installed.
     """
-    check()
+    require_library()
     with library.style(**_settings(ink)):
         figure = _drawn(plot, ink)
         return library.saved(figure, ending, bbox_inches="tight", transparent=paper is None, facecolor=paper or "none")

@@ -24,7 +24,7 @@ _SHADES, _ASCII_SHADES = "▒█▓░:╳", "o#=.:x"
 _FRAME = str.maketrans("┌┐└┘─│┤├┬┴┼", "++++-|++++" + "+")
 
 
-def check(n_curves: int) -> None:
+def require_drawable(n_curves: int) -> None:
     """Raise InputError for more curves than can be distinguished, or if plotext is not installed."""
     if n_curves > MOST_CURVES:
         raise InputError(
@@ -53,7 +53,7 @@ def render(plot: Plot, width: int, color: bool = False, ascii_only: bool = False
 
 
 def _curves(plot: Curves, width: int, color: bool, ascii_only: bool) -> list[str]:
-    check(len(plot.curves))
+    require_drawable(len(plot.curves))
     import plotext
 
     points = [[point for point in curve.points if point[1]] for curve in plot.curves]

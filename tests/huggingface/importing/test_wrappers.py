@@ -10,7 +10,7 @@ import pytest
 import llmarch_cli as llmarch
 from llmarch_cli.errors import CheckError, InputError
 from llmarch_cli.huggingface.importing import import_config, imported
-from llmarch_cli.huggingface.importing.check import check, count
+from llmarch_cli.huggingface.importing.check import compare_with_transformers, count
 from llmarch_cli.huggingface.importing.families import FAMILIES, MULTIMODAL
 
 VISION = {"num_hidden_layers": 1, "hidden_size": 16, "intermediate_size": 16, "num_attention_heads": 2}
@@ -78,7 +78,7 @@ def test_an_unsupported_wrapper_read_on_purpose() -> None:
     found = imported(config, as_="llama")
     assert found.spec.tie_embeddings
     total = llmarch.profile(found.spec, context=1).params
-    assert "builds" in check(found, total)
+    assert "builds" in compare_with_transformers(found, total)
     assert not import_config({**config, "tie_word_embeddings": None}, as_="llama").tie_embeddings
 
 
@@ -94,7 +94,7 @@ def test_the_check_builds_from_the_file() -> None:
     config = {"model_type": "gemma3", "text_config": TEXT, "vision_config": VISION}
     found = imported(config)
     right = llmarch.profile(found.spec, context=1).params
-    check(found, right)
+    compare_with_transformers(found, right)
     untied = llmarch.profile(imported({**config, "tie_word_embeddings": False}).spec, context=1).params
     with pytest.raises(CheckError, match=f"{untied:,} parameters, but transformers"):
-        check(found, untied)
+        compare_with_transformers(found, untied)
