@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import socket
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,6 +15,7 @@ from llmarch_cli.specs import documents
 from llmarch_cli.specs.loading import exists, is_on_hub
 
 FILE = "config.json"
+CONNECTION_TIMEOUT = 5  # seconds
 
 
 @dataclass(frozen=True)
@@ -60,6 +62,23 @@ def _parsed(path: Path, origin: str) -> dict[str, Any]:
     return parse(text, origin)
 
 
+def _is_reachable() -> bool:
+    """Whether the Hub accepts connections. Without this question, its client would retry for 24 seconds."""
+    from urllib.parse import urlsplit
+    from urllib.request import getproxies
+
+    from huggingface_hub import constants
+
+    address = urlsplit(constants.ENDPOINT)
+    if constants.HF_HUB_OFFLINE or getproxies():  # a proxy may reach it
+        return True
+    try:
+        with socket.create_connection((address.hostname, address.port or 443), CONNECTION_TIMEOUT):
+            return True
+    except OSError:
+        return False
+
+
 def _from_hub(model: str, revision: str | None) -> Source:
     from huggingface_hub import hf_hub_download
     from huggingface_hub.errors import (
@@ -78,7 +97,7 @@ def _from_hub(model: str, revision: str | None) -> Source:
     level = logger.level
     try:
         logger.setLevel(logging.ERROR)  # it logs each retry
-        file = hf_hub_download(model, FILE, revision=revision)
+        file = hf_hub_download(model, FILE, revision=revision, local_files_only=not _is_reachable())
     except GatedRepoError:
         raise InputError(
             f"{where}: gated; accept its terms on the Hub, then set HF_TOKEN or run `hf auth login`"

@@ -15,7 +15,7 @@ from published import PUBLISHED
 
 import llmarch_cli as llmarch
 from llmarch_cli.errors import InputError
-from llmarch_cli.huggingface.importing import import_config, imported
+from llmarch_cli.huggingface.importing import import_config, imported, source
 
 REVISION = "0123456789abcdef0123456789abcdef01234567"
 
@@ -119,6 +119,7 @@ def raising(error: Exception) -> Callable[..., Any]:
     ],
 )
 def test_the_hub_s_errors_are_a_line(error: Exception, message: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(source, "_is_reachable", lambda: True)
     monkeypatch.setattr(huggingface_hub, "hf_hub_download", raising(error))
     with pytest.raises(InputError) as caught:
         import_config("org/model", revision="v2")
@@ -158,3 +159,22 @@ class TestPartsOfAConfig:
         keys: dict[Any, Any] = {1: 2}
         with pytest.raises(InputError, match="keys must be strings"):
             import_config(keys)
+
+
+def test_an_unreachable_hub_is_asked_once(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its client would try again five times, with longer and longer pauses."""
+    asked: list[bool] = []
+
+    def refused(address: object, timeout: float) -> None:
+        raise OSError
+
+    def download(*_: object, local_files_only: bool, **__: object) -> str:
+        asked.append(local_files_only)
+        raise errors.LocalEntryNotFoundError("nothing")
+
+    monkeypatch.setattr("socket.create_connection", refused)
+    monkeypatch.setattr("urllib.request.getproxies", dict)
+    monkeypatch.setattr(huggingface_hub, "hf_hub_download", download)
+    with pytest.raises(InputError, match="the Hub is unreachable"):
+        llmarch.import_config("some/model")
+    assert asked == [True]
