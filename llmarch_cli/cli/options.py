@@ -6,7 +6,7 @@ import inspect
 import re
 from collections.abc import Callable
 from functools import wraps
-from typing import TYPE_CHECKING, Annotated, Any, get_type_hints
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from llmarch_cli.profilers.cost import Engine as EngineName
     from llmarch_cli.profilers.cost import Workload
 
+
+_BY_NAME = inspect.Parameter.KEYWORD_ONLY
 
 Command = Callable[..., None]
 Decorator = Callable[[Command], Command]
@@ -260,25 +262,16 @@ def workload(*, context: str | None = "context", without: tuple[str, ...] = (), 
     """
     names = [name for name in _WORKLOAD if name not in without and (not name.startswith("context") or name == context)]
 
-    def decorate(command: Callable[..., None]) -> Callable[..., None]:
-        hints = get_type_hints(command, include_extras=True)
+    def decorate(command: Command) -> Command:
         parameters: list[inspect.Parameter] = []
-        for parameter in inspect.signature(command).parameters.values():
+        for parameter in inspect.signature(command, eval_str=True).parameters.values():
             if parameter.name == "asked":
                 for name in names:
                     annotation, default = _WORKLOAD[name]
-                    parameters.append(
-                        inspect.Parameter(
-                            name,
-                            inspect.Parameter.KEYWORD_ONLY,
-                            default=None if unset else default,
-                            annotation=annotation,
-                        )
-                    )
+                    value = None if unset else default
+                    parameters.append(inspect.Parameter(name, _BY_NAME, default=value, annotation=annotation))
             else:
-                parameters.append(
-                    parameter.replace(kind=inspect.Parameter.KEYWORD_ONLY, annotation=hints[parameter.name])
-                )
+                parameters.append(parameter.replace(kind=_BY_NAME))
 
         @wraps(command)
         def run(**given: Any) -> None:
