@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import ast
+import json
 import os
 import re
 import shlex
@@ -47,23 +48,39 @@ again, and fails if a verdict has changed.
 """
 
 
-def printed(*arguments: str) -> str:
-    """The output of a command, without styles and at a fixed width."""
+# Runs several commands in one process, with a null byte after the output of each.
+_RUN_ALL = """
+import json, sys
+from llmarch_cli.cli.app import run
+for words in json.loads(sys.argv[1]):
+    sys.argv = ["llmarch", *words]
+    status = run()
+    print(end="\\0", flush=True)
+    if status:
+        sys.exit(status)
+"""
+
+
+def printed(*commands: tuple[str, ...]) -> list[str]:
+    """The outputs of commands, without styles and at a fixed width."""
     environment = {**os.environ, "COLUMNS": WIDTH, "TERMINAL_WIDTH": WIDTH, "NO_COLOR": "1", "TERM": "dumb"}
     run = subprocess.run(
-        [sys.executable, "-m", "llmarch_cli", *arguments],
+        [sys.executable, "-c", _RUN_ALL, json.dumps(commands)],
         capture_output=True,
         text=True,
         check=True,
         env=environment,
     )
-    return "\n".join(line.rstrip() for line in run.stdout.splitlines()).strip("\n")
+    outputs = run.stdout.split("\0")[:-1]
+    return ["\n".join(line.rstrip() for line in output.splitlines()).strip("\n") for output in outputs]
 
 
 def reference() -> str:
     """The page of commands."""
-    sections = [PREFACE, f"```text\n{printed('--help')}\n```\n"]
-    sections += [f"## {' '.join(words)}\n\n```text\n{printed(*words, '--help')}\n```\n" for words in _commands()]
+    names = list(_commands())
+    main, *others = printed(("--help",), *((*words, "--help") for words in names))
+    sections = [PREFACE, f"```text\n{main}\n```\n"]
+    sections += [f"## {' '.join(words)}\n\n```text\n{text}\n```\n" for words, text in zip(names, others, strict=True)]
     return "\n".join(sections)
 
 
@@ -77,7 +94,7 @@ def _commands() -> Iterator[tuple[str, ...]]:
 
 def article() -> str:
     """The page of claims."""
-    claimed = printed("claims", "--engine", "closed-form", "--format", "markdown")
+    (claimed,) = printed(("claims", "--engine", "closed-form", "--format", "markdown"))
     linked = re.sub(r"(?<= )(https://\S+)", r"<\1>", claimed)
     return f"{ARTICLE}\n{linked}\n"
 
@@ -89,7 +106,7 @@ def refreshed(page: str) -> str:
         command, output = match.groups()
         if not output.strip() or re.search("^[$] ", output, re.MULTILINE):
             return match[0]
-        return f"```console\n$ llmarch {command}\n{printed(*shlex.split(command))}\n```"
+        return f"```console\n$ llmarch {command}\n{printed(tuple(shlex.split(command)))[0]}\n```"
 
     return re.sub(r"^```console\n[$] llmarch (.*?)\n(.*?)\n?```", block, page, flags=re.MULTILINE | re.DOTALL)
 

@@ -9,6 +9,7 @@ import pytest
 from processes import modules, on_a_terminal
 
 from llmarch_cli.components.attention import MultiHeadLatentAttention
+from llmarch_cli.report.formats.render import VERDICT_FORMATS
 
 Run = Callable[..., Any]
 
@@ -73,7 +74,8 @@ class TestJUnit:
 def test_unknown_formats_are_said(llmarch: Run) -> None:
     result = llmarch("report", "gpt2", "--format", "htm")
     assert (result.status, result.out) == (2, "")
-    assert result.err == "error: unknown format 'htm'; known: html, markdown, csv, json, junit; did you mean html?\n"
+    known = ", ".join(("html", *(name for name in VERDICT_FORMATS if name != "table")))
+    assert result.err == f"error: unknown format 'htm'; known: {known}; did you mean html?\n"
 
 
 def test_without_matplotlib_the_error_says_how_to_do_without(llmarch: Run, monkeypatch: pytest.MonkeyPatch) -> None:

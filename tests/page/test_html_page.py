@@ -3,12 +3,14 @@ import re
 from collections.abc import Iterator
 from html.parser import HTMLParser
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import llmarch_cli as llmarch
 from llmarch_cli.api import report
-from llmarch_cli.page.data import COLUMNS
+from llmarch_cli.page.data import BY_CONTEXT, COLUMNS, models
+from llmarch_cli.profilers.lines import Piece, at
 from llmarch_cli.report.columns import METRICS
 from llmarch_cli.specs.loading import validated
 from llmarch_cli.specs.spec import ModelSpec
@@ -143,6 +145,17 @@ def test_what_follows_from_the_context_is_what_the_page_calculates() -> None:
         one, other = (llmarch.profile(name, context=context, engine="closed-form") for context in (1000, 20_000_000))
         following |= {metric.key for metric in METRICS if metric.value(one) != metric.value(other)}
     assert following == {metric.key for metric in METRICS if metric.by_context}
+
+
+@pytest.mark.parametrize("name", ["gemma3-27b", "llama4-scout", "deepseek-v3", "gpt2"])
+def test_the_lines_of_the_page_are_the_metrics(name: str) -> None:
+    """A metric that is not linear between the corners must not be one that the page computes."""
+    (model,) = models([llmarch.profile(name, engine="closed-form")])
+    for context in (1, 2, 1023, 1024, 1025, 8192, 8193, 131_072, 131_073, 20_000_000):
+        there = llmarch.profile(name, context=context, engine="closed-form")
+        for metric in (each for each in BY_CONTEXT if each.ratio_of is None):
+            line = tuple(Piece(*map(int, piece)) for piece in model["lines"][metric.key])
+            assert at(line, context) == metric.value(there), (metric.key, context)
 
 
 def test_every_unit_of_such_a_metric_has_a_writer_in_the_script() -> None:
