@@ -28,11 +28,11 @@ if TYPE_CHECKING:
     from llmarch_cli.modules.builder import Model as Built
     from llmarch_cli.profilers.attribution import Difference
 
-Model = str | Path | ModelSpec
+ModelLike = str | Path | ModelSpec
 Track = Callable[[Sequence[ModelSpec]], Iterable[ModelSpec]]  # wraps the specs to show progress
 
 
-def profile(model: Model, **asked: Unpack[Asked]) -> Profile:
+def profile(model: ModelLike, **asked: Unpack[Asked]) -> Profile:
     """Profile one model.
 
     >>> profile("gpt2", context=1024, engine="closed-form").kv_cache_bytes
@@ -42,7 +42,7 @@ def profile(model: Model, **asked: Unpack[Asked]) -> Profile:
 
 
 def profiles(
-    models: Sequence[Model] | None = None,
+    models: Sequence[ModelLike] | None = None,
     *,
     contexts: Sequence[int] = (),
     changes: Mapping[str, Any] | None = None,
@@ -66,7 +66,7 @@ def profiles(
     return [profiling.profile(spec, each, engine) for spec in track(chosen) for each in workloads]
 
 
-def specs(models: Sequence[Model] | None = None, changes: Mapping[str, Any] | None = None) -> list[ModelSpec]:
+def specs(models: Sequence[ModelLike] | None = None, changes: Mapping[str, Any] | None = None) -> list[ModelSpec]:
     """Load several models, each followed by its changed copy if there are changes.
 
     If two files have the same name, each spec's id is its path as given.
@@ -91,7 +91,7 @@ def specs(models: Sequence[Model] | None = None, changes: Mapping[str, Any] | No
 
 
 def compare(
-    models: Sequence[Model],
+    models: Sequence[ModelLike],
     *,
     columns: Sequence[str] = (),
     sort: str | None = None,
@@ -119,7 +119,7 @@ def compare(
 
 
 def kv_cache(
-    models: Sequence[Model] | None = None,
+    models: Sequence[ModelLike] | None = None,
     *,
     contexts: Sequence[int] = (),
     columns: Sequence[str] = (),
@@ -175,7 +175,7 @@ def overview(
     return table([profile(spec, engine="closed-form") for spec in matching], sort)
 
 
-def fact_sheet(model: Model | Profile, *, operators: bool = False, **asked: Unpack[Asked]) -> tuple[Table, ...]:
+def fact_sheet(model: ModelLike | Profile, *, operators: bool = False, **asked: Unpack[Asked]) -> tuple[Table, ...]:
     """Describe one model: metrics, layer map, components with their shares, and what its authors publish.
 
     Args:
@@ -200,7 +200,7 @@ def fact_sheet(model: Model | Profile, *, operators: bool = False, **asked: Unpa
 
 
 def report(
-    models: Sequence[Model] | None = None,
+    models: Sequence[ModelLike] | None = None,
     *,
     file_format: str = "html",
     pictures: bool = True,
@@ -232,7 +232,7 @@ def report(
     return page.render(found, pictures) if file_format == "html" else render.render([comparison(found)], file_format)
 
 
-def checked(models: Sequence[Model] | None = None, *, track: Track = iter, **asked: Unpack[Asked]) -> Table:
+def checked(models: Sequence[ModelLike] | None = None, *, track: Track = iter, **asked: Unpack[Asked]) -> Table:
     """Check models: one row each, which fails if the engines disagree or a published number does not hold.
 
     Args:
@@ -252,7 +252,7 @@ def checked(models: Sequence[Model] | None = None, *, track: Track = iter, **ask
 
 
 def sweep(
-    base: Model,
+    base: ModelLike,
     vary: Mapping[str, Iterable[int | float | str | bool | None]],
     *,
     where: str | None = None,
@@ -324,7 +324,7 @@ def sweep(
     return table
 
 
-def diff(before: Model, after: Model, **asked: Unpack[Asked]) -> Difference:
+def diff(before: ModelLike, after: ModelLike, **asked: Unpack[Asked]) -> Difference:
     """Explain how two models differ, and what each change does to parameters, KV cache and FLOPs.
 
     The effects add up exactly to the whole difference. Each change is applied on top of those before it, in the order
@@ -340,7 +340,7 @@ def diff(before: Model, after: Model, **asked: Unpack[Asked]) -> Difference:
     return difference(first, last, workload, engine)
 
 
-def draw(models: Sequence[Model], path: str | Path, *, theme: str = "light", **asked: Unpack[Asked]) -> None:
+def draw(models: Sequence[ModelLike], path: str | Path, *, theme: str = "light", **asked: Unpack[Asked]) -> None:
     """Draw architectures side by side into one file, in closed form. Needs matplotlib.
 
     Args:
@@ -364,7 +364,7 @@ def draw(models: Sequence[Model], path: str | Path, *, theme: str = "light", **a
 
 
 def load_checkpoint(
-    model: Model,
+    model: ModelLike,
     directory: str | Path,
     *,
     device: str | torch.device = "cpu",
@@ -388,7 +388,7 @@ def load_checkpoint(
     return checkpoint.load_checkpoint(load(model), Path(directory), device, dtype)
 
 
-def reconcile(model: Model, directory: str | Path) -> Reconciliation:
+def reconcile(model: ModelLike, directory: str | Path) -> Reconciliation:
     """Account for every tensor of a checkpoint from its headers. The data may be absent.
 
     Raises InputError if a file is broken. Tensors that do not fit are in the result.

@@ -55,7 +55,7 @@ _CONSTANTS = {"true": True, "false": False, "null": None}
 
 
 @dataclass(frozen=True, slots=True)
-class Figure:
+class Reference:
     """A dotted name in an expression, and the context after `@`, as in `kv_cache_bytes@8k`; None if not given."""
 
     name: str
@@ -65,7 +65,7 @@ class Figure:
         return self.name if self.context is None else f"{self.name}@{self.context}"
 
 
-Lookup = Callable[[Figure], Any]
+Lookup = Callable[[Reference], Any]
 Call = Callable[[str, "Expression"], Any]
 
 
@@ -94,7 +94,7 @@ class Expression:
     def __str__(self) -> str:
         return self._source(self.node)
 
-    def figures(self) -> list[Figure]:
+    def references(self) -> list[Reference]:
         """All figures in the expression, except those in arguments of functions."""
         return list(dict.fromkeys(self._figures(self.node)))
 
@@ -175,7 +175,7 @@ class Expression:
             f" allowed: figures, numbers, + - * /, comparisons, and, or, not{hint}"
         )
 
-    def _figures(self, node: ast.AST) -> Iterator[Figure]:
+    def _figures(self, node: ast.AST) -> Iterator[Reference]:
         match node:
             case ast.Name() | ast.Attribute():
                 if (name := str(_dotted(node))) not in _CONSTANTS:
@@ -217,8 +217,8 @@ class Expression:
                 name = str(_dotted(node))
                 return _CONSTANTS[name] if name in _CONSTANTS else lookup(self._figure(node, name))
 
-    def _figure(self, node: ast.expr, name: str) -> Figure:
-        return Figure(name, self.contexts.get(node.end_col_offset or 0))
+    def _figure(self, node: ast.expr, name: str) -> Reference:
+        return Reference(name, self.contexts.get(node.end_col_offset or 0))
 
     def _source(self, node: ast.expr) -> str:
         return ast.get_source_segment(self.text, node) or self.text

@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import llmarch_cli as llmarch
-from llmarch_cli.expressions import Expression, Figure
+from llmarch_cli.expressions import Expression, Reference
 
 FIGURES: dict[str, Any] = {
     "params": 30_000_000_000,
@@ -60,22 +60,26 @@ def test_values(text: str, expected: object) -> None:
 
 
 def test_a_figure_may_have_a_context() -> None:
-    asked: list[Figure] = []
+    asked: list[Reference] = []
 
-    def lookup(figure: Figure) -> int:
+    def lookup(figure: Reference) -> int:
         asked.append(figure)
         return 1
 
     Expression("kv_cache_bytes@128k + kv_cache_bytes@1M + a.flops@4_096").value(lookup)
-    assert asked == [Figure("kv_cache_bytes", 131_072), Figure("kv_cache_bytes", 2**20), Figure("a.flops", 4_096)]
+    assert asked == [
+        Reference("kv_cache_bytes", 131_072),
+        Reference("kv_cache_bytes", 2**20),
+        Reference("a.flops", 4_096),
+    ]
 
 
 def test_figures_are_known_before_they_are_asked() -> None:
-    assert Expression("params <= 30B and true or a.layers(window > 3) == params").figures() == [Figure("params")]
+    assert Expression("params <= 30B and true or a.layers(window > 3) == params").references() == [Reference("params")]
 
 
 def test_a_function_takes_its_argument_as_an_expression() -> None:
-    def seen(window: int, _: Figure) -> int:
+    def seen(window: int, _: Reference) -> int:
         return window
 
     def call(name: str, argument: Expression) -> int:

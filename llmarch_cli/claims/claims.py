@@ -21,13 +21,13 @@ from pydantic import Field, model_validator
 from llmarch_cli.claims.facts import Facts
 from llmarch_cli.components.component import Record
 from llmarch_cli.errors import InputError, shown, shown_path
-from llmarch_cli.expressions import Expression, Figure
+from llmarch_cli.expressions import Expression, Reference
 from llmarch_cli.models import load
 from llmarch_cli.report.columns import BY_KEY
 from llmarch_cli.report.units import INTEGER, TEXT, TIMES, YES_NO, Unit, Value
 from llmarch_cli.specs import documents
 from llmarch_cli.specs.loading import checked
-from llmarch_cli.specs.spec import URL_PATTERN, Line
+from llmarch_cli.specs.spec import URL_PATTERN, OneLine
 
 if TYPE_CHECKING:
     from typing import Self
@@ -43,9 +43,9 @@ class Claim(Record):
     """One statement, paraphrased."""
 
     says: Text
-    models: Annotated[tuple[Line, ...], Field(strict=False, min_length=1, max_length=8)]
+    models: Annotated[tuple[OneLine, ...], Field(strict=False, min_length=1, max_length=8)]
     holds: Text  # an expression that is true if the statement is
-    shows: dict[Line, Text] = Field(default={})  # label -> expression of a value to show
+    shows: dict[OneLine, Text] = Field(default={})  # label -> expression of a value to show
     verdict: Verdict = "holds"
     remark: Text | None = None
     source: Url | None = None  # where the statement was made; None: the section's source
@@ -60,7 +60,7 @@ class Claim(Record):
 class Section(Record):
     """A titled group of claims from one source."""
 
-    title: Line
+    title: OneLine
     source: Url
     claims: Annotated[tuple[Claim, ...], Field(strict=False, min_length=1)]
 
@@ -123,9 +123,9 @@ def measure(claim: Claim, engine: Engine | None = None) -> Finding:
             )
         return models[letter], rest
 
-    def figure(asked: Figure) -> Any:
+    def figure(asked: Reference) -> Any:
         of, name = facts(asked.name)
-        return of.figure(Figure(name, asked.context))
+        return of.figure(Reference(name, asked.context))
 
     def call(function: str, argument: Expression) -> int:
         of, name = facts(function)

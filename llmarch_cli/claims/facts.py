@@ -8,7 +8,7 @@ from typing import Any
 
 from llmarch_cli.components.component import Component, Record
 from llmarch_cli.errors import InputError, shown, suggestion
-from llmarch_cli.expressions import Expression, Figure
+from llmarch_cli.expressions import Expression, Reference
 from llmarch_cli.profilers.cost import DEFAULT_CONTEXT, Workload
 from llmarch_cli.profilers.profile import Engine, Profile, default_engine, profile
 from llmarch_cli.report.columns import BY_KEY
@@ -33,7 +33,7 @@ class Facts:
         self.spec, self.engine = spec, engine
         self._profiles: dict[int, Profile] = {}
 
-    def figure(self, asked: Figure) -> Any:
+    def figure(self, asked: Reference) -> Any:
         """The value of a metric or of a spec's field.
 
         For a field inside `attention` or `ffn`, all layers that have it must agree. Raises InputError for an unknown
@@ -60,12 +60,12 @@ class Facts:
 
         A field that a layer's component lacks is null. Raises InputError if no layer has the field.
         """
-        for asked in condition.figures():
+        for asked in condition.references():
             if all(_field(layer, asked.name) is _ABSENT for layer in self.layers):
                 raise InputError(f"no layer of {self.spec.id} has a field {shown(asked.name)}")
 
         def of(layer: Layer) -> Any:
-            values = {str(asked): _field(layer, asked.name) for asked in condition.figures()}
+            values = {str(asked): _field(layer, asked.name) for asked in condition.references()}
             return condition.value(lambda asked: None if (v := values[str(asked)]) is _ABSENT else v)
 
         answers = [of(layer) for layer in self.layers]

@@ -9,7 +9,7 @@ from itertools import groupby
 
 from llmarch_cli.components.component import Component, number, walk
 from llmarch_cli.drawings.block import block, norm
-from llmarch_cli.drawings.nodes import Column, Label, Node, Panel, Row, flow
+from llmarch_cli.drawings.nodes import Horizontal, Label, Node, Panel, Vertical, flow
 from llmarch_cli.drawings.shapes import Adder, Box, Line, Shape
 from llmarch_cli.errors import InputError
 from llmarch_cli.profilers.profile import Profile
@@ -114,12 +114,12 @@ class ModelDrawing:
         return kinds
 
     @cached_property
-    def _details(self) -> Row:
+    def _details(self) -> Horizontal:
         frames = [self._frame(kind, layer, numbers) for kind, (layer, numbers) in enumerate(self.kinds.items())]
-        return Row(frames, gap=10, align="bottom")
+        return Horizontal(frames, gap=10, align="bottom")
 
     @cached_property
-    def _orders(self) -> Column:
+    def _orders(self) -> Vertical:
         """The layer pattern of each axis, in the words of tables."""
         orders = {axis: pattern(self.spec, axis) for axis in AXES}
         lines = [
@@ -127,7 +127,7 @@ class ModelDrawing:
             for axis, order in orders.items()
             if order
         ]
-        return Column(lines, gap=4, align="left")
+        return Vertical(lines, gap=4, align="left")
 
     def _frame(self, kind: int, layer: LayerVariants, numbers: Sequence[int]) -> Panel:
         inner = block(self.spec, layer)
@@ -135,8 +135,8 @@ class ModelDrawing:
         name = self._name(layer)
         words: list[Node] = [tag, Label(name, inner.width - tag.width - 6, 9, bold=True, topic="variant")]
         where = Label(_where(numbers), inner.width, 7.2, "muted", topic="where")
-        heading: list[Node] = [Row(words, gap=6), *([where] if len(self.kinds) > 1 else [])]
-        return Panel(Column([*heading, inner], gap=4), "frame", "layer", padding=7, dashed=True, rounded=8)
+        heading: list[Node] = [Horizontal(words, gap=6), *([where] if len(self.kinds) > 1 else [])]
+        return Panel(Vertical([*heading, inner], gap=4), "frame", "layer", padding=7, dashed=True, rounded=8)
 
     def _name(self, layer: LayerVariants) -> str:
         """The names of the variants in the layer, as in tables."""
@@ -161,7 +161,7 @@ class ModelDrawing:
                 f"{PARAMS.rounded(self.profile.mtp_params)} parameters, not in the totals", limit, 8, topic="mtp params"
             ),
         ]
-        return Panel(Column(lines, gap=3), "mtp", "mtp", padding=6, dashed=True, rounded=8)
+        return Panel(Vertical(lines, gap=3), "mtp", "mtp", padding=6, dashed=True, rounded=8)
 
     @cached_property
     def _side_width(self) -> float:
@@ -190,11 +190,11 @@ class ModelDrawing:
             scale = spec.embedding_scale
             words = "sqrt(d_model)" if isinstance(scale, str) else setting(number(scale))
             lines.append(Label(f"times {words}", SPINE - 12, 8, topic="embedding scale"))
-        return Panel(Column(lines, gap=3), "end", "embedding", padding=6, least=SPINE)
+        return Panel(Vertical(lines, gap=3), "end", "embedding", padding=6, least=SPINE)
 
     @cached_property
-    def _entrance(self) -> Column:
-        return Column([self._embedding, Label("tokens", SPINE, 8.5, "muted")], gap=STEP)
+    def _entrance(self) -> Vertical:
+        return Vertical([self._embedding, Label("tokens", SPINE, 8.5, "muted")], gap=STEP)
 
     @cached_property
     def _positions(self) -> Panel | None:
@@ -204,7 +204,7 @@ class ModelDrawing:
             Label("Learned positions", SPINE, 9, bold=True),
             Label(f"{self.spec.learned_positions:,} rows", SPINE, 8, topic="positions"),
         ]
-        return Panel(Column(lines, gap=3), "end", "positions", padding=6)
+        return Panel(Vertical(lines, gap=3), "end", "positions", padding=6)
 
     @cached_property
     def _positions_height(self) -> float:
@@ -247,7 +247,7 @@ class ModelDrawing:
         count = Label(f"{len(layers):,}", 50, 11, bold=True, topic="n_layers")
         word = Label("layer" if len(layers) == 1 else "layers", 50, 8, "muted")
         left_out = [Label(f"1 in {every:,} shown", 50, 7.2, "muted")] * (every > 1)
-        words = Column([count, word, *left_out], gap=2)
+        words = Vertical([count, word, *left_out], gap=2)
         yield from words.place(left - 5 - words.width, max(y, y + (top - y) / 2 - words.height / 2))
 
     @cached_property
@@ -262,7 +262,7 @@ class ModelDrawing:
         lines += [Label(f"logits {change}", SPINE - 12, 8, topic="logits") for change in changes]
         return [
             norm(spec, "final norm", settings=True),
-            Panel(Column(lines, gap=3), "end", "head", padding=6, least=SPINE),
+            Panel(Vertical(lines, gap=3), "end", "head", padding=6, least=SPINE),
             Label("logits", SPINE, 8.5, "muted"),
         ]
 
@@ -284,7 +284,7 @@ class ModelDrawing:
     # The heading.
 
     @cached_property
-    def _heading(self) -> Column:
+    def _heading(self) -> Vertical:
         spec, width = self.spec, SPINE + GAP + self._side_width
         origin = (spec.id, spec.organization, spec.released and spec.released.isoformat())
         words = " · ".join(str(word) for word in origin if word)
@@ -292,14 +292,14 @@ class ModelDrawing:
             Label(spec.name, width, 16, bold=True, centred=False),
             Label(words, width, 8.5, "muted", centred=False),
         ]
-        return Column(lines, gap=6, align="left")
+        return Vertical(lines, gap=6, align="left")
 
     @cached_property
-    def _facts(self) -> Column:
+    def _facts(self) -> Vertical:
         """The main metrics, and multi-token prediction, which is in none of them."""
         callouts: list[Node] = [flow([self._callout(key) for key in CALLOUTS], self._side_width, 6, 6, "left")]
         prediction = [] if self._prediction is None else [self._prediction]
-        return Column([*callouts, *prediction], gap=8, align="left")
+        return Vertical([*callouts, *prediction], gap=8, align="left")
 
     def _callout(self, key: str) -> Panel:
         column = metric(key)
@@ -309,7 +309,7 @@ class ModelDrawing:
             Label(title, 200, 7.2, "muted"),
         ]
         least = 92 if column.by_context else 73  # room for 1,023.00 TiB: a page can change the context
-        return Panel(Column(words, gap=3), "tile", key, padding=5, least=least)
+        return Panel(Vertical(words, gap=3), "tile", key, padding=5, least=least)
 
 
 def _where(numbers: Sequence[int]) -> str:

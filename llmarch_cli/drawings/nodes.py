@@ -104,7 +104,7 @@ class Panel:
 
 
 @dataclass(frozen=True)
-class Column:
+class Vertical:
     """Nodes below each other, the first on top."""
 
     nodes: Sequence[Node]
@@ -128,7 +128,7 @@ class Column:
 
 
 @dataclass(frozen=True)
-class Row:
+class Horizontal:
     """Nodes beside each other, aligned at the bottom or in the middle."""
 
     nodes: Sequence[Node]
@@ -155,12 +155,12 @@ def flow(
     gap: float = 4.0,
     row_gap: float = 4.0,
     align: Literal["left", "centre"] = "centre",
-) -> Column:
+) -> Vertical:
     """Nodes beside each other, in rows of at most `limit` points."""
     rows: list[list[Node]] = []
     for node in nodes:
-        if rows and Row([*rows[-1], node], gap).width <= limit:
+        if rows and Horizontal([*rows[-1], node], gap).width <= limit:
             rows[-1].append(node)
         else:
             rows.append([node])
-    return Column([Row(row, gap) for row in rows], row_gap, align)
+    return Vertical([Horizontal(row, gap) for row in rows], row_gap, align)

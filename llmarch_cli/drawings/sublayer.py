@@ -10,7 +10,7 @@ from typing import Any
 
 from llmarch_cli.components.component import NOPE, Child, Component, Part
 from llmarch_cli.components.parts import Experts, Linear, Norm, Vector
-from llmarch_cli.drawings.nodes import Column, Label, Node, Panel, Row, flow
+from llmarch_cli.drawings.nodes import Horizontal, Label, Node, Panel, Vertical, flow
 from llmarch_cli.drawings.shapes import Adder, Box, Line, Shape
 from llmarch_cli.report.units import setting
 
@@ -61,7 +61,7 @@ def _content(
     words = [label("setting", setting(text), "muted", 1.2) for field, text in settings.items() if field != text]
     if words := [word for word in words if word.text]:
         facts.append(flow(words, width, gap=7, row_gap=2))
-    return Column([*facts, *inside], gap=4)
+    return Vertical([*facts, *inside], gap=4)
 
 
 def _holds_components(value: Any) -> bool:
@@ -166,8 +166,8 @@ class Branches:
     nodes: Sequence[Node]
 
     @cached_property
-    def _row(self) -> Row:
-        return Row(self.nodes, gap=10, align="bottom")
+    def _row(self) -> Horizontal:
+        return Horizontal(self.nodes, gap=10, align="bottom")
 
     @cached_property
     def width(self) -> float:

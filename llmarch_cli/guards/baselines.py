@@ -16,7 +16,7 @@ from pydantic import AfterValidator, Field, WithJsonSchema
 
 from llmarch_cli.errors import InputError, shown, shown_path
 from llmarch_cli.guards import selection
-from llmarch_cli.guards.gauge import GUARDED, Figure, Gauge, checked_key, difference, figure
+from llmarch_cli.guards.gauge import GUARDED, Gauge, MetricAt, checked_key, difference, metric_at
 from llmarch_cli.guards.selection import ModelName, ModelNames, Settings, Version
 from llmarch_cli.profilers.cost import DEFAULT_CONTEXT, Workload
 from llmarch_cli.profilers.profile import MAX_CONTEXT, Engine, default_engine
@@ -69,7 +69,7 @@ def _is_column(key: str) -> str:
 
 def _is_figure(text: str) -> str:
     try:
-        counted_key(figure(text).key)
+        counted_key(metric_at(text).key)
     except InputError as error:
         raise ValueError(str(error)) from None
     return text
@@ -102,10 +102,10 @@ class Baseline(Settings):
     figures: dict[ModelName, dict[FigureName, Count | None]]  # by model, METRIC[@CONTEXT]: exact
 
     @property
-    def guarded(self) -> list[Figure]:
+    def guarded(self) -> list[MetricAt]:
         """The metrics of each model, in the order of the file."""
         asked = {
-            Figure(key, context)
+            MetricAt(key, context)
             for key in self.columns
             for context in (self.contexts if GUARDED[key].by_context else (None,))
         }
@@ -120,7 +120,7 @@ class Drift:
     """One metric of one model, before and after; None if it does not exist."""
 
     model: str
-    figure: Figure
+    figure: MetricAt
     before: int | Fraction | None
     after: int | Fraction | None
     tolerance: Fraction
@@ -168,8 +168,8 @@ Track = Callable[[Iterable[str]], Iterable[str]]  # wraps the names of models to
 
 
 def measured(
-    specs: Mapping[str, ModelSpec], guarded: Sequence[Figure], workload: Workload, engine: Engine, track: Track = iter
-) -> dict[str, dict[Figure, int | Fraction | None]]:
+    specs: Mapping[str, ModelSpec], guarded: Sequence[MetricAt], workload: Workload, engine: Engine, track: Track = iter
+) -> dict[str, dict[MetricAt, int | Fraction | None]]:
     """The values of these metrics for each model. Raises what `profile` raises."""
     gauge = Gauge(engine)
     return {name: {each: gauge.read(specs[name], each, workload) for each in guarded} for name in track(list(specs))}
@@ -195,13 +195,13 @@ def compare(path: Path, engine: Engine, tolerated: Mapping[str, Fraction], track
     return drifts(before, after, allowed)
 
 
-def _by_figure(figures: Mapping[str, int | None], data: documents.Mapping) -> dict[Figure, int | Fraction | None]:
+def _by_figure(figures: Mapping[str, int | None], data: documents.Mapping) -> dict[MetricAt, int | Fraction | None]:
     """The values keyed by parsed metric. Raises InputError if a metric appears twice, as `@8k` and `@8192`."""
-    found: dict[Figure, int | Fraction | None] = {}
+    found: dict[MetricAt, int | Fraction | None] = {}
     for text, value in figures.items():
-        if figure(text) in found:
-            raise InputError(f"{data.places[text]}: {text} is given twice: it is {figure(text)}")
-        found[figure(text)] = value
+        if metric_at(text) in found:
+            raise InputError(f"{data.places[text]}: {text} is given twice: it is {metric_at(text)}")
+        found[metric_at(text)] = value
     return found
 
 
@@ -211,8 +211,8 @@ def _was_kept(name: str, figures: Mapping[str, object]) -> bool:
 
 
 def drifts(
-    before: Mapping[str, Mapping[Figure, int | Fraction | None]],
-    after: Mapping[str, Mapping[Figure, int | Fraction | None]],
+    before: Mapping[str, Mapping[MetricAt, int | Fraction | None]],
+    after: Mapping[str, Mapping[MetricAt, int | Fraction | None]],
     allowed: Mapping[str, Fraction],
 ) -> list[Drift]:
     """Compare all metrics of both, sorted by model and metric."""

@@ -21,7 +21,7 @@ from llmarch_cli.components.component import Record
 from llmarch_cli.errors import InputError, shown, shown_path
 from llmarch_cli.expressions import UNITS, Expression
 from llmarch_cli.guards import selection
-from llmarch_cli.guards.gauge import CONTEXT_PATTERN, GUARDED, Figure, Gauge, difference, figure
+from llmarch_cli.guards.gauge import CONTEXT_PATTERN, GUARDED, Gauge, MetricAt, difference, metric_at
 from llmarch_cli.guards.selection import Batch, ModelNames, Settings, Version
 from llmarch_cli.profilers.cost import Engine, KvDtype, Workload
 from llmarch_cli.report import units
@@ -49,7 +49,7 @@ _UNITS: dict[Unit, tuple[str, ...]] = {  # "": no unit
 class Limit:
     """A limit: a metric, a comparison and an exact amount."""
 
-    figure: Figure
+    figure: MetricAt
     comparison: str
     amount: int | Fraction
     text: str  # as written in the file
@@ -77,7 +77,7 @@ def limit(text: str) -> Limit:
             f"{shown(text)} is not a limit: write METRIC[@CONTEXT] {'|'.join(COMPARISONS)} AMOUNT,"
             " such as kv_cache_bytes@128k <= 2GiB"
         )
-    limited = figure(match["figure"])
+    limited = metric_at(match["figure"])
     takes = _UNITS[limited.metric.unit]
     if match["unit"] not in takes:
         named = " or ".join(", ".join(filter(None, takes)).rsplit(", ", 1)) or "no unit"

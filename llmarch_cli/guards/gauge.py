@@ -27,7 +27,7 @@ GUARDED: dict[str, Metric] = {m.key: m for m in METRICS if m.unit in _QUANTITIES
 
 
 @dataclass(frozen=True, slots=True)
-class Figure:
+class MetricAt:
     """A metric's key and its context; None if the metric does not depend on it."""
 
     key: str
@@ -59,14 +59,14 @@ def checked_key(key: str) -> str:
     return key
 
 
-def figure(text: str) -> Figure:
+def metric_at(text: str) -> MetricAt:
     """Parse `METRIC` or `METRIC@CONTEXT`.
 
     Raises InputError for an unknown metric, and for a context that is missing, out of range or without effect.
     """
     if not _FIGURE.fullmatch(text):
         raise InputError(f"{shown(text)}: write METRIC or METRIC@CONTEXT, such as kv_cache_bytes@128k")
-    (named,) = Expression(text).figures()
+    (named,) = Expression(text).references()
     key, context = checked_key(named.name), named.context
     if context is None and GUARDED[key].by_context:
         raise InputError(f"{key} depends on the context: write it as {key}@128k")
@@ -74,7 +74,7 @@ def figure(text: str) -> Figure:
         raise InputError(f"{key} does not depend on the context: leave out '@'")
     if context is not None and not 1 <= context <= profiling.MAX_CONTEXT:
         raise InputError(f"{shown(text)}: a context must be from 1 to {profiling.MAX_CONTEXT:,} tokens")
-    return Figure(key, context)
+    return MetricAt(key, context)
 
 
 def difference(left: int | Fraction, right: int | Fraction) -> int | Fraction:
@@ -90,7 +90,7 @@ class Gauge:
         self.engine = engine
         self._profiles: dict[tuple[int, Workload], Profile] = {}
 
-    def read(self, spec: ModelSpec, figure: Figure, workload: Workload) -> int | Fraction | None:
+    def read(self, spec: ModelSpec, figure: MetricAt, workload: Workload) -> int | Fraction | None:
         """The exact value of a metric; None if the spec does not state it. Raises what `profile` raises."""
         asked = workload.at(figure.context or ANY_CONTEXT)
         key = id(spec), asked

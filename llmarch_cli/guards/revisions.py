@@ -11,7 +11,7 @@ from pathlib import Path
 from llmarch_cli.errors import InputError, shown, shown_path
 from llmarch_cli.guards import commit, selection
 from llmarch_cli.guards.baselines import Drift, Track, drifts, measured
-from llmarch_cli.guards.gauge import GUARDED, Figure
+from llmarch_cli.guards.gauge import GUARDED, MetricAt
 from llmarch_cli.profilers.cost import Workload
 from llmarch_cli.profilers.profile import Engine
 from llmarch_cli.specs.spec import ModelSpec
@@ -62,10 +62,10 @@ def since(
         after = {each: selection.load(each, here) for _, new in chosen.values() for each in new}
         before, unreadable = _readable([each for found, _ in chosen.values() for each in found], there, root)
     changed = {name for name in {*before, *after} if before.get(name) != after.get(name)}
-    asked = {Figure(key, at) for key in columns for at in (contexts if GUARDED[key].by_context else (None,))}
+    asked = {MetricAt(key, at) for key in columns for at in (contexts if GUARDED[key].by_context else (None,))}
     guarded = sorted(asked, key=lambda each: each.order)
 
-    def figures(specs: dict[str, ModelSpec]) -> dict[str, dict[Figure, int | Fraction | None]]:
+    def figures(specs: dict[str, ModelSpec]) -> dict[str, dict[MetricAt, int | Fraction | None]]:
         some = {name: spec for name, spec in sorted(specs.items()) if name in changed}
         return measured(some, guarded, workload, engine, track)
 

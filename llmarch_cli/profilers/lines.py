@@ -32,15 +32,15 @@ class Piece:
         return self.value + self.slope * (context - self.start)
 
 
-Line = tuple[Piece, ...]  # by start, from context 1 on; the last piece has no end
+Piecewise = tuple[Piece, ...]  # by start, from context 1 on; the last piece has no end
 
 
-def at(line: Line, context: int) -> int:
+def at(line: Piecewise, context: int) -> int:
     """The value of a line at `context`."""
     return line[bisect_right(line, context, key=lambda piece: piece.start) - 1].at(context)
 
 
-def line(value: Callable[[Profile], int], corners: Sequence[tuple[Profile, Profile]]) -> Line:
+def line(value: Callable[[Profile], int], corners: Sequence[tuple[Profile, Profile]]) -> Piecewise:
     """The line of a metric. `value` must depend on the costs and the context linearly between the corners."""
     pieces: list[Piece] = []
     for profile, following in corners:

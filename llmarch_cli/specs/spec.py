@@ -158,7 +158,7 @@ class NormStyle(Record):
         return {"rms": "RMSNorm", "layer": "LayerNorm"}[self.kind]
 
 
-Figure = Annotated[int, Field(gt=0, le=2**60)]
+PublishedCount = Annotated[int, Field(gt=0, le=2**60)]
 ActiveConvention = Literal["all", "without_input_embedding", "without_embeddings"]
 ParamsConvention = Literal["all", "without_embeddings", "with_mtp", "with_mtp_without_embeddings", "with_vision"]
 
@@ -169,9 +169,9 @@ class Published(Record):
     Write a figure with the digits they print: its trailing zeros show its rounding.
     """
 
-    params: Figure | None = None
+    params: PublishedCount | None = None
     params_convention: ParamsConvention = "all"
-    active_params: Figure | None = None
+    active_params: PublishedCount | None = None
     active_convention: ActiveConvention = "all"
 
 
@@ -195,17 +195,17 @@ class LayerVariants(NamedTuple):  # a tuple, since a spec may have very many and
 
 LINE_PATTERN = r"^[^\x00-\x1f\x7f-\x9f]+$"  # no control characters, because tables print it
 URL_PATTERN = r"^https?://[!-~]+$"
-Line = Annotated[str, Field(pattern=LINE_PATTERN, max_length=200)]
+OneLine = Annotated[str, Field(pattern=LINE_PATTERN, max_length=200)]
 
 
 class ModelSpec(Record):
     """One LLM architecture: every setting that changes a count or a logit."""
 
-    name: Line
-    organization: Line | None = None
+    name: OneLine
+    organization: OneLine | None = None
     source: Annotated[str, Field(pattern=URL_PATTERN, max_length=1000)] | None = None  # where the values came from
     released: dt.date | None = None
-    license: Line | None = None
+    license: OneLine | None = None
     context_length: TokenCount | None = None  # the model's context window
     published: Published = Published()
 

@@ -21,7 +21,7 @@ def condition(text: str, check_name: Callable[[str], None]) -> Condition:
     """
     try:
         asked = Expression(text)
-        for figure in asked.figures():
+        for figure in asked.references():
             if figure.context is not None:
                 raise InputError(f"{shown(str(figure))}: all variants use the context of --ctx; leave out '@'")
             check_name(figure.name)

@@ -9,7 +9,7 @@ import pytest
 
 import llmarch_cli as llmarch
 from llmarch_cli.claims.facts import Facts
-from llmarch_cli.expressions import Expression, Figure
+from llmarch_cli.expressions import Expression, Reference
 
 
 def facts(name: str) -> Facts:
@@ -33,31 +33,31 @@ def facts(name: str) -> Facts:
     ],
 )
 def test_figures(model: str, name: str, expected: object) -> None:
-    assert facts(model).figure(Figure(name)) == expected
+    assert facts(model).figure(Reference(name)) == expected
 
 
 def test_columns_have_a_context() -> None:
     of = facts("gpt2")
-    assert of.figure(Figure("kv_cache_bytes", 1000)) * 2 == of.figure(Figure("kv_cache_bytes", 2000))
+    assert of.figure(Reference("kv_cache_bytes", 1000)) * 2 == of.figure(Reference("kv_cache_bytes", 2000))
 
 
 @pytest.mark.parametrize(
     ("asked", "message"),
     [
-        (Figure("parms"), "did you mean params"),
-        (Figure("nonsense"), "`llmarch columns`"),
-        (Figure("n_layers.of"), "unknown metric or field"),
-        (Figure("d_model.x"), "unknown metric or field"),
-        (Figure("norm.kind", 8192), "is not a metric"),
-        (Figure("params", 8192), "does not depend on the context"),
-        (Figure("kv_cache_bytes", 0), "context must be a whole number from 1"),
-        (Figure("ffn.d_ff"), "differs between layers"),
-        (Figure("ffn.n_expert"), "no layer of deepseek-v3 has a field"),
-        (Figure("__class__"), "unknown metric or field"),
-        (Figure("attention.__init__"), "no layer"),
+        (Reference("parms"), "did you mean params"),
+        (Reference("nonsense"), "`llmarch columns`"),
+        (Reference("n_layers.of"), "unknown metric or field"),
+        (Reference("d_model.x"), "unknown metric or field"),
+        (Reference("norm.kind", 8192), "is not a metric"),
+        (Reference("params", 8192), "does not depend on the context"),
+        (Reference("kv_cache_bytes", 0), "context must be a whole number from 1"),
+        (Reference("ffn.d_ff"), "differs between layers"),
+        (Reference("ffn.n_expert"), "no layer of deepseek-v3 has a field"),
+        (Reference("__class__"), "unknown metric or field"),
+        (Reference("attention.__init__"), "no layer"),
     ],
 )
-def test_what_there_is_not(asked: Figure, message: str) -> None:
+def test_what_there_is_not(asked: Reference, message: str) -> None:
     with pytest.raises(llmarch.InputError, match=message):
         facts("deepseek-v3").figure(asked)
 
@@ -92,4 +92,4 @@ def test_layers_without_a_sublayer() -> None:
     layout = {"repeat": ["a", "none"], "variants": {"a": data["attention"]}}
     of = Facts(llmarch.ModelSpec.model_validate({**data, "attention": layout}), "closed-form")
     assert of.count(Expression("attention == null")) == 14
-    assert of.figure(Figure("attention.n_heads")) == 16
+    assert of.figure(Reference("attention.n_heads")) == 16

@@ -13,10 +13,10 @@ import llmarch_cli
 from llmarch_cli.errors import InputError
 from llmarch_cli.guards import baselines
 from llmarch_cli.guards.baselines import drifts, percent, tolerances
-from llmarch_cli.guards.gauge import Figure
+from llmarch_cli.guards.gauge import MetricAt
 from llmarch_cli.specs import documents
 
-PARAMS = Figure("params")
+PARAMS = MetricAt("params")
 
 
 def write(path: Path, *names: str, **given: Any) -> Path:

@@ -12,7 +12,7 @@ import llmarch_cli
 from llmarch_cli.errors import InputError
 from llmarch_cli.guards import budgets
 from llmarch_cli.guards.budgets import COMPARISONS, Limit, limit
-from llmarch_cli.guards.gauge import GUARDED, Figure, figure
+from llmarch_cli.guards.gauge import GUARDED, MetricAt, metric_at
 from llmarch_cli.profilers.cost import Workload
 from llmarch_cli.profilers.profile import profile
 from llmarch_cli.schema import budgets_schema
@@ -21,20 +21,20 @@ from llmarch_cli.schema import budgets_schema
 @pytest.mark.parametrize(
     ("text", "expected", "comparison", "amount"),
     [
-        ("params <= 30B", Figure("params"), "<=", 30 * 10**9),
-        ("params<30_000_000", Figure("params"), "<", 30_000_000),
-        ("params == 671026404352", Figure("params"), "==", 671_026_404_352),
-        ("params >= 1.5K", Figure("params"), ">=", 1500),
-        ("kv_cache_bytes@128k <= 2GiB", Figure("kv_cache_bytes", 131_072), "<=", 2**31),
-        ("kv_cache_bytes@1M > 0.5 KiB", Figure("kv_cache_bytes", 2**20), ">", 512),
-        ("flops_per_token@8192 <= 2.3T", Figure("flops_per_token", 8192), "<=", 2_300_000_000_000),
-        ("active_share <= 10%", Figure("active_share"), "<=", Fraction(1, 10)),
-        ("active_share <= 0.1%", Figure("active_share"), "<=", Fraction(1, 1000)),
-        ("kv_times_smaller@8k >= 28.5", Figure("kv_times_smaller", 8192), ">=", Fraction(57, 2)),
-        ("context_window >= 131072", Figure("context_window"), ">=", 131_072),
+        ("params <= 30B", MetricAt("params"), "<=", 30 * 10**9),
+        ("params<30_000_000", MetricAt("params"), "<", 30_000_000),
+        ("params == 671026404352", MetricAt("params"), "==", 671_026_404_352),
+        ("params >= 1.5K", MetricAt("params"), ">=", 1500),
+        ("kv_cache_bytes@128k <= 2GiB", MetricAt("kv_cache_bytes", 131_072), "<=", 2**31),
+        ("kv_cache_bytes@1M > 0.5 KiB", MetricAt("kv_cache_bytes", 2**20), ">", 512),
+        ("flops_per_token@8192 <= 2.3T", MetricAt("flops_per_token", 8192), "<=", 2_300_000_000_000),
+        ("active_share <= 10%", MetricAt("active_share"), "<=", Fraction(1, 10)),
+        ("active_share <= 0.1%", MetricAt("active_share"), "<=", Fraction(1, 1000)),
+        ("kv_times_smaller@8k >= 28.5", MetricAt("kv_times_smaller", 8192), ">=", Fraction(57, 2)),
+        ("context_window >= 131072", MetricAt("context_window"), ">=", 131_072),
     ],
 )
-def test_limits_are_exact(text: str, expected: Figure, comparison: str, amount: int | Fraction) -> None:
+def test_limits_are_exact(text: str, expected: MetricAt, comparison: str, amount: int | Fraction) -> None:
     read = limit(text)
     assert (read.figure, read.comparison, read.amount) == (expected, comparison, amount)
     assert re.fullmatch(budgets._pattern().strip("^$"), text.replace("0.5 KiB", "0.5KiB")), "the schema agrees"
@@ -76,7 +76,7 @@ def test_what_is_no_limit(text: str, told: str) -> None:
 
 @given(st.integers(0, 10**6), st.integers(0, 10**6), st.sampled_from(sorted(COMPARISONS)))
 def test_headroom_is_negative_only_where_a_limit_is_not_kept(value: int, amount: int, comparison: str) -> None:
-    checked = Limit(Figure("params"), comparison, amount, "")
+    checked = Limit(MetricAt("params"), comparison, amount, "")
     if checked.keeps(value):
         assert checked.headroom(value) >= 0
     else:
@@ -98,8 +98,8 @@ def test_what_depends_on_the_context() -> None:
 
 def test_figures_are_written_as_they_are_read() -> None:
     for text in ("params", "kv_cache_bytes@128k", "kv_cache_bytes@1M", "flops_per_token@100000"):
-        assert str(figure(text)) == text
-    assert str(figure("kv_cache_bytes@131072")) == "kv_cache_bytes@128k"
+        assert str(metric_at(text)) == text
+    assert str(metric_at("kv_cache_bytes@131072")) == "kv_cache_bytes@128k"
 
 
 def write(directory: Path, text: str) -> Path:

@@ -9,7 +9,7 @@ from strategies import spans, specs, workloads
 
 import llmarch_cli as llmarch
 from llmarch_cli.profilers.cost import Workload
-from llmarch_cli.profilers.lines import Line, at, corners, line
+from llmarch_cli.profilers.lines import Piecewise, at, corners, line
 from llmarch_cli.profilers.profile import Profile, profile
 from llmarch_cli.specs.spec import ModelSpec
 
@@ -28,7 +28,7 @@ VALUES: dict[str, Callable[[Profile], int]] = {
 }
 
 
-def lines(spec: ModelSpec, workload: Workload) -> dict[str, Line]:
+def lines(spec: ModelSpec, workload: Workload) -> dict[str, Piecewise]:
     ends = corners(profile(spec, workload, "closed-form"))
     return {key: line(value, ends) for key, value in VALUES.items()}
 

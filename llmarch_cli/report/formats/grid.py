@@ -18,7 +18,7 @@ class Cell:
 
 
 @dataclass(frozen=True)
-class Line:
+class TextLine:
     """One line of cells. `recedes`: all values are equal. `opens_group`: the first line of a group."""
 
     cells: tuple[Cell, ...]
@@ -27,16 +27,16 @@ class Line:
 
 
 @dataclass(frozen=True)
-class Grid:
+class TextGrid:
     """Cells in lines. For each column, `right_aligned`: right-aligned; `receding`: all values are equal."""
 
     heading: tuple[Cell, ...]
-    lines: tuple[Line, ...]
+    lines: tuple[TextLine, ...]
     right_aligned: tuple[bool, ...]
     receding: tuple[bool, ...]
 
 
-def grid(table: Table, columns: Sequence[Column], exact: bool) -> Grid:
+def grid(table: Table, columns: Sequence[Column], exact: bool) -> TextGrid:
     """The `columns` of a table, with rows side by side if the table is shown so."""
     return _side_by_side(table, columns, exact) if table.is_side_by_side else _row_by_row(table, columns, exact)
 
@@ -46,12 +46,12 @@ def heading(column: Column, exact: bool) -> str:
     return f"{column.title}, {column.unit.name}" if exact and column.unit.name else column.title
 
 
-def _row_by_row(table: Table, columns: Sequence[Column], exact: bool) -> Grid:
-    lines = [Line(tuple(_cell(column, row[column.key], exact) for column in columns)) for row in table.rows]
+def _row_by_row(table: Table, columns: Sequence[Column], exact: bool) -> TextGrid:
+    lines = [TextLine(tuple(_cell(column, row[column.key], exact) for column in columns)) for row in table.rows]
     if table.total is not None:
         total = (_cell(column, table.total[column.key], exact) for column in columns)
-        lines.append(Line(tuple(total), opens_group=True))
-    return Grid(
+        lines.append(TextLine(tuple(total), opens_group=True))
+    return TextGrid(
         heading=tuple(Cell(heading(column, exact), is_text=True) for column in columns),
         lines=tuple(lines),
         right_aligned=tuple(not column.unit.is_text for column in columns),
@@ -59,17 +59,17 @@ def _row_by_row(table: Table, columns: Sequence[Column], exact: bool) -> Grid:
     )
 
 
-def _side_by_side(table: Table, columns: Sequence[Column], exact: bool) -> Grid:
+def _side_by_side(table: Table, columns: Sequence[Column], exact: bool) -> TextGrid:
     first, *others = columns
     lines, group = [], others[0].group if others else ""
     for column in others:
         cells = (_cell(column, value, exact) for value in table.values(column))
         title = Cell(heading(column, exact), is_text=True)
-        lines.append(Line((title, *cells), _all_equal(table, column), opens_group=column.group != group))
+        lines.append(TextLine((title, *cells), _all_equal(table, column), opens_group=column.group != group))
         group = column.group
     names = (_cell(first, value, exact) for value in table.values(first))
     n_columns = 1 + len(table.rows)
-    return Grid(
+    return TextGrid(
         heading=(Cell("", is_text=True), *names),
         lines=tuple(lines),
         right_aligned=(False,) * n_columns,

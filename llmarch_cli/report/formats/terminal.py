@@ -18,7 +18,7 @@ from rich.console import Console
 from rich.table import Table as RichTable
 from rich.text import Text
 
-from llmarch_cli.report.formats.grid import Cell, Grid, grid, one_line
+from llmarch_cli.report.formats.grid import Cell, TextGrid, grid, one_line
 from llmarch_cli.report.table import Column, Table
 
 GAP = 2  # between columns
@@ -96,7 +96,7 @@ def _parts(table: Table, columns: list[Column], width: int, exact: bool) -> Iter
     yield part
 
 
-def _drawn(cells: Grid, width: int, bars: Sequence[float], ascii_only: bool) -> RichTable:
+def _drawn(cells: TextGrid, width: int, bars: Sequence[float], ascii_only: bool) -> RichTable:
     natural = _low_headed(cells) if bars else _natural(cells)
     widths = _shared(natural, _least(cells), width)
     drawn = RichTable(
@@ -134,7 +134,7 @@ def _bars(table: Table) -> list[float]:
     return [number / max(1, *numbers) for number in numbers]
 
 
-def _fits(cells: Grid, width: int) -> bool:
+def _fits(cells: TextGrid, width: int) -> bool:
     return _taken(_least(cells)) <= width
 
 
@@ -142,16 +142,16 @@ def _taken(widths: Sequence[int]) -> int:
     return sum(widths) + GAP * (len(widths) - 1)
 
 
-def _columns(cells: Grid) -> list[tuple[Cell, ...]]:
+def _columns(cells: TextGrid) -> list[tuple[Cell, ...]]:
     return list(zip(cells.heading, *(line.cells for line in cells.lines), strict=True))
 
 
-def _natural(cells: Grid) -> list[int]:
+def _natural(cells: TextGrid) -> list[int]:
     """The width of each column without wrapping."""
     return [max(cell_len(cell.text) for cell in column) for column in _columns(cells)]
 
 
-def _least(cells: Grid) -> list[int]:
+def _least(cells: TextGrid) -> list[int]:
     """The width of each column with text wrapped as far as its words allow."""
     return [max(_least_of(cell) for cell in column) for column in _columns(cells)]
 
@@ -162,17 +162,17 @@ def _least_of(cell: Cell) -> int:
     return min(LONGEST_WORD, max((cell_len(word) for word in cell.text.split()), default=0))
 
 
-def _comfortable(cells: Grid) -> list[int]:
+def _comfortable(cells: TextGrid) -> list[int]:
     """The width of each column with text wrapped at `COMFORT` or more."""
     return [max(_least_of(heading), min(body, COMFORT)) for heading, body in _headings_and_bodies(cells)]
 
 
-def _low_headed(cells: Grid) -> list[int]:
+def _low_headed(cells: TextGrid) -> list[int]:
     """The width of each column with only headings wrapped."""
     return [max(_least_of(heading), body) for heading, body in _headings_and_bodies(cells)]
 
 
-def _headings_and_bodies(cells: Grid) -> Iterator[tuple[Cell, int]]:
+def _headings_and_bodies(cells: TextGrid) -> Iterator[tuple[Cell, int]]:
     for heading, *body in _columns(cells):
         yield heading, max((cell_len(cell.text) for cell in body), default=0)
 
