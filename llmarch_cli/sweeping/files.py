@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from llmarch_cli.errors import InputError, shown_path
+from llmarch_cli.report.formats.csv import cell
 
 Columns = Mapping[str, Sequence[Any]]
 Parts = Callable[[], Iterable[bytes]]  # the contents of the parts in their order; each call reads them again
@@ -119,7 +120,7 @@ def format_of(path: Path, varying: Columns) -> Format:
 
 
 def _cells(values: Sequence[Any]) -> Sequence[Any]:
-    """The values as CSV cells, as in reports: true and false in lower case, null empty."""
-    if bool not in set(map(type, values)):  # a million values are not worth copying
+    """The values as CSV cells, as in reports."""
+    if not {bool, str} & set(map(type, values)):  # a million values are not worth copying
         return values
-    return [str(value).lower() if isinstance(value, bool) else value for value in values]
+    return [cell(value) for value in values]

@@ -243,6 +243,7 @@ def test_a_command_s_help_says_all_of_its_options_and_examples(llmarch: Run, nam
 
 ALL_EXAMPLES = [*EXAMPLES, *(example for *_, examples in COMMANDS for example in examples)]
 FROM_THE_HUB = {"llmarch import Qwen/Qwen3-8B"}
+SLOW = {"llmarch kvcache", "llmarch report -o report.html", "llmarch list", "llmarch claims"}
 VERIFIED_ELSEWHERE = {"llmarch verify"}  # every model, in tests/profilers/test_verification.py
 
 
@@ -375,3 +376,36 @@ def test_long_work_says_on_a_terminal_how_far_it_is_and_nothing_in_a_pipe(
     told = llmarch(*command.split())
     assert (told.status, told.out) == (0, piped.out)
     assert word in told.err
+
+
+@pytest.mark.usefixtures("a_place_to_work")
+@pytest.mark.parametrize("closed", [("stdin",), ("stderr",), ("stdin", "stderr")], ids="-".join)
+@pytest.mark.parametrize("command", [name for name, *_ in COMMANDS])
+def test_closed_streams_are_no_error(
+    llmarch: Run, command: str, closed: tuple[str, ...], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Python has None for a stream that the caller closed."""
+    examples = next(examples for name, *_, examples in COMMANDS if name == command)
+    example = next(each for each in examples if each not in FROM_THE_HUB | VERIFIED_ELSEWHERE | SLOW)
+    if command == "import":
+        Path("my-model.yaml").unlink()
+    monkeypatch.delenv("COLUMNS")
+    for stream in closed:
+        monkeypatch.setattr(sys, stream, None)
+    assert llmarch(*shlex.split(example.partition(" > ")[0])[1:]).status == 0
+
+
+@pytest.mark.parametrize(
+    ("error", "message"),
+    [(ImportError("libtorch: no memory"), "a library cannot be loaded: libtorch"), (MemoryError(), "out of memory")],
+)
+def test_what_the_machine_lacks_is_no_internal_error(
+    llmarch: Run, error: Exception, message: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def lacking(*_: object) -> None:
+        raise error
+
+    monkeypatch.setattr("llmarch_cli.models.read", lacking)
+    result = llmarch("show", "gpt2")
+    assert (result.status, result.out) == (71, "")
+    assert result.err.startswith(f"error: {message}")
