@@ -92,7 +92,9 @@ def _client(scheduler: str) -> Iterator[Any]:
     try:
         from distributed import Client, LocalCluster
     except ImportError:
-        raise InputError("--scheduler needs Dask: pip install 'llmarch[dask]'") from None
+        raise InputError(
+            "--scheduler needs Dask: install the extra `dask` (in a checkout: pip install '.[dask]')"
+        ) from None
     if local is None:
         logging.getLogger("distributed.client").setLevel(logging.CRITICAL)  # errors are raised in one line instead
         try:

@@ -77,7 +77,10 @@ class Parquet:
         try:
             import pyarrow.parquet  # noqa: F401
         except ImportError:
-            raise InputError("Parquet needs pyarrow: pip install 'llmarch[sweep]', or write .csv or .json") from None
+            raise InputError(
+                "Parquet needs pyarrow: install the extra `sweep` (in a checkout: pip install '.[sweep]'), or write .csv"
+                " or .json"
+            ) from None
         for path, values in varying.items():
             if len({type(value) for value in values} - {type(None)}) > 1:
                 raise InputError(f"{path} mixes types, which a Parquet column cannot hold; write .csv or .json")
