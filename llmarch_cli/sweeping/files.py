@@ -78,8 +78,8 @@ class Parquet:
             import pyarrow.parquet  # noqa: F401
         except ImportError:
             raise InputError(
-                "Parquet needs pyarrow: install the extra `sweep` (in a checkout: pip install '.[sweep]'), or write .csv"
-                " or .json"
+                "Parquet needs pyarrow: install the extra `sweep` (in a checkout: pip install '.[sweep]'), or write"
+                " .csv or .json"
             ) from None
         for path, values in varying.items():
             if len({type(value) for value in values} - {type(None)}) > 1:
