@@ -135,7 +135,7 @@ def kv_cache(
         contexts: tokens in view, instead of one `context`. Models are sorted by the longest.
         columns: keys of the metrics to show.
         sort: the key to sort by; None takes `kv_cache_bytes`.
-        changes: values by path, as in `changed`. Each model is then shown as it is and changed.
+        changes: values by path, as in `changed`. Each model is then followed by its changed copy.
         track: wraps the specs to show progress.
 
     Raises InputError for unknown columns.

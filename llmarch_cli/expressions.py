@@ -1,6 +1,6 @@
-"""Expressions over figures, such as `params <= 30B and kv_cache_bytes@128k <= 2GiB`: parsed, never run as code.
+"""Expressions over metrics, such as `params <= 30B and kv_cache_bytes@128k <= 2GiB`: parsed, never run as code.
 
-Python's parser builds the syntax tree, and everything outside an allow-list is an error. Allowed are names of figures,
+Python's parser builds the syntax tree, and everything outside an allow-list is an error. Allowed are names,
 numbers with units, `+ - * /`, comparisons, `and`, `or`, `not`, and functions that the caller defines. All arithmetic is
 exact.
 """
@@ -83,7 +83,7 @@ class Expression:
             self._check(node)
         ends = {node.end_col_offset for node in nodes if isinstance(node, ast.Name | ast.Attribute)}
         if stray := sorted(set(self.contexts) - ends):
-            raise InputError(f"{shown(self.text)}: '@' at character {stray[0] + 1} does not follow a figure")
+            raise InputError(f"{shown(self.text)}: '@' at character {stray[0] + 1} does not follow a name")
 
     @classmethod
     def _part(cls, whole: Expression, node: ast.expr) -> Expression:
@@ -95,14 +95,14 @@ class Expression:
         return self._source(self.node)
 
     def references(self) -> list[Reference]:
-        """All figures in the expression, except those in arguments of functions."""
+        """All names in the expression, except those in arguments of functions."""
         return list(dict.fromkeys(self._figures(self.node)))
 
     def value(self, lookup: Lookup, call: Call | None = None) -> Any:
         """Evaluate the expression.
 
         Args:
-            lookup: returns a figure's value: a number, text, a truth value, None, or a column with operators.
+            lookup: returns the value of a name: a number, text, a truth value, None, or a column with operators.
             call: returns the result of a function, by its name and its unevaluated argument; None allows no functions.
 
         Raises InputError for a division by zero and for operands of different types, and whatever `lookup` and `call`
@@ -172,7 +172,7 @@ class Expression:
                 hint = ""
         raise InputError(
             f"{shown(self.text)}: {shown(self._source(node))} is not allowed;"
-            f" allowed: figures, numbers, + - * /, comparisons, and, or, not{hint}"
+            f" allowed: names, numbers, + - * /, comparisons, and, or, not{hint}"
         )
 
     def _figures(self, node: ast.AST) -> Iterator[Reference]:

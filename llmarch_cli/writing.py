@@ -16,7 +16,7 @@ def whole(path: Path) -> Iterator[Path]:
     """Yield a file beside `path` to write to. It replaces `path` when it is complete.
 
     A link stays a link, and an existing file keeps its mode. Anything but a regular file, such as a pipe, is
-    written to directly. Raises OSError that names `path`, which is then unchanged.
+    written to directly. If it fails, `path` is unchanged and the OSError names it.
     """
     in_place = path.exists() and not path.is_file()
     target = path if in_place else Path(os.path.realpath(path))

@@ -27,7 +27,7 @@ def drift(
 ) -> None:
     """Show how the metrics of specs changed since a git revision, for pull requests.
 
-    Unchanged specs are left out. The exit status is 0 whatever changed: use `baseline` or `check` to fail.
+    Unchanged specs are left out. The exit status is 0 whatever changed; `baseline compare` and `check` can fail.
     """
     from llmarch_cli.guards import baselines, revisions, table
 

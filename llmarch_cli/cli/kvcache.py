@@ -26,7 +26,7 @@ def kvcache(
 ) -> None:
     """Compare the KV caches of models, the smallest first: bytes, the fixed part, and bytes per token.
 
-    With --set, each model is shown as it is and changed.
+    With --set, each model is followed by its changed copy.
     """
     keys = options.keys(columns)
     assignments = options.changes(changes)

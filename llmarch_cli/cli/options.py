@@ -53,7 +53,7 @@ def tokens(text: str) -> int:
     match = re.fullmatch(rf"({_WHOLE})([kKmM]?)", text)
     if match is None or int(match[1]) == 0:
         raise InputError(
-            f"--ctx takes a number of tokens from 1, such as 131072, 131_072, 128k or 1M, not {shown(text)}"
+            f"--ctx takes a number of tokens, at least 1, such as 131072, 131_072, 128k or 1M, not {shown(text)}"
         )
     return int(match[1]) * _SIZES[match[2].lower()]
 
@@ -333,7 +333,7 @@ Exact = Annotated[bool, typer.Option("--exact", help="Show every digit.", rich_h
 
 
 def changes(texts: list[str] | None) -> dict[str, Any]:
-    """Parse `PATH=VALUE` texts into values by path. Raises InputError for another form, and for a path given twice."""
+    """Parse `PATH=VALUE` texts into values by path. Raises InputError for other text, and for a path given twice."""
     if not texts:
         return {}
     from llmarch_cli.specs.changes import assignment

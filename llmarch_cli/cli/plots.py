@@ -46,7 +46,7 @@ Kind = Annotated[
 
 
 class Command(TyperCommand):
-    """A command whose `--plot` takes an optional file. No model's name ends like a picture's."""
+    """A command whose `--plot` takes an optional file. A file ends in .svg or the like, which no model's name does."""
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
         """Parse the arguments. `--plot` without a file gets the terminal as its value."""

@@ -130,7 +130,7 @@ def sweep(
     file_format: options.Format = "table",
     exact: options.Exact = False,
 ) -> None:
-    """Search all combinations of field values, in closed form: the best, or the Pareto front.
+    """Search all combinations of field values for the best or the Pareto front, in closed form.
 
     A million variants take less time than importing torch. Invalid combinations are skipped and counted by reason.
     """

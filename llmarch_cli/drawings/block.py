@@ -129,6 +129,6 @@ def _scale(spec: ModelSpec) -> Panel:
 
 
 def norm(spec: ModelSpec, name: str, settings: bool = False) -> Panel:
-    """The model's norm; its settings too with `settings`."""
+    """The model's norm; with `settings`, its settings too."""
     words = f"{spec.norm.title}, {spec.norm.details}" if settings and spec.norm.details else spec.norm.title
     return Panel(Label(words, 128, 8, topic=name), "norm", name, padding=4, least=96)

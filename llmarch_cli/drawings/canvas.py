@@ -29,7 +29,7 @@ def require_writable(path: Path, theme_name: str) -> None:
 
 
 def save(drawing: Drawing, path: Path, theme_name: str = "light") -> None:
-    """Write `drawing` to `path` in the format of its ending. Raises what `check` raises, and OSError."""
+    """Write `drawing` to `path` in the format of its ending. Raises InputError like `require_writable`, and OSError."""
     require_writable(path, theme_name)
     put(path, rendered(drawing, library.checked_ending(path), theme(theme_name)))
 

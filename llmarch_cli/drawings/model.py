@@ -296,7 +296,7 @@ class ModelDrawing:
 
     @cached_property
     def _facts(self) -> Vertical:
-        """The main metrics, and multi-token prediction, which is in none of them."""
+        """The main metrics, and multi-token prediction, which none of them includes."""
         callouts: list[Node] = [flow([self._callout(key) for key in CALLOUTS], self._side_width, 6, 6, "left")]
         prediction = [] if self._prediction is None else [self._prediction]
         return Vertical([*callouts, *prediction], gap=8, align="left")

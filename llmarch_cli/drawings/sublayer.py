@@ -24,7 +24,7 @@ OUTLET = 8.0  # height of the arrow out of them
 
 
 def sublayer(component: Component, axis: str, d_model: int, has_positions: bool = False) -> Node:
-    """The box of `component` on `axis`. With `has_positions` the model's input has positions: NoPE is not noted."""
+    """The box of `component` on `axis`. With `has_positions`, the model's input has positions, so NoPE is not noted."""
     inner = _content(component, axis, d_model, has_positions, component.title, WIDTH)
     return Panel(inner, axis, axis, PADDING, least=WIDTH)
 

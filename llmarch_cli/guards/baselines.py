@@ -149,7 +149,7 @@ def read(path: Path) -> tuple[Baseline, documents.Mapping]:
 
 
 def tolerances(given: Iterable[str]) -> dict[str, Fraction]:
-    """Parse `COLUMN=0.1%` texts. Raises InputError for another form, and for a column given twice."""
+    """Parse `COLUMN=0.1%` texts. Raises InputError for any other text, and for a column given twice."""
     found: dict[str, Fraction] = {}
     for text in given:
         key, equals, share = text.partition("=")
@@ -200,7 +200,7 @@ def _by_figure(figures: Mapping[str, int | None], data: documents.Mapping) -> di
     found: dict[MetricAt, int | Fraction | None] = {}
     for text, value in figures.items():
         if metric_at(text) in found:
-            raise InputError(f"{data.places[text]}: {text} is given twice: it is {metric_at(text)}")
+            raise InputError(f"{data.places[text]}: {text} is a duplicate of {metric_at(text)}")
         found[metric_at(text)] = value
     return found
 
@@ -277,7 +277,7 @@ def write(
 
 
 def _put(path: Path, text: str, n_figures: int) -> None:
-    """Write a file that can be read back. Raises InputError if it could not be, and OSError."""
+    """Write a file. Raises InputError if its text could not be read back, and OSError."""
     try:
         with whole(path) as beside:
             beside.write_text(text, encoding="utf-8")

@@ -70,7 +70,7 @@ class Limit:
 
 
 def limit(text: str) -> Limit:
-    """Parse `METRIC[@CONTEXT] OP AMOUNT`. Raises InputError for another form, and for a unit of another metric."""
+    """Parse `METRIC[@CONTEXT] OP AMOUNT`. Raises InputError for any other text, and for a wrong unit."""
     match = _LIMIT.fullmatch(text.strip())
     if match is None:
         raise InputError(

@@ -161,11 +161,11 @@ def _batch(option: str) -> Iterator[subprocess.Popen[bytes]]:
 
 
 class Commit:
-    """The tree of a commit, and a directory that files of it are written to.
+    """The tree of a commit, and a directory to write its files to.
 
     Attributes:
         root: the directory. It holds each listed YAML file as an empty one until `fill` writes it.
-        submodules: paths at which the commit has submodules, as far as they were met.
+        submodules: paths of the submodules found so far.
     """
 
     def __init__(self, name: str, root: Path, found: Objects) -> None:
@@ -214,7 +214,7 @@ class Commit:
         return None if place.startswith("..") else PurePosixPath(place)
 
     def _list(self, parts: Sequence[str], levels: int, links: int = 0) -> None:
-        """List the files at a path, and those in so many levels of a directory; write the links on the way."""
+        """List the files at a path, down to `levels` levels inside a directory; write the links on the way."""
         entry, place = self._top, PurePosixPath()
         for at, part in enumerate(parts):
             following = self._entries(entry, place).get(part)
@@ -237,7 +237,7 @@ class Commit:
         if levels == 0:
             return
         found = self._entries(entry, place)
-        self._n_entries += len(found)  # each time: a directory may stand in many places
+        self._n_entries += len(found)  # each time: one directory may appear in many places
         if self._n_entries > MAX_ENTRIES or len(place.parts) > MAX_DEPTH:
             raise _too_many()
         for part, inner in found.items():

@@ -73,7 +73,7 @@ def since(
 
 
 def _readable(names: Sequence[str], directory: Path, inside: Path) -> tuple[dict[str, ModelSpec], list[str]]:
-    """The specs that this version can read from files inside `inside`, and the names of the others."""
+    """The specs in the directory `inside` that this version can read, and the names of the others."""
     specs, unreadable = {}, []
     for name in dict.fromkeys(names):
         try:

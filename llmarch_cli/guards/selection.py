@@ -48,7 +48,7 @@ class Settings(Record):
         return Workload(1, **self.settings)
 
     def overridden(self, other: Record) -> Workload:
-        """The workload with each setting that `other` has and is not None."""
+        """The workload, with the settings of `other` where they are not None."""
         own = {name: getattr(other, name, None) for name in self.settings}
         return Workload(1, **{**self.settings, **{name: value for name, value in own.items() if value is not None}})
 
@@ -95,7 +95,7 @@ def no_match(name: str) -> str:
 def load(name: str, directory: Path, inside: Path | None = None) -> ModelSpec:
     """The spec of a selected model, with its selected name as its id. Raises InputError if it is not valid.
 
-    With `inside`, it may not read files outside that directory, but for bundled specs.
+    With `inside`, it may not read files outside that directory, except bundled specs.
     """
     if not is_path(name):
         return models.load(name)

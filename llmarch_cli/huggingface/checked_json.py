@@ -24,7 +24,7 @@ def parse(text: bytes, origin: object, what: str = "it") -> dict[str, Any]:
 
     def whole(digits: str) -> int:
         if len(digits) > MAX_DIGITS:
-            raise InputError(f"{origin}: a number of {len(digits):,} digits")
+            raise InputError(f"{origin}: a number of {len(digits):,} digits; at most {MAX_DIGITS} are allowed")
         return int(digits)
 
     def decimal(digits: str) -> float:

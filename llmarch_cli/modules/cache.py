@@ -1,4 +1,4 @@
-"""The KV cache of a running model: exactly the tensors that the cache figures count."""
+"""The KV cache of a running model: exactly the tensors that the cache metrics count."""
 
 from __future__ import annotations
 
@@ -75,7 +75,7 @@ class Cache:
             self.batch = tokens.shape[0]
         if tokens.shape[0] != self.batch:
             raise InputError(
-                f"the cache is for {self.batch} sequences, but the tokens are of {tokens.shape[0]};"
+                f"the cache is for {self.batch} sequences, but the tokens have {tokens.shape[0]};"
                 " create a cache for each batch with new_cache"
             )
 

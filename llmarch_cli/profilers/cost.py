@@ -1,4 +1,4 @@
-"""The input (`Workload`) and output (`Cost`) of the engines. Every figure is an exact integer."""
+"""The input (`Workload`) and output (`Cost`) of the engines. Every number is an exact integer."""
 
 from __future__ import annotations
 

@@ -87,7 +87,7 @@ class OperatorCounter(TorchFunctionMode):
 
 
 def _parameter(value: Tensor) -> nn.Parameter | None:
-    """The parameter that `value` is or views, if any."""
+    """The parameter that `value` is, or is a view of; None if it is neither."""
     source = value if isinstance(value, nn.Parameter) else value._base
     return source if isinstance(source, nn.Parameter) else None
 

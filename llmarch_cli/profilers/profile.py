@@ -20,10 +20,10 @@ MAX_TENSOR_BYTES = 2**62
 
 @dataclass(frozen=True)
 class Profile:
-    """The cost of `spec` under `workload`. All figures are exact integers.
+    """The cost of `spec` under `workload`. All numbers are exact integers.
 
     Attributes:
-        engine: the engine that computed the figures; if "measured", the closed form gave equal ones.
+        engine: the engine that computed the numbers; if "measured", the closed form gave the same.
         rows: each item of the inventory with the cost of one of its components.
     """
 
@@ -153,7 +153,7 @@ def default_engine() -> Engine:
 
 
 def as_engine(name: str, place: str = "") -> Engine:
-    """`name` as an engine. Raises InputError if there is none of that name."""
+    """`name` as an engine. Raises InputError if no engine has that name."""
     if name not in ENGINES:
         raise InputError(f"{place}{unknown('engine', name, ENGINES)}")
     return name
@@ -162,7 +162,7 @@ def as_engine(name: str, place: str = "") -> Engine:
 def profile(spec: ModelSpec, workload: Workload, engine: Engine) -> Profile:
     """Price each component of `spec` once.
 
-    "measured" runs both engines and raises CheckError, with the component and both figures, if they differ at all.
+    "measured" runs both engines and raises CheckError, with the component and both numbers, if they differ at all.
     Raises InputError for an invalid workload.
     """
     require(workload)

@@ -1,4 +1,4 @@
-"""Check a spec's figures against every independent source: `llmarch verify`."""
+"""Check a spec's metrics against every independent source: `llmarch verify`."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ class Verdict:
 
 
 def verify(spec: ModelSpec) -> Iterator[Verdict]:
-    """Compare the two engines, and our figures with the published ones, torch's FLOP counter and fvcore.
+    """Compare the two engines, and our numbers with the published ones, torch's FLOP counter and fvcore.
 
     Raises InputError for a spec with too many components for the two counters.
     """
@@ -72,7 +72,7 @@ def _engines(spec: ModelSpec) -> Verdict:
 
 
 def held(spec: ModelSpec, workload: Workload, engine: Engine) -> tuple[Profile, list[Verdict]]:
-    """A profile with the verdicts of the quick checks: the other engine and the published figures.
+    """A profile with the verdicts of the quick checks: the other engine and the published numbers.
 
     If the engines disagree, the verdict says so and the profile is the closed form's. Raises InputError as `profile`.
     """
@@ -96,7 +96,7 @@ def _published(spec: ModelSpec) -> Iterator[Verdict]:
         active = ours.active_by(stated.active_convention)
         yield _within_print(spec, "published active", active, stated.active_params, ours)
     if stated.params is None and stated.active_params is None:
-        yield Verdict(spec.id, "published", None, "the authors publish no figures")
+        yield Verdict(spec.id, "published", None, "the authors publish no counts")
 
 
 def _within_print(spec: ModelSpec, check: str, ours: int | None, stated: int, figures: Profile) -> Verdict:
@@ -107,10 +107,10 @@ def _within_print(spec: ModelSpec, check: str, ours: int | None, stated: int, fi
     by = published.params_convention if check == "published params" else published.active_convention
     if ours is None:  # they count more than the text decoder
         agrees = figures.params < stated + unit
-        detail = f"{figures.params:,} in the text decoder; they print {stated:,} {by.replace('_', ' ')}"
+        detail = f"{figures.params:,} in the text decoder; published: {stated:,} {by.replace('_', ' ')}"
         return Verdict(spec.id, check, None if agrees else False, detail)
     detail = (
-        f"{ours:,} is {100 * (ours - stated) / stated:+.2f} % from the {stated:,} they print ({by.replace('_', ' ')})"
+        f"{ours:,} is {100 * (ours - stated) / stated:+.2f} % from the published {stated:,} ({by.replace('_', ' ')})"
     )
     return Verdict(spec.id, check, abs(ours - stated) < unit, detail)
 

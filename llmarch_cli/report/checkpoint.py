@@ -30,7 +30,7 @@ _WRONG = "wrong"  # what does not fit, in words
 
 
 def reconciled(found: Reconciliation, each_tensor: bool = False) -> Sequence[Table]:
-    """The stored tensors by class; each tensor too with `each_tensor`; and the faults, if any."""
+    """The stored tensors by class; with `each_tensor`, each tensor too; and the faults, if any."""
     plan = found.plan
     own = found.stored.get(MODEL, (0, 0))[0]
     if found.ok:

@@ -35,7 +35,7 @@ ENGINE_NOTES: dict[Engine, str] = {
 }
 
 _LEGEND = {
-    "kv_times_smaller": "less than MHA: times smaller than multi-head attention over all tokens.",
+    "kv_times_smaller": "less than MHA: how many times smaller than the cache of multi-head attention over all tokens.",
     "beyond_context_window": "!: beyond the model's context window.",
 }
 
@@ -95,7 +95,7 @@ def notes(profiles: Sequence[Profile]) -> Iterator[str]:
     beyond = [profile.spec for profile in profiles if beyond_context_window(profile)]
     if beyond:
         named = (f"{spec.id} ({tokens(spec.context_length or 0)})" for spec in beyond)
-        yield f"Beyond its context window: {', '.join(named)}."
+        yield f"Beyond the context window of {', '.join(named)}."
 
 
 def _stated(profiles: Sequence[Profile]) -> Iterator[str]:

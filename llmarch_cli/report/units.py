@@ -52,7 +52,7 @@ class Unit:
         exact: write every digit.
         name: the unit's name for the headings of exact values, which are written without it.
         is_text: left-aligned, and wrapped in narrow columns. Other values are right-aligned and never cut.
-        is_ratio: calculated from two exact values in the same table, hence left out of data.
+        is_ratio: calculated from two exact values in the same table, so data formats leave it out.
         of_delta: the unit of a difference, if it is another one.
     """
 

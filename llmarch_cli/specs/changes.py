@@ -27,7 +27,7 @@ MOST_SUGGESTED = 4  # paths in an error
 def changed(spec: ModelSpec, assignments: Mapping[str, Any]) -> ModelSpec:
     """Return `spec` with the value at each path replaced, in any order, and named after the changes.
 
-    Published figures are dropped, because they describe the unchanged model.
+    Published numbers are dropped, because they describe the unchanged model.
     Raises InputError for a path that this spec does not have, or if the result is not a valid spec.
 
     >>> from llmarch_cli import load

@@ -43,7 +43,7 @@ def names() -> tuple[str, ...]:
 def read(path: Path, inside: Path | None = None) -> ModelSpec:
     """The spec of a YAML file. Raises InputError if the file is missing or not a valid spec.
 
-    With `inside`, files outside that directory are not read, but for bundled specs.
+    With `inside`, files outside that directory are not read, except bundled specs.
     """
     return validated(resolved(path, inside), shown_path(path)).with_id(path.stem)
 

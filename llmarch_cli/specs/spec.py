@@ -103,7 +103,7 @@ def _quoted(names: Iterable[str]) -> str:
 
 
 def _others(names: Sequence[str]) -> str:
-    """The further names of an error that is placed at the first one."""
+    """The names after the first, for an error that is reported at the first."""
     return f" (also {_quoted(names[1:])})" if len(names) > 1 else ""
 
 
@@ -164,9 +164,9 @@ ParamsConvention = Literal["all", "without_embeddings", "with_mtp", "with_mtp_wi
 
 
 class Published(Record):
-    """The figures that the authors publish, each with their counting convention.
+    """The numbers that the authors publish, each with their counting convention.
 
-    Write a figure with the digits they print: its trailing zeros show its rounding.
+    Write a number with the published digits: its trailing zeros show its rounding.
     """
 
     params: PublishedCount | None = None

@@ -41,7 +41,7 @@ class Merged(dict[str, Any]):
 
 
 class Anchored(dict[str, Any]):
-    """Fields under an anchor, for others to merge."""
+    """Fields written under a YAML anchor, so that others can merge them."""
 
     def __init__(self, anchor: str, fields: Data) -> None:
         super().__init__(fields)
@@ -102,7 +102,7 @@ def _rank(record: type[Record], name: str) -> int:
 
 
 def _shared(variants: Data, records: Mapping[str, Record]) -> dict[str, Any]:
-    """Merge variants of one kind over the one that leaves the fewest characters to write, which comes first."""
+    """Merge variants of one kind over one of them, written first: the one that gives the shortest file."""
     if len(variants) < 2 or len({fields["kind"] for fields in variants.values()}) > 1:
         return dict(variants)
     changes = {base: _changes(base, variants, records[base]) for base in variants}
@@ -200,7 +200,7 @@ def _scalar(value: Any) -> str:
 
 
 def _text(value: str, flow: bool = True) -> str:
-    """Text, quoted if YAML could read it as another type; inside brackets (`flow`) that is more often."""
+    """Text, quoted if YAML could read it as another type. Inside brackets (`flow`), more text needs quotes."""
     listed = yaml.safe_dump([value], default_flow_style=flow, allow_unicode=True, width=2**30)
     return listed[1:-2] if flow else listed[2:-1]
 

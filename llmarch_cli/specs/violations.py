@@ -134,7 +134,7 @@ def _expected(details: ErrorDetails) -> str:
 
 
 def _number_hint(value: Any, details: list[ErrorDetails]) -> str:
-    """A hint how to write a number that YAML 1.1 reads as text: `1e6`, or a number in quotes."""
+    """A hint on how to write a number that YAML 1.1 reads as text: `1e6`, or a number in quotes."""
     if not isinstance(value, str) or len(value) > 20:
         return ""
     try:

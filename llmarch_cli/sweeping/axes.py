@@ -107,7 +107,7 @@ def _axis(base: ModelSpec, path: str, values: tuple[Scalar, ...]) -> Axis:
     record, name = _record(base, path)
     if record is None:
         changed(base, {path: values[0]})  # raises the error for this path or value
-        raise InputError(f"{path}: cannot vary; only a single value that the spec has can")
+        raise InputError(f"{path}: cannot vary; only a field that holds a single value can")
     fitting = _fitting(base, record, name, path, values)
     if records := [value for value, held in zip(values, fitting, strict=True) if not isinstance(held, Scalar)]:
         raise InputError(f"{path}: cannot vary over {shown(records[0])}, a whole record; vary its fields")

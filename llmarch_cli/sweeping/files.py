@@ -113,7 +113,7 @@ FORMATS: dict[str, Format] = {".csv": Csv(), ".json": Json(), ".parquet": Parque
 
 
 def format_of(path: Path, varying: Columns) -> Format:
-    """The format of a file name's ending. Raises InputError if it is unknown or cannot hold the `varying` values."""
+    """The format for a file's ending. Raises InputError if it is unknown, or cannot hold the `varying` values."""
     if path.suffix not in FORMATS:
         *most, last = FORMATS
         raise InputError(f"--out {shown_path(path)}: the file name must end in {', '.join(most)} or {last}")

@@ -47,9 +47,9 @@ def _notes(search: Search, answer: Answer, n_rows: int) -> Iterator[str]:
     question = search.question
     valid = answer.points - answer.refused.total()
     met = "" if question.where is None else f", of which {answer.met:,} meet the condition"
-    front = f", and {n_rows:,} are on the Pareto front" if question.pareto and question.top is None else ""
+    front = f", and {n_rows:,} on the Pareto front" if question.pareto and question.top is None else ""
     combinations = "combination" if answer.points == 1 else "combinations"
-    yield f"{answer.points:,} {combinations} for {question.base.id}: {valid:,} are valid{met}{front}."
+    yield f"{answer.points:,} {combinations} for {question.base.id}: {valid:,} valid{met}{front}."
     reasons = answer.refused.most_common()
     for reason, count in reasons[:MOST_REASONS]:
         yield f"{count:,} skipped: {reason}."

@@ -28,7 +28,7 @@ def condition(text: str, check_name: Callable[[str], None]) -> Condition:
         if not isinstance(asked.value(lambda _: Quantity(ONE)), bool):
             raise InputError(f"{shown(str(asked))} is not a condition; compare metrics, such as params <= 30B")
     except InputError as error:
-        raise InputError(f"--where {error}") from None
+        raise InputError(f"--where: {error}") from None
     return lambda figures: asked.value(lambda figure: _quantity(figures, figure.name))
 
 

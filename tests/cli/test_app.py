@@ -84,7 +84,7 @@ def test_help_imports_no_library() -> None:
         ("show ./missing.yaml", "error: missing.yaml: "),
         (
             "compare gpt2 --ctx 12q",
-            "error: --ctx takes a number of tokens from 1, such as 131072, 131_072, 128k or 1M, not '12q'",
+            "error: --ctx takes a number of tokens, at least 1, such as 131072, 131_072, 128k or 1M, not '12q'",
         ),
         ("compare gpt2 --ctx -1", "error: --ctx takes"),
         ("kvcache --ctx 0", "error: --ctx takes"),

@@ -50,7 +50,7 @@ class TestJUnit:
             assert (result.status, result.out, result.err) == (1, "r.xml\n", "")
             cases = list(ET.parse("r.xml").getroot().iter("testcase"))
             assert [len(case.findall("failure")) for case in cases] == [0, 1]
-            message = "published params: 124,439,808 is -7.13 % from the 134,000,000 they print (all)"
+            message = "published params: 124,439,808 is -7.13 % from the published 134,000,000 (all)"
             assert [failure.get("message") for failure in cases[1].iter("failure")] == [message]
 
     def test_engines_that_disagree_fail_and_the_other_models_are_still_there(

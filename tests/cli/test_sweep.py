@@ -24,7 +24,7 @@ def test_a_table_with_what_became_of_the_others(llmarch: Run) -> None:
     lines = result.out.splitlines()
     assert lines[0].split()[:4] == ["layers", "ffn.top_k", "attention.n_kv_heads", "parameters"]
     assert [line.split()[:3] for line in lines[2:4]] == [["56", "1", "4"], ["56", "8", "4"]]
-    assert "90 combinations for qwen3-235b-a22b: 40 are valid, of which 20 meet the condition." in result.out
+    assert "90 combinations for qwen3-235b-a22b: 40 valid, of which 20 meet the condition." in result.out
     assert "30 skipped: ffn: top_k must not exceed n_experts." in result.out
     assert "20 skipped: attention: n_heads must be a multiple of n_kv_heads." in result.out
 

@@ -146,7 +146,7 @@ def test_a_figure_under_two_names_is_refused(kept: Path) -> None:
     text = kept.read_text()
     assert "kv_cache_bytes@8k: " in text
     kept.write_text(text.replace("    kv_cache_bytes@8k: ", "    kv_cache_bytes@8192: 1\n    kv_cache_bytes@8k: "))
-    with pytest.raises(InputError, match=r"b\.yaml:\d+: kv_cache_bytes@8k is given twice"):
+    with pytest.raises(InputError, match=r"b\.yaml:\d+: kv_cache_bytes@8k is a duplicate of"):
         statuses(kept)
 
 

@@ -70,7 +70,7 @@ def test_notes_say_what_was_asked_and_who_answered() -> None:
     notes = llmarch.compare(["gemma3-27b", "gpt2"], context=8192, batch=4, kv_dtype="fp8", engine="closed-form").notes
     assert notes[0] == "8,192 tokens of context, batch 4, fp8 cache."
     assert notes[1] == "Closed form only; not measured."
-    assert notes[2] == "Beyond its context window: gpt2 (1k)."
+    assert notes[2] == "Beyond the context window of gpt2 (1k)."
     assert "Measured; the closed form agrees on every value." in llmarch.compare(["gpt2"], engine="measured").notes[1]
 
 

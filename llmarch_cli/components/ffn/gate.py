@@ -39,7 +39,7 @@ class GatedComponent(Component):
         if not self.gated:
             for field in ("clamp", "up_offset"):
                 if getattr(self, field):
-                    raise ValueError(f"{field} is set, but gated is false: it needs a gate; remove one of them")
+                    raise ValueError(f"{field} needs a gate, but gated is false; remove one of them")
         elif self.activation == "xielu":
             raise ValueError("activation xielu has no gated form; set gated: false")
         return self

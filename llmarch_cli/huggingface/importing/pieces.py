@@ -124,7 +124,9 @@ def switched_window(c: Config) -> int | None:
     """`sliding_window` if `use_sliding_window` is true."""
     on = c.flag("use_sliding_window")
     found = c.optional(lambda name: c.count(name, least=0), "sliding_window")
-    return (found or None) if on else None
+    if on and found == 0:
+        c.fail("sliding_window", "0 with use_sliding_window: transformers then masks every token of such layers")
+    return found if on else None
 
 
 def windows_above(c: Config, span: int | None) -> list[int | None]:

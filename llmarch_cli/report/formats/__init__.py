@@ -1,1 +1,1 @@
-"""Output formats: one renderer a file."""
+"""Output formats: one renderer per file."""

@@ -35,7 +35,7 @@ def require_drawable(n_curves: int) -> None:
 
 
 def render(plot: Plot, width: int, color: bool = False, ascii_only: bool = False) -> str:
-    """The plot as lines of text, ending in a newline. Raises InputError as `check` does."""
+    """The plot as lines of text, ending in a newline. Raises InputError as `require_drawable` does."""
     width = min(max(width, NARROWEST), WIDEST)
     note = plot.note
     match plot:

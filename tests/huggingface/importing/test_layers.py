@@ -8,6 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+import llmarch_cli as llmarch
+from llmarch_cli.errors import InputError
 from llmarch_cli.huggingface.importing.layers import axis, pattern
 from llmarch_cli.specs.spec import AttentionLayout
 
@@ -66,3 +68,12 @@ def test_variants_are_named_after_what_sets_them_apart(
 
 def test_layers_that_are_alike_are_one_component() -> None:
     assert axis(["x", "y", "x"], lambda setting: component()) == component()
+
+
+@pytest.mark.parametrize("model_type", ["qwen2", "qwen2_moe", "qwen3", "qwen3_moe"])
+def test_a_window_of_0_that_is_turned_on_is_refused(model_type: str) -> None:
+    """transformers builds it, and its layers then see nothing."""
+    config = {"model_type": model_type, "sliding_window": 0}
+    assert "window" not in str(llmarch.import_config(config).attention)
+    with pytest.raises(InputError, match="sliding_window: 0 with use_sliding_window"):
+        llmarch.import_config({**config, "use_sliding_window": True})

@@ -12,7 +12,7 @@ ALPHA = "alpha"
 
 
 def _dynamic(c: Config, settings: Config) -> Fields:
-    """Read `dynamic` scaling with a fixed alpha, which is a larger theta: `attention` computes it."""
+    """Read `dynamic` scaling with a fixed alpha. It equals a larger theta, which `attention` computes."""
     alpha = settings.optional(settings.number, ALPHA)
     if alpha is None or alpha <= 0:
         settings.fail(
