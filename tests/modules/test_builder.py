@@ -127,7 +127,7 @@ def test_a_cache_refuses_another_batch_and_stays_as_it_was(batch: int | None) ->
     model = build(spec(), seed=0)
     cache = model.new_cache(batch=batch)
     model(tokens(3, 4), cache)
-    with pytest.raises(InputError, match="the cache is for 3 sequences, but the tokens are of 2"):
+    with pytest.raises(InputError, match="the cache is for 3 sequences, but the tokens have 2"):
         model(tokens(2, 1), cache)
     check_cache(cache, model.spec, 4, 3, "fp32")
 

@@ -64,5 +64,5 @@ def test_a_clamp_bounds_the_gate_above_and_up_on_both_sides() -> None:
 @pytest.mark.parametrize("fields", [{"clamp": 1.0}, {"up_offset": 1.0}])
 def test_what_a_gate_is_multiplied_with_needs_a_gate(fields: dict[str, float]) -> None:
     (name,) = fields
-    with pytest.raises(ValidationError, match=f"{name} is set, but gated is false"):
+    with pytest.raises(ValidationError, match=f"{name} needs a gate, but gated is false"):
         layer(gated=False, **fields)
