@@ -33,7 +33,7 @@ def optional(strategy: SearchStrategy[Any]) -> SearchStrategy[Any]:
 
 @st.composite
 def rope_scalings(draw: DrawFn, n_pairs: int) -> Data | None:
-    kind = draw(st.sampled_from((None, "linear", "ntk_by_parts", "yarn", "longrope")))
+    kind = draw(st.sampled_from((None, "linear", "dynamic_ntk", "ntk_by_parts", "yarn", "longrope")))
     if kind is None:
         return None
     data: Data = {"kind": kind, "factor": draw(factors)}
@@ -71,17 +71,28 @@ def gqa(draw: DrawFn) -> Data:
     n_kv_heads = draw(st.sampled_from((1, 2, 3, 8)))
     head_pairs = draw(st.sampled_from((1, 3, 4, 32, 64)))
     rotary_pairs = draw(optional(st.integers(1, head_pairs)))
+    gate = draw(st.sampled_from((None, "elementwise", "per_head")))
     data: Data = {
         "kind": "gqa",
         "n_heads": n_kv_heads * draw(st.sampled_from((1, 2, 3, 8))),
         "n_kv_heads": n_kv_heads,
         "head_dim": 2 * head_pairs,
+        "v_head_dim": draw(optional(st.integers(1, 9))),
+        "output_gate": gate,
+        "output_gate_activation": draw(st.sampled_from(("sigmoid", "softplus"))) if gate else "sigmoid",
         "qk_norm": draw(st.sampled_from((None, "per_head", "per_head_weights", "full", "weightless"))),
         "softcap": draw(optional(factors)),
         "score_scale": draw(optional(factors)),
         "temperature": draw(
             optional(
-                st.fixed_dictionaries({"kind": st.just("log_floor"), "floor_scale": factors, "attn_scale": factors})
+                st.fixed_dictionaries(
+                    {
+                        "kind": st.just("log_floor"),
+                        "floor_scale": factors,
+                        "attn_scale": factors,
+                        "offset": st.sampled_from((0, 1)),
+                    }
+                )
                 | st.fixed_dictionaries({"kind": st.just("log_ratio"), "length": st.integers(2, 8192)})
             )
         ),
@@ -199,6 +210,8 @@ def spec_data(draw: DrawFn, aligned: bool = False) -> Data:
         "n_layers": n_layers,
         "vocab_size": draw(st.integers(1, 300_000)),
         "tie_embeddings": draw(booleans),
+        "head_bias": draw(booleans),
+        "embedding_norm": draw(booleans),
         "learned_positions": draw(optional(st.integers(1, 2048))),
         "norm": {"kind": norm_kind, "eps": draw(st.sampled_from((1e-6, 1e-5)))},
         "norm_placement": placement,

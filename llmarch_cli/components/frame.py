@@ -45,6 +45,16 @@ class PositionEmbedding(Component):
         return x + m.positions(torch.arange(cache.length, cache.length + x.shape[1], device=x.device))
 
 
+class EmbeddingNorm(Component):
+    """A norm between the embeddings and the first block."""
+
+    def parts(self, d_model: int) -> Iterator[Part]:
+        yield Norm("norm", d_model)
+
+    def forward(self, m: Modules, x: Tensor, cache: LayerCache) -> Tensor:
+        return m.norm(x)
+
+
 class BlockNorms(Component):
     """The norms of one block, by placement.
 
@@ -88,12 +98,11 @@ class Head(Component):
 
     vocab_size: TokenCount
     tied: bool  # uses the token embedding's table as its matrix
+    bias: bool = False
 
     def parts(self, d_model: int) -> Iterator[Part]:
-        if self.tied:
-            yield TiedLinear("lm_head", d_model, self.vocab_size)
-        else:
-            yield Linear("lm_head", d_model, self.vocab_size)
+        matrix = TiedLinear if self.tied else Linear
+        yield matrix("lm_head", d_model, self.vocab_size, self.bias)
 
     def forward(self, m: Modules, x: Tensor, cache: LayerCache) -> Tensor:
         """(batch, n_tokens, d_model) -> (batch, n_tokens, vocab_size)."""

@@ -56,11 +56,12 @@ class Table:
 
 @dataclass(frozen=True, slots=True)
 class TiedLinear:
-    """A matrix (d_out, d_in) that is the table of another part: it costs FLOPs but adds no parameters."""
+    """A matrix (d_out, d_in) that is the table of another part: it costs FLOPs, but only a bias adds parameters."""
 
     name: str
     d_in: int
     d_out: int
+    bias: bool = False
 
 
 @dataclass(frozen=True, slots=True)

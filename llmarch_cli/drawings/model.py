@@ -77,7 +77,9 @@ class ModelDrawing:
     def zones(self) -> Zones:
         """The heights that this model needs."""
         return Zones(
-            entrance=max(self._entrance.height + self._positions_height, self._orders.height + STEP),
+            entrance=max(
+                self._entrance.height + self._positions_height + self._norm_height, self._orders.height + STEP
+            ),
             layers=max(self._details.height, 120.0),
             exit=max(self._exit_height, self._facts.height + STEP),
             heading=self._heading.height,
@@ -213,6 +215,15 @@ class ModelDrawing:
             return 0.0
         return self._positions.height + STEP + self._orders.height
 
+    @cached_property
+    def _embedding_norm(self) -> Node | None:
+        return norm(self.spec, "embedding norm", settings=True) if self.spec.embedding_norm else None
+
+    @property
+    def _norm_height(self) -> float:
+        """The height of the norm after the embeddings, and of the arrow to it."""
+        return 0.0 if self._embedding_norm is None else self._embedding_norm.height + STEP
+
     def _place_entrance(self, middle: float, side: float, y: float, end: float) -> Iterator[Shape]:
         yield from self._entrance.place(middle - self._entrance.width / 2, y)
         words = self._entrance.height - self._embedding.height - STEP
@@ -221,13 +232,18 @@ class ModelDrawing:
         yield from self._orders.place(side, end - STEP / 2 - self._orders.height)
         if self._positions is not None:
             box = self._positions
-            bottom = end - STEP - self._orders.height - box.height
+            bottom = end - self._norm_height - STEP - self._orders.height - box.height
             adder = Adder(middle, bottom + box.height / 2)
             yield from box.place(side, bottom)
             yield Line(((middle, top), (middle, adder.y - adder.radius)), arrow=True)
             yield Line(((side, adder.y), (adder.x + adder.radius, adder.y)), arrow=True)
             yield adder
             top = adder.y + adder.radius
+        if self._embedding_norm is not None:
+            bottom = end - STEP - self._embedding_norm.height
+            yield Line(((middle, top), (middle, bottom)), arrow=True)
+            yield from self._embedding_norm.place(middle - self._embedding_norm.width / 2, bottom)
+            top = bottom + self._embedding_norm.height
         yield Line(((middle, top), (middle, end)), arrow=True)
 
     def _place_strip(self, middle: float, side: float, y: float, layer: float) -> Iterator[Shape]:
@@ -256,6 +272,7 @@ class ModelDrawing:
         lines = [
             Label("Language-model head", SPINE - 12, 9, bold=True),
             Label("tied to the embedding" if spec.tie_embeddings else "untied", SPINE - 12, 8, topic="tied"),
+            *[Label("with a bias", SPINE - 12, 8, topic="head bias")] * spec.head_bias,
         ]
         changes = [f"times {setting(number(spec.logit_scale))}"] * (spec.logit_scale != 1)
         changes += [f"softcap {setting(number(spec.logit_softcap))}"] if spec.logit_softcap is not None else []

@@ -12,7 +12,13 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from llmarch_cli.components.component import Child, Component, Part
-from llmarch_cli.components.frame import FinalNorm, Head, PositionEmbedding, PredictionJunction, TokenEmbedding
+from llmarch_cli.components.frame import (
+    EmbeddingNorm,
+    FinalNorm,
+    PositionEmbedding,
+    PredictionJunction,
+    TokenEmbedding,
+)
 from llmarch_cli.components.parts import Buffer, Experts, Linear, Norm, Table, TiedLinear, Vector
 from llmarch_cli.errors import InputError
 from llmarch_cli.modules.cache import Cache, TensorCache
@@ -130,7 +136,7 @@ class ComponentModule(nn.Module):
             case Linear():
                 self.add_module(part.name, Projection(part.d_in, part.d_out, part.bias))
             case TiedLinear():
-                projection = Projection(0, 0, bias=False)
+                projection = Projection(0, part.d_out, part.bias)
                 assert tied is not None
                 projection.weight = tied
                 self.add_module(part.name, projection)
@@ -216,6 +222,7 @@ class Model(nn.Module):
             return ComponentModule(component, spec.d_model, spec.norm, tied)
 
         self.embedding = built(TokenEmbedding(vocab_size=spec.vocab_size))
+        self.embedding_norm = built(EmbeddingNorm()) if spec.embedding_norm else None
         self.position_embedding = (
             None if spec.learned_positions is None else built(PositionEmbedding(n_positions=spec.learned_positions))
         )
@@ -223,7 +230,7 @@ class Model(nn.Module):
         layers = spec.layers
         self.layers = nn.ModuleList(Block(spec, attention.get(a.attention), ffn.get(a.ffn)) for a in layers)
         self.final_norm = built(FinalNorm())
-        self.head = built(Head(vocab_size=spec.vocab_size, tied=spec.tie_embeddings), self.embedding.tokens.weight)
+        self.head = built(spec.head(), self.embedding.tokens.weight)
         self.mtp = nn.ModuleList(
             PredictionBlock(spec, attention.get(layers[-1].attention), ffn.get(layers[-1].ffn))
             for _ in range(spec.n_mtp_blocks)
@@ -247,6 +254,8 @@ class Model(nn.Module):
             if end > rows:
                 raise InputError(f"{self.spec.name} has learned positions for {rows} tokens, not for {end}")
             x = self.position_embedding(x, cache.layers[0])
+        if self.embedding_norm is not None:
+            x = self.embedding_norm(x, _NO_CACHE)
         for layer, layer_cache in zip(self.layers, cache.layers, strict=True):
             x = layer(x, layer_cache)
         return x

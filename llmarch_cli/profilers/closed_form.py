@@ -46,7 +46,8 @@ def _price(part: Weights, spec: ModelSpec) -> Cost:
                 flops_per_token=2 * matrix * part.n_active,
             )
         case TiedLinear():
-            return Cost(flops_per_token=2 * part.d_in * part.d_out)
+            params = part.d_out * part.bias
+            return Cost(params=params, active_params=params, flops_per_token=2 * part.d_in * part.d_out)
         case Norm():
             learned = spec.norm.weight and not part.weightless
             params = part.dim * (part.n_heads or 1 + spec.norm.bias) * learned

@@ -17,6 +17,7 @@ from llmarch_cli.components.component import Component, Count, Name, Positive, R
 from llmarch_cli.components.ffn import FeedForward
 from llmarch_cli.components.frame import (
     BlockNorms,
+    EmbeddingNorm,
     FinalNorm,
     Head,
     NormPlacement,
@@ -213,12 +214,14 @@ class ModelSpec(Record):
     n_layers: LayerCount
     vocab_size: TokenCount
     tie_embeddings: bool = False
+    head_bias: bool = False
     learned_positions: TokenCount | None = None  # absolute positions, each with a learned embedding
     norm: NormStyle = NormStyle()
     norm_placement: NormPlacement = "pre"  # pre_shared: one norm feeds both, with parallel_sublayers
     parallel_sublayers: bool = False  # attention and ffn both read the block's input; both are added to it
     residual_scale: Positive = 1.0  # multiplies a sublayer's output before it is added
     embedding_scale: Positive | Literal["sqrt_d_model"] = 1.0
+    embedding_norm: bool = False  # normalises the sum of the embeddings (arXiv 2211.05100, section 3.2.3)
     logit_scale: Positive = 1.0
     logit_softcap: Positive | None = None
     n_mtp_blocks: Annotated[int, Field(ge=0, le=1000)] = 0  # multi-token-prediction blocks, built like the last layer
@@ -356,6 +359,8 @@ class ModelSpec(Record):
                 1,
                 PositionEmbedding.model_construct(n_positions=self.learned_positions),
             )
+        if self.embedding_norm:
+            yield Item("embedding norm", "norm", 1, EmbeddingNorm())
         layers = self.layer_counts
         for axis in ("attention", "ffn"):
             counts = _totals((getattr(layer, axis), count) for layer, count in layers.items())
@@ -367,7 +372,7 @@ class ModelSpec(Record):
             label = "block norms" if attention and ffn else f"block norms ({'attention' if attention else 'ffn'} only)"
             yield Item(label, "norm", count, self.block_norms(attention, ffn))
         yield Item("final norm", "norm", 1, FinalNorm())
-        yield Item("lm head", "head", 1, Head.model_construct(vocab_size=self.vocab_size, tied=self.tie_embeddings))
+        yield Item("lm head", "head", 1, self.head())
         if self.n_mtp_blocks:
             last = self._abridged()[0][-1]
             yield Item("mtp: junction", "mtp", self.n_mtp_blocks, PredictionJunction(), mtp=True)
@@ -377,6 +382,10 @@ class ModelSpec(Record):
                     yield Item(f"mtp: {axis}", "mtp", self.n_mtp_blocks, component, mtp=True)
             norms = self.block_norms(last.attention != NONE, last.ffn != NONE)
             yield Item("mtp: block norms", "mtp", self.n_mtp_blocks, norms, mtp=True)
+
+    def head(self) -> Head:
+        """The projection to logits."""
+        return Head.model_construct(vocab_size=self.vocab_size, tied=self.tie_embeddings, bias=self.head_bias)
 
     def block_norms(self, attention: bool = True, ffn: bool = True) -> BlockNorms:
         """The norms of a block that has these sublayers."""

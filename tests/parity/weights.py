@@ -8,6 +8,8 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping
 from functools import partial
+from importlib import import_module
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -352,6 +354,13 @@ UNNAMED = {"falcon", "gpt_neox", "ernie4_5_moe", "glm4"}
 
 # Where what is fused can be told apart only by the config.
 NAMES_BY_CONFIG: dict[str, Callable[[Config], Names]] = {"falcon": falcon, "gpt_neox": gpt_neox, "phi3": phi3}
+
+# The names of further families, in `weights_<module>.py`.
+for _path in sorted(Path(__file__).parent.glob("weights_*.py")):
+    _module = import_module(_path.stem)
+    NAMES.update(_module.NAMES)
+    NAMES_BY_CONFIG.update(_module.NAMES_BY_CONFIG)
+    UNNAMED |= _module.UNNAMED
 
 
 def names_of(family: str, config: Config) -> Names:

@@ -30,6 +30,7 @@ class GroupedQueryAttention(RotaryComponent):
     n_heads: Count
     n_kv_heads: Count
     head_dim: Count
+    v_head_dim: Count | None = None  # the width of values; None: head_dim
     window: TokenCount | None = None  # attends to the last `window` tokens, itself included
     chunk: TokenCount | None = None  # attends within its chunk: positions with the same position // chunk
     rotary_dim: Annotated[Count, Field(multiple_of=2)] | None = None  # rotates the first values of a head only
@@ -43,9 +44,11 @@ class GroupedQueryAttention(RotaryComponent):
     softcap: Positive | None = None
     score_scale: Positive | None = None  # None: head_dim ** -0.5
     temperature: Temperature | None = None
+    output_gate: Literal["elementwise", "per_head"] | None = None  # scales each value, or each head, before o_proj
+    output_gate_activation: Literal["sigmoid", "softplus"] = "sigmoid"
 
     summarized: ClassVar[frozenset[str]] = RotaryComponent.summarized | {
-        *("n_heads", "n_kv_heads", "head_dim"),
+        *("n_heads", "n_kv_heads", "head_dim", "v_head_dim"),
         *("window", "chunk", "rotary_dim", "alibi"),
     }
 
@@ -65,9 +68,16 @@ class GroupedQueryAttention(RotaryComponent):
             raise ValueError("alibi and rope_theta exclude each other: both encode positions; remove one")
         if self.qk_norm_after_rope and (self.rope_theta is None or self.qk_norm in (None, "full")):
             raise ValueError("qk_norm_after_rope needs rope_theta and a qk_norm per head, not full or null")
+        if self.output_gate is None and self.output_gate_activation != "sigmoid":
+            raise ValueError("output_gate_activation is set without output_gate; give one, or remove it")
         if self.clip_qkv is not None and self.qk_norm not in (None, "full"):
             raise ValueError(f"clip_qkv needs qk_norm full or null, not {self.qk_norm}")
         return self
+
+    @property
+    def v_width(self) -> int:
+        """The width of a head's values."""
+        return self.v_head_dim or self.head_dim
 
     @property
     def rotary_width(self) -> int:
@@ -78,10 +88,10 @@ class GroupedQueryAttention(RotaryComponent):
         return self.window or self.chunk
 
     def parts(self, d_model: int) -> Iterator[Part]:
-        q_width, kv_width = self.n_heads * self.head_dim, self.n_kv_heads * self.head_dim
-        yield Linear("q_proj", d_model, q_width, bias=self.qkv_bias)
-        yield Linear("k_proj", d_model, kv_width, bias=self.qkv_bias)
-        yield Linear("v_proj", d_model, kv_width, bias=self.qkv_bias)
+        mixed_width = self.n_heads * self.v_width
+        yield Linear("q_proj", d_model, self.n_heads * self.head_dim, bias=self.qkv_bias)
+        yield Linear("k_proj", d_model, self.n_kv_heads * self.head_dim, bias=self.qkv_bias)
+        yield Linear("v_proj", d_model, self.n_kv_heads * self.v_width, bias=self.qkv_bias)
         if self.qk_norm is not None:
             for name, n_heads in (("q_norm", self.n_heads), ("k_norm", self.n_kv_heads)):
                 yield Norm(
@@ -92,15 +102,17 @@ class GroupedQueryAttention(RotaryComponent):
                 )
         if self.sinks:
             yield Vector("sinks", self.n_heads)
-        yield Linear("o_proj", q_width, d_model, bias=self.o_bias)
+        if self.output_gate is not None:
+            yield Linear("gate_proj", d_model, mixed_width if self.output_gate == "elementwise" else self.n_heads)
+        yield Linear("o_proj", mixed_width, d_model, bias=self.o_bias)
 
     def cache(self) -> Iterator[CacheEntry]:
         yield CacheEntry("k", self.n_kv_heads * self.head_dim)
-        yield CacheEntry("v", self.n_kv_heads * self.head_dim)
+        yield CacheEntry("v", self.n_kv_heads * self.v_width)
 
     @property
     def multi_head_width(self) -> int:
-        return 2 * self.n_heads * self.head_dim
+        return self.n_heads * (self.head_dim + self.v_width)
 
     @property
     def title(self) -> str:
@@ -114,9 +126,10 @@ class GroupedQueryAttention(RotaryComponent):
 
     @property
     def heads(self) -> str:
+        width = f"{self.head_dim:,}" if self.v_width == self.head_dim else f"{self.head_dim:,}/{self.v_width:,}"
         if self.n_kv_heads == self.n_heads:
-            return f"MHA {self.n_heads:,} x {self.head_dim:,}"
-        return f"{'MQA' if self.n_kv_heads == 1 else 'GQA'} {self.n_heads:,}:{self.n_kv_heads:,} x {self.head_dim:,}"
+            return f"MHA {self.n_heads:,} x {width}"
+        return f"{'MQA' if self.n_kv_heads == 1 else 'GQA'} {self.n_heads:,}:{self.n_kv_heads:,} x {width}"
 
     @property
     def positions(self) -> str:
@@ -126,8 +139,8 @@ class GroupedQueryAttention(RotaryComponent):
         return f"{super().positions}{share}"
 
     def mixing_flops(self, tokens_in_view: int) -> int:
-        """Queries times keys, then weights times values: n_heads * head_dim multiply-adds each per token in view."""
-        return 2 * 2 * self.n_heads * self.head_dim * tokens_in_view
+        """Queries times keys, then weights times values: n_heads * width multiply-adds each per token in view."""
+        return 2 * self.n_heads * (self.head_dim + self.v_width) * tokens_in_view
 
     def forward(self, m: Modules, x: Tensor, cache: LayerCache) -> Tensor:
         start, n_tokens = cache.length, x.shape[1]
@@ -148,7 +161,7 @@ class GroupedQueryAttention(RotaryComponent):
         mixed = attend(
             q,
             self._heads(keys),
-            self._heads(values),
+            values.unflatten(-1, (-1, self.v_width)).transpose(1, 2),
             mask=visible(start, n_tokens, keys.shape[1], self.window, self.chunk, x.device),
             scale=self.head_dim**-0.5 if self.score_scale is None else self.score_scale,
             softcap=self.softcap,
@@ -156,7 +169,17 @@ class GroupedQueryAttention(RotaryComponent):
             sinks=m.sinks if self.sinks else None,
             biases=linear_biases(self.n_heads, cache.length, keys.shape[1], x.device) if self.alibi else None,
         )
-        return m.o_proj(mixed)
+        return m.o_proj(mixed if self.output_gate is None else self._gated(mixed, m.gate_proj(x)))
+
+    def _gated(self, mixed: Tensor, gate: Tensor) -> Tensor:
+        """Scale (batch, n_tokens, n_heads * v_width) by the activated gate, for each value or for each head."""
+        import torch.nn.functional as F
+
+        activate = F.softplus if self.output_gate_activation == "softplus" else F.sigmoid
+        scale = activate(gate.float()).to(mixed.dtype)
+        if self.output_gate == "per_head":
+            return (mixed.unflatten(-1, (self.n_heads, -1)) * scale.unsqueeze(-1)).flatten(2)
+        return mixed * scale
 
     def _heads(self, x: Tensor) -> Tensor:
         return x.unflatten(-1, (-1, self.head_dim)).transpose(1, 2)

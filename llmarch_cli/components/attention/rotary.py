@@ -39,6 +39,38 @@ class LinearScaling(Record):
         return frequencies / self.factor
 
 
+class DynamicScaling(Record):
+    """A theta that grows with the tokens seen beyond the original context (dynamic NTK, arXiv 2309.00071, section 3.3).
+
+    Keys that are cached keep the angles of the step that cached them.
+    """
+
+    kind: Literal["dynamic_ntk"]
+    factor: Positive
+    original_context_length: TokenCount
+
+    summarized: ClassVar[frozenset[str]] = frozenset({"kind", "factor", "original_context_length"})
+
+    @property
+    def label(self) -> str:
+        return f"dynamic NTK x{number(self.factor)} from {self.original_context_length:,}"
+
+    @property
+    def magnitude(self) -> float:
+        return 1.0
+
+    def stretch(self, frequencies: Tensor, theta: float, length: int) -> Tensor:
+        """The stretched angles per token, shape (n_pairs,), once `length` tokens have been seen."""
+        import torch
+
+        n_pairs = frequencies.shape[0]
+        if n_pairs == 1:  # the only pair turns by 1 for any theta
+            return frequencies
+        growth = self.factor * max(length / self.original_context_length, 1.0) - (self.factor - 1)
+        pairs = torch.arange(n_pairs, dtype=torch.float32, device=frequencies.device)
+        return frequencies / growth ** (pairs / (n_pairs - 1))
+
+
 class ByPartsScaling(Record):
     """Slow pairs divided by `factor`, fast pairs kept, pairs between blended (arXiv 2309.00071, section 3.2)."""
 
@@ -200,7 +232,9 @@ class LongRopeScaling(Record):
         return frequencies / torch.tensor(factors, dtype=torch.float32, device=frequencies.device)
 
 
-RopeScaling = Annotated[LinearScaling | ByPartsScaling | YarnScaling | LongRopeScaling, Field(discriminator="kind")]
+RopeScaling = Annotated[
+    LinearScaling | DynamicScaling | ByPartsScaling | YarnScaling | LongRopeScaling, Field(discriminator="kind")
+]
 
 
 class RotaryComponent(Component):

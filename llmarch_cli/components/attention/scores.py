@@ -15,15 +15,19 @@ if TYPE_CHECKING:
 
 
 class FloorTemperature(Record):
-    """Scores multiplied by 1 + attn_scale * ln(1 + floor((position + 1) / floor_scale)) (arXiv 2501.19399)."""
+    """Scores multiplied by 1 + attn_scale * ln(1 + floor((position + offset) / floor_scale)) (arXiv 2501.19399).
+
+    Positions count from 0; an `offset` of 1 counts tokens instead.
+    """
 
     kind: Literal["log_floor"]
     floor_scale: Positive
     attn_scale: Positive
+    offset: Literal[0, 1] = 1
 
     def at(self, positions: Tensor) -> Tensor:
         """Multipliers for `positions` of shape (n_tokens,)."""
-        return ((positions + 1) / self.floor_scale).floor().log1p() * self.attn_scale + 1
+        return ((positions + self.offset) / self.floor_scale).floor().log1p() * self.attn_scale + 1
 
 
 class RatioTemperature(Record):

@@ -24,6 +24,13 @@ def _linear(c: Config, settings: Config) -> Fields:
     return {"kind": "linear", "factor": settings.number("factor")}
 
 
+def _dynamic(c: Config, settings: Config) -> Fields:
+    # transformers takes the original context from here, whatever the rotary settings say.
+    original = c.count("max_position_embeddings")
+    settings.expect("original_max_position_embeddings", original, why="max_position_embeddings decides")
+    return {"kind": "dynamic_ntk", "factor": settings.number("factor"), "original_context_length": original}
+
+
 def _by_parts(c: Config, settings: Config) -> Fields:
     factors = ("factor", "low_freq_factor", "high_freq_factor")
     return {
@@ -65,6 +72,7 @@ def longrope(c: Config, settings: Config) -> Fields:
 SCALINGS: Mapping[str, Scaling] = {
     "default": _none,
     "linear": _linear,
+    "dynamic": _dynamic,
     "llama3": _by_parts,
     "yarn": _yarn,
     "longrope": longrope,

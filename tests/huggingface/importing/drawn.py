@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from importlib import import_module
+from pathlib import Path
 from typing import Any
 
 from hypothesis import strategies as st
@@ -155,7 +158,7 @@ ALWAYS: dict[str, tuple[str, ...]] = {
 }
 
 # Families that rotate nothing, or have rotary settings of their own.
-OWN_ROPE = ("gpt2", "gemma3_text", "olmo3", "phi3", "falcon")
+OWN_ROPE: tuple[str, ...] = ("gpt2", "gemma3_text", "olmo3", "phi3", "falcon")
 ROPES: tuple[Settings, ...] = (
     {},
     {"rope_theta": 500_000.0},
@@ -243,5 +246,18 @@ def _of_family(draw: st.DrawFn, family: str, config: Settings) -> None:
             config["moe_topk"] = draw(st.integers(1, 3) if "num_experts" in config else st.just(1))
         case "glm4_moe" if config.get("n_group", 1) > 1:
             config["topk_group"] = 1
+        case _ if family in OF_FAMILY:
+            OF_FAMILY[family](draw, family, config)
         case _:
             pass
+
+
+# The same for the families of further modules, in `drawn_<module>.py`.
+OF_FAMILY: dict[str, Callable[[st.DrawFn, str, Settings], None]] = {}
+for _path in sorted(Path(__file__).parent.glob("drawn_*.py")):
+    _module = import_module(_path.stem)
+    OPTIONS.update(_module.OPTIONS)
+    NEEDED.update(_module.NEEDED)
+    ALWAYS.update(_module.ALWAYS)
+    OWN_ROPE = (*OWN_ROPE, *getattr(_module, "OWN_ROPE", ()))
+    OF_FAMILY.update(dict.fromkeys(_module.OPTIONS, _module.of_family))

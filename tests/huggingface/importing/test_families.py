@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from copy import deepcopy
+from importlib import import_module
 from typing import Any
 
 import pytest
@@ -18,10 +19,16 @@ from weights import carry, names_of, randomize
 import llmarch_cli as llmarch
 from llmarch_cli.huggingface.importing import import_config
 from llmarch_cli.huggingface.importing.check import SAME_AS, count
-from llmarch_cli.huggingface.importing.families import BY_ARCHITECTURE, FAMILIES, MULTIMODAL
+from llmarch_cli.huggingface.importing.families import BY_ARCHITECTURE, FAMILIES, MODULES, MULTIMODAL
 from llmarch_cli.modules.builder import build
 
 REFERENCED = sorted(set(FAMILIES) - set(BY_ARCHITECTURE.values()) - set(SAME_AS))
+
+
+def test_the_index_of_modules_names_their_families() -> None:
+    for module, named in MODULES.items():
+        families = import_module(f"llmarch_cli.huggingface.importing.families.{module}").FAMILIES
+        assert [family.model_type for family in families] == named.split()
 
 
 def test_every_family_is_drawn() -> None:

@@ -1,15 +1,49 @@
-"""Families by `model_type`. To add one, add an entry to the table of the most similar module."""
+"""Families by `model_type`. To add one, add an entry to the table of the most similar module, and its name here."""
 
 from __future__ import annotations
 
-from llmarch_cli.huggingface.importing.families import dense, experts, grok, hunyuan, latent, layer_normed, windows
+from collections.abc import Iterator, Mapping
+from importlib import import_module
+
 from llmarch_cli.huggingface.importing.families.family import Family, Wrapper, sizes
 
-FAMILIES: dict[str, Family] = {
-    family.model_type: family
-    for module in (dense, windows, layer_normed, experts, hunyuan, latent, grok)
-    for family in module.FAMILIES
+# The families of each module, so that importing a config loads the tables of one module only. A test holds it equal to
+# the tables.
+MODULES = {
+    "dense": "llama mistral arcee seed_oss ernie4_5 phi3 qwen2 qwen3 granite glm4 apertus",
+    "windows": "gemma gemma2 gemma3_text olmo2 olmo3 exaone4 smollm3",
+    "layer_normed": "gpt2 gpt_neox starcoder2 nemotron olmo stablelm cohere cohere2 falcon",
+    "experts": """
+        mixtral qwen2_moe qwen3_moe olmoe granitemoe minimax_m2 ernie4_5_moe dots1 glm4_moe gpt_oss llama4_text
+    """,
+    "hunyuan": "hunyuan_v1_dense hunyuan_v1_moe",
+    "latent": "deepseek_v2 deepseek_v3 kimi_k2",
+    "grok": "grok-2",
 }
+
+
+class Families(Mapping[str, Family]):
+    """All families by `model_type`. A family's module is imported when the family is looked up."""
+
+    def __init__(self, modules: Mapping[str, str]) -> None:
+        self._modules = {model_type: module for module, named in modules.items() for model_type in named.split()}
+
+    def __getitem__(self, model_type: str) -> Family:
+        module = import_module(f"{__name__}.{self._modules[model_type]}")
+        families: tuple[Family, ...] = module.FAMILIES
+        return next(family for family in families if family.model_type == model_type)
+
+    def __contains__(self, model_type: object) -> bool:
+        return model_type in self._modules
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._modules)
+
+    def __len__(self) -> int:
+        return len(self._modules)
+
+
+FAMILIES = Families(MODULES)
 
 # Families with the `model_type` of another model, by the name of their class.
 BY_ARCHITECTURE = {"Grok1ForCausalLM": "grok-2"}
@@ -30,4 +64,4 @@ MULTIMODAL: dict[str, Wrapper] = {
     ),
 }
 
-__all__ = ["BY_ARCHITECTURE", "FAMILIES", "MULTIMODAL", "Family", "Wrapper"]
+__all__ = ["BY_ARCHITECTURE", "FAMILIES", "MODULES", "MULTIMODAL", "Families", "Family", "Wrapper"]
