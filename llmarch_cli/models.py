@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import warnings
 from pathlib import Path
 
-from llmarch_cli.specs.loading import CONFIG_ENDING, YAML_ENDINGS, exists, find, is_on_hub, names, read
+from llmarch_cli.specs import loading
+from llmarch_cli.specs.loading import CONFIG_ENDING, CONFIG_FILE, ENDINGS, YAML_ENDINGS, exists, find, is_on_hub, names
 from llmarch_cli.specs.spec import ModelSpec
 
 
 def load(name: str | Path | ModelSpec) -> ModelSpec:
     """Load the spec of a bundled model by its id, or of a YAML file by its path. A spec is returned unchanged.
 
-    A Hugging Face config is imported: a config.json, a checkpoint's directory, or `org/name` on the Hub.
+    A Hugging Face config is imported: a config.json, a checkpoint's directory, or `org/name` on the Hub. The
+    repository or another spelling of a bundled model's name finds that model, with a FutureWarning that says so.
 
     Raises InputError for an unknown model or file, an invalid spec, or an unsupported config.
 
@@ -20,16 +23,64 @@ def load(name: str | Path | ModelSpec) -> ModelSpec:
     """
     if isinstance(name, ModelSpec):
         return name
-    if _is_config(name):
+    if isinstance(name, Path):
+        return read(name)
+    if name in names():
+        return loading.read(find(name))
+    if (known := synonym(name)) is not None:
+        return load(known)
+    if is_on_hub(name):
         from llmarch_cli.huggingface.importing import import_config
 
         return import_config(name)
-    return read(find(name))
+    return read(Path(name) if name and _is_config(Path(name)) else find(name))
 
 
-def _is_config(name: str | Path) -> bool:
-    """Whether `name` is a Hugging Face config: a .json file, a directory, or `org/name` on the Hub."""
+def read(path: Path, inside: Path | None = None) -> ModelSpec:
+    """The spec of a file: a YAML file, a config, or a directory with a config.json.
+
+    With `inside`, files outside that directory are not read, except bundled specs.
+
+    Raises InputError if the file is missing, not a valid spec, or an unsupported config.
+    """
+    if not _is_config(path):
+        return loading.read(path, inside, _imported)
+    if inside is not None:
+        loading.within(inside, path / CONFIG_FILE if exists(path, Path.is_dir) else path)
+    return _imported(path)
+
+
+def synonym(name: str, directory: Path | None = None) -> str | None:
+    """The bundled id that another name means, with a FutureWarning that says so; None if there is none.
+
+    A path that exists, from `directory` or the working directory, means that path.
+    """
+    if name in names() or name.endswith(ENDINGS) or exists((directory or Path()) / name):
+        return None
+    from llmarch_cli.specs.repositories import bundled
+
+    known = bundled(name)
+    if known is not None:
+        hub = f"; `llmarch import {name}` reads the config on the Hub" if "/" in name else ""
+        warnings.warn(f"{name} is read as the bundled {known}{hub}", FutureWarning, stacklevel=3)
+    return known
+
+
+def is_model(name: str) -> bool:
+    """Whether a name is that of a bundled model, of a file that can hold one, or of a repository on the Hub."""
+    from llmarch_cli.specs.repositories import bundled
+
     path = Path(name)
-    if name == "" or str(name) in names() or path.suffix in YAML_ENDINGS:
-        return False
-    return path.suffix == CONFIG_ENDING or exists(path, Path.is_dir) or (isinstance(name, str) and is_on_hub(name))
+    stands = exists(path, Path.is_file) and path.suffix in ENDINGS
+    return stands or exists(path / CONFIG_FILE) or is_on_hub(name) or name in names() or bundled(name) is not None
+
+
+def _is_config(path: Path) -> bool:
+    """Whether a path is that of a config: a .json file, or a directory."""
+    return path.suffix == CONFIG_ENDING or (path.suffix not in YAML_ENDINGS and exists(path, Path.is_dir))
+
+
+def _imported(path: Path) -> ModelSpec:
+    from llmarch_cli.huggingface.importing import import_config
+
+    return import_config(path)

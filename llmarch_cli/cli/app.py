@@ -8,6 +8,7 @@ from __future__ import annotations
 import inspect
 import os
 import re
+import shlex
 import sys
 import warnings
 from collections.abc import Callable
@@ -36,7 +37,7 @@ from llmarch_cli.cli import (
 )
 from llmarch_cli.cli import import_ as import_command
 from llmarch_cli.cli import list as list_
-from llmarch_cli.errors import InputError, LlmarchError, suggestion
+from llmarch_cli.errors import InputError, LlmarchError, shown, shown_path, suggestion
 
 UsageError: type[Exception] = typer.BadParameter.__mro__[1]  # it has no public name
 
@@ -75,9 +76,23 @@ def _help(command: Callable[..., Any] | None) -> str:
     return re.sub(r"(?<!\n)\n(?!\n)", " ", inspect.getdoc(command) or "")
 
 
+class _Commands(pasted.Group):
+    """The commands. A model in the place of one is an error that suggests `show`."""
+
+    def resolve_command(self, ctx: Any, args: list[str]) -> Any:
+        """Find the command that the arguments name, as Typer does."""
+        if args and self.get_command(ctx, args[0]) is None and not args[0].startswith("-"):
+            from llmarch_cli.models import is_model
+
+            if is_model(args[0]):
+                show = f"llmarch show {shown_path(shlex.quote(args[0]))}"
+                raise InputError(f"no such command {shown(args[0])}; did you mean `{show}`?")
+        return super().resolve_command(ctx, args)
+
+
 app = typer.Typer(
     name="llmarch",
-    cls=pasted.Group,
+    cls=_Commands,
     epilog=pasted.listed(EXAMPLES),
     no_args_is_help=True,
     rich_markup_mode="rich",

@@ -36,7 +36,7 @@ def write(
         list[str] | None,
         typer.Argument(
             metavar="MODEL",
-            help="Bundled ids, paths of YAML files, or quoted patterns. Default: the models in the file.",
+            help="Bundled ids, paths of specs or configs, or quoted patterns. Default: the models in the file.",
             autocompletion=options.complete_model,
             show_default=False,
         ),

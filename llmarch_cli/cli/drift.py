@@ -18,7 +18,7 @@ EXAMPLES = (
 def drift(
     files: Annotated[
         list[str],
-        typer.Argument(metavar="FILE", help="Paths of YAML files, or quoted patterns.", show_default=False),
+        typer.Argument(metavar="FILE", help="Paths of specs or configs, or quoted patterns.", show_default=False),
     ],
     since: Annotated[str, typer.Option("--since", metavar="REVISION", help="A git revision.", show_default=False)],
     asked: options.AskedAt,

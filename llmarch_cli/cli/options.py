@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 import re
+import warnings
 from collections.abc import Callable
 from functools import wraps
 from typing import TYPE_CHECKING, Annotated, Any
@@ -120,11 +121,13 @@ def complete_change(ctx: typer.Context, incomplete: str) -> list[str]:
     from llmarch_cli.specs.changes import paths
 
     found: dict[str, None] = {}
-    for word in ctx.args:  # the words that are not options: `--set` still lacks its value
-        try:
-            found |= dict.fromkeys(paths(load(word)))
-        except LlmarchError:
-            continue
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # a note would be printed into the line that is being typed
+        for word in ctx.args:  # the words that are not options: `--set` still lacks its value
+            try:
+                found |= dict.fromkeys(paths(load(word)))
+            except LlmarchError:
+                continue
     return [f"{path}=" for path in found if path.startswith(incomplete)]
 
 

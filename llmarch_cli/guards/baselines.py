@@ -14,13 +14,14 @@ from typing import Annotated, Any, Literal
 import yaml
 from pydantic import AfterValidator, Field, WithJsonSchema
 
+from llmarch_cli import models
 from llmarch_cli.errors import InputError, shown, shown_path
 from llmarch_cli.guards import selection
 from llmarch_cli.guards.gauge import GUARDED, Gauge, MetricAt, checked_key, difference, metric_at
 from llmarch_cli.guards.selection import ModelName, ModelNames, Settings, Version
 from llmarch_cli.profilers.cost import DEFAULT_CONTEXT, Workload
 from llmarch_cli.profilers.profile import MAX_CONTEXT, Engine, default_engine
-from llmarch_cli.specs import documents
+from llmarch_cli.specs import documents, loading
 from llmarch_cli.specs.loading import checked
 from llmarch_cli.specs.spec import ModelSpec
 from llmarch_cli.writing import whole
@@ -186,7 +187,7 @@ def compare(path: Path, engine: Engine, tolerated: Mapping[str, Fraction], track
     for each, place in zip(baseline.models, data["models"].places, strict=True):
         found = selection.matches(each, path.parent)
         if not found and not _was_kept(each, baseline.figures):
-            raise InputError(f"{place}: models: {selection.no_match(each)}")
+            raise InputError(f"{place}: models: {selection.no_match(each, path.parent)}")
         names.update(dict.fromkeys(found))
     specs = {name: selection.load(name, path.parent) for name in sorted(names)}
     before = {name: _by_figure(figures, data["figures"][name]) for name, figures in baseline.figures.items()}
@@ -290,5 +291,8 @@ def _put(path: Path, text: str, n_figures: int) -> None:
 
 
 def _from(directory: Path, name: str) -> str:
-    """A name given in the working directory, relative to `directory`."""
-    return Path(os.path.relpath(name, directory)).as_posix() if selection.is_path(name) else name
+    """A name given in the working directory, relative to `directory`; of a bundled model by another name, its id."""
+    if (known := models.synonym(name)) is not None:
+        return known
+    is_path = selection.is_path(name) or (name not in loading.names() and loading.exists(Path(name)))
+    return Path(os.path.relpath(name, directory)).as_posix() if is_path else name

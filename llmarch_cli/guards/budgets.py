@@ -188,6 +188,6 @@ def _models(budget: Budget, items: Any, path: Path) -> list[str]:
     for name, place in zip(budget.models, items.places, strict=True):
         found = selection.matches(name, path.parent)
         if not found:
-            raise InputError(f"{place}: models: {selection.no_match(name)}")
+            raise InputError(f"{place}: models: {selection.no_match(name, path.parent)}")
         chosen.update(dict.fromkeys(found))
     return list(chosen)

@@ -16,6 +16,7 @@ from pathlib import Path, PurePosixPath
 from typing import IO, NamedTuple
 
 from llmarch_cli.errors import InputError, shown, shown_path
+from llmarch_cli.guards import selection
 from llmarch_cli.specs import documents, loading
 
 MAX_ENTRIES = 100_000  # that are listed
@@ -164,7 +165,7 @@ class Commit:
     """The tree of a commit, and a directory to write its files to.
 
     Attributes:
-        root: the directory. It holds each listed YAML file as an empty one until `fill` writes it.
+        root: the directory. It holds each listed file as an empty one until `fill` writes it.
         submodules: paths of the submodules found so far.
     """
 
@@ -175,17 +176,26 @@ class Commit:
         self._listed: dict[PurePosixPath, str] = {}  # files that are not yet in the directory: the object of each
         self._contents: dict[Path, str] = {}  # files that are there, and empty
         self._width = len(name) // 2  # bytes of an object's name: SHA-1 or SHA-256
+        self._endings: tuple[str, ...] = loading.YAML_ENDINGS  # of the files in directories
         self._n_entries = self._n_files = 0
 
     def list(self, pattern: str) -> None:
         """List what a path, or a pattern of paths, can match. Raises InputError if that is too much."""
         parts = _parts(pattern)
         literal = next((at for at, part in enumerate(parts) if has_magic(part)), len(parts))
+        self._endings = selection.endings(pattern)
         self._list(parts[:literal], levels=_levels(parts[literal:]))
+        if literal == len(parts):
+            self._list([*parts, loading.CONFIG_FILE], levels=0)  # of a directory
         self._write_listed()
 
     def fill(self, path: Path) -> None:
-        """Write a listed file, and those that it extends. A file too large to be a spec stays empty."""
+        """Write a listed file, and those that it extends; of a directory, its config.
+
+        A file too large to be a spec stays empty.
+        """
+        if loading.exists(path, Path.is_dir):
+            path = path / loading.CONFIG_FILE
         real = Path(os.path.realpath(loading.within(self.root, path)))
         if (name := self._contents.pop(real, None)) is None:
             return
@@ -203,6 +213,8 @@ class Commit:
 
     def _extended(self, file: Path) -> PurePosixPath | None:
         """The path in the commit that a written spec extends."""
+        if file.suffix == loading.CONFIG_ENDING:
+            return None
         try:
             parent = documents.read(file).get("extends")
             found = loading.find(parent, file.parent) if isinstance(parent, str) else None
@@ -247,7 +259,7 @@ class Commit:
                 self._link(inner, place / part, (), levels - 1, links)
             elif inner.mode == _SUBMODULE:
                 self.submodules.add(Path(place / part))
-            elif part.endswith(loading.YAML_ENDINGS):
+            elif part.endswith(self._endings):
                 self._file(inner, place / part)
 
     def _file(self, entry: Entry, place: PurePosixPath) -> None:

@@ -14,6 +14,7 @@ from llmarch_cli.guards.baselines import Drift, Track, drifts, measured
 from llmarch_cli.guards.gauge import GUARDED, MetricAt
 from llmarch_cli.profilers.cost import Workload
 from llmarch_cli.profilers.profile import Engine
+from llmarch_cli.specs import loading
 from llmarch_cli.specs.spec import ModelSpec
 
 
@@ -28,27 +29,30 @@ def since(
 ) -> tuple[list[Drift], list[str]]:
     """The changes of specs' metrics from `revision` to the working tree, and the specs that cannot be read there.
 
-    `names` are paths of YAML files, or patterns, relative to the working directory. A spec is not measured if it and
-    all specs that it extends are unchanged. Bundled specs that a file extends are those of this version in both.
+    `names` are paths of YAML files, configs and directories with one, or patterns, relative to the working directory.
+    A model is not measured if its file and all that it extends are unchanged. Bundled specs that a file extends are
+    those of this version in both.
 
     Raises InputError for an unknown revision, names that match no file, and invalid specs in the working tree.
     """
     here = Path()
     for name in names:
-        if not selection.is_path(name) or Path(name).is_absolute():
+        if name in loading.names() or Path(name).is_absolute():
             raise InputError(f"{shown(name)}: give paths relative to this directory, such as specs/*.yaml")
     try:
         inside = commit.path_of(commit.git("rev-parse", "--show-prefix").removesuffix(b"\n"))
     except InputError as error:
         raise InputError(f"{error}; `drift` compares specs with a git revision: run it in a repository") from None
     with tempfile.TemporaryDirectory() as directory, commit.objects() as objects:
-        root = Path(os.path.realpath(directory))
+        # A config at the top is named after the directory, as in the working tree.
+        root = Path(os.path.realpath(directory)) / _top(inside)
+        root.mkdir(exist_ok=True)
         old = commit.Commit(commit.commit_name(revision), root, objects)
         there = root / inside
         there.mkdir(parents=True, exist_ok=True)
         for name in names:
             old.list(str(inside / name))
-        chosen = {name: (selection.matches(name, there), selection.matches(name, here)) for name in names}
+        chosen = {name: (selection.files(name, there), selection.files(name, here)) for name in names}
         for name, found in chosen.items():
             if not any(found):
                 raise InputError(f"{shown(name)} matches no file, neither here nor at {shown(revision)}")
@@ -70,6 +74,12 @@ def since(
         return measured(some, guarded, workload, engine, track)
 
     return drifts(figures(before), figures(after), {}), unreadable
+
+
+def _top(inside: Path) -> str:
+    """The name of the repository's directory, if the working directory is `inside` it."""
+    here = Path(os.path.realpath("."))
+    return here.parents[len(inside.parts) - 1].name if inside.parts else here.name
 
 
 def _readable(names: Sequence[str], directory: Path, inside: Path) -> tuple[dict[str, ModelSpec], list[str]]:

@@ -55,22 +55,42 @@ class Settings(Record):
 
 def is_path(name: str) -> bool:
     """Whether a name or pattern is a path, not a bundled id."""
-    return "/" in name or "\\" in name or name.endswith(loading.YAML_ENDINGS)
+    return "/" in name or "\\" in name or name.endswith(loading.ENDINGS)
 
 
-def matches(name: str, directory: Path) -> list[str]:
-    """The models that match a name or pattern, sorted.
+def endings(pattern: str) -> tuple[str, ...]:
+    """The endings of the files that a pattern matches: configs only if it says so, as other files end like them."""
+    return (loading.CONFIG_ENDING,) if pattern.endswith(loading.CONFIG_ENDING) else loading.YAML_ENDINGS
+
+
+def files(name: str, directory: Path) -> list[str]:
+    """The files that match a path or a pattern, sorted; a directory with a config.json matches by its path alone.
 
     Paths, given and returned, are relative to `directory`. The path of an existing file matches only itself.
     """
-    if not is_path(name):
-        return [each for each in loading.names() if fnmatchcase(each, name)]
-    if loading.exists(directory / name):  # before patterns, since `x[1].yaml` may be a file's name
+    if _stands(directory / name):  # before patterns, since `x[1].yaml` may be a file's name
         return [name]
     if not has_magic(name):
         return []
     found = glob(name, root_dir=directory, recursive=True)  # noqa: PTH207 - a relative pattern stays relative
-    return sorted(Path(each).as_posix() for each in found if each.endswith(loading.YAML_ENDINGS))
+    return sorted(Path(each).as_posix() for each in found if each.endswith(endings(name)))
+
+
+def matches(name: str, directory: Path) -> list[str]:
+    """The models that match a name or pattern, sorted: bundled ids, or files as `files` finds them."""
+    if not is_path(name) and (found := [each for each in loading.names() if fnmatchcase(each, name)]):
+        return found
+    if is_path(name) or not has_magic(name):
+        if found := files(name, directory):
+            return found
+        if (known := models.synonym(name, directory)) is not None:
+            return [known]
+    return []
+
+
+def _stands(path: Path) -> bool:
+    """Whether a path is that of a file, or of a directory with a config."""
+    return loading.exists(path / loading.CONFIG_FILE if loading.exists(path, Path.is_dir) else path)
 
 
 def selected(names: Sequence[str], directory: Path) -> list[str]:
@@ -79,17 +99,24 @@ def selected(names: Sequence[str], directory: Path) -> list[str]:
     for name in names:
         found = matches(name, directory)
         if not found:
-            raise InputError(no_match(name))
+            raise InputError(no_match(name, directory))
         chosen.update(dict.fromkeys(found))
     return list(chosen)
 
 
-def no_match(name: str) -> str:
+def no_match(name: str, directory: Path) -> str:
     """The message for a name that matches no model."""
-    if is_path(name):
-        return f"{shown(name)} matches no file; paths are relative to the file they are in"
-    hint = suggestion(name, loading.names()) or "; see `llmarch list`, or give the path of a YAML file"
-    return f"{shown(name)} matches no model{hint}"
+    if loading.exists(directory / name, Path.is_dir):
+        return f"{shown(name)} is a directory without a {loading.CONFIG_FILE}"
+    if not is_path(name):
+        hint = suggestion(name.lower(), loading.names())
+        return f"{shown(name)} matches no model{hint or '; see `llmarch list`, or give the path of a spec or config'}"
+    why = "; paths are relative to the file they are in"
+    if has_magic(name) and not name.endswith(loading.ENDINGS):
+        why += f", and a pattern of configs ends in {loading.CONFIG_ENDING}"
+    elif loading.is_on_hub(name):
+        why += f"; for a model on the Hub, `llmarch import {name} -o FILE` writes its spec"
+    return f"{shown(name)} matches no file{why}"
 
 
 def load(name: str, directory: Path, inside: Path | None = None) -> ModelSpec:
@@ -97,8 +124,6 @@ def load(name: str, directory: Path, inside: Path | None = None) -> ModelSpec:
 
     With `inside`, it may not read files outside that directory, except bundled specs.
     """
-    if not is_path(name):
+    if name in loading.names():
         return models.load(name)
-    if inside is not None:
-        return loading.read(directory / name, inside).with_id(name)
-    return models.load(directory / name).with_id(name)
+    return models.read(directory / name, inside).with_id(name)

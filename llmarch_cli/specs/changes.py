@@ -27,7 +27,7 @@ MOST_SUGGESTED = 4  # paths in an error
 def changed(spec: ModelSpec, assignments: Mapping[str, Any]) -> ModelSpec:
     """Return `spec` with the value at each path replaced, in any order, and named after the changes.
 
-    Published numbers are dropped, because they describe the unchanged model.
+    Published numbers and equal models are dropped, because they belong to the unchanged model.
     Raises InputError for a path that this spec does not have, or if the result is not a valid spec.
 
     >>> from llmarch_cli import load
@@ -38,6 +38,7 @@ def changed(spec: ModelSpec, assignments: Mapping[str, Any]) -> ModelSpec:
         return spec
     data = _data(spec)
     data.pop("published", None)
+    data.pop("same_as", None)
     # A mapping is set before the fields inside it, and a kind before its fields, which depend on it.
     for path in sorted(assignments, key=lambda path: (path.count("."), path.rpartition(".")[2] != "kind")):
         _put(spec.id, data, path, _data(assignments[path]))

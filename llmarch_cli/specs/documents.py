@@ -54,13 +54,13 @@ class ContentError(InputError):
 
 
 class Place(NamedTuple):
-    """A line of a file, counted from 1."""
+    """A line of a file, counted from 1; None for a place that is not known closer."""
 
     path: Path
-    line: int
+    line: int | None
 
     def __str__(self) -> str:
-        return f"{shown_path(self.path)}:{self.line}"
+        return shown_path(self.path) if self.line is None else f"{shown_path(self.path)}:{self.line}"
 
 
 class Mapping(dict[str, Any]):
@@ -142,6 +142,24 @@ def plain(data: Any) -> Any:
             return {name: plain(inner) for name, inner in data.items()}
         case list() | tuple():
             return [plain(inner) for inner in data]
+        case _:
+            return data
+
+
+def placed(data: Any, place: Place) -> Any:
+    """A copy in which every field and item has the same place."""
+    match data:
+        case dict():
+            mapping = Mapping()
+            for name, inner in data.items():
+                mapping.put(name, placed(inner, place), place)
+            return mapping
+        case list():
+            items = Items()
+            for inner in data:
+                items.append(placed(inner, place))
+                items.places.append(place)
+            return items
         case _:
             return data
 

@@ -13,13 +13,18 @@ from pydantic import BaseModel, ValidationError
 
 from llmarch_cli.errors import InputError, shown, shown_path, suggestion
 from llmarch_cli.specs import documents
-from llmarch_cli.specs.spec import ModelSpec
+from llmarch_cli.specs.spec import HUB_PATTERN, ModelSpec
 
 AnyRecord = TypeVar("AnyRecord", bound=BaseModel)
 
 YAML_ENDINGS = (".yaml", ".yml")
 CONFIG_ENDING = ".json"
-HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]{0,95}/[A-Za-z0-9][\w.-]{0,95}", re.ASCII)
+CONFIG_FILE = "config.json"  # in a checkpoint's directory
+ENDINGS = (*YAML_ENDINGS, CONFIG_ENDING)
+HUB_ID = re.compile(HUB_PATTERN)
+OWN = "same_as"  # the field that a spec does not inherit
+
+Configs = Callable[[Path], ModelSpec]  # how to read a config: what is above this package knows
 
 
 @cache
@@ -40,12 +45,13 @@ def names() -> tuple[str, ...]:
     return tuple(sorted(path.stem for path in specs_directory().glob("*.yaml")))
 
 
-def read(path: Path, inside: Path | None = None) -> ModelSpec:
+def read(path: Path, inside: Path | None = None, configs: Configs | None = None) -> ModelSpec:
     """The spec of a YAML file. Raises InputError if the file is missing or not a valid spec.
 
-    With `inside`, files outside that directory are not read, except bundled specs.
+    With `inside`, files outside that directory are not read, except bundled specs. `configs` reads a config that the
+    spec extends.
     """
-    return validated(resolved(path, inside), shown_path(path)).with_id(path.stem)
+    return validated(resolved(path, inside, configs), shown_path(path)).with_id(path.stem)
 
 
 def within(directory: Path, path: Path) -> Path:
@@ -61,7 +67,7 @@ def within(directory: Path, path: Path) -> Path:
 def is_on_hub(name: str) -> bool:
     """Whether `org/name` means a model on the Hub: neither the path nor the directory `org` exists."""
     path = Path(name)
-    fits = HUB_ID.fullmatch(name) is not None and path.suffix not in (*YAML_ENDINGS, CONFIG_ENDING)
+    fits = HUB_ID.fullmatch(name) is not None and path.suffix not in ENDINGS
     return fits and not exists(path) and not exists(path.parent)
 
 
@@ -81,14 +87,16 @@ def find(name: str | Path, directory: Path | None = None) -> Path:
     text = str(name)
     if isinstance(name, str) and text in names():
         return specs_directory() / f"{text}.yaml"
-    if isinstance(name, Path) or "/" in text or "\\" in text or text.endswith(YAML_ENDINGS):
+    if isinstance(name, Path) or "/" in text or "\\" in text or text.endswith(ENDINGS):
         return Path(text) if directory is None else directory / text
     hint = suggestion(text.lower(), names()) or "; see `llmarch list`, or give the path to a YAML file or a config.json"
     raise InputError(f"unknown model {shown(text)}{hint}")
 
 
-def resolved(path: Path, inside: Path | None = None) -> documents.Mapping:
-    """A file's data merged over the specs that it `extends`: a bundled id, or the path of a YAML file relative to it.
+def resolved(path: Path, inside: Path | None = None, configs: Configs | None = None) -> documents.Mapping:
+    """A file's data merged over the specs that it `extends`: a bundled id, or the path of a file relative to it.
+
+    That file is a YAML file, or a config that `configs` reads.
 
     Raises InputError if a file cannot be read, is not `inside` the directory, or extends itself.
     """
@@ -101,7 +109,9 @@ def resolved(path: Path, inside: Path | None = None) -> documents.Mapping:
             raise InputError(f"{place}: extends: must be the id of a model or a path, not {shown(parent)}")
         try:
             parent_path = _parent(parent, place.path.parent, inside)
-            layers.append(documents.read(parent_path))
+            is_config = parent_path.suffix == CONFIG_ENDING
+            layers.append(_of_config(parent_path, configs) if is_config else documents.read(parent_path))
+            layers[-1].pop(OWN, None)
         except documents.ContentError as error:
             # The file may hold anything, and this message may be read by others: it says nothing of the content.
             raise InputError(
@@ -119,13 +129,31 @@ def resolved(path: Path, inside: Path | None = None) -> documents.Mapping:
     return data
 
 
+def _of_config(path: Path, configs: Configs | None) -> documents.Mapping:
+    """The fields of a config's spec. Raises InputError, which says nothing of its content."""
+    from llmarch_cli.specs.spec_file import plain  # imported late: it imports this module
+
+    if configs is None:
+        raise InputError(f"{shown_path(path)}: a config; only a spec can be extended here")
+    if not exists(path, Path.is_file):  # a directory's file may be a link to another tree
+        raise InputError(f"{shown_path(path)}: no such file")
+    try:
+        spec = configs(path)
+    except InputError:
+        raise InputError(f"{shown_path(path)}: not a config that can be read; `llmarch import` says why") from None
+    found = documents.placed(plain(spec), documents.Place(path, None))
+    assert isinstance(found, documents.Mapping)
+    return found
+
+
 def _parent(name: str, directory: Path, inside: Path | None) -> Path:
-    """The file that a spec in `directory` extends. Raises InputError if that is not a YAML file of its own tree."""
+    """The file that a spec in `directory` extends. Raises InputError if it is none of its own tree."""
     path = find(name, directory)
     if name in names():
         return path
-    if path.suffix not in YAML_ENDINGS:
-        raise InputError(f"{shown(name)}: must be a bundled id or a path that ends in {' or '.join(YAML_ENDINGS)}")
+    if path.suffix not in ENDINGS:
+        *endings, last = ENDINGS
+        raise InputError(f"{shown(name)}: must be a bundled id or a path that ends in {', '.join(endings)} or {last}")
     return path if inside is None else within(inside, path)
 
 

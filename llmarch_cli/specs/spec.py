@@ -196,7 +196,9 @@ class LayerVariants(NamedTuple):  # a tuple, since a spec may have very many and
 
 LINE_PATTERN = r"^[^\x00-\x1f\x7f-\x9f]+$"  # no control characters, because tables print it
 URL_PATTERN = r"^https?://[!-~]+$"
+HUB_PATTERN = r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,95}/[A-Za-z0-9][A-Za-z0-9_.-]{0,95}$"
 OneLine = Annotated[str, Field(pattern=LINE_PATTERN, max_length=200)]
+Repositories = Annotated[tuple[Annotated[str, Field(pattern=HUB_PATTERN)], ...], Field(strict=False)]
 
 
 class ModelSpec(Record):
@@ -205,6 +207,7 @@ class ModelSpec(Record):
     name: OneLine
     organization: OneLine | None = None
     source: Annotated[str, Field(pattern=URL_PATTERN, max_length=1000)] | None = None  # where the values came from
+    same_as: Repositories = ()  # models on the Hub whose configs have these values too; not inherited
     released: dt.date | None = None
     license: OneLine | None = None
     context_length: TokenCount | None = None  # the model's context window
@@ -231,7 +234,7 @@ class ModelSpec(Record):
 
     summarized: ClassVar[frozenset[str]] = frozenset(
         {
-            *("name", "organization", "source", "released", "license", "context_length", "published"),
+            *("name", "organization", "source", "same_as", "released", "license", "context_length", "published"),
             *("d_model", "n_layers", "vocab_size", "tie_embeddings", "learned_positions"),
             *("norm", "norm_placement", "parallel_sublayers", "attention", "ffn"),
         }

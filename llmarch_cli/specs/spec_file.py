@@ -22,7 +22,7 @@ from llmarch_cli.writing import put
 
 WIDTH = 116
 INDENT = "  "
-ABOUT = ("name", "organization", "source", "released", "license", "context_length", "published")
+ABOUT = ("name", "organization", "source", "same_as", "released", "license", "context_length", "published")
 SCHEMA = "schema.json"
 FOR_EDITORS = f"yaml-language-server: $schema={SCHEMA}"  # a comment that gives editors completion and checks
 FEWEST_SHARED = 3  # fewer shared fields get no anchor
@@ -50,7 +50,7 @@ class Anchored(dict[str, Any]):
 
 def render(spec: ModelSpec, comments: Sequence[str] = ()) -> str:
     """The YAML text, ending in a newline, below one comment line for each of `comments`."""
-    data = _plain(spec)
+    data = plain(spec)
     for axis in ("attention", "ffn"):
         if isinstance(layout := getattr(spec, axis), Layout):
             data[axis]["variants"] = _shared(data[axis]["variants"], layout.variants)
@@ -76,17 +76,17 @@ def write(spec: ModelSpec, path: Path, comments: Sequence[str] = (), replace: bo
         raise InputError(f"{shown_path(path)}: cannot be written: {reason}") from None
 
 
-def _plain(value: Any) -> Any:
-    """Records as mappings without their defaults, tuples as lists."""
+def plain(value: Any) -> Any:
+    """A spec as data: records as mappings without their defaults, tuples as lists."""
     match value:
         case Record():
             fields = {name: field.get_default() for name, field in type(value).model_fields.items()}
             written = [name for name in fields if getattr(value, name) != fields[name]]
-            return {name: _plain(getattr(value, name)) for name in sorted(written, key=partial(_rank, type(value)))}
+            return {name: plain(getattr(value, name)) for name in sorted(written, key=partial(_rank, type(value)))}
         case dict():
-            return {name: _plain(inner) for name, inner in value.items()}
+            return {name: plain(inner) for name, inner in value.items()}
         case tuple():
-            return [_plain(inner) for inner in value]
+            return [plain(inner) for inner in value]
         case _:
             return value
 
@@ -120,7 +120,7 @@ def _shared(variants: Data, records: Mapping[str, Record]) -> dict[str, Any]:
 def _changes(base: str, variants: Data, record: Record) -> dict[str, dict[str, Any]]:
     """The fields of each other variant that differ from `base`; a default is written out if `base` differs from it."""
     below = variants[base]
-    defaults = {name: _plain(field.get_default()) for name, field in type(record).model_fields.items()}
+    defaults = {name: plain(field.get_default()) for name, field in type(record).model_fields.items()}
     return {
         name: {
             **{field: defaults[field] for field in below if field not in fields},

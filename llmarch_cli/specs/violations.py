@@ -11,7 +11,7 @@ from pydantic_core import ErrorDetails
 
 from llmarch_cli.components.component import NAME_PATTERN, number
 from llmarch_cli.errors import shown, suggestion
-from llmarch_cli.specs.spec import LINE_PATTERN, URL_PATTERN, FieldError, ModelSpec
+from llmarch_cli.specs.spec import HUB_PATTERN, LINE_PATTERN, URL_PATTERN, FieldError, ModelSpec
 
 MAX_LINES = 5
 LONGEST_NAME = 40
@@ -22,6 +22,7 @@ FieldPath = tuple[str | int, ...]
 _PATTERNS = {
     LINE_PATTERN: "one line of text",
     NAME_PATTERN: "a name of lowercase letters, digits and _ that starts with a letter",
+    HUB_PATTERN: "a repository on the Hugging Face Hub, written org/name",
     URL_PATTERN: "a web address such as https://example.com/config.json",
 }
 

@@ -125,6 +125,19 @@ def test_bad_input_is_one_line_on_standard_error_and_status_2(llmarch: Run, argu
     assert result.err.count("\n") == 1
 
 
+@pytest.mark.parametrize("name", ["deepseek-v3", "DeepSeek-V3", "Qwen/Qwen3-8B", "mine.yaml", "a", "a b/config.json"])
+def test_a_model_in_the_place_of_a_command(
+    llmarch: Run, name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    for each in ("mine.yaml", "a/config.json", "a b/config.json"):
+        Path(each).parent.mkdir(exist_ok=True)
+        Path(each).touch()
+    result = llmarch(name, "--ctx", "8k")
+    assert (result.status, result.out) == (2, "")
+    assert result.err == f"error: no such command '{name}'; did you mean `llmarch show {shlex.quote(name)}`?\n"
+
+
 @pytest.mark.parametrize("arguments", ["", "baseline"])
 def test_a_group_alone_is_its_help_and_status_2(llmarch: Run, arguments: str) -> None:
     result = llmarch(*arguments.split())

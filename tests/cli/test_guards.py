@@ -138,6 +138,26 @@ class TestValidate:
         assert "worse.yaml:" in result.err
 
 
+@pytest.mark.filterwarnings("default::FutureWarning")
+def test_a_config_is_a_model_in_every_guard(llmarch: Run) -> None:
+    Path("models").mkdir()
+    for name in ("config.json", "models/config.json"):
+        Path(name).write_text('{"model_type": "llama"}')
+    for name in ("config.json", "models", "'models/*.json'", "Qwen/Qwen3-8B"):
+        Path("budgets.yaml").write_text(f"budgets:\n  - models: [{name}]\n    limits: [params <= 9B]\n")
+        assert (llmarch("check", "budgets.yaml").status, problems("budgets", "budgets.yaml")) == (0, [])
+    names = ("config.json", "models", "models/*.json", "Qwen/Qwen3-8B")
+    Path("inner").mkdir()
+    for file, above in (("b.yaml", ""), ("inner/b.yaml", "../")):
+        result = llmarch("baseline", "write", file, *names, "--columns", "params")
+        assert result.out == f"{file}: 4 values of 4 models.\n"
+        kept = [f"{above}{name}" for name in names[:3]] + ["qwen3-8b"]
+        assert yaml.safe_load(Path(file).read_text())["models"] == kept
+        assert llmarch("baseline", "compare", file).status == 0
+    Path("config.json").write_text('{"model_type": "llama", "num_hidden_layers": 2}')
+    assert llmarch("baseline", "compare", "b.yaml").status == 1
+
+
 def test_every_byte_is_the_same_whatever_the_hash_seed(here: Path) -> None:
     def written(seed: str) -> tuple[str, ...]:
         env = {**os.environ, "PYTHONHASHSEED": seed, "LLMARCH_ENGINE": "closed-form", "PYTHONPATH": str(ROOT)}

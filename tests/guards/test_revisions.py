@@ -1,5 +1,6 @@
 """Specs at a git revision."""
 
+import json
 import os
 import subprocess
 from pathlib import Path
@@ -191,6 +192,90 @@ def test_a_spec_of_a_commit_extends_nothing_outside_it(repository: Path, tmp_pat
     found, unreadable = statuses("specs/up.yaml", "specs/absolute.yaml")
     assert unreadable == ["specs/up.yaml", "specs/absolute.yaml"]
     assert set(found) == {"specs/up.yaml", "specs/absolute.yaml"}
+
+
+def put(place: Path, **settings: object) -> None:
+    place.parent.mkdir(parents=True, exist_ok=True)
+    place.write_text(json.dumps({"model_type": "llama", **settings}))
+
+
+@pytest.fixture
+def configs(repository: Path) -> Path:
+    """A directory in the repository with two configs, and one at its top."""
+    models = repository.parent / "models"
+    for place in (models / "a" / "config.json", models / "b.json", repository.parent / "config.json"):
+        put(place)
+    (models / "a" / "tokenizer.json").write_text("{}")
+    (models / "spec.yaml").write_text("extends: a/config.json\nn_layers: 5\n")
+    git("add", ".")
+    git("commit", "--quiet", "--message=configs")
+    return models
+
+
+EVERY_CONFIG = ("models/a/config.json", "models/b.json", "config.json")
+
+
+def test_a_config_is_a_model(configs: Path) -> None:
+    assert statuses(*EVERY_CONFIG) == ({}, [])
+    for name in EVERY_CONFIG:
+        put(Path(name), num_hidden_layers=31)
+    put(configs / "new.json")
+    found = {name: {"DRIFT"} for name in EVERY_CONFIG}
+    assert statuses(*EVERY_CONFIG) == (found, [])
+    assert statuses("*.json", "models/*.json", "**/config.json") == ({**found, "models/new.json": {"NEW"}}, [])
+    for name in EVERY_CONFIG:
+        Path(name).unlink()
+    removed = {name: {"REMOVED"} for name in EVERY_CONFIG}
+    assert statuses(*EVERY_CONFIG) == (removed, [])
+    assert statuses("**/config.json", "models/b.json") == (removed, [])
+
+
+def test_a_config_is_found_by_its_directory(configs: Path) -> None:
+    for name in ("models/a", "models/a/", "./models/a"):
+        assert statuses(name) == ({}, [])
+    put(configs / "a" / "config.json", num_hidden_layers=31)
+    assert statuses("models/a") == ({"models/a": {"DRIFT"}}, [])
+    (configs / "a" / "config.json").unlink()
+    assert statuses("models/a") == ({"models/a": {"REMOVED"}}, [])
+    put(configs / "new" / "config.json")
+    assert statuses("models/new") == ({"models/new": {"NEW"}}, [])
+    with pytest.raises(InputError, match="'models' matches no file, neither here nor at 'HEAD'"):
+        statuses("models")
+
+
+def test_an_unchanged_config_is_not_measured(configs: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    seen: list[str] = []
+    monkeypatch.setattr(revisions, "measured", lambda specs, *_: seen.extend(specs) or {})
+    assert statuses(*EVERY_CONFIG, "models/a", "models/spec.yaml") == ({}, [])
+    assert not seen
+
+
+def test_a_spec_changes_with_the_config_that_it_extends(configs: Path) -> None:
+    put(configs / "a" / "config.json", vocab_size=100)
+    found, unreadable = statuses("models/spec.yaml")
+    assert (found, unreadable) == ({"models/spec.yaml": {"DRIFT", "same"}}, [])
+
+
+def test_a_config_of_a_commit_that_cannot_be_read_is_said(configs: Path) -> None:
+    (configs / "b.json").write_text("{}")
+    git("commit", "--quiet", "--all", "--message=broken")
+    put(configs / "b.json")
+    assert statuses("models/*.json") == ({"models/b.json": {"NEW"}}, ["models/b.json"])
+
+
+def test_a_config_of_a_commit_is_nothing_outside_it(configs: Path, tmp_path: Path) -> None:
+    put(tmp_path / "out" / "config.json")
+    (configs / "link.json").symlink_to(tmp_path / "out" / "config.json")
+    (configs / "directory").symlink_to(tmp_path / "out")
+    (configs / "a" / "inside.json").symlink_to("config.json")
+    (configs / "linked").symlink_to("a")
+    (configs / "up.yaml").write_text("extends: ../../out/config.json\n")
+    git("add", ".")
+    git("commit", "--quiet", "--message=links")
+    assert statuses("models/a/inside.json", "models/linked", "models/linked/config.json") == ({}, [])
+    for name in ("models/link.json", "models/directory", "models/directory/config.json"):
+        assert statuses(name) == ({name: {"NEW"}}, [])
+    assert statuses("models/up.yaml") == ({"models/up.yaml": {"NEW"}}, ["models/up.yaml"])
 
 
 def test_what_a_spec_extends_is_read_wherever_it_is_in_the_commit(repository: Path) -> None:

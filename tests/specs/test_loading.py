@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
+from published import PUBLISHED
 
 import llmarch_cli as llmarch
+from llmarch_cli import models
 from llmarch_cli.errors import InputError
 from llmarch_cli.specs import loading
 from llmarch_cli.specs.spec import ModelSpec
@@ -87,7 +90,7 @@ def test_a_spec_is_taken_as_it_is() -> None:
     ("name", "message"),
     [
         ("deepsek-v3", "unknown model 'deepsek-v3'; did you mean deepseek-v3 or deepseek-v2 or deepseek-r1?"),
-        ("DeepSeek-V3", "unknown model 'DeepSeek-V3'; did you mean deepseek-v3"),
+        ("DeepSeek-V33", "unknown model 'DeepSeek-V33'; did you mean deepseek-v3"),
         ("zzz", "unknown model 'zzz'; see `llmarch list`, or give the path to a YAML file or a config.json"),
         ("", "unknown model ''; see `llmarch list`"),
         ("x" * 100_000, f"unknown model '{'x' * 59}...'; see `llmarch list`"),
@@ -231,7 +234,11 @@ def test_the_data_with_all_that_is_inherited_can_be_had(directory: Path) -> None
         ("deepsek-v3", "unknown model 'deepsek-v3'; did you mean deepseek-v3"),
         ("none.yaml", "none.yaml: no such file"),
         ("../none/none.yaml", "../none/none.yaml: no such file"),
-        ("./", "'./': must be a bundled id or a path that ends in .yaml or .yml"),
+        ("./", "'./': must be a bundled id or a path that ends in .yaml, .yml or .json"),
+        ("Qwen/Qwen3-8B", "'Qwen/Qwen3-8B': must be a bundled id or a path"),
+        ("none.json", "none.json: no such file"),
+        ("directory.json", "directory.json: no such file"),
+        ("broken.json", "broken.json: not a config that can be read; `llmarch import` says why"),
         ("3", "must be the id of a model or a path, not 3"),
         ("[tiny.yaml]", "must be the id of a model or a path, not a list"),
         ("{a: b}", "must be the id of a model or a path, not a mapping"),
@@ -245,7 +252,48 @@ def test_the_data_with_all_that_is_inherited_can_be_had(directory: Path) -> None
 def test_nothing_to_extend(parent: str, message: str, directory: Path) -> None:
     Path("empty.yaml").touch()
     Path("broken.yaml").write_text("a: 1\nb: [")
+    Path("broken.json").write_text('{"model_type": "llama", "password": "secret"}')
+    Path("directory.json").mkdir()
     assert error(f"name: x\nextends: {parent}").startswith(f"spec.yaml:2: extends: {message}")
+
+
+CONFIG = {"model_type": "llama", "num_hidden_layers": 22, "hidden_size": 2048, "num_key_value_heads": 4}
+
+
+def test_a_config_can_be_extended(directory: Path) -> None:
+    Path("inner").mkdir()
+    Path("inner/config.json").write_text(json.dumps(CONFIG))
+    config = llmarch.load("inner/config.json")
+    spec = load("extends: inner/config.json\nn_layers: 24\nattention: {n_kv_heads: 8}")
+    assert spec.name == "inner"
+    assert spec == config.model_copy(
+        update={"n_layers": 24, "attention": config.attention.model_copy(update={"n_kv_heads": 8})}
+    )
+    Path("inner/child.yaml").write_text("extends: config.json")
+    assert llmarch.load("inner/child.yaml") == config
+
+
+def test_a_config_is_the_place_of_what_it_says(directory: Path) -> None:
+    Path("mine.json").write_text(json.dumps(PUBLISHED["gemma3-1b"]))
+    assert error("extends: mine.json\nn_layers: 1").startswith("mine.json: attention.variants.global: unused variant")
+    assert error("extends: mine.json\nn_layers: x").startswith("spec.yaml:2: n_layers: must be a whole number")
+
+
+def test_what_is_inside_a_directory_extends_no_config_outside_it(directory: Path) -> None:
+    (directory / "in").mkdir()
+    Path("mine.json").write_text(json.dumps(CONFIG))
+    Path("in/link.json").symlink_to("../mine.json")
+    for parent in ("../mine.json", "link.json", str(directory / "mine.json")):
+        Path("in/spec.yaml").write_text(f"extends: {parent}")
+        assert models.read(Path("in/spec.yaml")).n_layers == 22
+        with pytest.raises(InputError, match="outside the directory"):
+            models.read(Path("in/spec.yaml"), Path("in"))
+
+
+def test_the_models_that_equal_a_spec_are_not_inherited(directory: Path) -> None:
+    Path("parent.yaml").write_text(f"{TINY}same_as: [org/other]\n")
+    assert llmarch.load("parent.yaml").same_as == ("org/other",)
+    assert load("extends: parent.yaml").same_as == ()
 
 
 def test_circles(directory: Path) -> None:

@@ -12,9 +12,9 @@ from typing import Any
 from llmarch_cli.errors import InputError, shown, shown_path
 from llmarch_cli.huggingface.checked_json import parse
 from llmarch_cli.specs import documents
+from llmarch_cli.specs.loading import CONFIG_FILE as FILE
 from llmarch_cli.specs.loading import exists, is_on_hub
 
-FILE = "config.json"
 CONNECTION_TIMEOUT = 5  # seconds
 
 

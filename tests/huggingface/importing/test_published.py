@@ -12,7 +12,7 @@ from llmarch_cli.huggingface.importing import import_config
 from llmarch_cli.specs.spec import Layout, ModelSpec
 
 # What no config says.
-FACTS = {"name", "organization", "source", "released", "license", "published"}
+FACTS = {"name", "organization", "source", "same_as", "released", "license", "published"}
 
 
 def said(spec: ModelSpec) -> dict[str, Any]:
