@@ -5,7 +5,7 @@ from __future__ import annotations
 import warnings
 from pathlib import Path
 
-from llmarch_cli.specs import loading
+from llmarch_cli.specs import documents, loading
 from llmarch_cli.specs.loading import CONFIG_ENDING, CONFIG_FILE, ENDINGS, YAML_ENDINGS, exists, find, is_on_hub, names
 from llmarch_cli.specs.spec import ModelSpec
 
@@ -26,7 +26,7 @@ def load(name: str | Path | ModelSpec) -> ModelSpec:
     if isinstance(name, Path):
         return read(name)
     if name in names():
-        return loading.read(find(name))
+        return read(find(name))
     if (known := synonym(name)) is not None:
         return load(known)
     if is_on_hub(name):
@@ -44,7 +44,7 @@ def read(path: Path, inside: Path | None = None) -> ModelSpec:
     Raises InputError if the file is missing, not a valid spec, or an unsupported config.
     """
     if not _is_config(path):
-        return loading.read(path, inside, _imported)
+        return loading.read(path, inside, _fields)
     if inside is not None:
         loading.within(inside, path / CONFIG_FILE if exists(path, Path.is_dir) else path)
     return _imported(path)
@@ -84,3 +84,10 @@ def _imported(path: Path) -> ModelSpec:
     from llmarch_cli.huggingface.importing import import_config
 
     return import_config(path)
+
+
+def _fields(path: Path) -> documents.Mapping:
+    """The fields of a config's spec, for a spec that extends it."""
+    from llmarch_cli.specs.spec_file import plain
+
+    return documents.placed(plain(_imported(path)), documents.Place(path, None))

@@ -29,7 +29,7 @@ HEAD: Schema = {
 EXTENDS: Schema = {
     "type": "string",
     "minLength": 1,
-    "description": "the id of another spec, or a path of a spec or config from this file; fields not given here come from it",
+    "description": "an id, or the path of a spec or config from this file; fields not given here come from it",
 }
 
 # A field with its type and default, and the comment after it.

@@ -146,22 +146,26 @@ def plain(data: Any) -> Any:
             return data
 
 
-def placed(data: Any, place: Place) -> Any:
+def placed(data: dict[str, Any], place: Place) -> Mapping:
     """A copy in which every field and item has the same place."""
-    match data:
-        case dict():
-            mapping = Mapping()
-            for name, inner in data.items():
-                mapping.put(name, placed(inner, place), place)
-            return mapping
-        case list():
-            items = Items()
-            for inner in data:
-                items.append(placed(inner, place))
-                items.places.append(place)
-            return items
-        case _:
-            return data
+
+    def copied(value: Any) -> Any:
+        match value:
+            case dict():
+                return placed(value, place)
+            case list():
+                items = Items()
+                for inner in value:
+                    items.append(copied(inner))
+                    items.places.append(place)
+                return items
+            case _:
+                return value
+
+    mapping = Mapping()
+    for name, value in data.items():
+        mapping.put(name, copied(value), place)
+    return mapping
 
 
 def content(path: Path, what: str = "spec") -> bytes:

@@ -24,7 +24,7 @@ ENDINGS = (*YAML_ENDINGS, CONFIG_ENDING)
 HUB_ID = re.compile(HUB_PATTERN)
 OWN = "same_as"  # the field that a spec does not inherit
 
-Configs = Callable[[Path], ModelSpec]  # how to read a config: what is above this package knows
+Configs = Callable[[Path], documents.Mapping]  # reads the fields of a config's spec, which only rooms above can
 
 
 @cache
@@ -131,19 +131,14 @@ def resolved(path: Path, inside: Path | None = None, configs: Configs | None = N
 
 def _of_config(path: Path, configs: Configs | None) -> documents.Mapping:
     """The fields of a config's spec. Raises InputError, which says nothing of its content."""
-    from llmarch_cli.specs.spec_file import plain  # imported late: it imports this module
-
     if configs is None:
         raise InputError(f"{shown_path(path)}: a config; only a spec can be extended here")
     if not exists(path, Path.is_file):  # a directory's file may be a link to another tree
         raise InputError(f"{shown_path(path)}: no such file")
     try:
-        spec = configs(path)
+        return configs(path)
     except InputError:
         raise InputError(f"{shown_path(path)}: not a config that can be read; `llmarch import` says why") from None
-    found = documents.placed(plain(spec), documents.Place(path, None))
-    assert isinstance(found, documents.Mapping)
-    return found
 
 
 def _parent(name: str, directory: Path, inside: Path | None) -> Path:

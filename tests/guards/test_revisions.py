@@ -14,6 +14,7 @@ from llmarch_cli.errors import InputError
 from llmarch_cli.guards import commit, revisions
 from llmarch_cli.profilers.cost import Workload
 from llmarch_cli.specs import documents
+from llmarch_cli.specs.spec import ModelSpec
 
 
 @pytest.fixture(autouse=True)
@@ -245,7 +246,12 @@ def test_a_config_is_found_by_its_directory(configs: Path) -> None:
 
 def test_an_unchanged_config_is_not_measured(configs: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     seen: list[str] = []
-    monkeypatch.setattr(revisions, "measured", lambda specs, *_: seen.extend(specs) or {})
+
+    def noted(specs: dict[str, ModelSpec], *_: object) -> dict[str, dict[object, int]]:
+        seen.extend(specs)
+        return {}
+
+    monkeypatch.setattr(revisions, "measured", noted)
     assert statuses(*EVERY_CONFIG, "models/a", "models/spec.yaml") == ({}, [])
     assert not seen
 
