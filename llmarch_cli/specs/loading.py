@@ -183,6 +183,17 @@ def checked(record: type[AnyRecord], data: Mapping[str, Any], origin: str) -> An
     try:
         return record.model_validate(data)
     except ValidationError as error:
+        if _looks_like_config(record, data):
+            raise InputError(
+                f"{origin}: a Hugging Face config; give it where a model is named, as a file that ends in"
+                f" {CONFIG_ENDING}"
+            ) from None
         from llmarch_cli.specs.violations import explain
 
         raise InputError(explain(error, data, origin, record)) from None
+
+
+def _looks_like_config(record: type[BaseModel], data: Mapping[str, Any]) -> bool:
+    """Whether data has the key that every config has, and few of the fields that a record needs."""
+    needed = [name for name, field in record.model_fields.items() if field.is_required()]
+    return "model_type" in data and 2 * sum(name in data for name in needed) < len(needed)

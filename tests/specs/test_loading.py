@@ -12,7 +12,9 @@ from published import PUBLISHED
 
 import llmarch_cli as llmarch
 from llmarch_cli import models
+from llmarch_cli.claims import claims
 from llmarch_cli.errors import InputError
+from llmarch_cli.guards import baselines, budgets
 from llmarch_cli.specs import loading
 from llmarch_cli.specs.spec import ModelSpec
 
@@ -277,6 +279,17 @@ def test_a_config_is_the_place_of_what_it_says(directory: Path) -> None:
     Path("mine.json").write_text(json.dumps(PUBLISHED["gemma3-1b"]))
     assert error("extends: mine.json\nn_layers: 1").startswith("mine.json: attention.variants.global: unused variant")
     assert error("extends: mine.json\nn_layers: x").startswith("spec.yaml:2: n_layers: must be a whole number")
+
+
+def test_a_config_in_a_file_of_another_kind_is_said(directory: Path) -> None:
+    text = json.dumps({**CONFIG, "vocab_size": 100})
+    said = "a Hugging Face config; give it where a model is named, as a file that ends in .json"
+    assert error(text) == f"spec.yaml: {said}"
+    Path("config.json").write_text(text)
+    for read in (budgets.read, baselines.read, claims.read):
+        with pytest.raises(InputError, match=rf"^config\.json: {said}$"):
+            read(Path("config.json"))
+    assert "model_type: unknown field" in error(f"{TINY}model_type: llama")
 
 
 def test_what_is_inside_a_directory_extends_no_config_outside_it(directory: Path) -> None:
