@@ -360,7 +360,7 @@ for _path in sorted(Path(__file__).parent.glob("weights_*.py")):
     _module = import_module(_path.stem)
     NAMES.update(_module.NAMES)
     NAMES_BY_CONFIG.update(_module.NAMES_BY_CONFIG)
-    UNNAMED |= _module.UNNAMED
+    UNNAMED |= set(_module.UNNAMED)
 
 
 def names_of(family: str, config: Config) -> Names:

@@ -97,7 +97,10 @@ def message(**fields: Any) -> str:
         ({"dmodel": 3}, "dmodel: unknown field; did you mean d_model?"),
         ({"norm": {"epz": 1}}, "norm.epz: unknown field; did you mean eps?"),
         ({"published": {"x": 1}}, "published.x: unknown field; known: params, params_convention, active_params, …"),
-        ({"attention": {**GQA, "n_head": 1}}, "attention.n_head: unknown field; did you mean n_heads or n_kv_heads or v_head_dim?"),
+        (
+            {"attention": {**GQA, "n_head": 1}},
+            "attention.n_head: unknown field; did you mean n_heads or n_kv_heads or v_head_dim?",
+        ),
         ({"attention": {**GQA, "gqa": 1}}, "attention.gqa: unknown field; known: …"),
         ({"attention": {**GQA, "component": 1}}, "attention.component: unknown field; known: …"),
         ({"attention": {**GQA, "layout": {}}}, "attention.layout: unknown field; known: …"),

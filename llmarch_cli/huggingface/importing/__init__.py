@@ -10,15 +10,14 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from llmarch_cli.errors import InputError, shown, unknown
-from llmarch_cli.huggingface.importing.families import BY_ARCHITECTURE, FAMILIES, MULTIMODAL, Family, Wrapper
+from llmarch_cli.huggingface.importing.families import BY_ARCHITECTURE, FAMILIES, MULTIMODAL, WRAPPERS, Family
 from llmarch_cli.huggingface.importing.keys import Config
 from llmarch_cli.huggingface.importing.layers import Fields
 from llmarch_cli.huggingface.importing.source import Source, read
-from llmarch_cli.huggingface.importing.without_effect import BESIDE_TEXT, WITHOUT_EFFECT
+from llmarch_cli.huggingface.importing.without_effect import WITHOUT_EFFECT
+from llmarch_cli.huggingface.importing.wrappers import place, text_decoder
 from llmarch_cli.specs.loading import validated
 from llmarch_cli.specs.spec import LINE_PATTERN, URL_PATTERN, ModelSpec
-
-TIED = "tie_word_embeddings"
 
 # The endings of the names of classes with a language-model head.
 GENERATES = ("ForCausalLM", "LMHeadModel", "ForConditionalGeneration")
@@ -35,6 +34,7 @@ class Imported:
         model_type: the `model_type` of the class in transformers that builds the same model.
         config: the keys and values to build it from.
         notes: what was left out or overridden, one line each.
+        left_out: parameters of the decoder in transformers that the spec leaves out.
     """
 
     spec: ModelSpec
@@ -43,6 +43,7 @@ class Imported:
     model_type: str
     config: Mapping[str, Any]
     notes: tuple[str, ...]
+    left_out: int = 0
 
     @property
     def comments(self) -> tuple[str, ...]:
@@ -86,8 +87,9 @@ def imported(
     notes: list[str] = []
     config = Config(source.data, source.origin, {}, notes=notes)
     model_type = _model_type(config, as_)
-    family, decoder = _text_decoder(config, model_type, as_ is not None)
-    fields = _fields(FAMILIES[family], decoder)
+    decoder = text_decoder(config, model_type, forced=as_ if as_ in FAMILIES else None)
+    family = decoder.family
+    fields = _fields(FAMILIES[family], decoder.text)
     named = name or source.name or family
     called = named if re.search(LINE_PATTERN, named) and len(named) <= 200 and named.isprintable() else family
     if name is not None and called != name:
@@ -96,14 +98,14 @@ def imported(
     if source.url is not None and re.search(URL_PATTERN, source.url):
         known["source"] = source.url
     spec = validated(known, source.origin).with_id(called)
-    built_from = source.data if model_type in MULTIMODAL else decoder.data
-    return Imported(spec, source, family, model_type, built_from, tuple(notes))
+    left_out = decoder.text.left_out
+    return Imported(spec, source, family, decoder.model_type, decoder.built_from, tuple(notes), left_out)
 
 
 def _model_type(config: Config, as_: str | None) -> str:
     """The family or wrapper to read the config as. Raises InputError if it is not supported."""
     family = _family(config) if as_ is None else as_
-    if family not in FAMILIES and family not in MULTIMODAL:
+    if family not in FAMILIES and family not in WRAPPERS and (as_ is not None or place(config) is None):
         if as_ is None:
             _unknown(config, family)
         raise InputError(f"--as: {unknown('family', family, sorted((*FAMILIES, *MULTIMODAL)))}")
@@ -160,42 +162,3 @@ def _fields(family: Family, config: Config) -> Fields:
     fields = family.fields(config)
     config.finish({**WITHOUT_EFFECT, **family.without_effect})
     return fields
-
-
-def _text_decoder(config: Config, family: str, forced: bool) -> tuple[str, Config]:
-    """The family and the config of the text decoder: the config itself unless it is multimodal.
-
-    `forced`: the family was given with `--as`, which also reads the text decoder of an unsupported wrapper.
-    """
-    wrapper = MULTIMODAL.get(family)
-    if wrapper is None and not (forced and isinstance(config.data.get("text_config"), Mapping)):
-        return family, config
-    text = config.inner("text_config")
-    if wrapper is not None:
-        family = wrapper.text
-        text.expect("model_type", family, why=f"the text decoder of {config.data.get('model_type')}")
-        if config.data.get("text_config") is None:
-            text.data = wrapper.absent
-    text.data = {**text.data, **_tied(config, text, wrapper)}
-    others = [name for name in ("vision_config", "audio_config") if config.given(name)]
-    left_out = " and ".join(others) or "everything else"
-    config.notes.append(f"Text decoder only; left out: {left_out}.")
-    config.finish({**WITHOUT_EFFECT, **BESIDE_TEXT})
-    return family, text
-
-
-def _tied(config: Config, text: Config, wrapper: Wrapper | None) -> Fields:
-    """Read `tie_word_embeddings` of a multimodal config as transformers does; empty if the text config decides."""
-    name = TIED
-    config.defaults = {name: None if wrapper is None else bool(wrapper.tied)}
-    null_allowed = wrapper is None or wrapper.null_is_untied
-    outer = config.optional(config.flag, name) if null_allowed else config.flag(name)
-    if name in text.data:
-        text.flag(name)
-    if wrapper is None:
-        return {} if outer is None else {name: outer}
-    if wrapper.tied is None:
-        return {}
-    if name not in config.data and wrapper.tied != FAMILIES[wrapper.text].defaults[name]:
-        config.notes.append(f"{name} is absent; read as {str(wrapper.tied).lower()}, the default of transformers.")
-    return {name: bool(outer)}

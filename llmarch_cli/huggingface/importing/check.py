@@ -9,7 +9,7 @@ from typing import Any
 
 from llmarch_cli.errors import CheckError, InputError
 from llmarch_cli.huggingface.importing import Imported
-from llmarch_cli.huggingface.importing.families import BY_ARCHITECTURE, MULTIMODAL
+from llmarch_cli.huggingface.importing.families import BY_ARCHITECTURE, FAMILIES, MULTIMODAL
 
 # Families that transformers implements under another name.
 SAME_AS = {"kimi_k2": "deepseek_v3"}
@@ -19,6 +19,9 @@ SAVED = ("model_type", "architectures", "auto_map", "quantization_config", "torc
 
 # A router's bias is a buffer here, but a parameter in some classes of transformers.
 BUFFER = "e_score_correction_bias"
+
+# Image and audio encoders that a class keeps inside its decoder.
+ENCODERS = "embed_tokens_extend."
 
 
 def compare_with_transformers(found: Imported, params: int) -> str:
@@ -32,7 +35,7 @@ def compare_with_transformers(found: Imported, params: int) -> str:
         import transformers
     except ImportError:
         raise InputError("--check needs transformers: `pip install transformers`") from None
-    theirs = count(found.model_type, found.config)
+    theirs = count(found.model_type, found.config) - found.left_out
     if theirs != params:
         raise CheckError(
             f"{found.source.origin}: {params:,} parameters, but transformers {transformers.__version__} builds"
@@ -47,15 +50,49 @@ def count(model_type: str, config: Mapping[str, Any]) -> int:
     Of a multimodal model, the text decoder and its head only.
     """
     import torch
-    from transformers import AutoConfig, AutoModelForCausalLM, AutoModelForImageTextToText
+    from transformers import AutoConfig
 
-    auto: Any = AutoModelForImageTextToText if model_type in MULTIMODAL else AutoModelForCausalLM
     settings = deepcopy({name: value for name, value in config.items() if name not in SAVED})  # transformers edits it
+    if (around := _around(model_type)) is not None:
+        tied = settings.get("tie_word_embeddings", FAMILIES[model_type].defaults["tie_word_embeddings"])
+        model_type, settings = around, {"text_config": settings, "tie_word_embeddings": tied}
     try:
         with warnings.catch_warnings(action="ignore"), torch.device("meta"):
-            model = auto.from_config(AutoConfig.for_model(SAME_AS.get(model_type, model_type), **settings))
+            built = AutoConfig.for_model(SAME_AS.get(model_type, model_type), **settings)
+            model = head_class(built)._from_config(built)
     except Exception as error:  # its classes raise errors of many types
         first = (str(error).strip().splitlines() or [""])[0][:200]
         raise InputError(f"--check: transformers cannot build it: {type(error).__name__}: {first}") from None
     counted = torch.nn.ModuleList([model.get_decoder(), model.get_output_embeddings()])
-    return sum(values.numel() for name, values in counted.named_parameters() if not name.endswith(BUFFER))
+    return sum(
+        values.numel()
+        for name, values in counted.named_parameters()
+        if not name.endswith(BUFFER) and ENCODERS not in name
+    )
+
+
+def _around(model_type: str) -> str | None:
+    """The wrapper around a text decoder that transformers has no class with a head for."""
+    from transformers.models.auto.modeling_auto import MODEL_FOR_CAUSAL_LM_MAPPING_NAMES
+
+    if model_type not in FAMILIES or SAME_AS.get(model_type, model_type) in MODEL_FOR_CAUSAL_LM_MAPPING_NAMES:
+        return None
+    return next((name for name, each in MULTIMODAL.items() if each.text == model_type), None)
+
+
+def head_class(config: Any) -> Any:
+    """The class of transformers with a decoder and its head."""
+    from transformers.models.auto import modeling_auto
+
+    mappings = (
+        modeling_auto.MODEL_FOR_CAUSAL_LM_MAPPING,
+        modeling_auto.MODEL_FOR_IMAGE_TEXT_TO_TEXT_MAPPING,
+        modeling_auto.MODEL_FOR_MULTIMODAL_LM_MAPPING,
+        modeling_auto.MODEL_FOR_SPEECH_SEQ_2_SEQ_MAPPING,
+    )
+    if config.model_type in MULTIMODAL:  # some have another class for text alone
+        mappings = (*mappings[1:], mappings[0])
+    found = next((mapping[type(config)] for mapping in mappings if type(config) in mapping), None)
+    if found is None:
+        raise InputError(f"no class with a head for {config.model_type}")
+    return found

@@ -31,6 +31,9 @@ class Config:
         aliases: other names of keys, each with its name in `defaults`.
         path: the path of this mapping in the file, ending with a dot; empty at the top.
         notes: notes on the import, shared with all inner mappings.
+
+    Attributes:
+        left_out: parameters that transformers counts to the decoder, and the spec leaves out.
     """
 
     def __init__(
@@ -46,11 +49,17 @@ class Config:
         self.aliases = aliases or {}
         self.notes: list[str] = [] if notes is None else notes
         self.read: set[str] = set()
+        self.left_out = 0
 
     def fail(self, name: str, why: str) -> NoReturn:
         """Raise InputError for a key."""
         key = name if name.isidentifier() and len(name) <= 80 else shown(name)
         raise InputError(f"{self.origin}: {self.path}{key}: {why}")
+
+    def leave_out(self, what: str, params: int) -> None:
+        """Note what the spec leaves out of the decoder, and its parameters, which transformers counts to it."""
+        self.notes.append(f"Left out of the decoder: {what}, {params:,} parameters.")
+        self.left_out += params
 
     def given(self, name: str) -> bool:
         """Whether the file has a value other than null under any name of this key."""

@@ -8,8 +8,11 @@ from typing import Any
 from llmarch_cli.huggingface.importing.keys import ANY, Accepted, Config
 from llmarch_cli.huggingface.importing.layers import Fields
 
-# Keys inside rotary settings that only record training.
-WITHOUT_EFFECT: dict[str, Accepted] = {"finetuned": ANY}
+# Keys inside rotary settings that record training, or divide the pairs among the three positions of an image's tokens:
+# a token of text has the same position thrice.
+WITHOUT_EFFECT: dict[str, Accepted] = dict.fromkeys(
+    ("finetuned", "mrope_section", "mrope_interleaved", "xdrope_section"), ANY
+)
 
 FULL, SLIDING = "full_attention", "sliding_attention"
 
@@ -77,6 +80,8 @@ SCALINGS: Mapping[str, Scaling] = {
     "yarn": _yarn,
     "longrope": longrope,
 }
+# Multimodal rotary embeddings, which rotate text as usual.
+MROPE: Mapping[str, Scaling] = {**SCALINGS, "mrope": _none}
 
 
 def _original(c: Config, settings: Config) -> int:

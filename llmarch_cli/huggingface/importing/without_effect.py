@@ -49,12 +49,26 @@ WITHOUT_EFFECT: dict[str, Accepted] = {
     "layer_types": lambda value: isinstance(value, list) and all(each == "full_attention" for each in value),
 }
 
-# The other keys of a multimodal config: its vision and audio parts, and special tokens.
+# The other keys of a multimodal config: how its other parts and their inputs are made.
 BESIDE_TEXT: dict[str, Accepted] = dict.fromkeys(
     """
-    vision_config audio_config mm_tokens_per_image boi_token_index eoi_token_index image_token_index
-    boi_token_id eoi_token_id image_token_id projector_hidden_act vision_feature_layer vision_feature_select_strategy
-    multimodal_projector_bias spatial_merge_size
+    mm_tokens_per_image ignore_index image_seq_length video_seq_length image_grid_pinpoints image_size patch_size
+    num_channels projector_hidden_act projector_layernorm_eps projector_bias projector_pooling_ratio projection_dim
+    projection_hidden_size projection_layer_norm_eps projector_hidden_size projector_ln_eps multimodal_projector_bias
+    projector_patch_to_query_dict max_value_projector_patch_to_query_dict
+    vision_feature_layer vision_feature_layers vision_feature_select_strategy vision_use_cls_token vision_aspect_ratio
+    spatial_merge_size spatial_pool_mode spatial_pool_stride adapter_layer_norm_eps alignment_intermediate_size
+    scale_factor downsample_factor downsample_ratio downsample_rate window_size vocabulary_map use_reentrant_checkpointing
+    visual_indicator_token_ids position_id_per_seconds seconds_per_chunk enable_audio_output enable_talker
+    audio_merge_size audio_chunk_size acoustic_tokenizer_chunk_size token_classification_bias diffusion_loss_weight
+    dynamic_image_size force_image_size min_dynamic_patch max_dynamic_patch pad2square ps_version select_layer template
+    use_thumbnail image_fold use_unified_vision_chunk image_placeholder video_placeholder vision_soft_tokens_per_image
+    process_image_mode num_reward_heads deepstack_layer_map spatial_vision_layer spatial_target_layers projector_dropout
+    density_router_hidden_size density_router_threshold density_router_loss_weight has_lora_adapter
+    im_start_id im_end_id im_newline_id
     """.split(),
     ANY,
-)
+) | dict.fromkeys(("use_backbone_lora", "use_llm_lora"), (0, False))
+
+# The endings of more such keys.
+BESIDE_TEXT_ENDINGS = ("_token_id", "_token_ids", "_token_index")

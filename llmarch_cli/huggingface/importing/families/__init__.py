@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from importlib import import_module
 
-from llmarch_cli.huggingface.importing.families.family import Family, Wrapper, sizes
+from llmarch_cli.huggingface.importing.families.family import Family, Ties, Wrapper
+from llmarch_cli.huggingface.importing.families.wrappers import WAITING, WRAPPERS
 
 # The families of each module, so that importing a config loads the tables of one module only. A test holds it equal to
 # the tables.
@@ -19,6 +20,11 @@ MODULES = {
     "hunyuan": "hunyuan_v1_dense hunyuan_v1_moe",
     "latent": "deepseek_v2 deepseek_v3 kimi_k2",
     "grok": "grok-2",
+    "multimodal": """
+        qwen2_vl_text qwen2_5_vl_text qwen2_5_omni_text qwen3_vl_text qwen3_vl_moe_text qwen3_omni_moe_text glm4v_text
+        glm4v_moe_text ernie4_5_vl_moe_text mllama_text_model emu3_text_model glm_ocr_text paddleocr_vl_text
+        hunyuan_vl_text granite4_vision_text granite_docling_text phi4_multimodal
+    """,
 }
 
 
@@ -48,20 +54,22 @@ FAMILIES = Families(MODULES)
 # Families with the `model_type` of another model, by the name of their class.
 BY_ARCHITECTURE = {"Grok1ForCausalLM": "grok-2"}
 
+# The wrappers around a text decoder that a spec can express.
 MULTIMODAL: dict[str, Wrapper] = {
-    "gemma3": Wrapper("gemma3_text", tied=True, null_is_untied=True),
-    "llama4": Wrapper("llama4_text"),
-    "mistral3": Wrapper(
-        "mistral",
-        {
-            "head_dim": 128,
-            "rms_norm_eps": 1e-5,
-            "rope_theta": 1_000_000_000.0,
-            "sliding_window": None,
-            **sizes(131_072, 5120, 32_768, 40, 32, 8, 131_072),
-        },
-        tied=True,
-    ),
+    name: wrapper
+    for name, wrapper in WRAPPERS.items()
+    if (WRAPPERS[wrapper.text].text if wrapper.inside else wrapper.text) in FAMILIES
 }
 
-__all__ = ["BY_ARCHITECTURE", "FAMILIES", "MODULES", "MULTIMODAL", "Families", "Family", "Wrapper"]
+__all__ = [
+    "BY_ARCHITECTURE",
+    "FAMILIES",
+    "MODULES",
+    "MULTIMODAL",
+    "WAITING",
+    "WRAPPERS",
+    "Families",
+    "Family",
+    "Ties",
+    "Wrapper",
+]

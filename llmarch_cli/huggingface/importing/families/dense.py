@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from llmarch_cli.huggingface.importing.families.family import USUAL, Family, sizes
 from llmarch_cli.huggingface.importing.keys import ANY, Config
 from llmarch_cli.huggingface.importing.layers import Fields, axis
@@ -14,7 +16,7 @@ from llmarch_cli.huggingface.importing.pieces import (
     switched_window,
     windows_above,
 )
-from llmarch_cli.huggingface.importing.rope import FULL, SCALINGS, SLIDING, longrope
+from llmarch_cli.huggingface.importing.rope import FULL, SCALINGS, SLIDING, Scaling, longrope
 
 
 def llama(c: Config) -> Fields:
@@ -49,8 +51,8 @@ def phi3(c: Config) -> Fields:
     return frame(c, rms(c), attention=attention, ffn=dense(c))
 
 
-def qwen2(c: Config) -> Fields:
-    attention = gqa(c, qkv_bias=True)
+def qwen2(c: Config, scalings: Mapping[str, Scaling] = SCALINGS) -> Fields:
+    attention = gqa(c, scalings=scalings, qkv_bias=True)
     windows = windows_above(c, switched_window(c))
     return frame(c, rms(c), attention=axis(windows, lambda window: {**attention, "window": window}), ffn=dense(c))
 

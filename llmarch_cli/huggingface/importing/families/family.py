@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from enum import Enum
 from typing import Any
 
 from llmarch_cli.huggingface.importing.keys import Accepted, Config
@@ -30,22 +31,52 @@ class Family:
     without_effect: Mapping[str, Accepted] = field(default_factory=dict)
 
 
+class Ties(Enum):
+    """Which of the two `tie_word_embeddings` of a multimodal config transformers reads."""
+
+    OUTER = "the wrapper's"
+    INNER = "that of the text config"
+    EITHER = "tied if one of them is true"
+    NEITHER = "none: the head is always a matrix of its own"
+
+
 @dataclass(frozen=True)
 class Wrapper:
-    """A multimodal config with the text decoder's config under `text_config`.
+    """A multimodal config with the config of the text decoder inside.
 
     Attributes:
-        text: the family of the text decoder. transformers ignores or rejects any other `model_type` there.
-        absent: the text config that an absent or null `text_config` stands for. An empty one is the family's own.
-        tied: the default of the wrapper's `tie_word_embeddings`, which overrides that of the text config. None if
-            transformers ignores the wrapper's and uses that of the text config.
+        text: the family of a text decoder that does not name one.
+        any_text: transformers reads the `model_type` of the text config, and takes any family. Otherwise it ignores it,
+            and another family than `text` is an error here.
+        absent: the text config that an absent or null one stands for. An empty one is the family's own.
+        merged: `absent` also holds the defaults of a text config that is given.
+        ties: which `tie_word_embeddings` counts.
+        tied: the default of the wrapper's. None is that of the text config.
         null_is_untied: transformers accepts a null `tie_word_embeddings` of the wrapper, and then ties nothing.
+        flat: without a text config, its keys are read at the top level, as in early files; always if `text` is itself
+            the `model_type` of a wrapper.
+        renamed: other names of text families, each with the family.
+        inside: the key of an inner wrapper, of the `model_type` `text`, which has the text config.
+        parts: keys of other parts than the text decoder, beside those that end with `_config`.
+        repeats: keys of the wrapper that must repeat those of the text config, with their defaults.
+        without_effect: keys of this wrapper without effect on the text decoder, with the values for which this holds.
+        note: what else differs from the text decoder on its own.
     """
 
     text: str
+    any_text: bool = False
     absent: Mapping[str, Any] = field(default_factory=dict)
-    tied: bool | None = None
+    merged: bool = False
+    ties: Ties = Ties.OUTER
+    tied: bool | None = False
     null_is_untied: bool = False
+    flat: bool = False
+    renamed: Mapping[str, str] = field(default_factory=dict)
+    inside: str | None = None
+    parts: tuple[str, ...] = ()
+    repeats: Mapping[str, Any] = field(default_factory=dict)
+    without_effect: Mapping[str, Accepted] = field(default_factory=dict)
+    note: str | None = None
 
 
 def sizes(

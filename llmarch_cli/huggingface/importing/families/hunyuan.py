@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from llmarch_cli.huggingface.importing.families.family import USUAL, Family, sizes
 from llmarch_cli.huggingface.importing.keys import ANY, Accepted, Config, above_zero
 from llmarch_cli.huggingface.importing.layers import Fields, axis
 from llmarch_cli.huggingface.importing.pieces import biased, dense, frame, gqa, head_dim, moe, rms, shared
-from llmarch_cli.huggingface.importing.rope import SCALINGS
+from llmarch_cli.huggingface.importing.rope import SCALINGS, Scaling
 
 ALPHA = "alpha"
 
@@ -25,10 +27,10 @@ def _dynamic(c: Config, settings: Config) -> Fields:
     return {ALPHA: alpha}
 
 
-def attention(c: Config) -> Fields:
+def attention(c: Config, scalings: Mapping[str, Scaling] = SCALINGS) -> Fields:
     width = head_dim(c)
     c.expect("attention_head_dim", width)
-    found = gqa(c, width, scalings={**SCALINGS, "dynamic": _dynamic}, qk_norm="per_head", **biased(c))
+    found = gqa(c, width, scalings={**scalings, "dynamic": _dynamic}, qk_norm="per_head", **biased(c))
     found["qk_norm_after_rope"] = True
     if found["rope_scaling"] and ALPHA in found["rope_scaling"]:
         alpha = found.pop("rope_scaling")[ALPHA]
@@ -39,8 +41,12 @@ def attention(c: Config) -> Fields:
     return found
 
 
-def hunyuan_dense(c: Config) -> Fields:
-    return frame(c, rms(c), attention=attention(c), ffn=dense(c))
+def hunyuan_dense(c: Config, scalings: Mapping[str, Scaling] = SCALINGS) -> Fields:
+    return frame(c, rms(c), attention=attention(c, scalings), ffn=dense(c))
+
+
+# Its own name for multimodal rotary embeddings, with the same key for their angles.
+XDROPE: Mapping[str, Scaling] = {**SCALINGS, "xdrope": _dynamic}
 
 
 def hunyuan_moe(c: Config) -> Fields:

@@ -1,0 +1,197 @@
+"""Find the text decoder of a multimodal config, and say what is left out beside it.
+
+`families/wrappers.py` holds in what the classes of transformers differ. A wrapper that transformers does not have is read
+where its file leaves no doubt: the text config names its family, and both `tie_word_embeddings` agree.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from llmarch_cli.errors import shown
+from llmarch_cli.huggingface.importing.families import FAMILIES, WAITING, WRAPPERS, Ties, Wrapper
+from llmarch_cli.huggingface.importing.keys import Accepted, Config, same
+from llmarch_cli.huggingface.importing.layers import Fields
+from llmarch_cli.huggingface.importing.without_effect import BESIDE_TEXT, BESIDE_TEXT_ENDINGS, WITHOUT_EFFECT
+
+TIED = "tie_word_embeddings"
+TEXT = "text_config"
+
+# Where wrappers of any sort keep their text decoder, or another wrapper around it.
+PLACES = (TEXT, "language_config", "llm_config", "text_model_config", "lm_config", "thinker_config")
+
+PART = "_config"  # the ending of the keys of other parts
+
+
+@dataclass(frozen=True)
+class Decoder:
+    """The text decoder of a config.
+
+    Attributes:
+        family: its family.
+        text: its config.
+        model_type: the `model_type` of the class in transformers that builds it.
+        built_from: the keys and values to build that class from.
+    """
+
+    family: str
+    text: Config
+    model_type: str
+    built_from: Mapping[str, Any]
+
+
+def place(config: Config) -> str | None:
+    """The key of the text decoder's config, or of a wrapper around it; None if there is none."""
+    return next((name for name in PLACES if isinstance(config.data.get(name), Mapping)), None)
+
+
+def text_decoder(config: Config, model_type: str, forced: str | None = None) -> Decoder:
+    """The text decoder of a config: the config itself unless it is multimodal.
+
+    `forced` is a family to read the text decoder as, regardless of its `model_type`.
+    Raises InputError for a text decoder of an unsupported family, and for keys whose effect on it is unknown.
+    """
+    wrapper = WRAPPERS.get(model_type)
+    if wrapper is None:
+        where = place(config)
+        if where is None or (model_type in FAMILIES and forced is None):
+            return Decoder(model_type, config, model_type, config.data)
+        return _without_a_class(config, where, forced)
+    if wrapper.inside is not None:
+        inner = config.inner(wrapper.inside)
+        found = text_decoder(inner, wrapper.text)
+        _finish(config, wrapper, inner)
+        return found
+    text = config.inner(TEXT)
+    if wrapper.flat and (wrapper.text in WRAPPERS or not text.data):
+        text = _at_the_top(config, wrapper)
+        if wrapper.text in WRAPPERS:
+            return Decoder(wrapper.text, text, wrapper.text, text.data)
+        return Decoder(_supported(config, wrapper.text), text, model_type, config.data)
+    family = _family(config, text, wrapper)
+    if config.data.get(TEXT) is None:
+        text.data = wrapper.absent
+    elif wrapper.merged:
+        text.data = {**wrapper.absent, **text.data}
+    text.data = {**text.data, **_tied(config, text, wrapper, family)}
+    _repeated(config, text, wrapper, family)
+    _finish(config, wrapper, text)
+    return Decoder(family, text, model_type, config.data)
+
+
+def _family(config: Config, text: Config, wrapper: Wrapper) -> str:
+    given = text.data.get("model_type")
+    found = wrapper.text if given is None else given
+    if not isinstance(found, str):
+        text.fail("model_type", f"must be text, not {shown(found)}")
+    if not wrapper.any_text:
+        text.expect("model_type", wrapper.text, why=f"the text decoder of {config.data.get('model_type')}")
+    return _supported(text, wrapper.renamed.get(found, found))
+
+
+def _supported(text: Config, family: str) -> str:
+    if family not in FAMILIES:
+        why = f"a spec has no {WAITING[family]}" if family in WAITING else "no family of that name"
+        text.fail("model_type", f"{shown(family)} is not supported: {why}")
+    return family
+
+
+def _tied(config: Config, text: Config, wrapper: Wrapper, family: str) -> Fields:
+    """Read `tie_word_embeddings` as the wrapper's class does."""
+    config.defaults = {TIED: wrapper.tied}
+    null_allowed = wrapper.null_is_untied or wrapper.tied is None
+    outer = config.optional(config.flag, TIED) if null_allowed else config.flag(TIED)
+    usual = bool(FAMILIES[family].defaults[TIED])
+    inner = text.flag(TIED) if TIED in text.data else usual
+    if outer is None and not wrapper.null_is_untied:
+        outer = inner
+    tied = {
+        Ties.OUTER: bool(outer),
+        Ties.INNER: inner,
+        Ties.EITHER: bool(outer) or inner,
+        Ties.NEITHER: False,
+    }[wrapper.ties]
+    if TIED in text.data and tied != inner:
+        read = f"read as {str(tied).lower()}, as by transformers"
+        config.notes.append(f"{text.path}{TIED} is {str(inner).lower()}; {read}.")
+    elif TIED not in config.data and wrapper.ties is Ties.OUTER and tied != usual:
+        config.notes.append(f"{TIED} is absent; read as {str(tied).lower()}, the default of transformers.")
+    return {TIED: tied}
+
+
+def _repeated(config: Config, text: Config, wrapper: Wrapper, family: str) -> None:
+    """Read the keys that the wrapper must repeat from its text config."""
+    for name, default in wrapper.repeats.items():
+        expected = text.data.get(name, FAMILIES[family].defaults.get(name))
+        if not same(found := config.data.get(name, default), expected):
+            config.fail(name, f"{shown(found)}, but {text.path}{name} is {shown(expected)}")
+
+
+def _without_a_class(config: Config, where: str, forced: str | None) -> Decoder:
+    """The text decoder of a wrapper that transformers does not have."""
+    text = config.inner(where)
+    given = text.data.get("model_type")
+    if forced is None and given not in FAMILIES and (given in WRAPPERS or place(text) is not None):
+        found = text_decoder(text, str(given))
+        _finish(config, None, text)
+        return found
+    if forced is None and not isinstance(given, str):
+        text.fail("model_type", "required, but missing: it names the family of the text decoder")
+    family = _supported(text, forced or str(given))
+    text.data = {**text.data, **_tied_alike(config, text)}
+    _finish(config, None, text)
+    return Decoder(family, text, family, text.data)
+
+
+def _tied_alike(config: Config, text: Config) -> Fields:
+    """Read `tie_word_embeddings` where either may count, so that they must not differ."""
+    config.defaults = {TIED: None}
+    outer = config.optional(config.flag, TIED)
+    if outer is None:
+        return {}
+    if TIED in text.data and text.flag(TIED) != outer:
+        config.fail(TIED, f"{shown(outer)}, but {text.path}{TIED} is {shown(not outer)}; keep the one that counts")
+    return {TIED: outer}
+
+
+def _at_the_top(config: Config, wrapper: Wrapper) -> Config:
+    """The config of a text decoder whose keys stand beside those of the other parts."""
+    parts = ("vision_config", "audio_config", *wrapper.parts)
+    _note(config, wrapper, parts)
+    beside = {TEXT, *parts, *BESIDE_TEXT, *wrapper.without_effect}
+    if config.data.get(TEXT):
+        config.fail(TEXT, "not supported: keys of the text decoder stand at the top level of this family")
+    data = {
+        name: value
+        for name, value in config.data.items()
+        if name not in beside and not name.endswith(BESIDE_TEXT_ENDINGS)
+    }
+    return Config(data, config.origin, {}, notes=config.notes)
+
+
+def _finish(config: Config, wrapper: Wrapper | None, text: Config) -> None:
+    """Note what is left out, and raise InputError for a key that is not known to be without effect on the decoder."""
+    own = wrapper.without_effect if wrapper else {}
+    parts = [name for name in config.data if f"{config.path}{name}." != text.path and _is_part(config, name, wrapper)]
+    _note(config, wrapper, parts)
+    beside: dict[str, Accepted] = {**WITHOUT_EFFECT, **BESIDE_TEXT, **dict.fromkeys(parts), **own}
+    for name, value in config.data.items():
+        # Some files repeat keys of the text decoder.
+        if name.endswith(BESIDE_TEXT_ENDINGS) or (name in text.data and same(value, text.data[name])):
+            config.read.add(name)
+    config.finish(beside)
+
+
+def _is_part(config: Config, name: str, wrapper: Wrapper | None) -> bool:
+    value = config.data[name]
+    named = name.endswith(PART) or (wrapper is not None and name in wrapper.parts)
+    return named and name not in WITHOUT_EFFECT and (value is None or isinstance(value, Mapping))
+
+
+def _note(config: Config, wrapper: Wrapper | None, parts: Any) -> None:
+    given = [f"{config.path}{name}" for name in parts if config.given(name)]
+    config.notes.append(f"Text decoder only; left out: {' and '.join(given) or 'everything else'}.")
+    if wrapper is not None and wrapper.note is not None:
+        config.notes.append(wrapper.note)
