@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -43,7 +44,23 @@ def import_(
     as_: Annotated[
         str | None,
         typer.Option(
-            "--as", metavar="FAMILY", help="Read the config as this family's.", show_default="by its model_type"
+            "--as",
+            metavar="FAMILY",
+            help="Read the config as this family's. Sizes that it lacks are then errors.",
+            show_default="by its model_type",
+        ),
+    ] = None,
+    ignore: Annotated[
+        list[str] | None,
+        typer.Option("--ignore", metavar="KEY", help="Pass over this key on purpose. Repeatable.", show_default=False),
+    ] = None,
+    assume: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--assume",
+            metavar="KEY=VALUE",
+            help="A key that the config lacks, with its value in JSON. Repeatable.",
+            show_default=False,
         ),
     ] = None,
     check: Annotated[
@@ -61,7 +78,7 @@ def import_(
     from llmarch_cli.huggingface.importing import imported
     from llmarch_cli.specs import spec_file
 
-    found = imported(config, name, as_, revision)
+    found = imported(config, name, as_, revision, ignore or (), _assumed(assume or ()))
     for note in found.notes:
         typer.echo(f"note: {note}", err=True)
     if check:
@@ -73,3 +90,23 @@ def import_(
         output.write(spec_file.render(found.spec, found.comments))
     else:
         spec_file.write(found.spec, out, found.comments, replace=force)
+
+
+def _assumed(settings: Iterable[str]) -> dict[str, Any]:
+    """The keys and values of `KEY=VALUE` settings."""
+    import json
+
+    from llmarch_cli.errors import InputError, shown
+
+    assumed: dict[str, Any] = {}
+    for each in settings:
+        name, equals, text = each.partition("=")
+        if not name or not equals:
+            raise InputError(f"--assume {shown(each)}: write KEY=VALUE")
+        if name in assumed:
+            raise InputError(f"--assume {shown(name)}: given twice")
+        try:
+            assumed[name] = json.loads(text)
+        except ValueError:
+            assumed[name] = text  # a word without quotes
+    return assumed

@@ -202,7 +202,8 @@ class Commit:
         self._n_files += 1
         if self._n_files > MAX_FILES:
             raise InputError(f"more than {MAX_FILES:,} specs to read: name fewer")
-        content = self._objects.read(name, documents.MAX_BYTES)
+        is_config = path.suffix == loading.CONFIG_ENDING
+        content = self._objects.read(name, documents.MAX_CONFIG_BYTES if is_config else documents.MAX_BYTES)
         if content is None:
             return
         loading.within(self.root, real).write_bytes(content)

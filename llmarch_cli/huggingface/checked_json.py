@@ -1,4 +1,4 @@
-"""Parse JSON objects from untrusted files: unique names, short and finite numbers, bounded nesting."""
+"""Parse JSON objects from untrusted files: unique names, short numbers, bounded nesting."""
 
 from __future__ import annotations
 
@@ -33,11 +33,13 @@ def parse(text: bytes, origin: object, what: str = "it") -> dict[str, Any]:
             raise InputError(f"{origin}: the number {shown(digits)} is too large")
         return value
 
-    def unbounded(name: str) -> float:
-        raise InputError(f"{origin}: contains {name}, which is not a JSON number")
+    def constant(name: str) -> float:
+        if name == "NaN":
+            raise InputError(f"{origin}: contains {name}, which is not a JSON number")
+        return float(name)  # Infinity, which transformers writes for settings without a limit
 
     try:
-        value = json.loads(text, object_pairs_hook=once, parse_int=whole, parse_float=decimal, parse_constant=unbounded)
+        value = json.loads(text, object_pairs_hook=once, parse_int=whole, parse_float=decimal, parse_constant=constant)
     except RecursionError:
         raise InputError(f"{origin}: {what} is nested deeper than {MAX_DEPTH} levels") from None
     except ValueError as error:

@@ -22,6 +22,7 @@ from llmarch_cli.errors import InputError, shown, shown_path
 
 # A spec has some 30 lines. These bounds reject other files before they cost memory or time.
 MAX_BYTES = 1 << 20
+MAX_CONFIG_BYTES = 16 << 20  # of a config.json, which may list every matrix that is not quantised
 MAX_VALUES = 20_000  # with aliases expanded
 MAX_DEPTH = 40
 MAX_DIGITS = 40
@@ -168,16 +169,16 @@ def placed(data: dict[str, Any], place: Place) -> Mapping:
     return mapping
 
 
-def content(path: Path, what: str = "spec") -> bytes:
+def content(path: Path, what: str = "spec", most: int = MAX_BYTES) -> bytes:
     """The bytes of a file or a pipe. Raises InputError if it is too large for a `what` or the pipe stays silent."""
     content = bytearray()
     try:
         with FileIO(os.fspath(path), opener=_open_without_waiting) as file:
             is_pipe = stat.S_ISFIFO(os.fstat(file.fileno()).st_mode)
-            while len(content) <= MAX_BYTES:
+            while len(content) <= most:
                 if is_pipe and not _has_more(file):
                     raise InputError(f"{shown_path(path)}: no data on the pipe for {PIPE_TIMEOUT} seconds")
-                chunk = file.read(MAX_BYTES + 1 - len(content))
+                chunk = file.read(most + 1 - len(content))
                 if not chunk:
                     break
                 content += chunk
@@ -189,8 +190,8 @@ def content(path: Path, what: str = "spec") -> bytes:
         raise InputError(f"{shown_path(path)}: cannot be read: {(error.strerror or str(error)).lower()}") from None
     except ValueError as error:  # a null byte in the path
         raise InputError(f"{shown_path(path)}: no such file: {error}") from None
-    if len(content) > MAX_BYTES:
-        raise InputError(f"{shown_path(path)}: larger than {MAX_BYTES >> 20} MiB, too large for a {what}")
+    if len(content) > most:
+        raise InputError(f"{shown_path(path)}: larger than {most >> 20} MiB, too large for a {what}")
     return bytes(content)
 
 

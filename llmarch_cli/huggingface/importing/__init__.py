@@ -3,24 +3,21 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
-from difflib import get_close_matches
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any
 
-from llmarch_cli.errors import InputError, shown, unknown
-from llmarch_cli.huggingface.importing.families import BY_ARCHITECTURE, FAMILIES, MULTIMODAL, WRAPPERS, Family
-from llmarch_cli.huggingface.importing.keys import Config
+from llmarch_cli.errors import InputError, shown
+from llmarch_cli.huggingface.importing import choosing
+from llmarch_cli.huggingface.importing.families import FAMILIES, Family
+from llmarch_cli.huggingface.importing.keys import ANY, Config, Reading
 from llmarch_cli.huggingface.importing.layers import Fields
 from llmarch_cli.huggingface.importing.source import Source, read
-from llmarch_cli.huggingface.importing.without_effect import WITHOUT_EFFECT
-from llmarch_cli.huggingface.importing.wrappers import place, text_decoder
+from llmarch_cli.huggingface.importing.without_effect import TOKEN_ENDINGS, WITHOUT_EFFECT
+from llmarch_cli.huggingface.importing.wrappers import text_decoder
 from llmarch_cli.specs.loading import validated
 from llmarch_cli.specs.spec import LINE_PATTERN, URL_PATTERN, ModelSpec
-
-# The endings of the names of classes with a language-model head.
-GENERATES = ("ForCausalLM", "LMHeadModel", "ForConditionalGeneration")
 
 
 @dataclass(frozen=True)
@@ -35,6 +32,7 @@ class Imported:
         config: the keys and values to build it from.
         notes: what was left out or overridden, one line each.
         left_out: parameters of the decoder in transformers that the spec leaves out.
+        own: the file's own `model_type` if it was read as another family, else None.
     """
 
     spec: ModelSpec
@@ -44,6 +42,7 @@ class Imported:
     config: Mapping[str, Any]
     notes: tuple[str, ...]
     left_out: int = 0
+    own: str | None = None
 
     @property
     def comments(self) -> tuple[str, ...]:
@@ -56,6 +55,8 @@ def import_config(
     name: str | None = None,
     as_: str | None = None,
     revision: str | None = None,
+    ignore: Collection[str] = (),
+    assume: Mapping[str, Any] | None = None,
 ) -> ModelSpec:
     """Convert a Hugging Face config into a spec.
 
@@ -63,15 +64,17 @@ def import_config(
         config: a path to a config.json, a checkpoint directory, the id of a model on the Hugging Face Hub, or the
             contents of a config.json.
         name: the name of the model; None takes that of the directory or on the Hub.
-        as_: the family to read it as, regardless of its `model_type`.
+        as_: the family to read it as, regardless of its `model_type`. Sizes that the file lacks are then errors.
         revision: a branch, tag or commit of a model on the Hub.
+        ignore: keys to pass over on purpose, by their paths, such as `text_config.my_key`.
+        assume: values of keys that the file lacks, by their paths.
 
     Raises InputError for an unsupported family, an unknown key, or values that do not form a valid model.
 
     >>> import_config({"model_type": "gpt2", "n_layer": 24}).n_layers
     24
     """
-    return imported(config, name, as_, revision).spec
+    return imported(config, name, as_, revision, ignore, assume).spec
 
 
 def imported(
@@ -79,17 +82,27 @@ def imported(
     name: str | None = None,
     as_: str | None = None,
     revision: str | None = None,
+    ignore: Collection[str] = (),
+    assume: Mapping[str, Any] | None = None,
 ) -> Imported:
     """Convert a config as `import_config` does, and keep how it was read."""
     source = read(given, revision)
     if not all(isinstance(key, str) for key in source.data):
         raise InputError(f"{source.origin}: keys must be strings")
-    notes: list[str] = []
-    config = Config(source.data, source.origin, {}, notes=notes)
-    model_type = _model_type(config, as_)
+    reading = Reading(ignored=frozenset(ignore))
+    config = Config(_with(source, assume or {}, reading.notes), source.origin, {}, reading=reading)
+    model_type = choosing.model_type(config, as_)
+    own = config.data.get("model_type")
     decoder = text_decoder(config, model_type, forced=as_ if as_ in FAMILIES else None)
     family = decoder.family
-    fields = _fields(FAMILIES[family], decoder.text)
+    guessed = as_ is not None and as_ not in (own, decoder.text.data.get("model_type"))
+    if as_ is not None:
+        reading.notes.append(f"Read as {as_} because of --as; its model_type is {shown(own)}.")
+    fields = _fields(FAMILIES[family], decoder.text, guessed)
+    if unused := sorted(reading.ignored.difference(reading.passed_over)):
+        raise InputError(
+            f"{source.origin}: --ignore {shown(unused[0])}: the config has no such key, or it is understood"
+        )
     named = name or source.name or family
     called = named if re.search(LINE_PATTERN, named) and len(named) <= 200 and named.isprintable() else family
     if name is not None and called != name:
@@ -98,67 +111,59 @@ def imported(
     if source.url is not None and re.search(URL_PATTERN, source.url):
         known["source"] = source.url
     spec = validated(known, source.origin).with_id(called)
-    left_out = decoder.text.left_out
-    return Imported(spec, source, family, decoder.model_type, decoder.built_from, tuple(notes), left_out)
-
-
-def _model_type(config: Config, as_: str | None) -> str:
-    """The family or wrapper to read the config as. Raises InputError if it is not supported."""
-    family = _family(config) if as_ is None else as_
-    if family not in FAMILIES and family not in WRAPPERS and (as_ is not None or place(config) is None):
-        if as_ is None:
-            _unknown(config, family)
-        raise InputError(f"--as: {unknown('family', family, sorted((*FAMILIES, *MULTIMODAL)))}")
-    if as_ is not None:
-        config.notes.append(
-            f"Read as {family} because of --as; its model_type is {shown(config.data.get('model_type'))}."
-        )
-    elif family not in BY_ARCHITECTURE.values():
-        _check_head(config)
-    return family
-
-
-def _family(config: Config) -> str:
-    architectures = config.data.get("architectures")
-    if isinstance(architectures, list):
-        for each in architectures:
-            if isinstance(each, str) and each in BY_ARCHITECTURE:
-                return BY_ARCHITECTURE[each]
-    if not config.given("model_type"):
-        config.fail("model_type", "required, but missing; name the family with `--as FAMILY`")
-    model_type = config.data["model_type"]
-    if not isinstance(model_type, str):
-        config.fail("model_type", f"must be text, not {shown(model_type)}")
-    return model_type
-
-
-def _unknown(config: Config, model_type: str) -> NoReturn:
-    known = sorted((*FAMILIES, *MULTIMODAL))
-    near = get_close_matches(model_type[:60], known, n=3, cutoff=0.4) or ["llama"]
-    config.fail(
-        "model_type",
-        f"{shown(model_type)} is not supported; nearest: {', '.join(near)};"
-        f" `--as {near[0]}` reads the config as that family, and an unknown `--as` lists all families",
+    return Imported(
+        spec,
+        source,
+        family,
+        decoder.model_type,
+        decoder.built_from,
+        tuple(reading.notes),
+        reading.left_out,
+        str(own) if guessed else None,
     )
 
 
-def _check_head(config: Config) -> None:
-    architectures = config.data.get("architectures")
-    if architectures is None:
-        return
-    if not isinstance(architectures, list) or not all(isinstance(each, str) for each in architectures):
-        config.fail("architectures", f"must be a list of class names, not {shown(architectures)}")
-    if architectures and not any(each.endswith(GENERATES) for each in architectures):
-        config.fail(
-            "architectures",
-            f"{shown(architectures[0])} has no language-model head, and a spec always has one;"
-            " `--as FAMILY` reads it as a language model",
-        )
+def _with(source: Source, assume: Mapping[str, Any], notes: list[str]) -> Mapping[str, Any]:
+    """The data of a config with values for keys that it lacks."""
+    data = dict(source.data)
+    for path, value in assume.items():
+        *outer, name = path.split(".")
+        inner = data
+        for each in outer:
+            if not isinstance(inner.get(each), Mapping):
+                raise InputError(
+                    f"{source.origin}: --assume {shown(path)}: {shown(each)} is not a mapping of the config"
+                )
+            inner[each] = inner = dict(inner[each])
+        if name in inner:
+            raise InputError(f"{source.origin}: --assume {shown(path)}: the config says {shown(inner[name])}")
+        inner[name] = value
+        notes.append(f"Assumed, as the config does not say it: {shown(path)} is {shown(value)}.")
+    return data
 
 
-def _fields(family: Family, config: Config) -> Fields:
-    """Read the spec's fields from a config by its family's table. Raises InputError for an unknown key."""
+def _fields(family: Family, config: Config, guessed: bool = False) -> Fields:
+    """Read the spec's fields from a config by its family's table.
+
+    Raises InputError for unknown keys and, where the family is `guessed`, for all absent keys that say how large the
+    model is or how it is built.
+    """
+    reading = config.reading
     config.defaults, config.aliases = family.defaults, family.aliases
-    fields = family.fields(config)
-    config.finish({**WITHOUT_EFFECT, **family.without_effect})
+    reading.guessed = family.defaults if guessed else None
+    try:
+        fields = family.fields(config)
+    except InputError:
+        if not reading.missing:
+            raise
+    if reading.missing:
+        raise InputError(
+            f"{config.origin}: read as {family.model_type}, which its model_type does not say, it lacks"
+            f" {', '.join(reading.missing)}; `--assume KEY=VALUE` gives a value that you know"
+        )
+    tokens = dict.fromkeys((name for name in config.data if name.endswith(TOKEN_ENDINGS)), ANY)
+    config.finish({**WITHOUT_EFFECT, **tokens, **family.without_effect})
+    if reading.taken:
+        listed = ", ".join(f"{name} {shown(value)}" for name, value in reading.taken.items())
+        reading.notes.append(f"Absent, and read by the defaults of {family.model_type}: {listed}.")
     return fields

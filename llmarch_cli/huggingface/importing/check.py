@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from copy import deepcopy
 from typing import Any
 
-from llmarch_cli.errors import CheckError, InputError
+from llmarch_cli.errors import CheckError, InputError, shown
 from llmarch_cli.huggingface.importing import Imported
 from llmarch_cli.huggingface.importing.families import BY_ARCHITECTURE, FAMILIES, MULTIMODAL
 
@@ -27,6 +27,7 @@ ENCODERS = "embed_tokens_extend."
 def compare_with_transformers(found: Imported, params: int) -> str:
     """Check that transformers builds `params` parameters from the same file, and return a line that says so.
 
+    It builds the class of the file's own `model_type`. Where it has none, the line says which class it built instead.
     Raises CheckError if the counts differ, and InputError if transformers is not installed or cannot build the model.
     """
     if found.family in BY_ARCHITECTURE.values():
@@ -35,13 +36,23 @@ def compare_with_transformers(found: Imported, params: int) -> str:
         import transformers
     except ImportError:
         raise InputError("--check needs transformers: `pip install transformers`") from None
-    theirs = count(found.model_type, found.config) - found.left_out
+    is_own = found.own is None or found.own in transformers.CONFIG_MAPPING
+    if is_own and found.own is not None:
+        theirs = count(found.own, found.source.data)
+    else:
+        theirs = count(found.model_type, found.config) - found.left_out
     if theirs != params:
+        advice = "please report this" if found.own is None else "--as names another family than the file's own"
         raise CheckError(
             f"{found.source.origin}: {params:,} parameters, but transformers {transformers.__version__} builds"
-            f" {theirs:,}; please report this"
+            f" {theirs:,}; {advice}"
         )
-    return f"check: transformers {transformers.__version__} also builds {theirs:,} parameters"
+    if is_own:
+        return f"check: transformers {transformers.__version__} also builds {theirs:,} parameters"
+    return (
+        f"check: transformers {transformers.__version__} has no class for the model_type {shown(found.own)}; its class"
+        f" for {found.model_type}, which --as names, builds {theirs:,} parameters too. That does not confirm the family"
+    )
 
 
 def count(model_type: str, config: Mapping[str, Any]) -> int:

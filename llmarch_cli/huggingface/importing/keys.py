@@ -6,6 +6,7 @@ Each key is used, known to have no effect on the architecture, or an error that 
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass, field
 from typing import Any, NoReturn, TypeVar
 
 from llmarch_cli.errors import InputError, shown, suggestion
@@ -13,12 +14,38 @@ from llmarch_cli.errors import InputError, shown, suggestion
 MAX_COUNT = 2**40
 MAX_NUMBER = 1e30
 MAX_LAYERS = 100_000  # the limit of a spec
+MAX_FAULTS = 40  # that one message names
 
 # The values of a key that have no effect: all, those in a tuple, or those that a function accepts.
 Accepted = None | tuple[Any, ...] | Callable[[Any], bool]
 ANY: Accepted = None
 
 Value = TypeVar("Value")
+
+TIED = "tie_word_embeddings"
+
+
+@dataclass
+class Reading:
+    """What comes up while a config is read, shared by all its mappings.
+
+    Attributes:
+        ignored: paths of keys to pass over on purpose.
+        guessed: the defaults of a family that the file does not name, else None. Absent keys are then noted.
+        notes: notes on the import.
+        left_out: parameters that transformers counts to the decoder, and the spec leaves out.
+        missing: paths of absent keys that say how large the model is or how it is built, if the family is a guess.
+        taken: the other absent keys by path, with the defaults that were taken.
+        passed_over: those of `ignored` that were passed over.
+    """
+
+    ignored: frozenset[str] = frozenset()
+    guessed: Mapping[str, Any] | None = None
+    notes: list[str] = field(default_factory=list)
+    left_out: int = 0
+    missing: list[str] = field(default_factory=list)
+    taken: dict[str, Any] = field(default_factory=dict)
+    passed_over: list[str] = field(default_factory=list)
 
 
 class Config:
@@ -30,10 +57,7 @@ class Config:
         defaults: the values of absent keys. A key without a value or a default is required.
         aliases: other names of keys, each with its name in `defaults`.
         path: the path of this mapping in the file, ending with a dot; empty at the top.
-        notes: notes on the import, shared with all inner mappings.
-
-    Attributes:
-        left_out: parameters that transformers counts to the decoder, and the spec leaves out.
+        reading: what comes up, shared with all inner mappings.
     """
 
     def __init__(
@@ -43,23 +67,26 @@ class Config:
         defaults: Mapping[str, Any],
         aliases: Mapping[str, str] | None = None,
         path: str = "",
-        notes: list[str] | None = None,
+        reading: Reading | None = None,
     ) -> None:
         self.data, self.origin, self.defaults, self.path = data, origin, defaults, path
         self.aliases = aliases or {}
-        self.notes: list[str] = [] if notes is None else notes
+        self.reading = reading or Reading()
         self.read: set[str] = set()
-        self.left_out = 0
+
+    @property
+    def notes(self) -> list[str]:
+        """The notes on the import."""
+        return self.reading.notes
 
     def fail(self, name: str, why: str) -> NoReturn:
         """Raise InputError for a key."""
-        key = name if name.isidentifier() and len(name) <= 80 else shown(name)
-        raise InputError(f"{self.origin}: {self.path}{key}: {why}")
+        raise InputError(f"{self.origin}: {self.path}{_named(name)}: {why}")
 
     def leave_out(self, what: str, params: int) -> None:
         """Note what the spec leaves out of the decoder, and its parameters, which transformers counts to it."""
         self.notes.append(f"Left out of the decoder: {what}, {params:,} parameters.")
-        self.left_out += params
+        self.reading.left_out += params
 
     def given(self, name: str) -> bool:
         """Whether the file has a value other than null under any name of this key."""
@@ -68,14 +95,17 @@ class Config:
     def _names(self, name: str) -> list[str]:
         return [name, *(alias for alias, meant in self.aliases.items() if meant == name)]
 
-    def value(self, name: str) -> Any:
-        """A key's value or default; None for null. Raises InputError if neither exists or its names disagree."""
+    def value(self, name: str, builds: bool = False) -> Any:
+        """A key's value or default; None for null. Raises InputError if neither exists or its names disagree.
+
+        `builds`: the default says how large the model is or how it is built.
+        """
         found = [each for each in self._names(name) if each in self.data]
         self.read.update(found)
         if not found:
             if name not in self.defaults:
                 self.fail(name, "required, but missing")
-            return self.defaults[name]
+            return self.default(name, builds)
         first, *others = found
         for other in others:
             if not same(self.data[first], self.data[other]):
@@ -84,8 +114,19 @@ class Config:
                 )
         return self.data[first]
 
-    def _typed(self, name: str, expected: str, convert: Callable[[Any], Value | None]) -> Value:
-        value = self.value(name)
+    def default(self, name: str, builds: bool = False) -> Any:
+        """The value of an absent key, which is noted if the family is a guess; None without a default."""
+        default = self.defaults.get(name)
+        if default is not None and self.defaults is self.reading.guessed:
+            path = f"{self.path}{name}"
+            if not builds:
+                self.reading.taken[path] = default
+            elif path not in self.reading.missing:
+                self.reading.missing.append(path)
+        return default
+
+    def _typed(self, name: str, expected: str, convert: Callable[[Any], Value | None], builds: bool = False) -> Value:
+        value = self.value(name, builds)
         converted = convert(value)
         if converted is None:
             if value is None and name not in self.data:
@@ -95,7 +136,7 @@ class Config:
 
     def count(self, name: str, least: int = 1, most: int = MAX_COUNT) -> int:
         """A whole number."""
-        return self._typed(name, _between(least, most), lambda value: _whole(value, least, most))
+        return self._typed(name, _between(least, most), lambda value: _whole(value, least, most), builds=True)
 
     def layers(self, name: str = "num_hidden_layers") -> int:
         """The number of layers."""
@@ -114,7 +155,8 @@ class Config:
 
     def flag(self, name: str) -> bool:
         """A boolean."""
-        return self._typed(name, "true or false", lambda value: value if isinstance(value, bool) else None)
+        builds = name == TIED or self.defaults.get(name) is True
+        return self._typed(name, "true or false", lambda value: value if isinstance(value, bool) else None, builds)
 
     def choice(self, name: str, meanings: Mapping[str, Value]) -> Value:
         """The meaning of one of several words."""
@@ -132,7 +174,7 @@ class Config:
 
     def items(self, name: str, convert: Callable[[Any], Value | None], expected: str, length: int) -> list[Value]:
         """A list of `length` values, one per layer."""
-        values = self.value(name)
+        values = self.value(name, builds=True)
         if not isinstance(values, list):
             self.fail(name, f"must be a list, not {shown(values)}")
         if len(values) != length:
@@ -141,14 +183,14 @@ class Config:
 
     def whole_numbers(self, name: str) -> list[int]:
         """A list of whole numbers, of any length."""
-        values = self.value(name)
+        values = self.value(name, builds=True)
         if not isinstance(values, list):
             self.fail(name, f"must be a list, not {shown(values)}")
         return self._converted(name, values, lambda value: _whole(value, 0, MAX_COUNT), "a whole number")
 
     def numbers(self, name: str) -> list[float]:
         """A list of numbers, of any length."""
-        values = self.value(name)
+        values = self.value(name, builds=True)
         if not isinstance(values, list):
             self.fail(name, f"must be a list, not {shown(values)}")
         return self._converted(name, values, _number, "a number")
@@ -171,7 +213,7 @@ class Config:
         self.read.add(name)
         if value is not None and not isinstance(value, Mapping):
             self.fail(name, f"must be a mapping, not {shown(value)}")
-        return Config(value or {}, self.origin, defaults or {}, aliases, f"{self.path}{name}.", self.notes)
+        return Config(value or {}, self.origin, defaults or {}, aliases, f"{self.path}{name}.", self.reading)
 
     def expect(self, name: str, *accepted: Any, why: str = "") -> None:
         """Read a key that may only repeat what other keys or the family imply. Null is accepted."""
@@ -183,19 +225,40 @@ class Config:
         self.fail(name, f"{shown(value)} is not supported: must be {known}{f' ({why})' if why else ''}")
 
     def finish(self, without_effect: Mapping[str, Accepted]) -> None:
-        """Raise InputError for the first key that was not read and is not known to have no effect."""
+        """Raise InputError for all keys that were not read and are not known to have no effect."""
         unread = [name for name in self.data if name not in self.read]
-        for name in unread:
-            if name not in without_effect:
-                hint = suggestion(name, {*self.read, *self.defaults, *self.aliases} - {name})
-                unknown = ": its effect on the architecture is unknown; remove it if it has none"
-                self.fail(name, f"unknown key{hint or unknown}")
-        for name in unread:
-            accepted = without_effect[name]
-            if isinstance(accepted, tuple):
-                self.expect(name, *accepted)
-            elif accepted is not None and not accepted(self.data[name]):
-                self.fail(name, f"{shown(self.data[name])} is not supported")
+        faults = {name: fault for name in unread if (fault := self._fault(name, without_effect)) is not None}
+        for name in [name for name in faults if f"{self.path}{name}" in self.reading.ignored]:
+            self.reading.passed_over.append(f"{self.path}{name}")
+            self.notes.append(f"Passed over on purpose: {self.path}{shown(name)}, which is {shown(self.data[name])}.")
+            del faults[name]
+        if not faults:
+            return
+        first, *others = faults
+        if not others:
+            self.fail(first, f"{faults[first]}; `--ignore {self.path}{first}` passes it over")
+        lines = "".join(f"\n  {self.path}{_named(name)}: {fault}" for name, fault in list(faults.items())[:MAX_FAULTS])
+        more = f"\n  and {len(faults) - MAX_FAULTS:,} more" if len(faults) > MAX_FAULTS else ""
+        raise InputError(
+            f"{self.origin}: {len(faults):,} keys are not supported; `--ignore KEY` passes one over:{lines}{more}"
+        )
+
+    def _fault(self, name: str, without_effect: Mapping[str, Accepted]) -> str | None:
+        """What is wrong with a key that was not read; None if it has no effect."""
+        value = self.data[name]
+        if name not in without_effect:
+            hint = suggestion(name, {*self.read, *self.defaults, *self.aliases} - {name})
+            return f"unknown key{hint or ': its effect on the architecture is unknown'}"
+        accepted = without_effect[name]
+        if isinstance(accepted, tuple):
+            if value is None or any(same(value, each) for each in accepted):
+                return None
+            return f"{shown(value)} is not supported: must be {' or '.join(map(shown, accepted))}"
+        return None if accepted is None or accepted(value) else f"{shown(value)} is not supported"
+
+
+def _named(name: str) -> str:
+    return name if name.isidentifier() and len(name) <= 80 else shown(name)
 
 
 def same(one: Any, other: Any) -> bool:

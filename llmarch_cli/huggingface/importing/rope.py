@@ -129,7 +129,7 @@ def rope(
         settings.finish(WITHOUT_EFFECT)
         return found
     inside = settings.optional(settings.number, "partial_rotary_factor")
-    beside = c.optional(c.number, partial_name)
+    beside = c.optional(c.number, partial_name) if inside is None or c.given(partial_name) else None
     if inside is not None and c.given(partial_name) and inside != beside:
         c.fail(partial_name, f"{beside}, but it is {inside} inside the rotary settings")
     settings.finish(WITHOUT_EFFECT)
@@ -150,8 +150,8 @@ def _settings(c: Config) -> Config:
     if old.data and new.data and old.data != new.data:
         c.fail("rope_scaling", "differs from rope_parameters, its newer name; keep one")
     chosen = old if old.data else new
-    data: Mapping[str, Any] = chosen.data or c.defaults.get("rope_parameters") or {}
-    return _named(Config(data, c.origin, {}, path=chosen.path, notes=c.notes))
+    data: Mapping[str, Any] = chosen.data or c.default("rope_parameters") or {}
+    return _named(Config(data, c.origin, {}, path=chosen.path, reading=c.reading))
 
 
 def _named(settings: Config) -> Config:
@@ -161,7 +161,7 @@ def _named(settings: Config) -> Config:
 
 def _theta(c: Config, settings: Config, name: str) -> float:
     inside = settings.optional(settings.number, "rope_theta")
-    beside = c.optional(c.number, name)
+    beside = c.optional(c.number, name) if inside is None or c.given(name) else None
     if inside is not None and c.given(name) and inside != beside:
         c.fail(name, f"{beside:,}, but it is {inside:,} inside the rotary settings")
     theta = beside if inside is None else inside

@@ -56,7 +56,7 @@ def read(config: str | Path | Mapping[str, Any], revision: str | None = None) ->
 
 
 def _parsed(path: Path, origin: str) -> dict[str, Any]:
-    text = documents.content(path, "config")
+    text = documents.content(path, "config", documents.MAX_CONFIG_BYTES)
     if not text.strip():
         raise InputError(f"{origin}: the file is empty; a config is a JSON object")
     return parse(text, origin)

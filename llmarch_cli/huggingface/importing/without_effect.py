@@ -6,7 +6,7 @@ from llmarch_cli.huggingface.importing.keys import ANY, Accepted
 
 _NAMING = "architectures auto_map model_type name_or_path _name_or_path _commit_hash custom_pipelines"
 _SAVING = """
-    dtype torch_dtype transformers_version quantization_config compression_config
+    dtype torch_dtype transformers_version quantization quantization_config compression_config
     unsloth_fixed unsloth_version transformers.js_config
 """
 _RUNNING = """
@@ -50,15 +50,17 @@ WITHOUT_EFFECT: dict[str, Accepted] = {
 }
 
 # The other keys of a multimodal config: how its other parts and their inputs are made.
-BESIDE_TEXT: dict[str, Accepted] = dict.fromkeys(
-    """
+BESIDE_TEXT: dict[str, Accepted] = {
+    **dict.fromkeys(
+        """
     mm_tokens_per_image ignore_index image_seq_length video_seq_length image_grid_pinpoints image_size patch_size
     num_channels projector_hidden_act projector_layernorm_eps projector_bias projector_pooling_ratio projection_dim
     projection_hidden_size projection_layer_norm_eps projector_hidden_size projector_ln_eps multimodal_projector_bias
     projector_patch_to_query_dict max_value_projector_patch_to_query_dict
     vision_feature_layer vision_feature_layers vision_feature_select_strategy vision_use_cls_token vision_aspect_ratio
     spatial_merge_size spatial_pool_mode spatial_pool_stride adapter_layer_norm_eps alignment_intermediate_size
-    scale_factor downsample_factor downsample_ratio downsample_rate window_size vocabulary_map use_reentrant_checkpointing
+    scale_factor downsample_factor downsample_ratio downsample_rate window_size vocabulary_map
+    use_reentrant_checkpointing
     visual_indicator_token_ids position_id_per_seconds seconds_per_chunk enable_audio_output enable_talker
     audio_merge_size audio_chunk_size acoustic_tokenizer_chunk_size token_classification_bias diffusion_loss_weight
     dynamic_image_size force_image_size min_dynamic_patch max_dynamic_patch pad2square ps_version select_layer template
@@ -67,8 +69,10 @@ BESIDE_TEXT: dict[str, Accepted] = dict.fromkeys(
     density_router_hidden_size density_router_threshold density_router_loss_weight has_lora_adapter
     im_start_id im_end_id im_newline_id
     """.split(),
-    ANY,
-) | dict.fromkeys(("use_backbone_lora", "use_llm_lora"), (0, False))
+        ANY,
+    ),
+    **dict.fromkeys(("use_backbone_lora", "use_llm_lora"), (0, False)),
+}
 
-# The endings of more such keys.
-BESIDE_TEXT_ENDINGS = ("_token_id", "_token_ids", "_token_index")
+# The endings of keys that number special tokens, in any config.
+TOKEN_ENDINGS = ("_token_id", "_token_ids", "_token_index")

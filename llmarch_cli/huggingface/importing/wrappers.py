@@ -1,7 +1,7 @@
 """Find the text decoder of a multimodal config, and say what is left out beside it.
 
-`families/wrappers.py` holds in what the classes of transformers differ. A wrapper that transformers does not have is read
-where its file leaves no doubt: the text config names its family, and both `tie_word_embeddings` agree.
+`families/wrappers.py` holds in what the classes of transformers differ. A wrapper that transformers does not have is
+read where its file leaves no doubt: the text config names its family, and both `tie_word_embeddings` agree.
 """
 
 from __future__ import annotations
@@ -11,12 +11,12 @@ from dataclasses import dataclass
 from typing import Any
 
 from llmarch_cli.errors import shown
-from llmarch_cli.huggingface.importing.families import FAMILIES, WAITING, WRAPPERS, Ties, Wrapper
-from llmarch_cli.huggingface.importing.keys import Accepted, Config, same
+from llmarch_cli.huggingface.importing.families import FAMILIES, WRAPPERS, Ties, Wrapper
+from llmarch_cli.huggingface.importing.families.others import WAITING
+from llmarch_cli.huggingface.importing.keys import TIED, Accepted, Config, same
 from llmarch_cli.huggingface.importing.layers import Fields
-from llmarch_cli.huggingface.importing.without_effect import BESIDE_TEXT, BESIDE_TEXT_ENDINGS, WITHOUT_EFFECT
+from llmarch_cli.huggingface.importing.without_effect import BESIDE_TEXT, TOKEN_ENDINGS, WITHOUT_EFFECT
 
-TIED = "tie_word_embeddings"
 TEXT = "text_config"
 
 # Where wrappers of any sort keep their text decoder, or another wrapper around it.
@@ -164,11 +164,9 @@ def _at_the_top(config: Config, wrapper: Wrapper) -> Config:
     if config.data.get(TEXT):
         config.fail(TEXT, "not supported: keys of the text decoder stand at the top level of this family")
     data = {
-        name: value
-        for name, value in config.data.items()
-        if name not in beside and not name.endswith(BESIDE_TEXT_ENDINGS)
+        name: value for name, value in config.data.items() if name not in beside and not name.endswith(TOKEN_ENDINGS)
     }
-    return Config(data, config.origin, {}, notes=config.notes)
+    return Config(data, config.origin, {}, reading=config.reading)
 
 
 def _finish(config: Config, wrapper: Wrapper | None, text: Config) -> None:
@@ -179,7 +177,7 @@ def _finish(config: Config, wrapper: Wrapper | None, text: Config) -> None:
     beside: dict[str, Accepted] = {**WITHOUT_EFFECT, **BESIDE_TEXT, **dict.fromkeys(parts), **own}
     for name, value in config.data.items():
         # Some files repeat keys of the text decoder.
-        if name.endswith(BESIDE_TEXT_ENDINGS) or (name in text.data and same(value, text.data[name])):
+        if name.endswith(TOKEN_ENDINGS) or (name in text.data and same(value, text.data[name])):
             config.read.add(name)
     config.finish(beside)
 

@@ -20,7 +20,8 @@ import llmarch_cli as llmarch
 from llmarch_cli.errors import CheckError, InputError
 from llmarch_cli.huggingface.importing import import_config, imported
 from llmarch_cli.huggingface.importing.check import compare_with_transformers, count, head_class
-from llmarch_cli.huggingface.importing.families import FAMILIES, MULTIMODAL, WAITING, WRAPPERS, Ties
+from llmarch_cli.huggingface.importing.families import FAMILIES, MULTIMODAL, WRAPPERS, Ties
+from llmarch_cli.huggingface.importing.families.others import WAITING
 from llmarch_cli.huggingface.importing.without_effect import WITHOUT_EFFECT
 from llmarch_cli.modules.builder import build
 

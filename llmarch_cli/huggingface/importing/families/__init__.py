@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from importlib import import_module
 
 from llmarch_cli.huggingface.importing.families.family import Family, Ties, Wrapper
-from llmarch_cli.huggingface.importing.families.wrappers import WAITING, WRAPPERS
+from llmarch_cli.huggingface.importing.families.wrappers import WRAPPERS
 
 # The families of each module, so that importing a config loads the tables of one module only. A test holds it equal to
 # the tables.
@@ -66,7 +66,6 @@ __all__ = [
     "FAMILIES",
     "MODULES",
     "MULTIMODAL",
-    "WAITING",
     "WRAPPERS",
     "Families",
     "Family",

@@ -20,7 +20,7 @@ from llmarch_cli.huggingface.importing.families.experts import mixed, sparse_lay
 from llmarch_cli.huggingface.importing.families.family import USUAL, Family, sizes
 from llmarch_cli.huggingface.importing.families.hunyuan import TURNED_OFF, XDROPE, hunyuan_dense
 from llmarch_cli.huggingface.importing.keys import ANY, Accepted, Config, one_of
-from llmarch_cli.huggingface.importing.layers import Fields, axis
+from llmarch_cli.huggingface.importing.layers import Fields
 from llmarch_cli.huggingface.importing.pieces import (
     biased,
     dense,

@@ -1,0 +1,173 @@
+"""Choose the family that reads a config: by its `model_type`, or by `--as`. Advise by the config's keys."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import NoReturn
+
+from llmarch_cli.errors import InputError, shown, unknown
+from llmarch_cli.huggingface.importing.families import BY_ARCHITECTURE, FAMILIES, MULTIMODAL, WRAPPERS
+from llmarch_cli.huggingface.importing.families.others import OUT_OF_SCOPE, WAITING
+from llmarch_cli.huggingface.importing.keys import Config, Reading
+from llmarch_cli.huggingface.importing.without_effect import WITHOUT_EFFECT
+from llmarch_cli.huggingface.importing.wrappers import place
+
+# The endings of the names of classes with a language-model head.
+GENERATES = ("ForCausalLM", "LMHeadModel", "ForConditionalGeneration")
+
+MODEL_TYPE, ARCHITECTURES, AUTO_MAP = "model_type", "architectures", "auto_map"
+
+MOST_ADVISED = 3
+
+
+def model_type(config: Config, as_: str | None) -> str:
+    """The family or wrapper to read the config as. Raises InputError if it is not supported, or contradicts itself."""
+    if as_ is not None:
+        if as_ not in FAMILIES and as_ not in WRAPPERS:
+            known = sorted((*FAMILIES, *MULTIMODAL), key=str.lower)
+            raise InputError(f"--as: {unknown('family', as_, known)}")
+        return as_
+    found = _named(config)
+    if found not in FAMILIES and found not in WRAPPERS and place(config) is None:
+        _refuse(config, found)
+    if found not in BY_ARCHITECTURE.values():
+        _check_head(config)
+        _check_classes(config, found)
+    return found
+
+
+def _named(config: Config) -> str:
+    """The `model_type` of a config, or that of its class where the file has the type of another model."""
+    classes = config.data.get(ARCHITECTURES)
+    named = config.data.get(MODEL_TYPE)
+    if isinstance(classes, list) and not (isinstance(named, str) and named in FAMILIES):
+        for each in classes:
+            if isinstance(each, str) and each in BY_ARCHITECTURE:
+                return BY_ARCHITECTURE[each]
+    if not config.given(MODEL_TYPE):
+        config.fail(MODEL_TYPE, f"required, but missing; {_advice(config)}")
+    if not isinstance(named, str):
+        config.fail(MODEL_TYPE, f"must be text, not {shown(named)}")
+    return named
+
+
+def _refuse(config: Config, named: str) -> NoReturn:
+    if named in OUT_OF_SCOPE:
+        config.fail(MODEL_TYPE, f"{shown(named)} is {OUT_OF_SCOPE[named]}, and a spec is a decoder")
+    if named in WAITING:
+        config.fail(MODEL_TYPE, f"{shown(named)} is not supported: a spec has no {WAITING[named]}")
+    config.fail(MODEL_TYPE, f"{shown(named)} is not supported; {_advice(config)}")
+
+
+def _check_head(config: Config) -> None:
+    classes = config.data.get(ARCHITECTURES)
+    if classes is None:
+        return
+    if not isinstance(classes, list) or not all(isinstance(each, str) for each in classes):
+        config.fail(ARCHITECTURES, f"must be a list of class names, not {shown(classes)}")
+    remote = config.data.get(AUTO_MAP)
+    bare = all(each.endswith("Model") and "For" not in each for each in classes)
+    if bare and isinstance(remote, Mapping) and "AutoModelForCausalLM" in remote:
+        return  # some published code is saved by the name of its decoder alone
+    if classes and not any(each.endswith(GENERATES) for each in classes):
+        config.fail(
+            ARCHITECTURES,
+            f"{shown(classes[0])} has no language-model head, and a spec always has one;"
+            " `--as FAMILY` reads it as a language model",
+        )
+
+
+def _check_classes(config: Config, named: str) -> None:
+    """Raise InputError if the file's classes are those of another supported family than its `model_type`."""
+    for key, name in _classes(config):
+        other = _owner(name, named)
+        if other is not None:
+            config.fail(
+                key,
+                f"{shown(name)} is the class of {other}, but model_type is {shown(named)};"
+                f" `--as {named}` or `--as {other}` says which one counts",
+            )
+
+
+def _classes(config: Config) -> Iterator[tuple[str, str]]:
+    """The language models that `architectures` and `auto_map` name, each with its key."""
+    yield from ((ARCHITECTURES, name) for name in config.data.get(ARCHITECTURES) or ())
+    remote = config.data.get(AUTO_MAP)
+    name = remote.get("AutoModelForCausalLM") if isinstance(remote, Mapping) else None
+    if isinstance(name, str):
+        yield AUTO_MAP, name.rsplit(".", 1)[-1]
+
+
+def _owner(name: str, named: str) -> str | None:
+    """Another family or wrapper that a class belongs to by its name; None if it may be that of `named`."""
+    stem = _letters(re.sub(rf"({'|'.join(GENERATES)})$", "", name))
+    owners = [each for each in (*FAMILIES, *WRAPPERS) if _letters(each.removesuffix("_text")) == stem]
+    own = FAMILIES.get(named)
+    for each in owners:
+        same = each in FAMILIES and own is not None and FAMILIES[each].fields is own.fields
+        if each == named or same or _text_of(each) == named or _text_of(named) == each:
+            return None
+    return owners[0] if owners else None
+
+
+def _text_of(wrapper: str) -> str | None:
+    return WRAPPERS[wrapper].text if wrapper in WRAPPERS else None
+
+
+def _letters(name: str) -> str:
+    return re.sub(r"[^a-z0-9]", "", name.lower())
+
+
+# --- advice ---------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Near:
+    """A family that could read a config.
+
+    Attributes:
+        unread: the keys of the config that it would not read.
+        missing: the number of keys that it needs and the config lacks.
+    """
+
+    family: str
+    unread: tuple[str, ...]
+    missing: int
+
+    @property
+    def words(self) -> str:
+        """The family, and what it would leave unread."""
+        if not self.unread:
+            return f"{self.family} (reads every key)"
+        more = ", ..." if len(self.unread) > 3 else ""
+        return f"{self.family} (leaves unread: {', '.join(map(shown, self.unread[:3]))}{more})"
+
+
+def _advice(config: Config) -> str:
+    near = nearest(config.data)
+    if not near:
+        return "no supported family reads most of its keys; an unknown `--as` lists all families"
+    listed = "; ".join(each.words for each in near)
+    return f"nearest by its keys: {listed}. `--as {near[0].family}` reads the config as that family"
+
+
+def nearest(data: Mapping[str, object]) -> list[Near]:
+    """The families that leave the fewest keys of a config unread and miss the fewest, best first.
+
+    None is near if it leaves half of the keys unread, apart from those without effect in any family.
+    """
+    informative = [name for name in data if name not in WITHOUT_EFFECT]
+    found = []
+    for name, family in FAMILIES.items():
+        config = Config(data, "", family.defaults, family.aliases, reading=Reading(guessed=family.defaults))
+        try:
+            family.fields(config)
+        except InputError:
+            if not config.reading.missing:
+                continue
+        unread = tuple(each for each in informative if each not in config.read and each not in family.without_effect)
+        if 2 * len(unread) < len(informative):
+            found.append(Near(name, unread, len(config.reading.missing)))
+    return sorted(found, key=lambda near: len(near.unread) + near.missing)[:MOST_ADVISED]
