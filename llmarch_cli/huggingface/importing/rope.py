@@ -166,6 +166,8 @@ def _theta(c: Config, settings: Config, name: str) -> float:
         c.fail(name, f"{beside:,}, but it is {inside:,} inside the rotary settings")
     theta = beside if inside is None else inside
     if theta is None:
+        if "rope_theta" not in c.defaults:
+            c.fail(name, "required, but missing")
         theta = float(c.defaults["rope_theta"])
     if theta <= 1:
         c.fail(name, f"must be above 1, not {theta:g}")

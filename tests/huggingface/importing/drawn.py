@@ -17,6 +17,7 @@ NEEDED: dict[str, Settings] = {
     "dots1": {"n_shared_experts": 2, "n_routed_experts": 128, "num_experts_per_tok": 6},
     "hunyuan_v1_dense": {"head_dim": 128},
     "hunyuan_v1_moe": {"head_dim": 128},
+    "ministral": {"head_dim": 128},
     "nemotron": {"num_key_value_heads": 8},
 }
 
@@ -70,6 +71,13 @@ OPTIONS: dict[str, dict[str, st.SearchStrategy[Any]]] = {
     "phi3": {"sliding_window": windows},
     "qwen2": SWITCHED,
     "qwen3": {**SWITCHED, "attention_bias": flags, "head_dim": st.just(6)},
+    "internlm3": {"attention_bias": flags, "head_dim": st.sampled_from((None, 6))},
+    "iquestcoder": {**BIASES, "head_dim": st.sampled_from((None, 6))},
+    "cwm": {"mlp_bias": flags, "head_dim": st.sampled_from((2, 6)), "sliding_window": st.just(9)},
+    "ministral": {"head_dim": st.sampled_from((2, 10)), "sliding_window": st.just(9)},
+    "ministral3": {"head_dim": st.sampled_from((2, 10)), "sliding_window": windows},
+    "helium": BIASES,
+    "glm": {"attention_bias": flags, "head_dim": st.sampled_from((8, 6)), "partial_rotary_factor": st.just(0.5)},
     "granite": {**BIASES, **MULTIPLIERS},
     "glm4": {"attention_bias": flags, "head_dim": st.sampled_from((8, 6)), "partial_rotary_factor": st.just(0.5)},
     "apertus": {"attention_bias": flags},
@@ -158,7 +166,7 @@ ALWAYS: dict[str, tuple[str, ...]] = {
 }
 
 # Families that rotate nothing, or have rotary settings of their own.
-OWN_ROPE: tuple[str, ...] = ("gpt2", "gemma3_text", "olmo3", "phi3", "falcon")
+OWN_ROPE: tuple[str, ...] = ("gpt2", "gemma3_text", "olmo3", "phi3", "falcon", "ministral3")
 ROPES: tuple[Settings, ...] = (
     {},
     {"rope_theta": 500_000.0},
@@ -228,6 +236,19 @@ def _of_family(draw: st.DrawFn, family: str, config: Settings) -> None:
                 config["num_ln_in_parallel_attn"] = draw(st.sampled_from((None, 1, 2)))
             elif not config.get("multi_query", True):
                 config["num_kv_heads"] = None
+        case "helium":
+            config["head_dim"] = config["hidden_size"] // config["num_attention_heads"]
+        case "internlm3" if "attention_bias" in config:
+            config["mlp_bias"] = config["attention_bias"]
+        case "ministral3" if draw(flags):
+            config["rope_parameters"] = {
+                "rope_type": draw(st.sampled_from(("default", "yarn"))),
+                "rope_theta": 30.0,
+                "original_max_position_embeddings": draw(st.sampled_from((5, 64))),
+                "llama_4_scaling_beta": draw(scales),
+            }
+            if config["rope_parameters"]["rope_type"] == "yarn":
+                config["rope_parameters"]["factor"] = 4.0
         case "apertus":
             config.pop("rope_theta", None)  # its class stretches a theta of its own where nothing else is said
         case "deepseek_v2" | "deepseek_v3":
@@ -235,7 +256,7 @@ def _of_family(draw: st.DrawFn, family: str, config: Settings) -> None:
             if family == "deepseek_v2" and draw(flags):
                 config.update(topk_method="group_limited_greedy", n_group=2, topk_group=1)
                 config["n_routed_experts"] = 8
-        case "gemma2" | "gemma3_text" | "olmo3" | "gpt_oss" | "cohere2":
+        case "gemma2" | "gemma3_text" | "olmo3" | "gpt_oss" | "cohere2" | "cwm" | "ministral":
             if draw(flags):
                 types = st.sampled_from((FULL, SLIDING))
                 config["layer_types"] = draw(st.lists(types, min_size=n_layers, max_size=n_layers))

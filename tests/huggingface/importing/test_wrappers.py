@@ -350,7 +350,8 @@ def test_an_unsupported_wrapper_read_on_purpose() -> None:
 def test_text_decoders_that_wait_name_what_a_spec_lacks(text: str) -> None:
     around = [name for name, each in WRAPPERS.items() if each.text == text] or ["other"]
     for wrapper in around:
-        for config in ({"text_config": {"model_type": text, **TEXT}}, {"text_config": {}}):
+        inner: tuple[Settings, ...] = ({"model_type": text, **TEXT}, {})
+        for config in ({"text_config": each} for each in inner):
             if wrapper != "other" or "model_type" in config["text_config"]:
                 with pytest.raises(InputError, match=re.escape(WAITING[text])):
                     import_config({"model_type": wrapper, **config})

@@ -11,7 +11,10 @@ from llmarch_cli.huggingface.importing.families.wrappers import WRAPPERS
 # The families of each module, so that importing a config loads the tables of one module only. A test holds it equal to
 # the tables.
 MODULES = {
-    "dense": "llama mistral arcee seed_oss ernie4_5 phi3 qwen2 qwen3 granite glm4 apertus",
+    "dense": """
+        llama mistral arcee seed_oss ernie4_5 phi3 qwen2 qwen3 internlm3 iquestcoder cwm ministral ministral3 helium glm
+        granite glm4 apertus
+    """,
     "windows": "gemma gemma2 gemma3_text olmo2 olmo3 exaone4 smollm3",
     "layer_normed": "gpt2 gpt_neox starcoder2 nemotron olmo stablelm cohere cohere2 falcon",
     "experts": """

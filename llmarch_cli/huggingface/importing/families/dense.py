@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from typing import Any
 
 from llmarch_cli.huggingface.importing.families.family import USUAL, Family, sizes
 from llmarch_cli.huggingface.importing.keys import ANY, Config
@@ -12,8 +13,11 @@ from llmarch_cli.huggingface.importing.pieces import (
     dense,
     frame,
     gqa,
+    head_dim,
+    layer_types,
     rms,
     switched_window,
+    window,
     windows_above,
 )
 from llmarch_cli.huggingface.importing.rope import FULL, SCALINGS, SLIDING, Scaling, longrope
@@ -27,6 +31,55 @@ def mistral(c: Config) -> Fields:
     window = c.optional(c.count, "sliding_window")
     c.expect("layer_types", [SLIDING if window else FULL] * c.layers(), why="all layers of this family are alike")
     return frame(c, rms(c), attention=gqa(c, window=window), ffn=dense(c))
+
+
+def internlm3(c: Config) -> Fields:
+    if c.flag("attention_bias") != c.flag("mlp_bias"):
+        c.fail("mlp_bias", "differs from attention_bias, which transformers does not build")
+    return llama(c)
+
+
+def layered(c: Config, usual: Callable[[int], str]) -> Fields:
+    """Layers with and without a window, alike in all else."""
+    attention, types = gqa(c, c.count("head_dim")), layer_types(c, usual)
+    return axis(types, lambda kind: {**attention, "window": window(c, kind)})
+
+
+def cwm(c: Config) -> Fields:
+    attention = layered(c, lambda layer: SLIDING if layer % 4 else FULL)
+    return frame(c, rms(c), attention=attention, ffn=dense(c, bias=c.flag("mlp_bias")))
+
+
+def ministral(c: Config) -> Fields:
+    usual = SLIDING if c.optional(c.count, "sliding_window") else FULL
+    return frame(c, rms(c), attention=layered(c, lambda _layer: usual), ffn=dense(c))
+
+
+def ministral3(c: Config) -> Fields:
+    temperature: Fields = {}
+
+    def noted(scaling: Scaling) -> Scaling:
+        def read(c: Config, settings: Config) -> Fields | None:
+            settings.expect("max_position_embeddings", c.count("max_position_embeddings"))
+            floor = settings.count("original_max_position_embeddings")
+            scale = settings.number("llama_4_scaling_beta")
+            if scale:
+                temperature.update(kind="log_floor", floor_scale=floor, attn_scale=scale, offset=0)
+            return scaling(c, settings)
+
+        return read
+
+    scalings = {name: noted(scaling) for name, scaling in SCALINGS.items()}
+    attention = gqa(c, scalings=scalings, window=c.optional(c.count, "sliding_window"))
+    return frame(c, rms(c), attention={**attention, "temperature": temperature or None}, ffn=dense(c))
+
+
+def helium(c: Config) -> Fields:
+    width = head_dim(c)
+    if width * c.count("num_attention_heads") != c.count("hidden_size"):
+        c.fail("head_dim", f"{width}, but the output projection of this family is hidden_size x hidden_size")
+    attention = gqa(c, width, rope_interleaved=True, qkv_bias=c.flag("attention_bias"))
+    return frame(c, rms(c), attention=attention, ffn=dense(c, bias=c.flag("mlp_bias")))
 
 
 def arcee(c: Config) -> Fields:
@@ -77,9 +130,13 @@ def granite(c: Config) -> Fields:
     return frame(c, rms(c), attention=attention, ffn=dense(c, bias=c.flag("mlp_bias")), **multipliers(c))
 
 
-def glm4(c: Config) -> Fields:
+def glm(c: Config, **placed: Any) -> Fields:
     attention = gqa(c, partial=True, rope_interleaved=True, qkv_bias=c.flag("attention_bias"))
-    return frame(c, rms(c), norm_placement="sandwich", attention=attention, ffn=dense(c))
+    return frame(c, rms(c), **placed, attention=attention, ffn=dense(c))
+
+
+def glm4(c: Config) -> Fields:
+    return glm(c, norm_placement="sandwich")
 
 
 def apertus(c: Config) -> Fields:
@@ -92,6 +149,12 @@ BIASES = {"attention_bias": False, "mlp_bias": False}
 
 SCALED = ("embedding_multiplier", "residual_multiplier", "logits_scaling", "attention_multiplier")
 MULTIPLIERS = dict.fromkeys(SCALED, 1.0)
+
+
+def stretched(rope_type: str, factor: float, original: int, **more: Any) -> dict[str, Any]:
+    """The default rotary settings of a family that stretches its original context."""
+    return {"rope_type": rope_type, "factor": factor, "original_max_position_embeddings": original, **more}
+
 
 FAMILIES = (
     Family(
@@ -152,6 +215,63 @@ FAMILIES = (
         qwen3,
         USUAL | QWEN | {"attention_bias": False, "head_dim": 128} | sizes(151_936, 4096, 22_016, 32, 32, 32, 32_768),
     ),
+    Family(
+        "internlm3",
+        internlm3,
+        USUAL | BIASES | {"head_dim": 128, "rms_norm_eps": 1e-5} | sizes(128_512, 4096, 10_240, 48, 32, 2, 32_768),
+        aliases={"qkv_bias": "attention_bias", "bias": "mlp_bias"},
+    ),
+    Family(
+        "iquestcoder",
+        llama,
+        USUAL | BIASES | {"head_dim": 128, "rms_norm_eps": 1e-5} | sizes(76_800, 5120, 27_648, 80, 40, 8, 131_072),
+        without_effect={"clip_qkv": (None,)},
+    ),
+    Family(
+        "cwm",
+        cwm,
+        USUAL
+        | {"mlp_bias": False, "head_dim": 128, "rms_norm_eps": 1e-5, "rope_theta": 1_000_000.0}
+        | {"sliding_window": 8192, "layer_types": None}
+        | {"rope_parameters": stretched("llama3", 16.0, 8192, low_freq_factor=1.0, high_freq_factor=4.0)}
+        | sizes(128_256, 6144, 21_504, 64, 48, 8, 131_072),
+    ),
+    Family(
+        "ministral",
+        ministral,
+        USUAL
+        | {"head_dim": None, "sliding_window": 4096, "layer_types": None}
+        | sizes(32_000, 4096, 14_336, 32, 32, 8, 131_072),
+    ),
+    Family(
+        "ministral3",
+        ministral3,
+        USUAL
+        | {"head_dim": 128, "sliding_window": None, "rms_norm_eps": 1e-5}
+        | {
+            "rope_parameters": {
+                **stretched("yarn", 16.0, 16_384, beta_fast=32.0, beta_slow=1.0, mscale=1.0, mscale_all_dim=1.0),
+                "llama_4_scaling_beta": 0.1,
+                "rope_theta": 1_000_000.0,
+            }
+        }
+        | sizes(131_072, 4096, 14_336, 34, 32, 8, 262_144),
+    ),
+    Family(
+        "helium",
+        helium,
+        USUAL
+        | BIASES
+        | {"head_dim": 128, "rms_norm_eps": 1e-8, "rope_theta": 100_000.0}
+        | sizes(48_000, 2560, 7040, 24, 20, 20, 4096),
+    ),
+    Family(
+        "glm",
+        glm,
+        USUAL
+        | {"attention_bias": True, "head_dim": 128, "partial_rotary_factor": 0.5, "rms_norm_eps": 1.5625e-07}
+        | sizes(151_552, 4096, 13_696, 40, 32, 2, 131_072),
+    ),
     Family("granite", granite, USUAL | BIASES | MULTIPLIERS | sizes(32_000, 4096, 11_008, 32, 32, None, 2048)),
     Family(
         "glm4",
@@ -165,16 +285,7 @@ FAMILIES = (
         apertus,
         USUAL
         | {"attention_bias": False, "hidden_act": "xielu", "rms_norm_eps": 1e-5, "rope_theta": 12_000_000.0}
-        | {
-            "rope_parameters": {
-                "rope_type": "llama3",
-                "rope_theta": 12_000_000.0,
-                "factor": 8.0,
-                "original_max_position_embeddings": 8192,
-                "low_freq_factor": 1.0,
-                "high_freq_factor": 4.0,
-            }
-        }
+        | {"rope_parameters": stretched("llama3", 8.0, 8192, low_freq_factor=1.0, high_freq_factor=4.0)}
         | sizes(131_072, 4096, 14_336, 32, 32, None, 65_536),
         without_effect={"qk_norm": (True,), "post_norm": (False,), "mlp_bias": (False,)},
     ),
