@@ -11,6 +11,7 @@ from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
 from llmarch_cli.errors import InputError, shown
+from llmarch_cli.huggingface.dequantise import UNPACK
 from llmarch_cli.huggingface.headers import Stored, has_data
 from llmarch_cli.huggingface.plan import Assigned, Plan, plan
 from llmarch_cli.modules.builder import Model, build
@@ -41,8 +42,9 @@ def load_checkpoint(
         device: the device of the model.
         dtype: the dtype of all parameters; None takes that of the stored embedding, or bfloat16 if it is packed.
 
-    Raises InputError if a file is broken, or a tensor is missing, left over, of another shape or in an unknown packing,
-    before any weight is read; and if a second copy of the embedding or the head differs from the first.
+    Raises InputError if a file is broken, or a tensor is missing, left over, of another shape or in a format that
+    cannot be unpacked, before any weight is read; and if a second copy of the embedding or the head differs from the
+    first.
     """
     if torch.device(device).type == "meta":
         raise InputError('device "meta" cannot hold values; use `reconcile` to check a checkpoint without its data')
@@ -71,13 +73,18 @@ def load_checkpoint(
 
 
 def require_fit(planned: Plan, spec: ModelSpec, directory: Path) -> None:
-    """Raise InputError if the checkpoint does not fit the spec."""
+    """Raise InputError if the checkpoint does not fit the spec, or is in a format that cannot be unpacked."""
     if planned.faults:
         lines = [f"{directory}: is not a checkpoint of {spec.name}:", *planned.faults[:MAX_LINES]]
         if (more := len(planned.faults) - MAX_LINES) > 0:
             lines.append(f"and {more:,} more")
         lines.append("use the spec of this checkpoint; `llmarch verify MODEL --checkpoint DIRECTORY` lists all faults")
         raise InputError("\n  ".join(lines))
+    if planned.not_loadable:
+        raise InputError(
+            f"{directory}: is a checkpoint of {spec.name}, but {' and '.join(planned.not_loadable)} cannot be unpacked;"
+            " `llmarch verify MODEL --checkpoint DIRECTORY` counts its values"
+        )
 
 
 def _fill(ours: dict[str, Tensor], each: Assigned, reader: _Reader) -> None:
@@ -107,7 +114,7 @@ class _Reader:
         for number in numbers:
             values = self._read(each.stored, number)
             if each.packed is not None:
-                values = each.packed.format.unpack(values, self._read(each.packed.scales, number))
+                values = UNPACK[each.packed.format.name](values, self._read(each.packed.scales, number))
             yield number, values
 
     def _read(self, stored: Stored, index: Any) -> Tensor:

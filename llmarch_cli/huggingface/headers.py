@@ -70,7 +70,7 @@ def read_directory(directory: Path) -> dict[str, Stored]:
 
 
 def _indexed(directory: Path, index: Path) -> dict[str, Stored]:
-    weight_map = parse(_bounded(index), index, HEADER).get("weight_map")
+    weight_map = parse(bounded(index), index, HEADER).get("weight_map")
     if not isinstance(weight_map, dict) or not all(isinstance(file, str) for file in weight_map.values()):
         raise InputError(f"{index}: weight_map must map each tensor to a file")
     files = {}
@@ -155,7 +155,8 @@ def _declared(path: Path, name: str, entry: Any) -> tuple[Stored, tuple[int, int
     return Stored(name, dtype, shape, path), (start, stop)
 
 
-def _bounded(path: Path) -> bytes:
+def bounded(path: Path) -> bytes:
+    """The content of a file. Raises InputError if it cannot be read, or is larger than a header may be."""
     try:
         with path.open("rb") as file:
             text = file.read(MAX_HEADER_BYTES + 1)

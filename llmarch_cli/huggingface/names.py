@@ -223,8 +223,11 @@ COPIES_IN_A_PREDICTION_BLOCK = {
     "shared_head.head.weight": "head.lm_head.weight",
 }
 
+CACHE_SCALES = "scales of the KV cache"
+
 # Tensors outside the model, by class in a reconciliation. The patterns match whole names.
 BEYOND = {
+    CACHE_SCALES: rf".*\.(?:layers|h)\.(?:{_NUMBER})\.self_attn\.(?:[kv]_proj\.)?[qkv]_(?:scale|bias)",
     "vision tower and projector": r"(?:model\.)?(?:vision_tower|vision_model|multi_modal_projector)\..*",
     "constants of xIELU": r".*\.mlp\.act_fn\.(?:beta|eps)",
     "rotary frequencies": r".*\.rotary_emb\.inv_freq",

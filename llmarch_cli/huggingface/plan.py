@@ -15,9 +15,21 @@ from torch import Tensor
 
 from llmarch_cli.errors import shown
 from llmarch_cli.huggingface import names
-from llmarch_cli.huggingface.dequantise import FORMATS, Format
+from llmarch_cli.huggingface.dequantise import UNPACK
+from llmarch_cli.huggingface.formats import Shape
 from llmarch_cli.huggingface.headers import Stored, read_directory
 from llmarch_cli.huggingface.names import Rule
+from llmarch_cli.huggingface.packed import (
+    Candidate,
+    Packed,
+    Settings,
+    candidates,
+    contradiction,
+    plain_name,
+    read_settings,
+    recognised,
+    unrecognised,
+)
 from llmarch_cli.modules.builder import ExpertStack, build
 from llmarch_cli.specs.spec import ModelSpec
 
@@ -27,8 +39,6 @@ LEFT_OVER = "left over"
 
 # Dtypes with one value per element. Others are packed and need scales.
 PLAIN_DTYPES = ("F64", "F32", "F16", "BF16")
-
-Shape = tuple[int, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,19 +64,12 @@ class Target:
 
 
 @dataclass(frozen=True, slots=True)
-class Packed:
-    """The packing format of a tensor, and its scales."""
-
-    format: Format
-    scales: Stored
-
-
-@dataclass(frozen=True, slots=True)
 class Assigned:
     """A published tensor, its class in a reconciliation, and our tensors that it fills.
 
     Attributes:
-        shape: the shape of the unpacked values.
+        shape: the shape of the unpacked values. For a packed tensor without a place, their number.
+        packed: how it is packed, or None.
         same_as: the name of our tensor that it repeats.
     """
 
@@ -90,9 +93,10 @@ class Plan:
     Attributes:
         assigned: all tensors, including those left over.
         left_over, missing, misshapen: faults, one line each.
-        unreadable: tensors in an unknown packing or without their scales, one line each.
+        unreadable: tensors in no known format, one line each.
         n_absent_mtp_blocks: the multi-token-prediction blocks of the spec if the checkpoint has none of them, else 0.
             transformers does not build these blocks, so checkpoints that it saves lack them. This is not a fault.
+        contradiction: a remark if the config.json beside the checkpoint names another format.
     """
 
     assigned: tuple[Assigned, ...]
@@ -101,14 +105,32 @@ class Plan:
     misshapen: tuple[str, ...]
     unreadable: tuple[str, ...]
     n_absent_mtp_blocks: int = 0
+    contradiction: str | None = None
 
     @property
     def notes(self) -> tuple[str, ...]:
-        """What is absent without being a fault, one line each."""
-        if not self.n_absent_mtp_blocks:
-            return ()
-        blocks = "block is" if self.n_absent_mtp_blocks == 1 else f"blocks ({self.n_absent_mtp_blocks:,}) are"
-        return (f"The multi-token-prediction {blocks} absent from the checkpoint and not loaded.",)
+        """Remarks on what is not a fault, one line each."""
+        found = [] if self.contradiction is None else [self.contradiction]
+        if self.n_absent_mtp_blocks:
+            blocks = "block is" if self.n_absent_mtp_blocks == 1 else f"blocks ({self.n_absent_mtp_blocks:,}) are"
+            found.append(f"The multi-token-prediction {blocks} absent from the checkpoint and not loaded.")
+        return tuple(found)
+
+    @property
+    def formats(self) -> dict[str, tuple[int, int]]:
+        """The formats of packed tensors, each with the number of tensors and of values."""
+        found: dict[str, tuple[int, int]] = {}
+        for each in self.assigned:
+            if each.packed is not None:
+                tensors, values = found.get(str(each.packed), (0, 0))
+                found[str(each.packed)] = tensors + 1, values + each.n_values
+        return found
+
+    @property
+    def not_loadable(self) -> tuple[str, ...]:
+        """The formats that can be counted, but not unpacked."""
+        packed = (each.packed for each in self.assigned)
+        return tuple(dict.fromkeys(str(each) for each in packed if each is not None and each.format.name not in UNPACK))
 
     @property
     def faults(self) -> tuple[str, ...]:
@@ -118,15 +140,31 @@ class Plan:
 
 def plan(spec: ModelSpec, directory: Path) -> Plan:
     """Assign each tensor in `directory`. Raises InputError for broken files only; other faults are in the plan."""
-    return _Planner(spec, read_directory(directory)).plan()
+    return _Planner(spec, read_directory(directory), read_settings(directory)).plan()
+
+
+@dataclass(frozen=True, slots=True)
+class _Place:
+    """Where a published tensor belongs: its class, the shape of its values, and our tensors that it fills or repeats.
+
+    Attributes:
+        shape: None if it is outside the model.
+        filled: our tensors in words.
+    """
+
+    belongs: str
+    shape: Shape | None = None
+    filled: str = ""
+    targets: tuple[Target, ...] = ()
+    same_as: str | None = None
 
 
 class _Planner:
     """Assigns tensors one by one and collects the faults."""
 
-    def __init__(self, spec: ModelSpec, stored: dict[str, Stored]) -> None:
+    def __init__(self, spec: ModelSpec, stored: dict[str, Stored], settings: Settings) -> None:
         model = build(spec, device="meta")
-        self.spec, self.stored = spec, stored
+        self.spec, self.stored, self.settings = spec, stored, settings
         self.shapes = {name: tuple(tensor.shape) for name, tensor in model.state_dict().items()}
         self.buffers = {name for name, _ in model.named_buffers()}
         self.stacks = {
@@ -135,8 +173,17 @@ class _Planner:
             if isinstance(module, ExpertStack)
             for name, _ in module.named_parameters()
         }
-        self.packed = dict(self._packed())
-        self.scales = {packed.scales.name: packed.format.scales_called for packed in self.packed.values()}
+        self.places = {name: self._place(plain_name(tensor)) for name, tensor in stored.items()}
+        packed = {
+            name: Candidate(stored[name], formats, self.places[name].shape)
+            for name, formats in candidates(stored).items()
+        }
+        self.packed = recognised(packed, settings)
+        self.beside = {
+            other.name: f"{its.called} of {each.format.name}"
+            for each in self.packed.values()
+            for its, other in each.beside
+        }
         self.left_over: list[str] = []
         self.misshapen: list[str] = []
         self.unreadable: list[str] = []
@@ -147,56 +194,52 @@ class _Planner:
         n_absent = 0 if has_mtp else self.spec.n_mtp_blocks
         missing = (line for name, line in self._missing(assigned) if not (n_absent and name.startswith("mtp.")))
         faults = tuple(self.left_over), tuple(missing), tuple(self.misshapen), tuple(self.unreadable)
-        return Plan(assigned, *faults, n_absent)
-
-    def _packed(self) -> Iterator[tuple[str, Packed]]:
-        """The packed tensors by name: those in a known format with matching scales."""
-        for tensor in self.stored.values():
-            for packing in FORMATS:
-                if tensor.dtype == packing.dtype and tensor.name.endswith(packing.ending):
-                    scales = self.stored.get(tensor.name.removesuffix(packing.ending) + packing.scales_ending)
-                    if (
-                        scales is not None
-                        and scales.dtype in packing.scale_dtypes
-                        and len(tensor.shape) == packing.n_dims
-                        and scales.shape == packing.scales_shape(tensor.shape)
-                    ):
-                        yield tensor.name, Packed(packing, scales)
+        return Plan(assigned, *faults, n_absent, contradiction(self.settings, self.packed))
 
     def _assign(self, tensor: Stored) -> Assigned:
-        if (called := self.scales.get(tensor.name)) is not None:
+        if (called := self.beside.get(tensor.name)) is not None:
             return Assigned(tensor, called, tensor.shape)
-        for belongs, pattern in names.BEYOND.items():
-            if re.fullmatch(pattern, tensor.name):
-                return Assigned(tensor, belongs, tensor.shape)
+        place, packed = self.places[tensor.name], self.packed.get(tensor.name)
+        self._check(tensor, place, packed)
+        shape = tensor.shape if packed is None else packed.values
+        return Assigned(tensor, place.belongs, shape, place.targets, packed, place.same_as)
 
-        packed = self.packed.get(tensor.name)
-        shape = tensor.shape if packed is None else packed.format.values_shape(tensor.shape)
-        belongs, where, found = self._find(tensor.name)
-        if found is None:
+    def _check(self, tensor: Stored, place: _Place, packed: Packed | None) -> None:
+        if place.belongs == names.CACHE_SCALES and tensor.n_values != 1:
+            self.misshapen.append(f"{_described(tensor)} should be one value")
+        elif place.belongs == LEFT_OVER:
             self.left_over.append(f"{_described(tensor)} does not belong to {self.spec.name}")
-            return Assigned(tensor, LEFT_OVER, shape)
+        elif place.shape is None:
+            pass
+        elif packed is not None:
+            for other, shapes in packed.wrong:
+                expected = " or ".join(str(list(shape)) for shape in shapes) or f"{list(place.shape)} in a plain dtype"
+                self.misshapen.append(f"{_described(other)} should be {expected}, in {packed}, to fill {place.filled}")
+        elif tensor.dtype not in PLAIN_DTYPES:
+            self.unreadable.append(f"{_described(tensor)} {unrecognised(tensor)}")
+        elif tensor.shape != place.shape:
+            self.misshapen.append(f"{_described(tensor)} should be {list(place.shape)}, to fill {place.filled}")
+
+    def _place(self, published: str) -> _Place:
+        for belongs, pattern in names.BEYOND.items():
+            if re.fullmatch(pattern, published):
+                return _Place(belongs)
+        belongs, where, found = self._find(published)
+        if found is None:
+            return _Place(LEFT_OVER)
         if isinstance(found, str):
-            self._check(tensor, shape, packed, self.shapes[found], found)
-            return Assigned(tensor, belongs, shape, packed=packed, same_as=found)
+            return _Place(belongs, self.shapes[found], found, same_as=found)
 
         rule, expert = found
         ours = [where + name for name in rule.ours]
         shapes = [self.shapes[name] if expert is None else self.shapes[name][1:] for name in ours]
-        to_fill = f"{' and '.join(ours)}{'' if expert is None else f' of expert {expert}'}"
-        self._check(tensor, shape, packed, _whole(rule, shapes), to_fill)
-        parts = _parts(rule, shapes)
-        targets = (
-            Target(name, expert, rule.dim, part, rule.transposed) for name, part in zip(ours, parts, strict=True)
+        filled = f"{' and '.join(ours)}{'' if expert is None else f' of expert {expert}'}"
+        targets = tuple(
+            Target(name, expert, rule.dim, part, rule.transposed)
+            for name, part in zip(ours, _parts(rule, shapes), strict=True)
         )
         belongs = BUFFERS if belongs == MODEL and ours[0] in self.buffers else belongs
-        return Assigned(tensor, belongs, shape, tuple(targets), packed)
-
-    def _check(self, tensor: Stored, shape: Shape, packed: Packed | None, expected: Shape, to_fill: str) -> None:
-        if packed is None and tensor.dtype not in PLAIN_DTYPES:
-            self.unreadable.append(f"{_described(tensor)} is packed as {tensor.dtype}, without matching scales")
-        elif shape != expected:
-            self.misshapen.append(f"{_described(tensor, shape)} should be {list(expected)}, to fill {to_fill}")
+        return _Place(belongs, _whole(rule, shapes), filled, targets)
 
     def _find(self, published: str) -> tuple[str, str, tuple[Rule, int | None] | str | None]:
         """Look up a published name: its class, the prefix of our names, and its rule with the index of an expert.
@@ -294,5 +337,5 @@ def _widths(rule: Rule, shapes: list[Shape]) -> list[int]:
     return [shape[dim] for shape in shapes]
 
 
-def _described(tensor: Stored, shape: Shape | None = None) -> str:
-    return f"{shown(tensor.name)} {list(tensor.shape if shape is None else shape)}"
+def _described(tensor: Stored) -> str:
+    return f"{shown(tensor.name)} {list(tensor.shape)}"

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from llmarch_cli.huggingface.plan import MODEL, Assigned
 from llmarch_cli.huggingface.reconcile import Reconciliation
 from llmarch_cli.report.table import Column, Table
-from llmarch_cli.report.units import INTEGER, PARAMS, TEXT, Value
+from llmarch_cli.report.units import INTEGER, PARAMS, TEXT, YES_NO, Value
 
 _CLASSES = (
     Column("stored", "stored", TEXT, "The class of the tensors."),
@@ -21,8 +21,14 @@ _TENSORS = (
     Column("belongs", "belongs to", TEXT, "The class of the tensor."),
     Column("ours", "ours", TEXT, "The parameters of the model that it fills."),
 )
+_FORMATS = (
+    Column("format", "format", TEXT, "The storage format of packed tensors."),
+    Column("tensors", "tensors", INTEGER, "Packed tensors, without the scales beside them."),
+    Column("values", "values", PARAMS, "Values in these tensors."),
+    Column("loads", "loads", YES_NO, "Whether `load_checkpoint` unpacks the format."),
+)
 _FAULTS = (
-    Column("fault", "fault", TEXT, "Unknown packing, missing, left over, or of another shape."),
+    Column("fault", "fault", TEXT, "Unknown format, missing, left over, or of another shape."),
     Column("tensor", "tensor", TEXT, "The tensor and the reason."),
 )
 
@@ -30,7 +36,7 @@ _WRONG = "wrong"  # what does not fit, in words
 
 
 def reconciled(found: Reconciliation, each_tensor: bool = False) -> Sequence[Table]:
-    """The stored tensors by class; with `each_tensor`, each tensor too; and the faults, if any."""
+    """The stored tensors by class; the formats of packed ones; with `each_tensor`, each tensor; the faults, if any."""
     plan = found.plan
     own = found.stored.get(MODEL, (0, 0))[0]
     if found.ok:
@@ -54,6 +60,12 @@ def reconciled(found: Reconciliation, each_tensor: bool = False) -> Sequence[Tab
     ]
     title, notes = f"{found.spec.id} in {found.directory.name}", (note, *plan.notes)
     tables = [Table("stored", _CLASSES, (*rows, total), title=title, notes=notes, fails=_WRONG)]
+    if plan.formats:
+        formats: tuple[Mapping[str, Value], ...] = tuple(
+            {"format": name, "tensors": n, "values": values, "loads": name not in plan.not_loadable}
+            for name, (n, values) in plan.formats.items()
+        )
+        tables.append(Table("formats", _FORMATS, formats, main=False))
     if each_tensor:
         tables.append(Table("tensors", _TENSORS, tuple(map(_tensor, plan.assigned)), main=False))
     if plan.faults:

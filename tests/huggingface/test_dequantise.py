@@ -103,4 +103,4 @@ def test_a_packed_mixture_loads_as_its_values(tmp_path) -> None:  # type: ignore
     assert bias[1].tolist() == list(range(65, 128, 2))
     found = llmarch.reconcile(spec, tmp_path)
     assert found.ok
-    assert found.stored["scales of 4-bit matrices"] == (gate_up_scales.numel() + down_scales.numel(), 2)
+    assert found.stored["scales of MXFP4"] == (gate_up_scales.numel() + down_scales.numel(), 2)

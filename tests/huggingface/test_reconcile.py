@@ -5,28 +5,14 @@ The directories hold headers only, made here from the shapes and names that the 
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
-from math import prod
 from pathlib import Path
 
 import pytest
+from checkpoints import Tensors, write_headers
 
 import llmarch_cli as llmarch
-from llmarch_cli.huggingface.headers import DTYPE_BITS
 from llmarch_cli.specs.spec import ModelSpec
-
-Tensors = dict[str, tuple[str, tuple[int, ...]]]
-
-
-def write_headers(tensors: Tensors, directory: Path) -> None:
-    header, start = {}, 0
-    for name, (dtype, shape) in tensors.items():
-        end = start + prod(shape) * DTYPE_BITS[dtype] // 8
-        header[name] = {"dtype": dtype, "shape": list(shape), "data_offsets": [start, end]}
-        start = end
-    text = json.dumps(header).encode()
-    (directory / "model.safetensors").write_bytes(len(text).to_bytes(8, "little") + text)
 
 
 def fp8(name: str, d_out: int, d_in: int) -> Tensors:
@@ -137,7 +123,7 @@ PUBLISHED = {
             "router biases": 14_848,
             "multi-token prediction": 11_610_068_224,
             COPIES: 1_853_358_080,
-            "scales of 8-bit matrices": 41_540_496,
+            "scales of fp8 in 128 x 128 blocks": 41_540_496,
         },
     ),
     "glm-4.5": (
