@@ -98,10 +98,6 @@ class Format:
             words.append(f"groups of {packing.group:,}" if packing.group else "one group per row")
         return ", ".join(words)
 
-    def could_be(self, name: str, dtype: str) -> bool:
-        """Whether a tensor could be packed in this format, by its own name and dtype."""
-        return dtype in self.dtypes and name.endswith(self.ending)
-
     def plain_name(self, name: str) -> str:
         """The name that a plain tensor would have."""
         return name.removesuffix(self.ending) + self.replaces

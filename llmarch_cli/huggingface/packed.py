@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator, Mapping
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from functools import cache
 from itertools import chain
@@ -31,6 +32,11 @@ Companions = tuple[tuple[Beside, Stored], ...]
 Wrong = tuple[tuple[Stored, tuple[Shape, ...]], ...]
 
 Choice = tuple[Format, Packing]
+
+_BY_DTYPE = {
+    dtype: tuple(each for each in FORMATS if dtype in each.dtypes)
+    for dtype in frozenset().union(*(each.dtypes for each in FORMATS))
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,16 +108,19 @@ def _stated(settings: Mapping[str, Any], outer: Stated) -> Iterator[Stated]:
             yield from _stated(inner, found)
 
 
+def _formats_of(tensor: Stored) -> Iterator[Format]:
+    """The formats that a tensor can be packed in by its own name and dtype."""
+    return (each for each in _BY_DTYPE.get(tensor.dtype, ()) if tensor.name.endswith(each.ending))
+
+
 def plain_name(tensor: Stored) -> str:
     """The name that a tensor would have if it were not packed."""
-    return next(
-        (each.plain_name(tensor.name) for each in FORMATS if each.could_be(tensor.name, tensor.dtype)), tensor.name
-    )
+    return next((each.plain_name(tensor.name) for each in _formats_of(tensor)), tensor.name)
 
 
 def unrecognised(tensor: Stored) -> str:
     """Why a tensor that is not in a plain dtype is in no known format."""
-    near = dict.fromkeys(each.name for each in FORMATS if each.could_be(tensor.name, tensor.dtype))
+    near = dict.fromkeys(each.name for each in _formats_of(tensor))
     if not near:
         return f"is stored as {tensor.dtype}, in no known format"
     return f"is packed as {tensor.dtype}, without the tensors that must be beside it in {' or '.join(near)}"
@@ -120,21 +129,27 @@ def unrecognised(tensor: Stored) -> str:
 def candidates(stored: dict[str, Stored]) -> dict[str, dict[Format, Companions]]:
     """The packed tensors by name, and the formats that each can be in by the names and dtypes of those beside it."""
     found = {}
+    endings = {f".{name.rpartition('.')[2]}" for name in stored}
     for tensor in stored.values():
         formats = {}
-        for each in FORMATS:
-            if each.could_be(tensor.name, tensor.dtype) and (beside := _beside(tensor, each, stored)) is not None:
+        for each in _formats_of(tensor):
+            if (beside := _beside(tensor, each, stored, endings)) is not None:
                 formats[each] = beside
         if formats:
             found[tensor.name] = formats
     return found
 
 
-def _beside(tensor: Stored, packing: Format, stored: dict[str, Stored]) -> Companions | None:
-    """The tensors beside one in a format. None if a required one is absent or of another dtype."""
+def _beside(tensor: Stored, packing: Format, stored: dict[str, Stored], endings: AbstractSet[str]) -> Companions | None:
+    """The tensors beside one in a format. None if a required one is absent or of another dtype.
+
+    `endings` are those of all stored names: what occurs nowhere is not looked for beside each of many tensors.
+    """
     found = []
     stem = tensor.name.removesuffix(packing.ending)
     for each in packing.beside:
+        if not each.required and each.ending not in endings:
+            continue
         other = stored.get(stem + each.ending)
         if other is not None and other.dtype in each.dtypes:
             found.append((each, other))
@@ -174,12 +189,6 @@ class Candidate:
         shapes = [(self.tensor, each.stored), *((other, its.shapes) for its, other in self.formats[each])]
         found = [(tensor, possible(of, self.shape, packing)) for tensor, of in shapes]
         return tuple((tensor, one_of) for tensor, one_of in found if not matches(tensor.shape, one_of))
-
-    def packed(self, each: Format, packing: Packing) -> Packed:
-        wrong, shape = self.wrong(each, packing), self.shape
-        if shape is None or any(other is self.tensor for other, _ in wrong):
-            shape = (self.tensor.n_values * DTYPE_BITS[self.tensor.dtype] // packing.bits,)
-        return Packed(each, packing, shape, self.formats[each], wrong)
 
 
 @cache  # shapes repeat in each layer
@@ -232,12 +241,17 @@ def _most_frequent(
 def _closest(
     tensor: Candidate, fitting: list[Choice], allowed: Mapping[Format, tuple[Packing, ...]], votes: Counter[Choice]
 ) -> Packed:
-    """The format that accounts for most tensors, of these the most frequent one."""
+    """The format that accounts for most tensors, of these the most frequent one; if none fits, the least wrong one."""
     choices = [(each, packing) for each, packing in fitting if packing in allowed[each]]
-    if choices:
-        return tensor.packed(*max(choices, key=lambda choice: (len(tensor.formats[choice[0]]), votes[choice])))
+    if choices and tensor.shape is not None:
+        best, packing = max(choices, key=lambda choice: (len(tensor.formats[choice[0]]), votes[choice]))
+        return Packed(best, packing, tensor.shape, tensor.formats[best])
     choices = [(each, packing) for each in tensor.formats for packing in allowed[each]]
-    return tensor.packed(*max(choices, key=lambda choice: (votes[choice], -len(tensor.wrong(*choice)))))
+    best, packing = max(choices, key=lambda choice: (votes[choice], -len(tensor.wrong(*choice))))
+    wrong, shape = tensor.wrong(best, packing), tensor.shape
+    if shape is None or any(other is tensor.tensor for other, _ in wrong):
+        shape = (tensor.tensor.n_values * DTYPE_BITS[tensor.tensor.dtype] // packing.bits,)
+    return Packed(best, packing, shape, tensor.formats[best], wrong)
 
 
 def contradiction(settings: Settings, packed: Mapping[str, Packed]) -> str | None:

@@ -173,12 +173,11 @@ class _Planner:
             if isinstance(module, ExpertStack)
             for name, _ in module.named_parameters()
         }
-        self.places = {name: self._place(plain_name(tensor)) for name, tensor in stored.items()}
-        packed = {
-            name: Candidate(stored[name], formats, self.places[name].shape)
-            for name, formats in candidates(stored).items()
-        }
-        self.packed = recognised(packed, settings)
+        formats = candidates(stored)
+        self.places = {name: self._place(plain_name(stored[name])) for name in formats}
+        self.packed = recognised(
+            {name: Candidate(stored[name], each, self.places[name].shape) for name, each in formats.items()}, settings
+        )
         self.beside = {
             other.name: f"{its.called} of {each.format.name}"
             for each in self.packed.values()
@@ -199,7 +198,8 @@ class _Planner:
     def _assign(self, tensor: Stored) -> Assigned:
         if (called := self.beside.get(tensor.name)) is not None:
             return Assigned(tensor, called, tensor.shape)
-        place, packed = self.places[tensor.name], self.packed.get(tensor.name)
+        packed = self.packed.get(tensor.name)
+        place = self._place(plain_name(tensor)) if packed is None else self.places[tensor.name]
         self._check(tensor, place, packed)
         shape = tensor.shape if packed is None else packed.values
         return Assigned(tensor, place.belongs, shape, place.targets, packed, place.same_as)

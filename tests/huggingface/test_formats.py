@@ -347,6 +347,19 @@ class TestConfig:
         assert found.plan.notes == (() if note is None else (note,))
         assert reconciled(found)[0].notes[1:] == found.plan.notes
 
+    def test_whatever_a_config_states(self, tmp_path: Path) -> None:
+        """Values of any kind where bits and group sizes are read: counted, or faults that are named."""
+        write_headers(packed(gptq(4, 64)), tmp_path)
+        odd = (None, True, 0, -1, 4, 64, 10**30, 2.5, "4", [4], {}, {"bits": 4, "group_size": 64})
+        n_right = 0
+        for bits in odd:
+            for group in odd:
+                write_config(tmp_path, "gptq", {"bits": bits, "group_size": group})
+                found = llmarch.reconcile(SPEC, tmp_path)
+                assert found.ok or found.plan.misshapen
+                n_right += found.ok
+        assert 0 < n_right < len(odd) ** 2
+
     def test_a_broken_config_is_an_error(self, tmp_path: Path) -> None:
         write_headers(packed(CASES[0]), tmp_path)
         (tmp_path / "config.json").write_text("{")
