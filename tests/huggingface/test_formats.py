@@ -350,7 +350,7 @@ class TestConfig:
     def test_whatever_a_config_states(self, tmp_path: Path) -> None:
         """Values of any kind where bits and group sizes are read: counted, or faults that are named."""
         write_headers(packed(gptq(4, 64)), tmp_path)
-        odd = (None, True, 0, -1, 4, 64, 10**30, 2.5, "4", [4], {}, {"bits": 4, "group_size": 64})
+        odd: tuple[Any, ...] = (None, True, 0, -1, 4, 64, 10**30, 2.5, "4", [4], {}, {"bits": 4, "group_size": 64})
         n_right = 0
         for bits in odd:
             for group in odd:
