@@ -150,13 +150,16 @@ def moe(draw: DrawFn, aligned: bool) -> Data:
         "kind": "moe",
         "n_experts": n_groups * group_size,
         "top_k": draw(st.integers(1, n_groups * group_size)),
-        "scoring": draw(st.sampled_from(("softmax", "sigmoid"))),
+        "scoring": draw(st.sampled_from(("softmax", "sigmoid", "sparsemixer"))),
         "routed_scale": draw(factors),
         "router_softcap": draw(optional(factors)),
         "shared_expert": draw(optional(dense(aligned))),
-        **{name: draw(booleans) for name in ("renormalize", "scale_input", "router_bias", "selection_bias")},
+        **{name: draw(booleans) for name in ("renormalize", "scale_input", "router_bias", "output_norm")},
     }
     data["shared_expert_gate"] = data["shared_expert"] is not None and draw(booleans)
+    if data["scoring"] == "sparsemixer":
+        return data | {"router_jitter": draw(st.sampled_from((0.01, 0.5)))}
+    data["selection_bias"] = draw(booleans)
     if draw(booleans):
         top_k_groups = draw(st.integers(1, n_groups))
         score = "max" if group_size == 1 else draw(st.sampled_from(("max", "top2_sum")))

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, ClassVar, Literal
+from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
 
-from pydantic import model_validator
+from pydantic import Field, model_validator
 
 from llmarch_cli.components.component import Child, Count, LayerCache, Modules, Part, Positive
 from llmarch_cli.components.ffn.dense import DenseFeedForward
 from llmarch_cli.components.ffn.gate import GatedComponent
-from llmarch_cli.components.parts import Buffer, Experts, Linear
+from llmarch_cli.components.parts import Buffer, Experts, Linear, Norm
 
 if TYPE_CHECKING:
     from typing import Self
@@ -23,13 +23,15 @@ class MixtureOfExperts(GatedComponent):
 
     The router scores all experts. `renormalize` scales the chosen scores to a sum of 1; for softmax this equals a
     softmax over the chosen experts. `selection_bias` and `n_groups` change the choice but not the weights of the chosen
-    (DeepSeek-V3, arXiv 2412.19437, section 2.1.2).
+    (DeepSeek-V3, arXiv 2412.19437, section 2.1.2). `sparsemixer` picks the experts one after another, each weighted among
+    those within reach of it (arXiv 2409.12136, in its form for inference: training samples them).
     """
 
     kind: Literal["moe"]
     n_experts: Count
     top_k: Count
-    scoring: Literal["softmax", "sigmoid"] = "softmax"
+    scoring: Literal["softmax", "sigmoid", "sparsemixer"] = "softmax"
+    router_jitter: Annotated[float, Field(ge=0, le=1e30)] | None = None  # half the reach of sparsemixer, relative
     renormalize: bool = True
     routed_scale: Positive = 1.0  # multiplies the chosen experts' weights
     scale_input: bool = False  # weights scale an expert's input instead of its output
@@ -41,6 +43,7 @@ class MixtureOfExperts(GatedComponent):
     group_score: Literal["max", "top2_sum"] = "top2_sum"
     shared_expert: DenseFeedForward | None = None
     shared_expert_gate: bool = False  # scales the shared expert's output by a sigmoid of one logit per token
+    output_norm: bool = False  # normalises the sum of all experts
 
     summarized: ClassVar[frozenset[str]] = GatedComponent.summarized | {"n_experts", "top_k"}
 
@@ -58,6 +61,10 @@ class MixtureOfExperts(GatedComponent):
             raise ValueError("activation xielu is for kind dense only: experts have no learned values for it")
         if self.shared_expert_gate and self.shared_expert is None:
             raise ValueError("shared_expert_gate is set without shared_expert; give one, or remove the gate")
+        if (self.scoring == "sparsemixer") != (self.router_jitter is not None):
+            raise ValueError("scoring sparsemixer and router_jitter need each other; give both or neither")
+        if self.scoring == "sparsemixer" and (self.selection_bias or self.n_groups is not None):
+            raise ValueError("scoring sparsemixer picks by logits alone; remove selection_bias and n_groups")
         if self.top_k > self.n_experts:
             raise ValueError(f"top_k ({self.top_k}) must not exceed n_experts ({self.n_experts})")
         if (self.n_groups is None) != (self.top_k_groups is None):
@@ -89,6 +96,8 @@ class MixtureOfExperts(GatedComponent):
             yield Child("shared_expert", self.shared_expert)
         if self.shared_expert_gate:
             yield Linear("shared_expert_gate", d_model, 1)
+        if self.output_norm:
+            yield Norm("output_norm", d_model)
 
     def forward(self, m: Modules, x: Tensor, cache: LayerCache) -> Tensor:
         import torch
@@ -109,10 +118,10 @@ class MixtureOfExperts(GatedComponent):
             rows = rows * row_weights
 
         out = rows[order.argsort()].unflatten(0, (-1, self.top_k)).sum(dim=1).view(x.shape)
-        if self.shared_expert is None:
-            return out
-        shared = m.shared_expert(x, cache)
-        return out + (m.shared_expert_gate(x).sigmoid() * shared if self.shared_expert_gate else shared)
+        if self.shared_expert is not None:
+            shared = m.shared_expert(x, cache)
+            out = out + (m.shared_expert_gate(x).sigmoid() * shared if self.shared_expert_gate else shared)
+        return m.output_norm(out) if self.output_norm else out
 
     def route(self, m: Modules, tokens: Tensor) -> tuple[Tensor, Tensor]:
         """Weights, in float32 for any model dtype, and expert numbers, both (n_rows, top_k)."""
@@ -123,7 +132,19 @@ class MixtureOfExperts(GatedComponent):
         logits = F.linear(tokens.float(), m.router.weight.float(), bias)
         if self.router_softcap is not None:
             logits = self.router_softcap * (logits / self.router_softcap).tanh()
-        scores = logits.softmax(dim=-1) if self.scoring == "softmax" else logits.sigmoid()
+        if self.scoring == "sparsemixer":
+            weights, chosen = self._picked_in_turn(logits)
+        else:
+            weights, chosen = self._picked_at_once(
+                m, logits.softmax(dim=-1) if self.scoring == "softmax" else logits.sigmoid()
+            )
+        if self.renormalize:
+            weights = weights / (weights.sum(dim=-1, keepdim=True) + 1e-20)
+        return weights * self.routed_scale, chosen
+
+    def _picked_at_once(self, m: Modules, scores: Tensor) -> tuple[Tensor, Tensor]:
+        """The `top_k` best scores (n_rows, n_experts), and the numbers of their experts."""
+        import torch
 
         preference = scores + m.selection_bias if self.selection_bias else scores
         if self.n_groups is not None and self.top_k_groups is not None:
@@ -134,7 +155,19 @@ class MixtureOfExperts(GatedComponent):
             preference = groups.masked_fill(closed.unsqueeze(-1), -torch.inf).flatten(-2)
 
         chosen = preference.topk(self.top_k, dim=-1).indices
-        weights = scores.gather(-1, chosen)
-        if self.renormalize:
-            weights = weights / (weights.sum(dim=-1, keepdim=True) + 1e-20)
-        return weights * self.routed_scale, chosen
+        return scores.gather(-1, chosen), chosen
+
+    def _picked_in_turn(self, logits: Tensor) -> tuple[Tensor, Tensor]:
+        """SparseMixer's weights and experts: the best of those left, `top_k` times, by a softmax over those in reach."""
+        import torch
+
+        assert self.router_jitter is not None
+        left, weights, chosen = logits, [], []
+        for _ in range(self.top_k):
+            best, pick = left.topk(1, dim=-1)
+            gap = (best - logits) / logits.abs().clamp(min=best)
+            in_reach = left.masked_fill(gap > 2 * self.router_jitter, -torch.inf)
+            weights.append(in_reach.softmax(dim=-1).gather(-1, pick))
+            chosen.append(pick)
+            left = left.scatter(-1, pick, -torch.inf)
+        return torch.cat(weights, dim=-1), torch.cat(chosen, dim=-1)

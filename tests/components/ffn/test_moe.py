@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import pytest
@@ -27,17 +28,11 @@ def written_out(built: ComponentModule, token: Tensor) -> Tensor:
     logits = F.linear(token, built.router.weight, built.router.bias)
     if moe.router_softcap is not None:
         logits = moe.router_softcap * torch.tanh(logits / moe.router_softcap)
-    scores = torch.softmax(logits, 0) if moe.scoring == "softmax" else torch.sigmoid(logits)
-    preference = {expert: float(score) for expert, score in enumerate(scores)}
-    if moe.selection_bias:
-        preference = {expert: value + float(built.selection_bias[expert]) for expert, value in preference.items()}
-    if moe.n_groups is not None and moe.top_k_groups is not None:
-        size = moe.n_experts // moe.n_groups
-        groups = [range(first, first + size) for first in range(0, moe.n_experts, size)]
-        n_best = 1 if moe.group_score == "max" else 2
-        groups.sort(key=lambda group: -sum(sorted((preference[expert] for expert in group), reverse=True)[:n_best]))
-        preference = {expert: preference[expert] for group in groups[: moe.top_k_groups] for expert in group}
-    chosen = sorted(preference, key=lambda expert: -preference[expert])[: moe.top_k]
+    if moe.scoring == "sparsemixer":
+        scores, chosen = picked_in_turn(moe, logits)
+    else:
+        scores = torch.softmax(logits, 0) if moe.scoring == "softmax" else torch.sigmoid(logits)
+        chosen = picked_at_once(built, moe, scores)
     total = sum(float(scores[expert]) for expert in chosen) if moe.renormalize else 1.0
     out = torch.zeros_like(token)
     for expert in chosen:
@@ -54,9 +49,44 @@ def written_out(built: ComponentModule, token: Tensor) -> Tensor:
     return out
 
 
+def picked_in_turn(moe: MixtureOfExperts, logits: Tensor) -> tuple[Tensor, list[int]]:
+    """SparseMixer: each pick's share of a softmax over the experts left that are within reach of the best of them."""
+    assert moe.router_jitter is not None
+    shares, chosen = torch.zeros_like(logits), list[int]()
+    left = [float(logit) for logit in logits]
+    for _ in range(moe.top_k):
+        pick = max((expert for expert in range(moe.n_experts) if expert not in chosen), key=left.__getitem__)
+        best = left[pick]
+        in_reach = [
+            value
+            for expert, value in enumerate(left)
+            if expert not in chosen and best - value <= 2 * moe.router_jitter * max(abs(value), best)
+        ]
+        shares[pick] = 1 / sum(math.exp(value - best) for value in in_reach)
+        chosen.append(pick)
+    return shares, chosen
+
+
+def picked_at_once(built: ComponentModule, moe: MixtureOfExperts, scores: Tensor) -> list[int]:
+    """The experts of the best scores, within the best groups."""
+    preference = {expert: float(score) for expert, score in enumerate(scores)}
+    if moe.selection_bias:
+        preference = {expert: value + float(built.selection_bias[expert]) for expert, value in preference.items()}
+    if moe.n_groups is not None and moe.top_k_groups is not None:
+        size = moe.n_experts // moe.n_groups
+        groups = [range(first, first + size) for first in range(0, moe.n_experts, size)]
+        n_best = 1 if moe.group_score == "max" else 2
+        groups.sort(key=lambda group: -sum(sorted((preference[expert] for expert in group), reverse=True)[:n_best]))
+        preference = {expert: preference[expert] for group in groups[: moe.top_k_groups] for expert in group}
+    return sorted(preference, key=lambda expert: -preference[expert])[: moe.top_k]
+
+
 @given(moe(aligned=False))
 def test_each_token_gets_its_experts(data: Data) -> None:
     data |= {"d_ff": min(data["d_ff"], 24), "shared_expert": None, "shared_expert_gate": False}
+    data["output_norm"] = False  # it makes small differences of a small sum large
+    if data["scoring"] == "sparsemixer":
+        data["router_softcap"] = None  # it makes ties, and either order is right
     built, x = module(data), values(2, 5, 16)
     with torch.no_grad():
         expected = torch.stack([written_out(built, token) for token in x.flatten(0, 1)]).view_as(x)
@@ -79,6 +109,14 @@ def test_the_shared_expert_may_be_scaled_token_by_token() -> None:
     x = values(2, 3, 16)
     share = torch.sigmoid(x @ gated.shared_expert_gate.weight[0]).unsqueeze(-1)
     torch.testing.assert_close(run(gated, x), run(alone, x) + share * run(gated.shared_expert, x))
+
+
+def test_the_sum_of_all_experts_may_be_normalised() -> None:
+    summed = MOE | {"shared_expert": {"kind": "dense", "d_ff": 6}}
+    normed, plain = module(summed | {"output_norm": True}), module(summed)
+    plain.load_state_dict({name: value for name, value in normed.state_dict().items() if "output_norm" not in name})
+    x = values(2, 3, 16)
+    torch.testing.assert_close(run(normed, x), normed.output_norm(run(plain, x)))
 
 
 def test_parameters() -> None:
@@ -110,6 +148,9 @@ def test_parameters() -> None:
         (GROUPED | {"top_k": 5}, r"top_k \(5\) must not exceed the 4 experts in 2 of"),
         (GROUPED | {"n_groups": 8}, "group_score top2_sum needs groups of 2 experts or more"),
         (MOE | {"shared_expert_gate": True}, "shared_expert_gate is set without shared_expert"),
+        (MOE | {"scoring": "sparsemixer"}, "scoring sparsemixer and router_jitter need each other"),
+        (MOE | {"router_jitter": 0.1}, "scoring sparsemixer and router_jitter need each other"),
+        (GROUPED | {"scoring": "sparsemixer", "router_jitter": 0.1}, "remove selection_bias and n_groups"),
         (MOE | {"activation": "xielu", "gated": False}, "activation xielu is for kind dense only"),
     ],
 )
