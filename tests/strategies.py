@@ -160,6 +160,8 @@ def moe(draw: DrawFn, aligned: bool) -> Data:
     if data["scoring"] == "sparsemixer":
         return data | {"router_jitter": draw(st.sampled_from((0.01, 0.5)))}
     data["selection_bias"] = draw(booleans)
+    if data["selection_bias"]:
+        data["selection_from"] = draw(st.sampled_from(("scores", "logits")))
     if draw(booleans):
         top_k_groups = draw(st.integers(1, n_groups))
         score = "max" if group_size == 1 else draw(st.sampled_from(("max", "top2_sum")))

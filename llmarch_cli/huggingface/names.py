@@ -101,11 +101,12 @@ _NORMS = (
 
 _FEED_FORWARD = (
     *_gated("mlp", "ffn"),
-    *_same(r"mlp\.(?:gate|router|gate\.wg)", "ffn.router"),
-    Rule(r"mlp\.gate\.e_score_correction_bias", ("ffn.selection_bias",)),
+    *_same(r"mlp\.(?:gate|router|gate\.wg|router\.gate)", "ffn.router"),
+    Rule(r"mlp\.(?:(?:gate\.)?e_score_correction_bias|expert_bias)", ("ffn.selection_bias",)),
     *_gated(rf"mlp\.{_EXPERT}", "ffn"),
     *_gated(r"mlp\.shared_(?:experts?|mlp)", "ffn.shared_expert"),
     *_same(r"mlp\.shared_expert_gate", "ffn.shared_expert_gate"),
+    *_same("post_mlp_layernorm", "ffn.output_norm"),
     Rule(r"mlp\.act_fn\.alpha_p", ("ffn.alpha_p",)),
     Rule(r"mlp\.act_fn\.alpha_n", ("ffn.alpha_n",)),
 )
@@ -146,9 +147,24 @@ _MIXTRAL = _mixtral("ffn")
 
 # Granite: stacked experts, gate and up concatenated.
 _GRANITE = (
-    Rule(r"block_sparse_moe\.router\.layer\.weight", ("ffn.router.weight",)),
-    Rule(r"block_sparse_moe\.input_linear\.weight", _gate_and_up("ffn"), dim=-2),
-    Rule(r"block_sparse_moe\.output_linear\.weight", ("ffn.down_proj.weight",)),
+    Rule(r"block_sparse_moe\.router(?:\.layer)?\.weight", ("ffn.router.weight",)),
+    Rule(r"block_sparse_moe\.(?:input_linear\.weight|experts\.gate_up_proj)", _gate_and_up("ffn"), dim=-2),
+    Rule(r"block_sparse_moe\.(?:output_linear\.weight|experts\.down_proj)", ("ffn.down_proj.weight",)),
+    Rule(r"shared_mlp\.input_linear\.weight", _gate_and_up("ffn.shared_expert"), dim=-2),
+    Rule(r"shared_mlp\.output_linear\.weight", ("ffn.shared_expert.down_proj.weight",)),
+)
+
+# Aria: stacked experts, transposed, gate and up concatenated.
+_ARIA = (
+    Rule(r"mlp\.experts\.fc1\.weight", _gate_and_up("ffn"), transposed=True),
+    Rule(r"mlp\.experts\.fc2\.weight", ("ffn.down_proj.weight",), transposed=True),
+)
+
+# Cohere 2: the average of the routed and the shared experts.
+_AVERAGED = (
+    *_same(r"mlp\.gate", "ffn.moe_branch.router"),
+    *_gated(rf"mlp\.{_EXPERT}", "ffn.moe_branch"),
+    *_gated(r"mlp\.shared_experts", "ffn.shared_branch"),
 )
 
 # Grok: Mixtral's experts and a parallel dense layer.
@@ -195,6 +211,8 @@ IN_A_LAYER = (
     *_FEED_FORWARD,
     *_MIXTRAL,
     *_GRANITE,
+    *_ARIA,
+    *_AVERAGED,
     *_GROK,
     *_LLAMA4,
     *_GPT_OSS,

@@ -20,24 +20,28 @@ WIDTH, N_HEADS, N_EXPERTS = 32, 4, 2
 VALUES: dict[int, str] = {
     WIDTH: """
         hidden_size intermediate_size n_embd n_inner moe_intermediate_size shared_expert_intermediate_size
-        intermediate_size_mlp kv_lora_rank q_lora_rank
+        intermediate_size_mlp shared_intermediate_size prefix_dense_intermediate_size kv_lora_rank q_lora_rank
     """,
     WIDTH // N_HEADS: "head_dim v_head_dim qk_nope_head_dim qk_rope_head_dim",
     N_HEADS: "num_attention_heads num_key_value_heads n_head",
     N_EXPERTS: "num_experts num_local_experts n_routed_experts moe_num_experts",
-    1: "num_experts_per_tok moe_k moe_topk n_shared_experts moe_num_shared_experts n_group topk_group",
+    1: """
+        num_experts_per_tok moe_k moe_topk n_shared_experts moe_num_shared_experts num_shared_experts n_group topk_group
+    """,
     0: "num_mtp_layers first_k_dense_replace",
     3: "num_hidden_layers n_layer",
     48: "vocab_size",
     64: "max_position_embeddings n_positions original_max_position_embeddings",
 }
+OTHERS = {"phimoe": {"num_experts_per_tok": 2}}  # the only number that the family has
 SQUARE = {name: value for value, names in VALUES.items() for name in names.split()}
 REFERENCED = sorted(set(FAMILIES) - set(BY_ARCHITECTURE.values()) - set(SAME_AS) - UNNAMED)
 
 
 def square(family: str) -> dict[str, Any]:
     needed = {*FAMILIES[family].defaults, *NEEDED.get(family, {})}
-    return {"model_type": family, "pad_token_id": None, **{name: SQUARE[name] for name in needed if name in SQUARE}}
+    sizes = {name: SQUARE[name] for name in needed if name in SQUARE}
+    return {"model_type": family, "pad_token_id": None, **sizes, **OTHERS.get(family, {})}
 
 
 @pytest.mark.parametrize("family", REFERENCED)

@@ -23,21 +23,22 @@ class MixtureOfExperts(GatedComponent):
 
     The router scores all experts. `renormalize` scales the chosen scores to a sum of 1; for softmax this equals a
     softmax over the chosen experts. `selection_bias` and `n_groups` change the choice but not the weights of the chosen
-    (DeepSeek-V3, arXiv 2412.19437, section 2.1.2). `sparsemixer` picks the experts one after another, each weighted among
-    those within reach of it (arXiv 2409.12136, in its form for inference: training samples them).
+    (DeepSeek-V3, arXiv 2412.19437, section 2.1.2). `sparsemixer` picks experts one after another, and weights each by a
+    softmax over those within reach of it (arXiv 2409.12136, in its form for inference: training samples them).
     """
 
     kind: Literal["moe"]
     n_experts: Count
     top_k: Count
     scoring: Literal["softmax", "sigmoid", "sparsemixer"] = "softmax"
-    router_jitter: Annotated[float, Field(ge=0, le=1e30)] | None = None  # half the reach of sparsemixer, relative
+    router_jitter: Annotated[float, Field(ge=0, le=1e30)] | None = None  # half the reach of sparsemixer, as a share
     renormalize: bool = True
     routed_scale: Positive = 1.0  # multiplies the chosen experts' weights
     scale_input: bool = False  # weights scale an expert's input instead of its output
     router_bias: bool = False
     router_softcap: Positive | None = None
     selection_bias: bool = False  # a buffer added to the scores, for the choice only
+    selection_from: Literal["scores", "logits"] = "scores"  # logits: the buffer is added to these instead
     n_groups: Count | None = None  # limits the choice to the best `top_k_groups` groups of experts
     top_k_groups: Count | None = None
     group_score: Literal["max", "top2_sum"] = "top2_sum"
@@ -63,6 +64,8 @@ class MixtureOfExperts(GatedComponent):
             raise ValueError("shared_expert_gate is set without shared_expert; give one, or remove the gate")
         if (self.scoring == "sparsemixer") != (self.router_jitter is not None):
             raise ValueError("scoring sparsemixer and router_jitter need each other; give both or neither")
+        if self.selection_from == "logits" and not self.selection_bias:
+            raise ValueError("selection_from logits needs selection_bias; without it, scores choose the same experts")
         if self.scoring == "sparsemixer" and (self.selection_bias or self.n_groups is not None):
             raise ValueError("scoring sparsemixer picks by logits alone; remove selection_bias and n_groups")
         if self.top_k > self.n_experts:
@@ -125,7 +128,6 @@ class MixtureOfExperts(GatedComponent):
 
     def route(self, m: Modules, tokens: Tensor) -> tuple[Tensor, Tensor]:
         """Weights, in float32 for any model dtype, and expert numbers, both (n_rows, top_k)."""
-        import torch
         import torch.nn.functional as F
 
         bias = m.router.bias.float() if self.router_bias else None
@@ -135,18 +137,19 @@ class MixtureOfExperts(GatedComponent):
         if self.scoring == "sparsemixer":
             weights, chosen = self._picked_in_turn(logits)
         else:
-            weights, chosen = self._picked_at_once(
-                m, logits.softmax(dim=-1) if self.scoring == "softmax" else logits.sigmoid()
-            )
+            scores = logits.softmax(dim=-1) if self.scoring == "softmax" else logits.sigmoid()
+            chosen = self._picked_at_once(m, logits if self.selection_from == "logits" else scores)
+            weights = scores.gather(-1, chosen)
         if self.renormalize:
             weights = weights / (weights.sum(dim=-1, keepdim=True) + 1e-20)
         return weights * self.routed_scale, chosen
 
-    def _picked_at_once(self, m: Modules, scores: Tensor) -> tuple[Tensor, Tensor]:
-        """The `top_k` best scores (n_rows, n_experts), and the numbers of their experts."""
+    def _picked_at_once(self, m: Modules, preference: Tensor) -> Tensor:
+        """The numbers (n_rows, top_k) of the experts that are best by `preference` (n_rows, n_experts) and its bias."""
         import torch
 
-        preference = scores + m.selection_bias if self.selection_bias else scores
+        if self.selection_bias:
+            preference = preference + m.selection_bias
         if self.n_groups is not None and self.top_k_groups is not None:
             groups = preference.unflatten(-1, (self.n_groups, -1))  # (n_rows, n_groups, group_size)
             best = groups.amax(dim=-1) if self.group_score == "max" else groups.topk(2, dim=-1).values.sum(dim=-1)
@@ -154,11 +157,13 @@ class MixtureOfExperts(GatedComponent):
             closed = torch.ones_like(best).scatter(-1, kept, 0.0) > 0
             preference = groups.masked_fill(closed.unsqueeze(-1), -torch.inf).flatten(-2)
 
-        chosen = preference.topk(self.top_k, dim=-1).indices
-        return scores.gather(-1, chosen), chosen
+        return preference.topk(self.top_k, dim=-1).indices
 
     def _picked_in_turn(self, logits: Tensor) -> tuple[Tensor, Tensor]:
-        """SparseMixer's weights and experts: the best of those left, `top_k` times, by a softmax over those in reach."""
+        """SparseMixer's weights and experts: `top_k` times the best of those left, by a softmax over those in reach.
+
+        An expert is in reach if its logit is at most `2 * router_jitter` below the best, as a share of its magnitude.
+        """
         import torch
 
         assert self.router_jitter is not None

@@ -160,11 +160,15 @@ def moe(c: Config, n_experts: str, d_ff: str, top_k: str | int = "num_experts_pe
 
 def shared(c: Config, width: int, **fields: Any) -> Fields | None:
     """A shared expert of this width; None if the width is 0."""
+    if not width and fields.get("bias"):
+        c.fail("mlp_bias", "true without shared experts: the bias that transformers keeps for them has no field")
     activation = c.choice("hidden_act", ACTIVATIONS)
     return {"kind": "dense", "d_ff": width, "activation": activation, **fields} if width else None
 
 
-def grouped_sigmoid_moe(c: Config, **fields: Any) -> Fields:
+def grouped_sigmoid_moe(
+    c: Config, n_experts: str = "n_routed_experts", n_shared_experts: str = "n_shared_experts", **fields: Any
+) -> Fields:
     """Experts as in DeepSeek-V3, also used by other families (arXiv 2412.19437, section 2.1.2)."""
     c.expect("scoring_func", "sigmoid", "noaux_tc")
     c.expect("topk_method", "noaux_tc")
@@ -172,10 +176,10 @@ def grouped_sigmoid_moe(c: Config, **fields: Any) -> Fields:
     kept = c.optional(c.count, "topk_group") or 1
     if kept > n_groups:
         c.fail("topk_group", f"{kept}, but there are {n_groups} groups (n_group)")
-    n_shared = c.optional(lambda name: c.count(name, least=0), "n_shared_experts") or 0
+    n_shared = c.optional(lambda name: c.count(name, least=0), n_shared_experts) or 0
     return moe(
         c,
-        "n_routed_experts",
+        n_experts,
         "moe_intermediate_size",
         scoring="sigmoid",
         selection_bias=True,
@@ -193,3 +197,12 @@ def dense_below(c: Config) -> list[bool]:
     c.expect("moe_layer_freq", 1)
     n_dense = c.count("first_k_dense_replace", least=0)
     return [layer >= n_dense for layer in range(c.layers())]
+
+
+def listed_sparse(c: Config, usual: list[bool]) -> list[bool]:
+    """Whether each layer has experts: `mlp_layer_types` if given, else `usual`."""
+    if not c.given("mlp_layer_types"):
+        c.read.add("mlp_layer_types")
+        return usual
+    kinds = c.items("mlp_layer_types", one_of(("dense", "sparse")), "dense or sparse", c.layers())
+    return [kind == "sparse" for kind in kinds]

@@ -32,7 +32,7 @@ def written_out(built: ComponentModule, token: Tensor) -> Tensor:
         scores, chosen = picked_in_turn(moe, logits)
     else:
         scores = torch.softmax(logits, 0) if moe.scoring == "softmax" else torch.sigmoid(logits)
-        chosen = picked_at_once(built, moe, scores)
+        chosen = picked_at_once(built, moe, logits if moe.selection_from == "logits" else scores)
     total = sum(float(scores[expert]) for expert in chosen) if moe.renormalize else 1.0
     out = torch.zeros_like(token)
     for expert in chosen:
@@ -149,6 +149,7 @@ def test_parameters() -> None:
         (GROUPED | {"n_groups": 8}, "group_score top2_sum needs groups of 2 experts or more"),
         (MOE | {"shared_expert_gate": True}, "shared_expert_gate is set without shared_expert"),
         (MOE | {"scoring": "sparsemixer"}, "scoring sparsemixer and router_jitter need each other"),
+        (MOE | {"selection_from": "logits"}, "selection_from logits needs selection_bias"),
         (MOE | {"router_jitter": 0.1}, "scoring sparsemixer and router_jitter need each other"),
         (GROUPED | {"scoring": "sparsemixer", "router_jitter": 0.1}, "remove selection_bias and n_groups"),
         (MOE | {"activation": "xielu", "gated": False}, "activation xielu is for kind dense only"),

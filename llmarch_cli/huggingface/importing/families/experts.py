@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 from llmarch_cli.huggingface.importing.families.dense import MULTIPLIERS, QWEN, multipliers
@@ -36,6 +37,20 @@ CHUNKED = "chunked_attention"
 def mixed(sparse: list[bool], experts: Fields, plain: Fields) -> Fields:
     """Experts in the layers marked sparse, a dense layer in the others."""
     return axis(sparse, lambda is_sparse: experts if is_sparse else plain)
+
+
+EXPERT_KEYS = """
+    n_routed_experts num_local_experts num_experts num_experts_per_tok moe_intermediate_size n_shared_experts n_group
+    topk_group topk_method scoring_func norm_topk_prob routed_scaling_factor
+"""
+
+
+def experts_if_any(c: Config, sparse: list[bool], experts: Callable[[Config], Fields]) -> Fields:
+    """The experts, if any layer has some. If none does, no key of theirs has an effect or is required."""
+    if any(sparse):
+        return experts(c)
+    c.read.update(EXPERT_KEYS.split())
+    return {}
 
 
 def mixtral(c: Config) -> Fields:
@@ -136,11 +151,12 @@ def ernie4_5_moe(c: Config) -> Fields:
 def dots1(c: Config) -> Fields:
     attention = gqa(c, qk_norm="per_head", **biased(c))
     windows = windows_above(c, c.optional(c.count, "sliding_window"))
+    sparse = dense_below(c)
     return frame(
         c,
         rms(c),
         attention=axis(windows, lambda window: {**attention, "window": window}),
-        ffn=mixed(dense_below(c), grouped_sigmoid_moe(c), dense(c)),
+        ffn=mixed(sparse, experts_if_any(c, sparse, grouped_sigmoid_moe), dense(c)),
     )
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from llmarch_cli.huggingface.importing.families.experts import mixed
+from llmarch_cli.huggingface.importing.families.experts import experts_if_any, mixed
 from llmarch_cli.huggingface.importing.families.family import USUAL, Family, sizes
 from llmarch_cli.huggingface.importing.keys import ANY, Accepted, Config
 from llmarch_cli.huggingface.importing.layers import Fields
@@ -20,7 +20,8 @@ from llmarch_cli.huggingface.importing.pieces import (
 from llmarch_cli.huggingface.importing.rope import rope
 
 
-def mla(c: Config, rope_interleaved: bool) -> Fields:
+def mla(c: Config, rope_interleaved: bool, v_head_dim: int | None = None) -> Fields:
+    """Latent attention. `v_head_dim` replaces the config's key of this name."""
     n_heads, rotated, plain = (
         c.count(name) for name in ("num_attention_heads", "qk_rope_head_dim", "qk_nope_head_dim")
     )
@@ -35,7 +36,7 @@ def mla(c: Config, rope_interleaved: bool) -> Fields:
         "kv_lora_rank": c.count("kv_lora_rank"),
         "qk_nope_head_dim": plain,
         "qk_rope_head_dim": rotated,
-        "v_head_dim": c.count("v_head_dim"),
+        "v_head_dim": v_head_dim or c.count("v_head_dim"),
         "bias": c.flag("attention_bias"),
         **rope(c, rotated),
         "rope_interleaved": rope_interleaved,
@@ -43,7 +44,17 @@ def mla(c: Config, rope_interleaved: bool) -> Fields:
 
 
 def deepseek_v2(c: Config) -> Fields:
-    bias = c.flag("mlp_bias")
+    sparse = dense_below(c)
+    return frame(
+        c,
+        rms(c),
+        attention=mla(c, rope_interleaved=True),
+        ffn=mixed(sparse, experts_if_any(c, sparse, _grouped_softmax_moe), dense(c, bias=c.flag("mlp_bias"))),
+    )
+
+
+def _grouped_softmax_moe(c: Config) -> Fields:
+    """Experts as in DeepSeek-V2 (arXiv 2405.04434, section 2.2)."""
     c.expect("scoring_func", "softmax")
     limited = c.choice("topk_method", {"greedy": False, "group_limited_greedy": True})
     n_groups, kept = (c.optional(c.count, name) for name in ("n_group", "topk_group"))
@@ -55,22 +66,14 @@ def deepseek_v2(c: Config) -> Fields:
     if c.optional(c.flag, "norm_topk_prob"):
         c.fail("norm_topk_prob", "true renormalises in the authors' code and does nothing in transformers")
     n_shared = c.optional(lambda name: c.count(name, least=0), "n_shared_experts") or 0
-    if bias and not n_shared:
-        c.fail("mlp_bias", "true without n_shared_experts: the bias that transformers keeps for them has no field")
-    experts = moe(
+    return moe(
         c,
         "n_routed_experts",
         "moe_intermediate_size",
         renormalize=False,
         routed_scale=c.number("routed_scaling_factor"),
-        shared_expert=shared(c, n_shared * c.count("moe_intermediate_size"), bias=bias),
+        shared_expert=shared(c, n_shared * c.count("moe_intermediate_size"), bias=c.flag("mlp_bias")),
         **groups,
-    )
-    return frame(
-        c,
-        rms(c),
-        attention=mla(c, rope_interleaved=True),
-        ffn=mixed(dense_below(c), experts, dense(c, bias=bias)),
     )
 
 

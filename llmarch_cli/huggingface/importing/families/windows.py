@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 from llmarch_cli.huggingface.importing.families.family import USUAL, Family, sizes
@@ -80,10 +81,14 @@ def olmo3(c: Config) -> Fields:
     return frame(c, rms(c), norm_placement="post", attention=attention, ffn=dense(c))
 
 
-def exaone4(c: Config) -> Fields:
+def hybrid(c: Config, usual: Callable[[int], str] | None = None) -> Fields:
+    """EXAONE's attention: rotary in layers with a window only, if there are any windows.
+
+    `usual` gives the type of each layer; None reads it from `sliding_window_pattern`.
+    """
     attention = gqa(c, qk_norm="per_head")
     sliding = c.optional(c.count, "sliding_window")
-    types = layer_types(c, _exaone_pattern(c) if sliding else every(1))
+    types = layer_types(c, usual or (_exaone_pattern(c) if sliding else every(1)))
     c.read.add("sliding_window_pattern")
     if sliding is None and SLIDING in types:
         c.fail("layer_types", "names sliding_attention, but sliding_window is absent")
@@ -93,7 +98,11 @@ def exaone4(c: Config) -> Fields:
             return attention
         return {**attention, "window": sliding} if kind == SLIDING else {**attention, **NOPE}
 
-    return frame(c, rms(c), norm_placement="post", attention=axis(types, layer), ffn=dense(c))
+    return axis(types, layer)
+
+
+def exaone4(c: Config) -> Fields:
+    return frame(c, rms(c), norm_placement="post", attention=hybrid(c), ffn=dense(c))
 
 
 def _exaone_pattern(c: Config) -> Any:

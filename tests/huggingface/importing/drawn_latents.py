@@ -1,0 +1,71 @@
+"""Small configs of the families in `families/latents.py`."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from hypothesis import strategies as st
+
+Settings = dict[str, Any]
+
+NEEDED: dict[str, Settings] = {}
+
+flags = st.booleans()
+widths = st.integers(3, 40)
+scales = st.sampled_from((0.5, 1.0, 12.0))
+
+LATENT = {
+    "q_lora_rank": st.none() | widths,
+    "kv_lora_rank": widths,
+    "qk_nope_head_dim": widths,
+    "qk_rope_head_dim": st.sampled_from((2, 6)),
+    "v_head_dim": widths,
+    "attention_bias": flags,
+}
+ROUTED = {
+    "n_routed_experts": st.sampled_from((4, 8)),
+    "n_shared_experts": st.integers(1, 2),
+    "num_experts_per_tok": st.integers(1, 2),
+    "moe_intermediate_size": widths,
+    "norm_topk_prob": flags,
+    "routed_scaling_factor": scales,
+    "rope_interleave": flags,
+    "n_group": st.just(2),
+    "topk_group": st.just(1),
+}
+
+OPTIONS: dict[str, dict[str, st.SearchStrategy[Any]]] = {
+    "axk1": {
+        **LATENT,
+        **ROUTED,
+        "q_lora_rank": widths,
+        "first_k_dense_replace": st.integers(0, 4),
+        "moe_layer_freq": st.integers(1, 3),
+    },
+    "glm4_moe_lite": {**LATENT, **ROUTED, "n_group": st.sampled_from((1, 2))},
+    "youtu": {**LATENT, "rope_interleave": flags},
+    "minicpm3": {
+        **LATENT,
+        "v_head_dim": st.none() | widths,
+        "mlp_bias": flags,
+        "scale_emb": scales,
+        "scale_depth": st.none() | scales,
+        "dim_model_base": st.none() | widths,
+    },
+}
+
+ALWAYS: dict[str, tuple[str, ...]] = {
+    "axk1": ("n_routed_experts", "num_experts_per_tok", "n_group", "topk_group"),
+    "glm4_moe_lite": ("n_routed_experts", "num_experts_per_tok"),
+}
+
+
+def of_family(draw: st.DrawFn, family: str, config: Settings) -> None:
+    """What follows from other settings."""
+    n_layers = config["num_hidden_layers"]
+    config["num_key_value_heads"] = config["num_attention_heads"]
+    if family == "glm4_moe_lite" and config.get("n_group", 1) > 1:
+        config["topk_group"] = 1
+    if family in ("axk1", "glm4_moe_lite") and draw(flags):
+        kinds = st.sampled_from(("dense", "sparse"))
+        config["mlp_layer_types"] = draw(st.lists(kinds, min_size=n_layers, max_size=n_layers))
