@@ -225,7 +225,7 @@ IN_A_PREDICTION_BLOCK = (
     *_same("enorm", "junction.embedding_norm"),
     *_same("hnorm", "junction.hidden_norm"),
     *_same("eh_proj", "junction.proj"),
-    *_same(r"shared_head\.norm", "junction.final_norm"),
+    *_same(r"(?:shared_head\.norm|final_layernorm)", "junction.final_norm"),
 )
 
 AROUND_LAYERS = (

@@ -28,7 +28,7 @@ VALUES: dict[int, str] = {
     1: """
         num_experts_per_tok moe_k moe_topk n_shared_experts moe_num_shared_experts num_shared_experts n_group topk_group
     """,
-    0: "num_mtp_layers first_k_dense_replace",
+    0: "num_mtp_layers num_nextn_predict_layers first_k_dense_replace",
     3: "num_hidden_layers n_layer",
     48: "vocab_size",
     64: "max_position_embeddings n_positions original_max_position_embeddings",

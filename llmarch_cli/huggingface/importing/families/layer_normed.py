@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from llmarch_cli.huggingface.importing.families.family import USUAL, Family, sizes
-from llmarch_cli.huggingface.importing.keys import ANY, Config
+from llmarch_cli.huggingface.importing.keys import ANY, Accepted, Config
 from llmarch_cli.huggingface.importing.layers import Fields, axis
 from llmarch_cli.huggingface.importing.pieces import (
     ACTIVATIONS,
@@ -174,6 +174,17 @@ COHERE: dict[str, Any] = LAYERED | {
     "tie_word_embeddings": True,
 }
 
+IN_COHERE2: dict[str, Accepted] = {
+    "_sliding_window_pattern": ANY,  # the class reads only sliding_window_pattern
+    **dict.fromkeys(("use_embedding_sharing", "use_gated_activation", "use_parallel_block"), (True,)),
+    **dict.fromkeys(("use_parallel_embedding", "model_max_length"), ANY),
+    "layer_switch": ANY,
+    "order_of_interleaved_layers": ("local_attn_first",),
+    "position_embedding_type": ("rope_gptj",),
+    "rotary_pct": (1.0,),
+    "use_qk_norm": (False,),
+}
+
 FAMILIES = (
     Family(
         "gpt2",
@@ -264,16 +275,7 @@ FAMILIES = (
         COHERE
         | {"sliding_window": 4096, "sliding_window_pattern": 4, "layer_types": None}
         | sizes(256_000, 8192, 22_528, 40, 64, None, 8192),
-        without_effect={
-            "_sliding_window_pattern": ANY,  # the class reads only sliding_window_pattern
-            **dict.fromkeys(("use_embedding_sharing", "use_gated_activation", "use_parallel_block"), (True,)),
-            **dict.fromkeys(("use_parallel_embedding", "model_max_length"), ANY),
-            "layer_switch": ANY,
-            "order_of_interleaved_layers": ("local_attn_first",),
-            "position_embedding_type": ("rope_gptj",),
-            "rotary_pct": (1.0,),
-            "use_qk_norm": (False,),
-        },
+        without_effect=IN_COHERE2,
     ),
     Family(
         "falcon",

@@ -7,8 +7,9 @@ from typing import Any
 from llmarch_cli.huggingface.importing.families.dense import MULTIPLIERS, multipliers
 from llmarch_cli.huggingface.importing.families.experts import mixed
 from llmarch_cli.huggingface.importing.families.family import USUAL, Family, sizes
+from llmarch_cli.huggingface.importing.families.layer_normed import IN_COHERE2
 from llmarch_cli.huggingface.importing.families.windows import hybrid
-from llmarch_cli.huggingface.importing.keys import ANY, Config
+from llmarch_cli.huggingface.importing.keys import ANY, Accepted, Config
 from llmarch_cli.huggingface.importing.layers import Fields, axis
 from llmarch_cli.huggingface.importing.pieces import (
     ACTIVATIONS,
@@ -82,6 +83,7 @@ def _theta(value: Any) -> float | None:
 def exaone_moe(c: Config) -> Fields:
     sparse = listed_sparse(c, dense_below(c))
     c.expect("is_moe_layer", sparse, why="as mlp_layer_types and first_k_dense_replace have it")
+    c.expect("first_last_k_dense_replace", c.count("first_k_dense_replace", least=0), why="its newer name")
     if c.optional(lambda name: c.count(name, least=0), "num_nextn_predict_layers"):
         c.notes.append("Multi-token-prediction blocks (num_nextn_predict_layers) are left out.")
     experts = grouped_sigmoid_moe(c, "num_experts", "num_shared_experts")
@@ -107,8 +109,6 @@ def hy_v3(c: Config) -> Fields:
     sparse = listed_sparse(c, [layer > 0 for layer in range(c.layers())])
     if not c.given("mlp_layer_types"):
         c.expect("first_k_dense_replace", 1, why="transformers reads mlp_layer_types only")
-    if c.optional(lambda name: c.count(name, least=0), "num_nextn_predict_layers"):
-        c.notes.append("Multi-token-prediction blocks (num_nextn_predict_layers) are left out.")
     c.expect("expert_hidden_dim", c.count("moe_intermediate_size"), why="equal to moe_intermediate_size")
     experts = moe(
         c,
@@ -120,8 +120,13 @@ def hy_v3(c: Config) -> Fields:
         # Without any, transformers builds one of intermediate_size.
         shared_expert=shared(c, c.count("num_shared_experts") * c.count("moe_intermediate_size"), bias=bias),
     )
-    attention = gqa(c, qk_norm="per_head", **biased(c))
-    return frame(c, rms(c), attention=attention, ffn=mixed(sparse, experts, dense(c, bias=bias)))
+    return frame(
+        c,
+        rms(c),
+        n_mtp_blocks=c.count("num_nextn_predict_layers", least=0),
+        attention=gqa(c, qk_norm="per_head", **biased(c)),
+        ffn=mixed(sparse, experts, dense(c, bias=bias)),
+    )
 
 
 def solar_open(c: Config) -> Fields:
@@ -144,9 +149,10 @@ def cohere2_moe(c: Config) -> Fields:
         return {**attention, **({} if rotated else NOPE), "window": window(c, kind)}
 
     width = c.optional(c.count, "prefix_dense_intermediate_size") or c.count("intermediate_size")
+    norm = layer_norm(c)
     return frame(
         c,
-        layer_norm(c) if c.optional(c.number, "rms_norm_eps") is None else rms(c),
+        norm if c.optional(c.number, "rms_norm_eps") is None else rms(c),
         parallel_sublayers=True,
         norm_placement="pre_shared",
         logit_scale=c.number("logit_scale"),
@@ -213,7 +219,7 @@ def dbrx(c: Config) -> Fields:
         "rope_theta": theta,
         "clip_qkv": inner.optional(inner.number, "clip_qkv"),
     }
-    inner.finish(WITHOUT_EFFECT)
+    inner.finish(IN_DBRX)
     c.expect("num_key_value_heads", attention["n_kv_heads"], why="equal to attn_config.kv_n_heads")
     return {
         "context_length": c.count("max_seq_len"),
@@ -242,11 +248,16 @@ def _dbrx_experts(c: Config) -> Fields:
         "renormalize": power is not None,
     }
     act.finish({})
-    # transformers sets hidden_size to the model's; the others are for training.
-    inner.finish({**WITHOUT_EFFECT, **dict.fromkeys(("hidden_size", "moe_jitter_eps", "moe_loss_weight"), ANY)})
+    inner.finish(IN_DBRX)
     return found
 
 
+# In DBRX's inner configs: the outer one decides on ties and hidden_size, and the others are for training.
+IN_DBRX: dict[str, Accepted] = {
+    **WITHOUT_EFFECT,
+    **dict.fromkeys(("tie_word_embeddings", "hidden_size", "moe_jitter_eps", "moe_loss_weight"), ANY),
+    "uniform_expert_assignment": (False,),
+}
 GRANITE: dict[str, Any] = (
     USUAL
     | MULTIPLIERS
@@ -306,7 +317,7 @@ FAMILIES = (
         | {"rms_norm_eps": 1e-5, "rope_theta": 11_158_840.0, "head_dim": 128}
         | {"attention_bias": False, "mlp_bias": False, "mlp_layer_types": None}
         | {"num_experts": 192, "num_experts_per_tok": 8, "num_shared_experts": 1, "moe_intermediate_size": 1536}
-        | {"router_scaling_factor": 2.826}
+        | {"router_scaling_factor": 2.826, "num_nextn_predict_layers": 0}
         | sizes(120_832, 4096, 13_312, 80, 64, 8, 131_072),
         aliases={"num_local_experts": "num_experts"},
         without_effect={
@@ -343,6 +354,7 @@ FAMILIES = (
         | {"norm_topk_prob": True, "expert_selection_fn": "softmax", "num_shared_experts": 0}
         | {"shared_expert_combination_strategy": "average"}
         | sizes(256_000, 8192, 22_528, 40, 64, None, 8192),
+        without_effect=IN_COHERE2,
     ),
     Family(
         "phimoe",
