@@ -20,8 +20,12 @@ MODULES = {
     "experts": """
         mixtral qwen2_moe qwen3_moe olmoe granitemoe minimax_m2 ernie4_5_moe dots1 glm4_moe gpt_oss llama4_text
     """,
+    "mixtures": """
+        aria_text flex_olmo granitemoeshared granitemoe_swa exaone_moe kolibri1 hy_v3 solar_open cohere2_moe phimoe dbrx
+    """,
     "hunyuan": "hunyuan_v1_dense hunyuan_v1_moe",
     "latent": "deepseek_v2 deepseek_v3 kimi_k2",
+    "latents": "axk1 glm4_moe_lite youtu minicpm3",
     "grok": "grok-2",
     "multimodal": """
         qwen2_vl_text qwen2_5_vl_text qwen2_5_omni_text qwen3_vl_text qwen3_vl_moe_text qwen3_omni_moe_text glm4v_text

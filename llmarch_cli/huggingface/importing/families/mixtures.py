@@ -309,6 +309,7 @@ FAMILIES = (
         | {"shared_expert_intermediate_size": 512, "vocab_size": 128_000, "hidden_size": 2560}
         | {"num_hidden_layers": 50, "num_attention_heads": 48, "num_key_value_heads": 4}
         | {"max_position_embeddings": 262_144},
+        aliases={"num_local_experts": "num_experts"},
     ),
     Family(
         "hy_v3",
