@@ -72,6 +72,7 @@ class Config:
         self.data, self.origin, self.defaults, self.path = data, origin, defaults, path
         self.aliases = aliases or {}
         self.reading = reading or Reading()
+        self.inside_guess = False  # an inner mapping of a guessed family, with defaults of its own
         self.read: set[str] = set()
 
     @property
@@ -114,10 +115,14 @@ class Config:
                 )
         return self.data[first]
 
+    @property
+    def _is_guess(self) -> bool:
+        return self.inside_guess or self.defaults is self.reading.guessed
+
     def default(self, name: str, builds: bool = False) -> Any:
         """The value of an absent key, which is noted if the family is a guess; None without a default."""
         default = self.defaults.get(name)
-        if default is not None and self.defaults is self.reading.guessed:
+        if default is not None and self._is_guess:
             path = f"{self.path}{name}"
             if not builds:
                 self.reading.taken[path] = default
@@ -213,7 +218,9 @@ class Config:
         self.read.add(name)
         if value is not None and not isinstance(value, Mapping):
             self.fail(name, f"must be a mapping, not {shown(value)}")
-        return Config(value or {}, self.origin, defaults or {}, aliases, f"{self.path}{name}.", self.reading)
+        found = Config(value or {}, self.origin, defaults or {}, aliases, f"{self.path}{name}.", self.reading)
+        found.inside_guess = defaults is not None and self._is_guess
+        return found
 
     def expect(self, name: str, *accepted: Any, why: str = "") -> None:
         """Read a key that may only repeat what other keys or the family imply. Null is accepted."""

@@ -156,3 +156,9 @@ def test_published_configs(name: str) -> None:
     found = llmarch.profile(import_config(config), context=100, engine="closed-form")
     assert found.params / 1e9 == pytest.approx(params, rel=0.005)
     assert found.active_params / 1e9 == pytest.approx(active, rel=0.03)
+
+
+def test_a_guess_takes_no_sizes_inside_inner_configs() -> None:
+    sizes = {"d_model": 64, "n_heads": 4, "n_layers": 2, "vocab_size": 100, "max_seq_len": 64}
+    with pytest.raises(InputError, match=r"attn_config.kv_n_heads, ffn_config.moe_num_experts"):
+        import_config({"model_type": "mine", **sizes, **DBRX}, as_="dbrx")
