@@ -103,7 +103,7 @@ def gqa(draw: DrawFn) -> Data:
         data["rotary_dim"] = None if rotary_pairs is None else 2 * rotary_pairs
         data["qk_norm_after_rope"] = data["qk_norm"] not in (None, "full") and draw(booleans)
     else:
-        data["alibi"] = draw(booleans)
+        data["alibi"] = draw(st.sampled_from((False, True, "unscaled")))
     if data["qk_norm"] in (None, "full"):
         data["clip_qkv"] = draw(optional(factors))
     span = draw(st.sampled_from((None, "window", "chunk")))
@@ -220,7 +220,8 @@ def spec_data(draw: DrawFn, aligned: bool = False) -> Data:
         "learned_positions": draw(optional(st.integers(1, 2048))),
         "norm": {"kind": norm_kind, "eps": draw(st.sampled_from((1e-6, 1e-5)))},
         "norm_placement": placement,
-        "parallel_sublayers": placement == "pre_shared" or draw(booleans),
+        "final_norm": draw(booleans),
+        "parallel_sublayers": placement == "pre_shared" or (placement != "post_residual" and draw(booleans)),
         "residual_scale": draw(factors),
         "embedding_scale": draw(st.just("sqrt_d_model") | factors),
         "logit_scale": draw(factors),
@@ -229,6 +230,10 @@ def spec_data(draw: DrawFn, aligned: bool = False) -> Data:
         "attention": draw(axes(n_layers, attentions(), with_none == "attention")),
         "ffn": draw(axes(n_layers, feed_forwards(aligned), with_none == "ffn")),
     }
+    if data["learned_positions"] is None and data["d_model"] % 2 == 0:
+        data["sinusoidal_theta"] = draw(optional(st.sampled_from((10_000.0, 55.5))))
+    if data["learned_positions"] is not None or data.get("sinusoidal_theta") is not None:
+        data["position_offset"] = draw(st.integers(0, 3))
     heads_have_weights = any(each.get("qk_norm") == "per_head_weights" for each in components(data["attention"]))
     data["norm"]["weight"] = heads_have_weights or draw(booleans)
     if data["norm"]["weight"]:

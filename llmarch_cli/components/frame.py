@@ -8,14 +8,14 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Literal
 
-from llmarch_cli.components.component import Component, LayerCache, Modules, Part, TokenCount
+from llmarch_cli.components.component import Component, LayerCache, Modules, Part, Positive, TokenCount
 from llmarch_cli.components.parts import Linear, Norm, Table, TiedLinear
 
 if TYPE_CHECKING:
     from torch import Tensor
 
 
-NormPlacement = Literal["pre", "post", "sandwich", "pre_shared"]
+NormPlacement = Literal["pre", "post", "sandwich", "pre_shared", "post_residual"]
 
 
 class TokenEmbedding(Component):
@@ -32,17 +32,40 @@ class TokenEmbedding(Component):
 
 
 class PositionEmbedding(Component):
-    """A learned row for each absolute position, added to the token's row."""
+    """A learned row for each absolute position, added to the token's row; `offset` rows before them are never read."""
 
     n_positions: TokenCount
+    offset: int = 0
 
     def parts(self, d_model: int) -> Iterator[Part]:
-        yield Table("positions", self.n_positions, d_model)
+        yield Table("positions", self.offset + self.n_positions, d_model)
 
     def forward(self, m: Modules, x: Tensor, cache: LayerCache) -> Tensor:
         import torch
 
-        return x + m.positions(torch.arange(cache.length, cache.length + x.shape[1], device=x.device))
+        start = self.offset + cache.length
+        return x + m.positions(torch.arange(start, start + x.shape[1], device=x.device))
+
+
+class SinusoidalPositions(Component):
+    """Fixed sines and cosines of each absolute position, added to the token's row (arXiv 1706.03762, section 3.5).
+
+    The angles of position p are (offset + p) * theta ** (-2 i / d_model); all sines stand before all cosines.
+    """
+
+    theta: Positive
+    offset: int = 0
+
+    def parts(self, d_model: int) -> Iterator[Part]:
+        return iter(())
+
+    def forward(self, m: Modules, x: Tensor, cache: LayerCache) -> Tensor:
+        import torch
+
+        d_model = x.shape[-1]
+        rates = self.theta ** (torch.arange(0, d_model, 2, device=x.device) / -d_model)
+        angles = cache.positions(self.offset + cache.length, x).unsqueeze(-1) * rates  # (n_tokens, d_model / 2)
+        return x + torch.cat((angles.sin(), angles.cos()), dim=-1).to(x.dtype)
 
 
 class EmbeddingNorm(Component):
@@ -59,6 +82,7 @@ class BlockNorms(Component):
     """The norms of one block, by placement.
 
     pre: before each sublayer. post: after it, inside the residual. sandwich: both. pre_shared: one norm for both.
+    post_residual: after the sublayer's output is added to the residual (arXiv 1706.03762).
     """
 
     placement: NormPlacement
@@ -71,7 +95,7 @@ class BlockNorms(Component):
             return
         for sublayer in ("attention", "ffn"):
             if getattr(self, sublayer):
-                if self.placement != "post":
+                if self.placement in ("pre", "sandwich"):
                     yield Norm(f"{sublayer}_pre", d_model)
                 if self.placement != "pre":
                     yield Norm(f"{sublayer}_post", d_model)

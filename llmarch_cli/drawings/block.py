@@ -20,13 +20,14 @@ BYPASS = 18.0  # width of the residual stream beside the nodes
 
 @dataclass(frozen=True)
 class Stage:
-    """The nodes of one update of the residual stream, bottom to top."""
+    """The nodes of one update of the residual stream, bottom to top, and those `above` the adder."""
 
     nodes: Sequence[Node]
+    above: Sequence[Node] = ()
 
     @cached_property
     def width(self) -> float:
-        return max((node.width for node in self.nodes), default=0.0)
+        return max((node.width for node in (*self.nodes, *self.above)), default=0.0)
 
     @cached_property
     def height(self) -> float:
@@ -87,7 +88,8 @@ class Block:
 
     @cached_property
     def height(self) -> float:
-        return sum(stage.height + 2 * STEP + 2 * Adder(0, 0).radius for stage in self.stages) + STEP
+        above = sum(node.height + STEP for stage in self.stages if isinstance(stage, Stage) for node in stage.above)
+        return sum(stage.height + 2 * STEP + 2 * Adder(0, 0).radius for stage in self.stages) + above + STEP
 
     def place(self, x: float, y: float) -> Iterator[Shape]:
         middle, side = x + self.width / 2, x + BYPASS / 3
@@ -101,6 +103,10 @@ class Block:
             yield Line(((middle, top), (middle, top + STEP)), arrow=True)
             yield adder
             y = adder.y + adder.radius
+            if isinstance(stage, Stage) and stage.above:
+                above = Stage(stage.above)
+                yield from above.place(middle, y)
+                y += above.height
         yield Line(((middle, y), (middle, y + STEP)), arrow=True)
 
 
@@ -114,13 +120,16 @@ def block(spec: ModelSpec, layer: LayerVariants) -> Block:
     stages = []
     for axis, name in present.items():
         component = spec.variants(axis)[name]
-        box = sublayer(component, axis, spec.d_model, has_positions=spec.learned_positions is not None)
+        box = sublayer(component, axis, spec.d_model, has_positions=spec.has_absolute_positions)
         before = [norm(spec, "norm before")] * (f"{axis}_pre" in names)
         after = [norm(spec, "norm after")] * (f"{axis}_post" in names)
-        stages.append(Stage([*before, box, *after, *scale]))
+        if spec.norm_placement == "post_residual":
+            stages.append(Stage([box, *scale], after))
+        else:
+            stages.append(Stage([*before, box, *after, *scale]))
     if spec.parallel_sublayers and len(stages) > 1:
         return Block([Fork(Stage(shared), stages)])
-    return Block([Stage([*shared, *stage.nodes]) for stage in stages])
+    return Block([Stage([*shared, *stage.nodes], stage.above) for stage in stages])
 
 
 def _scale(spec: ModelSpec) -> Panel:

@@ -200,12 +200,14 @@ class ModelDrawing:
 
     @cached_property
     def _positions(self) -> Panel | None:
-        if self.spec.learned_positions is None:
+        spec = self.spec
+        if not spec.has_absolute_positions:
             return None
-        lines = [
-            Label("Learned positions", SPINE, 9, bold=True),
-            Label(f"{self.spec.learned_positions:,} rows", SPINE, 8, topic="positions"),
-        ]
+        if spec.learned_positions is None:
+            title, words = "Sinusoidal positions", f"theta {setting(number(spec.sinusoidal_theta or 0))}"
+        else:
+            title, words = "Learned positions", f"{spec.position_offset + spec.learned_positions:,} rows"
+        lines = [Label(title, SPINE, 9, bold=True), Label(words, SPINE, 8, topic="positions")]
         return Panel(Vertical(lines, gap=3), "end", "positions", padding=6)
 
     @cached_property
@@ -278,7 +280,7 @@ class ModelDrawing:
         changes += [f"softcap {setting(number(spec.logit_softcap))}"] if spec.logit_softcap is not None else []
         lines += [Label(f"logits {change}", SPINE - 12, 8, topic="logits") for change in changes]
         return [
-            norm(spec, "final norm", settings=True),
+            *[norm(spec, "final norm", settings=True)] * spec.final_norm,
             Panel(Vertical(lines, gap=3), "end", "head", padding=6, least=SPINE),
             Label("logits", SPINE, 8.5, "muted"),
         ]
@@ -290,7 +292,7 @@ class ModelDrawing:
     def _place_exit(self, middle: float, side: float, start: float, y: float) -> Iterator[Shape]:
         yield from self._facts.place(side, y + STEP / 2)
         if self._prediction is not None:  # its input is the head's
-            level = y + self._final[0].height + STEP / 2
+            level = y + (self._final[0].height + STEP / 2 if self.spec.final_norm else -STEP / 2)
             yield Line(((middle, level), (side, level)), dashed=True, arrow=True)
         for node in self._final:
             yield Line(((middle, start), (middle, y - (3 if isinstance(node, Label) else 0))), arrow=True)

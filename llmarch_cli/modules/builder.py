@@ -12,13 +12,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from llmarch_cli.components.component import Child, Component, Part
-from llmarch_cli.components.frame import (
-    EmbeddingNorm,
-    FinalNorm,
-    PositionEmbedding,
-    PredictionJunction,
-    TokenEmbedding,
-)
+from llmarch_cli.components.frame import EmbeddingNorm, FinalNorm, PredictionJunction, TokenEmbedding
 from llmarch_cli.components.parts import Buffer, Experts, Linear, Norm, Table, TiedLinear, Vector
 from llmarch_cli.errors import InputError
 from llmarch_cli.modules.cache import Cache, TensorCache
@@ -171,14 +165,19 @@ class Block(nn.Module):
         self.attention = None if attention is None else ComponentModule(attention, spec.d_model, spec.norm)
         self.ffn = None if ffn is None else ComponentModule(ffn, spec.d_model, spec.norm)
         self.parallel, self.residual_scale = spec.parallel_sublayers, spec.residual_scale
+        self.norms_residual = spec.norm_placement == "post_residual"
 
     def forward(self, x: Tensor, cache: TensorCache) -> Tensor:
         """(batch, n_tokens, d_model) -> the same shape."""
         read = self._normed("shared_pre", x)
         for name, sublayer in (("attention", self.attention), ("ffn", self.ffn)):
             if sublayer is not None:
-                update = self._normed(f"{name}_post", sublayer(self._normed(f"{name}_pre", read), cache))
+                update = sublayer(self._normed(f"{name}_pre", read), cache)
+                if not self.norms_residual:
+                    update = self._normed(f"{name}_post", update)
                 x = x + (update if self.residual_scale == 1 else update * self.residual_scale)
+                if self.norms_residual:
+                    x = self._normed(f"{name}_post", x)
                 read = read if self.parallel else x
         if self.attention is None:  # nothing to cache, but the tokens count as seen
             cache.length += x.shape[1]
@@ -222,14 +221,13 @@ class Model(nn.Module):
             return ComponentModule(component, spec.d_model, spec.norm, tied)
 
         self.embedding = built(TokenEmbedding(vocab_size=spec.vocab_size))
+        positions = spec.position_embedding()
+        self.position_embedding = None if positions is None else built(positions)
         self.embedding_norm = built(EmbeddingNorm()) if spec.embedding_norm else None
-        self.position_embedding = (
-            None if spec.learned_positions is None else built(PositionEmbedding(n_positions=spec.learned_positions))
-        )
         attention, ffn = spec.variants("attention"), spec.variants("ffn")
         layers = spec.layers
         self.layers = nn.ModuleList(Block(spec, attention.get(a.attention), ffn.get(a.ffn)) for a in layers)
-        self.final_norm = built(FinalNorm())
+        self.final_norm = built(FinalNorm()) if spec.final_norm else None
         self.head = built(spec.head(), self.embedding.tokens.weight)
         self.mtp = nn.ModuleList(
             PredictionBlock(spec, attention.get(layers[-1].attention), ffn.get(layers[-1].ffn))
@@ -250,8 +248,8 @@ class Model(nn.Module):
         cache.admit(tokens)
         x = self._embedded(tokens)
         if self.position_embedding is not None:
-            end, rows = cache.length + tokens.shape[1], self.spec.learned_positions or 0
-            if end > rows:
+            end, rows = cache.length + tokens.shape[1], self.spec.learned_positions
+            if rows is not None and end > rows:
                 raise InputError(f"{self.spec.name} has learned positions for {rows} tokens, not for {end}")
             x = self.position_embedding(x, cache.layers[0])
         if self.embedding_norm is not None:
@@ -262,7 +260,7 @@ class Model(nn.Module):
 
     def logits(self, hidden: Tensor) -> Tensor:
         """(batch, n_tokens, d_model) -> (batch, n_tokens, vocab_size)."""
-        return self._head(self.final_norm(hidden, _NO_CACHE))
+        return self._head(self._normed(hidden))
 
     def predict_further(self, tokens: Tensor) -> list[Tensor]:
         """The logits of each multi-token-prediction block for a whole prompt (batch, n_tokens).
@@ -276,7 +274,7 @@ class Model(nn.Module):
                 f"{self.spec.name} has {len(self.mtp)} multi-token-prediction blocks: a prompt needs more than"
                 f" {len(self.mtp)} tokens, not {tokens.shape[1]}"
             )
-        hidden = self.final_norm(self.hidden(tokens), _NO_CACHE)
+        hidden = self._normed(self.hidden(tokens))
         predictions = []
         for depth, predictor in enumerate(self.mtp, start=1):
             following = self._embedded(tokens[:, depth:])
@@ -298,6 +296,9 @@ class Model(nn.Module):
         x = self.embedding(tokens, _NO_CACHE)
         scale = self.spec.d_model**0.5 if self.spec.embedding_scale == "sqrt_d_model" else self.spec.embedding_scale
         return x if scale == 1 else x * scale
+
+    def _normed(self, hidden: Tensor) -> Tensor:
+        return hidden if self.final_norm is None else self.final_norm(hidden, _NO_CACHE)
 
     def _head(self, hidden: Tensor) -> Tensor:
         logits = self.head(hidden, _NO_CACHE)

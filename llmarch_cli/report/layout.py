@@ -17,7 +17,7 @@ MAX_PERIOD = 32
 
 def attention(spec: ModelSpec) -> str:
     """`36 chunked 8,192 + 12 full NoPE`: which tokens attention sees, with the number of layers."""
-    no_positions = spec.learned_positions is None
+    no_positions = not spec.has_absolute_positions
     return _counted(
         spec, "attention", lambda c: f"{c.label} {NOPE}" if no_positions and c.positions == NOPE else c.label
     )
@@ -31,10 +31,10 @@ def heads(spec: ModelSpec) -> str:
 def positions(spec: ModelSpec) -> str:
     """`36 RoPE 500,000 + 12 NoPE`: the position encoding, with the base and scaling of RoPE."""
     rotary = _counted(spec, "attention", lambda component: component.positions)
-    if spec.learned_positions is None:
+    if not spec.has_absolute_positions:
         return rotary
-    learned = f"learned {spec.learned_positions:,}"
-    return learned if rotary in ("", NOPE) else f"{learned}; {rotary}"
+    absolute = "sinusoidal" if spec.learned_positions is None else f"learned {spec.learned_positions:,}"
+    return absolute if rotary in ("", NOPE) else f"{absolute}; {rotary}"
 
 
 def feed_forward(spec: ModelSpec) -> str:
@@ -106,7 +106,7 @@ def attention_words(spec: ModelSpec) -> set[str]:
     """The words that find this attention in `list --attention`, in lower case: `gqa`, `mla`, `window`, `nope` ..."""
     variants = spec.variants("attention").values()
     words = {_first_word(text).lower() for c in variants for text in (c.heads, c.label, c.positions)} - {""}
-    return words if spec.learned_positions is None else words - {NOPE.lower()}
+    return words - {NOPE.lower()} if spec.has_absolute_positions else words
 
 
 def _first_word(text: str) -> str:

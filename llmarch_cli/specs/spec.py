@@ -23,6 +23,7 @@ from llmarch_cli.components.frame import (
     NormPlacement,
     PositionEmbedding,
     PredictionJunction,
+    SinusoidalPositions,
     TokenEmbedding,
 )
 from llmarch_cli.components.parts import Norm
@@ -219,8 +220,11 @@ class ModelSpec(Record):
     tie_embeddings: bool = False
     head_bias: bool = False
     learned_positions: TokenCount | None = None  # absolute positions, each with a learned embedding
+    sinusoidal_theta: Positive | None = None  # fixed sines and cosines of absolute positions, all sines first
+    position_offset: Annotated[int, Field(ge=0, le=1000)] = 0  # added to absolute positions; a table has rows below it
     norm: NormStyle = NormStyle()
     norm_placement: NormPlacement = "pre"  # pre_shared: one norm feeds both, with parallel_sublayers
+    final_norm: bool = True  # between the last layer and the head
     parallel_sublayers: bool = False  # attention and ffn both read the block's input; both are added to it
     residual_scale: Positive = 1.0  # multiplies a sublayer's output before it is added
     embedding_scale: Positive | Literal["sqrt_d_model"] = 1.0
@@ -265,11 +269,27 @@ class ModelSpec(Record):
         return self
 
     @model_validator(mode="after")
+    def _positions_fit(self) -> Self:
+        if self.sinusoidal_theta is not None:
+            if self.learned_positions is not None:
+                raise ValueError("learned_positions and sinusoidal_theta exclude each other; remove one")
+            if self.d_model % 2:
+                raise FieldError(("d_model",), f"must be even with sinusoidal_theta, not {self.d_model}")
+        if self.position_offset and not self.has_absolute_positions:
+            raise FieldError(("position_offset",), "needs learned_positions or sinusoidal_theta; remove it")
+        return self
+
+    @model_validator(mode="after")
     def _norms_fit(self) -> Self:
         if self.norm_placement == "pre_shared" and not self.parallel_sublayers:
             raise FieldError(
                 ("norm_placement",),
                 "pre_shared needs parallel_sublayers: true, because one norm then feeds both sublayers",
+            )
+        if self.norm_placement == "post_residual" and self.parallel_sublayers:
+            raise FieldError(
+                ("norm_placement",),
+                "post_residual needs parallel_sublayers: false, because each sublayer's output is added and normalised",
             )
         if not self.norm.weight:
             for name, component in self.variants("attention").items():
@@ -289,6 +309,19 @@ class ModelSpec(Record):
     def id(self) -> str:
         """The file's name without its suffix; the model's name if the spec is not from a file."""
         return self._id or self.name
+
+    @property
+    def has_absolute_positions(self) -> bool:
+        """Whether learned or fixed embeddings of absolute positions are added to those of tokens."""
+        return self.learned_positions is not None or self.sinusoidal_theta is not None
+
+    def position_embedding(self) -> PositionEmbedding | SinusoidalPositions | None:
+        """The component that adds absolute positions to the embeddings of tokens; None without them."""
+        if self.learned_positions is not None:
+            return PositionEmbedding.model_construct(n_positions=self.learned_positions, offset=self.position_offset)
+        if self.sinusoidal_theta is not None:
+            return SinusoidalPositions.model_construct(theta=self.sinusoidal_theta, offset=self.position_offset)
+        return None
 
     def with_id(self, name: str | None) -> Self:
         """Return a copy with another id; None sets it to the model's name."""
@@ -355,13 +388,8 @@ class ModelSpec(Record):
         Embeddings, norms and head are made of the spec's own, validated fields, so they are not validated again.
         """
         yield Item("token embedding", "embedding", 1, TokenEmbedding.model_construct(vocab_size=self.vocab_size))
-        if self.learned_positions is not None:
-            yield Item(
-                "position embedding",
-                "position",
-                1,
-                PositionEmbedding.model_construct(n_positions=self.learned_positions),
-            )
+        if (positions := self.position_embedding()) is not None:
+            yield Item("position embedding", "position", 1, positions)
         if self.embedding_norm:
             yield Item("embedding norm", "norm", 1, EmbeddingNorm())
         layers = self.layer_counts
@@ -374,7 +402,8 @@ class ModelSpec(Record):
         for (attention, ffn), count in shapes.items():
             label = "block norms" if attention and ffn else f"block norms ({'attention' if attention else 'ffn'} only)"
             yield Item(label, "norm", count, self.block_norms(attention, ffn))
-        yield Item("final norm", "norm", 1, FinalNorm())
+        if self.final_norm:
+            yield Item("final norm", "norm", 1, FinalNorm())
         yield Item("lm head", "head", 1, self.head())
         if self.n_mtp_blocks:
             last = self._abridged()[0][-1]

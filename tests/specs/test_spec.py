@@ -181,6 +181,7 @@ def test_a_model_of_everything() -> None:
         ("post", ["attention_post", "ffn_post"]),
         ("sandwich", ["attention_pre", "attention_post", "ffn_pre", "ffn_post"]),
         ("pre_shared", ["shared_pre"]),
+        ("post_residual", ["attention_post", "ffn_post"]),
     ],
 )
 def test_norms_stand_where_they_are_placed(placement: str, names: list[str]) -> None:

@@ -78,8 +78,14 @@ def message(**fields: Any) -> str:
         # words, texts, dates
         ({"tie_embeddings": "yes"}, "tie_embeddings: must be true or false, not 'yes'"),
         ({"tie_embeddings": 1}, "tie_embeddings: must be true or false, not 1"),
-        ({"norm_placement": "both"}, "norm_placement: must be pre, post, sandwich or pre_shared, not 'both'"),
-        ({"norm_placement": None}, "norm_placement: must be pre, post, sandwich or pre_shared, not null"),
+        (
+            {"norm_placement": "both"},
+            "norm_placement: must be pre, post, sandwich, pre_shared or post_residual, not 'both'",
+        ),
+        (
+            {"norm_placement": None},
+            "norm_placement: must be pre, post, sandwich, pre_shared or post_residual, not null",
+        ),
         ({"name": 3}, "name: must be text, not 3"),
         ({"name": ""}, "name: must be one line of text, not ''"),
         ({"name": "a\nb"}, "name: must be one line of text, not 'a\\nb'"),

@@ -39,7 +39,7 @@ class GroupedQueryAttention(RotaryComponent):
     qk_norm: Literal["per_head", "per_head_weights", "full", "weightless"] | None = None
     qk_norm_after_rope: bool = False
     clip_qkv: Positive | None = None  # clamps queries, keys and values to +-clip_qkv, after a norm
-    alibi: bool = False  # linear distance biases, added before scores are scaled (arXiv 2108.12409, Falcon's form)
+    alibi: bool | Literal["unscaled"] = False  # linear distance biases (arXiv 2108.12409); true: scaled as the scores
     sinks: bool = False
     softcap: Positive | None = None
     score_scale: Positive | None = None  # None: head_dim ** -0.5
@@ -134,7 +134,7 @@ class GroupedQueryAttention(RotaryComponent):
     @property
     def positions(self) -> str:
         if self.alibi:
-            return "ALiBi"
+            return "ALiBi" if self.alibi is True else f"ALiBi {self.alibi}"
         share = "" if self.rotary_dim is None else f" on {self.rotary_dim:,} of {self.head_dim:,}"
         return f"{super().positions}{share}"
 
@@ -157,17 +157,18 @@ class GroupedQueryAttention(RotaryComponent):
         if of_heads and self.qk_norm_after_rope:
             q, k = m.q_norm(q), m.k_norm(k)
 
+        scale = self.head_dim**-0.5 if self.score_scale is None else self.score_scale
         keys, values = cache.append(k=k.transpose(1, 2).flatten(2), v=v)  # each (batch, n_keys, kv_width)
         mixed = attend(
             q,
             self._heads(keys),
             values.unflatten(-1, (-1, self.v_width)).transpose(1, 2),
             mask=visible(start, n_tokens, keys.shape[1], self.window, self.chunk, x.device),
-            scale=self.head_dim**-0.5 if self.score_scale is None else self.score_scale,
+            scale=scale,
             softcap=self.softcap,
             temperature=None if self.temperature is None else self.temperature.at(cache.positions(start, x)),
             sinks=m.sinks if self.sinks else None,
-            biases=linear_biases(self.n_heads, cache.length, keys.shape[1], x.device) if self.alibi else None,
+            biases=self._biases(cache.length, keys, scale) if self.alibi else None,
         )
         return m.o_proj(mixed if self.output_gate is None else self._gated(mixed, m.gate_proj(x)))
 
@@ -183,6 +184,12 @@ class GroupedQueryAttention(RotaryComponent):
 
     def _heads(self, x: Tensor) -> Tensor:
         return x.unflatten(-1, (-1, self.head_dim)).transpose(1, 2)
+
+    def _biases(self, end: int, keys: Tensor, scale: float) -> Tensor:
+        """The distance biases of `keys` (batch, n_keys, ...) before position `end`, to add before scaling."""
+        if self.alibi is True:
+            return linear_biases(self.n_heads, end, keys.shape[1], keys.device, rounded=True)
+        return linear_biases(self.n_heads, end, keys.shape[1], keys.device) / scale
 
     def _rotate_part(self, x: Tensor, start: int) -> Tensor:
         import torch

@@ -67,19 +67,20 @@ def visible(
     return mask
 
 
-def linear_biases(n_heads: int, end: int, n_keys: int, device: torch.device) -> Tensor:
+def linear_biases(n_heads: int, end: int, n_keys: int, device: torch.device, rounded: bool = False) -> Tensor:
     """ALiBi (arXiv 2108.12409): biases (n_heads, 1, n_keys) on the scores of the `n_keys` keys before position `end`.
 
     Slopes are a geometric series over the heads; heads beyond a power of 2 take every second slope of the next power.
-    Distances are counted from the first token: for a softmax this equals counting back from the query. Slopes and
-    products are rounded to bfloat16, as in Falcon's published code.
+    Distances are counted from the first token: for a softmax this equals counting back from the query. `rounded`:
+    slopes and products are rounded to bfloat16, as in the published code of models that scale them with the scores.
     """
     import torch
 
     n_even = 1 << n_heads.bit_length() - 1
     exponents = [-8 * (i + 1) / n_even for i in range(n_even)]
     exponents += [-4 * (2 * i + 1) / n_even for i in range(n_heads - n_even)]
-    slopes = torch.tensor([2.0**exponent for exponent in exponents], dtype=torch.bfloat16, device=device)
+    dtype = torch.bfloat16 if rounded else torch.float32
+    slopes = torch.tensor([2.0**exponent for exponent in exponents], dtype=dtype, device=device)
     keys = torch.arange(end - n_keys, end, device=device)
     return (slopes.view(-1, 1, 1) * keys).float()
 
