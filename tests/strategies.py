@@ -220,7 +220,6 @@ def spec_data(draw: DrawFn, aligned: bool = False) -> Data:
         "learned_positions": draw(optional(st.integers(1, 2048))),
         "norm": {"kind": norm_kind, "eps": draw(st.sampled_from((1e-6, 1e-5)))},
         "norm_placement": placement,
-        "final_norm": draw(booleans),
         "parallel_sublayers": placement == "pre_shared" or (placement != "post_residual" and draw(booleans)),
         "residual_scale": draw(factors),
         "embedding_scale": draw(st.just("sqrt_d_model") | factors),
@@ -230,6 +229,7 @@ def spec_data(draw: DrawFn, aligned: bool = False) -> Data:
         "attention": draw(axes(n_layers, attentions(), with_none == "attention")),
         "ffn": draw(axes(n_layers, feed_forwards(aligned), with_none == "ffn")),
     }
+    data["final_norm"] = data["n_mtp_blocks"] > 0 or draw(booleans)
     if data["learned_positions"] is None and data["d_model"] % 2 == 0:
         data["sinusoidal_theta"] = draw(optional(st.sampled_from((10_000.0, 55.5))))
     if data["learned_positions"] is not None or data.get("sinusoidal_theta") is not None:

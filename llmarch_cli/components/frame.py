@@ -63,7 +63,7 @@ class SinusoidalPositions(Component):
         import torch
 
         d_model = x.shape[-1]
-        rates = self.theta ** (torch.arange(0, d_model, 2, device=x.device) / -d_model)
+        rates = self.theta ** (torch.arange(0, d_model, 2, dtype=torch.float32, device=x.device) / -d_model)
         angles = cache.positions(self.offset + cache.length, x).unsqueeze(-1) * rates  # (n_tokens, d_model / 2)
         return x + torch.cat((angles.sin(), angles.cos()), dim=-1).to(x.dtype)
 

@@ -292,7 +292,7 @@ class ModelDrawing:
     def _place_exit(self, middle: float, side: float, start: float, y: float) -> Iterator[Shape]:
         yield from self._facts.place(side, y + STEP / 2)
         if self._prediction is not None:  # its input is the head's
-            level = y + (self._final[0].height + STEP / 2 if self.spec.final_norm else -STEP / 2)
+            level = y + self._final[0].height + STEP / 2
             yield Line(((middle, level), (side, level)), dashed=True, arrow=True)
         for node in self._final:
             yield Line(((middle, start), (middle, y - (3 if isinstance(node, Label) else 0))), arrow=True)

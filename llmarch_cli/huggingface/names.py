@@ -189,10 +189,30 @@ _LLAMA4 = (
 # StarCoder2: GPT-2's names for its MLP, not transposed. A square matrix fits either way, so the layer's prefix decides.
 _STARCODER2 = (*_same(r"mlp\.c_fc", "ffn.up_proj"), *_same(r"mlp\.c_proj", "ffn.down_proj"))
 
-# GPT-2: fused queries, keys and values, and all matrices transposed.
+# OPT, and Phi: fairseq's names.
+_FAIRSEQ = (
+    *_same(r"self_attn\.(?:out_proj|dense)", "attention.o_proj"),
+    *_same(r"self_attn\.q_layernorm", "attention.q_norm"),
+    *_same(r"self_attn\.k_layernorm", "attention.k_norm"),
+    *_same("self_attn_layer_norm", "norms.attention_pre"),
+    *_same("self_attn_layer_norm", "norms.attention_post"),
+    *_same("final_layer_norm", "norms.ffn_pre"),
+    *_same("final_layer_norm", "norms.ffn_post"),
+    *_same(r"(?:mlp\.)?fc1", "ffn.up_proj"),
+    *_same(r"(?:mlp\.)?fc2", "ffn.down_proj"),
+)
+
+# GPT-2: fused queries, keys and values, and all matrices transposed. GPT-J: none of it.
 IN_A_GPT2_LAYER = (
     *_same("ln_1", "norms.attention_pre"),
     *_same("ln_2", "norms.ffn_pre"),
+    *_same("ln_1", "norms.attention_post"),
+    *_same("ln_2", "norms.ffn_post"),
+    *_same("ln_1", "norms.shared_pre"),
+    *(rule for part in "qkv" for rule in _same(rf"attn\.{part}_proj", f"attention.{part}_proj")),
+    *_same(r"attn\.out_proj", "attention.o_proj"),
+    *_same(r"mlp\.fc_in", "ffn.up_proj"),
+    *_same(r"mlp\.fc_out", "ffn.down_proj"),
     *_transposed(r"attn\.c_attn", *_QKV),
     *_transposed(r"attn\.c_proj", "attention.o_proj"),
     *_transposed(r"mlp\.c_fc", "ffn.up_proj"),
@@ -200,7 +220,10 @@ IN_A_GPT2_LAYER = (
 )
 
 # Optional prefixes of all names.
-PREFIX = r"(?:language_model\.model\.|model\.language_model\.|language_model\.|model\.|transformer\.)?"
+PREFIX = (
+    r"(?:language_model\.model\.|model\.language_model\.|language_model\.|(?:model\.)?decoder\.|model\.|biogpt\."
+    r"|transformer\.)?"
+)
 
 # `layers.7.` or, in GPT-2, `h.7.` before a name inside a layer.
 LAYER = rf"(?P<stack>layers|h)\.(?P<layer>{_NUMBER})\."
@@ -218,6 +241,7 @@ IN_A_LAYER = (
     *_GPT_OSS,
     *_STACKED,
     *_STARCODER2,
+    *_FAIRSEQ,
 )
 
 # In multi-token-prediction blocks, which are stored as layers after the last.
@@ -229,11 +253,14 @@ IN_A_PREDICTION_BLOCK = (
 )
 
 AROUND_LAYERS = (
-    Rule(r"(?:embed_tokens|wte)\.weight", ("embedding.tokens.weight",)),
-    Rule(r"wpe\.weight", ("position_embedding.positions.weight",)),
-    *_same("(?:norm|ln_f)", "final_norm.norm"),
-    Rule(r"lm_head\.weight", ("head.lm_head.weight",)),
+    Rule(r"(?:embed_tokens|wte|tokens_embed)\.weight", ("embedding.tokens.weight",)),
+    Rule(r"(?:wpe|embed_positions|positions_embed)\.weight", ("position_embedding.positions.weight",)),
+    *_same("(?:norm|ln_f|layer_norm|final_layer_?norm)", "final_norm.norm"),
+    *_same("(?:lm_head|output_projection)", "head.lm_head"),
 )
+
+# Matrices of the head; of a tied one, copies of the embedding.
+HEADS = ("lm_head.weight", "output_projection.weight")
 
 # Copies of the embedding and the head in a prediction block, and our tensor that each must equal.
 COPIES_IN_A_PREDICTION_BLOCK = {

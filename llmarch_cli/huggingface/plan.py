@@ -249,7 +249,7 @@ class _Planner:
         inside = re.fullmatch(f"{names.PREFIX}{names.LAYER}(?P<rest>.*)", published)
         if inside is None:
             name = re.sub(f"^{names.PREFIX}", "", published)
-            if name == "lm_head.weight" and self.spec.tie_embeddings:
+            if name in names.HEADS and self.spec.tie_embeddings:
                 return HEAD_COPY, "", "embedding.tokens.weight"
             return MODEL, "", self._rule("around", name, "")
         layer, rest = int(inside["layer"]), inside["rest"]

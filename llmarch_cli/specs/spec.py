@@ -286,6 +286,8 @@ class ModelSpec(Record):
                 ("norm_placement",),
                 "pre_shared needs parallel_sublayers: true, because one norm then feeds both sublayers",
             )
+        if self.n_mtp_blocks and not self.final_norm:
+            raise FieldError(("final_norm",), "must be true with n_mtp_blocks, whose blocks read the normalised output")
         if self.norm_placement == "post_residual" and self.parallel_sublayers:
             raise FieldError(
                 ("norm_placement",),

@@ -88,6 +88,16 @@ def gqa(
     return {**heads(c, width), **rope(c, width, partial, scalings), **fields}
 
 
+def multi_head(c: Config, **fields: Any) -> Fields:
+    """Multi-head attention of families without `head_dim`, whose heads divide the model's width, without positions."""
+    n_heads, d_model, width = c.count("num_attention_heads"), c.count("hidden_size"), only_divided(c)
+    if width * n_heads != d_model:
+        c.fail("hidden_size", f"{d_model} must be a multiple of the number of heads, {n_heads}")
+    c.expect("num_key_value_heads", n_heads, why="each head has keys of its own in this family")
+    return {"kind": "gqa", "n_heads": n_heads, "n_kv_heads": n_heads, "head_dim": width, **fields}
+
+
+BIASED: Fields = {"qkv_bias": True, "o_bias": True}
 NOPE: Fields = {"rope_theta": None, "rope_scaling": None, "rope_interleaved": False}
 
 
@@ -144,6 +154,12 @@ def windows_above(c: Config, span: int | None) -> list[int | None]:
 def dense(c: Config, act: str = "hidden_act", **fields: Any) -> Fields:
     """A dense layer, gated unless `fields` override it."""
     return {"kind": "dense", "d_ff": c.count("intermediate_size"), "activation": c.choice(act, ACTIVATIONS), **fields}
+
+
+def ungated(c: Config, d_ff: int, act: str = "activation_function", bias: bool = True) -> Fields:
+    """A dense layer of width `d_ff` without a gate."""
+    activation = c.choice(act, ACTIVATIONS)
+    return {"kind": "dense", "d_ff": d_ff, "activation": activation, "gated": False, "bias": bias}
 
 
 def moe(c: Config, n_experts: str, d_ff: str, top_k: str | int = "num_experts_per_tok", **fields: Any) -> Fields:

@@ -92,6 +92,17 @@ def sizes(
     return dict(locals())
 
 
+def basic_sizes(vocab_size: int, d_model: int, n_layers: int, n_heads: int, context_length: int) -> dict[str, Any]:
+    """The default sizes of a family from whose width and heads the others follow."""
+    return {
+        "vocab_size": vocab_size,
+        "hidden_size": d_model,
+        "num_hidden_layers": n_layers,
+        "num_attention_heads": n_heads,
+        "max_position_embeddings": context_length,
+    }
+
+
 # The defaults of most classes. A family overrides those that differ.
 USUAL: dict[str, Any] = {
     "hidden_act": "silu",
