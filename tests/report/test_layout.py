@@ -74,6 +74,14 @@ def test_linear_biases_tell_positions() -> None:
     assert layout.attention(spec) == "full"
     assert layout.positions(spec) == "ALiBi"
     assert layout.settings(spec, "attention") == ""
+    assert layout.positions(spec_of(GQA | {"alibi": "unscaled"})) == "ALiBi unscaled"
+
+
+def test_fixed_positions_are_told() -> None:
+    spec = spec_of(sinusoidal_theta=100.0, position_offset=2)
+    assert layout.positions(spec) == "sinusoidal"
+    assert layout.attention(spec) == "full"
+    assert spec.details == "sinusoidal_theta 100, position_offset 2"
 
 
 def test_factors_by_pair_are_told_in_short() -> None:

@@ -231,6 +231,32 @@ def test_a_norm_for_both_sublayers_needs_them_in_parallel() -> None:
         spec(norm_placement="pre_shared")
 
 
+@pytest.mark.parametrize(
+    ("fields", "rule"),
+    [
+        (
+            {"norm_placement": "post_residual", "parallel_sublayers": True},
+            "norm_placement: post_residual needs parallel",
+        ),
+        ({"final_norm": False, "n_mtp_blocks": 1}, "final_norm: must be true with n_mtp_blocks"),
+        ({"learned_positions": 9, "sinusoidal_theta": 100.0}, "learned_positions and sinusoidal_theta exclude"),
+        ({"d_model": 15, "sinusoidal_theta": 100.0}, "d_model: must be even with sinusoidal_theta, not 15"),
+        ({"position_offset": 2}, "position_offset: needs learned_positions or sinusoidal_theta"),
+    ],
+)
+def test_rules_of_norms_and_positions(fields: Data, rule: str) -> None:
+    with pytest.raises(ValidationError, match=rule):
+        spec(**fields)
+
+
+def test_rows_before_the_first_position_are_stored_and_never_read() -> None:
+    model = spec(learned_positions=9, position_offset=2)
+    (item,) = (item for item in model.inventory() if item.role == "position")
+    assert [part.n_rows for part in item.component.parts(16)] == [11]  # type: ignore[union-attr]
+    assert labels(spec(sinusoidal_theta=100.0, d_model=16))["position embedding"] == 1
+    assert "final norm" not in labels(spec(final_norm=False))
+
+
 @pytest.mark.parametrize("fields", [{"kind": "layer", "bias": True}, {"unit_offset": True}])
 def test_a_norm_without_weights_learns_nothing(fields: Data) -> None:
     assert not spec(norm={"weight": False}).norm.weight

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from llmarch_cli.huggingface.importing.families.family import Family, basic_sizes
-from llmarch_cli.huggingface.importing.keys import ANY, Accepted, Config, above_zero
+from llmarch_cli.huggingface.importing.keys import ANY, Accepted, Config
 from llmarch_cli.huggingface.importing.layers import Fields, axis
 from llmarch_cli.huggingface.importing.pieces import (
     BIASED,
@@ -76,16 +76,18 @@ def _global_and_local(c: Config) -> list[str]:
     given = c.value(name) if c.given(name) else [[["global", "local"], 12]]
     c.read.add(name)
     kinds: list[str] = []
+    n_named = 0
     for entry in given if isinstance(given, list) else [None]:
         words, times = entry if isinstance(entry, list) and len(entry) == 2 else (None, None)
-        repeats = above_zero(times)
-        if not isinstance(words, list) or repeats is None or any(word not in ("global", "local") for word in words):
+        known = isinstance(words, list) and all(word in ("global", "local") for word in words)
+        if not known or type(times) is not int or times < 0:
             c.fail(name, "must be a list of lists of global and local, each with how often it repeats")
-        if len(words) * repeats > n_layers:
-            c.fail(name, f"must name {n_layers:,} layers, as num_layers does")
-        kinds += words * repeats
-    if len(kinds) != n_layers:
-        c.fail(name, f"must name {n_layers:,} layers, as num_layers does, not {len(kinds):,}")
+        n_named = len(kinds) + len(words) * times
+        if n_named > n_layers:
+            break
+        kinds += words * times
+    if n_named != n_layers:
+        c.fail(name, f"must name {n_layers:,} layers, as num_layers does, not {n_named:,}")
     return kinds
 
 
