@@ -96,7 +96,7 @@ def gqa(draw: DrawFn) -> Data:
                 | st.fixed_dictionaries({"kind": st.just("log_ratio"), "length": st.integers(2, 8192)})
             )
         ),
-        **{name: draw(booleans) for name in ("qkv_bias", "o_bias", "sinks")},
+        **{name: draw(booleans) for name in ("qkv_bias", "o_bias", "sinks", "block_norms")},
         **draw(rotary(rotary_pairs or head_pairs)),
     }
     if "rope_theta" in data:
@@ -234,6 +234,12 @@ def spec_data(draw: DrawFn, aligned: bool = False) -> Data:
         data["sinusoidal_theta"] = draw(optional(st.sampled_from((10_000.0, 55.5))))
     if data["learned_positions"] is not None or data.get("sinusoidal_theta") is not None:
         data["position_offset"] = draw(st.integers(0, 3))
+    if placement == "pre_shared":
+        for each in components(data["attention"]):
+            each.pop("block_norms", None)
+    activations = st.sampled_from([name for name in get_args(Activation) if name != "xielu"])
+    transforms = st.fixed_dictionaries({"activation": activations, "bias": booleans})
+    data["head_transform"] = draw(optional(transforms))
     heads_have_weights = any(each.get("qk_norm") == "per_head_weights" for each in components(data["attention"]))
     data["norm"]["weight"] = heads_have_weights or draw(booleans)
     if data["norm"]["weight"]:

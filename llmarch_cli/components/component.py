@@ -125,6 +125,11 @@ class Component(Record):
         return 0
 
     @property
+    def has_block_norms(self) -> bool:
+        """Whether the norms that a block has for each sublayer are there for this one."""
+        return True
+
+    @property
     def multi_head_width(self) -> int:
         """Values cached per token by plain multi-head attention with as many query heads.
 

@@ -8,10 +8,15 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Literal
 
-from llmarch_cli.components.component import Component, LayerCache, Modules, Part, Positive, TokenCount
+from pydantic import model_validator
+
+from llmarch_cli.components.component import Component, LayerCache, Modules, Part, Positive, Record, TokenCount
+from llmarch_cli.components.ffn.gate import Activation, activate
 from llmarch_cli.components.parts import Linear, Norm, Table, TiedLinear
 
 if TYPE_CHECKING:
+    from typing import Self
+
     from torch import Tensor
 
 
@@ -117,19 +122,38 @@ class FinalNorm(Component):
         return m.norm(x)
 
 
+class HeadTransform(Record):
+    """A square matrix, an activation and a norm before the head's matrix (BERT, arXiv 1810.04805)."""
+
+    activation: Activation
+    bias: bool = False
+
+    @model_validator(mode="after")
+    def _learns_nothing(self) -> Self:
+        if self.activation == "xielu":
+            raise ValueError("activation xielu has learned values, for which there is no place here; use another one")
+        return self
+
+
 class Head(Component):
     """The projection of the last hidden state to one logit for each token of the vocabulary."""
 
     vocab_size: TokenCount
     tied: bool  # uses the token embedding's table as its matrix
     bias: bool = False
+    transform: HeadTransform | None = None
 
     def parts(self, d_model: int) -> Iterator[Part]:
+        if self.transform is not None:
+            yield Linear("dense", d_model, d_model, self.transform.bias)
+            yield Norm("norm", d_model)
         matrix = TiedLinear if self.tied else Linear
         yield matrix("lm_head", d_model, self.vocab_size, self.bias)
 
     def forward(self, m: Modules, x: Tensor, cache: LayerCache) -> Tensor:
         """(batch, n_tokens, d_model) -> (batch, n_tokens, vocab_size)."""
+        if self.transform is not None:
+            x = m.norm(activate(self.transform.activation, m.dense(x)))
         return m.lm_head(x)
 
 

@@ -113,7 +113,7 @@ class Block:
 def block(spec: ModelSpec, layer: LayerVariants) -> Block:
     """The wiring of `layer`."""
     present = {axis: name for axis, name in (("attention", layer.attention), ("ffn", layer.ffn)) if name != NONE}
-    norms = spec.block_norms("attention" in present, "ffn" in present)
+    norms = spec.block_norms(*spec.normed(layer))
     names = {part.name for part in norms.parts(spec.d_model) if isinstance(part, Norm)}
     shared = [norm(spec, "norm before both")] * ("shared_pre" in names)
     scale = [_scale(spec)] * (spec.residual_scale != 1)

@@ -202,6 +202,16 @@ _FAIRSEQ = (
     *_same(r"(?:mlp\.)?fc2", "ffn.down_proj"),
 )
 
+# ModernBERT's decoders.
+_MODERNBERT = (
+    *(rule for part in "qkv" for rule in _same(rf"attn\.{part}_proj", f"attention.{part}_proj")),
+    *_same(r"attn\.Wo", "attention.o_proj"),
+    *_same("attn_norm", "norms.attention_pre"),
+    *_same("mlp_norm", "norms.ffn_pre"),
+    *_fused(r"mlp\.Wi", ("ffn.gate_proj", "ffn.up_proj")),
+    *_same(r"mlp\.Wo", "ffn.down_proj"),
+)
+
 # GPT-2: fused queries, keys and values, and all matrices transposed. GPT-J: none of it.
 IN_A_GPT2_LAYER = (
     *_same("ln_1", "norms.attention_pre"),
@@ -221,7 +231,7 @@ IN_A_GPT2_LAYER = (
 
 # Optional prefixes of all names.
 PREFIX = (
-    r"(?:language_model\.model\.|model\.language_model\.|language_model\.|(?:model\.)?decoder\.|model\.|biogpt\."
+    r"(?:language_model\.model\.|model\.language_model\.|language_model\.|model\.decoder\.|model\.|biogpt\."
     r"|transformer\.)?"
 )
 
@@ -242,6 +252,7 @@ IN_A_LAYER = (
     *_STACKED,
     *_STARCODER2,
     *_FAIRSEQ,
+    *_MODERNBERT,
 )
 
 # In multi-token-prediction blocks, which are stored as layers after the last.
@@ -253,14 +264,17 @@ IN_A_PREDICTION_BLOCK = (
 )
 
 AROUND_LAYERS = (
-    Rule(r"(?:embed_tokens|wte|tokens_embed)\.weight", ("embedding.tokens.weight",)),
+    Rule(r"(?:embed_tokens|wte|tokens_embed|embeddings\.tok_embeddings)\.weight", ("embedding.tokens.weight",)),
     Rule(r"(?:wpe|embed_positions|positions_embed)\.weight", ("position_embedding.positions.weight",)),
-    *_same("(?:norm|ln_f|layer_norm|final_layer_?norm)", "final_norm.norm"),
-    *_same("(?:lm_head|output_projection)", "head.lm_head"),
+    *_same(r"embeddings\.norm", "embedding_norm.norm"),
+    *_same("(?:norm|ln_f|layer_norm|final_layer_?norm|final_norm)", "final_norm.norm"),
+    *_same("(?:lm_head|output_projection|decoder)", "head.lm_head"),
+    *_same(r"lm_head\.dense", "head.dense"),
+    *_same(r"lm_head\.norm", "head.norm"),
 )
 
 # Matrices of the head; of a tied one, copies of the embedding.
-HEADS = ("lm_head.weight", "output_projection.weight")
+HEADS = ("lm_head.weight", "output_projection.weight", "decoder.weight")
 
 # Copies of the embedding and the head in a prediction block, and our tensor that each must equal.
 COPIES_IN_A_PREDICTION_BLOCK = {

@@ -161,7 +161,8 @@ class Block(nn.Module):
 
     def __init__(self, spec: ModelSpec, attention: Component | None, ffn: Component | None) -> None:
         super().__init__()
-        self.norms = ComponentModule(spec.block_norms(attention is not None, ffn is not None), spec.d_model, spec.norm)
+        normed = attention is not None and attention.has_block_norms
+        self.norms = ComponentModule(spec.block_norms(normed, ffn is not None), spec.d_model, spec.norm)
         self.attention = None if attention is None else ComponentModule(attention, spec.d_model, spec.norm)
         self.ffn = None if ffn is None else ComponentModule(ffn, spec.d_model, spec.norm)
         self.parallel, self.residual_scale = spec.parallel_sublayers, spec.residual_scale

@@ -20,6 +20,7 @@ from llmarch_cli.components.frame import (
     EmbeddingNorm,
     FinalNorm,
     Head,
+    HeadTransform,
     NormPlacement,
     PositionEmbedding,
     PredictionJunction,
@@ -219,6 +220,7 @@ class ModelSpec(Record):
     vocab_size: TokenCount
     tie_embeddings: bool = False
     head_bias: bool = False
+    head_transform: HeadTransform | None = None  # before the head's matrix
     learned_positions: TokenCount | None = None  # absolute positions, each with a learned embedding
     sinusoidal_theta: Positive | None = None  # fixed sines and cosines of absolute positions, all sines first
     position_offset: Annotated[int, Field(ge=0, le=1000)] = 0  # added to absolute positions; a table has rows below it
@@ -286,6 +288,13 @@ class ModelSpec(Record):
                 ("norm_placement",),
                 "pre_shared needs parallel_sublayers: true, because one norm then feeds both sublayers",
             )
+        for name, component in self.variants("attention").items():
+            if self.norm_placement == "pre_shared" and not component.has_block_norms:
+                place = ("variants", name) if "attention" in self._layouts else ()
+                raise FieldError(
+                    ("attention", *place, "block_norms"),
+                    "must be true with norm_placement: pre_shared, whose norm stands before both sublayers",
+                )
         if self.n_mtp_blocks and not self.final_norm:
             raise FieldError(("final_norm",), "must be true with n_mtp_blocks, whose blocks read the normalised output")
         if self.norm_placement == "post_residual" and self.parallel_sublayers:
@@ -400,10 +409,11 @@ class ModelSpec(Record):
             named = axis in self._layouts
             for name, component in self.variants(axis).items():
                 yield Item(f"{axis}: {name}" if named else axis, axis, counts[name], component)
-        shapes = _totals(((layer.attention != NONE, layer.ffn != NONE), count) for layer, count in layers.items())
+        shapes = _totals((self.normed(layer), count) for layer, count in layers.items())
         for (attention, ffn), count in shapes.items():
             label = "block norms" if attention and ffn else f"block norms ({'attention' if attention else 'ffn'} only)"
-            yield Item(label, "norm", count, self.block_norms(attention, ffn))
+            if attention or ffn:
+                yield Item(label, "norm", count, self.block_norms(attention, ffn))
         if self.final_norm:
             yield Item("final norm", "norm", 1, FinalNorm())
         yield Item("lm head", "head", 1, self.head())
@@ -414,15 +424,23 @@ class ModelSpec(Record):
                 if name != NONE:
                     component = self.variants(axis)[name]
                     yield Item(f"mtp: {axis}", "mtp", self.n_mtp_blocks, component, mtp=True)
-            norms = self.block_norms(last.attention != NONE, last.ffn != NONE)
-            yield Item("mtp: block norms", "mtp", self.n_mtp_blocks, norms, mtp=True)
+            if any(normed := self.normed(last)):
+                norms = self.block_norms(*normed)
+                yield Item("mtp: block norms", "mtp", self.n_mtp_blocks, norms, mtp=True)
 
     def head(self) -> Head:
         """The projection to logits."""
-        return Head.model_construct(vocab_size=self.vocab_size, tied=self.tie_embeddings, bias=self.head_bias)
+        return Head.model_construct(
+            vocab_size=self.vocab_size, tied=self.tie_embeddings, bias=self.head_bias, transform=self.head_transform
+        )
+
+    def normed(self, layer: LayerVariants) -> tuple[bool, bool]:
+        """Whether the block's norms are there for attention and for the feed-forward layer of `layer`."""
+        attention = layer.attention != NONE and self.variants("attention")[layer.attention].has_block_norms
+        return attention, layer.ffn != NONE
 
     def block_norms(self, attention: bool = True, ffn: bool = True) -> BlockNorms:
-        """The norms of a block that has these sublayers."""
+        """The norms of a block that has them for these sublayers."""
         return BlockNorms(placement=self.norm_placement, attention=attention, ffn=ffn)
 
 

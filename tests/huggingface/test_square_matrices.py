@@ -22,7 +22,7 @@ VALUES: dict[int, str] = {
         hidden_size intermediate_size n_embd n_inner moe_intermediate_size shared_expert_intermediate_size
         intermediate_size_mlp shared_intermediate_size prefix_dense_intermediate_size kv_lora_rank q_lora_rank
     """,
-    WIDTH // N_HEADS: "head_dim v_head_dim qk_nope_head_dim qk_rope_head_dim",
+    WIDTH // N_HEADS: "rotary_dim head_dim v_head_dim qk_nope_head_dim qk_rope_head_dim",
     N_HEADS: "num_attention_heads num_key_value_heads n_head",
     N_EXPERTS: "num_experts num_local_experts n_routed_experts moe_num_experts",
     1: """
@@ -41,7 +41,7 @@ REFERENCED = sorted(set(FAMILIES) - set(BY_ARCHITECTURE.values()) - set(SAME_AS)
 def square(family: str) -> dict[str, Any]:
     needed = {*FAMILIES[family].defaults, *NEEDED.get(family, {})}
     sizes = {name: SQUARE[name] for name in needed if name in SQUARE}
-    return {"model_type": family, "pad_token_id": None, **sizes, **OTHERS.get(family, {})}
+    return {"model_type": family, "pad_token_id": 0, **sizes, **OTHERS.get(family, {})}
 
 
 @pytest.mark.parametrize("family", REFERENCED)

@@ -304,7 +304,7 @@ HUNYUAN = {"attention.q_norm": "self_attn.query_layernorm", "attention.k_norm": 
 ERNIE_BIAS = Source("mlp.gate.moe_statics.e_score_correction_bias", Tensor.flatten)
 
 NAMES: dict[str, Names] = {
-    "gpt2": gpt2(),
+    **dict.fromkeys(("gpt2", "gpt-sw3"), gpt2()),
     "llama": PLAIN,
     "mistral": PLAIN,
     "mixtral": MIXTURE,

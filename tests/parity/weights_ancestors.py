@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from configs import Config
-from weights import GQA, PLAIN, PRE_NORMS, Names, linear, of_layer, qkv_by_group, renamed
+from weights import GQA, PLAIN, PRE_NORMS, Names, Source, linear, of_layer, qkv_by_group, renamed, share
 
 FAIRSEQ: Names = {
     **GQA,
@@ -73,6 +73,41 @@ NAMES: dict[str, Names] = {
         **of_layer(renamed(PHI)),
     },
     "jais2": PLAIN,
+    "modernbert-decoder": {
+        "embedding.tokens.weight": "model.embeddings.tok_embeddings.weight",
+        "head.lm_head.weight": ("decoder.weight", "model.embeddings.tok_embeddings.weight"),
+        "head.lm_head.bias": "decoder.bias",
+        **renamed(
+            {
+                "embedding_norm.norm": "model.embeddings.norm",
+                "final_norm.norm": "model.final_norm",
+                "head.dense": "lm_head.dense",
+                "head.norm": "lm_head.norm",
+            }
+        ),
+        **of_layer(
+            {
+                **{
+                    f"attention.{part}_proj.{kind}": f"attn.{part}_proj.{kind}"
+                    for part in "qkv"
+                    for kind in ("weight", "bias")
+                },
+                **renamed(
+                    {
+                        "norms.attention_pre": "attn_norm",
+                        "norms.ffn_pre": "mlp_norm",
+                        "attention.o_proj": "attn.Wo",
+                        "ffn.down_proj": "mlp.Wo",
+                    }
+                ),
+                **{
+                    f"ffn.{part}_proj.{kind}": Source(f"mlp.Wi.{kind}", share(index, 2, 0))
+                    for index, part in enumerate(("gate", "up"))
+                    for kind in ("weight", "bias")
+                },
+            }
+        ),
+    },
 }
 NAMES_BY_CONFIG: dict[str, Callable[[Config], Names]] = {
     "persimmon": persimmon,

@@ -48,7 +48,8 @@ def of_four(index: int) -> Change:
     """One of queries, values and keys, which each of four devices stores for its heads."""
 
     def rows(values: Tensor) -> Tensor:
-        return values.unflatten(0, (4, 3, -1))[:, index].flatten(0, 1)
+        of_devices: Tensor = values.unflatten(0, (4, 3, -1))[:, index]
+        return of_devices.flatten(0, 1)
 
     return rows
 

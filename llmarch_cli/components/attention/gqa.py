@@ -31,6 +31,7 @@ class GroupedQueryAttention(RotaryComponent):
     n_kv_heads: Count
     head_dim: Count
     v_head_dim: Count | None = None  # the width of values; None: head_dim
+    block_norms: bool = True  # false: none of the block's norms is there for this sublayer
     window: TokenCount | None = None  # attends to the last `window` tokens, itself included
     chunk: TokenCount | None = None  # attends within its chunk: positions with the same position // chunk
     rotary_dim: Annotated[Count, Field(multiple_of=2)] | None = None  # rotates the first values of a head only
@@ -109,6 +110,10 @@ class GroupedQueryAttention(RotaryComponent):
     def cache(self) -> Iterator[CacheEntry]:
         yield CacheEntry("k", self.n_kv_heads * self.head_dim)
         yield CacheEntry("v", self.n_kv_heads * self.v_width)
+
+    @property
+    def has_block_norms(self) -> bool:
+        return self.block_norms
 
     @property
     def multi_head_width(self) -> int:

@@ -52,31 +52,33 @@ class GatedComponent(Component):
         if alphas is not None:
             return _xielu(up, *alphas)
         if gate is None:
-            return self._activate(up)
+            return activate(self.activation, up)
         if self.clamp is not None:
             gate, up = gate.clamp(max=self.clamp), up.clamp(-self.clamp, self.clamp)
         if self.up_offset:
             up = up + self.up_offset
-        return self._activate(gate) * up
+        return activate(self.activation, gate) * up
 
-    def _activate(self, x: Tensor) -> Tensor:
-        import torch.nn.functional as F
 
-        match self.activation:
-            case "silu":
-                return F.silu(x)
-            case "gelu":
-                return F.gelu(x)
-            case "gelu_tanh":
-                return F.gelu(x, approximate="tanh")
-            case "quick_gelu":  # the sigmoid approximation of GELU
-                return x * (1.702 * x).sigmoid()
-            case "relu":
-                return F.relu(x)
-            case "relu2":
-                return F.relu(x).square()
-            case "xielu":
-                raise TypeError("xielu has learned values: pass alphas to `hidden`")
+def activate(activation: Activation, x: Tensor) -> Tensor:
+    """The activation of each value of `x`. Raises TypeError for xielu, which has learned values."""
+    import torch.nn.functional as F
+
+    match activation:
+        case "silu":
+            return F.silu(x)
+        case "gelu":
+            return F.gelu(x)
+        case "gelu_tanh":
+            return F.gelu(x, approximate="tanh")
+        case "quick_gelu":  # the sigmoid approximation of GELU
+            return x * (1.702 * x).sigmoid()
+        case "relu":
+            return F.relu(x)
+        case "relu2":
+            return F.relu(x).square()
+        case "xielu":
+            raise TypeError("xielu has learned values: pass alphas to `hidden`")
 
 
 def _xielu(x: Tensor, alpha_p: Tensor, alpha_n: Tensor) -> Tensor:

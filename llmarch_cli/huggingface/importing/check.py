@@ -74,7 +74,8 @@ def count(model_type: str, config: Mapping[str, Any]) -> int:
     except Exception as error:  # its classes raise errors of many types
         first = (str(error).strip().splitlines() or [""])[0][:200]
         raise InputError(f"--check: transformers cannot build it: {type(error).__name__}: {first}") from None
-    counted = torch.nn.ModuleList([model.get_decoder(), model.get_output_embeddings()])
+    text = [model.get_decoder(), model.get_output_embeddings()] if model_type in MULTIMODAL else [model]
+    counted = torch.nn.ModuleList(text)
     return sum(
         values.numel()
         for name, values in counted.named_parameters()

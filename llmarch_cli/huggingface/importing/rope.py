@@ -178,7 +178,9 @@ def _scaling(c: Config, settings: Config, scalings: Mapping[str, Scaling]) -> Fi
     return settings.choice("rope_type", scalings)(c, settings)
 
 
-def rope_by_layer_type(c: Config, sliding_theta_name: str = "rope_theta") -> dict[str, Fields]:
+def rope_by_layer_type(
+    c: Config, sliding_theta_name: str = "rope_theta", full_theta_name: str = "rope_theta"
+) -> dict[str, Fields]:
     """The rotary fields of layers with full attention and of layers with a window.
 
     `rope_scaling` applies to layers with full attention only; `rope_parameters` has settings for each layer type.
@@ -187,7 +189,7 @@ def rope_by_layer_type(c: Config, sliding_theta_name: str = "rope_theta") -> dic
     if old.data and new.data:
         c.fail("rope_scaling", "given together with rope_parameters, its newer form; keep one")
     found: dict[str, Fields] = {}
-    for layer_type, theta_name in ((FULL, "rope_theta"), (SLIDING, sliding_theta_name)):
+    for layer_type, theta_name in ((FULL, full_theta_name), (SLIDING, sliding_theta_name)):
         settings = old if layer_type == FULL and old.data else new.inner(layer_type)
         if settings is old and "rope_type" not in old.data:
             old.expect("type", "default", why="transformers reads rope_type here, and not its older name")

@@ -88,7 +88,7 @@ OPTIONS: dict[str, dict[str, st.SearchStrategy[Any]]] = {
     "olmo3": {"attention_bias": flags, "sliding_window": st.just(9)},
     "exaone4": {"sliding_window": st.just(9), "sliding_window_pattern": st.integers(1, 4)},
     "smollm3": {**BIASES, "use_sliding_window": flags, "sliding_window": windows},
-    "gpt2": {"n_inner": st.none() | widths, "scale_attn_weights": flags},
+    **dict.fromkeys(("gpt2", "gpt-sw3"), {"n_inner": st.none() | widths, "scale_attn_weights": flags}),
     "gpt_neox": {"attention_bias": flags, "use_parallel_residual": flags, "rotary_pct": st.sampled_from((0.5, 1.0))},
     "starcoder2": {"use_bias": flags, "sliding_window": windows},
     "nemotron": {**BIASES, "head_dim": st.just(8), "partial_rotary_factor": st.sampled_from((0.5, 1.0))},
@@ -219,7 +219,7 @@ def _of_family(draw: st.DrawFn, family: str, config: Settings) -> None:
     """What follows from other settings, and what a family calls otherwise."""
     n_layers = config["num_hidden_layers"]
     match family:
-        case "gpt2":
+        case "gpt2" | "gpt-sw3":
             names = (("n_embd", "hidden_size"), ("n_layer", "num_hidden_layers"), ("n_head", "num_attention_heads"))
             for own, usual in (*names, ("n_positions", "max_position_embeddings")):
                 config[own] = config.pop(usual)

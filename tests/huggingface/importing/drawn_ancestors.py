@@ -27,6 +27,19 @@ OPTIONS: dict[str, dict[str, st.SearchStrategy[Any]]] = {
     "phi": {"hidden_act": acts, "qk_layernorm": flags, "partial_rotary_factor": partial},
     "persimmon": {"hidden_act": acts, "qk_layernorm": flags, "partial_rotary_factor": partial},
     "gpt_neox_japanese": {"hidden_act": acts, "intermediate_multiple_size": st.integers(1, 5), "rotary_pct": partial},
+    "modernbert-decoder": {
+        "norm_bias": flags,
+        "attention_bias": flags,
+        "mlp_bias": flags,
+        "decoder_bias": flags,
+        "classifier_bias": flags,
+        "classifier_activation": acts,
+        "hidden_activation": acts,
+        "local_attention": st.sampled_from((2, 11, 128)),
+        "global_attn_every_n_layers": st.integers(1, 4),
+        "global_rope_theta": st.just(30.0),
+        "local_rope_theta": st.just(20.0),
+    },
     "jais2": {"attention_bias": flags, "mlp_bias": flags, "head_dim": st.sampled_from((None, 6))},
 }
 NEEDED: dict[str, Settings] = {}
@@ -53,6 +66,12 @@ def of_family(draw: st.DrawFn, family: str, config: Settings) -> None:
             config.pop(name, None)
     if family == "gpt_neox_japanese" and "rope_theta" in config:
         config["rotary_emb_base"] = config.pop("rope_theta")
+    if family == "modernbert-decoder":
+        config["pad_token_id"] = 0
+    if family == "modernbert-decoder" and draw(flags):
+        types = st.sampled_from(("full_attention", "sliding_attention"))
+        n_layers = config["num_hidden_layers"]
+        config["layer_types"] = draw(st.lists(types, min_size=n_layers, max_size=n_layers))
     if family == "xglm" and draw(flags):
         config["pad_token_id"] = 1
     for usual, own in NAMED.get(family, {}).items():

@@ -16,13 +16,15 @@ MODULES = {
         granite glm4 apertus
     """,
     "windows": "gemma gemma2 gemma3_text olmo2 olmo3 exaone4 smollm3",
-    "layer_normed": "gpt2 gpt_neox starcoder2 nemotron olmo stablelm cohere cohere2 falcon",
+    "layer_normed": "gpt2 gpt-sw3 gpt_neox starcoder2 nemotron olmo stablelm cohere cohere2 falcon",
     "experts": """
         mixtral qwen2_moe qwen3_moe olmoe granitemoe minimax_m2 ernie4_5_moe dots1 glm4_moe gpt_oss llama4_text
     """,
     "mixtures": """
         aria_text flex_olmo granitemoeshared granitemoe_swa exaone_moe kolibri1 hy_v3 solar_open cohere2_moe phimoe dbrx
     """,
+    "gpts": "bloom gptj codegen gpt_neo gpt_bigcode mpt openai-gpt ctrl",
+    "ancestors": "opt biogpt xglm phi persimmon gpt_neox_japanese modernbert-decoder jais2",
     "hunyuan": "hunyuan_v1_dense hunyuan_v1_moe",
     "latent": "deepseek_v2 deepseek_v3 kimi_k2",
     "latents": "axk1 glm4_moe_lite youtu minicpm3",

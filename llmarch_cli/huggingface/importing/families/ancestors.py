@@ -6,6 +6,7 @@ from llmarch_cli.huggingface.importing.families.family import USUAL, Family, bas
 from llmarch_cli.huggingface.importing.keys import ANY, Accepted, Config
 from llmarch_cli.huggingface.importing.layers import Fields, axis
 from llmarch_cli.huggingface.importing.pieces import (
+    ACTIVATIONS,
     BIASED,
     biased,
     dense,
@@ -13,11 +14,12 @@ from llmarch_cli.huggingface.importing.pieces import (
     gqa,
     heads,
     layer_norm,
+    layer_types,
     multi_head,
     only_divided,
     ungated,
 )
-from llmarch_cli.huggingface.importing.rope import rope
+from llmarch_cli.huggingface.importing.rope import FULL, SLIDING, rope, rope_by_layer_type
 
 FIXED_EPS: Fields = {"kind": "layer", "eps": 1e-5, "bias": True}  # PyTorch's own, whatever the config says
 
@@ -80,8 +82,8 @@ def phi(c: Config) -> Fields:
     )
 
 
-def _partly_rotated(c: Config, **names: str) -> Fields:
-    return rope(c, only_divided(c), partial=True, odd=False, **names)
+def _partly_rotated(c: Config, theta: str = "rope_theta", factor: str = "partial_rotary_factor") -> Fields:
+    return rope(c, only_divided(c), partial=True, odd=False, theta_name=theta, partial_name=factor)
 
 
 def persimmon(c: Config) -> Fields:
@@ -93,7 +95,7 @@ def persimmon(c: Config) -> Fields:
 def gpt_neox_japanese(c: Config) -> Fields:
     c.expect("rope_theta", c.number("rotary_emb_base"))  # its newer name
     c.expect("partial_rotary_factor", c.number("rotary_pct"))
-    attention = multi_head(c, **_partly_rotated(c, theta_name="rotary_emb_base", partial_name="rotary_pct"))
+    attention = multi_head(c, **_partly_rotated(c, "rotary_emb_base", "rotary_pct"))
     last = c.layers() - 1
     return frame(
         c,
@@ -106,6 +108,37 @@ def gpt_neox_japanese(c: Config) -> Fields:
 def jais2(c: Config) -> Fields:
     ffn = dense(c, gated=False, bias=c.flag("mlp_bias"))
     return frame(c, layer_norm(c, bias=True), attention=gqa(c, **biased(c)), ffn=ffn)
+
+
+def modernbert_decoder(c: Config) -> Fields:
+    c.expect("rope_theta", c.number("global_rope_theta"), why="global_rope_theta and local_rope_theta are read")
+    c.expect("rope_scaling", None, why="rope_parameters are read")
+    rotary = rope_by_layer_type(c, "local_rope_theta", "global_rope_theta")
+    step = c.count("global_attn_every_n_layers")
+    types = layer_types(c, lambda layer: SLIDING if layer % step else FULL)
+    half = (c.optional(lambda name: c.count(name, least=2), "local_attention") or 0) // 2
+    if not half and SLIDING in types:
+        c.fail("local_attention", "null, but some layers have a window")
+    c.expect("sliding_window", half or -1, why="half of local_attention")
+    attention = {**multi_head(c), **biased(c)}
+
+    def layer(setting: tuple[bool, str]) -> Fields:
+        first, kind = setting
+        normed = {"block_norms": False} if first else {}  # the embedding's norm stands there already
+        return {**attention, **rotary[kind], **normed, "window": half if kind == SLIDING else None}
+
+    return frame(
+        c,
+        layer_norm(c, "norm_eps", bias=c.flag("norm_bias")),
+        embedding_norm=True,
+        head_bias=c.flag("decoder_bias"),
+        head_transform={
+            "activation": c.choice("classifier_activation", ACTIVATIONS),
+            "bias": c.flag("classifier_bias"),
+        },
+        attention=axis([(i == 0, kind) for i, kind in enumerate(types)], layer),
+        ffn=dense(c, "hidden_activation", bias=c.flag("mlp_bias")),
+    )
 
 
 LAYERED = USUAL | {"layer_norm_eps": 1e-5}
@@ -155,6 +188,23 @@ FAMILIES = (
         {"hidden_act": "gelu", "layer_norm_eps": 1e-5, "intermediate_multiple_size": 4, "tie_word_embeddings": True}
         | {"rotary_emb_base": 10_000.0, "rotary_pct": 1.0, "rope_parameters": None}
         | basic_sizes(32_000, 2560, 32, 32, 2048),
+    ),
+    Family(
+        "modernbert-decoder",
+        modernbert_decoder,
+        {"hidden_activation": "gelu", "norm_eps": 1e-5, "intermediate_size": 1152, "tie_word_embeddings": True}
+        | dict.fromkeys(("norm_bias", "attention_bias", "mlp_bias", "classifier_bias"), False)
+        | {"decoder_bias": True, "classifier_activation": "gelu", "local_attention": 128, "layer_types": None}
+        | {"global_attn_every_n_layers": 3, "global_rope_theta": 160_000.0, "local_rope_theta": 10_000.0}
+        | basic_sizes(50_368, 768, 22, 12, 8192),
+        without_effect={
+            **dict.fromkeys(("classifier_pooling", "cls_token_id", "deterministic_flash_attn"), ANY),
+            **dict.fromkeys(("initializer_cutoff_factor", "mlp_dropout", "reference_compile"), ANY),
+            **dict.fromkeys(("repad_logits_with_grad", "sparse_pred_ignore_index", "sparse_prediction"), ANY),
+            "causal_mask": (True,),
+            "layer_norm_eps": ANY,  # norm_eps decides
+            "position_embedding_type": ANY,  # always rotary
+        },
     ),
     Family(
         "jais2",

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from llmarch_cli.huggingface.importing.families.family import Family, basic_sizes
 from llmarch_cli.huggingface.importing.keys import ANY, Accepted, Config
 from llmarch_cli.huggingface.importing.layers import Fields, axis
@@ -77,8 +79,9 @@ def _global_and_local(c: Config) -> list[str]:
     c.read.add(name)
     kinds: list[str] = []
     n_named = 0
+    words: Any
     for entry in given if isinstance(given, list) else [None]:
-        words, times = entry if isinstance(entry, list) and len(entry) == 2 else (None, None)
+        words, times = entry if isinstance(entry, list) and len(entry) == 2 else ([None], None)
         known = isinstance(words, list) and all(word in ("global", "local") for word in words)
         if not known or type(times) is not int or times < 0:
             c.fail(name, "must be a list of lists of global and local, each with how often it repeats")

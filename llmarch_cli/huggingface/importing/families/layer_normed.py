@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 from llmarch_cli.huggingface.importing.families.family import USUAL, Family, sizes
@@ -185,37 +186,40 @@ IN_COHERE2: dict[str, Accepted] = {
     "use_qk_norm": (False,),
 }
 
+GPT2 = Family(
+    "gpt2",
+    gpt2,
+    {
+        "vocab_size": 50_257,
+        "n_positions": 1024,
+        "n_embd": 768,
+        "n_layer": 12,
+        "n_head": 12,
+        "n_inner": None,
+        "activation_function": "gelu_new",
+        "layer_norm_epsilon": 1e-5,
+        "scale_attn_weights": True,
+        "tie_word_embeddings": True,
+    },
+    aliases={
+        "hidden_size": "n_embd",
+        "max_position_embeddings": "n_positions",
+        "num_attention_heads": "n_head",
+        "num_hidden_layers": "n_layer",
+    },
+    without_effect={
+        "add_cross_attention": (False,),
+        "n_ctx": ANY,
+        "n_special": ANY,
+        "predict_special_tokens": ANY,
+        "reorder_and_upcast_attn": ANY,
+        "scale_attn_by_inverse_layer_idx": (False,),
+    },
+)
+
 FAMILIES = (
-    Family(
-        "gpt2",
-        gpt2,
-        {
-            "vocab_size": 50_257,
-            "n_positions": 1024,
-            "n_embd": 768,
-            "n_layer": 12,
-            "n_head": 12,
-            "n_inner": None,
-            "activation_function": "gelu_new",
-            "layer_norm_epsilon": 1e-5,
-            "scale_attn_weights": True,
-            "tie_word_embeddings": True,
-        },
-        aliases={
-            "hidden_size": "n_embd",
-            "max_position_embeddings": "n_positions",
-            "num_attention_heads": "n_head",
-            "num_hidden_layers": "n_layer",
-        },
-        without_effect={
-            "add_cross_attention": (False,),
-            "n_ctx": ANY,
-            "n_special": ANY,
-            "predict_special_tokens": ANY,
-            "reorder_and_upcast_attn": ANY,
-            "scale_attn_by_inverse_layer_idx": (False,),
-        },
-    ),
+    GPT2,
+    replace(GPT2, model_type="gpt-sw3"),
     Family(
         "gpt_neox",
         gpt_neox,
