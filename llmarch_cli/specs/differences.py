@@ -136,7 +136,7 @@ def _moves(before: ModelSpec, after: ModelSpec, pairs: Mapping[Axis, Pairs]) -> 
 
 
 def _field_moves(name: str, old: Any, new: Any) -> Iterator[_Move]:
-    if isinstance(old, Record):
+    if isinstance(old, Record) and isinstance(new, Record):
         for path in _differing(old, new):
             change = Change("model", (name, *path), _at(old, path), _at(new, path))
             yield _Move(
@@ -144,7 +144,7 @@ def _field_moves(name: str, old: Any, new: Any) -> Iterator[_Move]:
                 lambda state, path=path: state.with_field(name, _with(state.fields[name], new, path)),  # type: ignore[misc]
             )
     elif old != new:
-        yield _Move((Change("model", (name,), old, new),), lambda state: state.with_field(name, new))
+        yield _Move((Change("model", (name,), old, new),), lambda state: state.with_field(name, _data(new)))
 
 
 def _n_layers_moves(before: ModelSpec, after: ModelSpec, pairs: Mapping[Axis, Pairs]) -> Iterator[_Move]:

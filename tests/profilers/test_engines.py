@@ -18,6 +18,7 @@ import llmarch_cli as llmarch
 from llmarch_cli.components.attention import GroupedQueryAttention, MultiHeadLatentAttention
 from llmarch_cli.components.component import Component
 from llmarch_cli.components.ffn import MixtureOfExperts
+from llmarch_cli.components.frame import HeadTransform
 from llmarch_cli.profilers import closed_form
 from llmarch_cli.profilers.cost import COST_FIELDS, DTYPE_BYTES, ENGINES, Cost, Workload
 from llmarch_cli.profilers.profile import Profile, profile
@@ -69,7 +70,8 @@ def test_drawn_specs_set_every_field() -> None:
     about_no_figure = {"organization", "source", "same_as", "released", "license", "context_length", "published"}
     expected = {(kind, name) for kind in kinds for name in kind.model_fields if name not in about_no_figure}
     assert expected <= seen
-    every_record = {kind for kind in subclasses(BaseModel) if kind.__module__.startswith(HOMES)}
+    in_homes = {kind for kind in subclasses(BaseModel) if kind.__module__.startswith(HOMES)}
+    every_record = in_homes | {HeadTransform}
     abstract = {kind for kind in every_record if kind is not ModelSpec and subclasses(kind) & every_record}
     assert kinds == every_record - abstract - {Published}
 

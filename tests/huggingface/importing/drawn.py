@@ -61,6 +61,8 @@ LATENT = {
 SCALED = ("embedding_multiplier", "logits_scaling", "residual_multiplier", "attention_multiplier")
 MULTIPLIERS = dict.fromkeys(SCALED, scales)
 
+GPT2 = {"n_inner": st.none() | widths, "scale_attn_weights": flags}
+
 # The settings of each family beyond its sizes; each may be absent.
 OPTIONS: dict[str, dict[str, st.SearchStrategy[Any]]] = {
     "llama": {**BIASES, "head_dim": st.sampled_from((None, 2, 10))},
@@ -88,7 +90,8 @@ OPTIONS: dict[str, dict[str, st.SearchStrategy[Any]]] = {
     "olmo3": {"attention_bias": flags, "sliding_window": st.just(9)},
     "exaone4": {"sliding_window": st.just(9), "sliding_window_pattern": st.integers(1, 4)},
     "smollm3": {**BIASES, "use_sliding_window": flags, "sliding_window": windows},
-    **dict.fromkeys(("gpt2", "gpt-sw3"), {"n_inner": st.none() | widths, "scale_attn_weights": flags}),
+    "gpt2": GPT2,
+    "gpt-sw3": GPT2,
     "gpt_neox": {"attention_bias": flags, "use_parallel_residual": flags, "rotary_pct": st.sampled_from((0.5, 1.0))},
     "starcoder2": {"use_bias": flags, "sliding_window": windows},
     "nemotron": {**BIASES, "head_dim": st.just(8), "partial_rotary_factor": st.sampled_from((0.5, 1.0))},
