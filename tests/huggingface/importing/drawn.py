@@ -63,6 +63,8 @@ MULTIPLIERS = dict.fromkeys(SCALED, scales)
 
 GPT2 = {"n_inner": st.none() | widths, "scale_attn_weights": flags}
 
+GPT2 = {"n_inner": st.none() | widths, "scale_attn_weights": flags}
+
 # The settings of each family beyond its sizes; each may be absent.
 OPTIONS: dict[str, dict[str, st.SearchStrategy[Any]]] = {
     "llama": {**BIASES, "head_dim": st.sampled_from((None, 2, 10))},
@@ -169,7 +171,7 @@ ALWAYS: dict[str, tuple[str, ...]] = {
 }
 
 # Families that rotate nothing, or have rotary settings of their own.
-OWN_ROPE: tuple[str, ...] = ("gpt2", "gemma3_text", "olmo3", "phi3", "falcon", "ministral3")
+OWN_ROPE: tuple[str, ...] = ("gpt2", "gpt-sw3", "gemma3_text", "olmo3", "phi3", "falcon", "ministral3")
 ROPES: tuple[Settings, ...] = (
     {},
     {"rope_theta": 500_000.0},
