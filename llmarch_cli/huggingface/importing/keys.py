@@ -222,6 +222,15 @@ class Config:
         found.inside_guess = defaults is not None and self._is_guess
         return found
 
+    def inners(self, name: str, length: int) -> list[Config]:
+        """A list of `length` inner mappings, one per layer."""
+        mappings = self.items(name, lambda value: value if isinstance(value, Mapping) else None, "a mapping", length)
+        paths = (f"{self.path}{name}[{i}]." for i in range(length))
+        return [
+            Config(data, self.origin, {}, path=path, notes=self.notes)
+            for data, path in zip(mappings, paths, strict=True)
+        ]
+
     def expect(self, name: str, *accepted: Any, why: str = "") -> None:
         """Read a key that may only repeat what other keys or the family imply. Null is accepted."""
         self.read.add(name)

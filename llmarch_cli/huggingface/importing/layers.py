@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Hashable, Sequence
 from typing import Any, TypeVar
 
+from llmarch_cli.specs.spec import NONE
+
 Fields = dict[str, Any]
 Setting = TypeVar("Setting", bound=Hashable)
 
@@ -12,17 +14,22 @@ Setting = TypeVar("Setting", bound=Hashable)
 REACH, FAR_REACH, FAR = 64, 4, 1000
 
 
-def axis(settings: Sequence[Setting], component: Callable[[Setting], Fields]) -> Fields:
-    """Build the component of each layer's setting, bottom to top, and lay them out in the shortest pattern."""
+def axis(settings: Sequence[Setting], component: Callable[[Setting], Fields | None]) -> Fields:
+    """Build the component of each layer's setting, bottom to top, and lay them out in the shortest pattern.
+
+    `component` gives None for layers without this sublayer.
+    """
     built = {setting: component(setting) for setting in dict.fromkeys(settings)}
     distinct: list[Fields] = []
     for fields in built.values():
-        if fields not in distinct:
+        if fields is not None and fields not in distinct:
             distinct.append(fields)
-    if len(distinct) == 1:
+    if len(distinct) == 1 and None not in built.values():
         return distinct[0]
     names = _names(distinct)
-    of_setting = {setting: names[distinct.index(fields)] for setting, fields in built.items()}
+    of_setting = {
+        setting: NONE if fields is None else names[distinct.index(fields)] for setting, fields in built.items()
+    }
     return {
         **pattern([of_setting[setting] for setting in settings]),
         "variants": dict(zip(names, distinct, strict=True)),
