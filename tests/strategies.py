@@ -33,10 +33,10 @@ def optional(strategy: SearchStrategy[Any]) -> SearchStrategy[Any]:
 
 @st.composite
 def rope_scalings(draw: DrawFn, n_pairs: int) -> Data | None:
-    kind = draw(st.sampled_from((None, "linear", "dynamic_ntk", "ntk_by_parts", "yarn", "longrope")))
+    kind = draw(st.sampled_from((None, "linear", "dynamic_ntk", "stepped_ntk", "ntk_by_parts", "yarn", "longrope")))
     if kind is None:
         return None
-    data: Data = {"kind": kind, "factor": draw(factors)}
+    data: Data = {"kind": kind} if kind == "stepped_ntk" else {"kind": kind, "factor": draw(factors)}
     if kind != "linear":
         data["original_context_length"] = draw(st.sampled_from((16, 4096)))
     if kind == "ntk_by_parts":
@@ -93,7 +93,9 @@ def gqa(draw: DrawFn) -> Data:
                         "offset": st.sampled_from((0, 1)),
                     }
                 )
-                | st.fixed_dictionaries({"kind": st.just("log_ratio"), "length": st.integers(2, 8192)})
+                | st.fixed_dictionaries(
+                    {"kind": st.just("log_ratio"), "length": st.integers(2, 8192), "offset": st.integers(0, 1)}
+                )
             )
         ),
         **{name: draw(booleans) for name in ("qkv_bias", "o_bias", "sinks", "block_norms")},
@@ -225,6 +227,7 @@ def spec_data(draw: DrawFn, aligned: bool = False) -> Data:
         "embedding_scale": draw(st.just("sqrt_d_model") | factors),
         "logit_scale": draw(factors),
         "logit_softcap": draw(optional(factors)),
+        "head_norm": draw(booleans),
         "n_mtp_blocks": draw(st.integers(0, 2)),
         "attention": draw(axes(n_layers, attentions(), with_none == "attention")),
         "ffn": draw(axes(n_layers, feed_forwards(aligned), with_none == "ffn")),

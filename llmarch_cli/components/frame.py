@@ -142,6 +142,7 @@ class Head(Component):
     tied: bool  # uses the token embedding's table as its matrix
     bias: bool = False
     transform: HeadTransform | None = None
+    normalized: bool = False  # each row of its matrix is divided by its length
 
     def parts(self, d_model: int) -> Iterator[Part]:
         if self.transform is not None:
@@ -154,7 +155,13 @@ class Head(Component):
         """(batch, n_tokens, d_model) -> (batch, n_tokens, vocab_size)."""
         if self.transform is not None:
             x = m.norm(activate(self.transform.activation, m.dense(x)))
-        return m.lm_head(x)
+        if not self.normalized:
+            return m.lm_head(x)
+        import torch.nn.functional as F
+
+        d_model = x.shape[-1]
+        rows = F.rms_norm(m.lm_head.weight.float(), (d_model,), eps=1e-24) * d_model**-0.5
+        return F.linear(x, rows.to(x.dtype), m.lm_head.bias if self.bias else None)
 
 
 class PredictionJunction(Component):

@@ -276,7 +276,8 @@ class ModelDrawing:
             Label("tied to the embedding" if spec.tie_embeddings else "untied", SPINE - 12, 8, topic="tied"),
             *[Label("with a bias", SPINE - 12, 8, topic="head bias")] * spec.head_bias,
         ]
-        changes = [f"times {setting(number(spec.logit_scale))}"] * (spec.logit_scale != 1)
+        changes = ["by rows of length 1"] * spec.head_norm
+        changes += [f"times {setting(number(spec.logit_scale))}"] * (spec.logit_scale != 1)
         changes += [f"softcap {setting(number(spec.logit_softcap))}"] if spec.logit_softcap is not None else []
         lines += [Label(f"logits {change}", SPINE - 12, 8, topic="logits") for change in changes]
         return [

@@ -231,6 +231,7 @@ class ModelSpec(Record):
     residual_scale: Positive = 1.0  # multiplies a sublayer's output before it is added
     embedding_scale: Positive | Literal["sqrt_d_model"] = 1.0
     embedding_norm: bool = False  # normalises the sum of the embeddings (arXiv 2211.05100, section 3.2.3)
+    head_norm: bool = False  # divides each row of the head's matrix by its length (NormHead, arXiv 2309.10305)
     logit_scale: Positive = 1.0
     logit_softcap: Positive | None = None
     n_mtp_blocks: Annotated[int, Field(ge=0, le=1000)] = 0  # multi-token-prediction blocks, built like the last layer
@@ -431,7 +432,11 @@ class ModelSpec(Record):
     def head(self) -> Head:
         """The projection to logits."""
         return Head.model_construct(
-            vocab_size=self.vocab_size, tied=self.tie_embeddings, bias=self.head_bias, transform=self.head_transform
+            vocab_size=self.vocab_size,
+            tied=self.tie_embeddings,
+            bias=self.head_bias,
+            transform=self.head_transform,
+            normalized=self.head_norm,
         )
 
     def normed(self, layer: LayerVariants) -> tuple[bool, bool]:

@@ -280,3 +280,11 @@ def test_a_tied_head_is_the_embedding() -> None:
     model: Any = build(spec(tie_embeddings=True), seed=0)
     assert model.head.lm_head.weight is model.embedding.tokens.weight
     assert "head.lm_head.weight" not in dict(model.named_parameters())
+
+
+@pytest.mark.parametrize("tied", [True, False])
+def test_a_normalised_head_has_rows_of_length_1(tied: bool) -> None:
+    model: Any = build(spec(head_norm=True, tie_embeddings=tied), seed=0)
+    hidden = model.embedding.tokens(tokens(2, 3))
+    rows = torch.nn.functional.normalize(model.head.lm_head.weight, dim=-1)
+    torch.testing.assert_close(model.head(hidden, None), hidden @ rows.T)

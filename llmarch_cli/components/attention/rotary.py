@@ -175,6 +175,36 @@ class YarnScaling(Record):
         return frequencies / self.factor * slow_share + frequencies * (1 - slow_share)
 
 
+class SteppedScaling(Record):
+    """A larger theta, in steps: beyond the original context, one step for each doubling of it (arXiv 2309.16609).
+
+    After n doublings theta is multiplied by (2^(n + 1) - 1)^(d / (d - 2)) for d rotated values, which divides the
+    frequency of the slowest pair by 2^(n + 1) - 1.
+    """
+
+    kind: Literal["stepped_ntk"]
+    original_context_length: TokenCount
+
+    summarized: ClassVar[frozenset[str]] = frozenset({"kind", "original_context_length"})
+
+    @property
+    def label(self) -> str:
+        return f"NTK in steps from {self.original_context_length:,}"
+
+    @property
+    def magnitude(self) -> float:
+        return 1.0
+
+    def stretch(self, frequencies: Tensor, theta: float, length: int) -> Tensor:
+        """The stretched angles per token, shape (n_pairs,), once `length` tokens have been seen."""
+        import torch
+
+        n_pairs = frequencies.shape[0]
+        doublings = ((length - 1) // self.original_context_length).bit_length()
+        shares = torch.arange(n_pairs, dtype=torch.float32, device=frequencies.device) / max(n_pairs - 1, 1)
+        return frequencies / (2 ** (doublings + 1) - 1) ** shares
+
+
 Factors = Annotated[
     tuple[Positive, ...], Field(strict=False, min_length=1, max_length=2**19)
 ]  # not strict: YAML gives lists
@@ -233,7 +263,8 @@ class LongRopeScaling(Record):
 
 
 RopeScaling = Annotated[
-    LinearScaling | DynamicScaling | ByPartsScaling | YarnScaling | LongRopeScaling, Field(discriminator="kind")
+    LinearScaling | DynamicScaling | SteppedScaling | ByPartsScaling | YarnScaling | LongRopeScaling,
+    Field(discriminator="kind"),
 ]
 
 

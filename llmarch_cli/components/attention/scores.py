@@ -31,14 +31,18 @@ class FloorTemperature(Record):
 
 
 class RatioTemperature(Record):
-    """Scores multiplied by log(position) / log(length) after position `length`."""
+    """Scores multiplied by log(position + offset) / log(length) after position `length - offset`.
+
+    Positions count from 0; an `offset` of 1 counts tokens instead.
+    """
 
     kind: Literal["log_ratio"]
     length: Annotated[TokenCount, Field(gt=1)]
+    offset: Literal[0, 1] = 0
 
     def at(self, positions: Tensor) -> Tensor:
         """Multipliers for `positions` of shape (n_tokens,)."""
-        return (positions.clamp(min=self.length).log2() / math.log2(self.length)).clamp(min=1)
+        return ((positions + self.offset).clamp(min=self.length).log2() / math.log2(self.length)).clamp(min=1)
 
 
 Temperature = Annotated[FloorTemperature | RatioTemperature, Field(discriminator="kind")]

@@ -19,6 +19,7 @@ from llmarch_cli.components.attention.rotary import (
     LinearScaling,
     LongRopeScaling,
     RotaryComponent,
+    SteppedScaling,
     YarnScaling,
 )
 
@@ -210,3 +211,20 @@ def test_lists_are_told_by_their_ends_and_a_checksum() -> None:
 def test_rules(fields: dict[str, Any], message: str) -> None:
     with pytest.raises(ValidationError, match=message):
         rotary(**fields)
+
+
+@pytest.mark.parametrize(
+    ("length", "alpha"), [(1, 1), (8, 1), (9, 3), (16, 3), (17, 7), (32, 7), (33, 15), (8 * 2**20, 2**21 - 1)]
+)
+def test_steps_multiply_theta_by_a_power_of_the_length(length: int, alpha: int) -> None:
+    """Alpha is 2^ceil(log2(length / 8) + 1) - 1, at least 1, as in the published code."""
+    assert alpha == max(1, 2 ** math.ceil(math.log2(length / 8) + 1) - 1)
+    scaling = SteppedScaling(kind="stepped_ntk", original_context_length=8)
+    theta = THETA * alpha ** (8 / (8 - 2))
+    expected = torch.tensor([theta ** (-2 * pair / 8) for pair in range(4)])
+    torch.testing.assert_close(scaling.stretch(frequencies(8), THETA, length), expected)
+
+
+def test_steps_leave_a_single_pair_as_it_is() -> None:
+    scaling = SteppedScaling(kind="stepped_ntk", original_context_length=8)
+    assert float(scaling.stretch(torch.ones(1), THETA, 100)) == 1

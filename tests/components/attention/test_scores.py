@@ -105,3 +105,5 @@ def test_temperatures() -> None:
     torch.testing.assert_close(floor, torch.tensor(expected))
     ratio = RatioTemperature(kind="log_ratio", length=1024).at(torch.tensor([0.0, 1023.0, 1024.0, 2048.0, 4096.0]))
     torch.testing.assert_close(ratio, torch.tensor([1.0, 1.0, 1.0, 1.1, 1.2]))
+    later = RatioTemperature(kind="log_ratio", length=1024, offset=1).at(torch.tensor([1023.0, 2047.0, 4095.0]))
+    torch.testing.assert_close(later, torch.tensor([1.0, 1.1, 1.2]))
