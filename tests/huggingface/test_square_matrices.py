@@ -14,7 +14,7 @@ from weights import UNNAMED, randomize
 
 import llmarch_cli as llmarch
 from llmarch_cli.huggingface.importing.check import SAME_AS
-from llmarch_cli.huggingface.importing.families import BY_ARCHITECTURE, FAMILIES
+from llmarch_cli.huggingface.importing.families import FAMILIES
 
 WIDTH, N_HEADS, N_EXPERTS = 32, 4, 2
 VALUES: dict[int, str] = {
@@ -35,7 +35,7 @@ VALUES: dict[int, str] = {
 }
 OTHERS = {"phimoe": {"num_experts_per_tok": 2}}  # the only number that the family has
 SQUARE = {name: value for value, names in VALUES.items() for name in names.split()}
-REFERENCED = sorted(set(FAMILIES) - set(BY_ARCHITECTURE.values()) - set(SAME_AS) - UNNAMED)
+REFERENCED = sorted({name for name, family in FAMILIES.items() if not family.remote} - set(SAME_AS) - UNNAMED)
 
 
 def square(family: str) -> dict[str, Any]:

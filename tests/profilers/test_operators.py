@@ -112,7 +112,7 @@ def test_runs_are_those_of_the_kernels(components: list[Run]) -> None:
 def test_each_answer_is_the_kernels_and_none_is_never_asked_for() -> None:
     asked: set[str] = set()
 
-    @settings(max_examples=140)
+    @settings(max_examples=250)
     @given(runs())
     def hold(components: list[Run]) -> None:
         for run in components:

@@ -129,8 +129,8 @@ def message(**fields: Any) -> str:
         ({"ffn": {"kind": "gqa"}}, f"ffn.kind: unknown kind 'gqa'; known: {FFN}"),
         (
             {"attention": {**ROTATED, "rope_scaling": {}}},
-            "attention.rope_scaling.kind: required, but missing;"
-            " known: linear, dynamic_ntk, ntk_by_parts, yarn, longrope",
+            "attention.rope_scaling.kind: required, but missing; known: linear, dynamic_ntk, stepped_ntk, ntk_by_parts,"
+            " yarn, longrope",
         ),
         (
             {"attention": {**ROTATED, "rope_scaling": {"kind": "yarn"}}},

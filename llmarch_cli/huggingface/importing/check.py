@@ -9,7 +9,7 @@ from typing import Any
 
 from llmarch_cli.errors import CheckError, InputError, shown
 from llmarch_cli.huggingface.importing import Imported
-from llmarch_cli.huggingface.importing.families import BY_ARCHITECTURE, FAMILIES, MULTIMODAL
+from llmarch_cli.huggingface.importing.families import FAMILIES, MULTIMODAL
 
 # Families that transformers implements under another name.
 SAME_AS = {"kimi_k2": "deepseek_v3"}
@@ -30,7 +30,7 @@ def compare_with_transformers(found: Imported, params: int) -> str:
     It builds the class of the file's own `model_type`. Where it has none, the line says which class it built instead.
     Raises CheckError if the counts differ, and InputError if transformers is not installed or cannot build the model.
     """
-    if found.family in BY_ARCHITECTURE.values():
+    if FAMILIES[found.family].remote:
         raise InputError(f"--check: transformers has no class for the family {found.family}")
     try:
         import transformers

@@ -227,7 +227,7 @@ class Config:
         mappings = self.items(name, lambda value: value if isinstance(value, Mapping) else None, "a mapping", length)
         paths = (f"{self.path}{name}[{i}]." for i in range(length))
         return [
-            Config(data, self.origin, {}, path=path, notes=self.notes)
+            Config(data, self.origin, {}, path=path, reading=self.reading)
             for data, path in zip(mappings, paths, strict=True)
         ]
 

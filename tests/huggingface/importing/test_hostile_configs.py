@@ -117,8 +117,8 @@ def test_an_unknown_key_of_every_family(family: str) -> None:
         ('{"model_type": "llama", "hidden_act": "magic"}', "hidden_act: 'magic' is not supported; known: silu"),
         ('{"model_type": "llama", "rope_scaling": [1]}', "rope_scaling: must be a mapping, not a list"),
         (
-            '{"model_type": "llama", "rope_scaling": {"type": "dynamic", "factor": 2.0}}',
-            "rope_scaling.rope_type: 'dynamic' is not supported; known: default, linear, llama3, yarn, longrope",
+            '{"model_type": "llama", "rope_scaling": {"type": "ntk", "factor": 2.0}}',
+            "rope_scaling.rope_type: 'ntk' is not supported; known: default, linear, dynamic, llama3, yarn, longrope",
         ),
         (
             '{"model_type": "llama", "rope_scaling": {"type": "linear", "rope_type": "yarn"}}',

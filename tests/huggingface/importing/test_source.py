@@ -152,7 +152,7 @@ class TestPartsOfAConfig:
         assert found.comments[-1] == found.notes[0]
 
     def test_of_no_family(self) -> None:
-        with pytest.raises(InputError, match="--as: unknown family 'lama'; known: apertus, arcee"):
+        with pytest.raises(InputError, match=r"--as: unknown family 'lama'; known: .*apertus, .*arcee"):
             import_config(PUBLISHED["llama3-8b"], as_="lama")
 
     def test_keys_must_be_text(self) -> None:

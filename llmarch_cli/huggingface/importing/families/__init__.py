@@ -34,6 +34,11 @@ MODULES = {
         glm4v_moe_text ernie4_5_vl_moe_text mllama_text_model emu3_text_model glm_ocr_text paddleocr_vl_text
         hunyuan_vl_text granite4_vision_text granite_docling_text phi4_multimodal
     """,
+    "published": """
+        baichuan Yi aquila skywork xverse internlm internlm2 PanguEmbedded orion exaone stablelm_epoch minicpm chatglm
+        qwen mimo hunyuan deepseek bailing_moe grok-1
+    """,
+    "uneven": "deci nemotron-nas openelm",
 }
 
 

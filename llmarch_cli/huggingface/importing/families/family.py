@@ -22,6 +22,7 @@ class Family:
             without a value or a default is an error.
         aliases: other names of keys, each with its name in `defaults`.
         without_effect: keys of this family without effect on the architecture, with the values for which this holds.
+        remote: transformers has no class for it; its authors publish the code with the weights.
     """
 
     model_type: str
@@ -29,6 +30,7 @@ class Family:
     defaults: Mapping[str, Any]
     aliases: Mapping[str, str] = field(default_factory=dict)
     without_effect: Mapping[str, Accepted] = field(default_factory=dict)
+    remote: bool = False
 
 
 class Ties(Enum):

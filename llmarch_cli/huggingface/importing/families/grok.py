@@ -54,5 +54,6 @@ FAMILIES = (
             "global_attn_every_n": (1,),
             "hidden_act": ("gelu",),
         },
+        remote=True,
     ),
 )
