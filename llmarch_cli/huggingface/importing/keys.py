@@ -105,7 +105,8 @@ class Config:
         self.read.update(found)
         if not found:
             if name not in self.defaults:
-                self.fail(name, "required, but missing")
+                others = ", ".join(self._names(name)[1:])
+                self.fail(name, f"required, but missing{others and f'; the family also calls it {others}'}")
             return self.default(name, builds)
         first, *others = found
         for other in others:

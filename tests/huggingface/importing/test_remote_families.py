@@ -432,6 +432,11 @@ ALIKE: dict[str, tuple[Settings, Settings]] = {
         },
         QWEN_2,
     ),
+    "chatglm": (
+        chatglm(99, 3, 128, 1e-6, rope_ratio=0.05)
+        | {"hidden_size": 64, "ffn_hidden_size": 40, "kv_channels": 16, "num_attention_heads": 4},
+        like(LLAMA, "glm", head_dim=16, attention_bias=True, partial_rotary_factor=0.5),
+    ),
     "mimo": (like(LLAMA, "mimo", num_nextn_predict_layers=0), like(LLAMA, "qwen2")),
     "hunyuan": (
         like(LLAMA, "hunyuan", head_dim=None, attention_head_dim=16, num_experts=1, moe_topk=1, num_shared_expert=1),
@@ -564,7 +569,6 @@ def test_what_no_spec_expresses_is_refused_by_its_key(key: str) -> None:
 
 
 COMPLETE = {config["model_type"]: config for config in (*(each[0] for each in ALIKE.values()), GROK_1, DEEPSEEK_MOE)}
-COMPLETE["chatglm"] = TOTALS["ChatGLM3-6B"][0]
 
 
 def test_every_family_is_here() -> None:
@@ -580,6 +584,13 @@ def test_every_size_is_required(family: str) -> None:
     for name in sizes:
         with pytest.raises(InputError, match=r"required, but missing|unknown key"):
             import_config(without(config, name, "model_max_length"))
+
+
+def test_a_missing_key_is_named_as_the_family_calls_it() -> None:
+    with pytest.raises(
+        InputError, match="num_hidden_layers: required, but missing; the family also calls it num_layers"
+    ):
+        import_config(without(TOTALS["ChatGLM3-6B"][0], "num_layers"))
 
 
 def test_a_check_says_that_there_is_no_class() -> None:
