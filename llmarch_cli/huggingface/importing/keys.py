@@ -105,8 +105,8 @@ class Config:
         self.read.update(found)
         if not found:
             if name not in self.defaults:
-                others = ", ".join(self._names(name)[1:])
-                self.fail(name, f"required, but missing{others and f'; the family also calls it {others}'}")
+                called = ", ".join(self._names(name)[1:])
+                self.fail(name, f"required, but missing{called and f'; the family also calls it {called}'}")
             return self.default(name, builds)
         first, *others = found
         for other in others:
@@ -124,14 +124,28 @@ class Config:
         """The value of an absent key, which is noted if the family is a guess; None without a default."""
         default = self.defaults.get(name)
         if default is not None and self._is_guess:
-            path = f"{self.path}{name}"
-            if not builds:
-                self.reading.taken[path] = default
-            elif path not in self.reading.missing:
-                self.reading.missing.append(path)
+            if builds:
+                self._miss(name)
+            else:
+                self.reading.taken[f"{self.path}{name}"] = default
         return default
 
-    def _typed(self, name: str, expected: str, convert: Callable[[Any], Value | None], builds: bool = False) -> Value:
+    def _miss(self, name: str) -> None:
+        if (path := f"{self.path}{name}") not in self.reading.missing:
+            self.reading.missing.append(path)
+
+    def _typed(
+        self,
+        name: str,
+        expected: str,
+        convert: Callable[[Any], Value | None],
+        placeholder: Value,
+        builds: bool = False,
+    ) -> Value:
+        """A value as `convert` returns it. If the family is a guess, `placeholder` lets the reading of others go on."""
+        if self._is_guess and name not in self.defaults and not any(each in self.data for each in self._names(name)):
+            self._miss(name)
+            return placeholder
         value = self.value(name, builds)
         converted = convert(value)
         if converted is None:
@@ -142,7 +156,9 @@ class Config:
 
     def count(self, name: str, least: int = 1, most: int = MAX_COUNT) -> int:
         """A whole number."""
-        return self._typed(name, _between(least, most), lambda value: _whole(value, least, most), builds=True)
+        return self._typed(
+            name, _between(least, most), lambda value: _whole(value, least, most), max(least, 1), builds=True
+        )
 
     def layers(self, name: str = "num_hidden_layers") -> int:
         """The number of layers."""
@@ -150,7 +166,7 @@ class Config:
 
     def number(self, name: str) -> float:
         """A finite number, as a float."""
-        return self._typed(name, "a number", _number)
+        return self._typed(name, "a number", _number, 1.0)
 
     def inverse(self, name: str) -> float:
         """The inverse of a number above 0."""
@@ -162,7 +178,9 @@ class Config:
     def flag(self, name: str) -> bool:
         """A boolean."""
         builds = name == TIED or self.defaults.get(name) is True
-        return self._typed(name, "true or false", lambda value: value if isinstance(value, bool) else None, builds)
+        return self._typed(
+            name, "true or false", lambda value: value if isinstance(value, bool) else None, False, builds
+        )
 
     def choice(self, name: str, meanings: Mapping[str, Value]) -> Value:
         """The meaning of one of several words."""
