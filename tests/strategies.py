@@ -61,7 +61,7 @@ def rotary(draw: DrawFn, n_pairs: int) -> Data:
     if draw(booleans):
         return {"rope_theta": draw(st.sampled_from((1.5, 10_000, 1e6)))} | {
             "rope_scaling": draw(rope_scalings(n_pairs)),
-            "rope_interleaved": draw(booleans),
+            **{name: draw(booleans) for name in ("rope_interleaved", "rope_reversed")},
         }
     return {}
 
@@ -142,13 +142,16 @@ def dense(draw: DrawFn, aligned: bool) -> Data:
     }
     if gated:
         data |= {"clamp": draw(optional(factors)), "up_offset": draw(st.sampled_from((0.0, -0.5, 1.0)))}
-    return data
+        data["clamp_after_activation"] = data["clamp"] is not None and draw(booleans)
+    return data | {"sub_norm": draw(booleans)}
 
 
 @st.composite
 def moe(draw: DrawFn, aligned: bool) -> Data:
     n_groups, group_size = draw(st.integers(1, 6)), draw(st.integers(1, 6))
-    data = draw(dense(aligned).filter(lambda data: data["activation"] != "xielu")) | {
+    expert = draw(dense(aligned).filter(lambda data: data["activation"] != "xielu"))
+    del expert["sub_norm"]
+    data = expert | {
         "kind": "moe",
         "n_experts": n_groups * group_size,
         "top_k": draw(st.integers(1, n_groups * group_size)),

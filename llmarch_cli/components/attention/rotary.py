@@ -274,6 +274,7 @@ class RotaryComponent(Component):
     rope_theta: Annotated[float, Field(gt=1, le=1e30)] | None = None
     rope_scaling: RopeScaling | None = None
     rope_interleaved: bool = False  # pairs (0, 1), (2, 3) ... instead of (0, d/2), (1, d/2 + 1) ...
+    rope_reversed: bool = False  # rotates by negative angles
 
     summarized: ClassVar[frozenset[str]] = Component.summarized | {"rope_theta"}
 
@@ -292,7 +293,7 @@ class RotaryComponent(Component):
     @model_validator(mode="after")
     def _rotary_settings_fit(self) -> Self:
         if self.rope_theta is None:
-            for field in ("rope_scaling", "rope_interleaved", "rotary_dim"):
+            for field in ("rope_scaling", "rope_interleaved", "rope_reversed", "rotary_dim"):
                 if getattr(self, field, None):
                     raise ValueError(f"{field} is set, but rope_theta is null; give rope_theta, or remove {field}")
         if isinstance(self.rope_scaling, LongRopeScaling):
@@ -334,4 +335,4 @@ class RotaryComponent(Component):
             magnitude = self.rope_scaling.magnitude
         positions = torch.arange(start, start + n_tokens, dtype=torch.float32, device=device)
         angles = positions.unsqueeze(-1) * frequencies
-        return angles.cos() * magnitude, angles.sin() * magnitude
+        return angles.cos() * magnitude, angles.sin() * (-magnitude if self.rope_reversed else magnitude)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Literal
 
 from llmarch_cli.components.component import LayerCache, Modules, Part
 from llmarch_cli.components.ffn.gate import GatedComponent
-from llmarch_cli.components.parts import Linear, Vector
+from llmarch_cli.components.parts import Linear, Norm, Vector
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -17,6 +17,7 @@ class DenseFeedForward(GatedComponent):
     """A feed-forward layer that every token uses whole."""
 
     kind: Literal["dense"]
+    sub_norm: bool = False  # normalises the hidden values before the down projection (SubLN, arXiv 2210.06423)
 
     @property
     def title(self) -> str:
@@ -33,8 +34,11 @@ class DenseFeedForward(GatedComponent):
         if self.activation == "xielu":
             yield Vector("alpha_p", 1)
             yield Vector("alpha_n", 1)
+        if self.sub_norm:
+            yield Norm("sub_norm", self.d_ff)
         yield Linear("down_proj", self.d_ff, d_model, bias=self.bias)
 
     def forward(self, m: Modules, x: Tensor, cache: LayerCache) -> Tensor:
         alphas = (m.alpha_p, m.alpha_n) if self.activation == "xielu" else None
-        return m.down_proj(self.hidden(m.up_proj(x), m.gate_proj(x) if self.gated else None, alphas))
+        hidden = self.hidden(m.up_proj(x), m.gate_proj(x) if self.gated else None, alphas)
+        return m.down_proj(m.sub_norm(hidden) if self.sub_norm else hidden)

@@ -26,6 +26,7 @@ class GatedComponent(Component):
     gated: bool = True  # with silu this is SwiGLU, with gelu GeGLU (arXiv 2002.05202)
     bias: bool = False
     clamp: Positive | None = None  # gate at most `clamp`, up within +-clamp
+    clamp_after_activation: bool = False  # clamps the activated gate instead
     up_offset: float = 0.0  # added to up before the product
 
     summarized: ClassVar[frozenset[str]] = Component.summarized | {"d_ff", "activation", "gated"}
@@ -42,6 +43,8 @@ class GatedComponent(Component):
                     raise ValueError(f"{field} needs a gate, but gated is false; remove one of them")
         elif self.activation == "xielu":
             raise ValueError("activation xielu has no gated form; set gated: false")
+        if self.clamp_after_activation and self.clamp is None:
+            raise ValueError("clamp_after_activation is set without clamp; give one, or remove it")
         return self
 
     def hidden(self, up: Tensor, gate: Tensor | None, alphas: tuple[Tensor, Tensor] | None = None) -> Tensor:
@@ -54,10 +57,13 @@ class GatedComponent(Component):
         if gate is None:
             return activate(self.activation, up)
         if self.clamp is not None:
-            gate, up = gate.clamp(max=self.clamp), up.clamp(-self.clamp, self.clamp)
-        if self.up_offset:
-            up = up + self.up_offset
-        return activate(self.activation, gate) * up
+            up = up.clamp(-self.clamp, self.clamp)
+            if not self.clamp_after_activation:
+                gate = gate.clamp(max=self.clamp)
+        activated = activate(self.activation, gate)
+        if self.clamp_after_activation:
+            activated = activated.clamp(max=self.clamp)
+        return activated * (up + self.up_offset if self.up_offset else up)
 
 
 def activate(activation: Activation, x: Tensor) -> Tensor:

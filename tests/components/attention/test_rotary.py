@@ -50,6 +50,11 @@ def test_interleaved_pairs_are_neighbours() -> None:
     torch.testing.assert_close(rotary(rope_interleaved=True).rotate(x, start=2)[..., neighbours], as_halves)
 
 
+def test_reversed_rotation_turns_back() -> None:
+    x = values(1, 2, 1, 8)
+    torch.testing.assert_close(rotary(rope_reversed=True).rotate(rotary().rotate(x, start=7), start=7), x)
+
+
 @given(st.integers(0, 500), st.integers(0, 500), st.integers(0, 500))
 def test_products_depend_on_distance_alone(q_at: int, k_at: int, further: int) -> None:
     q, k, turn = values(1, 1, 1, 8), values(1, 1, 1, 8, seed=2), rotary().rotate

@@ -22,3 +22,11 @@ def test_it_is_what_is_written_out(gated: bool, bias: bool) -> None:
     up = project("up_proj", x)
     hidden = F.silu(project("gate_proj", x)) * up if gated else F.silu(up)
     torch.testing.assert_close(run(built, x), project("down_proj", hidden))
+
+
+def test_a_norm_before_the_down_projection() -> None:
+    built, x = module({"kind": "dense", "d_ff": 12, "sub_norm": True}), values(2, 3, 16)
+    weights = built.state_dict()
+    hidden = F.silu(F.linear(x, weights["gate_proj.weight"])) * F.linear(x, weights["up_proj.weight"])
+    normed = hidden / (hidden.square().mean(-1, keepdim=True) + 1e-6).sqrt() * weights["sub_norm.weight"]
+    torch.testing.assert_close(run(built, x), F.linear(normed, weights["down_proj.weight"]))

@@ -61,6 +61,14 @@ def test_a_clamp_bounds_the_gate_above_and_up_on_both_sides() -> None:
     assert layer(clamp=7.0).hidden(up, gate)[0] == layer().hidden(torch.tensor([-7.0]), torch.tensor([-9.0]))
 
 
+def test_a_clamp_after_the_activation_bounds_the_activated_gate() -> None:
+    up, gate = torch.tensor([-9.0, 1.0]), torch.tensor([3.0, 3.0])
+    squared = layer(clamp=7.0, clamp_after_activation=True, activation="relu2").hidden(up, gate)
+    assert squared.tolist() == [7.0 * -7.0, 7.0 * 1.0]
+    with pytest.raises(ValidationError, match="clamp_after_activation is set without clamp"):
+        layer(clamp_after_activation=True)
+
+
 @pytest.mark.parametrize("fields", [{"clamp": 1.0}, {"up_offset": 1.0}])
 def test_what_a_gate_is_multiplied_with_needs_a_gate(fields: dict[str, float]) -> None:
     (name,) = fields
