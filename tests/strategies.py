@@ -98,7 +98,8 @@ def gqa(draw: DrawFn) -> Data:
                 )
             )
         ),
-        **{name: draw(booleans) for name in ("qkv_bias", "o_bias", "sinks", "block_norms")},
+        "value_scale": draw(factors),
+        **{name: draw(booleans) for name in ("qkv_bias", "o_bias", "sinks", "sub_norm", "block_norms")},
         **draw(rotary(rotary_pairs or head_pairs)),
     }
     if "rope_theta" in data:

@@ -39,6 +39,7 @@ class GroupedQueryAttention(RotaryComponent):
     o_bias: bool = False
     qk_norm: Literal["per_head", "per_head_weights", "full", "weightless"] | None = None
     qk_norm_after_rope: bool = False
+    value_scale: Positive = 1.0  # multiplies values before they are cached
     clip_qkv: Positive | None = None  # clamps queries, keys and values to +-clip_qkv, after a norm
     alibi: bool | Literal["unscaled"] = False  # linear distance biases (arXiv 2108.12409); true: scaled as the scores
     sinks: bool = False
@@ -47,6 +48,7 @@ class GroupedQueryAttention(RotaryComponent):
     temperature: Temperature | None = None
     output_gate: Literal["elementwise", "per_head"] | None = None  # scales each value, or each head, before o_proj
     output_gate_activation: Literal["sigmoid", "softplus"] = "sigmoid"
+    sub_norm: bool = False  # normalises what o_proj reads, over all heads at once (SubLN, arXiv 2210.06423)
 
     summarized: ClassVar[frozenset[str]] = RotaryComponent.summarized | {
         *("n_heads", "n_kv_heads", "head_dim", "v_head_dim"),
@@ -105,6 +107,8 @@ class GroupedQueryAttention(RotaryComponent):
             yield Vector("sinks", self.n_heads)
         if self.output_gate is not None:
             yield Linear("gate_proj", d_model, mixed_width if self.output_gate == "elementwise" else self.n_heads)
+        if self.sub_norm:
+            yield Norm("sub_norm", mixed_width)
         yield Linear("o_proj", mixed_width, d_model, bias=self.o_bias)
 
     def cache(self) -> Iterator[CacheEntry]:
@@ -154,6 +158,8 @@ class GroupedQueryAttention(RotaryComponent):
             q, k = m.q_norm(q), m.k_norm(k)
         if self.clip_qkv is not None:
             q, k, v = (x.clamp(-self.clip_qkv, self.clip_qkv) for x in (q, k, v))
+        if self.value_scale != 1:
+            v = v * self.value_scale
         q, k = self._heads(q), self._heads(k)  # (batch, heads, n_tokens, head_dim)
         of_heads = self.qk_norm not in (None, "full")
         if of_heads and not self.qk_norm_after_rope:
@@ -175,7 +181,9 @@ class GroupedQueryAttention(RotaryComponent):
             sinks=m.sinks if self.sinks else None,
             biases=self._biases(cache.length, keys, scale) if self.alibi else None,
         )
-        return m.o_proj(mixed if self.output_gate is None else self._gated(mixed, m.gate_proj(x)))
+        if self.output_gate is not None:
+            mixed = self._gated(mixed, m.gate_proj(x))
+        return m.o_proj(m.sub_norm(mixed) if self.sub_norm else mixed)
 
     def _gated(self, mixed: Tensor, gate: Tensor) -> Tensor:
         """Scale (batch, n_tokens, n_heads * v_width) by the activated gate, for each value or for each head."""

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 import torch
+import torch.nn.functional as F
 from pydantic import ValidationError
 from sublayers import component, module, run, values
 
@@ -33,6 +34,13 @@ def test_parameters() -> None:
     assert shapes(qk_norm="per_head_weights") == plain | {"q_norm.weight": (6, 8), "k_norm.weight": (2, 8)}
     assert shapes(qk_norm="weightless") == plain
     assert shapes(alibi=True) == plain
+    assert shapes(output_gate="per_head") == plain | {"gate_proj.weight": (6, 16)}
+    assert shapes(output_gate="elementwise") == plain | {"gate_proj.weight": (48, 16)}
+    assert shapes(sub_norm=True) == plain | {"sub_norm.weight": (48,)}
+    narrow = plain | {"v_proj.weight": (10, 16), "o_proj.weight": (16, 30)}
+    assert shapes(v_head_dim=5) == narrow
+    gated = {"gate_proj.weight": (30, 16), "sub_norm.weight": (30,)}
+    assert shapes(v_head_dim=5, output_gate="elementwise", sub_norm=True) == narrow | gated
 
 
 def test_cache_and_cost() -> None:
@@ -40,6 +48,30 @@ def test_cache_and_cost() -> None:
     assert [(entry.name, entry.width) for entry in gqa.cache()] == [("k", 16), ("v", 16)]
     assert gqa.multi_head_width == 2 * 6 * 8
     assert gqa.mixing_flops(100) == 2 * 100 * (6 * 8) + 2 * 100 * (6 * 8)
+
+
+def test_values_of_another_width_than_keys() -> None:
+    gqa = component(GQA | {"v_head_dim": 5})
+    assert [(entry.name, entry.width) for entry in gqa.cache()] == [("k", 16), ("v", 10)]
+    assert gqa.multi_head_width == 6 * 8 + 6 * 5
+    assert gqa.mixing_flops(100) == 2 * 100 * (6 * 8) + 2 * 100 * (6 * 5)
+
+
+def test_scaled_values_scale_the_output() -> None:
+    x = values(2, 5, 16)
+    torch.testing.assert_close(run(module(GQA | {"value_scale": 0.5}), x), run(module(GQA), x) / 2)
+
+
+def test_a_norm_before_the_output_projection() -> None:
+    built, x = module(GQA | {"sub_norm": True}), values(2, 5, 16)
+    plain = module(GQA)
+    with torch.no_grad():
+        for name in ("q_proj", "k_proj", "v_proj"):
+            getattr(plain, name).weight.copy_(getattr(built, name).weight)
+    plain.o_proj.weight = torch.nn.Parameter(torch.eye(48))
+    mixed = run(plain, x)
+    normed = mixed / (mixed.square().mean(-1, keepdim=True) + 1e-6).sqrt() * built.sub_norm.weight.detach()
+    torch.testing.assert_close(run(built, x), F.linear(normed, built.o_proj.weight.detach()))
 
 
 @pytest.mark.parametrize(("fields", "span"), [({}, None), ({"window": 5}, 5), ({"chunk": 7}, 7)])
