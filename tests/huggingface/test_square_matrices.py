@@ -33,7 +33,10 @@ VALUES: dict[int, str] = {
     48: "vocab_size",
     64: "max_position_embeddings n_positions original_max_position_embeddings",
 }
-OTHERS = {"phimoe": {"num_experts_per_tok": 2}}  # the only number that the family has
+OTHERS = {
+    "phimoe": {"num_experts_per_tok": 2},  # the only number that the family has
+    "mimo_v2_flash": {"num_key_value_heads": N_HEADS // 2},  # layers with a window have twice as many key heads
+}
 SQUARE = {name: value for value, names in VALUES.items() for name in names.split()}
 REFERENCED = sorted({name for name, family in FAMILIES.items() if not family.remote} - set(SAME_AS) - UNNAMED)
 

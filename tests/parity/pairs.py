@@ -10,10 +10,12 @@ from typing import Any
 
 import torch
 from families import FAMILIES
-from torch import Tensor
+from torch import Tensor, nn
 from transformers import AutoConfig, AutoModelForCausalLM, DynamicCache
+from transformers.modeling_outputs import CausalLMOutput
 from weights import carry, names_of, randomize
 
+from llmarch_cli.huggingface.importing.check import head_class, wrapper_of
 from llmarch_cli.modules.builder import Model, build
 from llmarch_cli.specs.spec import ModelSpec
 
@@ -47,12 +49,32 @@ class Case:
 CASES = [Case(name, variant) for name, family in FAMILIES.items() for variant in range(len(family.variants))]
 
 
+class TextDecoder(nn.Module):
+    """The text decoder of a multimodal model with its head."""
+
+    def __init__(self, whole: Any) -> None:
+        super().__init__()
+        self.model, self.lm_head = whole.get_decoder(), whole.lm_head
+
+    def forward(self, tokens: Tensor, use_cache: bool) -> CausalLMOutput:
+        """Logits (batch, n_tokens, vocab_size) for token ids (batch, n_tokens)."""
+        return CausalLMOutput(logits=self.lm_head(self.model(tokens, use_cache=use_cache)[0]))
+
+
+VISION = {"num_hidden_layers": 1, "hidden_size": 16, "intermediate_size": 16, "num_attention_heads": 2}
+
+
 def reference(config: Any) -> Any:
     """Transformers' model, in its plainest form."""
+    plain = {"attn_implementation": "eager", "experts_implementation": "eager"}
+    if (around := wrapper_of(config.model_type)) is not None:
+        outer = {"vision_config": VISION, "tie_word_embeddings": config.tie_word_embeddings}
+        whole = AutoConfig.for_model(around, text_config=config, **outer)
+        return TextDecoder(head_class(whole)._from_config(whole, **plain)).eval()
     model_of: Any = AutoModelForCausalLM.from_config
     # Its plain form of ALiBi in Falcon adds the biases twice: once with the mask, once beside it.
     attention = "sdpa" if getattr(config, "alibi", False) else "eager"
-    return model_of(config, attn_implementation=attention, experts_implementation="eager").eval()
+    return model_of(config, **{**plain, "attn_implementation": attention}).eval()
 
 
 @dataclass(frozen=True)

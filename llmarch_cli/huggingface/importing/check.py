@@ -18,7 +18,7 @@ SAME_AS = {"kimi_k2": "deepseek_v3"}
 SAVED = ("model_type", "architectures", "auto_map", "quantization_config", "torch_dtype", "dtype")
 
 # A router's bias is a buffer here, but a parameter in some classes of transformers.
-BUFFER = "e_score_correction_bias"
+BUFFER = ("e_score_correction_bias", "mlp.expert_bias")
 
 # Image and audio encoders that a class keeps inside its decoder.
 ENCODERS = "embed_tokens_extend."
@@ -64,7 +64,7 @@ def count(model_type: str, config: Mapping[str, Any]) -> int:
     from transformers import AutoConfig
 
     settings = deepcopy({name: value for name, value in config.items() if name not in SAVED})  # transformers edits it
-    if (around := _around(model_type)) is not None:
+    if (around := wrapper_of(model_type)) is not None:
         tied = settings.get("tie_word_embeddings", FAMILIES[model_type].defaults["tie_word_embeddings"])
         model_type, settings = around, {"text_config": settings, "tie_word_embeddings": tied}
     try:
@@ -83,7 +83,7 @@ def count(model_type: str, config: Mapping[str, Any]) -> int:
     )
 
 
-def _around(model_type: str) -> str | None:
+def wrapper_of(model_type: str) -> str | None:
     """The wrapper around a text decoder that transformers has no class with a head for."""
     from transformers.models.auto.modeling_auto import MODEL_FOR_CAUSAL_LM_MAPPING_NAMES
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from llmarch_cli.huggingface.importing.keys import ANY, Accepted, Config
@@ -134,14 +134,19 @@ def rope(
         c.fail(partial_name, f"{beside}, but it is {inside} inside the rotary settings")
     settings.finish(WITHOUT_EFFECT)
     factor = beside if inside is None else inside
-    rotary_dim = head_dim if factor is None else int(head_dim * factor)
-    if rotary_dim % 2 and rotary_dim < head_dim:
-        if not odd:
-            c.fail(partial_name, f"rotates {rotary_dim} of {head_dim} values of a head; must be an even number of them")
+    n_values = head_dim if factor is None else int(head_dim * factor)
+    if not odd and n_values % 2 and n_values < head_dim:
+        c.fail(partial_name, f"rotates {n_values} of {head_dim} values of a head; must be an even number of them")
+    return _of_part(found, n_values, head_dim)
+
+
+def _of_part(found: Fields, n_values: int, head_dim: int) -> Fields:
+    """The rotary fields if only the first `n_values` of a head are rotated."""
+    if n_values % 2 and n_values < head_dim:
         # transformers rotates one more value, with the angles of the odd width. A larger theta gives the same angles.
-        found["rope_theta"] = theta ** ((rotary_dim + 1) / rotary_dim)
-        rotary_dim += 1
-    return found if rotary_dim == head_dim else {**found, "rotary_dim": rotary_dim}
+        found = {**found, "rope_theta": found["rope_theta"] ** ((n_values + 1) / n_values)}
+        n_values += 1
+    return found if n_values == head_dim else {**found, "rotary_dim": n_values}
 
 
 def _settings(c: Config) -> Config:
@@ -169,6 +174,10 @@ def _theta(c: Config, settings: Config, name: str) -> float:
         if "rope_theta" not in c.defaults:
             c.fail(name, "required, but missing")
         theta = float(c.defaults["rope_theta"])
+    return _above_one(c, name, theta)
+
+
+def _above_one(c: Config, name: str, theta: float) -> float:
     if theta <= 1:
         c.fail(name, f"must be above 1, not {theta:g}")
     return theta
@@ -203,3 +212,39 @@ def rope_by_layer_type(
         settings.finish(WITHOUT_EFFECT)
     new.finish({})
     return found
+
+
+def rope_of_layer_types(
+    c: Config, settings: Config, head_dim: int, types: Iterable[str], share: float = 1.0
+) -> dict[str, Fields]:
+    """The rotary fields of each layer type in `types`, from its own mapping inside `settings`.
+
+    Args:
+        c: the config.
+        settings: a mapping for each layer type; others than `types` have no effect.
+        head_dim: the width of a head.
+        types: the layer types of the model.
+        share: the default of `partial_rotary_factor`; if it is not 1, scaled settings must give their own.
+    """
+    found: dict[str, Fields] = {}
+    for layer_type in dict.fromkeys(types):
+        of_type = _named(settings.inner(layer_type))
+        if not of_type.data:
+            settings.fail(layer_type, "required, but missing: some layers are of this type")
+        fields: Fields = {
+            "rope_theta": _above_one(of_type, "rope_theta", of_type.number("rope_theta")),
+            "rope_scaling": _scaling(c, of_type, SCALINGS),
+        }
+        if not (fields["rope_scaling"] and share != 1):  # transformers has another share for each scaling
+            of_type.defaults = {**of_type.defaults, "partial_rotary_factor": share}
+        factor = of_type.number("partial_rotary_factor")
+        found[layer_type] = _of_part(fields, int(head_dim * factor), head_dim)
+        of_type.finish(WITHOUT_EFFECT)
+    settings.finish(dict.fromkeys((FULL, SLIDING), ANY))
+    return found
+
+
+def given_or_default(c: Config, name: str = "rope_parameters") -> Config:
+    """An inner mapping, or the family's default of it."""
+    given = c.inner(name)
+    return given if given.data else Config(c.default(name) or {}, c.origin, {}, path=given.path, reading=c.reading)

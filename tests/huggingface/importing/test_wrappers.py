@@ -221,6 +221,7 @@ POSITIONS: dict[str, Settings] = {
     },
 }
 MORE: dict[str, Settings] = {
+    "step3p5": {"sliding_window": 9, "head_dim": 8, "n_routed_experts": 4, "pad_token_id": 4},
     "qwen3_vl_text": {"head_dim": 10},
     "qwen3_vl_moe_text": {**EXPERTS, "num_experts": 4, "mlp_only_layers": [1]},
     "qwen3_omni_moe_text": {**EXPERTS, "num_experts": 4, "norm_topk_prob": False},

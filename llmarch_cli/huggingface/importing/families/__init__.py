@@ -39,6 +39,9 @@ MODULES = {
         qwen mimo hunyuan deepseek bailing_moe grok-1
     """,
     "uneven": "deci nemotron-nas openelm",
+    "gated": "afmoe laguna mimo_v2_flash",
+    "step": "step3p5",
+    "normed": "bitnet nanochat vaultgemma hyperclovax",
 }
 
 

@@ -64,6 +64,7 @@ WRAPPERS: dict[str, Wrapper] = {
     "qwen3_omni_moe": Wrapper("qwen3_omni_moe_thinker", inside="thinker_config"),
     "qwen3_omni_moe_thinker": Wrapper("qwen3_omni_moe_text"),
     "qwen3_vl": Wrapper("qwen3_vl_text"),
+    "step3p7": Wrapper("step3p5", null_is_untied=True),
     "qwen3_vl_moe": Wrapper("qwen3_vl_moe_text"),
     "voxtral_realtime": Wrapper("voxtral_realtime_text", tied=True),
     # The text config names its family.
