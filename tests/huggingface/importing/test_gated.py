@@ -76,6 +76,12 @@ def test_published_models(config: Settings, figures: tuple[int, ...]) -> None:
         assert (found.params, found.active_params, found.total.buffers, found.kv_cache_bytes) == figures
 
 
+def test_heads_of_layers_with_a_window_are_not_guessed() -> None:
+    config = {name: value for name, value in STEP.items() if name not in ("model_type", "attention_other_setting")}
+    with pytest.raises(InputError, match=r"lacks .*\bnum_sliding_attention_heads\b"):
+        llmarch.import_config({"model_type": "mine", **config}, as_="step3p5")
+
+
 SETTINGS: Settings = {"rope_type": "default", "rope_theta": 10_000.0}
 
 
