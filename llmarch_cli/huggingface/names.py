@@ -108,8 +108,6 @@ _FEED_FORWARD = (
     *_same(r"mlp\.(?:gate|router|gate\.wg|router\.gate)", "ffn.router"),
     Rule(r"mlp\.(?:(?:(?:gate|experts)\.)?e_score_correction|expert)_bias", ("ffn.selection_bias",)),
     *_same(r"mlp\.ffn_sub_norm", "ffn.sub_norm"),
-    *_same(r"mlp\.fc1", "ffn.up_proj"),
-    *_same(r"mlp\.fc2", "ffn.down_proj"),
     *_gated(rf"mlp\.{_EXPERT}", "ffn"),
     *_gated(r"mlp\.shared_(?:experts?|mlp)", "ffn.shared_expert"),
     *_same(r"mlp\.shared_expert_gate", "ffn.shared_expert_gate"),
