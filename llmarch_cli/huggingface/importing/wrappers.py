@@ -69,7 +69,9 @@ def text_decoder(config: Config, model_type: str, forced: str | None = None) -> 
         text = _at_the_top(config, wrapper)
         if wrapper.text in WRAPPERS:
             return Decoder(wrapper.text, text, wrapper.text, text.data)
-        return Decoder(_supported(config, wrapper.text), text, model_type, config.data)
+        family = _supported(config, wrapper.text)
+        text.data = {**text.data, **_tied(config, text, wrapper, family)}
+        return Decoder(family, text, model_type, config.data)
     family = _family(config, text, wrapper)
     if config.data.get(TEXT) is None:
         text.data = wrapper.absent
@@ -113,9 +115,10 @@ def _tied(config: Config, text: Config, wrapper: Wrapper, family: str) -> Fields
         Ties.EITHER: bool(outer) or inner,
         Ties.NEITHER: False,
     }[wrapper.ties]
-    if TIED in text.data and tied != inner:
-        read = f"read as {str(tied).lower()}, as by transformers"
-        config.notes.append(f"{text.path}{TIED} is {str(inner).lower()}; {read}.")
+    contradicted = [each.path for each in (config, text) if TIED in each.data and each.data[TIED] not in (tied, None)]
+    if contradicted:
+        which, read = (str(each).lower() for each in (not tied, tied))
+        config.notes.append(f"{contradicted[0]}{TIED} is {which}; read as {read}, as by transformers.")
     elif TIED not in config.data and wrapper.ties is Ties.OUTER and tied != usual:
         config.notes.append(f"{TIED} is absent; read as {str(tied).lower()}, the default of transformers.")
     return {TIED: tied}
@@ -161,6 +164,8 @@ def _at_the_top(config: Config, wrapper: Wrapper) -> Config:
     parts = ("vision_config", "audio_config", *wrapper.parts)
     _note(config, wrapper, parts)
     beside = {TEXT, *parts, *BESIDE_TEXT, *wrapper.without_effect}
+    if wrapper.text not in WRAPPERS:
+        beside.add(TIED)
     if config.data.get(TEXT):
         config.fail(TEXT, "not supported: keys of the text decoder stand at the top level of this family")
     data = {

@@ -34,18 +34,19 @@ OPTIONS: dict[str, dict[str, st.SearchStrategy[Any]]] = {
     "phi4_multimodal": {"sliding_window": windows},
 }
 
-NEEDED: dict[str, Settings] = {"qwen3_omni_moe_text": {"head_dim": 128}}
+NEEDED: dict[str, Settings] = {"hunyuan_vl_text": {"head_dim": 128}, "qwen3_omni_moe_text": {"head_dim": 128}}
 
 ALWAYS: dict[str, tuple[str, ...]] = {
     "ernie4_5_vl_moe_text": ("moe_num_experts", "moe_k"),
     "glm4v_moe_text": ("n_routed_experts", "num_experts_per_tok"),
+    "hunyuan_vl_text": ("head_dim",),
     "mllama_text_model": ("cross_attention_layers",),
     "qwen3_omni_moe_text": ("num_experts", "num_experts_per_tok"),
     "qwen3_vl_moe_text": ("num_experts", "num_experts_per_tok"),
 }
 
 OWN_ROPE = tuple(OPTIONS)
-MROPE = ("qwen2_vl_text", "qwen2_5_vl_text", "qwen2_5_omni_text", "paddleocr_vl_text")
+MROPE = ("qwen2_vl_text", "qwen2_5_vl_text")
 UNTIED = ("mllama_text_model",)  # its class ties nothing
 
 
@@ -56,7 +57,7 @@ def of_family(draw: st.DrawFn, family: str, config: Settings) -> None:
     if family == "mllama_text_model":
         config["num_hidden_layers"] = max(2, config["num_hidden_layers"])
         config["pad_token_id"] = 0
-    if family in ("emu3_text_model", "phi4_multimodal"):
+    if family in ("emu3_text_model", "phi4_multimodal", "granite_docling_text"):
         config["pad_token_id"] = 0
     if family == "granite4_vision_text":
         config["num_key_value_heads"] = config["num_attention_heads"]

@@ -31,7 +31,7 @@ TIED = "tie_word_embeddings"
 VISION = {"num_hidden_layers": 1, "hidden_size": 16, "intermediate_size": 16, "num_attention_heads": 2}
 TEXT: Settings = {
     "vocab_size": 90,
-    "hidden_size": 16,
+    "hidden_size": 32,
     "intermediate_size": 20,
     "num_hidden_layers": 2,
     "num_attention_heads": 4,
@@ -42,15 +42,17 @@ TEXT: Settings = {
 OUTER: dict[str, Settings] = {
     "aya_vision": {"vision_config": VISION},
     "emu3": {"vocabulary_map": {"<image>": 5}},
-    "fun_asr_nano": {"adaptor_config": {"hidden_size": 16, "intermediate_size": 4}},
+    "fun_asr_nano": {"adaptor_config": {"hidden_size": 32, "intermediate_size": 8}},
     "granite4_vision": {"deepstack_layer_map": [[-1, 1]], "downsample_rate": "4/8"},
-    "granite_docling": {"vision_config": {"out_hidden_size": 16}},
-    "ovis2": {"vocab_size": 90, "hidden_size": 16},
+    "granite_docling": {"vision_config": {"out_hidden_size": TEXT["hidden_size"], "num_hidden_layers": 1}},
+    "ovis2": {"vocab_size": 90, "hidden_size": 32},
 }
 INNER: dict[str, Settings] = {
     "emu3": {"pad_token_id": 4},
-    "ernie4_5_vl_moe": {"rope_parameters": {"rope_type": "default", "mrope_section": [0, 0, 2]}},
+    "ernie4_5_vl_moe": {"rope_parameters": {"rope_type": "default", "mrope_section": [1, 1, 2]}},
     "exaone4_5": {"model_type": "exaone4"},
+    "granite_docling": {"pad_token_id": 4},
+    "hunyuan_vl": {"head_dim": 8},
     "kimi_k25": {"num_key_value_heads": 4},
     "mllama": {"pad_token_id": 4, "cross_attention_layers": [1]},
 }
@@ -110,7 +112,7 @@ def test_null_ties(wrapper: str) -> None:
 
 
 @pytest.mark.parametrize("text", [{}, {"text_config": None}, {"text_config": {}}], ids=str)
-@pytest.mark.parametrize("wrapper", sorted({*WITH_TEXT} - {"ovis2", "qwen3_omni_moe_thinker"}))
+@pytest.mark.parametrize("wrapper", sorted({*WITH_TEXT} - {"hunyuan_vl", "ovis2", "qwen3_omni_moe_thinker"}))
 def test_without_a_text_config(wrapper: str, text: Settings) -> None:
     outer = OUTER.get(wrapper, {}) if wrapper not in ("fun_asr_nano", "granite_docling") else {}
     config = {"model_type": wrapper, **outer, **text}
@@ -162,15 +164,15 @@ def test_drawn_text_decoders(wrapper: str, data: st.DataObject) -> None:
     if wrapper in ("fun_asr_nano", "granite_docling", "ovis2"):
         text |= {name: TEXT[name] for name in ("vocab_size", "hidden_size", "num_attention_heads")}
         text["num_key_value_heads"] = 1
+    if wrapper == "glmasr":  # which has rotary settings of its own
+        text = {name: value for name, value in text.items() if not name.startswith("rope")}
     if wrapper == "exaone4_5":
         text["model_type"] = "exaone4"
     config = {"model_type": wrapper, **OUTER.get(wrapper, {}), "text_config": text}
     assert params(config) == theirs(config) is not None
 
 
-@pytest.mark.parametrize(
-    "family", [name for name in FAMILIES if name.endswith(("llama", "gemma2", "qwen3_moe", "gpt2"))]
-)
+@pytest.mark.parametrize("family", ["arcee", "gemma2", "qwen3_moe"])
 @settings(max_examples=3)
 @given(data=st.data())
 def test_a_text_decoder_of_any_family(family: str, data: st.DataObject) -> None:
@@ -179,7 +181,7 @@ def test_a_text_decoder_of_any_family(family: str, data: st.DataObject) -> None:
         assert params(config) == theirs(config) is not None
 
 
-@pytest.mark.parametrize("wrapper", [*FIXED, "glm46v"])
+@pytest.mark.parametrize("wrapper", sorted({*FIXED, "glm46v"} - {"llama4"}))
 @torch.no_grad()
 def test_logits_of_text(wrapper: str) -> None:
     """Without an image, positions of three axes and layers for images change nothing."""
@@ -198,7 +200,7 @@ def test_logits_of_text(wrapper: str) -> None:
     assert deviation(ours(tokens), model(tokens, use_cache=False).logits) < 10 * TOLERANCE
 
 
-SMALL: Settings = {"hidden_size": 32, "rms_norm_eps": 1e-3, "num_hidden_layers": 3}
+SMALL: Settings = {"rms_norm_eps": 1e-3, "num_hidden_layers": 3}
 CROSSED = 1  # the layer of Llama 3.2 Vision that attends to images
 EXPERTS: Settings = {"num_experts_per_tok": 2, "moe_intermediate_size": 12}
 
@@ -232,7 +234,6 @@ MORE: dict[str, Settings] = {
     "paddleocr_vl_text": {"head_dim": 8, "use_bias": True},
     "hunyuan_vl_text": {"head_dim": 8},
     "gemma3_text": {"head_dim": 8},
-    "llama4_text": {"head_dim": 8, "num_local_experts": 3, "intermediate_size_mlp": 24},
     "granite4_vision_text": dict.fromkeys(MULTIPLIED, 0.5),
     "granite_docling_text": dict.fromkeys(MULTIPLIED, 0.5),
     "aria_text": {"moe_num_experts": 4},
@@ -263,10 +264,11 @@ FLAT = [name for name, each in MULTIMODAL.items() if each.flat and each.text not
 @pytest.mark.parametrize("outer", [{}, {TIED: True}, {TIED: False}], ids=str)
 @pytest.mark.parametrize("wrapper", FLAT)
 def test_text_keys_at_the_top(wrapper: str, outer: Settings) -> None:
-    config = {"model_type": wrapper, **TEXT, **outer, "vision_config": {"model_type": wrapper}, "image_token_id": 7}
+    text = {**TEXT, "head_dim": 8}
+    config = {"model_type": wrapper, **text, **outer, "vision_config": {"model_type": wrapper}, "image_token_id": 7}
     spec = import_config(config)
     assert params(config) == theirs(config) is not None
-    inside = {"model_type": wrapper, "text_config": TEXT, **outer}
+    inside = {"model_type": wrapper, "text_config": text, **outer}
     assert spec == import_config(inside)
 
 
@@ -327,8 +329,25 @@ def test_ties_of_a_wrapper_without_a_class_must_agree() -> None:
         ties = ({} if outer is None else {TIED: outer}), ({} if inner is None else {TIED: inner})
         config = {"model_type": "other", **ties[0], "text_config": {**text, **ties[1]}}
         assert import_config(config).tie_embeddings == tied
-    with pytest.raises(InputError, match=r"tie_word_embeddings: True, but text_config\.tie_word_embeddings is False"):
+    with pytest.raises(InputError, match=r"tie_word_embeddings: true, but text_config\.tie_word_embeddings is false"):
         import_config({"model_type": "other", TIED: True, "text_config": {**text, TIED: False}})
+
+
+def test_internvl_of_its_authors() -> None:
+    text = {"model_type": "qwen2", **TEXT}
+    config = {
+        "model_type": "internvl_chat",
+        "llm_config": text,
+        "vision_config": {"model_type": "intern_vit_6b"},
+        "downsample_ratio": 0.5,
+        "select_layer": -1,
+        "template": "internlm2-chat",
+        "use_backbone_lora": 0,
+        "use_llm_lora": 0,
+    }
+    assert import_config(config, name="One") == import_config(text, name="One")
+    with pytest.raises(InputError, match="use_llm_lora: 16 is not supported"):
+        import_config({**config, "use_llm_lora": 16})
 
 
 def test_the_family_of_a_text_decoder_is_not_guessed() -> None:
@@ -367,7 +386,7 @@ def test_cross_attention_is_counted_apart() -> None:
     assert found.spec.n_layers == 32
     total = llmarch.profile(found.spec, context=1).params
     assert total == 8_030_261_248  # Llama 3.1 8B
-    assert "8 layers of cross-attention, 1,745,080,336 parameters" in " ".join(found.notes)
+    assert "8 layers of cross-attention, 1,744,898,064 parameters" in " ".join(found.notes)
     compare_with_transformers(found, total)
     with pytest.raises(CheckError):
         compare_with_transformers(found, total + 1)
@@ -390,11 +409,14 @@ def test_a_switch_that_does_not_count_is_noted() -> None:
     config = {"model_type": "qwen3_vl", "text_config": {**TEXT, TIED: True}}
     assert "text_config.tie_word_embeddings is true; read as false, as by transformers." in imported(config).notes
     assert not import_config(config).tie_embeddings
+    config = {"model_type": "paddleocr_vl", **TEXT, TIED: False}
+    assert "tie_word_embeddings is false; read as true, as by transformers." in imported(config).notes
+    assert import_config(config).tie_embeddings
 
 
 def test_keys_that_a_wrapper_must_repeat() -> None:
     with pytest.raises(InputError, match=r"vocab_size: 151643, but text_config\.vocab_size is 90"):
-        import_config({"model_type": "ovis2", "text_config": TEXT, "hidden_size": 16})
+        import_config({"model_type": "ovis2", "text_config": TEXT, "hidden_size": 32})
 
 
 def test_the_check_builds_from_the_file() -> None:
@@ -464,19 +486,6 @@ PUBLISHED: dict[str, tuple[Settings, int]] = {
             "vision_config": {"vt_num_hidden_layers": 27},
         },
         1_026_408_209_408,
-    ),
-    "InternVL2-2B, but Qwen2": (
-        {
-            "model_type": "internvl_chat",
-            "llm_config": {"model_type": "qwen2", "num_hidden_layers": 1},
-            "vision_config": {"model_type": "intern_vit_6b"},
-            "downsample_ratio": 0.5,
-            "select_layer": -1,
-            "template": "internlm2-chat",
-            "use_backbone_lora": 0,
-            "use_llm_lora": 0,
-        },
-        1_581_808_128 - 0,
     ),
 }
 

@@ -19,7 +19,7 @@ from llmarch_cli.huggingface.importing.families.dense import (
 from llmarch_cli.huggingface.importing.families.experts import mixed, sparse_layers
 from llmarch_cli.huggingface.importing.families.family import USUAL, Family, sizes
 from llmarch_cli.huggingface.importing.families.hunyuan import TURNED_OFF, XDROPE, hunyuan_dense
-from llmarch_cli.huggingface.importing.keys import ANY, Accepted, Config, one_of
+from llmarch_cli.huggingface.importing.keys import ANY, Config, one_of
 from llmarch_cli.huggingface.importing.layers import Fields
 from llmarch_cli.huggingface.importing.pieces import (
     biased,
@@ -40,13 +40,13 @@ IMAGE_ROWS = 8  # of the embedding of Llama 3.2 Vision, beyond its vocabulary
 
 
 def qwen3_vl(c: Config) -> Fields:
-    attention = gqa(c, qk_norm="per_head", scalings=MROPE, **biased(c))
+    attention = gqa(c, qk_norm="per_head", **biased(c))
     return frame(c, rms(c), attention=attention, ffn=dense(c))
 
 
 def qwen3_vl_moe(c: Config) -> Fields:
     """Experts in Qwen3's layout. Qwen3-VL always renormalises their weights, Qwen3-Omni by `norm_topk_prob`."""
-    attention = gqa(c, qk_norm="per_head", scalings=MROPE, **biased(c))
+    attention = gqa(c, qk_norm="per_head", **biased(c))
     experts = moe(c, "num_experts", "moe_intermediate_size", renormalize=_renormalised(c))
     return frame(c, rms(c), attention=attention, ffn=mixed(sparse_layers(c), experts, dense(c)))
 
@@ -60,13 +60,13 @@ def _renormalised(c: Config) -> bool:
 
 def glm4v(c: Config, bias: bool = True) -> Fields:
     width = head_dim(c) if "head_dim" in c.defaults else only_divided(c)
-    attention = gqa(c, width, partial=True, scalings=MROPE, rope_interleaved=True, qkv_bias=bias)
+    attention = gqa(c, width, partial=True, rope_interleaved=True, qkv_bias=bias)
     return frame(c, rms(c), norm_placement="sandwich", attention=attention, ffn=dense(c))
 
 
 def glm4v_moe(c: Config) -> Fields:
     c.expect("use_qk_norm", False)
-    attention = gqa(c, partial=True, scalings=MROPE, qkv_bias=c.flag("attention_bias"))
+    attention = gqa(c, partial=True, qkv_bias=c.flag("attention_bias"))
     return frame(c, rms(c), attention=attention, ffn=mixed(dense_below(c), grouped_sigmoid_moe(c), dense(c)))
 
 
@@ -99,7 +99,7 @@ def ernie4_5_vl_moe(c: Config) -> Fields:
 
 
 def paddleocr_vl(c: Config) -> Fields:
-    attention = gqa(c, scalings=MROPE, **biased(c, "use_bias"))
+    attention = gqa(c, **biased(c, "use_bias"))
     return frame(c, rms(c), attention=attention, ffn=dense(c, bias=c.flag("use_bias")))
 
 
@@ -126,13 +126,12 @@ QWEN2_VL = (
     | {"max_window_layers": 80, "rms_norm_eps": 1e-5, "rope_theta": 1_000_000.0}
     | sizes(152_064, 8192, 29_568, 80, 64, 8, 32_768)
 )
-OF_QWEN: dict[str, Accepted] = {"use_mrope": ANY, "head_dim": (None,)}
 
 FAMILIES = (
     *(Family(name, partial(qwen2, scalings=MROPE), QWEN2_VL) for name in ("qwen2_vl_text", "qwen2_5_vl_text")),
     Family(
         "qwen2_5_omni_text",
-        partial(qwen2, scalings=MROPE),
+        qwen2,
         USUAL
         | QWEN
         | {"sliding_window": 32_768, "rope_theta": 1_000_000.0, "tie_word_embeddings": True}
