@@ -406,7 +406,7 @@ def test_an_absent_switch_whose_default_is_unusual_is_noted() -> None:
 
 
 def test_a_switch_that_does_not_count_is_noted() -> None:
-    config = {"model_type": "qwen3_vl", "text_config": {**TEXT, TIED: True}}
+    config: Settings = {"model_type": "qwen3_vl", "text_config": {**TEXT, TIED: True}}
     assert "text_config.tie_word_embeddings is true; read as false, as by transformers." in imported(config).notes
     assert not import_config(config).tie_embeddings
     config = {"model_type": "paddleocr_vl", **TEXT, TIED: False}
