@@ -23,7 +23,9 @@ from llmarch_cli.huggingface.importing.check import SAME_AS, count
 from llmarch_cli.huggingface.importing.families import FAMILIES, MODULES
 from llmarch_cli.modules.builder import build
 
-REFERENCED = sorted({name for name, family in FAMILIES.items() if not family.remote} - set(SAME_AS))
+# Text decoders whose multimodal class needs more than a text config; `test_wrappers.py` builds it.
+INSIDE = {"emu3_text_model", "granite4_vision_text", "granite_docling_text"}
+REFERENCED = sorted({name for name, family in FAMILIES.items() if not family.remote} - set(SAME_AS) - INSIDE)
 
 
 def test_the_index_of_modules_names_their_families() -> None:
@@ -33,7 +35,7 @@ def test_the_index_of_modules_names_their_families() -> None:
 
 
 def test_every_family_is_drawn() -> None:
-    assert sorted(OPTIONS) == REFERENCED
+    assert sorted(set(OPTIONS) - INSIDE) == REFERENCED
 
 
 @pytest.mark.parametrize("family", REFERENCED)

@@ -75,7 +75,7 @@ def ernie4_5_vl_moe(c: Config) -> Fields:
     if c.flag("use_bias"):
         c.fail("use_bias", "true is not supported with experts")
     n_layers, d_model = c.layers(), c.count("hidden_size")
-    widths = c.whole_numbers("moe_intermediate_size")
+    widths = c.optional(c.whole_numbers, "moe_intermediate_size") or [1536, 512]
     if len(widths) != 2 or not all(widths):
         c.fail("moe_intermediate_size", "must be two widths above 0: of the experts for text and for images")
     d_ff, d_ff_of_images = widths
@@ -105,7 +105,8 @@ def paddleocr_vl(c: Config) -> Fields:
 
 def mllama(c: Config) -> Fields:
     """Llama 3.2 Vision: some layers attend to the image instead of the text. Without one, they are skipped."""
-    crossed = set(c.whole_numbers("cross_attention_layers"))
+    listed = c.optional(c.whole_numbers, "cross_attention_layers")
+    crossed = set(range(3, 40, 5) if listed is None else listed)
     n_layers, d_model, width = c.layers(), c.count("hidden_size"), only_divided(c)
     crossed &= set(range(n_layers))
     if len(crossed) == n_layers:
@@ -185,7 +186,7 @@ FAMILIES = (
         ernie4_5_vl_moe,
         USUAL
         | {"rms_norm_eps": 1e-5, "rope_theta": 500_000.0, "tie_word_embeddings": True, "use_bias": False}
-        | {"moe_intermediate_size": [1536, 512], "moe_k": 6, "moe_num_experts": 64, "moe_num_shared_experts": 2}
+        | {"moe_intermediate_size": None, "moe_k": 6, "moe_num_experts": 64, "moe_num_shared_experts": 2}
         | {"mlp_layer_types": None}
         | sizes(103_424, 2560, 12_288, 28, 20, 4, 131_072),
         aliases={"num_experts": "moe_num_experts", "num_experts_per_tok": "moe_k"},
@@ -199,7 +200,7 @@ FAMILIES = (
         mllama,
         USUAL
         | {"rms_norm_eps": 1e-5, "rope_theta": 500_000.0}
-        | {"cross_attention_layers": [3, 8, 13, 18, 23, 28, 33, 38]}
+        | {"cross_attention_layers": None}
         | sizes(128_256, 4096, 14_336, 40, 32, 8, 131_072),
         without_effect={"dropout": ANY},
     ),
