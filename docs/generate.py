@@ -20,6 +20,8 @@ from typer import Typer
 
 from llmarch_cli.claims import claims
 from llmarch_cli.cli.app import COMMANDS
+from llmarch_cli.huggingface.importing.families import FAMILIES, MULTIMODAL
+from llmarch_cli.huggingface.importing.families.others import OUT_OF_SCOPE, WAITING
 from llmarch_cli.schema import write_schema
 from llmarch_cli.specs.loading import names, specs_directory
 
@@ -141,6 +143,58 @@ def _source(path: str, name: str, statement: str | None) -> str:
     return dedent(ast.get_source_segment(text, node, padded=True) or "")
 
 
+def listed(page: str) -> str:
+    """A page with current tables of the families that can be imported, between its markers."""
+    return re.sub(
+        r"(<!-- families: [^\n]*-->\n).*?(\n<!-- end -->)",
+        lambda match: f"{match[1]}{_families()}{match[2]}",
+        page,
+        flags=re.DOTALL,
+    )
+
+
+def _families() -> str:
+    import transformers
+    from transformers.models.auto.modeling_auto import MODEL_FOR_CAUSAL_LM_MAPPING_NAMES
+
+    rows: dict[str, list[str]] = {"exact": [], "exact, as the text decoder of a multimodal config": []}
+    kinds = sorted(MODEL_FOR_CAUSAL_LM_MAPPING_NAMES)
+    exact = sum(kind in FAMILIES or kind in MULTIMODAL for kind in kinds)
+    for kind in kinds:
+        rows.setdefault(_status(kind), []).append(kind)
+    ours = {
+        "multimodal, their text decoder": sorted(MULTIMODAL),
+        "text decoders inside them": sorted(kind for kind, each in FAMILIES.items() if not each.remote),
+        "published with their own code": sorted((kind for kind, each in FAMILIES.items() if each.remote), key=str.lower),
+    }
+    beyond = {title: [kind for kind in named if kind not in kinds] for title, named in ours.items()}
+    return "\n".join(
+        (
+            f"Of the {len(kinds)} causal language models of transformers {transformers.__version__}, {exact} are read"
+            " exactly:",
+            "",
+            _table("status", rows),
+            "",
+            "Beyond these:",
+            "",
+            _table("configs", beyond),
+        )
+    )
+
+
+def _status(kind: str) -> str:
+    if kind in FAMILIES:
+        return "exact"
+    if kind in MULTIMODAL:
+        return "exact, as the text decoder of a multimodal config"
+    return f"waits for {WAITING[kind]}" if kind in WAITING else f"out of scope: {OUT_OF_SCOPE[kind]}"
+
+
+def _table(title: str, rows: dict[str, list[str]]) -> str:
+    lines = [f"| {name} | {' '.join(f'`{kind}`' for kind in kinds)} |" for name, kinds in rows.items()]
+    return "\n".join((f"| {title} | model_type |", "| --- | --- |", *lines))
+
+
 def draw() -> None:
     """Make the pictures of all pages with the commands that the pages show."""
     found = (re.findall(r"^[$] llmarch (.+\.svg)$", page.read_text(), re.MULTILINE) for page in PAGES)
@@ -161,4 +215,4 @@ if __name__ == "__main__":
         write_schema(DOCS / f"{of}.schema.json", of)
     draw()
     for page in PAGES:
-        page.write_text(quoted(counted(refreshed(page.read_text()))))
+        page.write_text(listed(quoted(counted(refreshed(page.read_text())))))

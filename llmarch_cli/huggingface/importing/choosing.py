@@ -55,7 +55,7 @@ def _named(config: Config) -> str:
 
 def _refuse(config: Config, named: str) -> NoReturn:
     if named in OUT_OF_SCOPE:
-        config.fail(MODEL_TYPE, f"{shown(named)} is {OUT_OF_SCOPE[named]}, and a spec is a decoder")
+        config.fail(MODEL_TYPE, f"{shown(named)} is {OUT_OF_SCOPE[named]}; a spec holds decoder-only language models")
     if named in WAITING:
         config.fail(MODEL_TYPE, f"{shown(named)} is not supported: a spec has no {WAITING[named]}")
     config.fail(MODEL_TYPE, f"{shown(named)} is not supported; {_advice(config)}")

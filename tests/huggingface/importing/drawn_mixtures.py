@@ -46,6 +46,31 @@ OPTIONS: dict[str, dict[str, st.SearchStrategy[Any]]] = {
     "flex_olmo": {**CHOICE, "norm_topk_prob": flags, "attention_bias": flags},
     "granitemoeshared": GRANITE,
     "granitemoe_swa": {**GRANITE, "sliding_window": st.just(9)},
+    "granite_swa": {
+        **dict.fromkeys(SCALED, scales),
+        "attention_bias": flags,
+        "mlp_bias": flags,
+        "sliding_window": st.just(9),
+    },
+    "flint": {
+        **CHOICE,
+        "head_dim": st.sampled_from((4, 6)),
+        "attention_bias": flags,
+        "moe_intermediate_size": widths,
+        "shared_expert_intermediate_size": widths,
+        "norm_topk_prob": flags,
+        "decoder_sparse_step": st.integers(1, 2),
+        "mlp_only_layers": st.sampled_from((None, [], [0, 3])),
+        "sliding_window": st.just(9),
+    },
+    "mellum": {
+        **CHOICE,
+        "head_dim": st.sampled_from((4, 6)),
+        "attention_bias": flags,
+        "moe_intermediate_size": widths,
+        "norm_topk_prob": flags,
+        "sliding_window": st.just(9),
+    },
     "exaone_moe": {
         **GROUPED,
         "head_dim": st.just(6),
@@ -108,14 +133,15 @@ OPTIONS: dict[str, dict[str, st.SearchStrategy[Any]]] = {
 ALWAYS: dict[str, tuple[str, ...]] = {
     "aria_text": ("moe_topk", "moe_num_experts"),
     "flex_olmo": ("num_experts", "num_experts_per_tok"),
-    "exaone_moe": ("num_experts", "num_experts_per_tok"),
+    **dict.fromkeys(("exaone_moe", "flint", "mellum"), ("num_experts", "num_experts_per_tok")),
     "hy_v3": ("num_experts", "num_experts_per_tok"),
     "kolibri1": ("num_experts", "num_experts_per_tok"),
     "solar_open": ("n_routed_experts", "num_experts_per_tok"),
 }
 
 # Families with rotary settings of their own.
-OWN_ROPE = ("phimoe",)
+OWN_ROPE = ("phimoe", "mellum")
+LAYERED = ("exaone_moe", "granite_swa", "granitemoe_swa", "cohere2_moe", "kolibri1", "flint", "mellum")
 
 
 def of_family(draw: st.DrawFn, family: str, config: Settings) -> None:
@@ -123,13 +149,19 @@ def of_family(draw: st.DrawFn, family: str, config: Settings) -> None:
     n_layers = config["num_hidden_layers"]
     if config.get("n_group", 1) > 1:
         config["topk_group"] = 1
-    if family in ("exaone_moe", "hy_v3", "cohere2_moe") and draw(flags):
+    if family in ("exaone_moe", "hy_v3", "cohere2_moe", "mellum") and draw(flags):
         kinds = st.sampled_from(("dense", "sparse"))
         config["mlp_layer_types"] = draw(st.lists(kinds, min_size=n_layers, max_size=n_layers))
-    if family in ("exaone_moe", "granitemoe_swa", "cohere2_moe", "kolibri1") and draw(flags):
+    if family in LAYERED and draw(flags):
         config["layer_types"] = draw(st.lists(types, min_size=n_layers, max_size=n_layers))
     match family:
-        case "granitemoe_swa" if draw(flags):
+        case "mellum" if draw(flags):
+            scaled = {"rope_type": "linear", "factor": 2.0, "rope_theta": 30.0}
+            config["rope_parameters"] = {
+                "full_attention": scaled,
+                "sliding_attention": {"rope_type": "default", "rope_theta": 100.0},
+            }
+        case "granite_swa" | "granitemoe_swa" if draw(flags):
             thetas = st.sampled_from((0, 30.0, 10_000))
             config["layer_rope_theta"] = draw(st.lists(thetas, min_size=n_layers, max_size=n_layers))
         case "solar_open" | "kolibri1":

@@ -21,7 +21,8 @@ MODULES = {
         mixtral qwen2_moe qwen3_moe olmoe granitemoe minimax_m2 ernie4_5_moe dots1 glm4_moe gpt_oss llama4_text
     """,
     "mixtures": """
-        aria_text flex_olmo granitemoeshared granitemoe_swa exaone_moe kolibri1 hy_v3 solar_open cohere2_moe phimoe dbrx
+        aria_text flex_olmo granitemoeshared granite_swa flint mellum granitemoe_swa exaone_moe kolibri1 hy_v3
+        solar_open cohere2_moe phimoe dbrx
     """,
     "gpts": "bloom gptj codegen gpt_neo gpt_bigcode mpt openai-gpt ctrl",
     "ancestors": "opt biogpt xglm phi persimmon gpt_neox_japanese modernbert-decoder jais2",

@@ -7,6 +7,7 @@ from typing import Any
 from llmarch_cli.huggingface.importing.families.dense import MULTIPLIERS, multipliers
 from llmarch_cli.huggingface.importing.families.experts import mixed
 from llmarch_cli.huggingface.importing.families.family import USUAL, Family, sizes
+from llmarch_cli.huggingface.importing.families.gated import rotary_by_type
 from llmarch_cli.huggingface.importing.families.layer_normed import IN_COHERE2
 from llmarch_cli.huggingface.importing.families.windows import hybrid
 from llmarch_cli.huggingface.importing.keys import ANY, Accepted, Config
@@ -21,6 +22,8 @@ from llmarch_cli.huggingface.importing.pieces import (
     frame,
     gqa,
     grouped_sigmoid_moe,
+    head_dim,
+    heads,
     layer_norm,
     layer_types,
     listed_sparse,
@@ -62,7 +65,8 @@ def granitemoeshared(c: Config) -> Fields:
     return granite_experts(c, gqa(c, score_scale=c.number("attention_multiplier"), **biased(c)))
 
 
-def granitemoe_swa(c: Config) -> Fields:
+def granite_windows(c: Config) -> Fields:
+    """Granite's attention with a window and a base of rotary frequencies by layer; a base of 0 means no positions."""
     attention = gqa(c, score_scale=c.number("attention_multiplier"), sinks=True, **biased(c))
     types = layer_types(c, lambda layer: SLIDING if layer % 4 else FULL)
     thetas = c.optional(lambda name: c.items(name, _theta, "a number of at least 0", c.layers()), "layer_rope_theta")
@@ -72,7 +76,57 @@ def granitemoe_swa(c: Config) -> Fields:
         return {**attention, **({"rope_theta": theta} if theta else NOPE), "window": window(c, kind)}
 
     settings = list(zip(types, thetas or [attention["rope_theta"]] * len(types), strict=True))
-    return granite_experts(c, axis(settings, layer))
+    return axis(settings, layer)
+
+
+def granitemoe_swa(c: Config) -> Fields:
+    return granite_experts(c, granite_windows(c))
+
+
+def granite_swa(c: Config) -> Fields:
+    ffn = dense(c, bias=c.flag("mlp_bias"))
+    return frame(c, rms(c), attention=granite_windows(c), ffn=ffn, **multipliers(c))
+
+
+def flint(c: Config) -> Fields:
+    last = c.layers() - 1
+    types = layer_types(c, lambda layer: FULL if layer < 2 or layer % 4 == 1 or layer == last else SLIDING)
+    attention = gqa(c, c.count("head_dim"), qk_norm="per_head", sinks=True, **biased(c))
+    plain = {0, 1} if c.value("mlp_only_layers") is None else set(c.whole_numbers("mlp_only_layers"))
+    step = c.count("decoder_sparse_step")
+    experts = moe(
+        c,
+        "num_experts",
+        "moe_intermediate_size",
+        scoring="sigmoid",
+        renormalize=c.flag("norm_topk_prob"),
+        shared_expert=shared(c, c.count("shared_expert_intermediate_size")),
+    )
+    sparse = [layer not in plain and (layer + 1) % step == 0 for layer in range(c.layers())]
+    return frame(
+        c,
+        rms(c),
+        attention=axis(
+            types, lambda kind: {**attention, **({} if kind == SLIDING else NOPE), "window": window(c, kind)}
+        ),
+        ffn=mixed(sparse, experts, dense(c)),
+    )
+
+
+def mellum(c: Config) -> Fields:
+    width = head_dim(c)
+    types = layer_types(c, every(1))
+    attention = {**heads(c, width), "qk_norm": "per_head", **biased(c)}
+    rotary = rotary_by_type(c, width, types, {"rope_theta": FULL})
+    experts = moe(c, "num_experts", "moe_intermediate_size", renormalize=c.flag("norm_topk_prob"))
+    if c.optional(lambda name: c.count(name, least=0), "num_mtp_layers"):
+        c.notes.append("Multi-token-prediction blocks (num_mtp_layers) are left out.")
+    return frame(
+        c,
+        rms(c),
+        attention=axis(types, lambda kind: {**attention, **rotary[kind], "window": window(c, kind)}),
+        ffn=mixed(listed_sparse(c, [True] * c.layers()), experts, dense(c)),
+    )
 
 
 def _theta(value: Any) -> float | None:
@@ -285,6 +339,42 @@ FAMILIES = (
         aliases={"num_local_experts": "num_experts"},
     ),
     Family("granitemoeshared", granitemoeshared, GRANITE),
+    Family(
+        "granite_swa",
+        granite_swa,
+        USUAL
+        | MULTIPLIERS
+        | {"attention_bias": False, "mlp_bias": False, "rms_norm_eps": 1e-5, "tie_word_embeddings": True}
+        | {"sliding_window": 128, "layer_types": None, "layer_rope_theta": None}
+        | sizes(100_352, 2560, 8192, 24, 20, 4, 8192),
+    ),
+    Family(
+        "flint",
+        flint,
+        USUAL
+        | {"attention_bias": False, "head_dim": 128, "sliding_window": 513, "layer_types": None}
+        | {"moe_intermediate_size": 512, "shared_expert_intermediate_size": 1024, "decoder_sparse_step": 1}
+        | {"num_experts_per_tok": 6, "num_experts": 256, "norm_topk_prob": True, "mlp_only_layers": None}
+        | sizes(150_144, 2048, 6144, 49, 32, 4, 262_144),
+        aliases={"num_local_experts": "num_experts"},
+    ),
+    Family(
+        "mellum",
+        mellum,
+        USUAL
+        | {"attention_bias": False, "head_dim": 128, "sliding_window": 1024, "layer_types": None}
+        | {"moe_intermediate_size": 896, "num_experts_per_tok": 8, "num_experts": 64, "norm_topk_prob": True}
+        | {"mlp_layer_types": None, "num_mtp_layers": None}
+        | {
+            "rope_parameters": {
+                FULL: {"rope_type": "default", "rope_theta": 500_000.0},
+                SLIDING: {"rope_type": "default", "rope_theta": 10_000.0},
+            }
+        }
+        | sizes(98_304, 2304, 7168, 28, 32, 4, 131_072),
+        aliases={"num_local_experts": "num_experts", "num_nextn_predict_layers": "num_mtp_layers"},
+        without_effect={"mtp_layer_types": ANY, "mtp_mlp_layer_types": ANY},
+    ),
     Family(
         "granitemoe_swa",
         granitemoe_swa,

@@ -2,19 +2,57 @@
 
 from __future__ import annotations
 
-# What a spec lacks for these families.
-WAITING: dict[str, str] = {
-    "gemma3n_text": "alternating updates of several streams, per-layer embeddings and shared key-value caches",
-    "gemma4_text": "shared key-value caches, per-layer embeddings and values that are keys",
-    "gemma4_unified_text": "shared key-value caches, per-layer embeddings and values that are keys",
-    "kimi_linear": "Kimi delta attention",
-    "lfm2": "short convolutions",
-    "lfm2_moe": "short convolutions",
-    "minimax_m3_vl_text": "block-sparse attention",
-    "nemotron_h": "Mamba-2",
-    "qwen3_5_moe_text": "gated DeltaNet",
-    "qwen3_5_text": "gated DeltaNet",
-    "voxtral_realtime_text": "norms that depend on the delay of the audio",
+# What a spec lacks, with the families that wait for it.
+_LACKING = {
+    "short convolutions": "lfm2 lfm2_moe lfm3",
+    "differential attention": "diffllama",
+    "gated DeltaNet": """
+        qwen3_next qwen3_5 qwen3_5_text qwen3_5_moe qwen3_5_moe_text qwen4_exp qwen4_exp_text olmo_hybrid
+    """,
+    "sparse attention by an indexer and gated latents": "axk2 dots3_note dots3_note_text",
+    "mixtures of attention heads": "jetmoe",
+    "residual streams that are scaled by depth": "beam",
+    "masks that depend on the values": "doge",
+    "alternating updates of several streams, per-layer embeddings and shared key-value caches": "gemma3n gemma3n_text",
+    "block-sparse attention": "minimax_m3_vl_text",
+    "compressed attention and hyper-connections": "deepseek_v4",
+    "compressed convolutional attention": "zaya",
+    "convolutions of keys and values, and biases by distance": "inkling_text inkling2_text",
+    "gated linear recurrences (RG-LRU)": "recurrent_gemma",
+    "Kimi delta attention": "kimi_linear bailing_hybrid",
+    "layers that run several times": "hrm_text",
+    "lightning attention": "minimax",
+    "Mamba": "mamba falcon_mamba jamba zamba",
+    "Mamba-2": "mamba2 bamba falcon_h1 granitemoehybrid nemotron_h zamba2",
+    "LSTM cells": "xlstm",
+    "norms that depend on the delay of the audio": "voxtral_realtime_text",
+    "rotary positions by layer type that a text decoder takes from images": "cohere_compass_text",
+    "shared key-value caches, per-layer embeddings and values that are keys": """
+        gemma4 gemma4_text gemma4_unified gemma4_unified_text
+    """,
+    "sparse attention by an indexer": "deepseek_v32 glm_moe_dsa",
+    "sparse attention by an indexer and hyper-connections": "hy_v4",
+    "time mixing (RWKV)": "rwkv",
+    "two attentions in a layer and experts that compute nothing": "longcat_flash",
 }
 
-OUT_OF_SCOPE: dict[str, str] = {}
+# What a model is instead of a decoder of text, with its types.
+_OTHER = {
+    "an encoder": """
+        bert big_bird camembert cpmant data2vec-text electra ernie megatron-bert reformer rembert roberta
+        roberta-prelayernorm roc_bert roformer xlm xlm-roberta xlm-roberta-xl xmod
+    """,
+    "a two-stream encoder of permuted text": "xlnet",
+    "half of an encoder-decoder": """
+        bart bert-generation bigbird_pegasus blenderbot blenderbot-small marian mbart mvp pegasus plbart prophetnet
+        trocr whisper
+    """,
+    "a decoder of audio codes": "moshi musicgen musicgen_melody",
+    "a decoder of bytes in patches that other models encode": "blt",
+    "a decoder of images' captions": "git",
+    "a drafter that reads another model's hidden states": "gemma4_assistant gemma4_unified_assistant",
+}
+
+WAITING = {model_type: lacking for lacking, named in _LACKING.items() for model_type in named.split()}
+
+OUT_OF_SCOPE = {model_type: other for other, named in _OTHER.items() for model_type in named.split()}

@@ -88,6 +88,7 @@ WRAPPERS: dict[str, Wrapper] = {
     "fun_asr_nano": _of_any(
         "qwen3", tied=True, absent=SMALL_QWEN | {"max_position_embeddings": 40_960, "tie_word_embeddings": True}
     ),
+    "fuyu": _of_any("persimmon", flat=True),
     "glm46v": _of_any("glm4v_text"),
     "glmasr": _of_any(
         "llama",
