@@ -214,23 +214,30 @@ def rope_by_layer_type(
     return found
 
 
+def settings_by_layer_type(settings: Config, types: Iterable[str]) -> dict[str, Config]:
+    """The rotary settings of each of these layer types, from a mapping with one for each."""
+    found = {layer_type: settings.inner(layer_type) for layer_type in dict.fromkeys(types)}
+    for layer_type, of_type in found.items():
+        if not of_type.data:
+            settings.fail(layer_type, "required, but missing: some layers are of this type")
+    settings.finish(dict.fromkeys((FULL, SLIDING), ANY))  # of a type that no layer has
+    return found
+
+
 def rope_of_layer_types(
-    c: Config, settings: Config, head_dim: int, types: Iterable[str], share: float = 1.0
+    c: Config, settings: Mapping[str, Config], head_dim: int, share: float = 1.0
 ) -> dict[str, Fields]:
-    """The rotary fields of each layer type in `types`, from its own mapping inside `settings`.
+    """The rotary fields of each layer type.
 
     Args:
         c: the config.
-        settings: a mapping for each layer type; others than `types` have no effect.
+        settings: the rotary settings of each layer type.
         head_dim: the width of a head.
-        types: the layer types of the model.
         share: the default of `partial_rotary_factor`; if it is not 1, scaled settings must give their own.
     """
     found: dict[str, Fields] = {}
-    for layer_type in dict.fromkeys(types):
-        of_type = _named(settings.inner(layer_type))
-        if not of_type.data:
-            settings.fail(layer_type, "required, but missing: some layers are of this type")
+    for layer_type, of_type in settings.items():
+        _named(of_type)
         fields: Fields = {
             "rope_theta": _above_one(of_type, "rope_theta", of_type.number("rope_theta")),
             "rope_scaling": _scaling(c, of_type, SCALINGS),
@@ -240,7 +247,6 @@ def rope_of_layer_types(
         factor = of_type.number("partial_rotary_factor")
         found[layer_type] = _of_part(fields, int(head_dim * factor), head_dim)
         of_type.finish(WITHOUT_EFFECT)
-    settings.finish(dict.fromkeys((FULL, SLIDING), ANY))
     return found
 
 

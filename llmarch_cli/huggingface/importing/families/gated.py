@@ -25,7 +25,14 @@ from llmarch_cli.huggingface.importing.pieces import (
     shared,
     window,
 )
-from llmarch_cli.huggingface.importing.rope import FULL, SLIDING, given_or_default, rope, rope_of_layer_types
+from llmarch_cli.huggingface.importing.rope import (
+    FULL,
+    SLIDING,
+    given_or_default,
+    rope,
+    rope_of_layer_types,
+    settings_by_layer_type,
+)
 
 HEADS = "num_attention_heads_per_layer"
 
@@ -40,7 +47,7 @@ def rotary_by_type(
 ) -> dict[str, Fields]:
     """The rotary fields by layer type, from `rope_parameters` alone: older keys may only repeat what it says."""
     settings = given_or_default(c)
-    rotary = rope_of_layer_types(c, settings, width, types, share)
+    rotary = rope_of_layer_types(c, settings_by_layer_type(settings, types), width, share)
     why = "rope_parameters, which alone transformers reads"
     for name, kind in thetas.items():
         c.expect(name, settings.inner(kind).data.get("rope_theta"), why=why)

@@ -21,7 +21,7 @@ from llmarch_cli.huggingface.importing.pieces import (
     shared,
     window,
 )
-from llmarch_cli.huggingface.importing.rope import FULL, SLIDING, rope_of_layer_types
+from llmarch_cli.huggingface.importing.rope import FULL, SLIDING, rope_of_layer_types, settings_by_layer_type
 
 PER_LAYER = (
     *("layer_types", "mlp_layer_types", "swiglu_limits", "swiglu_limits_shared"),
@@ -176,7 +176,7 @@ def _rotary(c: Config, width: int, types: list[str]) -> dict[str, Fields]:
             if c.given(name):
                 c.fail(name, "given together with rope_parameters, its newer form; keep one")
             c.read.add(name)
-        return rope_of_layer_types(c, settings, width, types)
+        return rope_of_layer_types(c, settings_by_layer_type(settings, types), width)
     thetas, shares = _of_each_layer(c, "rope_theta"), _of_each_layer(c, "partial_rotary_factors")
     scaling = c.inner("rope_scaling")
     if "rope_type" not in scaling.data:
@@ -188,9 +188,11 @@ def _rotary(c: Config, width: int, types: list[str]) -> dict[str, Fields]:
             fields["partial_rotary_factor"] = shares[layer]
         if built.setdefault(kind, fields) != fields:
             c.fail("rope_theta", f"layer {layer} differs in it or its partial_rotary_factors from its layer type")
-    if FULL in built:
-        built[FULL] |= scaling.data
-    return rope_of_layer_types(c, Config(built, c.origin, {}, reading=c.reading), width, types)
+    by_type = {kind: Config(fields, c.origin, {}, reading=c.reading) for kind, fields in built.items()}
+    if FULL in built and scaling.data:
+        scaling.data = {**built[FULL], **scaling.data}
+        by_type[FULL] = scaling
+    return rope_of_layer_types(c, by_type, width)
 
 
 def _of_each_layer(c: Config, name: str) -> list[float] | None:
