@@ -211,7 +211,7 @@ def _sections(*sections: int, **fields: Any) -> Settings:
 
 POSITIONS: dict[str, Settings] = {
     **dict.fromkeys(("qwen2_vl_text", "qwen2_5_vl_text"), _sections(1, 1, 2, type="mrope")),
-    **dict.fromkeys(("qwen2_5_omni_text", "ernie4_5_vl_moe_text"), _sections(1, 1, 2)),
+    "qwen2_5_omni_text": _sections(1, 1, 2),
     **dict.fromkeys(("qwen3_vl_moe_text", "qwen3_omni_moe_text"), _sections(2, 1, 1, mrope_interleaved=True)),
     "qwen3_vl_text": _sections(3, 1, 1, mrope_interleaved=True),
     "glm4v_text": _sections(1, 1, 0),
