@@ -28,11 +28,5 @@ NAMES: dict[str, Names] = {
 }
 NAMES_BY_CONFIG: dict[str, Callable[[Config], Names]] = {"phi4_multimodal": phi3}
 
-# Families whose published names our loader does not know.
-UNNAMED: tuple[str, ...] = (
-    "ernie4_5_vl_moe_text",
-    "glm4v_text",
-    "glm_ocr_text",
-    "hunyuan_vl_text",
-    "mllama_text_model",
-)
+# No class of transformers saves them without the other parts.
+UNNAMED: tuple[str, ...] = (*NAMES, *NAMES_BY_CONFIG)
