@@ -187,8 +187,14 @@ def test_logits_of_text(wrapper: str) -> None:
     """Without an image, positions of three axes and layers for images change nothing."""
     family = MULTIMODAL[wrapper].text
     config = wrapped(wrapper, {**SMALL, **POSITIONS.get(family, {}), **MORE.get(family, {})})
+    assert deviation(*logits(family, config)) < 10 * TOLERANCE
+
+
+def logits(family: str, config: Settings) -> tuple[torch.Tensor, torch.Tensor]:
+    """Ours and theirs, each (2, n_tokens, vocab_size), of a text decoder of `family` with the same weights."""
     spec = imported(config).spec
-    built = AutoConfig.for_model(wrapper, **deepcopy({name: config[name] for name in config if name != "model_type"}))
+    named = {name: value for name, value in config.items() if name != "model_type"}
+    built = AutoConfig.for_model(config["model_type"], **deepcopy(named))
     model: Any = head_class(built)._from_config(built, attn_implementation="eager").eval()
     decoder, head = model.get_decoder(), model.get_output_embeddings()
     randomize(decoder, 0)
@@ -197,7 +203,7 @@ def test_logits_of_text(wrapper: str) -> None:
     ours = build(spec)
     carry(names_of(family, built.get_text_config(decoder=True)), _text_alone(state, spec.vocab_size, CROSSED), ours)
     tokens = torch.randint(6, spec.vocab_size, (2, N_TOKENS), generator=torch.Generator().manual_seed(0))
-    assert deviation(ours(tokens), model(tokens, use_cache=False).logits) < 10 * TOLERANCE
+    return ours(tokens), model(tokens, use_cache=False).logits
 
 
 SMALL: Settings = {"rms_norm_eps": 1e-3, "num_hidden_layers": 3}
@@ -270,6 +276,22 @@ def test_text_keys_at_the_top(wrapper: str, outer: Settings) -> None:
     assert params(config) == theirs(config) is not None
     inside = {"model_type": wrapper, "text_config": text, **outer}
     assert spec == import_config(inside)
+
+
+@torch.no_grad()
+def test_logits_of_phi4_multimodal() -> None:
+    """Its decoder holds the encoders of images and audio, and its text keys stand beside them."""
+    scaling = {"type": "longrope", "short_factor": [1.0, 2.0, 3.0], "long_factor": [2.0, 3.0, 4.0]}
+    config = {
+        "model_type": "phi4_multimodal",
+        **TEXT,
+        "pad_token_id": 4,
+        "partial_rotary_factor": 0.75,
+        "rope_scaling": scaling,
+        "vision_config": {**VISION, "num_hidden_layers": 2, "crop_size": 28},
+        "audio_config": {**VISION, "num_blocks": 1, "ext_pw_out_channel": 16, "nemo_conv_channels": 16},
+    }
+    assert deviation(*logits("phi4_multimodal", config)) < 10 * TOLERANCE
 
 
 def test_phi4_multimodal() -> None:
