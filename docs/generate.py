@@ -165,7 +165,9 @@ def _families() -> str:
     ours = {
         "multimodal, their text decoder": sorted(MULTIMODAL),
         "text decoders inside them": sorted(kind for kind, each in FAMILIES.items() if not each.remote),
-        "published with their own code": sorted((kind for kind, each in FAMILIES.items() if each.remote), key=str.lower),
+        "published with their own code": sorted(
+            (kind for kind, each in FAMILIES.items() if each.remote), key=str.lower
+        ),
     }
     beyond = {title: [kind for kind in named if kind not in kinds] for title, named in ours.items()}
     return "\n".join(
