@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from llmarch_cli.errors import InputError, shown
-from llmarch_cli.huggingface.importing import choosing
+from llmarch_cli.huggingface.importing import choosing, per_layer
 from llmarch_cli.huggingface.importing.families import FAMILIES, Family
 from llmarch_cli.huggingface.importing.keys import ANY, Config, Reading
 from llmarch_cli.huggingface.importing.layers import Fields
@@ -117,7 +117,7 @@ def imported(
         family,
         decoder.model_type,
         decoder.built_from,
-        tuple(reading.notes),
+        tuple(dict.fromkeys(reading.notes)),
         reading.left_out,
         str(own) if guessed else None,
     )
@@ -152,7 +152,7 @@ def _fields(family: Family, config: Config, guessed: bool = False) -> Fields:
     config.defaults, config.aliases = family.defaults, family.aliases
     reading.guessed = family.defaults if guessed else None
     try:
-        fields = family.fields(config)
+        fields = per_layer.fields(family, config)
     except InputError:
         if not reading.missing:
             raise

@@ -133,6 +133,9 @@ def every(step: int, otherwise: str = SLIDING) -> Callable[[int], str]:
 def switched_window(c: Config) -> int | None:
     """`sliding_window` if `use_sliding_window` is true."""
     on = c.flag("use_sliding_window")
+    if not (on or c.given("sliding_window")):
+        c.read.add("sliding_window")
+        return None
     found = c.optional(lambda name: c.count(name, least=0), "sliding_window")
     if on and found == 0:
         c.fail("sliding_window", "0 with use_sliding_window: transformers then masks every token of such layers")
@@ -141,7 +144,10 @@ def switched_window(c: Config) -> int | None:
 
 def windows_above(c: Config, span: int | None) -> list[int | None]:
     """The window of each layer; by default, layers from `max_window_layers` on have one."""
-    start = c.optional(lambda name: c.count(name, least=0), "max_window_layers")
+    start = None
+    if span or c.given("max_window_layers"):
+        start = c.optional(lambda name: c.count(name, least=0), "max_window_layers")
+    c.read.add("max_window_layers")
     types = layer_types(c, lambda layer: SLIDING if span and start is not None and layer >= start else FULL)
     if span is None and SLIDING in types:
         c.fail("layer_types", "names sliding_attention, but sliding_window is absent or turned off")
