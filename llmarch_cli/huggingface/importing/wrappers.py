@@ -76,11 +76,22 @@ def text_decoder(config: Config, model_type: str, forced: str | None = None) -> 
     if config.data.get(TEXT) is None:
         text.data = wrapper.absent
     elif wrapper.merged:
-        text.data = {**wrapper.absent, **text.data}
+        text.data = {**_beneath(wrapper.absent, text.data), **text.data}
     text.data = {**text.data, **_tied(config, text, wrapper, family)}
     _repeated(config, text, wrapper, family)
     _finish(config, wrapper, text)
     return Decoder(family, text, model_type, config.data)
+
+
+def _beneath(absent: Mapping[str, Any], given: Mapping[str, Any]) -> dict[str, Any]:
+    """The defaults of a text config, without the rotary settings that given ones override."""
+    inside = given.get("rope_parameters") or given.get("rope_scaling")
+    overridden = set()
+    if given.get("rope_scaling"):
+        overridden.add("rope_parameters")
+    if isinstance(inside, Mapping) and "rope_theta" in inside:
+        overridden.add("rope_theta")
+    return {name: value for name, value in absent.items() if name not in overridden}
 
 
 def _family(config: Config, text: Config, wrapper: Wrapper) -> str:

@@ -441,6 +441,27 @@ def test_keys_that_a_wrapper_must_repeat() -> None:
         import_config({"model_type": "ovis2", "text_config": TEXT, "hidden_size": 32})
 
 
+@pytest.mark.parametrize(
+    ("wrapper", "given", "theta"),
+    [
+        ("voxtral", {}, 100_000_000.0),
+        ("voxtral", {"rope_theta": 30.0}, 30.0),
+        ("voxtral", {"rope_parameters": {"rope_type": "default", "rope_theta": 30.0}}, 30.0),
+        ("voxtral", {"rope_scaling": {"rope_type": "linear", "factor": 2.0}}, 100_000_000.0),
+        ("glmasr", {"rope_scaling": {"rope_type": "linear", "factor": 2.0, "rope_theta": 30.0}}, 30.0),
+    ],
+    ids=str,
+)
+def test_rotary_settings_over_the_wrapper_s_own(wrapper: str, given: Settings, theta: float) -> None:
+    config = {"text_config": {**TEXT, **given}}
+    built = AutoConfig.for_model(wrapper, **deepcopy(config)).text_config
+    assert built.rope_parameters["rope_theta"] == theta
+    attention: Any
+    (attention,) = import_config({"model_type": wrapper, **config}).variants("attention").values()
+    assert attention.rope_theta == theta
+    assert (attention.rope_scaling is not None) == (built.rope_parameters["rope_type"] == "linear")
+
+
 def test_the_check_builds_from_the_file() -> None:
     """A total that holds for the spec but not for the file is an error."""
     config = {"model_type": "gemma3", "text_config": TEXT, "vision_config": VISION}
