@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import NoReturn
 
 from llmarch_cli.errors import InputError, shown, unknown
-from llmarch_cli.huggingface.importing.families import BY_ARCHITECTURE, FAMILIES, MULTIMODAL, WRAPPERS
+from llmarch_cli.huggingface.importing.families import BY_ARCHITECTURE, CLASSES, FAMILIES, MULTIMODAL, WRAPPERS
 from llmarch_cli.huggingface.importing.families.others import OUT_OF_SCOPE, WAITING
 from llmarch_cli.huggingface.importing.keys import Config, Reading
 from llmarch_cli.huggingface.importing.without_effect import WITHOUT_EFFECT
@@ -107,7 +107,7 @@ def _owner(name: str, named: str) -> str | None:
     own = FAMILIES.get(named)
     for each in owners:
         same = each in FAMILIES and own is not None and FAMILIES[each].fields is own.fields
-        if each == named or same or _text_of(each) == named or _text_of(named) == each:
+        if each in (named, CLASSES.get(named)) or same or _text_of(each) == named or _text_of(named) == each:
             return None
     return owners[0] if owners else None
 
@@ -167,7 +167,8 @@ def nearest(data: Mapping[str, object]) -> list[Near]:
         except InputError:
             if not config.reading.missing:
                 continue
-        unread = tuple(each for each in informative if each not in config.read and each not in family.without_effect)
+        left = [each for each in informative if each not in config.read]
+        unread = tuple(each for each in left if config.fault(each, family.without_effect) is not None)
         if 2 * len(unread) < len(informative):
             found.append(Near(name, unread, len(config.reading.missing)))
-    return sorted(found, key=lambda near: len(near.unread) + near.missing)[:MOST_ADVISED]
+    return sorted(found, key=lambda near: (len(near.unread), near.missing))[:MOST_ADVISED]

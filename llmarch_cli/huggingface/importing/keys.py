@@ -134,6 +134,13 @@ class Config:
         if (path := f"{self.path}{name}") not in self.reading.missing:
             self.reading.missing.append(path)
 
+    def _misses(self, name: str) -> bool:
+        """Whether the family is a guess, and the key is absent and has no value by default; notes that."""
+        absent = not any(each in self.data for each in self._names(name))
+        if missed := absent and self._is_guess and self.defaults.get(name) is None:
+            self._miss(name)
+        return missed
+
     def _typed(
         self,
         name: str,
@@ -143,8 +150,7 @@ class Config:
         builds: bool = False,
     ) -> Value:
         """A value as `convert` returns it. If the family is a guess, `placeholder` lets the reading of others go on."""
-        if self._is_guess and name not in self.defaults and not any(each in self.data for each in self._names(name)):
-            self._miss(name)
+        if self._misses(name):
             return placeholder
         value = self.value(name, builds)
         converted = convert(value)
@@ -184,6 +190,8 @@ class Config:
 
     def choice(self, name: str, meanings: Mapping[str, Value]) -> Value:
         """The meaning of one of several words."""
+        if self._misses(name):
+            return next(iter(meanings.values()))
         known = ", ".join(meanings)
         value = self.value(name)
         if not isinstance(value, str) or value not in meanings:
@@ -262,7 +270,7 @@ class Config:
     def finish(self, without_effect: Mapping[str, Accepted]) -> None:
         """Raise InputError for all keys that were not read and are not known to have no effect."""
         unread = [name for name in self.data if name not in self.read]
-        faults = {name: fault for name in unread if (fault := self._fault(name, without_effect)) is not None}
+        faults = {name: fault for name in unread if (fault := self.fault(name, without_effect)) is not None}
         for name in [name for name in faults if f"{self.path}{name}" in self.reading.ignored]:
             self.reading.passed_over.append(f"{self.path}{name}")
             self.notes.append(f"Passed over on purpose: {self.path}{shown(name)}, which is {shown(self.data[name])}.")
@@ -278,7 +286,7 @@ class Config:
             f"{self.origin}: {len(faults):,} keys are not supported; `--ignore KEY` passes one over:{lines}{more}"
         )
 
-    def _fault(self, name: str, without_effect: Mapping[str, Accepted]) -> str | None:
+    def fault(self, name: str, without_effect: Mapping[str, Accepted]) -> str | None:
         """What is wrong with a key that was not read; None if it has no effect."""
         value = self.data[name]
         if name not in without_effect:

@@ -72,6 +72,9 @@ FAMILIES = Families(MODULES)
 # Families with the `model_type` of another model, by the name of their class.
 BY_ARCHITECTURE = {"Grok1ForCausalLM": "grok-2"}
 
+# Families that transformers builds with the class of another one.
+CLASSES = {"internlm3": "llama"}
+
 # The wrappers around a text decoder that a spec can express.
 MULTIMODAL: dict[str, Wrapper] = {
     name: wrapper
@@ -81,6 +84,7 @@ MULTIMODAL: dict[str, Wrapper] = {
 
 __all__ = [
     "BY_ARCHITECTURE",
+    "CLASSES",
     "FAMILIES",
     "MODULES",
     "MULTIMODAL",
