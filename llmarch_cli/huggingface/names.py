@@ -80,7 +80,7 @@ _ATTENTION = (
     *_same(r"self_attn\.k_norm", "attention.k_norm"),
     *_same(r"self_attn\.query_layernorm", "attention.q_norm"),
     *_same(r"self_attn\.key_layernorm", "attention.k_norm"),
-    Rule(r"self_attn\.(?:sinks|attention_sink_bias)", ("attention.sinks",)),
+    Rule(r"self_attn\.(?:sinks|attention_sink_bias|softmax_offset)", ("attention.sinks",)),
     *_same(r"self_attn\.(?:g|gate)_proj", "attention.gate_proj"),
     *_same(r"self_attn\.attn_sub_norm", "attention.sub_norm"),
     *_same(r"self_attn\.q_a_proj", "attention.q_a_proj"),

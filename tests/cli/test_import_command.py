@@ -75,15 +75,31 @@ def test_notes_go_to_standard_error(llmarch: Run) -> None:
 
 
 def test_another_family_on_purpose(llmarch: Run) -> None:
-    Path("config.json").write_text('{"model_type": "lama", "num_hidden_layers": 3}')
-    assert llmarch("import", "config.json").err == (
-        "error: config.json: model_type: 'lama' is not supported; nearest: llama, llama4, llama4_text;"
-        " `--as llama` reads the config as that family, and an unknown `--as` lists all families\n"
+    sizes = '"hidden_size": 64, "intermediate_size": 96, "num_attention_heads": 4, "vocab_size": 50'
+    Path("config.json").write_text(f'{{"model_type": "lama", "num_hidden_layers": 3, "my_key": 1, {sizes}}}')
+    assert llmarch("import", "config.json").err.startswith(
+        "error: config.json: model_type: 'lama' is not supported; nearest by its keys: llama (leaves unread: 'my_key');"
     )
-    assert (
-        "# Read as llama because of --as; its model_type is 'lama'."
-        in llmarch("import", "config.json", "--as", "llama").out
+    lacking = llmarch("import", "config.json", "--as", "llama")
+    assert (lacking.status, lacking.err) == (
+        2,
+        "error: config.json: read as llama, which its model_type does not say, it lacks max_position_embeddings,"
+        " tie_word_embeddings; `--assume KEY=VALUE` gives a value that you know\n",
     )
+    given = ("--ignore", "my_key", "--assume", "max_position_embeddings=64", "--assume", "tie_word_embeddings=true")
+    found = llmarch("import", "config.json", "--as", "llama", *given).out
+    assert "# Read as llama because of --as; its model_type is 'lama'." in found
+    assert "# Passed over on purpose: 'my_key', which is 1." in found
+    assert "# Assumed, as the config does not say it: 'tie_word_embeddings' is true." in found
+
+
+@pytest.mark.parametrize("setting", ["x", "=1", "x=1 x=2"])
+def test_an_assumption_is_a_key_and_a_value(llmarch: Run, setting: str) -> None:
+    Path("config.json").write_text('{"model_type": "llama"}')
+    options = [word for each in setting.split() for word in ("--assume", each)]
+    run = llmarch("import", "config.json", *options)
+    assert run.status == 2
+    assert "--assume" in run.err
 
 
 @pytest.mark.parametrize("model", ["config.json", "./config.json", "seeing", "seeing/config.json"])

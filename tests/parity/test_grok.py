@@ -111,7 +111,7 @@ def test_the_bundled_spec_has_the_published_constants() -> None:
     spec = llmarch.load("grok-2.5").model_dump()
     assert (spec["embedding_scale"], spec["logit_scale"], spec["logit_softcap"]) == (90.50966799187809, 0.5, 50.0)
     assert spec["attention"]["softcap"] == 30.0
-    assert spec["attention"]["temperature"] == {"kind": "log_ratio", "length": 1024}
+    assert spec["attention"]["temperature"] == {"kind": "log_ratio", "length": 1024, "offset": 0}
     assert spec["attention"]["rope_theta"] == 208_533_496
     assert spec["ffn"]["scale"] == pytest.approx(1 / math.sqrt(2), rel=1e-15)
     assert spec["ffn"]["branches"]["moe"]["router_softcap"] == 30.0

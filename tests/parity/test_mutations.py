@@ -326,15 +326,15 @@ def clamped_before_the_norm(
     return original(self.model_copy(update={"clip_qkv": None}), clamped, x, cache)
 
 
-def slopes_in_reverse(*args: Any) -> Any:
-    return linear_biases(*args).flip(0)
+def slopes_in_reverse(*args: Any, **rounding: Any) -> Any:
+    return linear_biases(*args, **rounding).flip(0)
 
 
-def slopes_of_a_power_of_2(n_heads: int, *args: Any) -> Any:
-    return linear_biases(1 << (n_heads - 1).bit_length(), *args)[:n_heads]
+def slopes_of_a_power_of_2(n_heads: int, *args: Any, **rounding: Any) -> Any:
+    return linear_biases(1 << (n_heads - 1).bit_length(), *args, **rounding)[:n_heads]
 
 
-def slopes_of_the_whole_series(n_heads: int, end: int, n_keys: int, device: torch.device) -> Any:
+def slopes_of_the_whole_series(n_heads: int, end: int, n_keys: int, device: torch.device, **rounding: bool) -> Any:
     """Exact, as the paper has them."""
     slopes = torch.tensor([2.0 ** (-8 * (i + 1) / n_heads) for i in range(n_heads)])
     return slopes.view(-1, 1, 1) * torch.arange(end - n_keys, end)

@@ -164,9 +164,8 @@ def nearest(data: Mapping[str, object]) -> list[Near]:
         config = Config(data, "", family.defaults, family.aliases, reading=Reading(guessed=family.defaults))
         try:
             family.fields(config)
-        except InputError:
-            if not config.reading.missing:
-                continue
+        except InputError:  # it lacks more than can be told, or has values that the family cannot have
+            continue
         left = [each for each in informative if each not in config.read]
         unread = tuple(each for each in left if config.fault(each, family.without_effect) is not None)
         if 2 * len(unread) < len(informative):

@@ -22,6 +22,9 @@ TEXT = "text_config"
 # Where wrappers of any sort keep their text decoder, or another wrapper around it.
 PLACES = (TEXT, "language_config", "llm_config", "text_model_config", "lm_config", "thinker_config")
 
+# Keys that every text decoder has.
+SIZES = ("num_hidden_layers", "num_attention_heads", "vocab_size", "hidden_size")
+
 PART = "_config"  # the ending of the keys of other parts
 
 
@@ -74,6 +77,8 @@ def text_decoder(config: Config, model_type: str, forced: str | None = None) -> 
         return Decoder(family, text, model_type, config.data)
     family = _family(config, text, wrapper)
     if config.data.get(TEXT) is None:
+        if beside := [name for name in SIZES if config.given(name)]:
+            config.fail(TEXT, f"required, but missing; {beside[0]} stands beside it, where transformers ignores it")
         text.data = wrapper.absent
     elif wrapper.merged:
         text.data = {**_beneath(wrapper.absent, text.data), **text.data}
