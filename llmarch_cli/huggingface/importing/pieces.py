@@ -54,7 +54,10 @@ def layer_norm(c: Config, eps: str = "layer_norm_eps", **fields: Any) -> Fields:
 
 def divided_width(c: Config) -> int:
     """The head width as hidden_size / num_attention_heads."""
-    return c.count("hidden_size") // c.count("num_attention_heads")
+    width = c.count("hidden_size") // c.count("num_attention_heads")
+    if not width:
+        c.fail("num_attention_heads", f"{c.count('num_attention_heads')}, more than hidden_size")
+    return width
 
 
 def head_dim(c: Config) -> int:
