@@ -13,6 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pairs import N_TOKENS, TOLERANCE, deviation
 from transformers import AutoConfig, PreTrainedConfig
+from transformers.initialization import no_init_weights
 from transformers.models.auto.configuration_auto import CONFIG_MAPPING
 from weights import carry, names_of, randomize
 
@@ -196,7 +197,9 @@ def logits(family: str, config: Settings) -> tuple[torch.Tensor, torch.Tensor]:
     spec = imported(config).spec
     named = {name: value for name, value in config.items() if name != "model_type"}
     built = AutoConfig.for_model(config["model_type"], **deepcopy(named))
-    model: Any = head_class(built)._from_config(built, attn_implementation="eager").eval()
+    with no_init_weights():  # the encoders of images are large, and stay unused
+        model: Any = head_class(built)._from_config(built, attn_implementation="eager").eval()
+    model.tie_weights()
     decoder, head = model.get_decoder(), model.get_output_embeddings()
     randomize(decoder, 0)
     randomize(head, 1)

@@ -95,6 +95,8 @@ def qwen3_moe(c: Config) -> Fields:
 
 
 def olmoe(c: Config) -> Fields:
+    if c.count("hidden_size") % c.count("num_attention_heads"):
+        c.fail("num_attention_heads", "must divide hidden_size, over which this family normalises queries")
     clip = c.optional(c.number, "clip_qkv")
     attention = gqa(c, only_divided(c), qk_norm="full", clip_qkv=clip, **biased(c))
     experts = moe(c, "num_experts", "intermediate_size", renormalize=c.flag("norm_topk_prob"))
