@@ -347,7 +347,11 @@ NAMES: dict[str, Names] = {
     },
     "starcoder2": {**PLAIN, **of_layer(renamed({"ffn.up_proj": "mlp.c_fc", "ffn.down_proj": "mlp.c_proj"}))},
     "minimax_m2": {**MIXTURE, **of_layer({"ffn.selection_bias": "mlp.e_score_correction_bias"})},
-    "ernie4_5_moe": {**MIXTURE, **of_layer({"ffn.selection_bias": ERNIE_BIAS})},
+    "ernie4_5_moe": {
+        **MIXTURE,
+        "head.lm_head.bias": "lm_head.bias",
+        **of_layer({"ffn.selection_bias": ERNIE_BIAS}),
+    },
     "glm4": {**PLAIN, **of_layer({**renamed(GLM4), **GATE_AND_UP})},
 }
 

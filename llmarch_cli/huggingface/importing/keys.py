@@ -172,7 +172,7 @@ class Config:
 
     def number(self, name: str) -> float:
         """A finite number, as a float."""
-        return self._typed(name, "a number", _number, 1.0)
+        return self._typed(name, "a number", a_number, 1.0)
 
     def inverse(self, name: str) -> float:
         """The inverse of a number above 0."""
@@ -198,38 +198,32 @@ class Config:
             self.fail(name, f"{shown(value)} is not supported; known: {known}")
         return meanings[value]
 
-    def optional(self, read: Callable[[str], Value], name: str) -> Value | None:
-        """The result of `read`; None if the key is null, or absent without a default."""
+    def optional(self, read: Callable[..., Value], name: str, **limits: int) -> Value | None:
+        """The result of `read` within `limits`; None if the key is null, or absent without a default."""
         if name not in self.defaults and not any(each in self.data for each in self._names(name)):
             return None
-        return None if self.value(name) is None else read(name)
+        return None if self.value(name) is None else read(name, **limits)
 
     def items(self, name: str, convert: Callable[[Any], Value | None], expected: str, length: int) -> list[Value]:
         """A list of `length` values, one per layer."""
-        values = self.value(name, builds=True)
-        if not isinstance(values, list):
-            self.fail(name, f"must be a list, not {shown(values)}")
-        if len(values) != length:
-            self.fail(name, f"must have {length:,} entries, one per layer, not {len(values):,}")
-        return self._converted(name, values, convert, expected)
+        return self._list(name, convert, expected, length)
 
     def whole_numbers(self, name: str) -> list[int]:
         """A list of whole numbers, of any length."""
-        values = self.value(name, builds=True)
-        if not isinstance(values, list):
-            self.fail(name, f"must be a list, not {shown(values)}")
-        return self._converted(name, values, lambda value: _whole(value, 0, MAX_COUNT), "a whole number")
+        return self._list(name, lambda value: _whole(value, 0, MAX_COUNT), "a whole number")
 
     def numbers(self, name: str) -> list[float]:
         """A list of numbers, of any length."""
+        return self._list(name, a_number, "a number")
+
+    def _list(
+        self, name: str, convert: Callable[[Any], Value | None], expected: str, length: int | None = None
+    ) -> list[Value]:
         values = self.value(name, builds=True)
         if not isinstance(values, list):
             self.fail(name, f"must be a list, not {shown(values)}")
-        return self._converted(name, values, _number, "a number")
-
-    def _converted(
-        self, name: str, values: list[Any], convert: Callable[[Any], Value | None], expected: str
-    ) -> list[Value]:
+        if length is not None and len(values) != length:
+            self.fail(name, f"must have {length:,} entries, one per layer, not {len(values):,}")
         found = []
         for i, value in enumerate(values):
             if (converted := convert(value)) is None:
@@ -319,14 +313,15 @@ def above_zero(value: Any) -> int | None:
     return _whole(value, 1, MAX_COUNT)
 
 
+def a_number(value: Any) -> float | None:
+    """Accept a finite number."""
+    return float(value) if type(value) in (int, float) and abs(value) <= MAX_NUMBER else None
+
+
 def _whole(value: Any, least: int, most: int) -> int | None:
     if isinstance(value, float) and value.is_integer() and abs(value) <= most:
         value = int(value)
     return value if type(value) is int and least <= value <= most else None
-
-
-def _number(value: Any) -> float | None:
-    return float(value) if type(value) in (int, float) and abs(value) <= MAX_NUMBER else None
 
 
 def _between(least: int, most: int) -> str:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from llmarch_cli.errors import shown
 from llmarch_cli.huggingface.importing.keys import Config, one_of
-from llmarch_cli.huggingface.importing.layers import Fields
+from llmarch_cli.huggingface.importing.layers import Fields, axis
 from llmarch_cli.huggingface.importing.rope import FULL, SCALINGS, SLIDING, Scaling, rope
 
 ACTIVATIONS = {
@@ -47,6 +47,17 @@ def rms(c: Config, **fields: Any) -> Fields:
 def layer_norm(c: Config, eps: str = "layer_norm_eps", **fields: Any) -> Fields:
     """Layer norms. `eps` is the family's key for their epsilon."""
     return {"kind": "layer", "eps": c.number(eps), **fields}
+
+
+def without_prediction_blocks(c: Config, name: str) -> int:
+    """The number of multi-token-prediction blocks under this key; if there are any, a note says that they are left out.
+
+    Use `n_mtp_blocks` of a spec instead where transformers or the authors publish how they are built.
+    """
+    found = c.optional(c.count, name, least=0) or 0
+    if found:
+        c.notes.append(f"Multi-token-prediction blocks ({name}) are left out.")
+    return found
 
 
 # --- attention ------------------------------------------------------------------------------------------------------
@@ -120,7 +131,7 @@ def layer_types(c: Config, usual: Callable[[int], str], known: tuple[str, ...] =
 
 def window(c: Config, layer_type: str) -> int | None:
     """The window of a layer of this type; None for full attention."""
-    found = c.optional(lambda name: c.count(name, least=0), "sliding_window")
+    found = c.optional(c.count, "sliding_window", least=0)
     if layer_type != SLIDING:
         return None
     if not found:
@@ -139,7 +150,7 @@ def switched_window(c: Config) -> int | None:
     if not (on or c.given("sliding_window")):
         c.read.add("sliding_window")
         return None
-    found = c.optional(lambda name: c.count(name, least=0), "sliding_window")
+    found = c.optional(c.count, "sliding_window", least=0)
     if on and found == 0:
         c.fail("sliding_window", "0 with use_sliding_window: transformers then masks every token of such layers")
     return found if on else None
@@ -149,12 +160,27 @@ def windows_above(c: Config, span: int | None) -> list[int | None]:
     """The window of each layer; by default, layers from `max_window_layers` on have one."""
     start = None
     if span or c.given("max_window_layers"):
-        start = c.optional(lambda name: c.count(name, least=0), "max_window_layers")
+        start = c.optional(c.count, "max_window_layers", least=0)
     c.read.add("max_window_layers")
     types = layer_types(c, lambda layer: SLIDING if span and start is not None and layer >= start else FULL)
+    return windows_by_type(c, span, types)
+
+
+def windows_by_type(c: Config, span: int | None, types: Sequence[str]) -> list[int | None]:
+    """The window of each layer: `span`, None if windows are turned off, in layers of type `SLIDING`."""
     if span is None and SLIDING in types:
         c.fail("layer_types", "names sliding_attention, but sliding_window is absent or turned off")
     return [span if layer_type == SLIDING else None for layer_type in types]
+
+
+def windowed(attention: Fields, windows: Sequence[int | None]) -> Fields:
+    """Attention with the window of each layer."""
+    return axis(windows, lambda span: {**attention, "window": span})
+
+
+def by_type(c: Config, attention: Fields, types: Sequence[str], of_type: Mapping[str, Fields] | None = None) -> Fields:
+    """Attention with a window in layers of type `SLIDING`. `of_type` has what else differs by type."""
+    return axis(types, lambda kind: {**attention, **(of_type or {}).get(kind, {}), "window": window(c, kind)})
 
 
 # --- feed-forward layers --------------------------------------------------------------------------------------------
@@ -201,7 +227,7 @@ def grouped_sigmoid_moe(
     kept = c.optional(c.count, "topk_group") or 1
     if kept > n_groups:
         c.fail("topk_group", f"{kept}, but there are {n_groups} groups (n_group)")
-    n_shared = c.optional(lambda name: c.count(name, least=0), n_shared_experts) or 0
+    n_shared = c.optional(c.count, n_shared_experts, least=0) or 0
     return moe(
         c,
         n_experts,
@@ -217,15 +243,39 @@ def grouped_sigmoid_moe(
     )
 
 
-def dense_below(c: Config) -> list[bool]:
-    """Whether each layer has experts: the first `first_k_dense_replace` are dense."""
-    c.expect("moe_layer_freq", 1)
-    n_dense = c.count("first_k_dense_replace", least=0)
+def mixed(sparse: list[bool], experts: Fields, plain: Fields) -> Fields:
+    """Experts in the layers marked sparse, a dense layer in the others."""
+    return axis(sparse, lambda is_sparse: experts if is_sparse else plain)
+
+
+EXPERT_KEYS = """
+    n_routed_experts num_local_experts num_experts num_experts_per_tok moe_intermediate_size n_shared_experts n_group
+    topk_group topk_method scoring_func norm_topk_prob routed_scaling_factor
+"""
+
+
+def experts_if_any(c: Config, sparse: list[bool], experts: Callable[[Config], Fields]) -> Fields:
+    """The experts, if any layer has some. If none does, no key of theirs has an effect or is required."""
+    if any(sparse):
+        return experts(c)
+    c.read.update(EXPERT_KEYS.split())
+    return {}
+
+
+def sparse_from(c: Config, n_dense: int) -> list[bool]:
+    """Whether each layer has experts: all but the first `n_dense`."""
     return [layer >= n_dense for layer in range(c.layers())]
 
 
-def listed_sparse(c: Config, usual: list[bool]) -> list[bool]:
-    """Whether each layer has experts: `mlp_layer_types` if given, else `usual`."""
+def dense_below(c: Config) -> list[bool]:
+    """Whether each layer has experts: the first `first_k_dense_replace` are dense."""
+    c.expect("moe_layer_freq", 1)
+    return sparse_from(c, c.count("first_k_dense_replace", least=0))
+
+
+def listed_sparse(c: Config, usual: list[bool] | None = None) -> list[bool]:
+    """Whether each layer has experts: `mlp_layer_types` if given, else `usual`; None for all but the first."""
+    usual = sparse_from(c, 1) if usual is None else usual
     if not c.given("mlp_layer_types"):
         c.read.add("mlp_layer_types")
         return usual

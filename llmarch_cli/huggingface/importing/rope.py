@@ -250,7 +250,28 @@ def rope_of_layer_types(
     return found
 
 
-def given_or_default(c: Config, name: str = "rope_parameters") -> Config:
+def _given_or_default(c: Config) -> Config:
     """An inner mapping, or the family's default of it."""
-    given = c.inner(name)
-    return given if given.data else Config(c.default(name) or {}, c.origin, {}, path=given.path, reading=c.reading)
+    given = c.inner("rope_parameters")
+    return (
+        given
+        if given.data
+        else Config(c.default("rope_parameters") or {}, c.origin, {}, path=given.path, reading=c.reading)
+    )
+
+
+def rotary_by_type(
+    c: Config, width: int, types: list[str], thetas: Mapping[str, str], share: float = 1.0
+) -> dict[str, Fields]:
+    """The rotary fields by layer type, from `rope_parameters` alone: older keys may only repeat what it says."""
+    settings = _given_or_default(c)
+    rotary = rope_of_layer_types(c, settings_by_layer_type(settings, types), width, share)
+    why = "rope_parameters, which alone transformers reads"
+    for name, kind in thetas.items():
+        c.expect(name, settings.inner(kind).data.get("rope_theta"), why=why)
+    shares = {settings.inner(kind).data.get("partial_rotary_factor", share) for kind in types}
+    if len(shares) > 1 and c.given("partial_rotary_factor"):
+        c.fail("partial_rotary_factor", "differs by layer type in rope_parameters, which alone transformers reads")
+    c.expect("partial_rotary_factor", *shares, why=why)
+    c.expect("rope_scaling", {}, why=why)
+    return rotary

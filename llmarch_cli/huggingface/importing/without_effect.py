@@ -13,12 +13,13 @@ _RUNNING = """
     use_cache cache_implementation output_attentions output_hidden_states output_router_logits output_scores
     return_dict return_dict_in_generate torchscript use_bfloat16 tf_legacy_loss chunk_size_feed_forward
     attn_implementation _attn_implementation _attn_implementation_autoset _experts_implementation
-    _flash_attn_2_enabled use_flash_attn pretraining_tp gradient_checkpointing
+    _flash_attn_2_enabled use_flash_attn use_flash_attention pretraining_tp gradient_checkpointing ep_size
+    attention_softmax_in_fp32 scale_attention_softmax_in_fp32 bias_dropout_fusion
 """
 _TRAINING = """
-    attention_dropout attention_probs_dropout_prob attn_pdrop classifier_dropout embd_pdrop embedding_dropout
-    hidden_dropout hidden_dropout_prob resid_pdrop residual_dropout initializer_range router_aux_loss_coef
-    router_jitter_noise
+    attention_dropout attention_probs_dropout_prob attn_pdrop classifier_dropout emb_pdrop embd_pdrop embed_dropout
+    embedding_dropout hidden_dropout hidden_dropout_prob resid_pdrop residual_dropout initializer_range
+    router_aux_loss_coef aux_loss_alpha seq_aux router_jitter_noise
 """
 _TOKENS = """
     bos_token_id eos_token_id pad_token_id sep_token_id decoder_start_token_id eod_token_id tokenizer_class prefix

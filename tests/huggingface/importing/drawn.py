@@ -63,8 +63,6 @@ MULTIPLIERS = dict.fromkeys(SCALED, scales)
 
 GPT2 = {"n_inner": st.none() | widths, "scale_attn_weights": flags}
 
-GPT2 = {"n_inner": st.none() | widths, "scale_attn_weights": flags}
-
 # The settings of each family beyond its sizes; each may be absent.
 OPTIONS: dict[str, dict[str, st.SearchStrategy[Any]]] = {
     "llama": {**BIASES, "head_dim": st.sampled_from((None, 2, 10))},
@@ -133,6 +131,7 @@ OPTIONS: dict[str, dict[str, st.SearchStrategy[Any]]] = {
         "moe_layer_start_index": st.integers(0, 3),
         "moe_layer_end_index": st.sampled_from((-1, 2)),
         "moe_layer_interval": st.integers(1, 2),
+        "use_bias": flags,
     },
     "dots1": {**ROUTED, "attention_bias": flags, "sliding_window": windows, "max_window_layers": st.integers(0, 4)},
     "glm4_moe": {**ROUTED, "attention_bias": flags, "use_qk_norm": flags, "n_group": st.sampled_from((1, 2))},

@@ -24,6 +24,7 @@ OPTIONS: dict[str, dict[str, st.SearchStrategy[Any]]] = {
         "moe_num_experts": st.integers(3, 6),
         "moe_num_shared_experts": st.integers(0, 2),
         "moe_intermediate_size": st.lists(widths, min_size=2, max_size=2),
+        "use_bias": flags,
     },
     "mllama_text_model": {"cross_attention_layers": st.sampled_from(([], [0], [1, 3], [9]))},
     "emu3_text_model": BIASES,

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from llmarch_cli.huggingface.importing.families.family import USUAL, Family, basic_sizes, sizes
+from llmarch_cli.huggingface.importing.families.family import Family, basic_sizes, sizes
+from llmarch_cli.huggingface.importing.families.layer_normed import LAYERED
 from llmarch_cli.huggingface.importing.keys import ANY, Accepted, Config
 from llmarch_cli.huggingface.importing.layers import Fields, axis
 from llmarch_cli.huggingface.importing.pieces import (
@@ -116,7 +117,7 @@ def modernbert_decoder(c: Config) -> Fields:
     rotary = rope_by_layer_type(c, "local_rope_theta", "global_rope_theta")
     step = c.count("global_attn_every_n_layers")
     types = layer_types(c, lambda layer: SLIDING if layer % step else FULL)
-    half = (c.optional(lambda name: c.count(name, least=2), "local_attention") or 0) // 2
+    half = (c.optional(c.count, "local_attention", least=2) or 0) // 2
     if not half and SLIDING in types:
         c.fail("local_attention", "null, but some layers have a window")
     c.expect("sliding_window", half or -1, why="half of local_attention")
@@ -141,7 +142,6 @@ def modernbert_decoder(c: Config) -> Fields:
     )
 
 
-LAYERED = USUAL | {"layer_norm_eps": 1e-5}
 TRAINING: dict[str, Accepted] = dict.fromkeys(("activation_dropout", "dropout", "init_std", "layerdrop"), ANY)
 
 FAMILIES = (
@@ -198,7 +198,7 @@ FAMILIES = (
         | {"global_attn_every_n_layers": 3, "global_rope_theta": 160_000.0, "local_rope_theta": 10_000.0}
         | basic_sizes(50_368, 768, 22, 12, 8192),
         without_effect={
-            **dict.fromkeys(("classifier_pooling", "cls_token_id", "deterministic_flash_attn"), ANY),
+            **dict.fromkeys(("classifier_pooling", "deterministic_flash_attn"), ANY),
             **dict.fromkeys(("initializer_cutoff_factor", "mlp_dropout", "reference_compile"), ANY),
             **dict.fromkeys(("repad_logits_with_grad", "sparse_pred_ignore_index", "sparse_prediction"), ANY),
             "causal_mask": (True,),

@@ -7,9 +7,10 @@ from typing import Any
 
 from llmarch_cli.huggingface.importing.families.family import USUAL, Family, sizes
 from llmarch_cli.huggingface.importing.keys import ANY, Config
-from llmarch_cli.huggingface.importing.layers import Fields, axis
+from llmarch_cli.huggingface.importing.layers import Fields
 from llmarch_cli.huggingface.importing.pieces import (
     biased,
+    by_type,
     dense,
     frame,
     gqa,
@@ -17,7 +18,7 @@ from llmarch_cli.huggingface.importing.pieces import (
     layer_types,
     rms,
     switched_window,
-    window,
+    windowed,
     windows_above,
 )
 from llmarch_cli.huggingface.importing.rope import FULL, SCALINGS, SLIDING, Scaling, longrope
@@ -41,8 +42,7 @@ def internlm3(c: Config) -> Fields:
 
 def layered(c: Config, usual: Callable[[int], str]) -> Fields:
     """Layers with and without a window, alike in all else."""
-    attention, types = gqa(c, c.count("head_dim")), layer_types(c, usual)
-    return axis(types, lambda kind: {**attention, "window": window(c, kind)})
+    return by_type(c, gqa(c, c.count("head_dim")), layer_types(c, usual))
 
 
 def cwm(c: Config) -> Fields:
@@ -107,13 +107,13 @@ def phi3(c: Config) -> Fields:
 def qwen2(c: Config, scalings: Mapping[str, Scaling] = SCALINGS) -> Fields:
     attention = gqa(c, scalings=scalings, qkv_bias=True)
     windows = windows_above(c, switched_window(c))
-    return frame(c, rms(c), attention=axis(windows, lambda window: {**attention, "window": window}), ffn=dense(c))
+    return frame(c, rms(c), attention=windowed(attention, windows), ffn=dense(c))
 
 
 def qwen3(c: Config) -> Fields:
     attention = gqa(c, qk_norm="per_head", **biased(c))
     windows = windows_above(c, switched_window(c))
-    return frame(c, rms(c), attention=axis(windows, lambda window: {**attention, "window": window}), ffn=dense(c))
+    return frame(c, rms(c), attention=windowed(attention, windows), ffn=dense(c))
 
 
 def multipliers(c: Config) -> Fields:
@@ -125,9 +125,14 @@ def multipliers(c: Config) -> Fields:
     }
 
 
+def granite_attention(c: Config, **fields: Any) -> Fields:
+    """Granite's attention, which scales scores by `attention_multiplier`."""
+    return gqa(c, score_scale=c.number("attention_multiplier"), **biased(c), **fields)
+
+
 def granite(c: Config) -> Fields:
-    attention = gqa(c, score_scale=c.number("attention_multiplier"), **biased(c))
-    return frame(c, rms(c), attention=attention, ffn=dense(c, bias=c.flag("mlp_bias")), **multipliers(c))
+    ffn = dense(c, bias=c.flag("mlp_bias"))
+    return frame(c, rms(c), attention=granite_attention(c), ffn=ffn, **multipliers(c))
 
 
 def glm(c: Config, **placed: Any) -> Fields:
@@ -146,6 +151,18 @@ def apertus(c: Config) -> Fields:
 
 QWEN = {"use_sliding_window": False, "sliding_window": 4096, "max_window_layers": 28, "layer_types": None}
 BIASES = {"attention_bias": False, "mlp_bias": False}
+
+PHI: dict[str, Any] = USUAL | {
+    "sliding_window": None,
+    "original_max_position_embeddings": 4096,
+    "rms_norm_eps": 1e-5,
+    "partial_rotary_factor": 1.0,
+}
+GLM: dict[str, Any] = (
+    USUAL
+    | {"attention_bias": True, "head_dim": 128, "partial_rotary_factor": 0.5, "rms_norm_eps": 1.5625e-07}
+    | sizes(151_552, 4096, 13_696, 40, 32, 2, 131_072)
+)
 
 SCALED = ("embedding_multiplier", "residual_multiplier", "logits_scaling", "attention_multiplier")
 MULTIPLIERS = dict.fromkeys(SCALED, 1.0)
@@ -190,19 +207,13 @@ FAMILIES = (
         | {"use_bias": False, "head_dim": 128, "tie_word_embeddings": True}
         | {"rms_norm_eps": 1e-5, "rope_theta": 500_000.0}
         | sizes(103_424, 1024, 3072, 18, 16, 2, 131_072),
-        without_effect={"compression_ratio": (1.0,), "use_flash_attention": ANY, "use_rmsnorm": (True,)},
+        without_effect={"compression_ratio": (1.0,), "use_rmsnorm": (True,)},
     ),
     Family(
         "phi3",
         phi3,
-        USUAL
-        | {"sliding_window": None, "original_max_position_embeddings": 4096, "rms_norm_eps": 1e-5}
-        | {"partial_rotary_factor": 1.0}
-        | sizes(32_064, 3072, 8192, 32, 32, None, 4096),
-        without_effect={
-            **dict.fromkeys(("attention_bias", "mlp_bias", "lm_head_bias"), (False,)),
-            **dict.fromkeys(("interpolate_factor", "full_attn_mod"), (1,)),
-        },
+        PHI | sizes(32_064, 3072, 8192, 32, 32, None, 4096),
+        without_effect=dict.fromkeys(("interpolate_factor", "full_attn_mod"), (1,)),
     ),
     Family(
         "qwen2",
@@ -265,21 +276,9 @@ FAMILIES = (
         | {"head_dim": 128, "rms_norm_eps": 1e-8, "rope_theta": 100_000.0}
         | sizes(48_000, 2560, 7040, 24, 20, 20, 4096),
     ),
-    Family(
-        "glm",
-        glm,
-        USUAL
-        | {"attention_bias": True, "head_dim": 128, "partial_rotary_factor": 0.5, "rms_norm_eps": 1.5625e-07}
-        | sizes(151_552, 4096, 13_696, 40, 32, 2, 131_072),
-    ),
+    Family("glm", glm, GLM),
     Family("granite", granite, USUAL | BIASES | MULTIPLIERS | sizes(32_000, 4096, 11_008, 32, 32, None, 2048)),
-    Family(
-        "glm4",
-        glm4,
-        USUAL
-        | {"attention_bias": True, "head_dim": 128, "partial_rotary_factor": 0.5, "rms_norm_eps": 1.5625e-07}
-        | sizes(151_552, 4096, 13_696, 40, 32, 2, 131_072),
-    ),
+    Family("glm4", glm4, GLM),
     Family(
         "apertus",
         apertus,
@@ -287,6 +286,6 @@ FAMILIES = (
         | {"attention_bias": False, "hidden_act": "xielu", "rms_norm_eps": 1e-5, "rope_theta": 12_000_000.0}
         | {"rope_parameters": stretched("llama3", 8.0, 8192, low_freq_factor=1.0, high_freq_factor=4.0)}
         | sizes(131_072, 4096, 14_336, 32, 32, None, 65_536),
-        without_effect={"qk_norm": (True,), "post_norm": (False,), "mlp_bias": (False,)},
+        without_effect={"qk_norm": (True,), "post_norm": (False,)},
     ),
 )

@@ -2,55 +2,40 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
-from llmarch_cli.huggingface.importing.families.dense import MULTIPLIERS, QWEN, multipliers
+from llmarch_cli.huggingface.importing.families.dense import MULTIPLIERS, QWEN, granite_attention, multipliers
 from llmarch_cli.huggingface.importing.families.family import USUAL, Family, sizes
 from llmarch_cli.huggingface.importing.families.windows import rotated_layers
-from llmarch_cli.huggingface.importing.keys import ANY, Config
+from llmarch_cli.huggingface.importing.keys import ANY, Accepted, Config
 from llmarch_cli.huggingface.importing.layers import Fields, axis
 from llmarch_cli.huggingface.importing.pieces import (
     NOPE,
     biased,
+    by_type,
     dense,
     dense_below,
     every,
+    experts_if_any,
     frame,
     gqa,
     grouped_sigmoid_moe,
     head_dim,
     layer_types,
+    mixed,
     moe,
     only_divided,
     rms,
     shared,
     switched_window,
-    window,
+    windowed,
     windows_above,
+    windows_by_type,
+    without_prediction_blocks,
 )
 from llmarch_cli.huggingface.importing.rope import FULL, SLIDING
 
 CHUNKED = "chunked_attention"
-
-
-def mixed(sparse: list[bool], experts: Fields, plain: Fields) -> Fields:
-    """Experts in the layers marked sparse, a dense layer in the others."""
-    return axis(sparse, lambda is_sparse: experts if is_sparse else plain)
-
-
-EXPERT_KEYS = """
-    n_routed_experts num_local_experts num_experts num_experts_per_tok moe_intermediate_size n_shared_experts n_group
-    topk_group topk_method scoring_func norm_topk_prob routed_scaling_factor
-"""
-
-
-def experts_if_any(c: Config, sparse: list[bool], experts: Callable[[Config], Fields]) -> Fields:
-    """The experts, if any layer has some. If none does, no key of theirs has an effect or is required."""
-    if any(sparse):
-        return experts(c)
-    c.read.update(EXPERT_KEYS.split())
-    return {}
 
 
 def mixtral(c: Config) -> Fields:
@@ -70,8 +55,6 @@ def qwen2_moe(c: Config) -> Fields:
     span = switched_window(c)
     below = c.count("max_window_layers", least=0)
     types = layer_types(c, lambda layer: SLIDING if span and layer % 2 == 0 and layer < below else FULL)
-    if span is None and SLIDING in types:
-        c.fail("layer_types", "names sliding_attention, but sliding_window is absent or turned off")
     experts = moe(
         c,
         "num_experts",
@@ -83,7 +66,7 @@ def qwen2_moe(c: Config) -> Fields:
     return frame(
         c,
         rms(c),
-        attention=axis(types, lambda kind: {**attention, "window": span if kind == SLIDING else None}),
+        attention=windowed(attention, windows_by_type(c, span, types)),
         ffn=mixed(sparse_layers(c), experts, dense(c)),
     )
 
@@ -103,10 +86,14 @@ def olmoe(c: Config) -> Fields:
     return frame(c, rms(c), attention=attention, ffn=experts)
 
 
-def granitemoe(c: Config) -> Fields:
-    attention = gqa(c, score_scale=c.number("attention_multiplier"), **biased(c))
-    experts = moe(c, "num_local_experts", "intermediate_size")
+def granite_experts(c: Config, attention: Fields, shared_width: int = 0) -> Fields:
+    """Granite's mixtures; some have a shared expert."""
+    experts = moe(c, "num_local_experts", "intermediate_size", shared_expert=shared(c, shared_width))
     return frame(c, rms(c), attention=attention, ffn=experts, **multipliers(c))
+
+
+def granitemoe(c: Config) -> Fields:
+    return granite_experts(c, granite_attention(c))
 
 
 def minimax_m2(c: Config) -> Fields:
@@ -116,37 +103,35 @@ def minimax_m2(c: Config) -> Fields:
         if attention.get("rotary_dim", rotated) != rotated:
             c.fail("rotary_dim", f"{rotated}, but partial_rotary_factor gives {attention['rotary_dim']}")
         attention["rotary_dim"] = None if rotated == width else rotated
-    if c.given("num_mtp_modules"):
-        c.notes.append("Multi-token-prediction blocks (num_mtp_modules) are left out.")
+    without_prediction_blocks(c, "num_mtp_modules")
     experts = moe(c, "num_local_experts", "intermediate_size", scoring="sigmoid", selection_bias=True)
     return frame(c, rms(c), attention=attention, ffn=experts)
 
 
 def ernie4_5_moe(c: Config) -> Fields:
     n_layers = c.layers()
-    if c.flag("use_bias"):
-        c.fail("use_bias", "true also gives the head a bias, which no field of a spec expresses")
+    bias = c.flag("use_bias")
     step = c.count("moe_layer_interval")
     first = c.count("moe_layer_start_index", least=0)
-    last = c.optional(lambda name: c.count(name, least=-1), "moe_layer_end_index")
+    last = c.optional(c.count, "moe_layer_end_index", least=-1)
     n_shared = c.count("moe_num_shared_experts", least=0)
-    if c.optional(lambda name: c.count(name, least=0), "num_nextn_predict_layers"):
-        c.notes.append("Multi-token-prediction blocks (num_nextn_predict_layers) are left out.")
+    without_prediction_blocks(c, "num_nextn_predict_layers")
     experts = moe(
         c,
         "moe_num_experts",
         "moe_intermediate_size",
         "moe_k",
         selection_bias=True,
-        shared_expert=shared(c, n_shared * c.count("moe_intermediate_size")),
+        shared_expert=shared(c, n_shared * c.count("moe_intermediate_size"), bias=bias),
     )
     last = n_layers - 1 if last in (None, -1) else last
     sparse = [(layer + 1) % step == 0 and first <= layer <= last for layer in range(n_layers)]
     return frame(
         c,
         rms(c),
-        attention=gqa(c, rope_interleaved=True),
-        ffn=mixed(sparse, experts, dense(c)),
+        head_bias=bias,
+        attention=gqa(c, rope_interleaved=True, **biased(c, "use_bias")),
+        ffn=mixed(sparse, experts, dense(c, bias=bias)),
     )
 
 
@@ -157,7 +142,7 @@ def dots1(c: Config) -> Fields:
     return frame(
         c,
         rms(c),
-        attention=axis(windows, lambda window: {**attention, "window": window}),
+        attention=windowed(attention, windows),
         ffn=mixed(sparse, experts_if_any(c, sparse, grouped_sigmoid_moe), dense(c)),
     )
 
@@ -175,7 +160,6 @@ def glm4_moe(c: Config) -> Fields:
 
 def gpt_oss(c: Config) -> Fields:
     attention = gqa(c, sinks=True, **biased(c))
-    types = layer_types(c, every(2))
     c.expect("experts_per_token", c.count("num_experts_per_tok"), why="equal to num_experts_per_tok")
     c.expect("swiglu_alpha", 1.702)
     c.expect("hidden_act", "silu")
@@ -193,7 +177,7 @@ def gpt_oss(c: Config) -> Fields:
     return frame(
         c,
         rms(c),
-        attention=axis(types, lambda kind: {**attention, "window": window(c, kind)}),
+        attention=by_type(c, attention, layer_types(c, every(2))),
         ffn=experts,
     )
 
@@ -247,7 +231,16 @@ def llama4(c: Config) -> Fields:
     )
 
 
+GRANITE_EXPERTS: dict[str, Any] = (
+    USUAL
+    | MULTIPLIERS
+    | {"attention_bias": False, "num_local_experts": 8, "num_experts_per_tok": 2}
+    | sizes(32_000, 4096, 11_008, 32, 32, None, 2048)
+)
 MOE_QWEN: dict[str, Any] = {"decoder_sparse_step": 1, "mlp_only_layers": None, "norm_topk_prob": False}
+
+# The lower bound of the divisor of routing weights, which is never that small.
+NORM_MIN: dict[str, Accepted] = {"moe_norm_min": lambda value: isinstance(value, float) and 0 <= value <= 1e-6}
 
 FAMILIES = (
     Family(
@@ -294,14 +287,7 @@ FAMILIES = (
         | sizes(50_304, 2048, 2048, 16, 16, None, 4096),
         aliases={"num_local_experts": "num_experts"},
     ),
-    Family(
-        "granitemoe",
-        granitemoe,
-        USUAL
-        | MULTIPLIERS
-        | {"attention_bias": False, "num_local_experts": 8, "num_experts_per_tok": 2}
-        | sizes(32_000, 4096, 11_008, 32, 32, None, 2048),
-    ),
+    Family("granitemoe", granitemoe, GRANITE_EXPERTS),
     Family(
         "minimax_m2",
         minimax_m2,
@@ -318,7 +304,7 @@ FAMILIES = (
                 ),
                 (1.0,),
             ),
-            **dict.fromkeys(("mlp_intermediate_size", "mtp_transformer_layers", "num_mtp_modules", "use_mtp"), ANY),
+            **dict.fromkeys(("mlp_intermediate_size", "mtp_transformer_layers", "use_mtp"), ANY),
             **dict.fromkeys(("use_qk_norm", "use_routing_bias"), (True,)),
             "attn_type_list": lambda value: isinstance(value, list) and all(each == 1 for each in value),
             "qk_norm_type": ("per_layer",),
@@ -338,12 +324,11 @@ FAMILIES = (
         aliases={"num_experts": "moe_num_experts", "num_experts_per_tok": "moe_k"},
         without_effect={
             **dict.fromkeys(("moe_capacity", "multi_token_pred_lambda", "sinkhorn_2gate", "sinkhorn_temp"), ANY),
-            **dict.fromkeys(("use_flash_attention", "use_recompute", "ignored_index"), ANY),
+            **dict.fromkeys(("use_recompute", "ignored_index"), ANY),
             "compression_ratio": (1.0,),
             "moe_gate": ("topk",),
             "moe_gate_act": (None, "softmax"),
-            # The lower bound of the divisor of routing weights, which is never that small.
-            "moe_norm_min": lambda value: isinstance(value, float) and 0 <= value <= 1e-6,
+            **NORM_MIN,
             "moe_use_aux_free": (True,),
             "use_rmsnorm": (True,),
             "weight_share_add_bias": ANY,
@@ -359,7 +344,6 @@ FAMILIES = (
         | {"layer_types": None}
         | sizes(152_064, 4608, 10_944, 62, 32, 32, 2048),
         aliases={"num_local_experts": "n_routed_experts"},
-        without_effect={"seq_aux": ANY, "aux_loss_alpha": ANY},
     ),
     Family(
         "glm4_moe",

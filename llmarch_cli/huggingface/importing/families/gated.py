@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Any
 
 from llmarch_cli.errors import shown
-from llmarch_cli.huggingface.importing.families.experts import mixed
 from llmarch_cli.huggingface.importing.families.family import USUAL, Family, sizes
 from llmarch_cli.huggingface.importing.keys import ANY, Config, above_zero
 from llmarch_cli.huggingface.importing.layers import Fields, axis
 from llmarch_cli.huggingface.importing.pieces import (
     NOPE,
     biased,
+    by_type,
     dense,
     every,
     frame,
@@ -20,43 +19,21 @@ from llmarch_cli.huggingface.importing.pieces import (
     heads,
     layer_types,
     listed_sparse,
+    mixed,
     moe,
     rms,
     shared,
+    sparse_from,
     window,
 )
 from llmarch_cli.huggingface.importing.rope import (
     FULL,
     SLIDING,
-    given_or_default,
     rope,
-    rope_of_layer_types,
-    settings_by_layer_type,
+    rotary_by_type,
 )
 
 HEADS = "num_attention_heads_per_layer"
-
-
-def all_but_first(c: Config) -> list[bool]:
-    """Whether each layer has experts: by `mlp_layer_types`, else all but the first."""
-    return listed_sparse(c, [layer > 0 for layer in range(c.layers())])
-
-
-def rotary_by_type(
-    c: Config, width: int, types: list[str], thetas: Mapping[str, str], share: float = 1.0
-) -> dict[str, Fields]:
-    """The rotary fields by layer type, from `rope_parameters` alone: older keys may only repeat what it says."""
-    settings = given_or_default(c)
-    rotary = rope_of_layer_types(c, settings_by_layer_type(settings, types), width, share)
-    why = "rope_parameters, which alone transformers reads"
-    for name, kind in thetas.items():
-        c.expect(name, settings.inner(kind).data.get("rope_theta"), why=why)
-    shares = {settings.inner(kind).data.get("partial_rotary_factor", share) for kind in types}
-    if len(shares) > 1 and c.given("partial_rotary_factor"):
-        c.fail("partial_rotary_factor", "differs by layer type in rope_parameters, which alone transformers reads")
-    c.expect("partial_rotary_factor", *shares, why=why)
-    c.expect("rope_scaling", {}, why=why)
-    return rotary
 
 
 def afmoe(c: Config) -> Fields:
@@ -79,8 +56,8 @@ def afmoe(c: Config) -> Fields:
         rms(c),
         norm_placement="sandwich",
         embedding_scale="sqrt_d_model" if c.flag("mup_enabled") else 1.0,
-        attention=axis(types, lambda kind: {**attention, **rotary[kind], "window": window(c, kind)}),
-        ffn=mixed([layer >= n_dense for layer in range(c.layers())], experts, dense(c)),
+        attention=by_type(c, attention, types, rotary),
+        ffn=mixed(sparse_from(c, n_dense), experts, dense(c)),
     )
 
 
@@ -110,7 +87,7 @@ def laguna(c: Config) -> Fields:
             list(zip(n_heads, types, strict=True)),
             lambda of: {**attention, "n_heads": of[0], **rotary[of[1]], "window": window(c, of[1])},
         ),
-        ffn=mixed(all_but_first(c), experts, dense(c)),
+        ffn=mixed(listed_sparse(c), experts, dense(c)),
     )
 
 
@@ -127,7 +104,7 @@ def mimo_v2_flash(c: Config) -> Fields:
         c.data = {**c.data, "routed_scaling_factor": 1.0}  # as transformers reads it
     width, n_heads, n_kv_heads = c.count("head_dim"), c.count("num_attention_heads"), c.count("num_key_value_heads")
     types = layer_types(c, lambda layer: FULL if layer == 0 else every(6)(layer))
-    sparse = all_but_first(c)
+    sparse = listed_sparse(c)
     rotary = rotary_by_type(c, width, types, {"rope_theta": FULL, "swa_rope_theta": SLIDING}, share=0.334)
     scale = c.optional(c.number, "attention_value_scale")
     attention = {

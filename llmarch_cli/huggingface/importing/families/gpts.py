@@ -183,7 +183,7 @@ GPT = {
 
 GPT_NAMED = {"activation_function": "gelu_new", "layer_norm_epsilon": 1e-5, "n_inner": None}
 
-ROTARY = GPT_NAMED | {"rotary_dim": 64, "tie_word_embeddings": False}
+GPTJ = GPT_NAMED | {"rotary_dim": 64, "tie_word_embeddings": False} | basic_sizes(50_400, 4096, 28, 16, 2048)
 
 ROTATED: dict[str, Accepted] = {"n_ctx": ANY, "rotary": (True,), "scale_attn_weights": (True,)}
 
@@ -195,14 +195,13 @@ FAMILIES = (
         | {"layer_norm_epsilon": 1e-5, "tie_word_embeddings": True},
         aliases={"n_embed": "hidden_size", "n_head": "num_attention_heads", "n_layer": "num_hidden_layers"},
         without_effect={
-            "unk_token_id": ANY,
             "apply_residual_connection_post_layernorm": (False,),
-            **dict.fromkeys(("attention_softmax_in_fp32", "bias_dropout_fusion", "masked_softmax_fusion"), ANY),
-            **dict.fromkeys(("offset_alibi", "slow_but_exact", "skip_bias_add", "skip_bias_add_qkv"), ANY),
+            **dict.fromkeys(("masked_softmax_fusion", "offset_alibi", "slow_but_exact"), ANY),
+            **dict.fromkeys(("skip_bias_add", "skip_bias_add_qkv"), ANY),
         },
     ),
-    Family("gptj", gptj, ROTARY | basic_sizes(50_400, 4096, 28, 16, 2048), GPT, ROTATED),
-    Family("codegen", codegen, ROTARY | basic_sizes(50_400, 4096, 28, 16, 2048), GPT, ROTATED),
+    Family("gptj", gptj, GPTJ, GPT, ROTATED),
+    Family("codegen", codegen, GPTJ, GPT, ROTATED),
     Family(
         "gpt_neo",
         gpt_neo,
@@ -210,7 +209,7 @@ FAMILIES = (
         | {"attention_types": None, "window_size": 256, "tie_word_embeddings": True}
         | basic_sizes(50_257, 2048, 24, 16, 2048),
         aliases={"num_heads": "num_attention_heads", "num_layers": "num_hidden_layers"},
-        without_effect=dict.fromkeys(("embed_dropout", "resid_dropout"), ANY),
+        without_effect={"resid_dropout": ANY},
     ),
     Family(
         "gpt_bigcode",
@@ -221,7 +220,6 @@ FAMILIES = (
         | basic_sizes(50_257, 768, 12, 12, 1024),
         aliases=GPT,
         without_effect={
-            **dict.fromkeys(("attention_softmax_in_fp32", "scale_attention_softmax_in_fp32"), ANY),
             **dict.fromkeys(("inference_runner", "max_batch_size", "max_sequence_length", "pad_key_length"), ANY),
             **dict.fromkeys(("pre_allocate_kv_cache", "validate_runner_input"), ANY),
         },
@@ -237,8 +235,7 @@ FAMILIES = (
             "max_seq_len": "max_position_embeddings",
         },
         without_effect={
-            **dict.fromkeys(("emb_pdrop", "embedding_fraction", "init_config", "init_device"), ANY),
-            **dict.fromkeys(("tokenizer_name", "verbose"), ANY),
+            **dict.fromkeys(("embedding_fraction", "init_config", "init_device", "tokenizer_name", "verbose"), ANY),
             "learned_pos_emb": ANY,  # ALiBi takes their place
             "logit_scale": (None,),
             "no_bias": (True,),

@@ -77,7 +77,6 @@ TURNED_OFF: dict[str, Accepted] = {
         (
             "add_classification_head",
             "group_limited_greedy",
-            "mlp_bias",
             "moe_drop_tokens",
             "moe_random_routing_dropped_token",
             "position_embedding_xdrope",
@@ -92,8 +91,8 @@ TURNED_OFF: dict[str, Accepted] = {
     **dict.fromkeys(("n_group", "topk_group", "xdrope_section"), (None,)),
     **dict.fromkeys(("capacity_factor", "class_num", "cla_share_factor", "dense_list", "pool_type"), ANY),
     **dict.fromkeys(("mask_init_id", "org_vocab_size", "pad_id", "anyres_pooling_size"), ANY),
-    **dict.fromkeys(("eod_token_id", "sep_token_id", "text_start_id", "text_end_id"), ANY),
-    **dict.fromkeys(("im_start_id", "im_end_id", "im_newline_id", "video_start_id", "video_end_id"), ANY),
+    **dict.fromkeys(("im_start_id", "im_end_id", "im_newline_id", "text_start_id", "text_end_id"), ANY),
+    **dict.fromkeys(("video_start_id", "video_end_id"), ANY),
     "moe_layer_num_skipped": (0,),
     "norm_type": ("rms",),
     "routed_scaling_factor": (1.0,),

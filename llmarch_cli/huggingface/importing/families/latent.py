@@ -4,15 +4,16 @@ from __future__ import annotations
 
 from typing import Any
 
-from llmarch_cli.huggingface.importing.families.experts import experts_if_any, mixed
 from llmarch_cli.huggingface.importing.families.family import USUAL, Family, sizes
-from llmarch_cli.huggingface.importing.keys import ANY, Accepted, Config
+from llmarch_cli.huggingface.importing.keys import Config
 from llmarch_cli.huggingface.importing.layers import Fields
 from llmarch_cli.huggingface.importing.pieces import (
     dense,
     dense_below,
+    experts_if_any,
     frame,
     grouped_sigmoid_moe,
+    mixed,
     moe,
     rms,
     shared,
@@ -65,7 +66,7 @@ def _grouped_softmax_moe(c: Config) -> Fields:
         groups = {"n_groups": n_groups, "top_k_groups": kept, "group_score": "max"}
     if c.optional(c.flag, "norm_topk_prob"):
         c.fail("norm_topk_prob", "true renormalises in the authors' code and does nothing in transformers")
-    n_shared = c.optional(lambda name: c.count(name, least=0), "n_shared_experts") or 0
+    n_shared = c.optional(c.count, "n_shared_experts", least=0) or 0
     return moe(
         c,
         "n_routed_experts",
@@ -96,8 +97,6 @@ LATENT: dict[str, Any] = {
     "attention_bias": False,
 }
 
-TRAINED: dict[str, Accepted] = {"aux_loss_alpha": ANY, "ep_size": ANY, "seq_aux": ANY}
-
 V3_DEFAULTS: dict[str, Any] = (
     USUAL
     | LATENT
@@ -119,8 +118,7 @@ FAMILIES = (
         | {"num_experts_per_tok": None, "first_k_dense_replace": 0, "norm_topk_prob": False}
         | sizes(102_400, 4096, 11_008, 32, 32, None, 2048),
         aliases={"num_experts": "n_routed_experts"},
-        without_effect=TRAINED,
     ),
-    Family("deepseek_v3", deepseek_v3, V3_DEFAULTS, V3_ALIASES, TRAINED),
-    Family("kimi_k2", deepseek_v3, V3_DEFAULTS, V3_ALIASES, TRAINED),
+    Family("deepseek_v3", deepseek_v3, V3_DEFAULTS, V3_ALIASES),
+    Family("kimi_k2", deepseek_v3, V3_DEFAULTS, V3_ALIASES),
 )

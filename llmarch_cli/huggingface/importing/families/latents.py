@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from llmarch_cli.huggingface.importing.families.experts import mixed
 from llmarch_cli.huggingface.importing.families.family import USUAL, Family, sizes
-from llmarch_cli.huggingface.importing.families.latent import LATENT, TRAINED, mla
+from llmarch_cli.huggingface.importing.families.latent import LATENT, mla
 from llmarch_cli.huggingface.importing.keys import ANY, Config
 from llmarch_cli.huggingface.importing.layers import Fields
 from llmarch_cli.huggingface.importing.pieces import (
@@ -15,6 +14,7 @@ from llmarch_cli.huggingface.importing.pieces import (
     frame,
     grouped_sigmoid_moe,
     listed_sparse,
+    mixed,
     rms,
 )
 
@@ -29,7 +29,7 @@ def axk1(c: Config) -> Fields:
 
 
 def glm4_moe_lite(c: Config) -> Fields:
-    sparse = listed_sparse(c, [layer > 0 for layer in range(c.layers())])
+    sparse = listed_sparse(c)
     if not c.given("mlp_layer_types"):
         c.expect("first_k_dense_replace", 1, why="transformers reads mlp_layer_types only")
     return frame(
@@ -74,7 +74,6 @@ FAMILIES = (
         | {"first_k_dense_replace": 1, "moe_layer_freq": 1}
         | sizes(163_840, 7168, 18_432, 61, 64, 64, 32_768),
         aliases={"num_local_experts": "n_routed_experts"},
-        without_effect=TRAINED,
     ),
     Family(
         "glm4_moe_lite",
@@ -87,7 +86,6 @@ FAMILIES = (
         | {"routed_scaling_factor": 1.8, "n_group": 1, "topk_group": 1, "num_nextn_predict_layers": 0}
         | sizes(154_880, 2048, 10_240, 47, 20, 20, 202_752),
         aliases={"num_local_experts": "n_routed_experts"},
-        without_effect=TRAINED,
     ),
     Family(
         "youtu",

@@ -7,11 +7,12 @@ from typing import Any
 
 from llmarch_cli.huggingface.importing.families.family import USUAL, Family, sizes
 from llmarch_cli.huggingface.importing.keys import ANY, Accepted, Config
-from llmarch_cli.huggingface.importing.layers import Fields, axis
+from llmarch_cli.huggingface.importing.layers import Fields
 from llmarch_cli.huggingface.importing.pieces import (
     ACTIVATIONS,
     NOPE,
     biased,
+    by_type,
     dense,
     every,
     frame,
@@ -20,9 +21,8 @@ from llmarch_cli.huggingface.importing.pieces import (
     layer_norm,
     layer_types,
     only_divided,
-    window,
 )
-from llmarch_cli.huggingface.importing.rope import SLIDING, rope
+from llmarch_cli.huggingface.importing.rope import FULL, rope
 
 
 def gpt2(c: Config) -> Fields:
@@ -115,10 +115,7 @@ def cohere(c: Config) -> Fields:
 
 def cohere2(c: Config) -> Fields:
     attention = gqa(c, rope_interleaved=True, **biased(c))
-    types = layer_types(c, every(c.count("sliding_window_pattern")))
-    return beside(
-        c, axis(types, lambda kind: {**attention, **({} if kind == SLIDING else NOPE), "window": window(c, kind)})
-    )
+    return beside(c, by_type(c, attention, layer_types(c, every(c.count("sliding_window_pattern"))), {FULL: NOPE}))
 
 
 def falcon(c: Config) -> Fields:
@@ -208,7 +205,6 @@ GPT2 = Family(
         "num_hidden_layers": "n_layer",
     },
     without_effect={
-        "add_cross_attention": (False,),
         "n_ctx": ANY,
         "n_special": ANY,
         "predict_special_tokens": ANY,
@@ -237,11 +233,9 @@ FAMILIES = (
         | sizes(49_152, 3072, 12_288, 30, 24, 2, 4096),
         without_effect={
             "activation_function": ANY,  # hidden_act decides
-            "attention_softmax_in_fp32": ANY,
             "layer_norm_epsilon": ANY,  # norm_epsilon decides
             "mlp_type": ("default",),
             "norm_type": ("layer_norm",),
-            "scale_attention_softmax_in_fp32": ANY,
             "scale_attn_weights": (True,),
         },
     ),

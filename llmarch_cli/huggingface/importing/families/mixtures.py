@@ -4,18 +4,18 @@ from __future__ import annotations
 
 from typing import Any
 
-from llmarch_cli.huggingface.importing.families.dense import MULTIPLIERS, multipliers
-from llmarch_cli.huggingface.importing.families.experts import mixed
+from llmarch_cli.huggingface.importing.families.dense import BIASES, MULTIPLIERS, granite_attention, multipliers
+from llmarch_cli.huggingface.importing.families.experts import GRANITE_EXPERTS, granite_experts
 from llmarch_cli.huggingface.importing.families.family import USUAL, Family, sizes
-from llmarch_cli.huggingface.importing.families.gated import rotary_by_type
 from llmarch_cli.huggingface.importing.families.layer_normed import IN_COHERE2
 from llmarch_cli.huggingface.importing.families.windows import hybrid
-from llmarch_cli.huggingface.importing.keys import ANY, Accepted, Config
+from llmarch_cli.huggingface.importing.keys import ANY, Accepted, Config, a_number
 from llmarch_cli.huggingface.importing.layers import Fields, axis
 from llmarch_cli.huggingface.importing.pieces import (
     ACTIVATIONS,
     NOPE,
     biased,
+    by_type,
     dense,
     dense_below,
     every,
@@ -27,12 +27,15 @@ from llmarch_cli.huggingface.importing.pieces import (
     layer_norm,
     layer_types,
     listed_sparse,
+    mixed,
     moe,
     rms,
     shared,
+    sparse_from,
     window,
+    without_prediction_blocks,
 )
-from llmarch_cli.huggingface.importing.rope import FULL, SCALINGS, SLIDING, longrope, rope
+from llmarch_cli.huggingface.importing.rope import FULL, SCALINGS, SLIDING, longrope, rope, rotary_by_type
 from llmarch_cli.huggingface.importing.without_effect import WITHOUT_EFFECT
 
 
@@ -54,20 +57,13 @@ def flex_olmo(c: Config) -> Fields:
     return frame(c, rms(c), norm_placement="post", attention=gqa(c, qk_norm="full", **biased(c)), ffn=experts)
 
 
-def granite_experts(c: Config, attention: Fields) -> Fields:
-    """The fields shared by Granite's mixtures with a shared expert."""
-    width = c.count("shared_intermediate_size", least=0)
-    experts = moe(c, "num_local_experts", "intermediate_size", shared_expert=shared(c, width))
-    return frame(c, rms(c), attention=attention, ffn=experts, **multipliers(c))
-
-
 def granitemoeshared(c: Config) -> Fields:
-    return granite_experts(c, gqa(c, score_scale=c.number("attention_multiplier"), **biased(c)))
+    return granite_experts(c, granite_attention(c), c.count("shared_intermediate_size", least=0))
 
 
 def granite_windows(c: Config) -> Fields:
     """Granite's attention with a window and a base of rotary frequencies by layer; a base of 0 means no positions."""
-    attention = gqa(c, score_scale=c.number("attention_multiplier"), sinks=True, **biased(c))
+    attention = granite_attention(c, sinks=True)
     types = layer_types(c, lambda layer: SLIDING if layer % 4 else FULL)
     thetas = c.optional(lambda name: c.items(name, _theta, "a number of at least 0", c.layers()), "layer_rope_theta")
 
@@ -80,7 +76,7 @@ def granite_windows(c: Config) -> Fields:
 
 
 def granitemoe_swa(c: Config) -> Fields:
-    return granite_experts(c, granite_windows(c))
+    return granite_experts(c, granite_windows(c), c.count("shared_intermediate_size", least=0))
 
 
 def granite_swa(c: Config) -> Fields:
@@ -106,9 +102,7 @@ def flint(c: Config) -> Fields:
     return frame(
         c,
         rms(c),
-        attention=axis(
-            types, lambda kind: {**attention, **({} if kind == SLIDING else NOPE), "window": window(c, kind)}
-        ),
+        attention=by_type(c, attention, types, {FULL: NOPE}),
         ffn=mixed(sparse, experts, dense(c)),
     )
 
@@ -119,27 +113,26 @@ def mellum(c: Config) -> Fields:
     attention = {**heads(c, width), "qk_norm": "per_head", **biased(c)}
     rotary = rotary_by_type(c, width, types, {"rope_theta": FULL})
     experts = moe(c, "num_experts", "moe_intermediate_size", renormalize=c.flag("norm_topk_prob"))
-    if c.optional(lambda name: c.count(name, least=0), "num_mtp_layers"):
-        c.notes.append("Multi-token-prediction blocks (num_mtp_layers) are left out.")
+    without_prediction_blocks(c, "num_mtp_layers")
     return frame(
         c,
         rms(c),
-        attention=axis(types, lambda kind: {**attention, **rotary[kind], "window": window(c, kind)}),
+        attention=by_type(c, attention, types, rotary),
         ffn=mixed(listed_sparse(c, [True] * c.layers()), experts, dense(c)),
     )
 
 
 def _theta(value: Any) -> float | None:
     """A base of rotary frequencies; 0 for none."""
-    return float(value) if type(value) in (int, float) and 0 <= value <= 1e30 else None
+    found = a_number(value)
+    return None if found is None or found < 0 else found
 
 
 def exaone_moe(c: Config) -> Fields:
     sparse = listed_sparse(c, dense_below(c))
     c.expect("is_moe_layer", sparse, why="as mlp_layer_types and first_k_dense_replace have it")
     c.expect("first_last_k_dense_replace", c.count("first_k_dense_replace", least=0), why="its newer name")
-    if c.optional(lambda name: c.count(name, least=0), "num_nextn_predict_layers"):
-        c.notes.append("Multi-token-prediction blocks (num_nextn_predict_layers) are left out.")
+    without_prediction_blocks(c, "num_nextn_predict_layers")
     experts = grouped_sigmoid_moe(c, "num_experts", "num_shared_experts")
     return frame(c, rms(c), attention=hybrid(c), ffn=mixed(sparse, experts, dense(c)))
 
@@ -160,7 +153,7 @@ def kolibri1(c: Config) -> Fields:
 
 def hy_v3(c: Config) -> Fields:
     bias = c.flag("mlp_bias")
-    sparse = listed_sparse(c, [layer > 0 for layer in range(c.layers())])
+    sparse = listed_sparse(c)
     if not c.given("mlp_layer_types"):
         c.expect("first_k_dense_replace", 1, why="transformers reads mlp_layer_types only")
     c.expect("expert_hidden_dim", c.count("moe_intermediate_size"), why="equal to moe_intermediate_size")
@@ -191,10 +184,10 @@ def solar_open(c: Config) -> Fields:
 def cohere2_moe(c: Config) -> Fields:
     c.expect("rope_scaling", None, why="transformers reads rope_parameters only")
     attention = gqa(c, rope_interleaved=True, **biased(c))
-    n_layers, n_dense = c.layers(), c.optional(lambda name: c.count(name, least=0), "first_k_dense_replace") or 0
+    n_dense = c.optional(c.count, "first_k_dense_replace", least=0) or 0
     below, above = (every(c.count(f"{where}sliding_window_pattern")) for where in ("prefix_dense_", ""))
     types = layer_types(c, lambda layer: below(layer) if layer < n_dense else above(layer - n_dense))
-    sparse = listed_sparse(c, [layer >= n_dense for layer in range(n_layers)])
+    sparse = listed_sparse(c, sparse_from(c, n_dense))
     rotated_below = c.count("prefix_dense_sliding_window_pattern") == 1
 
     def layer(setting: tuple[str, bool]) -> Fields:
@@ -312,12 +305,6 @@ IN_DBRX: dict[str, Accepted] = {
     **dict.fromkeys(("tie_word_embeddings", "hidden_size", "moe_jitter_eps", "moe_loss_weight"), ANY),
     "uniform_expert_assignment": (False,),
 }
-GRANITE: dict[str, Any] = (
-    USUAL
-    | MULTIPLIERS
-    | {"attention_bias": False, "num_local_experts": 8, "num_experts_per_tok": 2, "shared_intermediate_size": 0}
-    | sizes(32_000, 4096, 11_008, 32, 32, None, 2048)
-)
 ROUTED: dict[str, Any] = {"n_group": 1, "topk_group": 1, "norm_topk_prob": True, "num_experts_per_tok": 8}
 
 FAMILIES = (
@@ -325,7 +312,8 @@ FAMILIES = (
         "aria_text",
         aria_text,
         USUAL
-        | {"attention_bias": False, "mlp_bias": False, "head_dim": None}
+        | BIASES
+        | {"head_dim": None}
         | {"moe_num_experts": 8, "moe_topk": 2, "moe_num_shared_experts": 2}
         | sizes(32_000, 4096, 4096, 32, 32, None, 2048),
     ),
@@ -338,13 +326,14 @@ FAMILIES = (
         | sizes(100_352, 4096, 11_008, 32, 32, None, 4096),
         aliases={"num_local_experts": "num_experts"},
     ),
-    Family("granitemoeshared", granitemoeshared, GRANITE),
+    Family("granitemoeshared", granitemoeshared, GRANITE_EXPERTS | {"shared_intermediate_size": 0}),
     Family(
         "granite_swa",
         granite_swa,
         USUAL
+        | BIASES
         | MULTIPLIERS
-        | {"attention_bias": False, "mlp_bias": False, "rms_norm_eps": 1e-5, "tie_word_embeddings": True}
+        | {"rms_norm_eps": 1e-5, "tie_word_embeddings": True}
         | {"sliding_window": 128, "layer_types": None, "layer_rope_theta": None}
         | sizes(100_352, 2560, 8192, 24, 20, 4, 8192),
     ),
@@ -378,7 +367,9 @@ FAMILIES = (
     Family(
         "granitemoe_swa",
         granitemoe_swa,
-        GRANITE | {"sliding_window": 128, "layer_types": None, "layer_rope_theta": None},
+        GRANITE_EXPERTS
+        | {"shared_intermediate_size": 0}
+        | {"sliding_window": 128, "layer_types": None, "layer_rope_theta": None},
     ),
     Family(
         "exaone_moe",
@@ -468,6 +459,5 @@ FAMILIES = (
             "num_hidden_layers": "n_layers",
             "max_position_embeddings": "max_seq_len",
         },
-        without_effect=dict.fromkeys(("emb_pdrop", "resid_pdrop"), ANY),
     ),
 )

@@ -10,16 +10,17 @@ from functools import partial
 from llmarch_cli.huggingface.importing.families.dense import (
     BIASES,
     MULTIPLIERS,
+    PHI,
     QWEN,
     granite,
     llama,
     phi3,
     qwen2,
 )
-from llmarch_cli.huggingface.importing.families.experts import mixed, sparse_layers
+from llmarch_cli.huggingface.importing.families.experts import NORM_MIN, sparse_layers
 from llmarch_cli.huggingface.importing.families.family import USUAL, Family, sizes
 from llmarch_cli.huggingface.importing.families.hunyuan import TURNED_OFF, XDROPE, hunyuan_dense
-from llmarch_cli.huggingface.importing.keys import ANY, Config, one_of
+from llmarch_cli.huggingface.importing.keys import ANY, Config
 from llmarch_cli.huggingface.importing.layers import Fields
 from llmarch_cli.huggingface.importing.pieces import (
     biased,
@@ -29,6 +30,8 @@ from llmarch_cli.huggingface.importing.pieces import (
     gqa,
     grouped_sigmoid_moe,
     head_dim,
+    listed_sparse,
+    mixed,
     moe,
     only_divided,
     rms,
@@ -72,30 +75,25 @@ def glm4v_moe(c: Config) -> Fields:
 
 def ernie4_5_vl_moe(c: Config) -> Fields:
     """Ernie 4.5 VL: each layer has experts for text and experts for images, and the shared ones serve both."""
-    if c.flag("use_bias"):
-        c.fail("use_bias", "true is not supported with experts")
-    n_layers, d_model = c.layers(), c.count("hidden_size")
+    bias = c.flag("use_bias")
+    d_model = c.count("hidden_size")
     widths = c.optional(c.whole_numbers, "moe_intermediate_size") or [1536, 512]
     if len(widths) != 2 or not all(widths):
         c.fail("moe_intermediate_size", "must be two widths above 0: of the experts for text and for images")
     d_ff, d_ff_of_images = widths
-    if c.given("mlp_layer_types"):
-        types = c.items("mlp_layer_types", one_of(("dense", "sparse")), "dense or sparse", n_layers)
-    else:
-        c.read.add("mlp_layer_types")
-        types = ["dense", *["sparse"] * (n_layers - 1)]
     n_experts = c.count("moe_num_experts")
     text = {
         **moe(c, "moe_num_experts", "hidden_size", "moe_k", selection_bias=True),
         "d_ff": d_ff,
-        "shared_expert": shared(c, c.count("moe_num_shared_experts", least=0) * d_ff),
+        "shared_expert": shared(c, c.count("moe_num_shared_experts", least=0) * d_ff, bias=bias),
     }
-    sparse = [each == "sparse" for each in types]
+    sparse = listed_sparse(c)
     # A router and three matrices an expert. Their selection bias is a buffer here.
     beside = sum(sparse) * n_experts * (d_model + 3 * d_model * d_ff_of_images)
     c.leave_out(f"the experts for images in {sum(sparse)} layers", beside)
-    attention = gqa(c, scalings={"default": SCALINGS["default"]}, rope_interleaved=True)
-    return frame(c, rms(c), attention=attention, ffn=mixed(sparse, text, dense(c)))
+    scalings = {"default": SCALINGS["default"]}
+    attention = gqa(c, scalings=scalings, rope_interleaved=True, **biased(c, "use_bias"))
+    return frame(c, rms(c), attention=attention, ffn=mixed(sparse, text, dense(c, bias=bias)))
 
 
 def paddleocr_vl(c: Config) -> Fields:
@@ -190,10 +188,7 @@ FAMILIES = (
         | {"mlp_layer_types": None}
         | sizes(103_424, 2560, 12_288, 28, 20, 4, 131_072),
         aliases={"num_experts": "moe_num_experts", "num_experts_per_tok": "moe_k"},
-        without_effect={
-            # The lower bound of the divisor of routing weights, which is never that small.
-            "moe_norm_min": lambda value: isinstance(value, float) and 0 <= value <= 1e-6,
-        },
+        without_effect=NORM_MIN,
     ),
     Family(
         "mllama_text_model",
@@ -246,9 +241,6 @@ FAMILIES = (
     Family(
         "phi4_multimodal",
         phi3,
-        USUAL
-        | {"sliding_window": None, "original_max_position_embeddings": 4096, "rms_norm_eps": 1e-5}
-        | {"partial_rotary_factor": 1.0}
-        | sizes(200_064, 3072, 8192, 32, 32, 8, 131_072),
+        PHI | sizes(200_064, 3072, 8192, 32, 32, 8, 131_072),
     ),
 )

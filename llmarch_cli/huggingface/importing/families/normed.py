@@ -5,7 +5,7 @@ from __future__ import annotations
 from llmarch_cli.huggingface.importing.families.dense import BIASES, MULTIPLIERS
 from llmarch_cli.huggingface.importing.families.family import USUAL, Family, sizes
 from llmarch_cli.huggingface.importing.families.windows import GEMMA_2, TANH, gemma2
-from llmarch_cli.huggingface.importing.keys import ANY, Config
+from llmarch_cli.huggingface.importing.keys import Config
 from llmarch_cli.huggingface.importing.layers import Fields
 from llmarch_cli.huggingface.importing.pieces import biased, dense, frame, gqa, head_dim, only_divided, rms
 
@@ -83,6 +83,5 @@ FAMILIES = (
         | MULTIPLIERS
         | {"attention_multiplier": None, "head_dim": None, "use_post_norm": True}
         | sizes(32_000, 4096, 11_008, 32, 32, None, 2048),
-        without_effect={"end_token_id": ANY},
     ),
 )

@@ -5,10 +5,7 @@ All sizes are required. A default is one that the authors' own config class give
 
 from __future__ import annotations
 
-from typing import Any
-
-from llmarch_cli.huggingface.importing.families.dense import QWEN, llama, qwen2
-from llmarch_cli.huggingface.importing.families.experts import mixed
+from llmarch_cli.huggingface.importing.families.dense import BIASES, QWEN, llama, qwen2
 from llmarch_cli.huggingface.importing.families.family import Family
 from llmarch_cli.huggingface.importing.families.hunyuan import TURNED_OFF, hunyuan_dense, hunyuan_moe
 from llmarch_cli.huggingface.importing.families.layer_normed import stablelm
@@ -23,6 +20,7 @@ from llmarch_cli.huggingface.importing.pieces import (
     head_dim,
     heads,
     layer_norm,
+    mixed,
     moe,
     only_divided,
     rms,
@@ -39,7 +37,7 @@ def baichuan(c: Config) -> Fields:
     rotated = "max_position_embeddings" in c.data
     positions: Fields = {"rope_theta": 10_000.0} if rotated else {"alibi": "unscaled"}
     normalized = c.count("vocab_size") == UNIT_ROWS
-    c.reading.notes.append(
+    c.notes.append(
         f"Read as {'a 7B model, which rotates' if rotated else 'a 13B model, with ALiBi'}, of"
         f" {'Baichuan 2, whose head has rows of length 1' if normalized else 'the first Baichuan'}."
     )
@@ -90,7 +88,7 @@ def minicpm(c: Config) -> Fields:
     """Outputs scaled by width and depth (arXiv 2404.06395, section 3.1); optionally experts in each layer."""
     n_layers = c.layers()
     c.expect("mup_denominator", n_layers, why="the number of layers")
-    experts = c.optional(lambda name: c.count(name, least=0), "num_experts")
+    experts = c.optional(c.count, "num_experts", least=0)
     return frame(
         c,
         rms(c),
@@ -254,16 +252,10 @@ GLM_NAMES = {
     "layernorm_epsilon": "rms_norm_eps",
 }
 
-BIASES: dict[str, Any] = {"attention_bias": False, "mlp_bias": False}
-
 # transformers ties what a file says nothing of; classes with another default write it into their files.
 TIED = {"tie_word_embeddings": True}
 
 ROTATED_AS_USUAL: dict[str, Accepted] = {"rope_theta": (10_000,), "rope_scaling": (None,)}
-
-TRAINED: dict[str, Accepted] = dict.fromkeys(
-    ("aux_loss_alpha", "seq_aux", "mtp_loss_scaling_factor", "output_dropout", "z_loss_weight", "embed_dropout"), ANY
-)
 
 FAMILIES = (
     Family(
@@ -271,7 +263,7 @@ FAMILIES = (
         baichuan,
         {},
         aliases={"model_max_length": "max_position_embeddings"},
-        without_effect=TRAINED | ROTATED_AS_USUAL | {"_from_model_config": ANY},
+        without_effect=ROTATED_AS_USUAL | {"_from_model_config": ANY, "z_loss_weight": ANY},
         remote=True,
     ),
     *(Family(name, llama, BIASES, remote=True) for name in ("Yi", "aquila", "skywork")),
@@ -292,7 +284,6 @@ FAMILIES = (
         exaone,
         TIED,
         aliases={"num_layers": "num_hidden_layers", "layer_norm_epsilon": "rms_norm_eps"},
-        without_effect=TRAINED,
         remote=True,
     ),
     Family(
@@ -318,8 +309,8 @@ FAMILIES = (
         without_effect={
             **dict.fromkeys(("rmsnorm", "post_layer_norm", "original_rope"), (True,)),
             # Scores are divided by the number of the layer, and multiplied by it before their softmax.
-            **dict.fromkeys(("apply_query_key_layer_scaling", "attention_softmax_in_fp32"), ANY),
-            **dict.fromkeys(("bias_dropout_fusion", "fp32_residual_connection", "quantization_bit"), ANY),
+            "apply_query_key_layer_scaling": ANY,
+            **dict.fromkeys(("fp32_residual_connection", "quantization_bit"), ANY),
             "apply_residual_connection_post_layernorm": (False,),
             "pre_seq_len": (None,),
             "prefix_projection": ANY,
@@ -352,7 +343,7 @@ FAMILIES = (
         without_effect=TURNED_OFF | {"use_mixed_mlp_moe": ANY},
         remote=True,
     ),
-    Family("deepseek", deepseek, {"attention_bias": False}, without_effect=TRAINED | {"ep_size": ANY}, remote=True),
+    Family("deepseek", deepseek, {"attention_bias": False}, remote=True),
     Family(
         "bailing_moe",
         bailing_moe,
@@ -363,9 +354,9 @@ FAMILIES = (
             "num_nextn_predict_layers": 0,
         },
         without_effect={
-            **TRAINED,
+            **dict.fromkeys(("mtp_loss_scaling_factor", "output_dropout", "router_dtype"), ANY),
             **dict.fromkeys(("use_bias", "norm_head", "norm_softmax"), (False,)),
-            **dict.fromkeys(("sliding_window", "router_dtype"), ANY),  # the window is turned off
+            "sliding_window": ANY,  # turned off
             "use_rmsnorm": (True,),
         },
         remote=True,

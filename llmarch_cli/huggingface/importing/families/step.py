@@ -6,10 +6,11 @@ from typing import Any
 
 from llmarch_cli.errors import shown
 from llmarch_cli.huggingface.importing.families.family import USUAL, Family, sizes
-from llmarch_cli.huggingface.importing.keys import ANY, Config
+from llmarch_cli.huggingface.importing.keys import ANY, Config, a_number
 from llmarch_cli.huggingface.importing.layers import Fields, axis
 from llmarch_cli.huggingface.importing.pieces import (
     biased,
+    by_type,
     dense,
     every,
     frame,
@@ -19,7 +20,7 @@ from llmarch_cli.huggingface.importing.pieces import (
     moe,
     rms,
     shared,
-    window,
+    without_prediction_blocks,
 )
 from llmarch_cli.huggingface.importing.rope import FULL, SLIDING, rope_of_layer_types, settings_by_layer_type
 
@@ -35,10 +36,7 @@ def _rotated_everywhere(value: Any) -> bool:
 
 def step3p5(c: Config) -> Fields:
     n_layers, width, n_heads = c.layers(), c.count("head_dim"), c.count("num_attention_heads")
-    n_further = c.optional(lambda name: c.count(name, least=0), "num_nextn_predict_layers") or 0
-    if n_further:
-        c.notes.append("Multi-token-prediction blocks (num_nextn_predict_layers) are left out.")
-        _without_prediction_blocks(c, n_layers, n_further)
+    _cut(c, n_layers, without_prediction_blocks(c, "num_nextn_predict_layers"))
     types = layer_types(c, every(1))
     of_type = {FULL: n_heads, SLIDING: _sliding_heads(c, n_heads, width)}
     _check_overrides(c, n_heads, [of_type[kind] for kind in types])
@@ -78,9 +76,7 @@ def step3p5(c: Config) -> Fields:
     return frame(
         c,
         rms(c, unit_offset=True),
-        attention=axis(
-            types, lambda kind: {**attention, "n_heads": of_type[kind], **rotary[kind], "window": window(c, kind)}
-        ),
+        attention=by_type(c, attention, types, {kind: {**rotary[kind], "n_heads": of_type[kind]} for kind in rotary}),
         ffn=axis(list(zip(sparse, limits, shared_limits, strict=True)), ffn),
     )
 
@@ -90,7 +86,7 @@ def clamped(limit: float | None) -> Fields:
     return {"clamp": limit, "clamp_after_activation": True} if limit else {}
 
 
-def _without_prediction_blocks(c: Config, n_layers: int, n_further: int) -> None:
+def _cut(c: Config, n_layers: int, n_further: int) -> None:
     """Cut the entries of multi-token-prediction blocks off lists with an entry for each layer."""
     c.data = {
         name: value[:n_layers]
@@ -161,7 +157,7 @@ def _limits(c: Config, name: str) -> list[float | None]:
         c.read.add(name)
         return [None] * n_layers
     values = c.items(
-        name, lambda value: (value,) if type(value) in (int, float, type(None)) else None, "a number", n_layers
+        name, lambda value: (value,) if value is None or a_number(value) is not None else None, "a number", n_layers
     )
     if any(value is not None and value < 0 for (value,) in values):
         c.fail(name, "must not have numbers below 0")
@@ -202,7 +198,7 @@ def _of_each_layer(c: Config, name: str) -> list[float] | None:
         return None
     if not isinstance(c.data[name], list):
         return [c.number(name)] * c.layers()
-    return c.items(name, lambda value: float(value) if type(value) in (int, float) else None, "a number", c.layers())
+    return c.items(name, a_number, "a number", c.layers())
 
 
 FAMILIES = (

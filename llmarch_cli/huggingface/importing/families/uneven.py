@@ -6,6 +6,7 @@ transformers has no class for them, so all sizes are required.
 from __future__ import annotations
 
 from llmarch_cli.errors import shown
+from llmarch_cli.huggingface.importing.families.dense import BIASES
 from llmarch_cli.huggingface.importing.families.family import Family
 from llmarch_cli.huggingface.importing.keys import ANY, Accepted, Config, above_zero
 from llmarch_cli.huggingface.importing.layers import Fields, axis
@@ -48,7 +49,7 @@ def nemotron_nas(c: Config) -> Fields:
     if not kept:
         c.fail("block_configs", "no layer has any sublayer")
     if len(kept) < len(blocks):
-        c.reading.notes.append(
+        c.notes.append(
             f"{len(blocks) - len(kept)} of {len(blocks)} layers have no sublayer and are left out: they change nothing."
         )
     attention = gqa(c, only_divided(c), n_kv_heads=n_heads, **biased(c))
@@ -142,8 +143,6 @@ def _nearest(width: float, step: int) -> int:
     found = max(step, int(width + step / 2) // step * step)
     return found + step if found < 0.9 * width else found
 
-
-BIASES = {"attention_bias": False, "mlp_bias": False}
 
 OPENELM_NAMES = {
     "model_dim": "hidden_size",

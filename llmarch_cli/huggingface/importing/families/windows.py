@@ -11,6 +11,7 @@ from llmarch_cli.huggingface.importing.layers import Fields, axis
 from llmarch_cli.huggingface.importing.pieces import (
     NOPE,
     biased,
+    by_type,
     dense,
     every,
     frame,
@@ -58,7 +59,7 @@ def gemma2(c: Config) -> Fields:
     softcap = c.optional(c.number, "attn_logit_softcapping")
     attention = gqa(c, width, score_scale=_score_scale(c, width), softcap=softcap, **biased(c))
     types = layer_types(c, every(2))
-    return gemma_sandwich(c, axis(types, lambda kind: {**attention, "window": window(c, kind)}))
+    return gemma_sandwich(c, by_type(c, attention, types))
 
 
 def gemma3(c: Config) -> Fields:
@@ -66,7 +67,7 @@ def gemma3(c: Config) -> Fields:
     attention = {**heads(c, width), "qk_norm": "per_head", "score_scale": _score_scale(c, width), **biased(c)}
     rotary = rope_by_layer_type(c, "rope_local_base_freq")
     types = layer_types(c, every(c.count("sliding_window_pattern")))
-    return gemma_sandwich(c, axis(types, lambda kind: {**attention, **rotary[kind], "window": window(c, kind)}))
+    return gemma_sandwich(c, by_type(c, attention, types, rotary))
 
 
 def olmo2(c: Config) -> Fields:
@@ -76,9 +77,8 @@ def olmo2(c: Config) -> Fields:
 
 def olmo3(c: Config) -> Fields:
     attention = {**heads(c, head_dim(c)), "qk_norm": "full", **biased(c)}
-    rotary = rope_by_layer_type(c)
-    attention = axis(layer_types(c, every(4)), lambda kind: {**attention, **rotary[kind], "window": window(c, kind)})
-    return frame(c, rms(c), norm_placement="post", attention=attention, ffn=dense(c))
+    layers = by_type(c, attention, layer_types(c, every(4)), rope_by_layer_type(c))
+    return frame(c, rms(c), norm_placement="post", attention=layers, ffn=dense(c))
 
 
 def hybrid(c: Config, usual: Callable[[int], str] | None = None) -> Fields:
