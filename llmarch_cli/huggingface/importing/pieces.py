@@ -197,6 +197,11 @@ def ungated(c: Config, d_ff: int, act: str = "activation_function", bias: bool =
     return {"kind": "dense", "d_ff": d_ff, "activation": activation, "gated": False, "bias": bias}
 
 
+def inner_width(c: Config, name: str = "n_inner") -> int:
+    """The width of a feed-forward layer: four times that of the model if not given."""
+    return c.optional(c.count, name) or 4 * c.count("hidden_size")
+
+
 def moe(c: Config, n_experts: str, d_ff: str, top_k: str | int = "num_experts_per_tok", **fields: Any) -> Fields:
     """Routed experts. The arguments are the config's keys for their number, width and how many each token uses."""
     return {

@@ -105,6 +105,15 @@ def basic_sizes(vocab_size: int, d_model: int, n_layers: int, n_heads: int, cont
     }
 
 
+# GPT's own names of keys, and the defaults of the classes that have them.
+GPT_NAMES = {
+    "n_positions": "max_position_embeddings",
+    "n_embd": "hidden_size",
+    "n_head": "num_attention_heads",
+    "n_layer": "num_hidden_layers",
+}
+GPT_USUAL: dict[str, Any] = {"activation_function": "gelu_new", "layer_norm_epsilon": 1e-5, "n_inner": None}
+
 # The defaults of most classes. A family overrides those that differ.
 USUAL: dict[str, Any] = {
     "hidden_act": "silu",

@@ -4,23 +4,19 @@ from __future__ import annotations
 
 from typing import Any
 
-from llmarch_cli.huggingface.importing.families.family import Family, basic_sizes
+from llmarch_cli.huggingface.importing.families.family import GPT_NAMES, GPT_USUAL, Family, basic_sizes
 from llmarch_cli.huggingface.importing.keys import ANY, Accepted, Config
 from llmarch_cli.huggingface.importing.layers import Fields, axis
 from llmarch_cli.huggingface.importing.pieces import (
     BIASED,
     frame,
+    inner_width,
     layer_norm,
     multi_head,
     only_divided,
     ungated,
 )
 from llmarch_cli.huggingface.importing.without_effect import WITHOUT_EFFECT
-
-
-def inner(c: Config, name: str = "n_inner") -> int:
-    """The width of the feed-forward layer: four times that of the model if not given."""
-    return c.optional(c.count, name) or 4 * c.count("hidden_size")
 
 
 def bloom(c: Config) -> Fields:
@@ -48,7 +44,7 @@ def gptj(c: Config) -> Fields:
         norm_placement="pre_shared",
         head_bias=True,
         attention=attention,
-        ffn=ungated(c, inner(c)),
+        ffn=ungated(c, inner_width(c)),
     )
 
 
@@ -68,7 +64,7 @@ def gpt_neo(c: Config) -> Fields:
         layer_norm(c, "layer_norm_epsilon", bias=True),
         learned_positions=c.count("max_position_embeddings"),
         attention=axis(kinds, lambda kind: {**attention, "window": window if kind == "local" else None}),
-        ffn=ungated(c, inner(c, "intermediate_size")),
+        ffn=ungated(c, inner_width(c, "intermediate_size")),
     )
 
 
@@ -105,7 +101,7 @@ def gpt_bigcode(c: Config) -> Fields:
         layer_norm(c, "layer_norm_epsilon", bias=True),
         learned_positions=c.count("max_position_embeddings"),
         attention=attention,
-        ffn=ungated(c, inner(c)),
+        ffn=ungated(c, inner_width(c)),
     )
 
 
@@ -174,16 +170,7 @@ def ctrl(c: Config) -> Fields:
     )
 
 
-GPT = {
-    "n_positions": "max_position_embeddings",
-    "n_embd": "hidden_size",
-    "n_head": "num_attention_heads",
-    "n_layer": "num_hidden_layers",
-}
-
-GPT_NAMED = {"activation_function": "gelu_new", "layer_norm_epsilon": 1e-5, "n_inner": None}
-
-GPTJ = GPT_NAMED | {"rotary_dim": 64, "tie_word_embeddings": False} | basic_sizes(50_400, 4096, 28, 16, 2048)
+GPTJ = GPT_USUAL | {"rotary_dim": 64, "tie_word_embeddings": False} | basic_sizes(50_400, 4096, 28, 16, 2048)
 
 ROTATED: dict[str, Accepted] = {"n_ctx": ANY, "rotary": (True,), "scale_attn_weights": (True,)}
 
@@ -200,8 +187,8 @@ FAMILIES = (
             **dict.fromkeys(("skip_bias_add", "skip_bias_add_qkv"), ANY),
         },
     ),
-    Family("gptj", gptj, GPTJ, GPT, ROTATED),
-    Family("codegen", codegen, GPTJ, GPT, ROTATED),
+    Family("gptj", gptj, GPTJ, GPT_NAMES, ROTATED),
+    Family("codegen", codegen, GPTJ, GPT_NAMES, ROTATED),
     Family(
         "gpt_neo",
         gpt_neo,
@@ -214,11 +201,11 @@ FAMILIES = (
     Family(
         "gpt_bigcode",
         gpt_bigcode,
-        GPT_NAMED
+        GPT_USUAL
         | {"activation_function": "gelu_pytorch_tanh", "scale_attn_weights": True, "multi_query": True}
         | {"tie_word_embeddings": True}
         | basic_sizes(50_257, 768, 12, 12, 1024),
-        aliases=GPT,
+        aliases=GPT_NAMES,
         without_effect={
             **dict.fromkeys(("inference_runner", "max_batch_size", "max_sequence_length", "pad_key_length"), ANY),
             **dict.fromkeys(("pre_allocate_kv_cache", "validate_runner_input"), ANY),
@@ -247,14 +234,14 @@ FAMILIES = (
         openai_gpt,
         {"afn": "gelu", "layer_norm_epsilon": 1e-5, "tie_word_embeddings": True}
         | basic_sizes(40_478, 768, 12, 12, 512),
-        aliases=GPT,
+        aliases=GPT_NAMES,
         without_effect=dict.fromkeys(("n_ctx", "n_special", "predict_special_tokens"), ANY),
     ),
     Family(
         "ctrl",
         ctrl,
         {"dff": 8192, "tie_word_embeddings": True} | basic_sizes(246_534, 1280, 48, 16, 256),
-        aliases=GPT,
+        aliases=GPT_NAMES,
         without_effect=dict.fromkeys(("from_tf", "n_ctx"), ANY),
     ),
 )

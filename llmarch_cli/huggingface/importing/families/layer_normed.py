@@ -18,6 +18,7 @@ from llmarch_cli.huggingface.importing.pieces import (
     frame,
     gqa,
     heads,
+    inner_width,
     layer_norm,
     layer_types,
     only_divided,
@@ -119,8 +120,7 @@ def cohere2(c: Config) -> Fields:
 
 
 def falcon(c: Config) -> Fields:
-    d_model, n_heads = c.count("hidden_size"), c.count("num_attention_heads")
-    width = only_divided(c)
+    n_heads, width = c.count("num_attention_heads"), only_divided(c)
     bias, newer, alibi = c.flag("bias"), c.flag("new_decoder_architecture"), c.flag("alibi")
     n_kv_heads, one_for_all = c.optional(c.count, "num_kv_heads") or n_heads, c.flag("multi_query")
     if not newer:
@@ -138,7 +138,7 @@ def falcon(c: Config) -> Fields:
     attention = {"kind": "gqa", "n_heads": n_heads, "n_kv_heads": n_kv_heads, "head_dim": width}
     ffn = {
         "kind": "dense",
-        "d_ff": c.optional(c.count, "ffn_hidden_size") or 4 * d_model,
+        "d_ff": inner_width(c, "ffn_hidden_size"),
         "activation": c.choice("activation", ACTIVATIONS),
         "gated": False,
         "bias": bias,

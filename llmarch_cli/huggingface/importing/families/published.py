@@ -364,9 +364,9 @@ FAMILIES = (
     Family(
         "grok-1",
         grok_1,
-        TIED,
+        {"tie_word_embeddings": True},
         aliases={"num_local_experts": "num_experts"},
-        without_effect=ROTATED_AS_USUAL | {"hidden_act": ("gelu",)},
+        without_effect={"rope_theta": (10_000,), "rope_scaling": (None,), "hidden_act": ("gelu",)},
         remote=True,
     ),
 )
