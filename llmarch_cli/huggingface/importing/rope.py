@@ -10,7 +10,7 @@ from llmarch_cli.huggingface.importing.layers import Fields
 
 # Keys inside rotary settings that record training, or divide the pairs among the three positions of an image's tokens:
 # a token of text has the same position thrice.
-WITHOUT_EFFECT: dict[str, Accepted] = dict.fromkeys(
+_WITHOUT_EFFECT: dict[str, Accepted] = dict.fromkeys(
     ("finetuned", "mrope_section", "mrope_interleaved", "xdrope_section"), ANY
 )
 
@@ -126,13 +126,13 @@ def rope(
     if not partial:
         for where in (c, settings):
             where.expect("partial_rotary_factor", 1.0, why="the family rotates whole heads")
-        settings.finish(WITHOUT_EFFECT)
+        settings.finish(_WITHOUT_EFFECT)
         return found
     inside = settings.optional(settings.number, "partial_rotary_factor")
     beside = c.optional(c.number, partial_name) if inside is None or c.given(partial_name) else None
     if inside is not None and c.given(partial_name) and inside != beside:
         c.fail(partial_name, f"{beside}, but it is {inside} inside the rotary settings")
-    settings.finish(WITHOUT_EFFECT)
+    settings.finish(_WITHOUT_EFFECT)
     factor = beside if inside is None else inside
     n_values = head_dim if factor is None else int(head_dim * factor)
     if not odd and n_values % 2 and n_values < head_dim:
@@ -209,7 +209,7 @@ def rope_by_layer_type(
         found[layer_type] = {"rope_theta": _theta(c, settings, theta_name), "rope_scaling": None}
         found[layer_type]["rope_scaling"] = _scaling(c, settings, SCALINGS)
         settings.expect("partial_rotary_factor", 1.0, why="the family rotates whole heads")
-        settings.finish(WITHOUT_EFFECT)
+        settings.finish(_WITHOUT_EFFECT)
     new.finish({})
     return found
 
@@ -246,7 +246,7 @@ def rope_of_layer_types(
             of_type.defaults = {**of_type.defaults, "partial_rotary_factor": share}
         factor = of_type.number("partial_rotary_factor")
         found[layer_type] = _of_part(fields, int(head_dim * factor), head_dim)
-        of_type.finish(WITHOUT_EFFECT)
+        of_type.finish(_WITHOUT_EFFECT)
     return found
 
 

@@ -12,37 +12,34 @@ from llmarch_cli.huggingface.importing.families.wrappers import WRAPPERS
 # the tables.
 MODULES = {
     "dense": """
-        llama mistral arcee seed_oss ernie4_5 phi3 qwen2 qwen3 internlm3 iquestcoder cwm ministral ministral3 helium glm
-        granite glm4 apertus
+        llama mistral arcee seed_oss ernie4_5 phi3 qwen2 qwen3 internlm3 iquestcoder ministral3 helium glm granite glm4
+        apertus bitnet nanochat hyperclovax
     """,
-    "windows": "gemma gemma2 gemma3_text olmo2 olmo3 exaone4 smollm3",
-    "layer_normed": "gpt2 gpt-sw3 gpt_neox starcoder2 nemotron olmo stablelm cohere cohere2 falcon",
-    "experts": """
-        mixtral qwen2_moe qwen3_moe olmoe granitemoe minimax_m2 ernie4_5_moe dots1 glm4_moe gpt_oss llama4_text
+    "windows": "gemma gemma2 gemma3_text vaultgemma olmo2 olmo3 exaone4 smollm3 cwm ministral granite_swa",
+    "absolute": "gpt2 gpt-sw3 gpt_neo gpt_bigcode openai-gpt ctrl opt biogpt xglm bloom mpt",
+    "layer_norms": """
+        gpt_neox gpt_neox_japanese gptj codegen starcoder2 nemotron olmo stablelm cohere cohere2 falcon phi persimmon
+        jais2 modernbert-decoder
     """,
-    "mixtures": """
-        aria_text flex_olmo granitemoeshared granite_swa flint mellum granitemoe_swa exaone_moe kolibri1 hy_v3
-        solar_open cohere2_moe phimoe dbrx
+    "experts": "mixtral qwen3_moe olmoe flex_olmo granitemoe minimax_m2 phimoe dbrx",
+    "shared_experts": "qwen2_moe granitemoeshared ernie4_5_moe dots1 glm4_moe aria_text hy_v3 solar_open",
+    "windowed_experts": """
+        gpt_oss llama4_text flint mellum granitemoe_swa exaone_moe kolibri1 cohere2_moe afmoe laguna mimo_v2_flash
     """,
-    "gpts": "bloom gptj codegen gpt_neo gpt_bigcode mpt openai-gpt ctrl",
-    "ancestors": "opt biogpt xglm phi persimmon gpt_neox_japanese modernbert-decoder jais2",
-    "hunyuan": "hunyuan_v1_dense hunyuan_v1_moe",
-    "latent": "deepseek_v2 deepseek_v3 kimi_k2",
-    "latents": "axk1 glm4_moe_lite youtu minicpm3",
-    "grok": "grok-2",
+    "step": "step3p5",
+    "latent": "deepseek_v2 deepseek_v3 kimi_k2 axk1 glm4_moe_lite youtu minicpm3",
+    "hunyuan": "hunyuan_v1_dense hunyuan_v1_moe hunyuan",
     "multimodal": """
         qwen2_vl_text qwen2_5_vl_text qwen2_5_omni_text qwen3_vl_text qwen3_vl_moe_text qwen3_omni_moe_text glm4v_text
         glm4v_moe_text ernie4_5_vl_moe_text mllama_text_model emu3_text_model glm_ocr_text paddleocr_vl_text
         hunyuan_vl_text granite4_vision_text granite_docling_text phi4_multimodal
     """,
-    "published": """
+    "grok": "grok-2 grok-1",
+    "remote": """
         baichuan Yi aquila skywork xverse internlm internlm2 PanguEmbedded orion exaone stablelm_epoch minicpm chatglm
-        qwen mimo hunyuan deepseek bailing_moe grok-1
+        qwen mimo deepseek bailing_moe
     """,
-    "uneven": "deci nemotron-nas openelm",
-    "gated": "afmoe laguna mimo_v2_flash",
-    "step": "step3p5",
-    "normed": "bitnet nanochat vaultgemma hyperclovax",
+    "heterogeneous": "deci nemotron-nas openelm",
 }
 
 

@@ -1,21 +1,20 @@
-"""Dense decoders with RMS norms."""
+"""Dense decoders with RMS norms, alike in all layers unless a file says otherwise."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
-from llmarch_cli.huggingface.importing.families.family import USUAL, Family, sizes
+from llmarch_cli.huggingface.importing.families.family import BIASES, USUAL, Family, sizes
 from llmarch_cli.huggingface.importing.keys import ANY, Config
 from llmarch_cli.huggingface.importing.layers import Fields
 from llmarch_cli.huggingface.importing.pieces import (
     biased,
-    by_type,
     dense,
     frame,
     gqa,
     head_dim,
-    layer_types,
+    only_divided,
     rms,
     switched_window,
     windowed,
@@ -38,21 +37,6 @@ def internlm3(c: Config) -> Fields:
     if c.flag("attention_bias") != c.flag("mlp_bias"):
         c.fail("mlp_bias", "differs from attention_bias, which transformers does not build")
     return llama(c)
-
-
-def layered(c: Config, usual: Callable[[int], str]) -> Fields:
-    """Layers with and without a window, alike in all else."""
-    return by_type(c, gqa(c, c.count("head_dim")), layer_types(c, usual))
-
-
-def cwm(c: Config) -> Fields:
-    attention = layered(c, lambda layer: SLIDING if layer % 4 else FULL)
-    return frame(c, rms(c), attention=attention, ffn=dense(c, bias=c.flag("mlp_bias")))
-
-
-def ministral(c: Config) -> Fields:
-    usual = SLIDING if c.optional(c.count, "sliding_window") else FULL
-    return frame(c, rms(c), attention=layered(c, lambda _layer: usual), ffn=dense(c))
 
 
 def ministral3(c: Config) -> Fields:
@@ -150,7 +134,7 @@ def apertus(c: Config) -> Fields:
 
 
 QWEN = {"use_sliding_window": False, "sliding_window": 4096, "max_window_layers": 28, "layer_types": None}
-BIASES = {"attention_bias": False, "mlp_bias": False}
+
 
 PHI: dict[str, Any] = USUAL | {
     "sliding_window": None,
@@ -158,19 +142,61 @@ PHI: dict[str, Any] = USUAL | {
     "rms_norm_eps": 1e-5,
     "partial_rotary_factor": 1.0,
 }
+
+
 GLM: dict[str, Any] = (
     USUAL
     | {"attention_bias": True, "head_dim": 128, "partial_rotary_factor": 0.5, "rms_norm_eps": 1.5625e-07}
     | sizes(151_552, 4096, 13_696, 40, 32, 2, 131_072)
 )
 
+
 SCALED = ("embedding_multiplier", "residual_multiplier", "logits_scaling", "attention_multiplier")
+
+
 MULTIPLIERS = dict.fromkeys(SCALED, 1.0)
 
 
 def stretched(rope_type: str, factor: float, original: int, **more: Any) -> dict[str, Any]:
     """The default rotary settings of a family that stretches its original context."""
     return {"rope_type": rope_type, "factor": factor, "original_max_position_embeddings": original, **more}
+
+
+def bitnet(c: Config) -> Fields:
+    width = only_divided(c)
+    if width * c.count("num_attention_heads") != c.count("hidden_size"):
+        c.fail(
+            "hidden_size", "must be a multiple of num_attention_heads: the norm before the output projection spans it"
+        )
+    attention = gqa(c, width, sub_norm=True, **biased(c))
+    return frame(c, rms(c), attention=attention, ffn=dense(c, sub_norm=True))
+
+
+def nanochat(c: Config) -> Fields:
+    attention = gqa(c, qk_norm="weightless", qk_norm_after_rope=True, rope_reversed=True, **biased(c))
+    return frame(
+        c,
+        rms(c, weight=False),
+        embedding_norm=True,
+        logit_softcap=c.optional(c.number, "final_logit_softcapping"),
+        attention=attention,
+        ffn=dense(c, gated=False),
+    )
+
+
+def hyperclovax(c: Config) -> Fields:
+    width, scale = head_dim(c), c.optional(c.number, "attention_multiplier")
+    attention = gqa(c, width, score_scale=None if scale == width**-0.5 else scale, **biased(c))
+    return frame(
+        c,
+        rms(c),
+        norm_placement="sandwich" if c.flag("use_post_norm") else "pre",
+        embedding_scale=c.number("embedding_multiplier"),
+        residual_scale=c.number("residual_multiplier"),
+        logit_scale=c.number("logits_scaling"),
+        attention=attention,
+        ffn=dense(c, bias=c.flag("mlp_bias")),
+    )
 
 
 FAMILIES = (
@@ -239,22 +265,6 @@ FAMILIES = (
         without_effect={"clip_qkv": (None,)},
     ),
     Family(
-        "cwm",
-        cwm,
-        USUAL
-        | {"mlp_bias": False, "head_dim": 128, "rms_norm_eps": 1e-5, "rope_theta": 1_000_000.0}
-        | {"sliding_window": 8192, "layer_types": None}
-        | {"rope_parameters": stretched("llama3", 16.0, 8192, low_freq_factor=1.0, high_freq_factor=4.0)}
-        | sizes(128_256, 6144, 21_504, 64, 48, 8, 131_072),
-    ),
-    Family(
-        "ministral",
-        ministral,
-        USUAL
-        | {"head_dim": None, "sliding_window": 4096, "layer_types": None}
-        | sizes(32_000, 4096, 14_336, 32, 32, 8, 131_072),
-    ),
-    Family(
         "ministral3",
         ministral3,
         USUAL
@@ -287,5 +297,28 @@ FAMILIES = (
         | {"rope_parameters": stretched("llama3", 8.0, 8192, low_freq_factor=1.0, high_freq_factor=4.0)}
         | sizes(131_072, 4096, 14_336, 32, 32, None, 65_536),
         without_effect={"qk_norm": (True,), "post_norm": (False,)},
+    ),
+    Family(
+        "bitnet",
+        bitnet,
+        USUAL
+        | {"hidden_act": "relu2", "rms_norm_eps": 1e-5, "rope_theta": 500_000.0, "attention_bias": False}
+        | sizes(128_256, 2560, 6912, 30, 20, 5, 2048),
+    ),
+    Family(
+        "nanochat",
+        nanochat,
+        USUAL
+        | {"hidden_act": "relu2", "attention_bias": False, "final_logit_softcapping": 15.0}
+        | sizes(50_304, 768, 8192, 12, 6, None, 2048),
+    ),
+    Family(
+        "hyperclovax",
+        hyperclovax,
+        USUAL
+        | BIASES
+        | MULTIPLIERS
+        | {"attention_multiplier": None, "head_dim": None, "use_post_norm": True}
+        | sizes(32_000, 4096, 11_008, 32, 32, None, 2048),
     ),
 )

@@ -1,41 +1,31 @@
-"""Mixture-of-experts decoders."""
+"""Mixture-of-experts decoders without a shared expert."""
 
 from __future__ import annotations
 
 from typing import Any
 
-from llmarch_cli.huggingface.importing.families.dense import MULTIPLIERS, QWEN, granite_attention, multipliers
+from llmarch_cli.huggingface.importing.families.dense import MULTIPLIERS, granite_attention, multipliers
 from llmarch_cli.huggingface.importing.families.family import USUAL, Family, sizes
-from llmarch_cli.huggingface.importing.families.windows import rotated_layers
 from llmarch_cli.huggingface.importing.keys import ANY, Accepted, Config
-from llmarch_cli.huggingface.importing.layers import Fields, axis
+from llmarch_cli.huggingface.importing.layers import Fields
 from llmarch_cli.huggingface.importing.pieces import (
-    NOPE,
+    ACTIVATIONS,
     biased,
-    by_type,
     dense,
-    dense_below,
-    every,
-    experts_if_any,
     frame,
     gqa,
-    grouped_sigmoid_moe,
     head_dim,
-    layer_types,
+    layer_norm,
     mixed,
     moe,
     only_divided,
     rms,
     shared,
     switched_window,
-    windowed,
-    windows_above,
-    windows_by_type,
     without_prediction_blocks,
 )
-from llmarch_cli.huggingface.importing.rope import FULL, SLIDING
-
-CHUNKED = "chunked_attention"
+from llmarch_cli.huggingface.importing.rope import SCALINGS, longrope, rope
+from llmarch_cli.huggingface.importing.without_effect import WITHOUT_EFFECT
 
 
 def mixtral(c: Config) -> Fields:
@@ -48,27 +38,6 @@ def sparse_layers(c: Config) -> list[bool]:
     step = c.count("decoder_sparse_step")
     plain = set(c.optional(c.whole_numbers, "mlp_only_layers") or ())
     return [layer not in plain and (layer + 1) % step == 0 for layer in range(c.layers())]
-
-
-def qwen2_moe(c: Config) -> Fields:
-    attention = gqa(c, qkv_bias=c.flag("qkv_bias"))
-    span = switched_window(c)
-    below = c.count("max_window_layers", least=0)
-    types = layer_types(c, lambda layer: SLIDING if span and layer % 2 == 0 and layer < below else FULL)
-    experts = moe(
-        c,
-        "num_experts",
-        "moe_intermediate_size",
-        renormalize=c.flag("norm_topk_prob"),
-        shared_expert=shared(c, c.count("shared_expert_intermediate_size")),
-        shared_expert_gate=True,
-    )
-    return frame(
-        c,
-        rms(c),
-        attention=windowed(attention, windows_by_type(c, span, types)),
-        ffn=mixed(sparse_layers(c), experts, dense(c)),
-    )
 
 
 def qwen3_moe(c: Config) -> Fields:
@@ -108,127 +77,88 @@ def minimax_m2(c: Config) -> Fields:
     return frame(c, rms(c), attention=attention, ffn=experts)
 
 
-def ernie4_5_moe(c: Config) -> Fields:
-    n_layers = c.layers()
-    bias = c.flag("use_bias")
-    step = c.count("moe_layer_interval")
-    first = c.count("moe_layer_start_index", least=0)
-    last = c.optional(c.count, "moe_layer_end_index", least=-1)
-    n_shared = c.count("moe_num_shared_experts", least=0)
-    without_prediction_blocks(c, "num_nextn_predict_layers")
-    experts = moe(
-        c,
-        "moe_num_experts",
-        "moe_intermediate_size",
-        "moe_k",
-        selection_bias=True,
-        shared_expert=shared(c, n_shared * c.count("moe_intermediate_size"), bias=bias),
-    )
-    last = n_layers - 1 if last in (None, -1) else last
-    sparse = [(layer + 1) % step == 0 and first <= layer <= last for layer in range(n_layers)]
-    return frame(
-        c,
-        rms(c),
-        head_bias=bias,
-        attention=gqa(c, rope_interleaved=True, **biased(c, "use_bias")),
-        ffn=mixed(sparse, experts, dense(c, bias=bias)),
-    )
+def flex_olmo(c: Config) -> Fields:
+    experts = moe(c, "num_experts", "intermediate_size", renormalize=c.flag("norm_topk_prob"))
+    return frame(c, rms(c), norm_placement="post", attention=gqa(c, qk_norm="full", **biased(c)), ffn=experts)
 
 
-def dots1(c: Config) -> Fields:
-    attention = gqa(c, qk_norm="per_head", **biased(c))
-    windows = windows_above(c, c.optional(c.count, "sliding_window"))
-    sparse = dense_below(c)
-    return frame(
-        c,
-        rms(c),
-        attention=windowed(attention, windows),
-        ffn=mixed(sparse, experts_if_any(c, sparse, grouped_sigmoid_moe), dense(c)),
-    )
-
-
-def glm4_moe(c: Config) -> Fields:
-    qk_norm = "per_head" if c.flag("use_qk_norm") else None
-    return frame(
-        c,
-        rms(c),
-        n_mtp_blocks=c.count("num_mtp_layers", least=0),
-        attention=gqa(c, partial=True, qkv_bias=c.flag("attention_bias"), qk_norm=qk_norm),
-        ffn=mixed(dense_below(c), grouped_sigmoid_moe(c), dense(c)),
-    )
-
-
-def gpt_oss(c: Config) -> Fields:
-    attention = gqa(c, sinks=True, **biased(c))
-    c.expect("experts_per_token", c.count("num_experts_per_tok"), why="equal to num_experts_per_tok")
-    c.expect("swiglu_alpha", 1.702)
-    c.expect("hidden_act", "silu")
-    experts = {
-        "kind": "moe",
-        "n_experts": c.count("num_local_experts"),
-        "top_k": c.count("num_experts_per_tok"),
-        "d_ff": c.count("intermediate_size"),
-        "activation": "quick_gelu",  # x * sigmoid(1.702 * x)
-        "clamp": c.number("swiglu_limit"),
-        "up_offset": 1.0,
-        "bias": True,
-        "router_bias": True,
-    }
-    return frame(
-        c,
-        rms(c),
-        attention=by_type(c, attention, layer_types(c, every(2))),
-        ffn=experts,
-    )
-
-
-def llama4(c: Config) -> Fields:
-    n_layers = c.layers()
-    attention = gqa(c, rope_interleaved=True, **biased(c))
-    norms: Fields = {"qk_norm": "weightless"} if c.flag("use_qk_norm") else {}
-    if norms and (attention["rope_scaling"] or {}).get("kind") in ("yarn", "longrope"):
-        # Rotated values are normalised. Only these two scalings change their magnitude; with others the order is free.
-        norms["qk_norm_after_rope"] = True
-    rotated = rotated_layers(c, n_layers)
-    types = layer_types(c, lambda layer: CHUNKED if rotated[layer] else FULL, (FULL, CHUNKED))
-    chunk = c.optional(c.count, "attention_chunk_size")
-    tuned = c.value("attn_temperature_tuning")  # early configs have a number
-    if type(tuned) not in (bool, int):
-        c.fail("attn_temperature_tuning", f"must be true or false, not {tuned!r}")
-    temperature = {"kind": "log_floor", "floor_scale": c.number("floor_scale"), "attn_scale": c.number("attn_scale")}
-
-    def layer(setting: tuple[bool, str]) -> Fields:
-        has_rope, kind = setting
-        if kind == CHUNKED and chunk is None:
-            c.fail("attention_chunk_size", "required, but missing: some layers use chunked attention")
-        seen = {**attention, "chunk": chunk if kind == CHUNKED else None}
-        if has_rope:
-            return {**seen, **norms}
-        return {**seen, **NOPE, "temperature": temperature if tuned else None}
-
+def phimoe(c: Config) -> Fields:
+    scalings = {"default": SCALINGS["default"], "longrope": _constant_longrope}
+    attention = gqa(c, scalings=scalings, window=c.optional(c.count, "sliding_window"), **biased(c))
     experts = moe(
         c,
         "num_local_experts",
         "intermediate_size",
-        scoring="sigmoid",
+        scoring="sparsemixer",
+        router_jitter=c.number("router_jitter_noise"),
         renormalize=False,
-        scale_input=True,
-        shared_expert=shared(c, c.count("intermediate_size")),
     )
-    plain = {**dense(c), "d_ff": c.count("intermediate_size_mlp")}
-    step = c.count("interleave_moe_layer_step", least=0)
-    if c.given("moe_layers"):
-        listed = set(c.whole_numbers("moe_layers"))
-        sparse = [layer in listed for layer in range(n_layers)]
-    else:
-        c.optional(c.whole_numbers, "moe_layers")
-        sparse = [bool(step) and (layer + 1) % step == 0 for layer in range(n_layers)]
-    return frame(
-        c,
-        rms(c),
-        attention=axis(list(zip(rotated, types, strict=True)), layer),
-        ffn=mixed(sparse, experts, plain),
-    )
+    if experts["top_k"] != 2:
+        c.fail("num_experts_per_tok", f"{experts['top_k']}, but the router of this family always picks 2 experts")
+    norm = layer_norm(c, "rms_norm_eps", bias=True)
+    return frame(c, norm, head_bias=c.flag("lm_head_bias"), attention=attention, ffn=experts)
+
+
+def _constant_longrope(c: Config, settings: Config) -> Fields:
+    """LongRoPE with the same magnitude in short and long contexts."""
+    short, long = (settings.number(f"{length}_mscale") for length in ("short", "long"))
+    if short != long:
+        settings.fail("long_mscale", f"{long:g}, but short_mscale is {short:g}: no field expresses two magnitudes")
+    return {**longrope(c, settings), "attention_factor": short}
+
+
+def dbrx(c: Config) -> Fields:
+    d_model, n_heads = c.count("d_model"), c.count("n_heads")
+    if d_model % n_heads:
+        c.fail("n_heads", f"{n_heads} does not divide d_model ({d_model})")
+    c.expect("tie_word_embeddings", False)
+    inner = c.inner("attn_config", {"kv_n_heads": 1, "clip_qkv": None})
+    theta = inner.number("rope_theta")
+    rotary = rope(c, d_model // n_heads)
+    if rotary["rope_theta"] != theta:
+        if any(c.given(name) for name in ("rope_theta", "rope_parameters")):
+            inner.fail("rope_theta", f"{theta:,}, but transformers rotates by the outer one, {rotary['rope_theta']:,}")
+        c.notes.append(f"Rotated by attn_config.rope_theta; transformers rotates by {rotary['rope_theta']:,} instead.")
+    attention = {
+        "kind": "gqa",
+        "n_heads": n_heads,
+        "n_kv_heads": inner.count("kv_n_heads"),
+        "head_dim": d_model // n_heads,
+        **rotary,
+        "rope_theta": theta,
+        "clip_qkv": inner.optional(inner.number, "clip_qkv"),
+    }
+    inner.finish(IN_DBRX)
+    c.expect("num_key_value_heads", attention["n_kv_heads"], why="equal to attn_config.kv_n_heads")
+    return {
+        "context_length": c.count("max_seq_len"),
+        "d_model": d_model,
+        "n_layers": c.layers("n_layers"),
+        "vocab_size": c.count("vocab_size"),
+        "norm": {"kind": "layer", "eps": 1e-5},
+        "attention": attention,
+        "ffn": _dbrx_experts(c),
+    }
+
+
+def _dbrx_experts(c: Config) -> Fields:
+    counts = {"ffn_hidden_size": 3584, "moe_num_experts": 4, "moe_top_k": 1}
+    inner = c.inner("ffn_config", {**counts, "moe_normalize_expert_weights": 1.0})
+    act = inner.inner("ffn_act_fn", {"name": "silu"})  # its name, and arguments that none of ours takes
+    power = inner.optional(inner.number, "moe_normalize_expert_weights")
+    if power not in (None, 1):
+        inner.fail("moe_normalize_expert_weights", f"{power:g}: weights are divided by their sum only")
+    found = {
+        "kind": "moe",
+        "n_experts": inner.count("moe_num_experts"),
+        "top_k": inner.count("moe_top_k"),
+        "d_ff": inner.count("ffn_hidden_size"),
+        "activation": act.choice("name", ACTIVATIONS),
+        "renormalize": power is not None,
+    }
+    act.finish({})
+    inner.finish(IN_DBRX)
+    return found
 
 
 GRANITE_EXPERTS: dict[str, Any] = (
@@ -237,10 +167,15 @@ GRANITE_EXPERTS: dict[str, Any] = (
     | {"attention_bias": False, "num_local_experts": 8, "num_experts_per_tok": 2}
     | sizes(32_000, 4096, 11_008, 32, 32, None, 2048)
 )
+
 MOE_QWEN: dict[str, Any] = {"decoder_sparse_step": 1, "mlp_only_layers": None, "norm_topk_prob": False}
 
-# The lower bound of the divisor of routing weights, which is never that small.
-NORM_MIN: dict[str, Accepted] = {"moe_norm_min": lambda value: isinstance(value, float) and 0 <= value <= 1e-6}
+# In DBRX's inner configs: the outer one decides on ties and hidden_size, and the others are for training.
+IN_DBRX: dict[str, Accepted] = {
+    **WITHOUT_EFFECT,
+    **dict.fromkeys(("tie_word_embeddings", "hidden_size", "moe_jitter_eps", "moe_loss_weight"), ANY),
+    "uniform_expert_assignment": (False,),
+}
 
 FAMILIES = (
     Family(
@@ -251,17 +186,6 @@ FAMILIES = (
         | {"num_experts_per_tok": 2, "num_local_experts": 8}
         | sizes(32_000, 4096, 14_336, 32, 32, 8, 131_072),
         aliases={"num_experts": "num_local_experts"},
-    ),
-    Family(
-        "qwen2_moe",
-        qwen2_moe,
-        USUAL
-        | QWEN
-        | MOE_QWEN
-        | {"moe_intermediate_size": 1408, "shared_expert_intermediate_size": 5632, "qkv_bias": True}
-        | {"num_experts_per_tok": 4, "num_experts": 60}
-        | sizes(151_936, 2048, 5632, 24, 16, 16, 32_768),
-        without_effect={"use_mrope": (False,)},
     ),
     Family(
         "qwen3_moe",
@@ -285,6 +209,15 @@ FAMILIES = (
         | {"rms_norm_eps": 1e-5, "attention_bias": False, "clip_qkv": None}
         | {"num_experts_per_tok": 8, "num_experts": 64, "norm_topk_prob": False}
         | sizes(50_304, 2048, 2048, 16, 16, None, 4096),
+        aliases={"num_local_experts": "num_experts"},
+    ),
+    Family(
+        "flex_olmo",
+        flex_olmo,
+        USUAL
+        | {"rope_theta": 500_000.0, "attention_bias": False}
+        | {"num_experts_per_tok": 5, "num_experts": 7, "norm_topk_prob": False}
+        | sizes(100_352, 4096, 11_008, 32, 32, None, 4096),
         aliases={"num_local_experts": "num_experts"},
     ),
     Family("granitemoe", granitemoe, GRANITE_EXPERTS),
@@ -314,79 +247,25 @@ FAMILIES = (
         },
     ),
     Family(
-        "ernie4_5_moe",
-        ernie4_5_moe,
+        "phimoe",
+        phimoe,
         USUAL
-        | {"rms_norm_eps": 1e-5, "rope_theta": 500_000.0, "tie_word_embeddings": True, "use_bias": False}
-        | {"moe_intermediate_size": 1536, "moe_k": 6, "moe_num_experts": 64, "moe_num_shared_experts": 2}
-        | {"moe_layer_start_index": 1, "moe_layer_end_index": -1, "moe_layer_interval": 1}
-        | sizes(103_424, 2560, 12_288, 28, 20, 4, 131_072),
-        aliases={"num_experts": "moe_num_experts", "num_experts_per_tok": "moe_k"},
-        without_effect={
-            **dict.fromkeys(("moe_capacity", "multi_token_pred_lambda", "sinkhorn_2gate", "sinkhorn_temp"), ANY),
-            **dict.fromkeys(("use_recompute", "ignored_index"), ANY),
-            "compression_ratio": (1.0,),
-            "moe_gate": ("topk",),
-            "moe_gate_act": (None, "softmax"),
-            **NORM_MIN,
-            "moe_use_aux_free": (True,),
-            "use_rmsnorm": (True,),
-            "weight_share_add_bias": ANY,
+        | {"rms_norm_eps": 1e-5, "rope_theta": 1_000_000.0, "sliding_window": None}
+        | {"num_experts_per_tok": 2, "num_local_experts": 16, "router_jitter_noise": 0.01}
+        | {"attention_bias": False, "lm_head_bias": False}
+        | sizes(32_064, 4096, 6400, 32, 32, 8, 131_072),
+        without_effect={"input_jitter_noise": ANY},  # for training
+    ),
+    Family(
+        "dbrx",
+        dbrx,
+        {"d_model": 2048, "n_heads": 16, "n_layers": 24, "max_seq_len": 2048, "vocab_size": 32_000}
+        | {"rope_parameters": None, "rope_theta": 10_000.0},
+        aliases={
+            "num_attention_heads": "n_heads",
+            "hidden_size": "d_model",
+            "num_hidden_layers": "n_layers",
+            "max_position_embeddings": "max_seq_len",
         },
-    ),
-    Family(
-        "dots1",
-        dots1,
-        USUAL
-        | {"moe_intermediate_size": 1408, "n_shared_experts": None, "n_routed_experts": None, "n_group": 1}
-        | {"topk_group": 1, "num_experts_per_tok": None, "first_k_dense_replace": 0, "norm_topk_prob": False}
-        | {"attention_bias": False, "routed_scaling_factor": 1.0, "sliding_window": 4096, "max_window_layers": 62}
-        | {"layer_types": None}
-        | sizes(152_064, 4608, 10_944, 62, 32, 32, 2048),
-        aliases={"num_local_experts": "n_routed_experts"},
-    ),
-    Family(
-        "glm4_moe",
-        glm4_moe,
-        USUAL
-        | {"rms_norm_eps": 1e-5, "attention_bias": False, "use_qk_norm": False, "partial_rotary_factor": 0.5}
-        | {"moe_intermediate_size": 1408, "num_experts_per_tok": 8, "n_shared_experts": 1}
-        | {"n_routed_experts": 128, "routed_scaling_factor": 1.0, "n_group": 1, "topk_group": 1}
-        | {"first_k_dense_replace": 1, "norm_topk_prob": True, "num_mtp_layers": 1}
-        | sizes(151_552, 4096, 10_944, 46, 96, 8, 131_072),
-        aliases={"num_local_experts": "n_routed_experts", "num_nextn_predict_layers": "num_mtp_layers"},
-    ),
-    Family(
-        "gpt_oss",
-        gpt_oss,
-        USUAL
-        | {"rms_norm_eps": 1e-5, "rope_theta": 150_000.0, "head_dim": 64, "sliding_window": 128}
-        | {"attention_bias": True, "layer_types": None, "swiglu_limit": 7.0}
-        | {"num_experts_per_tok": 4, "num_local_experts": 128}
-        | {
-            "rope_parameters": {
-                "rope_type": "yarn",
-                "factor": 32.0,
-                "beta_fast": 32.0,
-                "beta_slow": 1.0,
-                "truncate": False,
-                "original_max_position_embeddings": 4096,
-            }
-        }
-        | sizes(201_088, 2880, 2880, 36, 64, 8, 131_072),
-        aliases={"num_experts": "num_local_experts"},
-        without_effect={"initial_context_length": ANY},
-    ),
-    Family(
-        "llama4_text",
-        llama4,
-        USUAL
-        | {"rms_norm_eps": 1e-5, "rope_theta": 500_000.0, "head_dim": 128, "intermediate_size_mlp": 16_384}
-        | {"num_experts_per_tok": 1, "num_local_experts": 16, "moe_layers": None, "interleave_moe_layer_step": 1}
-        | {"use_qk_norm": True, "no_rope_layers": None, "no_rope_layer_interval": 4, "layer_types": None}
-        | {"attention_chunk_size": 8192, "attn_temperature_tuning": True, "floor_scale": 8192, "attn_scale": 0.1}
-        | {"attention_bias": False}
-        | sizes(202_048, 5120, 8192, 48, 40, 8, 131_072),
-        without_effect={"for_llm_compressor": ANY},
     ),
 )

@@ -105,6 +105,8 @@ def basic_sizes(vocab_size: int, d_model: int, n_layers: int, n_heads: int, cont
     }
 
 
+BIASES: dict[str, Any] = {"attention_bias": False, "mlp_bias": False}
+
 # GPT's own names of keys, and the defaults of the classes that have them.
 GPT_NAMES = {
     "n_positions": "max_position_embeddings",

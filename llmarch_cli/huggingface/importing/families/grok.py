@@ -1,11 +1,11 @@
-"""Grok 2: a dense layer parallel to experts in each layer. Its configs have the `model_type` of another model."""
+"""Grok 1 and 2: norms around both sublayers, and scaled embeddings, scores and logits."""
 
 from __future__ import annotations
 
 from llmarch_cli.huggingface.importing.families.family import Family
 from llmarch_cli.huggingface.importing.keys import ANY, Config
 from llmarch_cli.huggingface.importing.layers import Fields
-from llmarch_cli.huggingface.importing.pieces import frame, head_dim, heads, rms
+from llmarch_cli.huggingface.importing.pieces import frame, head_dim, heads, only_divided, rms
 
 
 def grok(c: Config) -> Fields:
@@ -41,7 +41,33 @@ def grok(c: Config) -> Fields:
     )
 
 
-# transformers has no class for it, so all other keys are required.
+def grok_1(c: Config) -> Fields:
+    """Grok 1, from its port to PyTorch: the published weights are for JAX and have no config."""
+    attention = {
+        **heads(c, only_divided(c)),
+        "rope_theta": 10_000.0,
+        "score_scale": c.number("attn_output_multiplier"),
+        "softcap": c.number("max_attn_value"),
+    }
+    experts = {
+        "kind": "moe",
+        "n_experts": c.count("num_experts"),
+        "top_k": c.count("num_experts_per_tok"),
+        "d_ff": c.count("intermediate_size"),
+        "activation": "gelu",
+        "renormalize": False,
+    }
+    return frame(
+        c,
+        rms(c),
+        norm_placement="sandwich",
+        embedding_scale=c.number("embedding_multiplier_scale"),
+        logit_scale=c.number("output_multiplier_scale"),
+        attention=attention,
+        ffn=experts,
+    )
+
+
 FAMILIES = (
     Family(
         "grok-2",
@@ -54,6 +80,14 @@ FAMILIES = (
             "global_attn_every_n": (1,),
             "hidden_act": ("gelu",),
         },
+        remote=True,
+    ),
+    Family(
+        "grok-1",
+        grok_1,
+        {"tie_word_embeddings": True},
+        aliases={"num_local_experts": "num_experts"},
+        without_effect={"rope_theta": (10_000,), "rope_scaling": (None,), "hidden_act": ("gelu",)},
         remote=True,
     ),
 )

@@ -65,6 +65,14 @@ def _taken(c: Config, n_layers: int) -> list[int]:
     return c.items("moe_topk", above_zero, "a whole number above 0", n_layers)
 
 
+def hunyuan(c: Config) -> Fields:
+    if c.count("num_experts") > 1:
+        return hunyuan_moe(c)
+    for name in ("moe_topk", "num_shared_expert"):
+        c.expect(name, 1, [1] * c.layers(), why="there are no experts")
+    return hunyuan_dense(c)
+
+
 DEFAULTS = (
     USUAL
     | {"attention_bias": False, "head_dim": None, "rms_norm_eps": 1e-5}
@@ -106,5 +114,12 @@ FAMILIES = (
         DEFAULTS | {"num_experts": 1, "moe_topk": 1},
         aliases={"num_experts_per_tok": "moe_topk", "num_local_experts": "num_experts"},
         without_effect=TURNED_OFF,
+    ),
+    Family(
+        "hunyuan",
+        hunyuan,
+        {"attention_bias": False},
+        without_effect=TURNED_OFF | {"use_mixed_mlp_moe": ANY},
+        remote=True,
     ),
 )

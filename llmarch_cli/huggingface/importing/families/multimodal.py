@@ -7,19 +7,11 @@ from __future__ import annotations
 
 from functools import partial
 
-from llmarch_cli.huggingface.importing.families.dense import (
-    BIASES,
-    MULTIPLIERS,
-    PHI,
-    QWEN,
-    granite,
-    llama,
-    phi3,
-    qwen2,
-)
-from llmarch_cli.huggingface.importing.families.experts import NORM_MIN, sparse_layers
-from llmarch_cli.huggingface.importing.families.family import USUAL, Family, sizes
+from llmarch_cli.huggingface.importing.families.dense import MULTIPLIERS, PHI, QWEN, granite, llama, phi3, qwen2
+from llmarch_cli.huggingface.importing.families.experts import sparse_layers
+from llmarch_cli.huggingface.importing.families.family import BIASES, USUAL, Family, sizes
 from llmarch_cli.huggingface.importing.families.hunyuan import TURNED_OFF, XDROPE, hunyuan_dense
+from llmarch_cli.huggingface.importing.families.shared_experts import NORM_MIN
 from llmarch_cli.huggingface.importing.keys import ANY, Config
 from llmarch_cli.huggingface.importing.layers import Fields
 from llmarch_cli.huggingface.importing.pieces import (
@@ -75,7 +67,7 @@ def glm4v_moe(c: Config) -> Fields:
 
 def ernie4_5_vl_moe(c: Config) -> Fields:
     """Ernie 4.5 VL: each layer has experts for text and experts for images, and the shared ones serve both."""
-    bias = c.flag("use_bias")
+    bias, n_shared = c.flag("use_bias"), c.count("moe_num_shared_experts", least=0)
     d_model = c.count("hidden_size")
     widths = c.optional(c.whole_numbers, "moe_intermediate_size") or [1536, 512]
     if len(widths) != 2 or not all(widths):
@@ -85,7 +77,7 @@ def ernie4_5_vl_moe(c: Config) -> Fields:
     text = {
         **moe(c, "moe_num_experts", "hidden_size", "moe_k", selection_bias=True),
         "d_ff": d_ff,
-        "shared_expert": shared(c, c.count("moe_num_shared_experts", least=0) * d_ff, bias=bias),
+        "shared_expert": shared(c, n_shared * d_ff, bias=bias and n_shared > 0),
     }
     sparse = listed_sparse(c)
     # A router and three matrices an expert. Their selection bias is a buffer here.

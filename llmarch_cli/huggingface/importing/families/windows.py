@@ -1,12 +1,18 @@
-"""Decoders with windows or positional encoding in some layers only."""
+"""Dense decoders with RMS norms, and windows or positional encoding in some layers only."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from typing import Any
 
-from llmarch_cli.huggingface.importing.families.family import USUAL, Family, sizes
-from llmarch_cli.huggingface.importing.keys import ANY, Accepted, Config
+from llmarch_cli.huggingface.importing.families.dense import (
+    MULTIPLIERS,
+    granite_attention,
+    multipliers,
+    stretched,
+)
+from llmarch_cli.huggingface.importing.families.family import BIASES, USUAL, Family, sizes
+from llmarch_cli.huggingface.importing.keys import ANY, Accepted, Config, a_number
 from llmarch_cli.huggingface.importing.layers import Fields, axis
 from llmarch_cli.huggingface.importing.pieces import (
     NOPE,
@@ -23,6 +29,21 @@ from llmarch_cli.huggingface.importing.pieces import (
     window,
 )
 from llmarch_cli.huggingface.importing.rope import FULL, SLIDING, rope, rope_by_layer_type
+
+
+def layered(c: Config, usual: Callable[[int], str]) -> Fields:
+    """Layers with and without a window, alike in all else."""
+    return by_type(c, gqa(c, c.count("head_dim")), layer_types(c, usual))
+
+
+def cwm(c: Config) -> Fields:
+    attention = layered(c, lambda layer: SLIDING if layer % 4 else FULL)
+    return frame(c, rms(c), attention=attention, ffn=dense(c, bias=c.flag("mlp_bias")))
+
+
+def ministral(c: Config) -> Fields:
+    usual = SLIDING if c.optional(c.count, "sliding_window") else FULL
+    return frame(c, rms(c), attention=layered(c, lambda _layer: usual), ffn=dense(c))
 
 
 def gemma(c: Config) -> Fields:
@@ -145,18 +166,49 @@ def _rotated(value: Any) -> bool | None:
     return bool(value) if type(value) in (int, bool) and value in (0, 1) else None
 
 
+def vaultgemma(c: Config) -> Fields:
+    return {**gemma2(c), "norm_placement": "pre"}
+
+
+def granite_windows(c: Config) -> Fields:
+    """Granite's attention with a window and a base of rotary frequencies by layer; a base of 0 means no positions."""
+    attention = granite_attention(c, sinks=True)
+    types = layer_types(c, lambda layer: SLIDING if layer % 4 else FULL)
+    thetas = c.optional(lambda name: c.items(name, _theta, "a number of at least 0", c.layers()), "layer_rope_theta")
+
+    def layer(setting: tuple[str, float]) -> Fields:
+        kind, theta = setting
+        return {**attention, **({"rope_theta": theta} if theta else NOPE), "window": window(c, kind)}
+
+    settings = list(zip(types, thetas or [attention["rope_theta"]] * len(types), strict=True))
+    return axis(settings, layer)
+
+
+def granite_swa(c: Config) -> Fields:
+    ffn = dense(c, bias=c.flag("mlp_bias"))
+    return frame(c, rms(c), attention=granite_windows(c), ffn=ffn, **multipliers(c))
+
+
+def _theta(value: Any) -> float | None:
+    """A base of rotary frequencies; 0 for none."""
+    found = a_number(value)
+    return None if found is None or found < 0 else found
+
+
 GEMMA: dict[str, Any] = {
     "head_dim": 256,
     "attention_bias": False,
     "tie_word_embeddings": True,
     "hidden_act": "gelu_pytorch_tanh",
 }
+
 GEMMA_2: dict[str, Any] = GEMMA | {
     "hidden_activation": "gelu_pytorch_tanh",
     "query_pre_attn_scalar": 256,
     "sliding_window": 4096,
     "layer_types": None,
 }
+
 OLMO: dict[str, Any] = {"attention_bias": False, "rms_norm_eps": 1e-5}
 
 TANH: Accepted = (None, "gelu_pytorch_tanh", "gelu")
@@ -196,6 +248,15 @@ FAMILIES = (
             "use_bidirectional_attention": (None, False),
         },
     ),
+    Family(
+        "vaultgemma",
+        vaultgemma,
+        USUAL
+        | GEMMA_2
+        | {"final_logit_softcapping": 30.0, "attn_logit_softcapping": 50.0}
+        | sizes(256_000, 2304, 9216, 26, 8, 4, 8192),
+        without_effect={"hidden_act": TANH, "use_bidirectional_attention": (None, False)},
+    ),
     Family("olmo2", olmo2, USUAL | OLMO | sizes(50_304, 4096, 11_008, 32, 32, None, 2048)),
     Family(
         "olmo3",
@@ -221,5 +282,31 @@ FAMILIES = (
         | {"no_rope_layers": None, "no_rope_layer_interval": 4, "attention_bias": False, "mlp_bias": False}
         | {"tie_word_embeddings": True}
         | sizes(128_256, 2048, 11_008, 36, 16, 4, 32_768),
+    ),
+    Family(
+        "cwm",
+        cwm,
+        USUAL
+        | {"mlp_bias": False, "head_dim": 128, "rms_norm_eps": 1e-5, "rope_theta": 1_000_000.0}
+        | {"sliding_window": 8192, "layer_types": None}
+        | {"rope_parameters": stretched("llama3", 16.0, 8192, low_freq_factor=1.0, high_freq_factor=4.0)}
+        | sizes(128_256, 6144, 21_504, 64, 48, 8, 131_072),
+    ),
+    Family(
+        "ministral",
+        ministral,
+        USUAL
+        | {"head_dim": None, "sliding_window": 4096, "layer_types": None}
+        | sizes(32_000, 4096, 14_336, 32, 32, 8, 131_072),
+    ),
+    Family(
+        "granite_swa",
+        granite_swa,
+        USUAL
+        | BIASES
+        | MULTIPLIERS
+        | {"rms_norm_eps": 1e-5, "tie_word_embeddings": True}
+        | {"sliding_window": 128, "layer_types": None, "layer_rope_theta": None}
+        | sizes(100_352, 2560, 8192, 24, 20, 4, 8192),
     ),
 )

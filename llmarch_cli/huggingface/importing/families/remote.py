@@ -5,10 +5,9 @@ All sizes are required. A default is one that the authors' own config class give
 
 from __future__ import annotations
 
-from llmarch_cli.huggingface.importing.families.dense import BIASES, QWEN, llama, qwen2
-from llmarch_cli.huggingface.importing.families.family import Family
-from llmarch_cli.huggingface.importing.families.hunyuan import TURNED_OFF, hunyuan_dense, hunyuan_moe
-from llmarch_cli.huggingface.importing.families.layer_normed import stablelm
+from llmarch_cli.huggingface.importing.families.dense import QWEN, llama, qwen2
+from llmarch_cli.huggingface.importing.families.family import BIASES, Family
+from llmarch_cli.huggingface.importing.families.layer_norms import stablelm
 from llmarch_cli.huggingface.importing.keys import ANY, Accepted, Config
 from llmarch_cli.huggingface.importing.layers import Fields
 from llmarch_cli.huggingface.importing.pieces import (
@@ -156,14 +155,6 @@ def mimo(c: Config) -> Fields:
     return {**qwen2(c), "n_mtp_blocks": c.count("num_nextn_predict_layers", least=0)}
 
 
-def hunyuan(c: Config) -> Fields:
-    if c.count("num_experts") > 1:
-        return hunyuan_moe(c)
-    for name in ("moe_topk", "num_shared_expert"):
-        c.expect(name, 1, [1] * c.layers(), why="there are no experts")
-    return hunyuan_dense(c)
-
-
 def deepseek(c: Config) -> Fields:
     """DeepSeek-MoE: experts as in its successors, attention with all heads."""
     c.expect("scoring_func", "softmax")
@@ -214,33 +205,6 @@ def _grouped(c: Config) -> Fields:
         "n_groups": n_groups if n_groups > 1 else None,
         "top_k_groups": kept if n_groups > 1 else None,
     }
-
-
-def grok_1(c: Config) -> Fields:
-    """Grok 1, from its port to PyTorch: the published weights are for JAX and have no config."""
-    attention = {
-        **heads(c, only_divided(c)),
-        "rope_theta": 10_000.0,
-        "score_scale": c.number("attn_output_multiplier"),
-        "softcap": c.number("max_attn_value"),
-    }
-    experts = {
-        "kind": "moe",
-        "n_experts": c.count("num_experts"),
-        "top_k": c.count("num_experts_per_tok"),
-        "d_ff": c.count("intermediate_size"),
-        "activation": "gelu",
-        "renormalize": False,
-    }
-    return frame(
-        c,
-        rms(c),
-        norm_placement="sandwich",
-        embedding_scale=c.number("embedding_multiplier_scale"),
-        logit_scale=c.number("output_multiplier_scale"),
-        attention=attention,
-        ffn=experts,
-    )
 
 
 # The names of sizes in families that do not use the usual ones.
@@ -336,13 +300,6 @@ FAMILIES = (
         without_effect={"attention_bias": (True,), "use_mrope": (False,)},
         remote=True,
     ),
-    Family(
-        "hunyuan",
-        hunyuan,
-        {"attention_bias": False},
-        without_effect=TURNED_OFF | {"use_mixed_mlp_moe": ANY},
-        remote=True,
-    ),
     Family("deepseek", deepseek, {"attention_bias": False}, remote=True),
     Family(
         "bailing_moe",
@@ -359,14 +316,6 @@ FAMILIES = (
             "sliding_window": ANY,  # turned off
             "use_rmsnorm": (True,),
         },
-        remote=True,
-    ),
-    Family(
-        "grok-1",
-        grok_1,
-        {"tie_word_embeddings": True},
-        aliases={"num_local_experts": "num_experts"},
-        without_effect={"rope_theta": (10_000,), "rope_scaling": (None,), "hidden_act": ("gelu",)},
         remote=True,
     ),
 )

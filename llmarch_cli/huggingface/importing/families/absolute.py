@@ -1,7 +1,8 @@
-"""Older decoders with GPT's names of keys: multi-head attention and feed-forward layers without a gate."""
+"""Decoders without rotary embeddings: positions are learned, sinusoidal, or linear biases (ALiBi)."""
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 from llmarch_cli.huggingface.importing.families.family import GPT_NAMES, GPT_USUAL, Family, basic_sizes
@@ -19,6 +20,22 @@ from llmarch_cli.huggingface.importing.pieces import (
 from llmarch_cli.huggingface.importing.without_effect import WITHOUT_EFFECT
 
 
+def gpt2(c: Config) -> Fields:
+    return _learned(c, multi_head(c))
+
+
+def _learned(c: Config, attention: Fields) -> Fields:
+    """Layers of GPT-2 around this attention, and learned positions."""
+    score_scale = None if c.flag("scale_attn_weights") else 1.0
+    return frame(
+        c,
+        layer_norm(c, "layer_norm_epsilon", bias=True),
+        learned_positions=c.count("max_position_embeddings"),
+        attention={**attention, "score_scale": score_scale, **BIASED},
+        ffn=ungated(c, inner_width(c)),
+    )
+
+
 def bloom(c: Config) -> Fields:
     d_ff = 4 * c.count("hidden_size")
     c.expect("n_inner", d_ff)
@@ -33,26 +50,6 @@ def bloom(c: Config) -> Fields:
         "attention": multi_head(c, alibi="unscaled", **BIASED),
         "ffn": {"kind": "dense", "d_ff": d_ff, "activation": "gelu_tanh", "gated": False, "bias": True},
     }
-
-
-def gptj(c: Config) -> Fields:
-    attention = multi_head(c, rope_theta=10_000.0, rope_interleaved=True, rotary_dim=c.count("rotary_dim"))
-    return frame(
-        c,
-        layer_norm(c, "layer_norm_epsilon", bias=True),
-        parallel_sublayers=True,
-        norm_placement="pre_shared",
-        head_bias=True,
-        attention=attention,
-        ffn=ungated(c, inner_width(c)),
-    )
-
-
-def codegen(c: Config) -> Fields:
-    n_heads = c.count("num_attention_heads")
-    if n_heads % 4:
-        c.fail("n_head", f"{n_heads} must be a multiple of 4, because the weights are stored for 4 devices")
-    return gptj(c)
 
 
 def gpt_neo(c: Config) -> Fields:
@@ -91,18 +88,7 @@ def _global_and_local(c: Config) -> list[str]:
 
 
 def gpt_bigcode(c: Config) -> Fields:
-    attention = {
-        **multi_head_or_query(c),
-        "score_scale": None if c.flag("scale_attn_weights") else 1.0,
-        **BIASED,
-    }
-    return frame(
-        c,
-        layer_norm(c, "layer_norm_epsilon", bias=True),
-        learned_positions=c.count("max_position_embeddings"),
-        attention=attention,
-        ffn=ungated(c, inner_width(c)),
-    )
+    return _learned(c, multi_head_or_query(c))
 
 
 def multi_head_or_query(c: Config) -> Fields:
@@ -170,25 +156,70 @@ def ctrl(c: Config) -> Fields:
     )
 
 
-GPTJ = GPT_USUAL | {"rotary_dim": 64, "tie_word_embeddings": False} | basic_sizes(50_400, 4096, 28, 16, 2048)
+FIXED_EPS: Fields = {"kind": "layer", "eps": 1e-5, "bias": True}  # PyTorch's own, whatever the config says
 
-ROTATED: dict[str, Accepted] = {"n_ctx": ANY, "rotary": (True,), "scale_attn_weights": (True,)}
+
+def scaled(c: Config) -> float | str:
+    return "sqrt_d_model" if c.flag("scale_embedding") else 1.0
+
+
+def opt(c: Config) -> Fields:
+    before, bias = c.flag("do_layer_norm_before"), c.flag("enable_bias")
+    affine = c.flag("layer_norm_elementwise_affine")
+    c.expect("word_embed_proj_dim", c.count("hidden_size"), why="embeddings of another width are not supported")
+    return frame(
+        c,
+        {**FIXED_EPS, "weight": affine, "bias": affine},
+        norm_placement="pre" if before else "post_residual",
+        final_norm=not c.flag("_remove_final_layer_norm") and before,
+        attention=multi_head(c, qkv_bias=bias, o_bias=bias),
+        ffn=ungated(c, c.count("ffn_dim"), bias=bias),
+        **_learned_from_2(c),
+    )
+
+
+def _learned_from_2(c: Config) -> Fields:
+    return {"learned_positions": c.count("max_position_embeddings"), "position_offset": 2}
+
+
+def biogpt(c: Config) -> Fields:
+    ffn = ungated(c, c.count("intermediate_size"), "hidden_act")
+    attention, positions = multi_head(c, **BIASED), _learned_from_2(c)
+    return frame(c, FIXED_EPS, embedding_scale=scaled(c), attention=attention, ffn=ffn, **positions)
+
+
+def xglm(c: Config) -> Fields:
+    half, odd = divmod(c.count("hidden_size", least=4), 2)
+    if odd:
+        c.fail("d_model", f"must be even for sinusoidal positions, not {2 * half + 1}")
+    c.expect("pad_token_id", 0, 1, why="transformers leaves the position of any other row without a value")
+    return frame(
+        c,
+        FIXED_EPS,
+        embedding_scale=scaled(c),
+        sinusoidal_theta=10_000.0 ** (half / (half - 1)),  # the last of the frequencies is 1 / 10,000 itself
+        position_offset=2,
+        attention=multi_head(c, **BIASED),
+        ffn=ungated(c, c.count("ffn_dim")),
+    )
+
+
+GPT2 = Family(
+    "gpt2",
+    gpt2,
+    GPT_USUAL | {"scale_attn_weights": True, "tie_word_embeddings": True} | basic_sizes(50_257, 768, 12, 12, 1024),
+    aliases=GPT_NAMES,
+    without_effect={
+        **dict.fromkeys(("n_ctx", "n_special", "predict_special_tokens", "reorder_and_upcast_attn"), ANY),
+        "scale_attn_by_inverse_layer_idx": (False,),
+    },
+)
+
+TRAINING: dict[str, Accepted] = dict.fromkeys(("activation_dropout", "dropout", "init_std", "layerdrop"), ANY)
 
 FAMILIES = (
-    Family(
-        "bloom",
-        bloom,
-        {"vocab_size": 250_880, "hidden_size": 64, "num_hidden_layers": 2, "num_attention_heads": 8}
-        | {"layer_norm_epsilon": 1e-5, "tie_word_embeddings": True},
-        aliases={"n_embed": "hidden_size", "n_head": "num_attention_heads", "n_layer": "num_hidden_layers"},
-        without_effect={
-            "apply_residual_connection_post_layernorm": (False,),
-            **dict.fromkeys(("masked_softmax_fusion", "offset_alibi", "slow_but_exact"), ANY),
-            **dict.fromkeys(("skip_bias_add", "skip_bias_add_qkv"), ANY),
-        },
-    ),
-    Family("gptj", gptj, GPTJ, GPT_NAMES, ROTATED),
-    Family("codegen", codegen, GPTJ, GPT_NAMES, ROTATED),
+    GPT2,
+    replace(GPT2, model_type="gpt-sw3"),
     Family(
         "gpt_neo",
         gpt_neo,
@@ -212,6 +243,56 @@ FAMILIES = (
         },
     ),
     Family(
+        "openai-gpt",
+        openai_gpt,
+        {"afn": "gelu", "layer_norm_epsilon": 1e-5, "tie_word_embeddings": True}
+        | basic_sizes(40_478, 768, 12, 12, 512),
+        aliases=GPT_NAMES,
+        without_effect=dict.fromkeys(("n_ctx", "n_special", "predict_special_tokens"), ANY),
+    ),
+    Family(
+        "ctrl",
+        ctrl,
+        {"dff": 8192, "tie_word_embeddings": True} | basic_sizes(246_534, 1280, 48, 16, 256),
+        aliases=GPT_NAMES,
+        without_effect=dict.fromkeys(("from_tf", "n_ctx"), ANY),
+    ),
+    Family(
+        "opt",
+        opt,
+        {"activation_function": "relu", "ffn_dim": 3072, "do_layer_norm_before": True, "enable_bias": True}
+        | {"_remove_final_layer_norm": False, "layer_norm_elementwise_affine": True, "tie_word_embeddings": True}
+        | basic_sizes(50_272, 768, 12, 12, 2048),
+        without_effect={**TRAINING, "learned_embeddings": (True,), "scale_embeddings": (False,)},
+    ),
+    Family(
+        "biogpt",
+        biogpt,
+        {"hidden_act": "gelu", "scale_embedding": True, "tie_word_embeddings": True, "intermediate_size": 4096}
+        | basic_sizes(42_384, 1024, 24, 16, 1024),
+        without_effect={**TRAINING, "layer_norm_eps": ANY},  # its class has PyTorch's own
+    ),
+    Family(
+        "xglm",
+        xglm,
+        {"activation_function": "gelu", "scale_embedding": True, "tie_word_embeddings": True, "ffn_dim": 4096}
+        | basic_sizes(256_008, 1024, 24, 16, 2048),
+        aliases={"d_model": "hidden_size", "attention_heads": "num_attention_heads", "num_layers": "num_hidden_layers"},
+        without_effect=TRAINING,
+    ),
+    Family(
+        "bloom",
+        bloom,
+        {"vocab_size": 250_880, "hidden_size": 64, "num_hidden_layers": 2, "num_attention_heads": 8}
+        | {"layer_norm_epsilon": 1e-5, "tie_word_embeddings": True},
+        aliases={"n_embed": "hidden_size", "n_head": "num_attention_heads", "n_layer": "num_hidden_layers"},
+        without_effect={
+            "apply_residual_connection_post_layernorm": (False,),
+            **dict.fromkeys(("masked_softmax_fusion", "offset_alibi", "slow_but_exact"), ANY),
+            **dict.fromkeys(("skip_bias_add", "skip_bias_add_qkv"), ANY),
+        },
+    ),
+    Family(
         "mpt",
         mpt,
         {"layer_norm_epsilon": 1e-5, "tie_word_embeddings": True} | basic_sizes(50_368, 2048, 24, 16, 2048),
@@ -228,20 +309,5 @@ FAMILIES = (
             "no_bias": (True,),
             "norm_type": ("low_precision_layernorm", "layernorm"),
         },
-    ),
-    Family(
-        "openai-gpt",
-        openai_gpt,
-        {"afn": "gelu", "layer_norm_epsilon": 1e-5, "tie_word_embeddings": True}
-        | basic_sizes(40_478, 768, 12, 12, 512),
-        aliases=GPT_NAMES,
-        without_effect=dict.fromkeys(("n_ctx", "n_special", "predict_special_tokens"), ANY),
-    ),
-    Family(
-        "ctrl",
-        ctrl,
-        {"dff": 8192, "tie_word_embeddings": True} | basic_sizes(246_534, 1280, 48, 16, 256),
-        aliases=GPT_NAMES,
-        without_effect=dict.fromkeys(("from_tf", "n_ctx"), ANY),
     ),
 )

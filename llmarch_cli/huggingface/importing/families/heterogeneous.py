@@ -6,19 +6,10 @@ transformers has no class for them, so all sizes are required.
 from __future__ import annotations
 
 from llmarch_cli.errors import shown
-from llmarch_cli.huggingface.importing.families.dense import BIASES
-from llmarch_cli.huggingface.importing.families.family import Family
+from llmarch_cli.huggingface.importing.families.family import BIASES, Family
 from llmarch_cli.huggingface.importing.keys import ANY, Accepted, Config, above_zero
 from llmarch_cli.huggingface.importing.layers import Fields, axis
-from llmarch_cli.huggingface.importing.pieces import (
-    ACTIVATIONS,
-    biased,
-    dense,
-    frame,
-    gqa,
-    only_divided,
-    rms,
-)
+from llmarch_cli.huggingface.importing.pieces import ACTIVATIONS, biased, dense, frame, gqa, only_divided, rms
 
 WIDTH_STEP = 256  # widths of feed-forward layers are rounded up to a multiple of it
 

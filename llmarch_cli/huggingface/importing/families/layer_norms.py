@@ -1,15 +1,15 @@
-"""Decoders with layer norms, sequential or with parallel sublayers."""
+"""Decoders with layer norms and rotary embeddings, sequential or with parallel sublayers."""
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Any
 
-from llmarch_cli.huggingface.importing.families.family import USUAL, Family, sizes
+from llmarch_cli.huggingface.importing.families.family import GPT_NAMES, GPT_USUAL, USUAL, Family, basic_sizes, sizes
 from llmarch_cli.huggingface.importing.keys import ANY, Accepted, Config
-from llmarch_cli.huggingface.importing.layers import Fields
+from llmarch_cli.huggingface.importing.layers import Fields, axis
 from llmarch_cli.huggingface.importing.pieces import (
     ACTIVATIONS,
+    BIASED,
     NOPE,
     biased,
     by_type,
@@ -21,36 +21,11 @@ from llmarch_cli.huggingface.importing.pieces import (
     inner_width,
     layer_norm,
     layer_types,
+    multi_head,
     only_divided,
+    ungated,
 )
-from llmarch_cli.huggingface.importing.rope import FULL, rope
-
-
-def gpt2(c: Config) -> Fields:
-    d_model, n_heads = c.count("n_embd"), c.count("n_head")
-    attention = {"kind": "gqa", "n_heads": n_heads, "n_kv_heads": n_heads, "head_dim": d_model // n_heads}
-    return {
-        "context_length": c.count("n_positions"),
-        "d_model": d_model,
-        "n_layers": c.layers("n_layer"),
-        "vocab_size": c.count("vocab_size"),
-        "tie_embeddings": c.flag("tie_word_embeddings"),
-        "learned_positions": c.count("n_positions"),
-        "norm": layer_norm(c, "layer_norm_epsilon", bias=True),
-        "attention": {
-            **attention,
-            "qkv_bias": True,
-            "o_bias": True,
-            "score_scale": None if c.flag("scale_attn_weights") else 1.0,
-        },
-        "ffn": {
-            "kind": "dense",
-            "d_ff": c.optional(c.count, "n_inner") or 4 * d_model,
-            "activation": c.choice("activation_function", ACTIVATIONS),
-            "gated": False,
-            "bias": True,
-        },
-    }
+from llmarch_cli.huggingface.importing.rope import FULL, SLIDING, rope, rope_by_layer_type
 
 
 def gpt_neox(c: Config) -> Fields:
@@ -165,7 +140,100 @@ def _falcon_placement(c: Config, newer: bool) -> Fields:
     return {"parallel_sublayers": True, "norm_placement": "pre" if two else "pre_shared"}
 
 
+def gptj(c: Config) -> Fields:
+    attention = multi_head(c, rope_theta=10_000.0, rope_interleaved=True, rotary_dim=c.count("rotary_dim"))
+    return frame(
+        c,
+        layer_norm(c, "layer_norm_epsilon", bias=True),
+        parallel_sublayers=True,
+        norm_placement="pre_shared",
+        head_bias=True,
+        attention=attention,
+        ffn=ungated(c, inner_width(c)),
+    )
+
+
+def codegen(c: Config) -> Fields:
+    n_heads = c.count("num_attention_heads")
+    if n_heads % 4:
+        c.fail("n_head", f"{n_heads} must be a multiple of 4, because the weights are stored for 4 devices")
+    return gptj(c)
+
+
+def phi(c: Config) -> Fields:
+    qk_norm = "per_head" if c.flag("qk_layernorm") else None
+    return frame(
+        c,
+        layer_norm(c, bias=True),
+        parallel_sublayers=True,
+        norm_placement="pre_shared",
+        head_bias=True,
+        attention={**heads(c, only_divided(c)), **_partly_rotated(c), "qk_norm": qk_norm, **BIASED},
+        ffn=dense(c, gated=False, bias=True),
+    )
+
+
+def _partly_rotated(c: Config, theta: str = "rope_theta", factor: str = "partial_rotary_factor") -> Fields:
+    return rope(c, only_divided(c), partial=True, odd=False, theta_name=theta, partial_name=factor)
+
+
+def persimmon(c: Config) -> Fields:
+    qk_norm = "per_head" if c.flag("qk_layernorm") else None
+    attention = multi_head(c, qk_norm=qk_norm, **_partly_rotated(c), **BIASED)
+    return frame(c, layer_norm(c, bias=True), attention=attention, ffn=dense(c, gated=False, bias=True))
+
+
+def gpt_neox_japanese(c: Config) -> Fields:
+    c.expect("rope_theta", c.number("rotary_emb_base"))  # its newer name
+    c.expect("partial_rotary_factor", c.number("rotary_pct"))
+    attention = multi_head(c, **_partly_rotated(c, "rotary_emb_base", "rotary_pct"))
+    last = c.layers() - 1
+    return frame(
+        c,
+        layer_norm(c, bias=True),
+        attention=axis(range(last + 1), lambda layer: {**attention, "o_bias": layer == last}),
+        ffn=ungated(c, c.count("intermediate_multiple_size") * c.count("hidden_size"), "hidden_act", bias=False),
+    )
+
+
+def jais2(c: Config) -> Fields:
+    ffn = dense(c, gated=False, bias=c.flag("mlp_bias"))
+    return frame(c, layer_norm(c, bias=True), attention=gqa(c, **biased(c)), ffn=ffn)
+
+
+def modernbert_decoder(c: Config) -> Fields:
+    c.expect("rope_theta", c.number("global_rope_theta"), why="global_rope_theta and local_rope_theta are read")
+    c.expect("rope_scaling", None, why="rope_parameters are read")
+    rotary = rope_by_layer_type(c, "local_rope_theta", "global_rope_theta")
+    step = c.count("global_attn_every_n_layers")
+    types = layer_types(c, lambda layer: SLIDING if layer % step else FULL)
+    half = (c.optional(c.count, "local_attention", least=2) or 0) // 2
+    if not half and SLIDING in types:
+        c.fail("local_attention", "null, but some layers have a window")
+    c.expect("sliding_window", half or -1, why="half of local_attention")
+    attention = {**multi_head(c), **biased(c)}
+
+    def layer(setting: tuple[bool, str]) -> Fields:
+        first, kind = setting
+        normed = {"block_norms": False} if first else {}  # the embedding's norm stands there already
+        return {**attention, **rotary[kind], **normed, "window": half if kind == SLIDING else None}
+
+    return frame(
+        c,
+        layer_norm(c, "norm_eps", bias=c.flag("norm_bias")),
+        embedding_norm=True,
+        head_bias=c.flag("decoder_bias"),
+        head_transform={
+            "activation": c.choice("classifier_activation", ACTIVATIONS),
+            "bias": c.flag("classifier_bias"),
+        },
+        attention=axis([(i == 0, kind) for i, kind in enumerate(types)], layer),
+        ffn=dense(c, "hidden_activation", bias=c.flag("mlp_bias")),
+    )
+
+
 LAYERED: dict[str, Any] = USUAL | {"layer_norm_eps": 1e-5}
+
 COHERE: dict[str, Any] = LAYERED | {
     "attention_bias": False,
     "logit_scale": 0.0625,
@@ -183,39 +251,11 @@ IN_COHERE2: dict[str, Accepted] = {
     "use_qk_norm": (False,),
 }
 
-GPT2 = Family(
-    "gpt2",
-    gpt2,
-    {
-        "vocab_size": 50_257,
-        "n_positions": 1024,
-        "n_embd": 768,
-        "n_layer": 12,
-        "n_head": 12,
-        "n_inner": None,
-        "activation_function": "gelu_new",
-        "layer_norm_epsilon": 1e-5,
-        "scale_attn_weights": True,
-        "tie_word_embeddings": True,
-    },
-    aliases={
-        "hidden_size": "n_embd",
-        "max_position_embeddings": "n_positions",
-        "num_attention_heads": "n_head",
-        "num_hidden_layers": "n_layer",
-    },
-    without_effect={
-        "n_ctx": ANY,
-        "n_special": ANY,
-        "predict_special_tokens": ANY,
-        "reorder_and_upcast_attn": ANY,
-        "scale_attn_by_inverse_layer_idx": (False,),
-    },
-)
+GPTJ = GPT_USUAL | {"rotary_dim": 64, "tie_word_embeddings": False} | basic_sizes(50_400, 4096, 28, 16, 2048)
+
+ROTATED: dict[str, Accepted] = {"n_ctx": ANY, "rotary": (True,), "scale_attn_weights": (True,)}
 
 FAMILIES = (
-    GPT2,
-    replace(GPT2, model_type="gpt-sw3"),
     Family(
         "gpt_neox",
         gpt_neox,
@@ -224,6 +264,15 @@ FAMILIES = (
         | {"rotary_emb_base": 10_000.0, "rotary_pct": 0.25}
         | sizes(50_432, 6144, 24_576, 44, 64, None, 2048),
     ),
+    Family(
+        "gpt_neox_japanese",
+        gpt_neox_japanese,
+        {"hidden_act": "gelu", "layer_norm_eps": 1e-5, "intermediate_multiple_size": 4, "tie_word_embeddings": True}
+        | {"rotary_emb_base": 10_000.0, "rotary_pct": 1.0, "rope_parameters": None}
+        | basic_sizes(32_000, 2560, 32, 32, 2048),
+    ),
+    Family("gptj", gptj, GPTJ, GPT_NAMES, ROTATED),
+    Family("codegen", codegen, GPTJ, GPT_NAMES, ROTATED),
     Family(
         "starcoder2",
         starcoder2,
@@ -286,5 +335,43 @@ FAMILIES = (
         | {"max_position_embeddings": 2048},
         aliases={"n_embed": "hidden_size", "n_head": "num_attention_heads", "n_layer": "num_hidden_layers"},
         without_effect={"apply_residual_connection_post_layernorm": (False,), "ff_factor": (4,)},
+    ),
+    Family(
+        "phi",
+        phi,
+        LAYERED
+        | {"hidden_act": "gelu_new", "qk_layernorm": False, "partial_rotary_factor": 0.5}
+        | sizes(51_200, 2048, 8192, 24, 32, None, 2048),
+    ),
+    Family(
+        "persimmon",
+        persimmon,
+        LAYERED
+        | {"hidden_act": "relu2", "qk_layernorm": True, "partial_rotary_factor": 0.5, "intermediate_size": 16_384}
+        | basic_sizes(262_144, 4096, 36, 64, 16_384),
+    ),
+    Family(
+        "jais2",
+        jais2,
+        LAYERED
+        | {"hidden_act": "relu2", "attention_bias": True, "mlp_bias": True}
+        | sizes(150_272, 3328, 26_624, 32, 26, None, 8192),
+    ),
+    Family(
+        "modernbert-decoder",
+        modernbert_decoder,
+        {"hidden_activation": "gelu", "norm_eps": 1e-5, "intermediate_size": 1152, "tie_word_embeddings": True}
+        | dict.fromkeys(("norm_bias", "attention_bias", "mlp_bias", "classifier_bias"), False)
+        | {"decoder_bias": True, "classifier_activation": "gelu", "local_attention": 128, "layer_types": None}
+        | {"global_attn_every_n_layers": 3, "global_rope_theta": 160_000.0, "local_rope_theta": 10_000.0}
+        | basic_sizes(50_368, 768, 22, 12, 8192),
+        without_effect={
+            **dict.fromkeys(("classifier_pooling", "deterministic_flash_attn"), ANY),
+            **dict.fromkeys(("initializer_cutoff_factor", "mlp_dropout", "reference_compile"), ANY),
+            **dict.fromkeys(("repad_logits_with_grad", "sparse_pred_ignore_index", "sparse_prediction"), ANY),
+            "causal_mask": (True,),
+            "layer_norm_eps": ANY,  # norm_eps decides
+            "position_embedding_type": ANY,  # always rotary
+        },
     ),
 )
