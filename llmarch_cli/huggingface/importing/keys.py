@@ -81,8 +81,11 @@ class Config:
         return self.reading.notes
 
     def fail(self, name: str, why: str) -> NoReturn:
-        """Raise InputError for a key."""
-        raise InputError(f"{self.origin}: {self.path}{_named(name)}: {why}")
+        """Raise InputError for a key, by the name that the file has for it."""
+        self._fail(next((each for each in self._names(name) if each in self.data), name), why)
+
+    def _fail(self, called: str, why: str) -> NoReturn:
+        raise InputError(f"{self.origin}: {self.path}{_named(called)}: {why}")
 
     def leave_out(self, what: str, params: int) -> None:
         """Note what the spec leaves out of the decoder, and its parameters, which transformers counts to it."""
@@ -92,6 +95,9 @@ class Config:
     def given(self, name: str) -> bool:
         """Whether the file has a value other than null under any name of this key."""
         return any(self.data.get(each) is not None for each in self._names(name))
+
+    def _is_absent(self, name: str) -> bool:
+        return not any(each in self.data for each in self._names(name))
 
     def _names(self, name: str) -> list[str]:
         return [name, *(alias for alias, meant in self.aliases.items() if meant == name)]
@@ -136,7 +142,7 @@ class Config:
 
     def _misses(self, name: str) -> bool:
         """Whether the family is a guess, and the key is absent and has no value by default; notes that."""
-        absent = not any(each in self.data for each in self._names(name))
+        absent = self._is_absent(name)
         if missed := absent and self._is_guess and self.defaults.get(name) is None:
             self._miss(name)
         return missed
@@ -155,7 +161,7 @@ class Config:
         value = self.value(name, builds)
         converted = convert(value)
         if converted is None:
-            if value is None and name not in self.data:
+            if value is None and self._is_absent(name):
                 self.fail(name, "required, but missing")
             self.fail(name, f"must be {expected}, not {shown(value)}")
         return converted
@@ -195,12 +201,12 @@ class Config:
         known = ", ".join(meanings)
         value = self.value(name)
         if not isinstance(value, str) or value not in meanings:
-            self.fail(name, f"{shown(value)} is not supported; known: {known}")
+            self._fail(name, f"{shown(value)} is not supported; known: {known}")  # the name that has these words
         return meanings[value]
 
     def optional(self, read: Callable[..., Value], name: str, **limits: int) -> Value | None:
         """The result of `read` within `limits`; None if the key is null, or absent without a default."""
-        if name not in self.defaults and not any(each in self.data for each in self._names(name)):
+        if name not in self.defaults and self._is_absent(name):
             return None
         return None if self.value(name) is None else read(name, **limits)
 

@@ -143,7 +143,7 @@ def openai_gpt(c: Config) -> Fields:
 
 def ctrl(c: Config) -> Fields:
     if c.count("hidden_size") % 2:
-        c.fail("n_embd", f"must be even for sinusoidal positions, not {c.count('hidden_size')}")
+        c.fail("hidden_size", f"must be even for sinusoidal positions, not {c.count('hidden_size')}")
     c.expect("layer_norm_epsilon", 1e-6, why="the norms inside layers have no other")
     return frame(
         c,
@@ -191,7 +191,7 @@ def biogpt(c: Config) -> Fields:
 def xglm(c: Config) -> Fields:
     half, odd = divmod(c.count("hidden_size", least=4), 2)
     if odd:
-        c.fail("d_model", f"must be even for sinusoidal positions, not {2 * half + 1}")
+        c.fail("hidden_size", f"must be even for sinusoidal positions, not {2 * half + 1}")
     c.expect("pad_token_id", 0, 1, why="transformers leaves the position of any other row without a value")
     return frame(
         c,
