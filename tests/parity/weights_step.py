@@ -1,4 +1,4 @@
-"""The names of weights of the families in `families/step.py`."""
+"""The names of weights of families in `families/step.py`."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 from configs import Config
 from weights import MIXTURE, Names, of_layer, renamed
-from weights_gated import GATE
+from weights_windowed_experts import GATE
 
 NAMES: dict[str, Names] = {"step3p5": {**MIXTURE, **of_layer(renamed(GATE))}}
 

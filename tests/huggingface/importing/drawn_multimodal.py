@@ -1,4 +1,4 @@
-"""Small configs of the text decoders of multimodal models."""
+"""Small configs of the families in `families/multimodal.py`."""
 
 from __future__ import annotations
 

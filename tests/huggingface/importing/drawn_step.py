@@ -4,16 +4,14 @@ from __future__ import annotations
 
 from typing import Any
 
-from drawn_gated import EXPERTS, FULL, SCALING, SLIDING, by_type, flags, scales, widths
+from drawn import CHOSEN, FULL, SCALING, SLIDING, Settings, by_type, flags, layer_types, scales, widths
 from hypothesis import strategies as st
-
-Settings = dict[str, Any]
 
 NEEDED: dict[str, Settings] = {}
 
 OPTIONS: dict[str, dict[str, st.SearchStrategy[Any]]] = {
     "step3p5": {
-        **EXPERTS,
+        **CHOSEN,
         "head_dim": st.sampled_from((8, 20)),
         "n_routed_experts": st.integers(3, 6),
         "share_expert_dim": widths,
@@ -32,10 +30,9 @@ OWN_ROPE = ("step3p5",)
 def of_family(draw: st.DrawFn, family: str, config: Settings) -> None:
     """Lists with entries for multi-token-prediction blocks, and rotary settings as published or by layer type."""
     n_layers, n_further = config["num_hidden_layers"], draw(st.integers(0, 2))
-    layer_types = draw(st.lists(st.sampled_from((FULL, SLIDING)), min_size=n_layers, max_size=n_layers))
     config["pad_token_id"] = 1  # its class wants a number
     config["num_nextn_predict_layers"] = n_further
-    config["layer_types"], config["sliding_window"] = layer_types + [FULL] * n_further, 9
+    config["layer_types"], config["sliding_window"] = layer_types(draw, n_layers) + [FULL] * n_further, 9
     if draw(flags):
         config["attention_other_setting"] = {
             "attention_type": SLIDING,

@@ -1,4 +1,4 @@
-"""Families by `model_type`. To add one, add an entry to the table of the most similar module, and its name here."""
+"""Families by `model_type`. To add one, add an entry to the table of the module with its wiring, and its name here."""
 
 from __future__ import annotations
 
@@ -8,8 +8,9 @@ from importlib import import_module
 from llmarch_cli.huggingface.importing.families.family import Family, Ties, Wrapper
 from llmarch_cli.huggingface.importing.families.wrappers import WRAPPERS
 
-# The families of each module, so that importing a config loads the tables of one module only. A test holds it equal to
-# the tables.
+# The families of each module, so that importing a config loads few tables. A test holds it equal to the tables.
+# Modules are by wiring: norms, positions, experts and attention. Those of text decoders inside multimodal models, and of
+# models without a class in transformers, borrow the wiring of others.
 MODULES = {
     "dense": """
         llama mistral arcee seed_oss ernie4_5 phi3 qwen2 qwen3 internlm3 iquestcoder ministral3 helium glm granite glm4

@@ -1,41 +1,24 @@
-"""The names of weights of the families in `families/ancestors.py`."""
+"""The names of weights of families in `families/layer_norms.py`."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 
 from configs import Config
-from weights import GQA, PLAIN, PRE_NORMS, Names, Source, linear, of_layer, qkv_by_group, renamed, share
+from torch import Tensor
+from weights import PLAIN, PRE_NORMS, Change, Names, Source, linear, of_layer, qkv_by_group, renamed, share
+from weights_absolute import LN, around
 
-FAIRSEQ: Names = {
-    **GQA,
-    **{
-        f"norms.{ours}_{place}.{kind}": f"{theirs}.{kind}"
-        for ours, theirs in (("attention", "self_attn_layer_norm"), ("ffn", "final_layer_norm"))
-        for place in ("pre", "post")
-        for kind in ("weight", "bias")
-    },
-    **renamed({"attention.o_proj": "self_attn.out_proj", "ffn.up_proj": "fc1", "ffn.down_proj": "fc2"}),
-}
 QK_NORMS = {"attention.q_norm": "self_attn.q_layernorm", "attention.k_norm": "self_attn.k_layernorm"}
+
 PHI = {
     **QK_NORMS,
     "attention.o_proj": "self_attn.dense",
     "ffn.up_proj": "mlp.fc1",
     "ffn.down_proj": "mlp.fc2",
 }
+
 NEOX = {"ffn.up_proj": "mlp.dense_h_to_4h", "ffn.down_proj": "mlp.dense_4h_to_h"}
-
-
-def fairseq(base: str, final: str, head: str) -> Names:
-    embedding = f"{base}.embed_tokens.weight"
-    return {
-        "embedding.tokens.weight": embedding,
-        "position_embedding.positions.weight": f"{base}.embed_positions.weight",
-        **linear("final_norm.norm", f"{base}.{final}"),
-        "head.lm_head.weight": (f"{head}.weight", embedding),
-        **of_layer(FAIRSEQ, f"{base}.layers"),
-    }
 
 
 def persimmon(c: Config) -> Names:
@@ -62,10 +45,32 @@ def gpt_neox_japanese(c: Config) -> Names:
     }
 
 
+SPLIT = {f"attention.{part}_proj": f"attn.{part}_proj" for part in "qkv"}
+
+GPTJ = {"attention.o_proj": "attn.out_proj", "ffn.up_proj": "mlp.fc_in", "ffn.down_proj": "mlp.fc_out"}
+
+
+def of_four(index: int) -> Change:
+    """One of queries, values and keys, which each of four devices stores for its heads."""
+
+    def rows(values: Tensor) -> Tensor:
+        of_devices: Tensor = values.unflatten(0, (4, 3, -1))[:, index]
+        return of_devices.flatten(0, 1)
+
+    return rows
+
+
 NAMES: dict[str, Names] = {
-    "opt": fairseq("model.decoder", "final_layer_norm", "lm_head"),
-    "biogpt": fairseq("biogpt", "layer_norm", "output_projection"),
-    "xglm": fairseq("model", "layer_norm", "lm_head"),
+    "gptj": around(renamed({**LN, **SPLIT, **GPTJ})),
+    "codegen": around(
+        {
+            **renamed({**LN, **GPTJ}),
+            **{
+                f"attention.{part}_proj.weight": Source("attn.qkv_proj.weight", of_four(index))
+                for index, part in enumerate("qvk")
+            },
+        }
+    ),
     "phi": {
         **PLAIN,
         **renamed({"final_norm.norm": "model.final_layernorm", "head.lm_head": "lm_head"}),
@@ -109,8 +114,10 @@ NAMES: dict[str, Names] = {
         ),
     },
 }
+
 NAMES_BY_CONFIG: dict[str, Callable[[Config], Names]] = {
-    "persimmon": persimmon,
     "gpt_neox_japanese": gpt_neox_japanese,
+    "persimmon": persimmon,
 }
-UNNAMED = {"persimmon", "gpt_neox_japanese"}
+
+UNNAMED = {"codegen", "gpt_neox_japanese", "persimmon"}

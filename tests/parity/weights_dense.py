@@ -1,4 +1,4 @@
-"""The names of weights of the families in `families/normed.py`."""
+"""The names of weights of families in `families/dense.py`."""
 
 from __future__ import annotations
 
@@ -8,16 +8,16 @@ from configs import Config
 from weights import PLAIN, Names, of_layer, renamed
 
 BITNET = {"attention.sub_norm": "self_attn.attn_sub_norm", "ffn.sub_norm": "mlp.ffn_sub_norm"}
+
 HYPERCLOVAX = {"norms.attention_post": "post_norm1", "norms.ffn_post": "post_norm2"}
 
 NAMES: dict[str, Names] = {
     "bitnet": {**PLAIN, **of_layer(renamed(BITNET))},
     "nanochat": {**PLAIN, **of_layer(renamed({"ffn.up_proj": "mlp.fc1", "ffn.down_proj": "mlp.fc2"}))},
-    "vaultgemma": {**PLAIN, **of_layer({"norms.ffn_pre.weight": "pre_feedforward_layernorm.weight"})},
     "hyperclovax": {**PLAIN, **of_layer(renamed(HYPERCLOVAX))},
 }
 
 NAMES_BY_CONFIG: dict[str, Callable[[Config], Names]] = {}
 
-# The norm before the feed-forward layer has the name of the one after attention in other families.
+# Its norm before the feed-forward layer has the name of the one after attention in other families.
 UNNAMED = {"hyperclovax"}

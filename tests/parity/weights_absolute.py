@@ -1,17 +1,38 @@
-"""The names of weights of the families in `families/gpts.py`."""
+"""The names of weights of families in `families/absolute.py`."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 
 from configs import Config
-from torch import Tensor
-from weights import PRE_NORMS, Change, Names, Source, gpt2, linear, of_layer, qkv_by_group, renamed, share
+from weights import GQA, PRE_NORMS, Change, Names, Source, gpt2, linear, of_layer, qkv_by_group, renamed, share
 
-SPLIT = {f"attention.{part}_proj": f"attn.{part}_proj" for part in "qkv"}
+FAIRSEQ: Names = {
+    **GQA,
+    **{
+        f"norms.{ours}_{place}.{kind}": f"{theirs}.{kind}"
+        for ours, theirs in (("attention", "self_attn_layer_norm"), ("ffn", "final_layer_norm"))
+        for place in ("pre", "post")
+        for kind in ("weight", "bias")
+    },
+    **renamed({"attention.o_proj": "self_attn.out_proj", "ffn.up_proj": "fc1", "ffn.down_proj": "fc2"}),
+}
+
+
+def fairseq(base: str, final: str, head: str) -> Names:
+    embedding = f"{base}.embed_tokens.weight"
+    return {
+        "embedding.tokens.weight": embedding,
+        "position_embedding.positions.weight": f"{base}.embed_positions.weight",
+        **linear("final_norm.norm", f"{base}.{final}"),
+        "head.lm_head.weight": (f"{head}.weight", embedding),
+        **of_layer(FAIRSEQ, f"{base}.layers"),
+    }
+
+
 FC = {"ffn.up_proj": "mlp.c_fc", "ffn.down_proj": "mlp.c_proj"}
+
 LN = {"norms.attention_pre": "ln_1", "norms.ffn_pre": "ln_2", "norms.shared_pre": "ln_1"}
-GPTJ = {"attention.o_proj": "attn.out_proj", "ffn.up_proj": "mlp.fc_in", "ffn.down_proj": "mlp.fc_out"}
 
 
 def around(layer: Names, table: str = "wte", norm: str = "ln_f", layers: str = "h") -> Names:
@@ -42,16 +63,6 @@ def bloom(c: Config) -> Names:
         **around(names, "word_embeddings"),
         **linear("embedding_norm.norm", "transformer.word_embeddings_layernorm"),
     }
-
-
-def of_four(index: int) -> Change:
-    """One of queries, values and keys, which each of four devices stores for its heads."""
-
-    def rows(values: Tensor) -> Tensor:
-        of_devices: Tensor = values.unflatten(0, (4, 3, -1))[:, index]
-        return of_devices.flatten(0, 1)
-
-    return rows
 
 
 def gpt_bigcode(c: Config) -> Names:
@@ -93,6 +104,7 @@ MPT = {
     "ffn.up_proj": "ffn.up_proj",
     "ffn.down_proj": "ffn.down_proj",
 }
+
 CTRL = {
     "norms.attention_pre": "layernorm1",
     "norms.ffn_pre": "layernorm2",
@@ -105,16 +117,6 @@ CTRL = {
 }
 
 NAMES: dict[str, Names] = {
-    "gptj": around(renamed({**LN, **SPLIT, **GPTJ})),
-    "codegen": around(
-        {
-            **renamed({**LN, **GPTJ}),
-            **{
-                f"attention.{part}_proj.weight": Source("attn.qkv_proj.weight", of_four(index))
-                for index, part in enumerate("qvk")
-            },
-        }
-    ),
     "gpt_neo": around(
         renamed(
             {
@@ -125,6 +127,11 @@ NAMES: dict[str, Names] = {
             }
         )
     ),
+    "openai-gpt": openai_gpt(),
+    "ctrl": around(renamed(CTRL), "w", "layernorm"),
+    "opt": fairseq("model.decoder", "final_layer_norm", "lm_head"),
+    "biogpt": fairseq("biogpt", "layer_norm", "output_projection"),
+    "xglm": fairseq("model", "layer_norm", "lm_head"),
     "mpt": around(
         {
             **renamed(MPT),
@@ -136,8 +143,11 @@ NAMES: dict[str, Names] = {
         norm="norm_f",
         layers="blocks",
     ),
-    "openai-gpt": openai_gpt(),
-    "ctrl": around(renamed(CTRL), "w", "layernorm"),
 }
-NAMES_BY_CONFIG: dict[str, Callable[[Config], Names]] = {"bloom": bloom, "gpt_bigcode": gpt_bigcode}
-UNNAMED = {"bloom", "codegen", "gpt_neo", "gpt_bigcode", "mpt", "ctrl"}
+
+NAMES_BY_CONFIG: dict[str, Callable[[Config], Names]] = {
+    "gpt_bigcode": gpt_bigcode,
+    "bloom": bloom,
+}
+
+UNNAMED = {"bloom", "ctrl", "gpt_bigcode", "gpt_neo", "mpt"}

@@ -1,4 +1,4 @@
-"""The names of weights of the families in `families/latents.py`."""
+"""The names of weights of families in `families/latent.py`."""
 
 from __future__ import annotations
 
@@ -11,5 +11,7 @@ NAMES: dict[str, Names] = {
     "axk1": {**LATENT, **of_layer({"ffn.output_norm.weight": "mlp.post_mlp_layernorm.weight"})},
     **dict.fromkeys(("glm4_moe_lite", "youtu", "minicpm3"), LATENT),
 }
+
 NAMES_BY_CONFIG: dict[str, Callable[[Config], Names]] = {}
+
 UNNAMED: set[str] = set()

@@ -1,18 +1,11 @@
-"""Small configs of the families in `families/latents.py`."""
+"""Small configs of the families in `families/latent.py`."""
 
 from __future__ import annotations
 
 from typing import Any
 
+from drawn import ROUTED, Settings, flags, mlp_layer_types, scales, widths
 from hypothesis import strategies as st
-
-Settings = dict[str, Any]
-
-NEEDED: dict[str, Settings] = {}
-
-flags = st.booleans()
-widths = st.integers(3, 40)
-scales = st.sampled_from((0.5, 1.0, 12.0))
 
 LATENT = {
     "q_lora_rank": st.none() | widths,
@@ -22,7 +15,7 @@ LATENT = {
     "v_head_dim": widths,
     "attention_bias": flags,
 }
-ROUTED = {
+INTERLEAVED = {
     "n_routed_experts": st.sampled_from((4, 8)),
     "n_shared_experts": st.integers(1, 2),
     "num_experts_per_tok": st.integers(1, 2),
@@ -35,14 +28,16 @@ ROUTED = {
 }
 
 OPTIONS: dict[str, dict[str, st.SearchStrategy[Any]]] = {
+    "deepseek_v2": {**LATENT, **ROUTED, "mlp_bias": flags, "norm_topk_prob": st.just(False)},
+    "deepseek_v3": {**LATENT, **ROUTED, "rope_interleave": flags, "n_group": st.just(2), "topk_group": st.just(1)},
     "axk1": {
         **LATENT,
-        **ROUTED,
+        **INTERLEAVED,
         "q_lora_rank": widths,
         "first_k_dense_replace": st.integers(0, 4),
         "moe_layer_freq": st.integers(1, 3),
     },
-    "glm4_moe_lite": {**LATENT, **ROUTED, "n_group": st.sampled_from((1, 2))},
+    "glm4_moe_lite": {**LATENT, **INTERLEAVED, "n_group": st.sampled_from((1, 2))},
     "youtu": {**LATENT, "rope_interleave": flags},
     "minicpm3": {
         **LATENT,
@@ -54,18 +49,24 @@ OPTIONS: dict[str, dict[str, st.SearchStrategy[Any]]] = {
     },
 }
 
+NEEDED: dict[str, Settings] = {
+    "deepseek_v2": {"num_experts_per_tok": 6},
+}
+
 ALWAYS: dict[str, tuple[str, ...]] = {
-    "axk1": ("n_routed_experts", "num_experts_per_tok", "n_group", "topk_group"),
+    "deepseek_v2": ("num_experts_per_tok",),
+    **dict.fromkeys(("deepseek_v3", "axk1"), ("n_routed_experts", "num_experts_per_tok", "n_group", "topk_group")),
     "glm4_moe_lite": ("n_routed_experts", "num_experts_per_tok"),
 }
 
 
 def of_family(draw: st.DrawFn, family: str, config: Settings) -> None:
-    """What follows from other settings."""
-    n_layers = config["num_hidden_layers"]
+    """What follows from other settings, and what a family calls otherwise."""
     config["num_key_value_heads"] = config["num_attention_heads"]
+    if family == "deepseek_v2" and draw(flags):
+        config.update(topk_method="group_limited_greedy", n_group=2, topk_group=1)
+        config["n_routed_experts"] = 8
     if family == "glm4_moe_lite" and config.get("n_group", 1) > 1:
         config["topk_group"] = 1
     if family in ("axk1", "glm4_moe_lite") and draw(flags):
-        kinds = st.sampled_from(("dense", "sparse"))
-        config["mlp_layer_types"] = draw(st.lists(kinds, min_size=n_layers, max_size=n_layers))
+        config["mlp_layer_types"] = mlp_layer_types(draw, config["num_hidden_layers"])
