@@ -210,21 +210,10 @@ class Config:
             return None
         return None if self.value(name) is None else read(name, **limits)
 
-    def items(self, name: str, convert: Callable[[Any], Value | None], expected: str, length: int) -> list[Value]:
-        """A list of `length` values, one per layer."""
-        return self._list(name, convert, expected, length)
-
-    def whole_numbers(self, name: str) -> list[int]:
-        """A list of whole numbers, of any length."""
-        return self._list(name, lambda value: _whole(value, 0, MAX_COUNT), "a whole number")
-
-    def numbers(self, name: str) -> list[float]:
-        """A list of numbers, of any length."""
-        return self._list(name, a_number, "a number")
-
-    def _list(
+    def items(
         self, name: str, convert: Callable[[Any], Value | None], expected: str, length: int | None = None
     ) -> list[Value]:
+        """A list of `length` values, one per layer; None for any length."""
         values = self.value(name, builds=True)
         if not isinstance(values, list):
             self.fail(name, f"must be a list, not {shown(values)}")
@@ -236,6 +225,14 @@ class Config:
                 self.fail(name, f"entry {i} must be {expected}, not {shown(value)}")
             found.append(converted)
         return found
+
+    def whole_numbers(self, name: str) -> list[int]:
+        """A list of whole numbers, of any length."""
+        return self.items(name, lambda value: _whole(value, 0, MAX_COUNT), "a whole number")
+
+    def numbers(self, name: str) -> list[float]:
+        """A list of numbers, of any length."""
+        return self.items(name, a_number, "a number")
 
     def inner(
         self, name: str, defaults: Mapping[str, Any] | None = None, aliases: Mapping[str, str] | None = None

@@ -156,7 +156,9 @@ def gptj(c: Config) -> Fields:
 def codegen(c: Config) -> Fields:
     n_heads = c.count("num_attention_heads")
     if n_heads % 4:
-        c.fail("num_attention_heads", f"{n_heads} must be a multiple of 4, because the weights are stored for 4 devices")
+        c.fail(
+            "num_attention_heads", f"{n_heads} must be a multiple of 4, because the weights are stored for 4 devices"
+        )
     return gptj(c)
 
 
