@@ -9,8 +9,8 @@ from llmarch_cli.huggingface.importing.families.family import Family, Ties, Wrap
 from llmarch_cli.huggingface.importing.families.wrappers import WRAPPERS
 
 # The families of each module, so that importing a config loads few tables. A test holds it equal to the tables.
-# Modules are by wiring: norms, positions, experts, attention. Text decoders inside multimodal models, and models without
-# a class in transformers, have modules of their own and borrow the wiring of others.
+# Modules are by wiring: norms, positions, experts, attention. Text decoders inside multimodal models, and models
+# without a class in transformers, have modules of their own and borrow the wiring of others.
 MODULES = {
     "dense": """
         llama mistral arcee seed_oss ernie4_5 phi3 qwen2 qwen3 internlm3 iquestcoder ministral3 helium glm granite glm4
