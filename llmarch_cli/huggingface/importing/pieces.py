@@ -214,6 +214,19 @@ def moe(c: Config, n_experts: str, d_ff: str, top_k: str | int = "num_experts_pe
     }
 
 
+def sigmoid_moe(c: Config, n_experts: str, scale: str, **fields: Any) -> Fields:
+    """Experts scored by a sigmoid and chosen with a bias; `scale` is the key of the factor of their weights."""
+    return moe(
+        c,
+        n_experts,
+        "moe_intermediate_size",
+        scoring="sigmoid",
+        selection_bias=True,
+        routed_scale=c.number(scale),
+        **fields,
+    )
+
+
 def shared(c: Config, width: int, **fields: Any) -> Fields | None:
     """A shared expert of this width; None if the width is 0."""
     if not width and fields.get("bias"):
@@ -233,14 +246,11 @@ def grouped_sigmoid_moe(
     if kept > n_groups:
         c.fail("topk_group", f"{kept}, but there are {n_groups} groups (n_group)")
     n_shared = c.optional(c.count, n_shared_experts, least=0) or 0
-    return moe(
+    return sigmoid_moe(
         c,
         n_experts,
-        "moe_intermediate_size",
-        scoring="sigmoid",
-        selection_bias=True,
+        "routed_scaling_factor",
         renormalize=c.flag("norm_topk_prob"),
-        routed_scale=c.number("routed_scaling_factor"),
         n_groups=n_groups if n_groups > 1 else None,  # one group has no effect
         top_k_groups=kept if n_groups > 1 else None,
         shared_expert=shared(c, n_shared * c.count("moe_intermediate_size")),

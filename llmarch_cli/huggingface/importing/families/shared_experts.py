@@ -23,6 +23,7 @@ from llmarch_cli.huggingface.importing.pieces import (
     moe,
     rms,
     shared,
+    sigmoid_moe,
     switched_window,
     windowed,
     windows_above,
@@ -126,13 +127,10 @@ def hy_v3(c: Config) -> Fields:
     if not c.given("mlp_layer_types"):
         c.expect("first_k_dense_replace", 1, why="transformers reads mlp_layer_types only")
     c.expect("expert_hidden_dim", c.count("moe_intermediate_size"), why="equal to moe_intermediate_size")
-    experts = moe(
+    experts = sigmoid_moe(
         c,
         "num_experts",
-        "moe_intermediate_size",
-        scoring="sigmoid",
-        selection_bias=True,
-        routed_scale=c.number("router_scaling_factor"),
+        "router_scaling_factor",
         # Without any, transformers builds one of intermediate_size.
         shared_expert=shared(c, c.count("num_shared_experts") * c.count("moe_intermediate_size"), bias=bias),
     )

@@ -17,9 +17,9 @@ from llmarch_cli.huggingface.importing.pieces import (
     heads,
     layer_types,
     listed_sparse,
-    moe,
     rms,
     shared,
+    sigmoid_moe,
     without_prediction_blocks,
 )
 from llmarch_cli.huggingface.importing.rope import FULL, SLIDING, rope_of_layer_types, settings_by_layer_type
@@ -56,13 +56,10 @@ def step3p5(c: Config) -> Fields:
     sparse = _sparse(c)
     limits, shared_limits = _limits(c, "swiglu_limits"), _limits(c, "swiglu_limits_shared")
     plain, bias = dense(c), {"bias": c.flag("mlp_bias")}
-    experts = moe(
+    experts = sigmoid_moe(
         c,
         "n_routed_experts",
-        "moe_intermediate_size",
-        scoring="sigmoid",
-        selection_bias=True,
-        routed_scale=c.number("moe_router_scaling_factor"),
+        "moe_router_scaling_factor",
     )
     width_shared = c.count("share_expert_dim")
 

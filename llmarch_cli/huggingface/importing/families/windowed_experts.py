@@ -31,6 +31,7 @@ from llmarch_cli.huggingface.importing.pieces import (
     moe,
     rms,
     shared,
+    sigmoid_moe,
     sparse_from,
     window,
     without_prediction_blocks,
@@ -226,13 +227,10 @@ def afmoe(c: Config) -> Fields:
     rotary = {SLIDING: rope(c, width), FULL: NOPE}
     types = layer_types(c, every(c.count("global_attn_every_n_layers")))
     n_shared, n_dense = c.count("num_shared_experts", least=0), c.count("num_dense_layers", least=0)
-    experts = moe(
+    experts = sigmoid_moe(
         c,
         "num_experts",
-        "moe_intermediate_size",
-        scoring="sigmoid",
-        selection_bias=True,
-        routed_scale=c.number("route_scale"),
+        "route_scale",
         shared_expert=shared(c, n_shared * c.count("moe_intermediate_size")),
     )
     return frame(
@@ -254,14 +252,11 @@ def laguna(c: Config) -> Fields:
     rotary = rotary_by_type(c, width, types, {"rope_theta": FULL})
     attention = {**heads(c, width), **_gate_of_laguna(c), "qk_norm": "per_head", **biased(c)}
     softcap = c.number("moe_router_logit_softcapping")
-    experts = moe(
+    experts = sigmoid_moe(
         c,
         "num_experts",
-        "moe_intermediate_size",
-        scoring="sigmoid",
-        selection_bias=True,
+        "moe_routed_scaling_factor",
         router_softcap=softcap if softcap > 0 else None,
-        routed_scale=c.number("moe_routed_scaling_factor"),
         shared_expert=shared(c, c.count("shared_expert_intermediate_size")),
     )
     return frame(
