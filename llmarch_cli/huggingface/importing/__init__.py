@@ -93,7 +93,8 @@ def imported(
     config = Config(_with(source, assume or {}, reading.notes), source.origin, {}, reading=reading)
     model_type = choosing.model_type(config, as_)
     own = config.data.get("model_type")
-    decoder = text_decoder(config, model_type, forced=as_ if as_ in FAMILIES else None)
+    forced = as_ if as_ in FAMILIES else None
+    decoder = text_decoder(config, model_type, forced, guessed=as_ is not None and as_ != own)
     family = decoder.family
     guessed = as_ is not None and as_ not in (own, decoder.text.data.get("model_type"))
     if as_ is not None:

@@ -7,7 +7,7 @@ read where its file leaves no doubt: the text config names its family, and both 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from llmarch_cli.errors import shown
@@ -50,10 +50,11 @@ def place(config: Config) -> str | None:
     return next((name for name in PLACES if isinstance(config.data.get(name), Mapping)), None)
 
 
-def text_decoder(config: Config, model_type: str, forced: str | None = None) -> Decoder:
+def text_decoder(config: Config, model_type: str, forced: str | None = None, guessed: bool = False) -> Decoder:
     """The text decoder of a config: the config itself unless it is multimodal.
 
-    `forced` is a family to read the text decoder as, regardless of its `model_type`.
+    `forced` is a family to read the text decoder as, regardless of its `model_type`. If the wrapper is `guessed`, its
+    class gives no sizes of an absent text config, and does not decide whether the head is tied.
     Raises InputError for a text decoder of an unsupported family, and for keys whose effect on it is unknown.
     """
     wrapper = WRAPPERS.get(model_type)
@@ -62,9 +63,11 @@ def text_decoder(config: Config, model_type: str, forced: str | None = None) -> 
         if where is None or (model_type in FAMILIES and forced is None):
             return Decoder(model_type, config, model_type, config.data)
         return _without_a_class(config, where, forced)
+    if guessed:
+        wrapper = replace(wrapper, absent={}, merged=False)
     if wrapper.inside is not None:
         inner = config.inner(wrapper.inside)
-        found = text_decoder(inner, wrapper.text)
+        found = text_decoder(inner, wrapper.text, guessed=guessed)
         _finish(config, wrapper, inner)
         return found
     text = config.inner(TEXT)
@@ -73,7 +76,7 @@ def text_decoder(config: Config, model_type: str, forced: str | None = None) -> 
         if wrapper.text in WRAPPERS:
             return Decoder(wrapper.text, text, wrapper.text, text.data)
         family = _supported(config, wrapper.text)
-        text.data = {**text.data, **_tied(config, text, wrapper, family)}
+        text.data = {**text.data, **_tied(config, text, wrapper, family, guessed)}
         return Decoder(family, text, model_type, config.data)
     family = _family(config, text, wrapper)
     if config.data.get(TEXT) is None:
@@ -82,7 +85,7 @@ def text_decoder(config: Config, model_type: str, forced: str | None = None) -> 
         text.data = wrapper.absent
     elif wrapper.merged:
         text.data = {**_beneath(wrapper.absent, text.data), **text.data}
-    text.data = {**text.data, **_tied(config, text, wrapper, family)}
+    text.data = {**text.data, **_tied(config, text, wrapper, family, guessed)}
     _repeated(config, text, wrapper, family)
     _finish(config, wrapper, text)
     return Decoder(family, text, model_type, config.data)
@@ -116,8 +119,10 @@ def _supported(text: Config, family: str) -> str:
     return family
 
 
-def _tied(config: Config, text: Config, wrapper: Wrapper, family: str) -> Fields:
-    """Read `tie_word_embeddings` as the wrapper's class does."""
+def _tied(config: Config, text: Config, wrapper: Wrapper, family: str, guessed: bool) -> Fields:
+    """Read `tie_word_embeddings` as the wrapper's class does. If that is a guess, the file must say it."""
+    if guessed and not (config.given(TIED) or text.given(TIED)):
+        config.reading.missing.append(f"{config.path}{TIED}")
     config.defaults = {TIED: wrapper.tied}
     null_allowed = wrapper.null_is_untied or wrapper.tied is None
     outer = config.optional(config.flag, TIED) if null_allowed else config.flag(TIED)

@@ -1,0 +1,53 @@
+"""`--as` a wrapper or a family invents nothing: what its class would fill in must be said."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from llmarch_cli.errors import InputError
+from llmarch_cli.huggingface.importing import imported
+from llmarch_cli.huggingface.importing.families import MULTIMODAL
+
+Settings = dict[str, Any]
+
+LLAMA: Settings = {
+    "model_type": "llama",
+    "vocab_size": 96,
+    "hidden_size": 32,
+    "intermediate_size": 48,
+    "num_hidden_layers": 3,
+    "num_attention_heads": 4,
+    "num_key_value_heads": 2,
+    "max_position_embeddings": 64,
+}
+
+
+def refusal(config: Settings, as_: str, **how: Any) -> str:
+    with pytest.raises(InputError) as caught:
+        imported(config, as_=as_, **how)
+    return str(caught.value)
+
+
+@pytest.mark.parametrize("wrapper", MULTIMODAL)
+@pytest.mark.parametrize("text", [None, {}, {"model_type": "own"}], ids=["absent", "empty", "typed"])
+def test_a_guessed_wrapper_gives_no_text_config(wrapper: str, text: Settings | None) -> None:
+    """Its class has sizes for an absent text config, and some beneath a given one."""
+    if text:
+        text = {"model_type": MULTIMODAL[wrapper].text}
+    refusal({"model_type": "mine", **({} if text is None else {"text_config": text})}, wrapper)
+
+
+@pytest.mark.parametrize("wrapper", [name for name, each in MULTIMODAL.items() if each.any_text])
+def test_a_guessed_wrapper_does_not_decide_on_ties(wrapper: str) -> None:
+    assert "tie_word_embeddings" in refusal({"model_type": "mine", "text_config": LLAMA}, wrapper)
+
+
+def test_ties_that_the_file_says_are_read() -> None:
+    for tied in (False, True):
+        found = imported({"model_type": "mine", "text_config": LLAMA, "tie_word_embeddings": tied}, as_="mistral3")
+        assert found.spec.tie_embeddings is tied
+    whole = {"model_type": "mine", "text_config": LLAMA}
+    assumed = imported(whole, as_="mistral3", assume={"tie_word_embeddings": False})
+    assert not assumed.spec.tie_embeddings
