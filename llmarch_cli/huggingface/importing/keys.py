@@ -206,9 +206,18 @@ class Config:
 
     def optional(self, read: Callable[..., Value], name: str, **limits: int) -> Value | None:
         """The result of `read` within `limits`; None if the key is null, or absent without a default."""
-        if name not in self.defaults and self._is_absent(name):
-            return None
-        return None if self.value(name) is None else read(name, **limits)
+        absent = self._is_absent(name)
+        if not (absent and name not in self.defaults) and self.value(name) is not None:
+            return read(name, **limits)
+        if absent and self._is_guess:
+            self.reading.taken[f"{self.path}{name}"] = None
+        return None
+
+    def filled_in(self, name: str, value: Value) -> Value:
+        """A value that a family's code has for an absent or null key; an error if the family is a guess."""
+        if self._is_guess:
+            self._miss(name)
+        return value
 
     def items(
         self, name: str, convert: Callable[[Any], Value | None], expected: str, length: int | None = None

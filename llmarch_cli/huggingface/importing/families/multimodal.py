@@ -68,10 +68,10 @@ def glm4v_moe(c: Config) -> Fields:
 def ernie4_5_vl_moe(c: Config) -> Fields:
     """Ernie 4.5 VL: each layer has experts for text and experts for images, and the shared ones serve both."""
     bias, n_shared = c.flag("use_bias"), c.count("moe_num_shared_experts", least=0)
-    d_model = c.count("hidden_size")
-    widths = c.optional(c.whole_numbers, "moe_intermediate_size") or [1536, 512]
+    d_model, name = c.count("hidden_size"), "moe_intermediate_size"
+    widths = c.optional(c.whole_numbers, name) or c.filled_in(name, [1536, 512])
     if len(widths) != 2 or not all(widths):
-        c.fail("moe_intermediate_size", "must be two widths above 0: of the experts for text and for images")
+        c.fail(name, "must be two widths above 0: of the experts for text and for images")
     d_ff, d_ff_of_images = widths
     n_experts = c.count("moe_num_experts")
     text = {
@@ -96,7 +96,7 @@ def paddleocr_vl(c: Config) -> Fields:
 def mllama(c: Config) -> Fields:
     """Llama 3.2 Vision: some layers attend to the image instead of the text. Without one, they are skipped."""
     listed = c.optional(c.whole_numbers, "cross_attention_layers")
-    crossed = set(range(3, 40, 5) if listed is None else listed)
+    crossed = set(c.filled_in("cross_attention_layers", range(3, 40, 5)) if listed is None else listed)
     n_layers, d_model, width = c.layers(), c.count("hidden_size"), only_divided(c)
     crossed &= set(range(n_layers))
     if len(crossed) == n_layers:

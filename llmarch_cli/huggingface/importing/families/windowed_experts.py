@@ -122,7 +122,8 @@ def flint(c: Config) -> Fields:
     last = c.layers() - 1
     types = layer_types(c, lambda layer: FULL if layer < 2 or layer % 4 == 1 or layer == last else SLIDING)
     attention = gqa(c, c.count("head_dim"), qk_norm="per_head", sinks=True, **biased(c))
-    plain = {0, 1} if c.value("mlp_only_layers") is None else set(c.whole_numbers("mlp_only_layers"))
+    listed = c.optional(c.whole_numbers, "mlp_only_layers")
+    plain = c.filled_in("mlp_only_layers", {0, 1}) if listed is None else set(listed)
     step = c.count("decoder_sparse_step")
     experts = moe(
         c,
