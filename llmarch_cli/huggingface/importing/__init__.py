@@ -96,6 +96,8 @@ def imported(
     forced = as_ if as_ in FAMILIES else None
     decoder = text_decoder(config, model_type, forced, guessed=as_ is not None and as_ != own)
     family = decoder.family
+    if as_ is None and decoder.text is not config:
+        choosing.check_classes(decoder.text, family)
     guessed = as_ is not None and as_ not in (own, decoder.text.data.get("model_type"))
     if as_ is not None:
         reading.notes.append(f"Read as {as_} because of --as; its model_type is {shown(own)}.")

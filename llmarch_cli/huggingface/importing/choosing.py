@@ -34,7 +34,7 @@ def model_type(config: Config, as_: str | None) -> str:
         _refuse(config, found)
     if found not in BY_ARCHITECTURE.values():
         _check_head(config)
-        _check_classes(config, found)
+        check_classes(config, found)
     return found
 
 
@@ -71,6 +71,9 @@ def _check_head(config: Config) -> None:
     bare = all(each.endswith("Model") and "For" not in each for each in classes)
     if bare and isinstance(remote, Mapping) and "AutoModelForCausalLM" in remote:
         return  # some published code is saved by the name of its decoder alone
+    wrapper = WRAPPERS.get(str(config.data.get(MODEL_TYPE)))
+    if wrapper is not None and any(each in wrapper.classes for each in classes):
+        return
     if classes and not any(each.endswith(GENERATES) for each in classes):
         config.fail(
             ARCHITECTURES,
@@ -79,21 +82,27 @@ def _check_head(config: Config) -> None:
         )
 
 
-def _check_classes(config: Config, named: str) -> None:
-    """Raise InputError if the file's classes are those of another supported family than its `model_type`."""
+def check_classes(config: Config, named: str) -> None:
+    """Raise InputError if the classes of a config are those of another model than its `model_type`."""
     for key, name in _classes(config):
         other = _owner(name, named)
-        if other is not None:
+        if other is not None and not (
+            config.path and other in WRAPPERS
+        ):  # some files repeat the wrapper's class inside
+            ways = [f"`--as {each}`" for each in (named, other) if each in FAMILIES or each in WRAPPERS]
             config.fail(
                 key,
                 f"{shown(name)} is the class of {other}, but model_type is {shown(named)};"
-                f" `--as {named}` or `--as {other}` says which one counts",
+                f" {' or '.join(ways)} says which one counts",
             )
 
 
 def _classes(config: Config) -> Iterator[tuple[str, str]]:
     """The language models that `architectures` and `auto_map` name, each with its key."""
-    yield from ((ARCHITECTURES, name) for name in config.data.get(ARCHITECTURES) or ())
+    classes = config.data.get(ARCHITECTURES)
+    for name in classes if isinstance(classes, list) else ():
+        if isinstance(name, str):
+            yield ARCHITECTURES, name
     remote = config.data.get(AUTO_MAP)
     name = remote.get("AutoModelForCausalLM") if isinstance(remote, Mapping) else None
     if isinstance(name, str):
@@ -101,13 +110,14 @@ def _classes(config: Config) -> Iterator[tuple[str, str]]:
 
 
 def _owner(name: str, named: str) -> str | None:
-    """Another family or wrapper that a class belongs to by its name; None if it may be that of `named`."""
+    """Another model that a class belongs to by its name; None if it may be that of `named`."""
     stem = _letters(re.sub(rf"({'|'.join(GENERATES)})$", "", name))
-    owners = [each for each in (*FAMILIES, *WRAPPERS) if _letters(each.removesuffix("_text")) == stem]
+    known = (*FAMILIES, *WRAPPERS, *WAITING, *OUT_OF_SCOPE)
+    owners = [each for each in known if _letters(each.removesuffix("_text")) == stem]
     own = FAMILIES.get(named)
     for each in owners:
         same = each in FAMILIES and own is not None and FAMILIES[each].fields is own.fields
-        if each in (named, CLASSES.get(named)) or same or _text_of(each) == named or _text_of(named) == each:
+        if each in (named, CLASSES.get(named), _text_of(named)) or same or _text_of(each) == named:
             return None
     return owners[0] if owners else None
 

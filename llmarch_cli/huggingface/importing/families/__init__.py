@@ -70,8 +70,8 @@ FAMILIES = Families(MODULES)
 # Families with the `model_type` of another model, by the name of their class.
 BY_ARCHITECTURE = {"Grok1ForCausalLM": "grok-2"}
 
-# Families that transformers builds with the class of another one.
-CLASSES = {"internlm3": "llama"}
+# Model types that transformers builds with the class of another one.
+CLASSES = {"internlm3": "llama", "glmga": "glm46v", "pp_chart2table": "got_ocr2"}
 
 # The wrappers around a text decoder that a spec can express.
 MULTIMODAL: dict[str, Wrapper] = {

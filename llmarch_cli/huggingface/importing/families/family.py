@@ -63,6 +63,7 @@ class Wrapper:
         repeats: keys of the wrapper that must repeat those of the text config, with their defaults.
         without_effect: keys of this wrapper without effect on the text decoder, with the values for which this holds.
         note: what else differs from the text decoder on its own.
+        classes: names of its class that do not say that it generates text.
     """
 
     text: str
@@ -79,6 +80,7 @@ class Wrapper:
     repeats: Mapping[str, Any] = field(default_factory=dict)
     without_effect: Mapping[str, Accepted] = field(default_factory=dict)
     note: str | None = None
+    classes: tuple[str, ...] = ()
 
 
 def sizes(

@@ -55,7 +55,7 @@ WRAPPERS: dict[str, Wrapper] = {
         flat=True,
         parts=("embd_layer", "img_processor", "audio_processor", "vision_lora", "speech_lora"),
     ),
-    "qwen2_5_omni": Wrapper("qwen2_5_omni_thinker", inside="thinker_config"),
+    "qwen2_5_omni": Wrapper("qwen2_5_omni_thinker", inside="thinker_config", classes=("Qwen2_5OmniModel",)),
     "qwen2_5_omni_thinker": Wrapper("qwen2_5_omni_text"),
     "qwen2_5_vl": Wrapper("qwen2_5_vl_text", ties=Ties.EITHER, flat=True),
     "qwen2_vl": Wrapper("qwen2_vl_text", ties=Ties.EITHER, flat=True),
