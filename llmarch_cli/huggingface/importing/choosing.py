@@ -86,9 +86,8 @@ def check_classes(config: Config, named: str) -> None:
     """Raise InputError if the classes of a config are those of another model than its `model_type`."""
     for key, name in _classes(config):
         other = _owner(name, named)
-        if other is not None and not (
-            config.path and other in WRAPPERS
-        ):  # some files repeat the wrapper's class inside
+        repeated = config.path and other in WRAPPERS  # some files repeat the wrapper's class inside
+        if other is not None and not repeated:
             ways = [f"`--as {each}`" for each in (named, other) if each in FAMILIES or each in WRAPPERS]
             config.fail(
                 key,
