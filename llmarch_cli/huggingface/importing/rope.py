@@ -161,6 +161,8 @@ def _settings(c: Config) -> Config:
 
 def _named(settings: Config) -> Config:
     settings.defaults, settings.aliases = {"rope_type": "default"}, {"type": "rope_type"}
+    if settings.given("mrope_section"):
+        settings.read.add("interleaved")  # another name of mrope_interleaved
     return settings
 
 

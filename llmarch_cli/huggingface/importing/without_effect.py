@@ -14,12 +14,12 @@ _RUNNING = """
     return_dict return_dict_in_generate torchscript use_bfloat16 tf_legacy_loss chunk_size_feed_forward
     attn_implementation _attn_implementation _attn_implementation_autoset _experts_implementation
     _flash_attn_2_enabled use_flash_attn use_flash_attention pretraining_tp gradient_checkpointing ep_size
-    attention_softmax_in_fp32 scale_attention_softmax_in_fp32 bias_dropout_fusion
+    attention_softmax_in_fp32 scale_attention_softmax_in_fp32 bias_dropout_fusion output_past is_composition
 """
 _TRAINING = """
     attention_dropout attention_probs_dropout_prob attn_pdrop classifier_dropout emb_pdrop embd_pdrop embed_dropout
     embedding_dropout hidden_dropout hidden_dropout_prob resid_pdrop residual_dropout initializer_range
-    router_aux_loss_coef aux_loss_alpha seq_aux router_jitter_noise
+    router_aux_loss_coef aux_loss_alpha seq_aux router_jitter_noise neftune_noise_alpha
 """
 _TOKENS = """
     bos_token_id eos_token_id pad_token_id sep_token_id decoder_start_token_id eod_token_id tokenizer_class prefix
@@ -61,7 +61,7 @@ BESIDE_TEXT: dict[str, Accepted] = {
     vision_feature_layer vision_feature_layers vision_feature_select_strategy vision_use_cls_token vision_aspect_ratio
     spatial_merge_size spatial_pool_mode spatial_pool_stride adapter_layer_norm_eps alignment_intermediate_size
     scale_factor downsample_factor downsample_ratio downsample_rate window_size vocabulary_map
-    use_reentrant_checkpointing
+    use_reentrant_checkpointing use_image_newline_parameter system_message
     visual_indicator_token_ids position_id_per_seconds seconds_per_chunk enable_audio_output enable_talker
     audio_merge_size audio_chunk_size acoustic_tokenizer_chunk_size token_classification_bias diffusion_loss_weight
     dynamic_image_size force_image_size min_dynamic_patch max_dynamic_patch pad2square ps_version select_layer template

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from llmarch_cli.huggingface.importing.families.family import BIASES, USUAL, Family, sizes
-from llmarch_cli.huggingface.importing.keys import ANY, Config
+from llmarch_cli.huggingface.importing.keys import ANY, Accepted, Config
 from llmarch_cli.huggingface.importing.layers import Fields
 from llmarch_cli.huggingface.importing.pieces import (
     biased,
@@ -157,6 +157,15 @@ SCALED = ("embedding_multiplier", "residual_multiplier", "logits_scaling", "atte
 MULTIPLIERS = dict.fromkeys(SCALED, 1.0)
 
 
+# In the text configs of Idefics and SmolVLM, of the wrapper's other parts.
+IN_IDEFICS: dict[str, Accepted] = {
+    **dict.fromkeys(("is_llama_config", "_vocab_size", "additional_vocab_size"), ANY),  # vocab_size has both
+    **dict.fromkeys(("perceiver_config", "pixel_shuffle_factor", "use_resampler"), ANY),
+    **dict.fromkeys(("qk_layer_norms", "rope_interleaved"), (False,)),
+}
+IN_PHI3: dict[str, Accepted] = dict.fromkeys(("interpolate_factor", "full_attn_mod"), (1,))
+
+
 def stretched(rope_type: str, factor: float, original: int, **more: Any) -> dict[str, Any]:
     """The default rotary settings of a family that stretches its original context."""
     return {"rope_type": rope_type, "factor": factor, "original_max_position_embeddings": original, **more}
@@ -204,7 +213,7 @@ FAMILIES = (
         "llama",
         llama,
         USUAL | BIASES | sizes(32_000, 4096, 11_008, 32, 32, None, 2048),
-        without_effect={"is_llama_config": ANY, "rope_interleaved": (False,), "max_sequence_length": ANY},
+        without_effect=IN_IDEFICS | {"max_sequence_length": ANY},
     ),
     Family(
         "mistral",
@@ -239,13 +248,13 @@ FAMILIES = (
         "phi3",
         phi3,
         PHI | sizes(32_064, 3072, 8192, 32, 32, None, 4096),
-        without_effect=dict.fromkeys(("interpolate_factor", "full_attn_mod"), (1,)),
+        without_effect=IN_PHI3,
     ),
     Family(
         "qwen2",
         qwen2,
         USUAL | QWEN | sizes(151_936, 4096, 22_016, 32, 32, 32, 32_768),
-        without_effect={"use_mrope": (False,)},
+        without_effect={"use_mrope": (False,), "moe_config": (None,)},
     ),
     Family(
         "qwen3",

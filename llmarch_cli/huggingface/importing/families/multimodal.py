@@ -7,7 +7,16 @@ from __future__ import annotations
 
 from functools import partial
 
-from llmarch_cli.huggingface.importing.families.dense import MULTIPLIERS, PHI, QWEN, granite, llama, phi3, qwen2
+from llmarch_cli.huggingface.importing.families.dense import (
+    IN_PHI3,
+    MULTIPLIERS,
+    PHI,
+    QWEN,
+    granite,
+    llama,
+    phi3,
+    qwen2,
+)
 from llmarch_cli.huggingface.importing.families.experts import sparse_layers
 from llmarch_cli.huggingface.importing.families.family import BIASES, USUAL, Family, sizes
 from llmarch_cli.huggingface.importing.families.hunyuan import TURNED_OFF, XDROPE, hunyuan_dense
@@ -153,6 +162,7 @@ FAMILIES = (
         | {"decoder_sparse_step": 1, "mlp_only_layers": None, "moe_intermediate_size": 768}
         | {"num_experts_per_tok": 8, "num_experts": 128, "norm_topk_prob": True}
         | sizes(3584, 2048, 18_944, 28, 28, 4, 32_768),
+        without_effect={"shared_expert_intermediate_size": (0,), "use_qk_norm": (True,)},
     ),
     Family(
         "glm4v_text",
@@ -234,5 +244,6 @@ FAMILIES = (
         "phi4_multimodal",
         phi3,
         PHI | sizes(200_064, 3072, 8192, 32, 32, 8, 131_072),
+        without_effect=IN_PHI3,
     ),
 )

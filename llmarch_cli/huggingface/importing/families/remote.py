@@ -261,7 +261,7 @@ FAMILIES = (
     Family(
         "minicpm",
         minicpm,
-        TIED | {"attention_bias": False},
+        TIED | {"attention_bias": False, "rope_theta": 10_000.0},
         without_effect={"sparse_config": (None,)},
         remote=True,
     ),
