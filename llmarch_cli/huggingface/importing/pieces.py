@@ -84,9 +84,9 @@ def only_divided(c: Config) -> int:
 
 
 def heads(c: Config, width: int) -> Fields:
-    """Grouped-query attention without rotary fields."""
-    n_heads = c.count("num_attention_heads")
-    n_kv_heads = c.optional(c.count, "num_key_value_heads") or n_heads
+    """Grouped-query attention without rotary fields. A family without a default of the key heads requires them."""
+    n_heads, name = c.count("num_attention_heads"), "num_key_value_heads"
+    n_kv_heads = c.optional(c.count, name) or n_heads if name in c.defaults else c.count(name)
     return {"kind": "gqa", "n_heads": n_heads, "n_kv_heads": n_kv_heads, "head_dim": width}
 
 

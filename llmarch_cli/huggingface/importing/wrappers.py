@@ -157,13 +157,14 @@ def _without_a_class(config: Config, where: str, forced: str | None) -> Decoder:
     """The text decoder of a wrapper that transformers does not have."""
     text = config.inner(where)
     given = text.data.get("model_type")
-    if forced is None and given not in FAMILIES and (given in WRAPPERS or place(text) is not None):
-        found = text_decoder(text, str(given))
+    named = given if isinstance(given, str) else ""
+    if forced is None and named not in FAMILIES and (named in WRAPPERS or place(text) is not None):
+        found = text_decoder(text, named)
         _finish(config, None, text)
         return found
-    if forced is None and not isinstance(given, str):
+    if forced is None and not named:
         text.fail("model_type", "required, but missing: it names the family of the text decoder")
-    family = _supported(text, forced or str(given))
+    family = _supported(text, forced or named)
     text.data = {**text.data, **_tied_alike(config, text)}
     _finish(config, None, text)
     return Decoder(family, text, family, text.data)

@@ -167,3 +167,16 @@ def test_a_config_is_left_as_it_was() -> None:
         before = json.dumps(config)
         import_config(config)
         assert json.dumps(config) == before
+
+
+@pytest.mark.parametrize(
+    "config",
+    [
+        {"model_type": "x", "text_config": {"model_type": ["llama"]}},
+        {"model_type": "x", "llm_config": {"model_type": {}, "text_config": {}}},
+        {"model_type": "hyperclovax", "hidden_size": 1, "num_attention_heads": 32},
+    ],
+)
+def test_values_that_once_ended_in_a_traceback(config: dict[str, Any]) -> None:
+    with pytest.raises(InputError):
+        import_config(config)

@@ -608,3 +608,15 @@ def test_a_bare_decoder_is_read_if_its_code_has_a_head() -> None:
 
 def test_a_family_goes_before_the_class_of_another() -> None:
     assert imported(GROK_1 | {"architectures": ["Grok1ForCausalLM"]}).family == "grok-1"
+
+
+@pytest.mark.parametrize("family", ["Yi", "grok-1", "bailing_moe", "deepseek", "PanguEmbedded", "orion"])
+def test_key_heads_are_required_where_a_class_has_a_number_of_its_own(family: str) -> None:
+    """Their config classes have 4 to 40, whatever the number of heads is."""
+    config = {"model_type": family, "hidden_size": 64, "num_attention_heads": 4, "num_hidden_layers": 2}
+    config |= {"rms_norm_eps": 1e-5, "vocab_size": 96, "intermediate_size": 48, "max_position_embeddings": 64}
+    config |= {"hidden_act": "silu", "rope_theta": 10_000.0, "bias": False, "num_experts_per_tok": 2}
+    config |= {"attn_output_multiplier": 0.1, "max_attn_value": 30.0, "moe_intermediate_size": 16}
+    config |= {"norm_topk_prob": True, "n_routed_experts": 4, "first_k_dense_replace": 0, "use_qkv_bias": False}
+    with pytest.raises(InputError, match="num_key_value_heads: required"):
+        import_config(config)

@@ -135,6 +135,8 @@ def _nearest(width: float, step: int) -> int:
     return found + step if found < 0.9 * width else found
 
 
+OF_LAYERS = BIASES | {"num_key_value_heads": None}  # blocks have key heads of their own
+
 OPENELM_NAMES = {
     "model_dim": "hidden_size",
     "num_transformer_layers": "num_hidden_layers",
@@ -146,13 +148,13 @@ FAMILIES = (
     Family(
         "deci",
         deci,
-        BIASES,
+        OF_LAYERS,
         without_effect=dict.fromkeys(
             ("naive_attention_decode_batched", "naive_attention_decode_single", "naive_attention_prefill"), ANY
         ),
         remote=True,
     ),
-    Family("nemotron-nas", nemotron_nas, BIASES, remote=True),
+    Family("nemotron-nas", nemotron_nas, OF_LAYERS, remote=True),
     Family(
         "openelm",
         openelm,

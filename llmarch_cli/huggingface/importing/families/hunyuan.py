@@ -118,7 +118,7 @@ FAMILIES = (
     Family(
         "hunyuan",
         hunyuan,
-        {"attention_bias": False},
+        {"attention_bias": False, "num_key_value_heads": None},
         without_effect=TURNED_OFF | {"use_mixed_mlp_moe": ANY},
         remote=True,
     ),

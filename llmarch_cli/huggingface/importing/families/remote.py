@@ -216,6 +216,9 @@ GLM_NAMES = {
     "layernorm_epsilon": "rms_norm_eps",
 }
 
+# The classes of some authors give each head keys of its own if a file does not say otherwise.
+OWN_KEYS = {"num_key_value_heads": None}
+
 # transformers ties what a file says nothing of; classes with another default write it into their files.
 TIED = {"tie_word_embeddings": True}
 
@@ -225,28 +228,29 @@ FAMILIES = (
     Family(
         "baichuan",
         baichuan,
-        {},
+        OWN_KEYS,
         aliases={"model_max_length": "max_position_embeddings"},
         without_effect=ROTATED_AS_USUAL | {"_from_model_config": ANY, "z_loss_weight": ANY},
         remote=True,
     ),
-    *(Family(name, llama, BIASES, remote=True) for name in ("Yi", "aquila", "skywork")),
+    Family("Yi", llama, BIASES, remote=True),
+    *(Family(name, llama, BIASES | OWN_KEYS, remote=True) for name in ("aquila", "skywork")),
     Family(
         "xverse",
         llama,
-        BIASES | {"rope_theta": 10_000.0},
+        BIASES | OWN_KEYS | {"rope_theta": 10_000.0},
         without_effect=dict.fromkeys(("max_tokenizer_truncation", "initializer_weight"), ANY)
         | {"quantization_bit": (0, None)},
         remote=True,
     ),
-    Family("internlm", internlm, {}, without_effect=ROTATED_AS_USUAL, remote=True),
-    Family("internlm2", internlm2, {}, remote=True),
+    Family("internlm", internlm, OWN_KEYS, without_effect=ROTATED_AS_USUAL, remote=True),
+    Family("internlm2", internlm2, OWN_KEYS, remote=True),
     Family("PanguEmbedded", pangu_embedded, {}, remote=True),
     Family("orion", orion, {"attention_bias": False}, remote=True),
     Family(
         "exaone",
         exaone,
-        TIED,
+        TIED | OWN_KEYS,
         aliases={"num_layers": "num_hidden_layers", "layer_norm_epsilon": "rms_norm_eps"},
         remote=True,
     ),
@@ -261,7 +265,7 @@ FAMILIES = (
     Family(
         "minicpm",
         minicpm,
-        TIED | {"attention_bias": False, "rope_theta": 10_000.0},
+        TIED | OWN_KEYS | {"attention_bias": False, "rope_theta": 10_000.0},
         without_effect={"sparse_config": (None,)},
         remote=True,
     ),
