@@ -25,6 +25,8 @@ PLACES = (TEXT, "language_config", "llm_config", "text_model_config", "lm_config
 # Keys that every text decoder has.
 SIZES = ("num_hidden_layers", "num_attention_heads", "vocab_size", "hidden_size")
 
+N_LAYERS = "num_hidden_layers"
+
 PART = "_config"  # the ending of the keys of other parts
 
 
@@ -79,6 +81,12 @@ def text_decoder(config: Config, model_type: str, forced: str | None = None, gue
         text.data = {**text.data, **_tied(config, text, wrapper, family, guessed)}
         return Decoder(family, text, model_type, config.data)
     family = _family(config, text, wrapper)
+    if not text.data and N_LAYERS in config.data:
+        config.fail(
+            TEXT,
+            "required, but missing: keys of a text decoder stand beside it, where the class of this model_type reads"
+            f" none; `--as {family}` reads them there",
+        )
     if config.data.get(TEXT) is None:
         if beside := [name for name in SIZES if config.given(name)]:
             config.fail(TEXT, f"required, but missing; {beside[0]} stands beside it, where transformers ignores it")

@@ -18,6 +18,7 @@ _LACKING = {
     "compressed attention and hyper-connections": "deepseek_v4",
     "compressed convolutional attention": "zaya",
     "convolutions of keys and values, and biases by distance": "inkling_text inkling2_text",
+    "experts that read what a layer's attention reads": "arctic",
     "gated linear recurrences (RG-LRU)": "recurrent_gemma",
     "Kimi delta attention": "kimi_linear bailing_hybrid",
     "layers that run several times": "hrm_text",
