@@ -16,6 +16,7 @@ _LACKING = {
     "alternating updates of several streams, per-layer embeddings and shared key-value caches": "gemma3n gemma3n_text",
     "block-sparse attention": "minimax_m3 minimax_m3_vl_text",
     "compressed attention and hyper-connections": "deepseek_v4",
+    "biases of single projections": "telechat",
     "compressed convolutional attention": "zaya",
     "convolutions of keys and values, and biases by distance": "inkling_text inkling2_text",
     "experts that read what a layer's attention reads": "arctic",
