@@ -72,8 +72,9 @@ def _check_head(config: Config) -> None:
     if bare and isinstance(remote, Mapping) and "AutoModelForCausalLM" in remote:
         return  # some published code is saved by the name of its decoder alone
     wrapper = WRAPPERS.get(str(config.data.get(MODEL_TYPE)))
-    if wrapper is not None and any(each in wrapper.classes for each in classes):
-        return
+    named = wrapper.classes if wrapper else [each for each in classes if "For" not in each]
+    if place(config) is not None and any(each in named for each in classes):
+        return  # the class of a wrapper, whose name need not say what it is for
     if classes and not any(each.endswith(GENERATES) for each in classes):
         config.fail(
             ARCHITECTURES,

@@ -23,6 +23,7 @@ _TRAINING = """
 """
 _TOKENS = """
     bos_token_id eos_token_id pad_token_id sep_token_id decoder_start_token_id eod_token_id tokenizer_class prefix
+    num_image_tokens
 """
 _TASKS = """
     id2label label2id num_labels _num_labels problem_type finetuning_task task_specific_params
@@ -61,6 +62,7 @@ BESIDE_TEXT: dict[str, Accepted] = {
     vision_feature_layer vision_feature_layers vision_feature_select_strategy vision_use_cls_token vision_aspect_ratio
     spatial_merge_size spatial_pool_mode spatial_pool_stride adapter_layer_norm_eps alignment_intermediate_size
     scale_factor downsample_factor downsample_ratio downsample_rate window_size vocabulary_map
+    candidate_resolutions global_view_pos tile_tag image_seq_len
     use_reentrant_checkpointing use_image_newline_parameter system_message
     visual_indicator_token_ids position_id_per_seconds seconds_per_chunk enable_audio_output enable_talker
     audio_merge_size audio_chunk_size acoustic_tokenizer_chunk_size token_classification_bias diffusion_loss_weight

@@ -25,8 +25,6 @@ PLACES = (TEXT, "language_config", "llm_config", "text_model_config", "lm_config
 # Keys that every text decoder has.
 SIZES = ("num_hidden_layers", "num_attention_heads", "vocab_size", "hidden_size")
 
-N_LAYERS = "num_hidden_layers"
-
 PART = "_config"  # the ending of the keys of other parts
 
 
@@ -81,21 +79,19 @@ def text_decoder(config: Config, model_type: str, forced: str | None = None, gue
         text.data = {**text.data, **_tied(config, text, wrapper, family, guessed)}
         return Decoder(family, text, model_type, config.data)
     family = _family(config, text, wrapper)
-    if not text.data and N_LAYERS in config.data:
-        config.fail(
-            TEXT,
-            "required, but missing: keys of a text decoder stand beside it, where the class of this model_type reads"
-            f" none; `--as {family}` reads them there",
-        )
     if config.data.get(TEXT) is None:
         if beside := [name for name in SIZES if config.given(name)]:
-            config.fail(TEXT, f"required, but missing; {beside[0]} stands beside it, where transformers ignores it")
+            config.fail(
+                TEXT,
+                f"required, but missing; {beside[0]} stands beside it, where transformers ignores it;"
+                f" `--as {family}` reads it there",
+            )
         text.data = wrapper.absent
     elif wrapper.merged:
         text.data = {**_beneath(wrapper.absent, text.data), **text.data}
     text.data = {**text.data, **_tied(config, text, wrapper, family, guessed)}
     _repeated(config, text, wrapper, family)
-    _finish(config, wrapper, text)
+    _finish(config, wrapper, text, FAMILIES[family].defaults)
     return Decoder(family, text, model_type, config.data)
 
 
@@ -174,7 +170,7 @@ def _without_a_class(config: Config, where: str, forced: str | None) -> Decoder:
         text.fail("model_type", "required, but missing: it names the family of the text decoder")
     family = _supported(text, forced or named)
     text.data = {**text.data, **_tied_alike(config, text)}
-    _finish(config, None, text)
+    _finish(config, None, text, FAMILIES[family].defaults)
     return Decoder(family, text, family, text.data)
 
 
@@ -204,15 +200,19 @@ def _at_the_top(config: Config, wrapper: Wrapper) -> Config:
     return Config(data, config.origin, {}, reading=config.reading)
 
 
-def _finish(config: Config, wrapper: Wrapper | None, text: Config) -> None:
-    """Note what is left out, and raise InputError for a key that is not known to be without effect on the decoder."""
+def _finish(config: Config, wrapper: Wrapper | None, text: Config, absent: Mapping[str, Any] | None = None) -> None:
+    """Note what is left out, and raise InputError for a key that is not known to be without effect on the decoder.
+
+    `absent` has the values of keys that the text config lacks.
+    """
     own = wrapper.without_effect if wrapper else {}
     parts = [name for name in config.data if f"{config.path}{name}." != text.path and _is_part(config, name, wrapper)]
     _note(config, wrapper, parts)
     beside: dict[str, Accepted] = {**WITHOUT_EFFECT, **BESIDE_TEXT, **dict.fromkeys(parts), **own}
+    known = {**(absent or {}), **text.data}
     for name, value in config.data.items():
         # Some files repeat keys of the text decoder.
-        if name.endswith(TOKEN_ENDINGS) or (name in text.data and same(value, text.data[name])):
+        if name.endswith(TOKEN_ENDINGS) or (name in known and same(value, known[name])):
             config.read.add(name)
     config.finish(beside)
 

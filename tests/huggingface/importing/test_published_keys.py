@@ -21,6 +21,8 @@ SIZES: Settings = {
     "max_position_embeddings": 64,
 }
 
+REQUIRED: dict[str, Settings] = {"deepseek_v2": {"num_experts_per_tok": 2, "num_key_value_heads": 4}}
+
 MROPE: Settings = {"mrope_section": [1, 1, 2], "interleaved": True, "mrope_interleaved": True, "rope_type": "default"}
 
 # A family, keys beside its sizes, and one of them with a value that would change the model.
@@ -38,6 +40,15 @@ KEYS: dict[str, tuple[str, Settings, Settings | None]] = {
         },
         {"qk_layer_norms": True},
     ),
+    "deepseek_vl2": ("deepseek_v2", {"lm_head": True, "rm_head": False, "use_mla": True}, {"use_mla": False}),
+    "paligemma": ("gemma", {"num_image_tokens": 256}, None),
+    "mimo_vl": ("qwen2_5_vl_text", {"attention_bias": True}, None),
+    "hunyuan_a13b": ("hunyuan_v1_moe", {"num_media_embeds": 257, "vit_patch": 1, "vit_type": None}, {"vit_type": "x"}),
+    "paddleocr_vl": (
+        "paddleocr_vl_text",
+        {"rope_is_neox_style": True, "use_3d_rope": True, "compression_ratio": 1.0, "ignored_index": -100},
+        {"rope_is_neox_style": False},
+    ),
     "pixtral": ("mistral", {"is_composition": True}, None),
     "internvl": ("qwen2", {"moe_config": None}, {"moe_config": {"num_experts": 4}}),
     "qwen3_omni": (
@@ -52,14 +63,14 @@ KEYS: dict[str, tuple[str, Settings, Settings | None]] = {
 @pytest.mark.parametrize("model", KEYS)
 def test_keys_without_effect(model: str) -> None:
     family, keys, changing = KEYS[model]
-    config = {**SIZES, "model_type": family}
+    config = {**SIZES, **REQUIRED.get(family, {}), "model_type": family}
     assert import_config({**config, **keys}) == import_config(config)
     if changing is not None:
         with pytest.raises(InputError, match=next(iter(changing))):
             import_config({**config, **keys, **changing})
 
 
-@pytest.mark.parametrize("key", ["use_image_newline_parameter", "system_message"])
+@pytest.mark.parametrize("key", ["use_image_newline_parameter", "system_message", "tile_tag", "image_seq_len"])
 def test_keys_of_a_wrapper(key: str) -> None:
     config = {"model_type": "llava_next", "text_config": {**SIZES, "model_type": "llama"}}
     assert import_config({**config, key: None}) == import_config(config)
@@ -75,3 +86,18 @@ def test_minicpm_without_a_base() -> None:
     scales = {"scale_emb": 12, "scale_depth": 1.4, "dim_model_base": 8, "hidden_act": "silu", "rms_norm_eps": 1e-5}
     config = {**SIZES, **scales, "model_type": "minicpm"}
     assert import_config(config) == import_config({**config, "rope_theta": 10_000.0})
+
+
+def test_outer_keys_repeat_what_an_absent_inner_one_means() -> None:
+    config = {"model_type": "llava", "text_config": {**SIZES, "model_type": "llama"}}
+    assert import_config({**config, "rms_norm_eps": 1e-6, "hidden_act": "silu"}) == import_config(config)
+    with pytest.raises(InputError, match="rms_norm_eps: unknown key"):
+        import_config({**config, "rms_norm_eps": 1e-5})
+
+
+@pytest.mark.parametrize("name", ["MultiModalityCausalLM", "InternVLChatModel", "Ovis"])
+def test_the_class_of_a_wrapper_need_not_say_that_it_generates(name: str) -> None:
+    config = {"model_type": "other", "text_config": {**SIZES, "model_type": "llama"}}
+    assert import_config({**config, "architectures": [name]}) == import_config(config)
+    with pytest.raises(InputError, match="no language-model head"):
+        import_config({**config, "architectures": ["OtherForSequenceClassification"]})

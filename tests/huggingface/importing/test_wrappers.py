@@ -548,5 +548,5 @@ def test_published_files(model: str) -> None:
 @pytest.mark.parametrize("wrapper", ["llava", "glm4v", "step3p7"])
 def test_keys_of_a_text_decoder_at_the_top_of_a_wrapper_that_reads_none(wrapper: str) -> None:
     text = WRAPPERS[wrapper].text
-    with pytest.raises(InputError, match=f"text_config: required, but missing: .*`--as {text}` reads them there"):
+    with pytest.raises(InputError, match=f"text_config: required, but missing; .*`--as {text}` reads it there"):
         import_config({"model_type": wrapper, "vision_config": {}, **TEXT})

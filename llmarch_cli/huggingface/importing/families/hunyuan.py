@@ -101,6 +101,10 @@ TURNED_OFF: dict[str, Accepted] = {
     **dict.fromkeys(("mask_init_id", "org_vocab_size", "pad_id", "anyres_pooling_size"), ANY),
     **dict.fromkeys(("im_start_id", "im_end_id", "im_newline_id", "text_start_id", "text_end_id"), ANY),
     **dict.fromkeys(("video_start_id", "video_end_id"), ANY),
+    # Of an image encoder that these files do not have.
+    **dict.fromkeys(("num_media_embeds", "vit_add_patchemb_bias", "vit_input_resolution", "vit_mapping_type"), ANY),
+    **dict.fromkeys(("vit_norm_type", "vit_patch", "vit_remove_prenorm", "vit_token", "vit_used_rms_norm"), ANY),
+    **dict.fromkeys(("vit_path", "vit_type"), (None,)),
     "moe_layer_num_skipped": (0,),
     "norm_type": ("rms",),
     "routed_scaling_factor": (1.0,),

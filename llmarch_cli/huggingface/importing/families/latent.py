@@ -164,6 +164,7 @@ FAMILIES = (
         | {"num_experts_per_tok": None, "first_k_dense_replace": 0, "norm_topk_prob": False}
         | sizes(102_400, 4096, 11_008, 32, 32, None, 2048),
         aliases={"num_experts": "n_routed_experts"},
+        without_effect={"lm_head": (True,), "rm_head": (False,), "use_mla": (True,)},  # in DeepSeek-VL2
     ),
     Family("deepseek_v3", deepseek_v3, V3_DEFAULTS, V3_ALIASES),
     Family("kimi_k2", deepseek_v3, V3_DEFAULTS, V3_ALIASES),

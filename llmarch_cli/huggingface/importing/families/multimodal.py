@@ -130,7 +130,11 @@ QWEN2_VL = (
 )
 
 FAMILIES = (
-    *(Family(name, partial(qwen2, scalings=MROPE), QWEN2_VL) for name in ("qwen2_vl_text", "qwen2_5_vl_text")),
+    *(
+        # Queries, keys and values have a bias, and the output has none, whatever the config says.
+        Family(name, partial(qwen2, scalings=MROPE), QWEN2_VL, without_effect={"attention_bias": (True, False)})
+        for name in ("qwen2_vl_text", "qwen2_5_vl_text")
+    ),
     Family(
         "qwen2_5_omni_text",
         qwen2,
@@ -223,6 +227,11 @@ FAMILIES = (
         | {"rms_norm_eps": 1e-5, "rope_theta": 500_000.0, "tie_word_embeddings": True}
         | {"use_bias": False, "head_dim": 128}
         | sizes(103_424, 1024, 3072, 18, 16, 2, 131_072),
+        without_effect={
+            **dict.fromkeys(("ignored_index", "weight_share_add_bias"), ANY),
+            **dict.fromkeys(("rope_is_neox_style", "use_3d_rope"), (True,)),
+            "compression_ratio": (1.0,),
+        },
     ),
     Family(
         "hunyuan_vl_text",

@@ -358,7 +358,7 @@ FAMILIES = (
         }
         | sizes(201_088, 2880, 2880, 36, 64, 8, 131_072),
         aliases={"num_experts": "num_local_experts"},
-        without_effect={"initial_context_length": ANY},
+        without_effect=dict.fromkeys(("initial_context_length", "debug"), ANY),
     ),
     Family(
         "llama4_text",
