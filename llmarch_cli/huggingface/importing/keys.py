@@ -285,7 +285,7 @@ class Config:
             return
         first, *others = faults
         if not others:
-            self.fail(first, f"{faults[first]}; `--ignore {self.path}{first}` passes it over")
+            self.fail(first, f"{faults[first]}; `--ignore {self.path}{_named(first)}` passes it over")
         lines = "".join(f"\n  {self.path}{_named(name)}: {fault}" for name, fault in list(faults.items())[:MAX_FAULTS])
         more = f"\n  and {len(faults) - MAX_FAULTS:,} more" if len(faults) > MAX_FAULTS else ""
         raise InputError(

@@ -180,3 +180,9 @@ def test_a_config_is_left_as_it_was() -> None:
 def test_values_that_once_ended_in_a_traceback(config: dict[str, Any]) -> None:
     with pytest.raises(InputError):
         import_config(config)
+
+
+def test_a_key_with_control_characters_is_escaped_in_advice() -> None:
+    with pytest.raises(InputError) as caught:
+        import_config({"model_type": "llama", "\x1b[31m\nred": 1})
+    assert str(caught.value).isprintable()
