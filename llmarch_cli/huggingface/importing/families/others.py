@@ -22,7 +22,9 @@ _LACKING = {
     "experts that read what a layer's attention reads": "arctic",
     "gated linear recurrences (RG-LRU)": "recurrent_gemma",
     "Kimi delta attention": "kimi_linear bailing_hybrid",
+    "latent attention whose queries are scaled by their position": "mistral4",
     "layers that run several times": "hrm_text",
+    "linear attention with forget gates, and hyper-connections": "glm5_next_text",
     "lightning attention": "minimax",
     "Mamba": "mamba falcon_mamba jamba zamba",
     "Mamba-2": "mamba2 bamba falcon_h1 granitemoehybrid nemotron_h zamba2",
@@ -32,7 +34,7 @@ _LACKING = {
     "shared key-value caches, per-layer embeddings and values that are keys": """
         gemma4 gemma4_text gemma4_unified gemma4_unified_text
     """,
-    "sparse attention by an indexer": "deepseek_v32 glm_moe_dsa",
+    "sparse attention by an indexer": "deepseek_v32 glm_moe_dsa mistral_large4_text",
     "sparse attention by an indexer and hyper-connections": "hy_v4",
     "time mixing (RWKV)": "rwkv",
     "two attentions in a layer and experts that compute nothing": "longcat_flash",
