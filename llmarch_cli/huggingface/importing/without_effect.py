@@ -15,11 +15,12 @@ _RUNNING = """
     attn_implementation _attn_implementation _attn_implementation_autoset _experts_implementation
     _flash_attn_2_enabled use_flash_attn use_flash_attention pretraining_tp gradient_checkpointing ep_size
     attention_softmax_in_fp32 scale_attention_softmax_in_fp32 bias_dropout_fusion output_past is_composition
+    max_sequence_length
 """
 _TRAINING = """
     attention_dropout attention_probs_dropout_prob attn_pdrop classifier_dropout emb_pdrop embd_pdrop embed_dropout
     embedding_dropout hidden_dropout hidden_dropout_prob resid_pdrop residual_dropout initializer_range
-    router_aux_loss_coef aux_loss_alpha seq_aux router_jitter_noise neftune_noise_alpha
+    router_aux_loss_coef aux_loss_alpha seq_aux router_jitter_noise neftune_noise_alpha init_std
 """
 _TOKENS = """
     bos_token_id eos_token_id pad_token_id sep_token_id decoder_start_token_id eod_token_id tokenizer_class prefix

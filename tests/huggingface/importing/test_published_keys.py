@@ -49,6 +49,8 @@ KEYS: dict[str, tuple[str, Settings, Settings | None]] = {
         {"rope_is_neox_style": True, "use_3d_rope": True, "compression_ratio": 1.0, "ignored_index": -100},
         {"rope_is_neox_style": False},
     ),
+    "qwen2_5_omni": ("qwen2_5_omni_text", {"init_std": 0.02}, None),
+    "granite_code": ("llama", {"max_sequence_length": 4096}, None),
     "pixtral": ("mistral", {"is_composition": True}, None),
     "internvl": ("qwen2", {"moe_config": None}, {"moe_config": {"num_experts": 4}}),
     "qwen3_omni": (

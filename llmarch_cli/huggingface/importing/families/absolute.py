@@ -215,7 +215,7 @@ GPT2 = Family(
     },
 )
 
-TRAINING: dict[str, Accepted] = dict.fromkeys(("activation_dropout", "dropout", "init_std", "layerdrop"), ANY)
+TRAINING: dict[str, Accepted] = dict.fromkeys(("activation_dropout", "dropout", "layerdrop"), ANY)
 
 FAMILIES = (
     GPT2,
@@ -238,7 +238,7 @@ FAMILIES = (
         | basic_sizes(50_257, 768, 12, 12, 1024),
         aliases=GPT_NAMES,
         without_effect={
-            **dict.fromkeys(("inference_runner", "max_batch_size", "max_sequence_length", "pad_key_length"), ANY),
+            **dict.fromkeys(("inference_runner", "max_batch_size", "pad_key_length"), ANY),
             **dict.fromkeys(("pre_allocate_kv_cache", "validate_runner_input"), ANY),
         },
     ),

@@ -213,7 +213,7 @@ FAMILIES = (
         "llama",
         llama,
         USUAL | BIASES | sizes(32_000, 4096, 11_008, 32, 32, None, 2048),
-        without_effect=IN_IDEFICS | {"max_sequence_length": ANY},
+        without_effect=IN_IDEFICS,
     ),
     Family(
         "mistral",
