@@ -1,25 +1,22 @@
-"""Choose the family that reads a config: by its `model_type`, or by `--as`. Advise by the config's keys."""
+"""Choose the family that reads a config: by its `model_type`, or by `--as`."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from typing import NoReturn
 
 from llmarch_cli.errors import InputError, shown, unknown
+from llmarch_cli.huggingface.importing.advice import advice
 from llmarch_cli.huggingface.importing.families import BY_ARCHITECTURE, CLASSES, FAMILIES, MULTIMODAL, WRAPPERS
 from llmarch_cli.huggingface.importing.families.others import OUT_OF_SCOPE, WAITING
-from llmarch_cli.huggingface.importing.keys import Config, Reading
-from llmarch_cli.huggingface.importing.without_effect import WITHOUT_EFFECT
+from llmarch_cli.huggingface.importing.keys import Config
 from llmarch_cli.huggingface.importing.wrappers import place
 
 # The endings of the names of classes with a language-model head.
 GENERATES = ("ForCausalLM", "LMHeadModel", "ForConditionalGeneration")
 
 MODEL_TYPE, ARCHITECTURES, AUTO_MAP = "model_type", "architectures", "auto_map"
-
-MOST_ADVISED = 3
 
 
 def model_type(config: Config, as_: str | None) -> str:
@@ -47,7 +44,7 @@ def _named(config: Config) -> str:
             if isinstance(each, str) and each in BY_ARCHITECTURE:
                 return BY_ARCHITECTURE[each]
     if not config.given(MODEL_TYPE):
-        config.fail(MODEL_TYPE, f"required, but missing; {_advice(config)}")
+        config.fail(MODEL_TYPE, f"required, but missing; {advice(config)}")
     if not isinstance(named, str):
         config.fail(MODEL_TYPE, f"must be text, not {shown(named)}")
     return named
@@ -58,7 +55,7 @@ def _refuse(config: Config, named: str) -> NoReturn:
         config.fail(MODEL_TYPE, f"{shown(named)} is {OUT_OF_SCOPE[named]}; a spec holds decoder-only language models")
     if named in WAITING:
         config.fail(MODEL_TYPE, f"{shown(named)} is not supported: a spec has no {WAITING[named]}")
-    config.fail(MODEL_TYPE, f"{shown(named)} is not supported; {_advice(config)}")
+    config.fail(MODEL_TYPE, f"{shown(named)} is not supported; {advice(config)}")
 
 
 def _check_head(config: Config) -> None:
@@ -128,56 +125,3 @@ def _text_of(wrapper: str) -> str | None:
 
 def _letters(name: str) -> str:
     return re.sub(r"[^a-z0-9]", "", name.lower())
-
-
-# --- advice ---------------------------------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True)
-class Near:
-    """A family that could read a config.
-
-    Attributes:
-        unread: the keys of the config that it would not read.
-        missing: the number of keys that it needs and the config lacks.
-    """
-
-    family: str
-    unread: tuple[str, ...]
-    missing: int
-
-    @property
-    def words(self) -> str:
-        """The family, and what it would leave unread."""
-        if not self.unread:
-            return f"{self.family} (reads every key)"
-        more = ", ..." if len(self.unread) > 3 else ""
-        return f"{self.family} (leaves unread: {', '.join(map(shown, self.unread[:3]))}{more})"
-
-
-def _advice(config: Config) -> str:
-    near = nearest(config.data)
-    if not near:
-        return "no supported family reads most of its keys; an unknown `--as` lists all families"
-    listed = "; ".join(each.words for each in near)
-    return f"nearest by its keys: {listed}. `--as {near[0].family}` reads the config as that family"
-
-
-def nearest(data: Mapping[str, object]) -> list[Near]:
-    """The families that leave the fewest keys of a config unread and miss the fewest, best first.
-
-    None is near if it leaves half of the keys unread, apart from those without effect in any family.
-    """
-    informative = [name for name in data if name not in WITHOUT_EFFECT]
-    found = []
-    for name, family in FAMILIES.items():
-        config = Config(data, "", family.defaults, family.aliases, reading=Reading(guessed=family.defaults))
-        try:
-            family.fields(config)
-        except InputError:  # it lacks more than can be told, or has values that the family cannot have
-            continue
-        left = [each for each in informative if each not in config.read]
-        unread = tuple(each for each in left if config.fault(each, family.without_effect) is not None)
-        if 2 * len(unread) < len(informative):
-            found.append(Near(name, unread, len(config.reading.missing)))
-    return sorted(found, key=lambda near: (len(near.unread), near.missing))[:MOST_ADVISED]

@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from llmarch_cli.errors import shown
+from llmarch_cli.huggingface.importing.advice import advice
 from llmarch_cli.huggingface.importing.families import FAMILIES, WRAPPERS, Ties, Wrapper
 from llmarch_cli.huggingface.importing.families.others import WAITING
 from llmarch_cli.huggingface.importing.keys import TIED, Accepted, Config, same
@@ -118,8 +119,8 @@ def _family(config: Config, text: Config, wrapper: Wrapper) -> str:
 
 def _supported(text: Config, family: str) -> str:
     if family not in FAMILIES:
-        why = f"a spec has no {WAITING[family]}" if family in WAITING else "no family of that name"
-        text.fail("model_type", f"{shown(family)} is not supported: {why}")
+        why = f": a spec has no {WAITING[family]}" if family in WAITING else f"; {advice(text)}"
+        text.fail("model_type", f"{shown(family)} is not supported{why}")
     return family
 
 

@@ -9,8 +9,8 @@ import pytest
 
 from llmarch_cli.errors import CheckError, InputError
 from llmarch_cli.huggingface.importing import import_config, imported
+from llmarch_cli.huggingface.importing.advice import nearest
 from llmarch_cli.huggingface.importing.check import compare_with_transformers
-from llmarch_cli.huggingface.importing.choosing import nearest
 from llmarch_cli.huggingface.importing.families import FAMILIES, WRAPPERS
 from llmarch_cli.huggingface.importing.families.others import OUT_OF_SCOPE, WAITING
 

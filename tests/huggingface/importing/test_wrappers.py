@@ -381,7 +381,8 @@ def test_internvl_of_its_authors() -> None:
 def test_the_family_of_a_text_decoder_is_not_guessed() -> None:
     with pytest.raises(InputError, match=r"llm_config\.model_type: required, but missing"):
         import_config({"model_type": "other", "llm_config": TEXT})
-    with pytest.raises(InputError, match=r"llm_config\.model_type: 'unheard_of' is not supported"):
+    advised = r"llm_config\.model_type: 'unheard_of' is not supported; nearest by its keys: llama .*`--as llama` reads"
+    with pytest.raises(InputError, match=advised):
         import_config({"model_type": "other", "llm_config": {"model_type": "unheard_of", **TEXT}})
 
 
