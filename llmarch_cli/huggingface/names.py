@@ -236,8 +236,8 @@ IN_A_GPT2_LAYER = (
 
 # Optional prefixes of all names.
 PREFIX = (
-    r"(?:language_model\.model\.|model\.language_model\.|language_model\.|model\.decoder\.|model\.|biogpt\."
-    r"|transformer\.)?"
+    r"(?:language_model\.model\.|model\.language_model\.|model\.text_model\.|language_model\.|model\.decoder\."
+    r"|model\.|biogpt\.|transformer\.)?"
 )
 
 # `layers.7.` or, in GPT-2, `h.7.` before a name inside a layer.
@@ -289,10 +289,16 @@ COPIES_IN_A_PREDICTION_BLOCK = {
 
 CACHE_SCALES = "scales of the KV cache"
 
+VISION = (
+    "vision_tower|vision_model|vision_encoder|visual|image_tower|video_tower"
+    "|multi_modal_projector|mm_projector|vision_projection|connector|aligner"
+)
+
 # Tensors outside the model, by class in a reconciliation. The patterns match whole names.
 BEYOND = {
     CACHE_SCALES: rf".*\.(?:layers|h)\.(?:{_NUMBER})\.self_attn\.(?:[kv]_proj\.)?[qkv]_(?:scale|bias)",
-    "vision tower and projector": r"(?:model\.)?(?:vision_tower|vision_model|multi_modal_projector)\..*",
+    "vision tower and projector": rf"(?:model\.)?(?:{VISION}|image_newline)(?:\..*)?",
+    "audio tower": r"(?:model\.)?audio_tower\..*",
     "constants of xIELU": r".*\.mlp\.act_fn\.(?:beta|eps)",
     "rotary frequencies": r".*\.rotary_emb\.inv_freq",
     "causal masks": rf"(?:transformer\.)?h\.(?:{_NUMBER})\.attn\.(?:bias|masked_bias)",

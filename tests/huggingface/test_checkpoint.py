@@ -74,7 +74,7 @@ def test_experts_apart_as_mixtral_publishes_them(tmp_path: Path) -> None:
     assert_same(llmarch.load_checkpoint(models.ours.spec, tmp_path), models)
 
 
-@pytest.mark.parametrize("prefix", ["language_model.", "model.language_model."])
+@pytest.mark.parametrize("prefix", ["language_model.", "model.language_model.", "model.text_model."])
 @torch.no_grad()
 def test_the_text_decoder_of_a_multimodal_checkpoint(prefix: str, tmp_path: Path) -> None:
     models = pair(Case("gemma3_text", 0))
@@ -85,9 +85,16 @@ def test_the_text_decoder_of_a_multimodal_checkpoint(prefix: str, tmp_path: Path
             tensors[f"{prefix}{inner}"] = values
     tensors["vision_tower.vision_model.post_layernorm.weight"] = torch.ones(7)
     tensors["multi_modal_projector.mm_soft_emb_norm.weight"] = torch.ones(5)
+    tensors["visual.blocks.0.norm1.weight"] = torch.ones(3)
+    tensors["model.visual.merger.mlp.0.bias"] = torch.ones(2)
+    tensors["model.connector.modality_projection.proj.weight"] = torch.ones(4)
+    tensors["image_newline"] = torch.ones(6)
+    tensors["model.audio_tower.conv1.bias"] = torch.ones(9)
     save(tensors, tmp_path)
     assert_same(llmarch.load_checkpoint(models.ours.spec, tmp_path), models)
-    assert llmarch.reconcile(models.ours.spec, tmp_path).stored["vision tower and projector"] == (12, 2)
+    stored = llmarch.reconcile(models.ours.spec, tmp_path).stored
+    assert stored["vision tower and projector"] == (27, 6)
+    assert stored["audio tower"] == (9, 1)
 
 
 @torch.no_grad()
