@@ -43,6 +43,11 @@ from llmarch_cli.huggingface.importing.rope import MROPE, SCALINGS
 IMAGE_ROWS = 8  # of the embedding of Llama 3.2 Vision, beyond its vocabulary
 
 
+def qwen2_vl(c: Config) -> Fields:
+    only_divided(c)
+    return qwen2(c, scalings=MROPE)
+
+
 def qwen3_vl(c: Config) -> Fields:
     attention = gqa(c, qk_norm="per_head", **biased(c))
     return frame(c, rms(c), attention=attention, ffn=dense(c))
@@ -132,7 +137,7 @@ QWEN2_VL = (
 FAMILIES = (
     *(
         # Queries, keys and values have a bias, and the output has none, whatever the config says.
-        Family(name, partial(qwen2, scalings=MROPE), QWEN2_VL, without_effect={"attention_bias": (True, False)})
+        Family(name, qwen2_vl, QWEN2_VL, without_effect={"attention_bias": (True, False)})
         for name in ("qwen2_vl_text", "qwen2_5_vl_text")
     ),
     Family(
