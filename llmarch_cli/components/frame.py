@@ -73,16 +73,6 @@ class SinusoidalPositions(Component):
         return x + torch.cat((angles.sin(), angles.cos()), dim=-1).to(x.dtype)
 
 
-class EmbeddingNorm(Component):
-    """A norm between the embeddings and the first block."""
-
-    def parts(self, d_model: int) -> Iterator[Part]:
-        yield Norm("norm", d_model)
-
-    def forward(self, m: Modules, x: Tensor, cache: LayerCache) -> Tensor:
-        return m.norm(x)
-
-
 class BlockNorms(Component):
     """The norms of one block, by placement.
 
@@ -112,8 +102,8 @@ class BlockNorms(Component):
         return x
 
 
-class FinalNorm(Component):
-    """The norm between the last block and the head."""
+class StreamNorm(Component):
+    """A norm of the residual stream: between the embeddings and the first block, or the last block and the head."""
 
     def parts(self, d_model: int) -> Iterator[Part]:
         yield Norm("norm", d_model)

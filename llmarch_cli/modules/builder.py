@@ -12,7 +12,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from llmarch_cli.components.component import Child, Component, Part
-from llmarch_cli.components.frame import EmbeddingNorm, FinalNorm, PredictionJunction, TokenEmbedding
+from llmarch_cli.components.frame import PredictionJunction, StreamNorm, TokenEmbedding
 from llmarch_cli.components.parts import Buffer, Experts, Linear, Norm, Table, TiedLinear, Vector
 from llmarch_cli.errors import InputError
 from llmarch_cli.modules.cache import Cache, TensorCache
@@ -224,11 +224,11 @@ class Model(nn.Module):
         self.embedding = built(TokenEmbedding(vocab_size=spec.vocab_size))
         positions = spec.position_embedding()
         self.position_embedding = None if positions is None else built(positions)
-        self.embedding_norm = built(EmbeddingNorm()) if spec.embedding_norm else None
+        self.embedding_norm = built(StreamNorm()) if spec.embedding_norm else None
         attention, ffn = spec.variants("attention"), spec.variants("ffn")
         layers = spec.layers
         self.layers = nn.ModuleList(Block(spec, attention.get(a.attention), ffn.get(a.ffn)) for a in layers)
-        self.final_norm = built(FinalNorm()) if spec.final_norm else None
+        self.final_norm = built(StreamNorm()) if spec.final_norm else None
         self.head = built(spec.head(), self.embedding.tokens.weight)
         self.mtp = nn.ModuleList(
             PredictionBlock(spec, attention.get(layers[-1].attention), ffn.get(layers[-1].ffn))

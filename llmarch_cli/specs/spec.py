@@ -17,14 +17,13 @@ from llmarch_cli.components.component import Component, Count, Name, Positive, R
 from llmarch_cli.components.ffn import FeedForward
 from llmarch_cli.components.frame import (
     BlockNorms,
-    EmbeddingNorm,
-    FinalNorm,
     Head,
     HeadTransform,
     NormPlacement,
     PositionEmbedding,
     PredictionJunction,
     SinusoidalPositions,
+    StreamNorm,
     TokenEmbedding,
 )
 from llmarch_cli.components.parts import Norm
@@ -403,7 +402,7 @@ class ModelSpec(Record):
         if (positions := self.position_embedding()) is not None:
             yield Item("position embedding", "position", 1, positions)
         if self.embedding_norm:
-            yield Item("embedding norm", "norm", 1, EmbeddingNorm())
+            yield Item("embedding norm", "norm", 1, StreamNorm())
         layers = self.layer_counts
         for axis in ("attention", "ffn"):
             counts = _totals((getattr(layer, axis), count) for layer, count in layers.items())
@@ -416,7 +415,7 @@ class ModelSpec(Record):
             if attention or ffn:
                 yield Item(label, "norm", count, self.block_norms(attention, ffn))
         if self.final_norm:
-            yield Item("final norm", "norm", 1, FinalNorm())
+            yield Item("final norm", "norm", 1, StreamNorm())
         yield Item("lm head", "head", 1, self.head())
         if self.n_mtp_blocks:
             last = self._abridged()[0][-1]

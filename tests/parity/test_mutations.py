@@ -23,7 +23,7 @@ from llmarch_cli.components.attention import GroupedQueryAttention, MultiHeadLat
 from llmarch_cli.components.attention.rotary import RotaryComponent, YarnScaling
 from llmarch_cli.components.ffn import MixtureOfExperts, gate
 from llmarch_cli.components.ffn.gate import GatedComponent
-from llmarch_cli.components.frame import FinalNorm, PositionEmbedding
+from llmarch_cli.components.frame import PositionEmbedding, StreamNorm
 from llmarch_cli.modules import builder
 from llmarch_cli.modules.builder import Block, Model, Normalization, build
 from llmarch_cli.modules.cache import TensorCache
@@ -429,7 +429,7 @@ IN_THE_CODE: dict[str, Patch] = {
     ),
     "norms of heads over all of them": Patch(Case("stablelm", 0), Normalization, "forward", norm_of_all_heads),
     "norm takes the mean off": Patch(Case("llama", 0), Normalization, "forward", norm_of_the_mean),
-    "final norm skipped": Patch(Case("llama", 0), FinalNorm, "forward", lambda self, m, x, cache: x),
+    "final norm skipped": Patch(Case("llama", 0), StreamNorm, "forward", lambda self, m, x, cache: x),
     "query norm behind the rotation": Patch(
         Case("qwen3", 0), GroupedQueryAttention, "forward", rotated_before_the_norm
     ),

@@ -153,7 +153,7 @@ def _fields(family: Family, config: Config, guessed: bool = False) -> Fields:
     """
     reading = config.reading
     config.defaults, config.aliases = family.defaults, family.aliases
-    reading.guessed = family.defaults if guessed else None
+    config.is_guess = guessed
     try:
         fields = per_layer.fields(family, config)
     except InputError:

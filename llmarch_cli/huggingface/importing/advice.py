@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from llmarch_cli.errors import InputError, shown
 from llmarch_cli.huggingface.importing.families import FAMILIES
-from llmarch_cli.huggingface.importing.keys import Config, Reading
+from llmarch_cli.huggingface.importing.keys import Config
 from llmarch_cli.huggingface.importing.without_effect import WITHOUT_EFFECT
 
 MOST_ADVISED = 3
@@ -52,7 +52,7 @@ def nearest(data: Mapping[str, object]) -> list[Near]:
     informative = [name for name in data if name not in WITHOUT_EFFECT]
     found = []
     for name, family in FAMILIES.items():
-        config = Config(data, "", family.defaults, family.aliases, reading=Reading(guessed=family.defaults))
+        config = Config(data, "", family.defaults, family.aliases, is_guess=True)
         try:
             family.fields(config)
         except InputError:  # it lacks more than can be told, or has values that the family cannot have

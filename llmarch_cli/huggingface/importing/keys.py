@@ -31,7 +31,6 @@ class Reading:
 
     Attributes:
         ignored: paths of keys to pass over on purpose.
-        guessed: the defaults of a family that the file does not name, else None. Absent keys are then noted.
         notes: notes on the import.
         left_out: parameters that transformers counts to the decoder, and the spec leaves out.
         missing: paths of absent keys that say how large the model is or how it is built, if the family is a guess.
@@ -40,7 +39,6 @@ class Reading:
     """
 
     ignored: frozenset[str] = frozenset()
-    guessed: Mapping[str, Any] | None = None
     notes: list[str] = field(default_factory=list)
     left_out: int = 0
     missing: list[str] = field(default_factory=list)
@@ -58,6 +56,7 @@ class Config:
         aliases: other names of keys, each with its name in `defaults`.
         path: the path of this mapping in the file, ending with a dot; empty at the top.
         reading: what comes up, shared with all inner mappings.
+        is_guess: the file does not name the family whose defaults these are. Absent keys are then noted.
     """
 
     def __init__(
@@ -68,11 +67,12 @@ class Config:
         aliases: Mapping[str, str] | None = None,
         path: str = "",
         reading: Reading | None = None,
+        is_guess: bool = False,
     ) -> None:
         self.data, self.origin, self.defaults, self.path = data, origin, defaults, path
         self.aliases = aliases or {}
         self.reading = reading or Reading()
-        self.inside_guess = False  # an inner mapping of a guessed family, with defaults of its own
+        self.is_guess = is_guess
         self.read: set[str] = set()
 
     @property
@@ -122,29 +122,26 @@ class Config:
                 )
         return self.data[first]
 
-    @property
-    def _is_guess(self) -> bool:
-        return self.inside_guess or self.defaults is self.reading.guessed
-
     def default(self, name: str, builds: bool = False) -> Any:
         """The value of an absent key, which is noted if the family is a guess; None without a default."""
         default = self.defaults.get(name)
-        if default is not None and self._is_guess:
+        if default is not None and self.is_guess:
             if builds:
-                self._miss(name)
+                self.miss(name)
             else:
                 self.reading.taken[f"{self.path}{name}"] = default
         return default
 
-    def _miss(self, name: str) -> None:
+    def miss(self, name: str) -> None:
+        """Note an absent key that a guessed family needs."""
         if (path := f"{self.path}{name}") not in self.reading.missing:
             self.reading.missing.append(path)
 
     def _misses(self, name: str) -> bool:
         """Whether the family is a guess, and the key is absent and has no value by default; notes that."""
         absent = self._is_absent(name)
-        if missed := absent and self._is_guess and self.defaults.get(name) is None:
-            self._miss(name)
+        if missed := absent and self.is_guess and self.defaults.get(name) is None:
+            self.miss(name)
         return missed
 
     def _typed(
@@ -209,14 +206,14 @@ class Config:
         absent = self._is_absent(name)
         if not (absent and name not in self.defaults) and self.value(name) is not None:
             return read(name, **limits)
-        if absent and self._is_guess:
+        if absent and self.is_guess:
             self.reading.taken[f"{self.path}{name}"] = None
         return None
 
     def filled_in(self, name: str, value: Value) -> Value:
         """A value that a family's code has for an absent or null key; an error if the family is a guess."""
-        if self._is_guess:
-            self._miss(name)
+        if self.is_guess:
+            self.miss(name)
         return value
 
     def items(
@@ -251,9 +248,8 @@ class Config:
         self.read.add(name)
         if value is not None and not isinstance(value, Mapping):
             self.fail(name, f"must be a mapping, not {shown(value)}")
-        found = Config(value or {}, self.origin, defaults or {}, aliases, f"{self.path}{name}.", self.reading)
-        found.inside_guess = defaults is not None and self._is_guess
-        return found
+        is_guess = defaults is not None and self.is_guess
+        return Config(value or {}, self.origin, defaults or {}, aliases, f"{self.path}{name}.", self.reading, is_guess)
 
     def inners(self, name: str, length: int) -> list[Config]:
         """A list of `length` inner mappings, one per layer."""
@@ -267,11 +263,8 @@ class Config:
     def expect(self, name: str, *accepted: Any, why: str = "") -> None:
         """Read a key that may only repeat what other keys or the family imply. Null is accepted."""
         self.read.add(name)
-        value = self.data.get(name)
-        if value is None or any(same(value, each) for each in accepted):
-            return
-        known = " or ".join(shown(each) for each in accepted)
-        self.fail(name, f"{shown(value)} is not supported: must be {known}{f' ({why})' if why else ''}")
+        if (fault := _unaccepted(self.data.get(name), accepted)) is not None:
+            self.fail(name, f"{fault}{f' ({why})' if why else ''}")
 
     def finish(self, without_effect: Mapping[str, Accepted]) -> None:
         """Raise InputError for all keys that were not read and are not known to have no effect."""
@@ -300,14 +293,19 @@ class Config:
             return f"unknown key{hint or ': its effect on the architecture is unknown'}"
         accepted = without_effect[name]
         if isinstance(accepted, tuple):
-            if value is None or any(same(value, each) for each in accepted):
-                return None
-            return f"{shown(value)} is not supported: must be {' or '.join(map(shown, accepted))}"
+            return _unaccepted(value, accepted)
         return None if accepted is None or accepted(value) else f"{shown(value)} is not supported"
 
 
 def _named(name: str) -> str:
     return name if name.isidentifier() and len(name) <= 80 else shown(name)
+
+
+def _unaccepted(value: Any, accepted: tuple[Any, ...]) -> str | None:
+    """What is wrong with a value that is neither null nor accepted."""
+    if value is None or any(same(value, each) for each in accepted):
+        return None
+    return f"{shown(value)} is not supported: must be {' or '.join(map(shown, accepted))}"
 
 
 def same(one: Any, other: Any) -> bool:

@@ -64,7 +64,7 @@ def _overlaid(family: Family, c: Config, base: Fields, overrides: Mapping[int, M
     for layer, override in overrides.items():
         key = repr(sorted(override.items(), key=lambda item: item[0]))
         if key not in readings:
-            inner = Config({**c.data, **override}, c.origin, c.defaults, c.aliases, c.path, c.reading)
+            inner = Config({**c.data, **override}, c.origin, c.defaults, c.aliases, c.path, c.reading, c.is_guess)
             readings[key] = family.fields(inner)
             if unread := [name for name in override if name not in inner.read]:
                 c.fail(OVERRIDES, f"{unread[0]} of layer {layer}: the family does not read it")

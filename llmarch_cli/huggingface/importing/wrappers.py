@@ -127,7 +127,7 @@ def _supported(text: Config, family: str) -> str:
 def _tied(config: Config, text: Config, wrapper: Wrapper, family: str, guessed: bool) -> Fields:
     """Read `tie_word_embeddings` as the wrapper's class does. If that is a guess, the file must say it."""
     if guessed and not (config.given(TIED) or text.given(TIED)):
-        config.reading.missing.append(f"{config.path}{TIED}")
+        config.miss(TIED)
     config.defaults = {TIED: wrapper.tied}
     null_allowed = wrapper.null_is_untied or wrapper.tied is None
     outer = config.optional(config.flag, TIED) if null_allowed else config.flag(TIED)

@@ -3,42 +3,26 @@
 from __future__ import annotations
 
 import re
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import pytest
+from refused import SIZES, Settings, refusal
 
-from llmarch_cli.errors import CheckError, InputError
+from llmarch_cli.errors import CheckError
 from llmarch_cli.huggingface.importing import import_config, imported
 from llmarch_cli.huggingface.importing.advice import nearest
 from llmarch_cli.huggingface.importing.check import compare_with_transformers
 from llmarch_cli.huggingface.importing.families import FAMILIES, WRAPPERS
 from llmarch_cli.huggingface.importing.families.others import OUT_OF_SCOPE, WAITING
 
-Settings = dict[str, Any]
-
-SIZES: Settings = {
-    "vocab_size": 96,
-    "hidden_size": 32,
-    "intermediate_size": 48,
-    "num_hidden_layers": 3,
-    "num_attention_heads": 4,
-    "num_key_value_heads": 2,
-    "max_position_embeddings": 64,
-    "tie_word_embeddings": False,
-}
-MINE: Settings = {"model_type": "mine", **SIZES}
-
-
-def refusal(config: Settings, **how: Any) -> str:
-    with pytest.raises(InputError) as caught:
-        import_config(config, **how)
-    return str(caught.value)
+SIZED: Settings = {**SIZES, "tie_word_embeddings": False}
+MINE: Settings = {"model_type": "mine", **SIZED}
 
 
 @pytest.mark.parametrize("family", sorted(FAMILIES))
 def test_a_guessed_family_gives_no_size(family: str) -> None:
     said = refusal({"model_type": "mine"}, as_=family)
-    sizes = [name for name in FAMILIES[family].aliases if name in SIZES] + list(SIZES)
+    sizes = [name for name in FAMILIES[family].aliases if name in SIZED] + list(SIZED)
     assert "it lacks" in said
     own = {FAMILIES[family].aliases.get(name, name) for name in sizes}
     assert len(own & set(re.findall(r"\w+", said))) >= 2 or "_config" in said
@@ -78,7 +62,7 @@ def test_an_absent_key_can_be_assumed() -> None:
 class TestCheck:
     """`--check` builds the class of the file's own `model_type`."""
 
-    GLM: ClassVar[Settings] = {"model_type": "glm", **SIZES, "head_dim": 8, "rms_norm_eps": 1e-5, "pad_token_id": 0}
+    GLM: ClassVar[Settings] = {"model_type": "glm", **SIZED, "head_dim": 8, "rms_norm_eps": 1e-5, "pad_token_id": 0}
 
     def compared(self, config: Settings, as_: str | None) -> str:
         import llmarch_cli as llmarch
@@ -194,7 +178,7 @@ def test_what_is_not_read_is_named(model_type: str) -> None:
 class TestLayersThatDiffer:
     def test_overrides(self) -> None:
         overrides = {"0": {"intermediate_size": 12}, "2": {"num_key_value_heads": 4, "intermediate_size": 12}}
-        spec = import_config({"model_type": "llama", **SIZES, "per_layer_config": overrides})
+        spec = import_config({"model_type": "llama", **SIZED, "per_layer_config": overrides})
         assert [spec.variants("ffn")[layer.ffn].d_ff for layer in spec.layers] == [12, 48, 12]  # type: ignore[attr-defined]
         heads = [spec.variants("attention")[layer.attention].n_kv_heads for layer in spec.layers]  # type: ignore[attr-defined]
         assert heads == [2, 2, 4]
@@ -210,11 +194,11 @@ class TestLayersThatDiffer:
         ],
     )
     def test_overrides_that_no_layer_can_have(self, overrides: Settings, expected: str) -> None:
-        assert expected in refusal({"model_type": "llama", **SIZES, "per_layer_config": overrides})
+        assert expected in refusal({"model_type": "llama", **SIZED, "per_layer_config": overrides})
 
     def test_lists(self) -> None:
         lists = {"layer_head_num": [4, 1, 3], "layer_inter_size": [5, 6, 5], "layer_num": 3}
-        config = {"model_type": "llama", **SIZES, "num_key_value_heads": 4, **lists}
+        config = {"model_type": "llama", **SIZED, "num_key_value_heads": 4, **lists}
         spec = import_config(config)
         assert [spec.variants("attention")[layer.attention].n_heads for layer in spec.layers] == [4, 1, 3]  # type: ignore[attr-defined]
         assert [spec.variants("ffn")[layer.ffn].d_ff for layer in spec.layers] == [5, 6, 5]  # type: ignore[attr-defined]

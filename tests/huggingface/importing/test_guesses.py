@@ -2,32 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import pytest
+from refused import SIZES, Settings, refusal
 
-from llmarch_cli.errors import InputError
 from llmarch_cli.huggingface.importing import imported
 from llmarch_cli.huggingface.importing.families import MULTIMODAL
 
-Settings = dict[str, Any]
-
-LLAMA: Settings = {
-    "model_type": "llama",
-    "vocab_size": 96,
-    "hidden_size": 32,
-    "intermediate_size": 48,
-    "num_hidden_layers": 3,
-    "num_attention_heads": 4,
-    "num_key_value_heads": 2,
-    "max_position_embeddings": 64,
-}
-
-
-def refusal(config: Settings, as_: str, **how: Any) -> str:
-    with pytest.raises(InputError) as caught:
-        imported(config, as_=as_, **how)
-    return str(caught.value)
+LLAMA: Settings = {"model_type": "llama", **SIZES}
 
 
 @pytest.mark.parametrize("wrapper", MULTIMODAL)
@@ -36,12 +17,12 @@ def test_a_guessed_wrapper_gives_no_text_config(wrapper: str, text: Settings | N
     """Its class has sizes for an absent text config, and some beneath a given one."""
     if text:
         text = {"model_type": MULTIMODAL[wrapper].text}
-    refusal({"model_type": "mine", **({} if text is None else {"text_config": text})}, wrapper)
+    refusal({"model_type": "mine", **({} if text is None else {"text_config": text})}, as_=wrapper)
 
 
 @pytest.mark.parametrize("wrapper", [name for name, each in MULTIMODAL.items() if each.any_text and not each.repeats])
 def test_a_guessed_wrapper_does_not_decide_on_ties(wrapper: str) -> None:
-    assert "tie_word_embeddings" in refusal({"model_type": "mine", "text_config": LLAMA}, wrapper)
+    assert "tie_word_embeddings" in refusal({"model_type": "mine", "text_config": LLAMA}, as_=wrapper)
 
 
 def test_ties_that_the_file_says_are_read() -> None:
@@ -62,7 +43,7 @@ def test_ties_that_the_file_says_are_read() -> None:
     ],
 )
 def test_numbers_that_stand_for_a_null_default_are_missing(family: str, key: str) -> None:
-    assert key in refusal({**LLAMA, "model_type": "mine"}, family)
+    assert key in refusal({**LLAMA, "model_type": "mine"}, as_=family)
 
 
 @pytest.mark.parametrize(

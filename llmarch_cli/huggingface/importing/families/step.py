@@ -104,8 +104,8 @@ def _sliding_heads(c: Config, n_heads: int, width: int) -> int:
         other.expect(name, width, why="the same in all layers")
     other.finish({})
     stated = c.optional(c.count, "num_sliding_attention_heads")
-    if stated is None and not other.data and c.reading.guessed is not None:  # absent, it would say a number of its own
-        c.reading.missing.append("num_sliding_attention_heads")
+    if stated is None and not other.data:
+        return c.filled_in("num_sliding_attention_heads", found)
     if stated is not None and other.data and stated != found:
         c.fail("num_sliding_attention_heads", f"{stated}, but it is {found} inside attention_other_setting")
     return found if stated is None else stated
