@@ -290,9 +290,8 @@ class ModelSpec(Record):
             )
         for name, component in self.variants("attention").items():
             if self.norm_placement == "pre_shared" and not component.has_block_norms:
-                place = ("variants", name) if "attention" in self._layouts else ()
                 raise FieldError(
-                    ("attention", *place, "block_norms"),
+                    self._place("attention", name, "block_norms"),
                     "must be true with norm_placement: pre_shared, whose norm stands before both sublayers",
                 )
         if self.n_mtp_blocks and not self.final_norm:
@@ -305,12 +304,15 @@ class ModelSpec(Record):
         if not self.norm.weight:
             for name, component in self.variants("attention").items():
                 if any(isinstance(part, Norm) and part.n_heads for part in component.parts(self.d_model)):
-                    place = ("variants", name) if "attention" in self._layouts else ()
                     raise FieldError(
-                        ("attention", *place, "qk_norm"),
+                        self._place("attention", name, "qk_norm"),
                         "per_head_weights needs norms with weights, but norm.weight is false; use weightless",
                     )
         return self
+
+    def _place(self, axis: str, variant: str, field: str) -> tuple[str, ...]:
+        """Where a field of a component stands in the file."""
+        return (axis, "variants", variant, field) if axis in self._layouts else (axis, field)
 
     def __eq__(self, other: object) -> bool:
         """Compare all fields; the `id`, which depends on the file, is ignored."""
@@ -440,8 +442,11 @@ class ModelSpec(Record):
 
     def normed(self, layer: LayerVariants) -> tuple[bool, bool]:
         """Whether the block's norms are there for attention and for the feed-forward layer of `layer`."""
-        attention = layer.attention != NONE and self.variants("attention")[layer.attention].has_block_norms
-        return attention, layer.ffn != NONE
+        if layer.attention == NONE:
+            return False, layer.ffn != NONE
+        axis = self.attention  # read directly: `variants` would copy all of them for each layer
+        attention = axis.variants[layer.attention] if isinstance(axis, Layout) else axis
+        return attention.has_block_norms, layer.ffn != NONE
 
     def block_norms(self, attention: bool = True, ffn: bool = True) -> BlockNorms:
         """The norms of a block that has them for these sublayers."""
