@@ -7,7 +7,7 @@ from typing import Any, cast, get_args
 from hypothesis import strategies as st
 from hypothesis.strategies import DrawFn, SearchStrategy
 
-from llmarch_cli.components.component import walk
+from llmarch_cli.components.component import views
 from llmarch_cli.components.ffn.gate import Activation
 from llmarch_cli.components.frame import NormPlacement
 from llmarch_cli.profilers.cost import KvDtype, Workload
@@ -268,7 +268,7 @@ def specs(aligned: bool = False) -> SearchStrategy[ModelSpec]:
 
 def spans(spec: ModelSpec) -> set[int]:
     """The sizes of the windows and chunks of `spec`."""
-    return {inner.span for item in spec.inventory() for inner in walk(item.component) if inner.span is not None}
+    return {view.span for item in spec.inventory() for view in views(item.component) if view.span is not None}
 
 
 @st.composite

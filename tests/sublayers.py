@@ -41,6 +41,8 @@ def values(*shape: int, seed: int = 1) -> Tensor:
 
 def run(built: ComponentModule, x: Tensor, cache: TensorCache | None = None) -> Tensor:
     """The output of a module for x of shape (batch, n_tokens, d_model)."""
+    cache = TensorCache.of(built.component) if cache is None else cache
     with torch.no_grad():
-        out: Tensor = built(x, TensorCache(built.component.span) if cache is None else cache)
+        out: Tensor = built(x, cache)
+    cache.advance(x.shape[1])
     return out

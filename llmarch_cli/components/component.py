@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Protocol
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from llmarch_cli.components.cache import Mixing, Read, Rows, State, View
 from llmarch_cli.components.parts import Weights
 
 if TYPE_CHECKING:
@@ -70,14 +71,6 @@ def number(value: float) -> str:
     return f"{value:,}".removesuffix(".0")
 
 
-@dataclass(frozen=True, slots=True)
-class CacheEntry:
-    """One tensor of a layer's cache: `width` values per token."""
-
-    name: str
-    width: int
-
-
 class Modules(Protocol):
     """The modules and parameters built from a component's parts, by the parts' names."""
 
@@ -85,14 +78,32 @@ class Modules(Protocol):
 
 
 class LayerCache(Protocol):
-    """The cache of one layer while a model runs, implemented in `modules/cache.py`."""
+    """The cache of one component while a model runs, implemented in `modules/cache.py`."""
 
     @property
     def length(self) -> int:
-        """Tokens seen before the current step."""
+        """Tokens before the current step, for the whole model: it moves after the last layer."""
 
     def append(self, **new: Tensor) -> tuple[Tensor, ...]:
-        """Store tensors (batch, n_tokens, width) by entry name; return each with the earlier tokens in view."""
+        """Store rows (batch, n_rows, width) by the names in `cache()`; return each with the earlier rows in view."""
+
+    def state(self, name: str, x: Tensor) -> Tensor:
+        """The state of that name (batch, *shape), on the device of `x` (batch, ...); zeros before the first token."""
+
+    def keep(self, **states: Tensor) -> None:
+        """Replace states by the names in `cache()`."""
+
+    def extended(self, name: str, x: Tensor) -> Tensor:
+        """`x` (batch, n_tokens, channels) behind its last inputs, for a causal convolution; keeps the new last ones.
+
+        The state of that name has the shape (n_kept, channels); the result is (batch, n_kept + n_tokens, channels).
+        """
+
+    def read(self, name: str) -> Tensor:
+        """What another layer or the model leaves under a name in `reads()`, for this step."""
+
+    def leave(self, **left: Tensor) -> None:
+        """Leave tensors by the names in `leaves()` for the layers above, until the step ends."""
 
     def positions(self, start: int, x: Tensor) -> Tensor:
         """The positions of x (batch, n_tokens, ...), counted from `start`, as float32 (n_tokens,)."""
@@ -107,22 +118,21 @@ class Component(Record):
     def parts(self, d_model: int) -> Iterator[Part]:
         """The weights, in the order of use, for a residual stream of `d_model` values."""
 
-    def cache(self) -> Iterator[CacheEntry]:
-        """The tensors cached for each token in view; none by default."""
+    def cache(self) -> Iterator[Rows | State]:
+        """What is kept of a sequence between two steps, by this component alone; nothing by default."""
         return iter(())
 
-    @property
-    def span(self) -> int | None:
-        """The most tokens in view, the current one included; None if unlimited."""
-        return None
+    def mixing(self) -> Iterator[Mixing]:
+        """FLOPs for one token beyond its weights, for each row in view; none by default."""
+        return iter(())
 
-    def tokens_in_view(self, context: int) -> int:
-        """How many of `context` tokens are in view."""
-        return context if self.span is None else min(context, self.span)
+    def reads(self) -> Iterator[Read]:
+        """What this component takes from other layers or from the model in each step; nothing by default."""
+        return iter(())
 
-    def mixing_flops(self, tokens_in_view: int) -> int:
-        """FLOPs for one token beyond its weights: the products of attending to `tokens_in_view` tokens."""
-        return 0
+    def leaves(self) -> Iterator[Read]:
+        """What layers above may read of this one, besides the rows of `cache`; nothing by default."""
+        return iter(())
 
     @property
     def has_block_norms(self) -> bool:
@@ -135,7 +145,7 @@ class Component(Record):
 
         By default what `cache` keeps, for a kind without heads to compare with.
         """
-        return sum(entry.width for entry in self.cache())
+        return sum(entry.width for entry in self.cache() if isinstance(entry, Rows))
 
     @property
     def title(self) -> str:
@@ -165,10 +175,14 @@ class Component(Record):
 
 @dataclass(frozen=True, slots=True)
 class Child:
-    """A component inside a component, such as the shared expert of a mixture."""
+    """A component inside a component, such as the shared expert of a mixture.
+
+    `shared`: all layers of the outer component's variant use one set of its weights, stored once.
+    """
 
     name: str
     component: Component
+    shared: bool = False
 
 
 Part = Weights | Child
@@ -176,7 +190,27 @@ Part = Weights | Child
 
 def walk(component: Component) -> Iterator[Component]:
     """Yield `component` and all components inside it, outermost first."""
-    yield component
+    for _, inner in walk_named(component):
+        yield inner
+
+
+def walk_named(component: Component, prefix: str = "") -> Iterator[tuple[str, Component]]:
+    """Yield `component` and all components inside it, each with the prefix of its cache entries' names."""
+    yield prefix, component
     for part in component.parts(1):
         if isinstance(part, Child):
-            yield from walk(part.component)
+            yield from walk_named(part.component, f"{prefix}{part.name}.")
+
+
+def cache_entries(component: Component) -> Iterator[tuple[str, Rows | State]]:
+    """Everything that `component` and those inside it keep, each entry with its full name."""
+    for prefix, inner in walk_named(component):
+        for entry in inner.cache():
+            yield prefix + entry.name, entry
+
+
+def views(component: Component) -> Iterator[View]:
+    """The views of all rows and costs of `component` and of those inside it."""
+    for inner in walk(component):
+        yield from (entry.view for entry in inner.cache() if isinstance(entry, Rows))
+        yield from (mixing.view for mixing in inner.mixing())

@@ -6,6 +6,7 @@ To add a type of part: a class here, its price in `profilers/closed_form.py`, it
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Literal
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,8 +23,8 @@ class Linear:
 class Norm:
     """The model's norm over `dim` values.
 
-    `eps` replaces the model's epsilon if the architecture fixes one. `weightless` leaves out weight and bias. With
-    `n_heads` each head has its own weights (n_heads, dim), and never a bias.
+    `kind`, `eps`, `bias` and `unit_offset` replace the model's own where the architecture fixes them. `weightless`
+    leaves out weight and bias. With `n_heads` each head has its own weights (n_heads, dim), and never a bias.
     """
 
     name: str
@@ -31,6 +32,9 @@ class Norm:
     eps: float | None = None
     weightless: bool = False
     n_heads: int | None = None
+    kind: Literal["rms", "layer"] | None = None
+    bias: bool | None = None
+    unit_offset: bool | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +77,25 @@ class Vector:
 
 
 @dataclass(frozen=True, slots=True)
+class Matrix:
+    """Learned values (rows, columns) outside any matrix product, such as decays of each channel."""
+
+    name: str
+    rows: int
+    columns: int
+
+
+@dataclass(frozen=True, slots=True)
+class Convolution:
+    """A causal depthwise convolution: each of `channels` has its own filter over the last `kernel` tokens."""
+
+    name: str
+    channels: int
+    kernel: int
+    bias: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class Buffer:
     """A vector of `dim` values stored with the weights but not learned by gradient, such as a load-balancing bias."""
 
@@ -80,4 +103,4 @@ class Buffer:
     dim: int
 
 
-Weights = Linear | Norm | Experts | Table | TiedLinear | Vector | Buffer
+Weights = Linear | Norm | Experts | Table | TiedLinear | Vector | Matrix | Convolution | Buffer

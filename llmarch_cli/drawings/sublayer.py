@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
+from llmarch_cli.components.cache import Rows
 from llmarch_cli.components.component import NOPE, Child, Component, Part
 from llmarch_cli.components.parts import Experts, Linear, Norm, Vector
 from llmarch_cli.drawings.nodes import Horizontal, Label, Node, Panel, Vertical, flow
@@ -54,7 +55,7 @@ def _content(
     chips = [Panel(label(role, text, small=0.8), role, role, 2.5, rounded=3) for role, text in notes]
     if chips:
         facts.append(flow(chips, width))
-    if entries := list(component.cache()):
+    if entries := [entry for entry in component.cache() if isinstance(entry, Rows)]:
         total = sum(entry.width for entry in entries)
         each = " + ".join(f"{entry.name} {entry.width:,}" for entry in entries)
         facts.append(label("cache", f"caches {total:,} values per token ({each})", small=0.8))

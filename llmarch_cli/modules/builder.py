@@ -5,17 +5,28 @@ A new type of part needs a module here; a new kind of component does not.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from llmarch_cli.components.component import Child, Component, Part
+from llmarch_cli.components.component import Child, Component, Part, cache_entries
 from llmarch_cli.components.frame import PredictionJunction, StreamNorm, TokenEmbedding
-from llmarch_cli.components.parts import Buffer, Experts, Linear, Norm, Table, TiedLinear, Vector
+from llmarch_cli.components.parts import (
+    Buffer,
+    Convolution,
+    Experts,
+    Linear,
+    Matrix,
+    Norm,
+    Table,
+    TiedLinear,
+    Vector,
+)
 from llmarch_cli.errors import InputError
-from llmarch_cli.modules.cache import Cache, TensorCache
+from llmarch_cli.modules.cache import Cache, Step, TensorCache
 from llmarch_cli.specs.spec import ModelSpec, NormStyle
 
 INIT_STD = 0.02
@@ -87,28 +98,45 @@ class LookupTable(nn.Module):
         return F.embedding(numbers, self.weight)
 
 
+class DepthwiseConvolution(nn.Module):
+    """A causal filter (channels, kernel) for each channel, with an optional bias (channels,)."""
+
+    def __init__(self, channels: int, kernel: int, bias: bool) -> None:
+        super().__init__()
+        self.weight = parameter(channels, kernel)
+        self.bias = parameter(channels) if bias else None
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(batch, n_tokens + kernel - 1, channels), the earlier inputs first -> (batch, n_tokens, channels)."""
+        channels = self.weight.shape[0]
+        return F.conv1d(x.transpose(1, 2), self.weight.unsqueeze(1), self.bias, groups=channels).transpose(1, 2)
+
+
 class Normalization(nn.Module):
-    """The model's norm over the last dimension, computed in float32 for any dtype."""
+    """A norm over the last dimension, computed in float32 for any dtype: the model's, but for what `part` replaces."""
 
     def __init__(self, part: Norm, style: NormStyle) -> None:
         super().__init__()
-        self.style, self.eps = style, style.eps if part.eps is None else part.eps
+        self.kind = part.kind or style.kind
+        self.eps = style.eps if part.eps is None else part.eps
+        self.unit_offset = style.unit_offset if part.unit_offset is None else part.unit_offset
         self.of_heads = part.n_heads is not None
         self.weight: nn.Parameter | None = None
         self.bias: nn.Parameter | None = None
         if style.weight and not part.weightless:
             self.weight = parameter(part.dim) if part.n_heads is None else parameter(part.n_heads, part.dim)
-            self.bias = parameter(part.dim) if style.bias and part.n_heads is None else None
+            biased = style.bias if part.bias is None else part.bias
+            self.bias = parameter(part.dim) if biased and part.n_heads is None else None
 
     def forward(self, x: Tensor) -> Tensor:
         """(..., dim) -> (..., dim); with weights per head, x must be (..., n_heads, n_tokens, dim)."""
         weight = None if self.weight is None else self.weight.float()
-        if weight is not None and self.style.unit_offset:
+        if weight is not None and self.unit_offset:
             weight = weight + 1
         scale: Tensor | None = None
         if weight is not None and self.of_heads:
             scale, weight = weight.unsqueeze(-2), None
-        if self.style.kind == "rms":
+        if self.kind == "rms":
             normed = F.rms_norm(x.float(), x.shape[-1:], weight, self.eps)
         else:
             bias = None if self.bias is None else self.bias.float()
@@ -119,9 +147,16 @@ class Normalization(nn.Module):
 class ComponentModule(nn.Module):
     """A component's parts as modules and parameters of the same names, run by the component's `forward`."""
 
-    def __init__(self, component: Component, d_model: int, style: NormStyle, tied: nn.Parameter | None = None) -> None:
+    def __init__(
+        self,
+        component: Component,
+        d_model: int,
+        style: NormStyle,
+        tied: nn.Parameter | None = None,
+        name: str | None = None,  # of a component inside another one
+    ) -> None:
         super().__init__()
-        self.component = component
+        self.component, self.child_name = component, name
         for part in component.parts(d_model):
             self._add(part, d_model, style, tied)
 
@@ -140,58 +175,97 @@ class ComponentModule(nn.Module):
                 self.add_module(part.name, Normalization(part, style))
             case Table():
                 self.add_module(part.name, LookupTable(part.n_rows, part.dim))
+            case Convolution():
+                self.add_module(part.name, DepthwiseConvolution(part.channels, part.kernel, part.bias))
             case Vector():
                 self.register_parameter(part.name, parameter(part.dim))
+            case Matrix():
+                self.register_parameter(part.name, parameter(part.rows, part.columns))
             case Buffer():
                 # float32 for any model dtype: updates of a load-balancing bias are below bfloat16's resolution
                 self.register_buffer(part.name, torch.zeros(part.dim, dtype=torch.float32))
             case Child():
-                self.add_module(part.name, ComponentModule(part.component, d_model, style))
+                self.add_module(part.name, ComponentModule(part.component, d_model, style, name=part.name))
 
     def forward(self, x: Tensor, cache: TensorCache) -> Tensor:
-        """Run the component; sublayers of a block keep the shape (batch, n_tokens, d_model)."""
-        return self.component.forward(self, x, cache)
+        """Run the component; sublayers of a block keep the shape (batch, n_tokens, d_model).
+
+        `cache` is the one of the component around this one, if there is one.
+        """
+        return self.component.forward(self, x, cache if self.child_name is None else cache.within(self.child_name))
 
     def __getattr__(self, name: str) -> Any:  # a type checker cannot know the parts' names
         return super().__getattr__(name)
 
 
 class Block(nn.Module):
-    """One layer: attention and feed-forward, each with a residual connection and the model's norms."""
+    """One layer: attention and feed-forward, each added to the residual stream, with the model's norms."""
 
     def __init__(self, spec: ModelSpec, attention: Component | None, ffn: Component | None) -> None:
         super().__init__()
+
+        def built(component: Component) -> ComponentModule:
+            return ComponentModule(component, spec.d_model, spec.norm)
+
         normed = attention is not None and attention.has_block_norms
-        self.norms = ComponentModule(spec.block_norms(normed, ffn is not None), spec.d_model, spec.norm)
-        self.attention = None if attention is None else ComponentModule(attention, spec.d_model, spec.norm)
-        self.ffn = None if ffn is None else ComponentModule(ffn, spec.d_model, spec.norm)
+        self.norms = built(spec.block_norms(normed, ffn is not None))
+        self.attention = None if attention is None else built(attention)
+        self.ffn = None if ffn is None else built(ffn)
+        connections = spec.connections(attention is not None, ffn is not None)
+        self.connections = nn.ModuleDict({place: built(connection) for place, connection in connections.items()})
         self.parallel, self.residual_scale = spec.parallel_sublayers, spec.residual_scale
         self.norms_residual = spec.norm_placement == "post_residual"
 
     def forward(self, x: Tensor, cache: TensorCache) -> Tensor:
-        """(batch, n_tokens, d_model) -> the same shape."""
-        read = self._normed("shared_pre", x)
-        for name, sublayer in (("attention", self.attention), ("ffn", self.ffn)):
-            if sublayer is not None:
-                update = sublayer(self._normed(f"{name}_pre", read), cache)
-                if not self.norms_residual:
-                    update = self._normed(f"{name}_post", update)
-                x = x + (update if self.residual_scale == 1 else update * self.residual_scale)
-                if self.norms_residual:
-                    x = self._normed(f"{name}_post", x)
-                read = read if self.parallel else x
-        if self.attention is None:  # nothing to cache, but the tokens count as seen
-            cache.length += x.shape[1]
+        """(batch, n_tokens, d_model) -> the same shape; or the residual streams, and the same shape."""
+        return self._connected("block", x, lambda x: self._sublayers(x, cache))
+
+    def _sublayers(self, x: Tensor, cache: TensorCache) -> Tensor:
+        shared = self._normed("shared_pre", x)
+        if self.attention is not None:
+            attention = self.attention
+            read = shared if self.parallel else None
+            x = self._connected("attention", x, lambda x: self._updated("attention", attention, x, read, cache))
+        if self.ffn is not None:
+            ffn, inner = self.ffn, cache.within("ffn")
+            read = shared if self.parallel else None
+            x = self._connected("ffn", x, lambda x: self._updated("ffn", ffn, x, read, inner))
         return x
+
+    def _connected(self, place: str, x: Tensor, run: Callable[[Tensor], Tensor]) -> Tensor:
+        """`run(x)`, or what the connection at that place makes of the residual streams `x` and of `run`."""
+        if place not in self.connections:
+            return run(x)
+        connection: Any = self.connections[place]
+        around: Tensor = connection.component.around(connection, x, run)
+        return around
+
+    def _updated(
+        self, name: str, sublayer: ComponentModule, x: Tensor, read: Tensor | None, cache: TensorCache
+    ) -> Tensor:
+        """The residual `x` with a sublayer's output added; the sublayer reads `read`, or `x` if that is None."""
+        update = sublayer(self._normed(f"{name}_pre", x if read is None else read), cache)
+        if not self.norms_residual:
+            update = self._normed(f"{name}_post", update)
+        if name in self.connections:  # which adds it to the streams itself
+            return update
+        x = x + (update if self.residual_scale == 1 else update * self.residual_scale)
+        return self._normed(f"{name}_post", x) if self.norms_residual else x
 
     def _normed(self, name: str, x: Tensor) -> Tensor:
         """Apply the block's norm of that name; return `x` unchanged if it has none."""
         norm = getattr(self.norms, name, None)
         return x if norm is None else norm(x)
 
-    def new_cache(self, dtype: torch.dtype | None = None) -> TensorCache:
-        """An empty cache for this layer."""
-        return TensorCache(None if self.attention is None else self.attention.component.span, dtype)
+    def new_cache(
+        self, dtype: torch.dtype | None = None, state_dtype: torch.dtype | None = None, step: Step | None = None
+    ) -> TensorCache:
+        """An empty cache for this layer: what its attention keeps, and its feed-forward layer as `ffn.entry`."""
+        entries = {}
+        for prefix, sublayer in (("", self.attention), ("ffn.", self.ffn)):
+            if sublayer is not None:
+                entries.update({prefix + name: entry for name, entry in cache_entries(sublayer.component)})
+        return TensorCache(entries, step, dtype, state_dtype)
 
 
 class PredictionBlock(nn.Module):
@@ -225,9 +299,12 @@ class Model(nn.Module):
         positions = spec.position_embedding()
         self.position_embedding = None if positions is None else built(positions)
         self.embedding_norm = built(StreamNorm()) if spec.embedding_norm else None
+        opening, closing = spec.residual.opening(), spec.residual.closing()
+        self.opening = None if opening is None else built(opening)
         attention, ffn = spec.variants("attention"), spec.variants("ffn")
         layers = spec.layers
         self.layers = nn.ModuleList(Block(spec, attention.get(a.attention), ffn.get(a.ffn)) for a in layers)
+        self.closing = None if closing is None else built(closing)
         self.final_norm = built(StreamNorm()) if spec.final_norm else None
         self.head = built(spec.head(), self.embedding.tokens.weight)
         self.mtp = nn.ModuleList(
@@ -253,11 +330,12 @@ class Model(nn.Module):
             if rows is not None and end > rows:
                 raise InputError(f"{self.spec.name} has learned positions for {rows} tokens, not for {end}")
             x = self.position_embedding(x, cache.layers[0])
-        if self.embedding_norm is not None:
-            x = self.embedding_norm(x, _NO_CACHE)
+        for component in (self.embedding_norm, self.opening):
+            x = x if component is None else component(x, _NO_CACHE)
         for layer, layer_cache in zip(self.layers, cache.layers, strict=True):
             x = layer(x, layer_cache)
-        return x
+        cache.advance(tokens.shape[1])
+        return x if self.closing is None else self.closing(x, _NO_CACHE)
 
     def logits(self, hidden: Tensor) -> Tensor:
         """(batch, n_tokens, d_model) -> (batch, n_tokens, vocab_size)."""
@@ -283,15 +361,26 @@ class Model(nn.Module):
             predictions.append(self._head(hidden))
         return predictions
 
-    def new_cache(self, batch: int | None = None, dtype: torch.dtype | None = None) -> Cache:
+    def new_cache(
+        self, batch: int | None = None, dtype: torch.dtype | None = None, state_dtype: torch.dtype | None = None
+    ) -> Cache:
         """An empty cache.
 
         Args:
             batch: number of sequences; None takes it from the first tokens.
-            dtype: dtype of the stored tensors; None keeps the model's own.
+            dtype: dtype of the stored keys, values and other rows; None keeps the model's own.
+            state_dtype: dtype of the stored states; None keeps each state's own.
         """
-        layers: Any = self.layers  # the element type of a ModuleList is unknown to a type checker
-        return Cache([layer.new_cache(dtype) for layer in layers], batch)
+        step = Step()
+        blocks: Any = self.layers  # the element type of a ModuleList is unknown to a type checker
+        caches = [block.new_cache(dtype, state_dtype, step) for block in blocks]
+        for layer, name, source in self.spec.layer_reads():
+            if source is None:
+                caches[layer].sources[name] = step.left
+            else:
+                caches[layer].sources[name] = caches[source].left
+                caches[source].wanted.add(name)
+        return Cache(caches, batch)
 
     def _embedded(self, tokens: Tensor) -> Tensor:
         x = self.embedding(tokens, _NO_CACHE)
@@ -318,7 +407,7 @@ class Model(nn.Module):
         for module in self.modules():
             if isinstance(module, Normalization):
                 if module.weight is not None:
-                    module.weight.fill_(0.0 if module.style.unit_offset else 1.0)
+                    module.weight.fill_(0.0 if module.unit_offset else 1.0)
                 if module.bias is not None:
                     module.bias.zero_()
             else:
@@ -330,7 +419,7 @@ class Model(nn.Module):
 
 
 # For components that cache nothing.
-_NO_CACHE = TensorCache(span=None)
+_NO_CACHE = TensorCache({})
 
 
 def build(

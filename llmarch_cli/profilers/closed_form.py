@@ -2,9 +2,23 @@
 
 from __future__ import annotations
 
+from math import prod
+
+from llmarch_cli.components.cache import Rows, State, View
 from llmarch_cli.components.component import Child, Component
-from llmarch_cli.components.parts import Buffer, Experts, Linear, Norm, Table, TiedLinear, Vector, Weights
-from llmarch_cli.profilers.cost import DTYPE_BYTES, Cost, Workload
+from llmarch_cli.components.parts import (
+    Buffer,
+    Convolution,
+    Experts,
+    Linear,
+    Matrix,
+    Norm,
+    Table,
+    TiedLinear,
+    Vector,
+    Weights,
+)
+from llmarch_cli.profilers.cost import DTYPE_BYTES, STATE_BYTES, Cost, Workload, per
 from llmarch_cli.specs.spec import Item, ModelSpec
 
 
@@ -19,15 +33,31 @@ def component_cost(component: Component, spec: ModelSpec, workload: Workload) ->
     for part in component.parts(spec.d_model):
         total += component_cost(part.component, spec, workload) if isinstance(part, Child) else _price(part, spec)
 
-    in_view = component.tokens_in_view(workload.context)
-    token_bytes = sum(entry.width for entry in component.cache()) * DTYPE_BYTES[workload.kv_dtype] * workload.batch
-    grew = in_view - component.tokens_in_view(workload.context - 1)
-    return total + Cost(
-        kv_cache_bytes=token_bytes * in_view,
-        kv_growth_bytes=token_bytes * grew,
-        kv_cache_bytes_without_windows=token_bytes * workload.context,
-        flops_per_token=component.mixing_flops(in_view),
+    for entry in component.cache():
+        total += _rows_cost(entry, workload) if isinstance(entry, Rows) else _state_cost(entry, workload)
+    for mixing in component.mixing():
+        total += Cost(flops_per_token=mixing.flops * mixing.view.rows(workload.context))
+    return total
+
+
+def _rows_cost(entry: Rows, workload: Workload) -> Cost:
+    """Rows grow with the context: by one for each `stride` tokens, until their span is full."""
+    row = entry.width * DTYPE_BYTES[workload.kv_dtype] * workload.batch
+    view, context = entry.view, workload.context
+    kept = row * view.rows(context)
+    return Cost(
+        kv_cache_bytes=kept,
+        index_bytes=kept if entry.of == "index" else 0,
+        kv_growth_bytes=per(row, view.stride) * view.grows(context),
+        kv_cache_bytes_without_windows=row * View(None, view.stride).rows(context),
     )
+
+
+def _state_cost(entry: State, workload: Workload) -> Cost:
+    """A state has one size at every context."""
+    value = STATE_BYTES[entry.dtype] if workload.state_dtype is None else DTYPE_BYTES[workload.state_dtype]
+    kept = prod(entry.shape) * value * workload.batch
+    return Cost(partial_bytes=kept) if entry.partial else Cost(state_bytes=kept)
 
 
 def _price(part: Weights, spec: ModelSpec) -> Cost:
@@ -50,11 +80,17 @@ def _price(part: Weights, spec: ModelSpec) -> Cost:
             return Cost(params=params, active_params=params, flops_per_token=2 * part.d_in * part.d_out)
         case Norm():
             learned = spec.norm.weight and not part.weightless
-            params = part.dim * (part.n_heads or 1 + spec.norm.bias) * learned
+            biased = spec.norm.bias if part.bias is None else part.bias
+            params = part.dim * (part.n_heads or 1 + biased) * learned
         case Table():
             params = part.n_rows * part.dim
+        case Convolution():
+            params = part.channels * (part.kernel + part.bias)
+            return Cost(params=params, active_params=params, flops_per_token=2 * part.kernel * part.channels)
         case Vector():
             params = part.dim
+        case Matrix():
+            params = part.rows * part.columns
         case Buffer():
             return Cost(buffers=part.dim)
     return Cost(params=params, active_params=params)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, fields, replace
+from fractions import Fraction
 from typing import Literal, TypedDict, get_args
 
 Engine = Literal["measured", "closed-form"]
@@ -12,6 +13,9 @@ KvDtype = Literal["bf16", "fp16", "fp32", "fp8"]
 
 # Bytes of one value.
 DTYPE_BYTES: dict[KvDtype, int] = {"bf16": 2, "fp16": 2, "fp32": 4, "fp8": 1}
+
+
+STATE_BYTES: dict[str, int] = {"fp32": 4, "bf16": 2}  # of one value, by the dtype that a state declares
 
 
 DEFAULT_CONTEXT = 131_072
@@ -24,6 +28,7 @@ class Workload:
     context: int = DEFAULT_CONTEXT
     batch: int = 1
     kv_dtype: KvDtype = "bf16"
+    state_dtype: KvDtype | None = None  # of all states; None: each state's own
 
     def at(self, context: int) -> Workload:
         """Return the workload at another context."""
@@ -60,9 +65,13 @@ class Cost:
         params: learned values.
         active_params: learned values that one token uses.
         buffers: stored values that are not learned.
-        kv_cache_bytes: bytes cached for the whole batch at the workload's context.
-        kv_growth_bytes: the part of `kv_cache_bytes` that the context's last token added.
+        kv_cache_bytes: bytes of cached rows (keys, values, latents ...) for the whole batch at the workload's context.
+        index_bytes: the part of `kv_cache_bytes` that is index keys, which choose the rows to attend to.
+        kv_growth_bytes: the bytes by which one more token makes `kv_cache_bytes` grow at this context. For rows of
+            several tokens it is the share of one token, a fraction if that is not whole.
         kv_cache_bytes_without_windows: `kv_cache_bytes` if every layer cached every token.
+        state_bytes: bytes of states, which do not depend on the context, for the whole batch.
+        partial_bytes: bytes of the inputs of rows that are not complete yet, for the whole batch.
         flops_per_token: FLOPs of decoding one token at the workload's context.
     """
 
@@ -70,8 +79,11 @@ class Cost:
     active_params: int = 0
     buffers: int = 0
     kv_cache_bytes: int = 0
-    kv_growth_bytes: int = 0
+    index_bytes: int = 0
+    kv_growth_bytes: int | Fraction = 0
     kv_cache_bytes_without_windows: int = 0
+    state_bytes: int = 0
+    partial_bytes: int = 0
     flops_per_token: int = 0
 
     def __add__(self, other: Cost) -> Cost:
@@ -82,6 +94,14 @@ class Cost:
 
     def __mul__(self, count: int) -> Cost:
         return Cost(*(getattr(self, f) * count for f in COST_FIELDS))
+
+
+def per(total: int, count: int) -> int | Fraction:
+    """`total / count`, exactly: an integer if it is whole."""
+    if count == 1:
+        return total
+    share = Fraction(total, count)
+    return share.numerator if share.denominator == 1 else share
 
 
 COST_FIELDS = tuple(field.name for field in fields(Cost))

@@ -12,7 +12,7 @@ from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
-from llmarch_cli.components.component import walk
+from llmarch_cli.components.component import views
 from llmarch_cli.profilers.closed_form import component_cost
 from llmarch_cli.profilers.cost import Cost
 from llmarch_cli.profilers.profile import MAX_CONTEXT, Profile
@@ -76,7 +76,7 @@ def corners(profile: Profile, turns: Iterable[int] = ()) -> list[tuple[Profile, 
 
 def _add_changes(growth: defaultdict[int, list[tuple[Cost, Cost]]], item: Item, profile: Profile) -> None:
     """Add one component's changes of level and slope at each context where its own pieces start."""
-    spans = {inner.span for inner in walk(item.component)}
+    spans = {view.span for view in views(item.component)}
     old_level = old_slope = Cost()
     for start in sorted({1, *(span + 1 for span in spans if span is not None and span < MAX_CONTEXT)}):
         here, following = (

@@ -6,15 +6,19 @@ cached tensors, and FLOPs from the operators called.
 
 from __future__ import annotations
 
+from fractions import Fraction
+from math import lcm
+
 import torch
 from torch import nn
 
-from llmarch_cli.components.component import Component
+from llmarch_cli.components.cache import Rows
+from llmarch_cli.components.component import Component, cache_entries, walk_named
 from llmarch_cli.components.frame import TokenEmbedding
 from llmarch_cli.errors import CheckError
 from llmarch_cli.modules.builder import ComponentModule
 from llmarch_cli.modules.cache import TensorCache
-from llmarch_cli.profilers.cost import Cost, KvDtype, Workload
+from llmarch_cli.profilers.cost import Cost, KvDtype, Workload, per
 from llmarch_cli.profilers.operators import OperatorCounter
 from llmarch_cli.specs.spec import Item, ModelSpec
 
@@ -57,21 +61,35 @@ def decoding_input(component: Component, spec: ModelSpec, batch: int) -> torch.T
     return torch.empty((batch, 1, spec.d_model), dtype=torch.bfloat16, device="meta")
 
 
-def filled_cache(component: Component, length: int, batch: int, kv_dtype: KvDtype = "bf16") -> TensorCache:
-    """A cache after `length` tokens, holding those in view."""
-    dtype = TORCH_DTYPES[kv_dtype]
-    cache = TensorCache(component.span, dtype)
-    cache.length = length
-    kept = component.tokens_in_view(length)
-    for entry in component.cache():
-        cache.entries[entry.name] = torch.empty((batch, kept, entry.width), dtype=dtype, device="meta")
+def filled_cache(component: Component, length: int, workload: Workload, n_tokens: int = 1) -> TensorCache:
+    """A cache after `length` tokens, holding what is in view, with what other layers leave for the next `n_tokens`."""
+    entries = dict(cache_entries(component))
+    dtype = TORCH_DTYPES[workload.kv_dtype]
+    state_dtype = None if workload.state_dtype is None else TORCH_DTYPES[workload.state_dtype]
+    cache = TensorCache(entries, None, dtype, state_dtype)
+    cache.step.length = length
+    for name, entry in entries.items():
+        if isinstance(entry, Rows):
+            shape: tuple[int, ...] = (entry.view.rows(length), entry.width)
+            stored_as = dtype
+        else:
+            shape, stored_as = entry.shape, state_dtype or TORCH_DTYPES[entry.dtype]
+        cache.stored[name] = torch.empty((workload.batch, *shape), dtype=stored_as, device="meta")
+    left: dict[str, torch.Tensor] = {}
+    for prefix, inner in walk_named(component):
+        for read in inner.reads():
+            n_rows = n_tokens if read.view is None else read.view.rows(length + n_tokens)
+            width = () if read.width is None else (read.width,)
+            left[prefix + read.name] = torch.empty(
+                (workload.batch, n_rows, *width), dtype=torch.int64 if read.integers else torch.bfloat16, device="meta"
+            )
+            cache.sources[prefix + read.name] = left
     return cache
 
 
 def _measure_one(module: ComponentModule, spec: ModelSpec, workload: Workload, counted: set[nn.Parameter]) -> Cost:
-    component, batch = module.component, workload.batch
-    cache = filled_cache(component, workload.context - 1, batch, workload.kv_dtype)
-    held_before = cache.n_bytes
+    component, batch, context = module.component, workload.batch, workload.context
+    cache = filled_cache(component, context - 1, workload)
     x = decoding_input(component, spec, batch)
     with torch.no_grad(), OperatorCounter() as counter:
         module(x, cache)
@@ -84,16 +102,46 @@ def _measure_one(module: ComponentModule, spec: ModelSpec, workload: Workload, c
         else _per_sequence(counter.read_by_row.get(parameter, 0), batch, "values of a parameter")
         for parameter in own
     )
-    kept_each_token = sum(entry.shape[2] * entry.element_size() for entry in cache.entries.values()) * batch
+    kept = cache.bytes_by_name
+    rows = {name: entry for name, entry in cache.entries.items() if isinstance(entry, Rows)}
+    states = {name: entry for name, entry in cache.entries.items() if not isinstance(entry, Rows)}
+    row_bytes = {name: cache.stored[name].shape[-1] * cache.stored[name].element_size() * batch for name in rows}
     return Cost(
         params=sum(parameter.numel() for parameter in own),
         active_params=active,
         buffers=sum(buffer.numel() for buffer in module.buffers()),
-        kv_cache_bytes=cache.n_bytes,
-        kv_growth_bytes=cache.n_bytes - held_before,
-        kv_cache_bytes_without_windows=kept_each_token * workload.context,
+        kv_cache_bytes=sum(kept[name] for name in rows),
+        index_bytes=sum(kept[name] for name, entry in rows.items() if entry.of == "index"),
+        kv_growth_bytes=_growth(module, spec, workload, kept, rows),
+        kv_cache_bytes_without_windows=sum(
+            row_bytes[name] * (context // entry.view.stride) for name, entry in rows.items()
+        ),
+        state_bytes=sum(kept[name] for name, entry in states.items() if not entry.partial),
+        partial_bytes=sum(kept[name] for name, entry in states.items() if entry.partial),
         flops_per_token=_per_sequence(counter.flops, batch, "FLOPs"),
     )
+
+
+def _growth(
+    module: ComponentModule, spec: ModelSpec, workload: Workload, kept: dict[str, int], rows: dict[str, Rows]
+) -> int | Fraction:
+    """The bytes by which a token makes the rows grow.
+
+    A row of several tokens is stored with the last of them. So as many tokens are run at once as the rows have in
+    common, and their growth is divided evenly.
+    """
+    before = filled_cache(module.component, workload.context - 1, workload).bytes_by_name
+    grown = sum(kept[name] - before[name] for name, entry in rows.items() if entry.view.stride == 1)
+    strided = [name for name, entry in rows.items() if entry.view.stride > 1]
+    if not strided:
+        return grown
+    n_tokens = lcm(*(rows[name].view.stride for name in strided))
+    cache = filled_cache(module.component, workload.context - 1, workload, n_tokens)
+    x = decoding_input(module.component, spec, workload.batch).expand(-1, n_tokens, -1)
+    with torch.no_grad(), OperatorCounter():
+        module(x, cache)
+    after = cache.bytes_by_name
+    return grown + per(sum(after[name] - before[name] for name in strided), n_tokens)
 
 
 def _per_sequence(total: int, batch: int, what: str) -> int:

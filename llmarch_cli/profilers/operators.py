@@ -150,6 +150,14 @@ def _attention(
     return _empty((*q.shape[:-1], v.shape[-1]), q.dtype)
 
 
+def _conv1d(counter: OperatorCounter, x: Tensor, weight: Tensor, bias: Tensor | None = None, groups: int = 1) -> Tensor:
+    """x (batch, channels, n) and weight (channels, channels / groups, kernel), without padding."""
+    n_out = x.shape[2] - weight.shape[2] + 1
+    _require(x.shape[1] == weight.shape[1] * groups and n_out > 0, "conv1d", x, weight)
+    counter.multiply("conv1d", x.shape[0] * n_out * weight.numel())
+    return _empty((x.shape[0], weight.shape[0], n_out), x.dtype)
+
+
 # --- functions without matrix products ------------------------------------------------------------------------------
 
 
@@ -254,13 +262,14 @@ def _gather(counter: OperatorCounter, x: Tensor, dim: int, index: Tensor) -> Ten
 
 _ANSWERS: dict[str, Callable[..., Any]] = {
     "linear": _linear,
+    "conv1d": _conv1d,
     "matmul": _matmul,
     "_grouped_mm": _grouped_mm,  # the name under which `F.grouped_mm` reaches a function mode
     "scaled_dot_product_attention": _attention,
     # free: no matrix products
     **dict.fromkeys(
         "add sub __rsub__ mul div __rdiv__ __floordiv__ __rpow__ square cos sin tanh sigmoid silu gelu relu softmax"
-        " log1p log2 abs floor clamp softplus expm1 __and__ __invert__ clone contiguous ones_like".split(),
+        " exp log1p log2 abs floor clamp softplus expm1 __and__ __invert__ clone contiguous ones_like".split(),
         _elementwise,
     ),
     **dict.fromkeys(("le", "lt", "ge", "gt", "__eq__"), _comparison),

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import os
 from dataclasses import dataclass, replace
+from fractions import Fraction
 from functools import cached_property
 from typing import get_args
 
+from llmarch_cli.components.component import walk
 from llmarch_cli.errors import CheckError, InputError, shown, unknown
 from llmarch_cli.profilers.cost import COST_FIELDS, DTYPE_BYTES, ENGINES, Cost, KvDtype, Workload
 from llmarch_cli.profilers.cost import Engine as Engine
@@ -85,12 +87,32 @@ class Profile:
         return self.total.kv_cache_bytes
 
     @property
-    def kv_bytes_per_token(self) -> int:
+    def index_bytes(self) -> int:
+        """The part of the KV cache that is index keys."""
+        return self.total.index_bytes
+
+    @property
+    def state_bytes(self) -> int:
+        """Bytes of states, for the whole batch: the same at every context."""
+        return self.total.state_bytes
+
+    @property
+    def partial_bytes(self) -> int:
+        """Bytes of the inputs of rows that are not complete yet, for the whole batch."""
+        return self.total.partial_bytes
+
+    @property
+    def cache_bytes(self) -> int:
+        """All bytes kept between two steps for the whole batch: KV cache, states and inputs of incomplete rows."""
+        return self.kv_cache_bytes + self.state_bytes + self.partial_bytes
+
+    @property
+    def kv_bytes_per_token(self) -> int | Fraction:
         """Bytes of the KV cache added by one more token of context, for the whole batch."""
         return self.total.kv_growth_bytes
 
     @property
-    def kv_fixed_bytes(self) -> int:
+    def kv_fixed_bytes(self) -> int | Fraction:
         """Bytes of full windows and chunks: `kv_cache_bytes - kv_bytes_per_token * context`."""
         return self.kv_cache_bytes - self.kv_bytes_per_token * self.workload.context
 
@@ -207,8 +229,11 @@ def require(workload: Workload) -> None:
 
 def _check_size(spec: ModelSpec, item: Item, cost: Cost, workload: Workload) -> None:
     """Raise InputError if the cache (up to twice its bytes when read) or the float32 scores exceed a tensor's limit."""
-    mixing = item.component.mixing_flops(item.component.tokens_in_view(workload.context))  # 4 or more FLOPs per score
-    if max(2 * cost.kv_cache_bytes, mixing * workload.batch) > MAX_TENSOR_BYTES:
+    context = workload.context
+    mixing = sum(  # 4 or more FLOPs per score
+        mixing.flops * mixing.view.rows(context) for inner in walk(item.component) for mixing in inner.mixing()
+    )
+    if max(2 * (cost.kv_cache_bytes + cost.state_bytes), mixing * workload.batch) > MAX_TENSOR_BYTES:
         raise InputError(
             f"{spec.name}, {item.label}: context {workload.context:,} with batch {workload.batch:,} is more than"
             " one tensor can hold; lower one of them"

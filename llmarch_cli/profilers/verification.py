@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from llmarch_cli.components.component import walk
+from llmarch_cli.components.component import views
 from llmarch_cli.errors import CheckError
 from llmarch_cli.profilers.closed_form import component_cost
 from llmarch_cli.profilers.cost import Workload
@@ -50,7 +50,7 @@ def _items_by_context(spec: ModelSpec) -> dict[int, list[Item]]:
     """The components to compare at each context: all at the common ones, each at the ends of its own windows."""
     found: dict[int, list[Item]] = {}
     for item in spec.inventory():
-        spans = {inner.span for inner in walk(item.component)}
+        spans = {view.span for view in views(item.component)}
         edges = {edge for span in spans if span is not None and span < MAX_CONTEXT for edge in (span, span + 1)}
         for context in {1, 2, LONG_CONTEXT, *edges}:
             found.setdefault(context, []).append(item)

@@ -117,7 +117,7 @@ class _WithCache(nn.Module):
 
 
 def _arguments(component: Component, spec: ModelSpec, workload: Workload) -> tuple[Any, Any]:
-    cache = filled_cache(component, workload.context - 1, workload.batch, workload.kv_dtype)
+    cache = filled_cache(component, workload.context - 1, workload)
     return decoding_input(component, spec, workload.batch), cache
 
 

@@ -13,7 +13,17 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Generic, Literal, Na
 from pydantic import Discriminator, Field, PrivateAttr, Tag, model_validator
 
 from llmarch_cli.components.attention import Attention
-from llmarch_cli.components.component import Component, Count, Name, Positive, Record, TokenCount
+from llmarch_cli.components.cache import Read, Rows
+from llmarch_cli.components.component import (
+    Component,
+    Count,
+    Name,
+    Positive,
+    Record,
+    TokenCount,
+    cache_entries,
+    walk_named,
+)
 from llmarch_cli.components.ffn import FeedForward
 from llmarch_cli.components.frame import (
     BlockNorms,
@@ -27,6 +37,9 @@ from llmarch_cli.components.frame import (
     TokenEmbedding,
 )
 from llmarch_cli.components.parts import Norm
+from llmarch_cli.components.residual import Residual
+from llmarch_cli.components.residual.connection import Connection, Place
+from llmarch_cli.components.residual.plain import PlainResidual
 from llmarch_cli.errors import suggestion
 
 if TYPE_CHECKING:
@@ -182,7 +195,7 @@ class Item:
     """A component with its count in the model; conventions and reports group items by `role`."""
 
     label: str
-    role: Literal["embedding", "position", "attention", "ffn", "norm", "head", "mtp"]
+    role: Literal["embedding", "position", "residual", "attention", "ffn", "norm", "head", "mtp"]
     count: int
     component: Component
     mtp: bool = False  # part of a multi-token-prediction block: shown apart, not in the totals
@@ -227,6 +240,7 @@ class ModelSpec(Record):
     norm_placement: NormPlacement = "pre"  # pre_shared: one norm feeds both, with parallel_sublayers
     final_norm: bool = True  # between the last layer and the head
     parallel_sublayers: bool = False  # attention and ffn both read the block's input; both are added to it
+    residual: Residual = PlainResidual()
     residual_scale: Positive = 1.0  # multiplies a sublayer's output before it is added
     embedding_scale: Positive | Literal["sqrt_d_model"] = 1.0
     embedding_norm: bool = False  # normalises the sum of the embeddings (arXiv 2211.05100, section 3.2.3)
@@ -310,6 +324,58 @@ class ModelSpec(Record):
                     )
         return self
 
+    @model_validator(mode="after")
+    def _reads_fit(self) -> Self:
+        plain = self.norm_placement in ("post_residual", "pre_shared") or self.parallel_sublayers
+        if plain and self.residual.connections():
+            raise FieldError(
+                ("residual",),
+                f"{self.residual.kind} needs norm_placement pre, post or sandwich, and parallel_sublayers: false",
+            )
+        listed, *_ = self._abridged()
+        seen: set[tuple[str, str]] = set()  # axes and variants of the layers below
+        for layer in listed:
+            for axis in ("attention", "ffn"):
+                name = getattr(layer, axis)
+                if name == NONE or (axis, name) in seen:
+                    continue
+                for prefix, read in _reads(self._component(axis, name)):
+                    if read.source is not None:
+                        self._require_source(axis, name, prefix, read, seen)
+            seen.update((axis, getattr(layer, axis)) for axis in ("attention", "ffn"))
+        if self.n_mtp_blocks:
+            for axis in ("attention", "ffn"):
+                name = getattr(listed[-1], axis)
+                if name != NONE and any(read.source for _, read in _reads(self._component(axis, name))):
+                    raise FieldError(
+                        ("n_mtp_blocks",),
+                        f"must be 0 with a last layer that reads another one (variant {name!r}): a"
+                        " multi-token-prediction block is built like the last layer, and has no layer below",
+                    )
+        return self
+
+    def _require_source(self, axis: str, name: str, prefix: str, read: Read, below: set[tuple[str, str]]) -> None:
+        """Raise FieldError unless a layer below leaves what the variant `name` reads."""
+        layout = self._layouts.get(axis)
+        field = (axis,) if layout is None else (axis, "variants", name)
+        reads = f"reads {read.name} of the variant {read.source!r}"
+        if layout is None or read.source not in layout.variants or read.source == name:
+            others = [] if layout is None else [other for other in layout.variants if other != name]
+            known = f"; known: {_quoted(others)}" if others else ""
+            raise FieldError(field, f"{reads}, which is no other variant{known}")
+        if (axis, read.source) not in below:
+            raise FieldError(field, f"{reads}, but no layer below the first one of this variant has it")
+        source = layout.variants[read.source]
+        left: dict[str, int | None] = {
+            full: entry.width for full, entry in cache_entries(source) if isinstance(entry, Rows)
+        }
+        for inner, component in walk_named(source):
+            left.update({inner + each.name: each.width for each in component.leaves()})
+        if prefix + read.name not in left:
+            raise FieldError(field, f"{reads}, which has none")
+        if (width := left[prefix + read.name]) != read.width:
+            raise FieldError(field, f"{reads} as {read.width} values, but there it has {width}; make them equal")
+
     def _place(self, axis: str, variant: str, field: str) -> tuple[str, ...]:
         """Where a field of a component stands in the file."""
         return (axis, "variants", variant, field) if axis in self._layouts else (axis, field)
@@ -335,6 +401,35 @@ class ModelSpec(Record):
         if self.sinusoidal_theta is not None:
             return SinusoidalPositions.model_construct(theta=self.sinusoidal_theta, offset=self.position_offset)
         return None
+
+    def connections(self, attention: bool, ffn: bool) -> dict[Place, Connection]:
+        """The residual stream's connections of a block that has these sublayers."""
+        there = {"attention": attention, "ffn": ffn, "block": True}
+        return {place: connection for place, connection in self.residual.connections().items() if there[place]}
+
+    def layer_reads(self) -> Iterator[tuple[int, str, int | None]]:
+        """Everything that each layer reads: the layer, the full name in its cache, and the layer that leaves it.
+
+        A source is the nearest layer below of the variant that a component names; None is the model itself.
+        """
+        reads = {  # of each variant, computed once
+            (axis, name): [(outer + prefix + read.name, read.source) for prefix, read in _reads(component)]
+            for axis, outer in (("attention", ""), ("ffn", "ffn."))
+            for name, component in self.variants(axis).items()
+        }
+        nearest: dict[tuple[str, str], int] = {}
+        for number, layer in enumerate(self.layers):
+            variants = [(axis, getattr(layer, axis)) for axis in ("attention", "ffn")]
+            for axis, variant in variants:
+                for name, source in reads.get((axis, variant), ()):
+                    yield number, name, None if source is None else nearest[axis, source]
+            nearest.update((variant, number) for variant in variants)
+
+    def _component(self, axis: str, name: str) -> Component:
+        """A variant, read directly: `variants` copies all of them."""
+        value = getattr(self, axis)
+        component: Component = value.variants[name] if isinstance(value, Layout) else value
+        return component
 
     def with_id(self, name: str | None) -> Self:
         """Return a copy with another id; None sets it to the model's name."""
@@ -405,9 +500,12 @@ class ModelSpec(Record):
             yield Item("position embedding", "position", 1, positions)
         if self.embedding_norm:
             yield Item("embedding norm", "norm", 1, StreamNorm())
+        if (opening := self.residual.opening()) is not None:
+            yield Item("residual: opening", "residual", 1, opening)
         layers = self.layer_counts
+        counts_of: dict[str, Counter[str]] = {}
         for axis in ("attention", "ffn"):
-            counts = _totals((getattr(layer, axis), count) for layer, count in layers.items())
+            counts_of[axis] = counts = _totals((getattr(layer, axis), count) for layer, count in layers.items())
             named = axis in self._layouts
             for name, component in self.variants(axis).items():
                 yield Item(f"{axis}: {name}" if named else axis, axis, counts[name], component)
@@ -416,6 +514,11 @@ class ModelSpec(Record):
             label = "block norms" if attention and ffn else f"block norms ({'attention' if attention else 'ffn'} only)"
             if attention or ffn:
                 yield Item(label, "norm", count, self.block_norms(attention, ffn))
+        for place, connection in self.residual.connections().items():
+            count = layers.total() - (counts_of[place][NONE] if place in counts_of else 0)
+            yield Item(f"residual: {place}", "residual", count, connection)
+        if (closing := self.residual.closing()) is not None:
+            yield Item("residual: closing", "residual", 1, closing)
         if self.final_norm:
             yield Item("final norm", "norm", 1, StreamNorm())
         yield Item("lm head", "head", 1, self.head())
@@ -429,6 +532,8 @@ class ModelSpec(Record):
             if any(normed := self.normed(last)):
                 norms = self.block_norms(*normed)
                 yield Item("mtp: block norms", "mtp", self.n_mtp_blocks, norms, mtp=True)
+            for place, connection in self.connections(last.attention != NONE, last.ffn != NONE).items():
+                yield Item(f"mtp: residual: {place}", "mtp", self.n_mtp_blocks, connection, mtp=True)
 
     def head(self) -> Head:
         """The projection to logits."""
@@ -444,13 +549,18 @@ class ModelSpec(Record):
         """Whether the block's norms are there for attention and for the feed-forward layer of `layer`."""
         if layer.attention == NONE:
             return False, layer.ffn != NONE
-        axis = self.attention  # read directly: `variants` would copy all of them for each layer
-        attention = axis.variants[layer.attention] if isinstance(axis, Layout) else axis
-        return attention.has_block_norms, layer.ffn != NONE
+        return self._component("attention", layer.attention).has_block_norms, layer.ffn != NONE
 
     def block_norms(self, attention: bool = True, ffn: bool = True) -> BlockNorms:
         """The norms of a block that has them for these sublayers."""
         return BlockNorms(placement=self.norm_placement, attention=attention, ffn=ffn)
+
+
+def _reads(component: Component) -> Iterator[tuple[str, Read]]:
+    """What a component and those inside it read, each with the prefix of its name in the cache."""
+    for prefix, inner in walk_named(component):
+        for read in inner.reads():
+            yield prefix, read
 
 
 def _totals(counts: Iterable[tuple[Any, int]]) -> Counter[Any]:

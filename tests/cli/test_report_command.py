@@ -9,6 +9,7 @@ import pytest
 from processes import modules, on_a_terminal
 
 from llmarch_cli.components.attention import MultiHeadLatentAttention
+from llmarch_cli.components.cache import Mixing
 from llmarch_cli.report.formats.render import VERDICT_FORMATS
 
 Run = Callable[..., Any]
@@ -56,7 +57,7 @@ class TestJUnit:
     def test_engines_that_disagree_fail_and_the_other_models_are_still_there(
         self, llmarch: Run, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        monkeypatch.setattr(MultiHeadLatentAttention, "mixing_flops", lambda self, tokens: 8 * tokens)
+        monkeypatch.setattr(MultiHeadLatentAttention, "mixing", lambda self: iter((Mixing(8),)))
         result = llmarch("report", "gpt2", "deepseek-v3", "--format", "junit", "--engine", "measured")
         assert (result.status, result.err) == (1, "")
         cases = list(ET.fromstring(result.out).iter("testcase"))

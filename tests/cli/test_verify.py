@@ -12,6 +12,7 @@ from safetensors.torch import save_file
 
 import llmarch_cli
 from llmarch_cli.components.attention import GroupedQueryAttention
+from llmarch_cli.components.cache import Mixing
 from llmarch_cli.specs.loading import specs_directory
 
 Run = Callable[..., Any]
@@ -42,7 +43,7 @@ def test_each_check_has_a_line(llmarch: Run, tiny: str) -> None:
 
 
 def test_a_disagreement_is_exit_status_1(llmarch: Run, tiny: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(GroupedQueryAttention, "mixing_flops", lambda self, tokens: tokens)
+    monkeypatch.setattr(GroupedQueryAttention, "mixing", lambda self: iter((Mixing(1),)))
     result = llmarch("verify", tiny, "--format", "json")
     assert result.status == 1
     said = {row["check"]: row["verdict"] for row in json.loads(result.out)["verdicts"]}
@@ -50,7 +51,7 @@ def test_a_disagreement_is_exit_status_1(llmarch: Run, tiny: str, monkeypatch: p
 
 
 def test_as_junit_each_check_is_a_case(llmarch: Run, tiny: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(GroupedQueryAttention, "mixing_flops", lambda self, tokens: tokens)
+    monkeypatch.setattr(GroupedQueryAttention, "mixing", lambda self: iter((Mixing(1),)))
     result = llmarch("verify", tiny, "--format", "junit")
     assert result.status == 1
     cases = {case.get("name"): case for case in ET.fromstring(result.out).iter("testcase")}

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Literal
 
-from llmarch_cli.components.component import CacheEntry, Component, LayerCache, Modules, Part
+from llmarch_cli.components.cache import Rows, State
+from llmarch_cli.components.component import Component, LayerCache, Modules, Part
 from llmarch_cli.components.parts import Linear
 
 if TYPE_CHECKING:
@@ -21,9 +22,10 @@ class RunningMean(Component):
     def parts(self, d_model: int) -> Iterator[Part]:
         yield Linear("proj", d_model, self.width)
 
-    def cache(self) -> Iterator[CacheEntry]:
-        yield CacheEntry("sum", self.width)
-        yield CacheEntry("count", 1)
+    def cache(self) -> Iterator[Rows | State]:
+        yield Rows("sums", self.width)
+        yield Rows("counts", 1)
+        yield State("total", (self.width,))
 
     def forward(self, m: Modules, x: Tensor, cache: LayerCache) -> Tensor:
         return x
@@ -37,7 +39,7 @@ def test_a_kind_is_described_by_its_class_name_kind_and_fields() -> None:
     assert component.details == "steps 2,000, normed"
 
 
-def test_a_kind_by_default_sees_all_tokens_and_is_compared_with_its_own_cache() -> None:
+def test_a_kind_by_default_computes_and_reads_nothing_and_is_compared_with_its_own_rows() -> None:
     component = RunningMean()
-    assert (component.span, component.tokens_in_view(10**6), component.mixing_flops(10**6)) == (None, 10**6, 0)
+    assert [*component.mixing(), *component.reads(), *component.leaves()] == []
     assert component.multi_head_width == 5

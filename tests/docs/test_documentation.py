@@ -113,8 +113,8 @@ class TestTheWorkedExampleOfAKind:
         for parameter in module.parameters():
             torch.nn.init.normal_(parameter, std=0.2)
         x = torch.randn(2, 7, 32)
-        whole = module(x, TensorCache(span=None))
-        cache = TensorCache(span=None)
+        whole = module(x, TensorCache.of(module.component))
+        cache = TensorCache.of(module.component)
         steps = torch.cat([module(x[:, i : i + 1], cache) for i in range(7)], dim=1)
         torch.testing.assert_close(steps, whole)
 

@@ -71,7 +71,7 @@ def closed_form_bytes(of: ModelSpec, context: int, batch: int, kv_dtype: KvDtype
 def check_cache(cache: Cache, of: ModelSpec, length: int, batch: int, kv_dtype: KvDtype) -> None:
     assert cache.length == length
     assert cache.n_bytes == closed_form_bytes(of, length, batch, kv_dtype)
-    for entry in (entry for layer in cache.layers for entry in layer.entries.values()):
+    for entry in (entry for layer in cache.layers for entry in layer.stored.values()):
         assert entry.dtype == TORCH_DTYPES[kv_dtype]
         assert entry.untyped_storage().nbytes() == entry.numel() * entry.element_size()
 

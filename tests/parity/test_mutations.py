@@ -402,8 +402,10 @@ class ForgetfulCache(TensorCache):
 
     def append(self, **new: Tensor) -> tuple[Tensor, ...]:
         out = super().append(**new)
-        if self.span is not None:
-            self.entries = {name: entry[:, 1 - self.span :][:, 1:] for name, entry in self.entries.items()}
+        for name, rows in self.stored.items():
+            span = self.entries[name].view.span  # type: ignore[union-attr]
+            if span is not None:
+                self.stored[name] = rows[:, 1 - span :][:, 1:]
         return out
 
 

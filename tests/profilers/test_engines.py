@@ -16,6 +16,7 @@ from strategies import LONG_CONTEXT, Data, gqa, spans, spec_data, specs, workloa
 
 import llmarch_cli as llmarch
 from llmarch_cli.components.attention import GroupedQueryAttention, MultiHeadLatentAttention
+from llmarch_cli.components.cache import Mixing
 from llmarch_cli.components.component import Component
 from llmarch_cli.components.ffn import MixtureOfExperts
 from llmarch_cli.components.frame import HeadTransform
@@ -242,8 +243,8 @@ def test_one_unit_of_difference_is_named(field: str, monkeypatch: pytest.MonkeyP
 def test_a_wrong_formula_is_named(kind: type[Component], attention: Data, monkeypatch: pytest.MonkeyPatch) -> None:
     spec = model(attention=attention)
     right = profile(spec, Workload(50), "measured").rows[1][1].flops_per_token
-    mixing_flops = kind.mixing_flops
-    monkeypatch.setattr(kind, "mixing_flops", lambda self, tokens: mixing_flops(self, tokens + 1))
+    mixing = kind.mixing
+    monkeypatch.setattr(kind, "mixing", lambda self: (*mixing(self), Mixing(1)))
     with pytest.raises(llmarch.CheckError, match=f"attention: .* flops_per_token .* measured {right}, closed form"):
         profile(spec, Workload(50), "measured")
 

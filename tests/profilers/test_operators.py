@@ -23,7 +23,7 @@ from llmarch_cli.components.ffn import DenseFeedForward
 from llmarch_cli.components.frame import TokenEmbedding
 from llmarch_cli.modules.builder import ComponentModule
 from llmarch_cli.profilers import operators
-from llmarch_cli.profilers.cost import KvDtype
+from llmarch_cli.profilers.cost import KvDtype, Workload
 from llmarch_cli.profilers.measured import filled_cache
 from llmarch_cli.profilers.operators import OperatorCounter
 from llmarch_cli.profilers.witnesses import built_items
@@ -79,14 +79,14 @@ class Run(NamedTuple):
     def under(self, mode: AbstractContextManager[Any]) -> Any:
         """Run the component: its output and its cached tensors."""
         component = self.module.component
-        cache = filled_cache(component, self.seen, self.batch, self.kv_dtype)
+        cache = filled_cache(component, self.seen, Workload(self.seen + 1, self.batch, self.kv_dtype))
         if isinstance(component, TokenEmbedding):
             x = torch.empty((self.batch, self.n_tokens), dtype=torch.int64, device="meta")
         else:
             x = torch.empty((self.batch, self.n_tokens, self.d_model), dtype=torch.bfloat16, device="meta")
         with torch.no_grad(), mode:
             out = self.module(x, cache)
-        return described(out), {name: described(entry) for name, entry in cache.entries.items()}, cache.length
+        return described(out), {name: described(entry) for name, entry in cache.stored.items()}, cache.length
 
 
 @st.composite

@@ -9,7 +9,8 @@ from pydantic import Field, model_validator
 
 from llmarch_cli.components.attention.rotary import RotaryComponent
 from llmarch_cli.components.attention.scores import Temperature, attend, linear_biases, visible
-from llmarch_cli.components.component import CacheEntry, Count, LayerCache, Modules, Part, Positive, TokenCount
+from llmarch_cli.components.cache import Mixing, Rows, View
+from llmarch_cli.components.component import Count, LayerCache, Modules, Part, Positive, TokenCount
 from llmarch_cli.components.parts import Linear, Norm, Vector
 
 if TYPE_CHECKING:
@@ -87,8 +88,9 @@ class GroupedQueryAttention(RotaryComponent):
         return self.rotary_dim or self.head_dim
 
     @property
-    def span(self) -> int | None:
-        return self.window or self.chunk
+    def view(self) -> View:
+        """The tokens in view; in a chunk, as many as its last token sees."""
+        return View(self.window or self.chunk)
 
     def parts(self, d_model: int) -> Iterator[Part]:
         mixed_width = self.n_heads * self.v_width
@@ -111,9 +113,9 @@ class GroupedQueryAttention(RotaryComponent):
             yield Norm("sub_norm", mixed_width)
         yield Linear("o_proj", mixed_width, d_model, bias=self.o_bias)
 
-    def cache(self) -> Iterator[CacheEntry]:
-        yield CacheEntry("k", self.n_kv_heads * self.head_dim)
-        yield CacheEntry("v", self.n_kv_heads * self.v_width)
+    def cache(self) -> Iterator[Rows]:
+        yield Rows("k", self.n_kv_heads * self.head_dim, self.view)
+        yield Rows("v", self.n_kv_heads * self.v_width, self.view)
 
     @property
     def has_block_norms(self) -> bool:
@@ -147,9 +149,9 @@ class GroupedQueryAttention(RotaryComponent):
         share = "" if self.rotary_dim is None else f" on {self.rotary_dim:,} of {self.head_dim:,}"
         return f"{super().positions}{share}"
 
-    def mixing_flops(self, tokens_in_view: int) -> int:
+    def mixing(self) -> Iterator[Mixing]:
         """Queries times keys, then weights times values: n_heads * width multiply-adds each per token in view."""
-        return 2 * self.n_heads * (self.head_dim + self.v_width) * tokens_in_view
+        yield Mixing(2 * self.n_heads * (self.head_dim + self.v_width), self.view)
 
     def forward(self, m: Modules, x: Tensor, cache: LayerCache) -> Tensor:
         start, n_tokens = cache.length, x.shape[1]
@@ -179,7 +181,7 @@ class GroupedQueryAttention(RotaryComponent):
             softcap=self.softcap,
             temperature=None if self.temperature is None else self.temperature.at(cache.positions(start, x)),
             sinks=m.sinks if self.sinks else None,
-            biases=self._biases(cache.length, keys, scale) if self.alibi else None,
+            biases=self._biases(start + n_tokens, keys, scale) if self.alibi else None,
         )
         if self.output_gate is not None:
             mixed = self._gated(mixed, m.gate_proj(x))

@@ -9,7 +9,8 @@ from pydantic import Field
 
 from llmarch_cli.components.attention.rotary import RotaryComponent, YarnScaling
 from llmarch_cli.components.attention.scores import attend, visible
-from llmarch_cli.components.component import CacheEntry, Count, LayerCache, Modules, Part
+from llmarch_cli.components.cache import Mixing, Rows
+from llmarch_cli.components.component import Count, LayerCache, Modules, Part
 from llmarch_cli.components.parts import Linear, Norm
 
 if TYPE_CHECKING:
@@ -48,9 +49,9 @@ class MultiHeadLatentAttention(RotaryComponent):
         yield Linear("kv_b_proj", self.kv_lora_rank, self.n_heads * (self.qk_nope_head_dim + self.v_head_dim))
         yield Linear("o_proj", self.n_heads * self.v_head_dim, d_model, bias=self.bias)
 
-    def cache(self) -> Iterator[CacheEntry]:
-        yield CacheEntry("latent", self.kv_lora_rank)
-        yield CacheEntry("k_rope", self.qk_rope_head_dim)
+    def cache(self) -> Iterator[Rows]:
+        yield Rows("latent", self.kv_lora_rank)
+        yield Rows("k_rope", self.qk_rope_head_dim)
 
     @property
     def multi_head_width(self) -> int:
@@ -68,9 +69,9 @@ class MultiHeadLatentAttention(RotaryComponent):
     def heads(self) -> str:
         return f"MLA {self.n_heads:,} heads"
 
-    def mixing_flops(self, tokens_in_view: int) -> int:
+    def mixing(self) -> Iterator[Mixing]:
         """Scores with latents and rotary keys, then a weighted sum of latents (the absorbed form)."""
-        return 2 * self.n_heads * tokens_in_view * (2 * self.kv_lora_rank + self.qk_rope_head_dim)
+        yield Mixing(2 * self.n_heads * (2 * self.kv_lora_rank + self.qk_rope_head_dim))
 
     def forward(self, m: Modules, x: Tensor, cache: LayerCache) -> Tensor:
         start, n_tokens = cache.length, x.shape[1]

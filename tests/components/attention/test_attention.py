@@ -11,6 +11,8 @@ from hypothesis import strategies as st
 from strategies import Data, attentions
 from sublayers import module, run, values
 
+from llmarch_cli.components.cache import Rows
+from llmarch_cli.components.component import cache_entries
 from llmarch_cli.modules.cache import TensorCache
 
 LENGTH = 12
@@ -23,13 +25,14 @@ def test_any_pieces_of_a_prompt_give_what_all_of_it_gives(data: Data, pieces: li
     x = values(2, LENGTH, 16)
     whole = run(built, x)
     assert whole.shape == x.shape
-    cache = TensorCache(built.component.span)
+    cache = TensorCache.of(built.component)
     edges = [edge for edge in torch.tensor([0, *pieces]).cumsum(0).tolist() if edge < LENGTH] + [LENGTH]
     parts = [run(built, x[:, start:end], cache) for start, end in pairwise(edges)]
     torch.testing.assert_close(torch.cat(parts, dim=1), whole, rtol=1e-4, atol=1e-4)
     assert cache.length == LENGTH
-    assert {name: tuple(entry.shape) for name, entry in cache.entries.items()} == {
-        entry.name: (2, built.component.tokens_in_view(LENGTH), entry.width) for entry in built.component.cache()
+    assert {name: tuple(stored.shape) for name, stored in cache.stored.items()} == {
+        name: (2, entry.view.rows(LENGTH), entry.width) if isinstance(entry, Rows) else (2, *entry.shape)
+        for name, entry in cache_entries(built.component)
     }
 
 

@@ -10,6 +10,8 @@ import torch.nn.functional as F
 from pydantic import ValidationError
 from sublayers import component, module, run, values
 
+from llmarch_cli.components.cache import Mixing, Rows, View
+
 GQA = {"kind": "gqa", "n_heads": 6, "n_kv_heads": 2, "head_dim": 8}
 
 
@@ -45,16 +47,16 @@ def test_parameters() -> None:
 
 def test_cache_and_cost() -> None:
     gqa = component(GQA)
-    assert [(entry.name, entry.width) for entry in gqa.cache()] == [("k", 16), ("v", 16)]
+    assert list(gqa.cache()) == [Rows("k", 16), Rows("v", 16)]
     assert gqa.multi_head_width == 2 * 6 * 8
-    assert gqa.mixing_flops(100) == 2 * 100 * (6 * 8) + 2 * 100 * (6 * 8)
+    assert list(gqa.mixing()) == [Mixing(2 * (6 * 8) + 2 * (6 * 8))]
 
 
 def test_values_of_another_width_than_keys() -> None:
     gqa = component(GQA | {"v_head_dim": 5})
-    assert [(entry.name, entry.width) for entry in gqa.cache()] == [("k", 16), ("v", 10)]
+    assert list(gqa.cache()) == [Rows("k", 16), Rows("v", 10)]
     assert gqa.multi_head_width == 6 * 8 + 6 * 5
-    assert gqa.mixing_flops(100) == 2 * 100 * (6 * 8) + 2 * 100 * (6 * 5)
+    assert list(gqa.mixing()) == [Mixing(2 * (6 * 8) + 2 * (6 * 5))]
 
 
 def test_scaled_values_scale_the_output() -> None:
@@ -77,10 +79,8 @@ def test_a_norm_before_the_output_projection() -> None:
 @pytest.mark.parametrize(("fields", "span"), [({}, None), ({"window": 5}, 5), ({"chunk": 7}, 7)])
 def test_span(fields: dict[str, int], span: int | None) -> None:
     gqa = component(GQA | fields)
-    assert gqa.span == span
-    assert [gqa.tokens_in_view(context) for context in (1, 5, 6, 7, 8)] == [
-        min(context, span or context) for context in (1, 5, 6, 7, 8)
-    ]
+    assert list(gqa.cache()) == [Rows("k", 16, View(span)), Rows("v", 16, View(span))]
+    assert [mixing.view for mixing in gqa.mixing()] == [View(span)]
 
 
 def test_a_group_of_heads_shares_a_key() -> None:

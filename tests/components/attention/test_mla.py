@@ -9,6 +9,7 @@ import torch
 from pydantic import ValidationError
 from sublayers import component, module, run, values
 
+from llmarch_cli.components.cache import Mixing, Rows
 from llmarch_cli.modules.cache import TensorCache
 
 MLA = {"kind": "mla", "n_heads": 3, "kv_lora_rank": 10, "qk_nope_head_dim": 4, "qk_rope_head_dim": 6, "v_head_dim": 5}
@@ -42,10 +43,9 @@ def test_parameters() -> None:
 
 def test_cache_and_cost() -> None:
     mla = component(MLA)
-    assert [(entry.name, entry.width) for entry in mla.cache()] == [("latent", 10), ("k_rope", 6)]
+    assert list(mla.cache()) == [Rows("latent", 10), Rows("k_rope", 6)]
     assert mla.multi_head_width == 3 * ((4 + 6) + 5)
-    assert mla.mixing_flops(100) == 3 * 2 * 100 * ((10 + 6) + 10)
-    assert mla.span is None
+    assert list(mla.mixing()) == [Mixing(3 * 2 * ((10 + 6) + 10))]
 
 
 @pytest.mark.parametrize("fields", [{}, {"q_lora_rank": 7, "bias": True}, {"rope_theta": None}])
@@ -58,7 +58,7 @@ def test_the_absorbed_form_is_the_expanded_one(fields: dict[str, Any], scaling: 
     if data["rope_theta"] is not None:
         data["rope_scaling"] = scaling
     built, x = module(data), values(2, 6, 16)
-    cache = TensorCache(None)
+    cache = TensorCache.of(built.component)
     run(built, x[:, :-1], cache)
     absorbed = run(built, x[:, -1:], cache)
     torch.testing.assert_close(absorbed, run(built, x)[:, -1:], rtol=1e-4, atol=1e-5)

@@ -74,6 +74,7 @@ def test_layers_that_are_alike_are_one_component() -> None:
 def test_a_window_of_0_that_is_turned_on_is_refused(model_type: str) -> None:
     """transformers builds it, and its layers then see nothing."""
     config = {"model_type": model_type, "sliding_window": 0}
-    assert {component.span for component in llmarch.import_config(config).variants("attention").values()} == {None}
+    variants = llmarch.import_config(config).variants("attention").values()
+    assert {variant.model_dump()["window"] for variant in variants} == {None}
     with pytest.raises(InputError, match="sliding_window: 0 with use_sliding_window"):
         llmarch.import_config({**config, "use_sliding_window": True})
