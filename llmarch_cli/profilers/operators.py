@@ -151,7 +151,7 @@ def _attention(
 
 
 def _conv1d(counter: OperatorCounter, x: Tensor, weight: Tensor, bias: Tensor | None = None, groups: int = 1) -> Tensor:
-    """x (batch, channels, n) and weight (channels, channels / groups, kernel), without padding."""
+    """X (batch, channels, n) and weight (channels, channels / groups, kernel), without padding."""
     n_out = x.shape[2] - weight.shape[2] + 1
     _require(x.shape[1] == weight.shape[1] * groups and n_out > 0, "conv1d", x, weight)
     counter.multiply("conv1d", x.shape[0] * n_out * weight.numel())
