@@ -17,6 +17,8 @@ Data = dict[str, Any]
 
 LONG_CONTEXT = 1_048_576
 
+UNLEARNED = tuple(name for name in get_args(Activation) if name != "xielu")
+
 booleans = st.booleans()
 factors = st.floats(0.01, 100.0, allow_nan=False)
 
@@ -183,8 +185,47 @@ def parallel(draw: DrawFn, aligned: bool) -> Data:
     return {"kind": "parallel", "branches": branches, "scale": draw(factors)}
 
 
+def lightning() -> SearchStrategy[Data]:
+    return st.fixed_dictionaries(
+        {
+            "kind": st.just("lightning"),
+            "n_heads": st.integers(1, 9),
+            "head_dim": st.integers(1, 9) | st.just(128),
+            "activation": st.sampled_from(UNLEARNED),
+        }
+    )
+
+
+def short_conv() -> SearchStrategy[Data]:
+    return st.fixed_dictionaries(
+        {
+            "kind": st.just("short_conv"),
+            "channels": st.integers(1, 24) | st.just(2048),
+            "conv_kernel": st.integers(2, 5),
+            "bias": booleans,
+        }
+    )
+
+
+@st.composite
+def rg_lru(draw: DrawFn) -> Data:
+    n_blocks = draw(st.integers(1, 10))
+    return {
+        "kind": "rg_lru",
+        "width": n_blocks * draw(st.integers(1, 9)),
+        "n_blocks": n_blocks,
+        "conv_kernel": draw(st.integers(2, 5)),
+        "activation": draw(st.sampled_from(UNLEARNED)),
+        "bias": draw(booleans),
+    }
+
+
+def recurrences() -> SearchStrategy[Data]:
+    return lightning() | short_conv() | rg_lru()
+
+
 def attentions() -> SearchStrategy[Data]:
-    return gqa() | mla()
+    return gqa() | mla() | recurrences()
 
 
 def feed_forwards(aligned: bool = False) -> SearchStrategy[Data]:
@@ -228,6 +269,7 @@ def spec_data(draw: DrawFn, aligned: bool = False) -> Data:
         "norm_placement": placement,
         "parallel_sublayers": placement == "pre_shared" or (placement != "post_residual" and draw(booleans)),
         "residual_scale": draw(factors),
+        "stream_scale": 1.0,
         "embedding_scale": draw(st.just("sqrt_d_model") | factors),
         "logit_scale": draw(factors),
         "logit_softcap": draw(optional(factors)),
@@ -236,6 +278,8 @@ def spec_data(draw: DrawFn, aligned: bool = False) -> Data:
         "attention": draw(axes(n_layers, attentions(), with_none == "attention")),
         "ffn": draw(axes(n_layers, feed_forwards(aligned), with_none == "ffn")),
     }
+    if not data["parallel_sublayers"]:
+        data["stream_scale"] = draw(factors)
     data["final_norm"] = data["n_mtp_blocks"] > 0 or draw(booleans)
     if data["learned_positions"] is None and data["d_model"] % 2 == 0:
         data["sinusoidal_theta"] = draw(optional(st.sampled_from((10_000.0, 55.5))))

@@ -84,6 +84,14 @@ class LayerCache(Protocol):
     def length(self) -> int:
         """Tokens before the current step, for the whole model: it moves after the last layer."""
 
+    @property
+    def layer(self) -> int:
+        """The layer that the component stands in, counted from 0 at the bottom."""
+
+    @property
+    def n_layers(self) -> int:
+        """The layers of the model; 1 for a layer that is run alone."""
+
     def append(self, **new: Tensor) -> tuple[Tensor, ...]:
         """Store rows (batch, n_rows, width) by the names in `cache()`; return each with the earlier rows in view."""
 

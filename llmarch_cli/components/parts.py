@@ -96,6 +96,17 @@ class Convolution:
 
 
 @dataclass(frozen=True, slots=True)
+class BlockDiagonal:
+    """A matrix that is zero outside `n_blocks` blocks (d_out, d_in) on its diagonal, with an optional bias for each."""
+
+    name: str
+    n_blocks: int
+    d_in: int
+    d_out: int
+    bias: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class Buffer:
     """A vector of `dim` values stored with the weights but not learned by gradient, such as a load-balancing bias."""
 
@@ -103,4 +114,4 @@ class Buffer:
     dim: int
 
 
-Weights = Linear | Norm | Experts | Table | TiedLinear | Vector | Matrix | Convolution | Buffer
+Weights = Linear | BlockDiagonal | Norm | Experts | Table | TiedLinear | Vector | Matrix | Convolution | Buffer

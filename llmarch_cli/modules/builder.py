@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from llmarch_cli.components.component import Child, Component, Part, cache_entries
 from llmarch_cli.components.frame import PredictionJunction, StreamNorm, TokenEmbedding
 from llmarch_cli.components.parts import (
+    BlockDiagonal,
     Buffer,
     Convolution,
     Experts,
@@ -84,6 +85,20 @@ class ExpertStack(nn.Module):
         aligned = all(width * rows.element_size() % 16 == 0 for width in self.weight.shape[1:])
         others = rows.dtype in (torch.float16, torch.float32) and not (rows.is_cuda or torch.compiler.is_compiling())
         return aligned and (rows.dtype == torch.bfloat16 or others)
+
+
+class BlockProjection(nn.Module):
+    """The blocks (n_blocks, d_out, d_in) of a block-diagonal matrix, with an optional bias (n_blocks, d_out)."""
+
+    def __init__(self, n_blocks: int, d_in: int, d_out: int, bias: bool) -> None:
+        super().__init__()
+        self.weight = parameter(n_blocks, d_out, d_in)
+        self.bias = parameter(n_blocks, d_out) if bias else None
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(..., n_blocks, d_in) -> (..., n_blocks, d_out)."""
+        out = torch.matmul(self.weight, x.unsqueeze(-1)).squeeze(-1)
+        return out if self.bias is None else out + self.bias
 
 
 class LookupTable(nn.Module):
@@ -169,6 +184,8 @@ class ComponentModule(nn.Module):
                 assert tied is not None
                 projection.weight = tied
                 self.add_module(part.name, projection)
+            case BlockDiagonal():
+                self.add_module(part.name, BlockProjection(part.n_blocks, part.d_in, part.d_out, part.bias))
             case Experts():
                 self.add_module(part.name, ExpertStack(part.n_experts, part.d_in, part.d_out, part.bias))
             case Norm():
@@ -214,6 +231,7 @@ class Block(nn.Module):
         connections = spec.connections(attention is not None, ffn is not None)
         self.connections = nn.ModuleDict({place: built(connection) for place, connection in connections.items()})
         self.parallel, self.residual_scale = spec.parallel_sublayers, spec.residual_scale
+        self.stream_scale = spec.stream_scale
         self.norms_residual = spec.norm_placement == "post_residual"
 
     def forward(self, x: Tensor, cache: TensorCache) -> Tensor:
@@ -249,6 +267,7 @@ class Block(nn.Module):
             update = self._normed(f"{name}_post", update)
         if name in self.connections:  # which adds it to the streams itself
             return update
+        x = x if self.stream_scale == 1 else x * self.stream_scale
         x = x + (update if self.residual_scale == 1 else update * self.residual_scale)
         return self._normed(f"{name}_post", x) if self.norms_residual else x
 
@@ -374,6 +393,8 @@ class Model(nn.Module):
         step = Step()
         blocks: Any = self.layers  # the element type of a ModuleList is unknown to a type checker
         caches = [block.new_cache(dtype, state_dtype, step) for block in blocks]
+        for number, cache in enumerate(caches):
+            cache.layer, cache.n_layers = number, len(caches)
         for layer, name, source in self.spec.layer_reads():
             if source is None:
                 caches[layer].sources[name] = step.left

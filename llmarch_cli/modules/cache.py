@@ -30,6 +30,8 @@ class TensorCache:
         step: the step that all layers of a model share; None for a layer alone.
         dtype: dtype of the stored rows; None keeps the dtype of the input.
         state_dtype: dtype of the stored states; None keeps each state's own.
+        layer: the layer that it is for, from 0 at the bottom.
+        n_layers: the layers of the model.
     """
 
     def __init__(
@@ -38,8 +40,11 @@ class TensorCache:
         step: Step | None = None,
         dtype: torch.dtype | None = None,
         state_dtype: torch.dtype | None = None,
+        layer: int = 0,
+        n_layers: int = 1,
     ) -> None:
         self.entries = entries
+        self.layer, self.n_layers = layer, n_layers
         self.step = Step() if step is None else step
         self.dtype, self.state_dtype = dtype, state_dtype
         self.stored: dict[str, Tensor] = {}  # rows as (batch, n_kept, width), states as (batch, *shape)

@@ -7,6 +7,7 @@ from math import prod
 from llmarch_cli.components.cache import Rows, State, View
 from llmarch_cli.components.component import Child, Component
 from llmarch_cli.components.parts import (
+    BlockDiagonal,
     Buffer,
     Convolution,
     Experts,
@@ -66,6 +67,10 @@ def _price(part: Weights, spec: ModelSpec) -> Cost:
         case Linear():
             matrix = part.d_in * part.d_out
             params = matrix + part.d_out * part.bias
+            return Cost(params=params, active_params=params, flops_per_token=2 * matrix)
+        case BlockDiagonal():
+            matrix = part.n_blocks * part.d_in * part.d_out
+            params = matrix + part.n_blocks * part.d_out * part.bias
             return Cost(params=params, active_params=params, flops_per_token=2 * matrix)
         case Experts():
             matrix = part.d_in * part.d_out

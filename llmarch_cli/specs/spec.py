@@ -242,6 +242,7 @@ class ModelSpec(Record):
     parallel_sublayers: bool = False  # attention and ffn both read the block's input; both are added to it
     residual: Residual = PlainResidual()
     residual_scale: Positive = 1.0  # multiplies a sublayer's output before it is added
+    stream_scale: Positive = 1.0  # multiplies what a sublayer's output is added to (DeepNorm, arXiv 2203.00555)
     embedding_scale: Positive | Literal["sqrt_d_model"] = 1.0
     embedding_norm: bool = False  # normalises the sum of the embeddings (arXiv 2211.05100, section 3.2.3)
     head_norm: bool = False  # divides each row of the head's matrix by its length (NormHead, arXiv 2309.10305)
@@ -322,6 +323,14 @@ class ModelSpec(Record):
                         self._place("attention", name, "qk_norm"),
                         "per_head_weights needs norms with weights, but norm.weight is false; use weightless",
                     )
+        return self
+
+    @model_validator(mode="after")
+    def _streams_fit(self) -> Self:
+        if self.stream_scale != 1 and (self.parallel_sublayers or self.residual.connections()):
+            raise FieldError(
+                ("stream_scale",), "must be 1 with parallel_sublayers or with connections, which read one stream twice"
+            )
         return self
 
     @model_validator(mode="after")

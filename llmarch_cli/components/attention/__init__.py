@@ -3,8 +3,24 @@
 from __future__ import annotations
 
 from llmarch_cli.components.attention.gqa import GroupedQueryAttention
+from llmarch_cli.components.attention.lightning import LightningAttention
 from llmarch_cli.components.attention.mla import MultiHeadLatentAttention
+from llmarch_cli.components.attention.rg_lru import RealGatedLinearRecurrentUnit
+from llmarch_cli.components.attention.short_conv import ShortConvolution
 
-Attention = GroupedQueryAttention | MultiHeadLatentAttention
+Attention = (
+    GroupedQueryAttention
+    | MultiHeadLatentAttention
+    | LightningAttention
+    | ShortConvolution
+    | RealGatedLinearRecurrentUnit
+)
 
-__all__ = ["Attention", "GroupedQueryAttention", "MultiHeadLatentAttention"]
+__all__ = [
+    "Attention",
+    "GroupedQueryAttention",
+    "LightningAttention",
+    "MultiHeadLatentAttention",
+    "RealGatedLinearRecurrentUnit",
+    "ShortConvolution",
+]
