@@ -273,6 +273,7 @@ _ANSWERS: dict[str, Callable[..., Any]] = {
         " exp log1p log2 abs floor clamp softplus expm1 sqrt __and__ __invert__ clone contiguous ones_like".split(),
         _elementwise,
     ),
+    **dict.fromkeys(("cumsum", "tril"), _norm),
     **dict.fromkeys(("le", "lt", "ge", "gt", "__eq__"), _comparison),
     **dict.fromkeys(("where", "masked_fill"), _where),
     **dict.fromkeys(("rms_norm", "layer_norm", "scatter"), _norm),

@@ -39,6 +39,7 @@ from configs import (
     without_head_dim,
 )
 from further_families import FURTHER
+from state_families import STATES
 
 
 def gpt2(c: Config) -> Fields:
@@ -462,4 +463,4 @@ FAMILIES = {
             ),
         ),
     )
-} | FURTHER
+} | FURTHER | STATES

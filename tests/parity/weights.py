@@ -374,8 +374,8 @@ def names_of(family: str, config: Config) -> Names:
     return NAMES_BY_CONFIG[family](config) if family in NAMES_BY_CONFIG else NAMES[family]
 
 
-# What a model keeps with its weights and never learns: those of xIELU.
-CONSTANTS = (".act_fn.beta", ".act_fn.eps")
+# What a model keeps with its weights and never learns: those of xIELU and of lightning attention.
+CONSTANTS = (".act_fn.beta", ".act_fn.eps", ".slope_rate", ".query_decay", ".key_decay", ".diagonal_decay")
 
 
 def found_in(theirs: Mapping[str, Tensor], name: str) -> dict[str, Tensor]:
@@ -392,7 +392,7 @@ def carry(names: Names, theirs: Mapping[str, Tensor], ours: nn.Module) -> None:
     unread = {name for name in theirs if not name.endswith(CONSTANTS)}
     for name, target in ours.state_dict().items():
         layers = re.findall(r"\d+", name)
-        found = names[re.sub(r"\d+", "{}", name)]
+        found = names[name if name in names else re.sub(r"\d+", "{}", name)]  # some name one layer
         candidates = [
             each if isinstance(each, Source) else Source(each)
             for each in (found if isinstance(found, tuple) else (found,))

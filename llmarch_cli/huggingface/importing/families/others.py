@@ -4,7 +4,7 @@ from __future__ import annotations
 
 # What a spec lacks, with the families that wait for it.
 _LACKING = {
-    "short convolutions": "lfm2 lfm2_moe lfm3",
+    "short convolutions beside windows": "lfm3",
     "differential attention": "diffllama",
     "gated DeltaNet": """
         qwen3_next qwen3_5 qwen3_5_text qwen3_5_moe qwen3_5_moe_text qwen4_exp qwen4_exp_text olmo_hybrid
@@ -20,12 +20,10 @@ _LACKING = {
     "compressed convolutional attention": "zaya",
     "convolutions of keys and values, and biases by distance": "inkling_text inkling2_text",
     "experts that read what a layer's attention reads": "arctic",
-    "gated linear recurrences (RG-LRU)": "recurrent_gemma",
     "Kimi delta attention": "kimi_linear bailing_hybrid",
     "latent attention whose queries are scaled by their position": "mistral4",
     "layers that run several times": "hrm_text",
     "linear attention with forget gates, and hyper-connections": "glm5_next_text",
-    "lightning attention": "minimax",
     "Mamba": "mamba falcon_mamba jamba zamba",
     "Mamba-2": "mamba2 bamba falcon_h1 granitemoehybrid nemotron_h zamba2",
     "LSTM cells": "xlstm",
