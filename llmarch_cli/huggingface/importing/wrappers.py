@@ -77,6 +77,7 @@ def text_decoder(config: Config, model_type: str, forced: str | None = None, gue
         if wrapper.text in WRAPPERS:
             return Decoder(wrapper.text, text, wrapper.text, text.data)
         family = _supported(config, wrapper.text)
+        text.data = _usually_named(text.data, family)
         text.data = {**text.data, **_tied(config, text, wrapper, family, guessed)}
         return Decoder(family, text, model_type, config.data)
     family = _family(config, text, wrapper)
@@ -90,6 +91,7 @@ def text_decoder(config: Config, model_type: str, forced: str | None = None, gue
         text.data = wrapper.absent
     elif wrapper.merged:
         text.data = {**_beneath(wrapper.absent, text.data), **text.data}
+    text.data = _usually_named(text.data, family)
     text.data = {**text.data, **_tied(config, text, wrapper, family, guessed)}
     _repeated(config, text, wrapper, family)
     _finish(config, wrapper, text, FAMILIES[family].defaults)
@@ -150,6 +152,14 @@ def _tied(config: Config, text: Config, wrapper: Wrapper, family: str, guessed: 
     return {TIED: tied}
 
 
+def _usually_named(data: Mapping[str, Any], family: str) -> Mapping[str, Any]:
+    """A text config with `tie_word_embeddings` by that name, where its family has another one for it, too."""
+    for name, meant in FAMILIES[family].aliases.items():
+        if meant == TIED and name in data and (TIED not in data or same(data[TIED], data[name])):
+            data = {**{key: value for key, value in data.items() if key != name}, TIED: data[name]}
+    return data
+
+
 def _repeated(config: Config, text: Config, wrapper: Wrapper, family: str) -> None:
     """Read the keys that the wrapper must repeat from its text config."""
     for name, default in wrapper.repeats.items():
@@ -170,6 +180,7 @@ def _without_a_class(config: Config, where: str, forced: str | None) -> Decoder:
     if forced is None and not named:
         text.fail("model_type", "required, but missing: it names the family of the text decoder")
     family = _supported(text, forced or named)
+    text.data = _usually_named(text.data, family)
     text.data = {**text.data, **_tied_alike(config, text)}
     _finish(config, None, text, FAMILIES[family].defaults)
     return Decoder(family, text, family, text.data)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import struct
+from collections.abc import Callable
 from typing import Any
 
 from llmarch_cli.errors import shown
@@ -47,9 +48,20 @@ def minimax(c: Config) -> Fields:
 def minimax_01(c: Config) -> Fields:
     """As its authors publish it: the type of each layer is a number."""
     kinds = {0: LINEAR, 1: FULL}
-    types = c.items("attn_type_list", lambda value: kinds.get(value) if type(value) is int else None, "0 or 1",
-                    c.layers())  # fmt: skip
-    return _minimax(c, types)
+    n_layers = c.layers()
+
+    def listed() -> list[str]:
+        return c.items("attn_type_list", lambda value: kinds.get(value) if type(value) is int else None, "0 or 1", n_layers)
+
+    return _minimax(c, _required(c, "attn_type_list", listed))
+
+
+def _required(c: Config, name: str, listed: Callable[[], list[str]]) -> list[str]:
+    """The listed type of each layer, for which the family has no default."""
+    if c.given(name) or not c.is_guess:
+        return listed()
+    c.miss(name)
+    return [FULL] * c.layers()
 
 
 def _minimax(c: Config, types: list[str]) -> Fields:
@@ -148,9 +160,11 @@ def _adjusted_width(c: Config) -> int:
 
 
 def lfm2_moe(c: Config) -> Fields:
-    if not c.given("layer_types"):
-        c.fail("layer_types", "required, but missing")
-    types = layer_types(c, lambda layer: FULL, (FULL, CONV))
+    def listed() -> list[str]:
+        return c.items("layer_types", one_of((FULL, CONV)), f"{FULL} or {CONV}", n_layers)
+
+    n_layers = c.layers()
+    types = _required(c, "layer_types", listed)
     experts = sigmoid_moe(c, "num_experts", "routed_scaling_factor", renormalize=c.flag("norm_topk_prob"))
     experts["selection_bias"] = c.flag("use_expert_bias")
     ffn = mixed(sparse_from(c, c.count("num_dense_layers", least=0)), experts, dense(c))
@@ -160,10 +174,14 @@ def lfm2_moe(c: Config) -> Fields:
 # --- RG-LRU ---------------------------------------------------------------------------------------------------------
 
 
+BLOCKS = ("recurrent", "recurrent", "attention")  # where a file names none
+
+
 def recurrent_gemma(c: Config) -> Fields:
     d_model, n_heads, n_layers = c.count("hidden_size"), c.count("num_attention_heads"), c.layers()
     width = only_divided(c)
-    kinds = c.items("block_types", one_of(("recurrent", "attention")), "recurrent or attention")
+    given = c.given("block_types")
+    kinds = c.items("block_types", one_of(BLOCKS), "recurrent or attention") if given else c.filled_in("block_types", [*BLOCKS])
     if not kinds:
         c.fail("block_types", "must not be empty")
     if len(kinds) * 100 < n_layers:
@@ -275,7 +293,7 @@ FAMILIES = (
     Family(
         "lfm2_moe",
         lfm2_moe,
-        LFM2
+        {key: value for key, value in LFM2.items() if key != "layer_types"}
         | {"moe_intermediate_size": 1792, "num_dense_layers": 2, "num_experts_per_tok": 4, "num_experts": 32}
         | {"use_expert_bias": True, "routed_scaling_factor": 1.0, "norm_topk_prob": True}
         | sizes(65_536, 2048, 7168, 32, 32, 8, 128_000),
@@ -289,7 +307,7 @@ FAMILIES = (
         | {"vocab_size": 256_000, "hidden_size": 2560, "intermediate_size": 7680, "num_hidden_layers": 26}
         | {"num_attention_heads": 10, "num_key_value_heads": None, "lru_width": None, "attention_window_size": 2048}
         | {"conv1d_width": 4, "logits_soft_cap": 30.0, "hidden_activation": "gelu_pytorch_tanh"}
-        | {"block_types": ["recurrent", "recurrent", "attention"], "attention_bias": False}
+        | {"attention_bias": False}
         | {"tie_word_embeddings": True, "partial_rotary_factor": 0.5},
         aliases={"sliding_window": "attention_window_size", "_block_types": "block_types"},
         without_effect={
