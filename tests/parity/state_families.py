@@ -97,9 +97,10 @@ def recurrent_gemma(c: Config) -> Fields:
         "activation": "gelu_tanh",
     }
     kinds = (c.block_types * c.num_hidden_layers)[: c.num_hidden_layers]
+    scale = torch.tensor(c.hidden_size**0.5, dtype=torch.bfloat16).item()
     return {
         **frame(c, unit_offset=True),
-        "embedding_scale": torch.tensor(c.hidden_size**0.5, dtype=torch.bfloat16).item(),
+        "embedding_scale": "sqrt_d_model" if scale**2 == c.hidden_size else scale,
         "logit_softcap": c.logits_soft_cap,
         "attention": laid([recurrent if kind == "recurrent" else full for kind in kinds]),
         "ffn": {"kind": "dense", "d_ff": c.intermediate_size // 2, "activation": "gelu_tanh", "bias": True},

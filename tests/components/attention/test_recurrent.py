@@ -1,4 +1,4 @@
-"""Lightning attention, short convolutions and RG-LRU: parts, states and costs by hand; every way to run a prompt agrees."""
+"""Lightning attention, short convolutions and RG-LRU: parts, states and costs; every way to run a prompt agrees."""
 
 from __future__ import annotations
 

@@ -52,7 +52,11 @@ OPTIONS: dict[str, dict[str, st.SearchStrategy[Any]]] = {
 NEEDED: dict[str, Settings] = {"lfm2_moe": {"layer_types": [CONV, FULL] * 16}}
 
 ALWAYS: dict[str, tuple[str, ...]] = {
-    "minimax": ("num_local_experts", "num_experts_per_tok", "head_dim"),  # without a width, its class cannot be stretched
+    "minimax": (
+        "num_local_experts",
+        "num_experts_per_tok",
+        "head_dim",
+    ),  # without a width, its class cannot be stretched
     "lfm2_moe": ("num_experts", "num_experts_per_tok"),
 }
 

@@ -20,7 +20,7 @@ Settings = dict[str, Any]
 # Integers that are no sizes, or repeat them.
 REPEATED = {"mup_denominator", "max_window_layers", "sliding_window", "rope_theta", "scale_emb", "rotary_emb_base"}
 REPEATED |= {"num_key_value_heads", "attention_head_dim", "head_dim", "moe_shared_expert_intermediate_size"}
-REPEATED |= {"model_max_length", "rope_max_length"}
+REPEATED |= {"model_max_length", "rope_max_length", "rotary_dim"}
 
 REMOTE = sorted(name for name, family in FAMILIES.items() if family.remote)
 
@@ -335,6 +335,19 @@ STABLELM = {
     "tie_word_embeddings": False,
     "use_qkv_bias": False,
 }
+TOTALS["MiniMax-M1"] = (
+    {
+        "model_type": "minimax_m1",
+        **usual(6144, 9216, 80, 64, 8, 200_064, 10_240_000, head_dim=128, rotary_dim=64, rope_theta=10_000_000),
+        "attn_type_list": [0, 0, 0, 0, 0, 0, 0, 1] * 10,
+        "num_local_experts": 32,
+        "num_experts_per_tok": 2,
+        "postnorm": True,
+        **{f"layernorm_{of}_alpha": 3.5565588200778455 for of in ("full_attention", "linear_attention", "mlp")},
+    },
+    456_089_655_296,
+    "transformers on meta",
+)
 TOTALS["StableLM-3B-4E1T"] = (STABLELM, 2_795_443_200, "model card")
 
 
@@ -384,6 +397,9 @@ def without(config: Settings, *names: str) -> Settings:
 def like(config: Settings, model_type: str, **more: Any) -> Settings:
     return {**config, "model_type": model_type, **more}
 
+
+SUBLAYERS = ("full_attention", "linear_attention", "mlp")
+MINIMAX = LLAMA | {"head_dim": 16, "rotary_dim": 8, "num_local_experts": 4, "num_experts_per_tok": 3}
 
 # Each config with one of a family of transformers, which its own tests hold to transformers.
 ALIKE: dict[str, tuple[Settings, Settings]] = {
@@ -461,6 +477,14 @@ ALIKE: dict[str, tuple[Settings, Settings]] = {
         like(LLAMA, "qwen3", head_dim=16, intermediate_size=256, rope_theta=10_000.0, tie_word_embeddings=True)
         | {"max_position_embeddings": 2048},
     ),
+    **{
+        name: (
+            like(MINIMAX, name, attn_type_list=[0, 1, 0], **{f"layernorm_{of}_alpha": 1.5 for of in SUBLAYERS}),
+            like(MINIMAX, "minimax", layer_types=["linear_attention", "full_attention", "linear_attention"])
+            | {f"{of}_alpha_factor": 1.5 for of in ("full_attn", "linear_attn", "mlp")},
+        )
+        for name in ("minimax_text_01", "minimax_m1")
+    },
     "exaone": (
         exaone(64, 40, 3, 4, 2, 99, 128, tied=True) | {"rope_theta": 500.0},
         LLAMA | {"tie_word_embeddings": True},
@@ -549,6 +573,10 @@ REFUSED: dict[str, tuple[Settings, Settings]] = {
     "pre_seq_len": (TOTALS["ChatGLM3-6B"][0], {"pre_seq_len": 128}),
     "scale_attn_weights": (ALIKE["qwen"][0], {"scale_attn_weights": False}),
     "use_cla": (ALIKE["hunyuan"][0], {"use_cla": True}),
+    "mlp_beta_factor": (ALIKE["minimax_m1"][0], {"layernorm_mlp_beta": 0.5}),
+    "postnorm": (ALIKE["minimax_m1"][0], {"postnorm": False}),
+    "shared_intermediate_size": (ALIKE["minimax_m1"][0], {"shared_intermediate_size": 64}),
+    "attn_type_list": (ALIKE["minimax_m1"][0], {"attn_type_list": [0, 1, 2]}),
     "norm_head": (TOTALS["Ling-lite-1.5"][0], {"norm_head": True}),
     "norm_topk_prob": (TOTALS["Ling-mini-2.0"][0], {"norm_topk_prob": False}),
     "rotary_dim": (TOTALS["Ling-mini-2.0"][0], {"rotary_dim": 32}),

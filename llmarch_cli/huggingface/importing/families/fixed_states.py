@@ -51,7 +51,9 @@ def minimax_01(c: Config) -> Fields:
     n_layers = c.layers()
 
     def listed() -> list[str]:
-        return c.items("attn_type_list", lambda value: kinds.get(value) if type(value) is int else None, "0 or 1", n_layers)
+        return c.items(
+            "attn_type_list", lambda value: kinds.get(value) if type(value) is int else None, "0 or 1", n_layers
+        )
 
     return _minimax(c, _required(c, "attn_type_list", listed))
 
@@ -72,7 +74,9 @@ def _minimax(c: Config, types: list[str]) -> Fields:
             c.fail("rotary_dim", f"{rotated}, but must be even and at most the {width} values of a head")
         full["rotary_dim"] = rotated
         if c.defaults.get("block_size"):
-            c.notes.append(f"Rotates {rotated} of {width} values of a head, as its authors do; transformers rotates all.")
+            c.notes.append(
+                f"Rotates {rotated} of {width} values of a head, as its authors do; transformers rotates all."
+            )
     linear = {
         "kind": "lightning",
         "n_heads": c.count("num_attention_heads"),
@@ -145,7 +149,7 @@ def lfm2(c: Config) -> Fields:
 
 
 def _adjusted_width(c: Config) -> int:
-    """The width of a feed-forward layer: two thirds of the given one, times a factor and rounded up, unless turned off."""
+    """The width of a feed-forward layer: by default two thirds of the given one, times a factor, rounded up."""
     width, adjusts = c.count("intermediate_size"), c.flag("block_auto_adjust_ff_dim")
     factor = c.optional(c.number, "block_ffn_dim_multiplier")
     multiple = c.count("block_multiple_of")
@@ -181,7 +185,11 @@ def recurrent_gemma(c: Config) -> Fields:
     d_model, n_heads, n_layers = c.count("hidden_size"), c.count("num_attention_heads"), c.layers()
     width = only_divided(c)
     given = c.given("block_types")
-    kinds = c.items("block_types", one_of(BLOCKS), "recurrent or attention") if given else c.filled_in("block_types", [*BLOCKS])
+    kinds = (
+        c.items("block_types", one_of(BLOCKS), "recurrent or attention")
+        if given
+        else c.filled_in("block_types", [*BLOCKS])
+    )
     if not kinds:
         c.fail("block_types", "must not be empty")
     if len(kinds) * 100 < n_layers:
@@ -238,9 +246,7 @@ def _in_bfloat16(value: float, exact: str) -> float | str:
 MINIMAX: dict[str, Any] = (
     USUAL
     | {"head_dim": None, "rms_norm_eps": 1e-5, "rope_theta": 1_000_000.0, "sliding_window": None, "rotary_dim": None}
-    | {"num_experts_per_tok": 2, "num_local_experts": 8}
     | dict.fromkeys(FACTORS, 1)
-    | sizes(32_000, 4096, 14_336, 32, 32, 8, 131_072)
 )
 
 IN_MINIMAX: dict[str, Accepted] = {
@@ -251,7 +257,9 @@ IN_MINIMAX: dict[str, Accepted] = {
 }
 
 IN_LFM2: dict[str, Accepted] = {
-    **dict.fromkeys("block_mlp_init_scale block_out_init_scale block_use_xavier_init conv_use_xavier_init".split(), ANY),
+    **dict.fromkeys(
+        "block_mlp_init_scale block_out_init_scale block_use_xavier_init conv_use_xavier_init".split(), ANY
+    ),
     **dict.fromkeys(("block_use_swiglu", "use_pos_enc"), (True,)),
 }
 
@@ -265,7 +273,9 @@ FAMILIES = (
     Family(
         "minimax",
         minimax,
-        MINIMAX | {"layer_types": None, "block_size": 256},
+        MINIMAX
+        | {"layer_types": None, "block_size": 256, "num_experts_per_tok": 2, "num_local_experts": 8}
+        | sizes(32_000, 4096, 14_336, 32, 32, 8, 131_072),
         aliases={"num_experts": "num_local_experts"},
         without_effect=IN_MINIMAX,
     ),
@@ -273,7 +283,7 @@ FAMILIES = (
         Family(
             name,
             minimax_01,
-            {key: value for key, value in MINIMAX.items() if key not in sizes(*[0] * 7)},
+            MINIMAX,
             aliases={theirs: ours for ours, theirs in FACTORS.items()},
             without_effect=IN_MINIMAX,
             remote=True,
