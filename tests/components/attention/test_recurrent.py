@@ -83,7 +83,8 @@ def test_the_chunk_form_of_the_recurrence_is_its_step_form(n_tokens: int) -> Non
     out, last = recur(q, k, v, decay, state)
     steps = []
     for t in range(n_tokens):
-        step, state = recur(*(each[:, :, t : t + 1] for each in (q, k, v, decay)), state)
+        now = slice(t, t + 1)
+        step, state = recur(q[:, :, now], k[:, :, now], v[:, :, now], decay[:, :, now], state)
         steps.append(step)
     torch.testing.assert_close(out, torch.cat(steps, dim=2), atol=1e-4, rtol=1e-4)
     torch.testing.assert_close(last, state, atol=1e-4, rtol=1e-4)
