@@ -91,9 +91,10 @@ def settings(spec: ModelSpec, axis: str) -> str:
 
 
 def in_short(spec: ModelSpec) -> str:
-    """`GQA window, MoE`: attention and feed-forward in one word each."""
+    """`GQA window, MoE`: attention in at most two words, and feed-forward in one."""
     words = (word for c in spec.variants("attention").values() for word in (_first_word(c.heads), _first_word(c.label)))
-    return f"{' '.join(dict.fromkeys(word for word in words if word != 'full'))}, {'MoE' if is_moe(spec) else 'dense'}"
+    attention = list(dict.fromkeys(word for word in words if word not in ("", "full")))[:2]
+    return f"{' '.join(attention)}, {'MoE' if is_moe(spec) else 'dense'}"
 
 
 def is_moe(spec: ModelSpec) -> bool:

@@ -20,7 +20,7 @@ def test_moe_and_dense_are_all_and_share_none() -> None:
 
 
 def test_organizations_are_found_by_any_part_in_any_case() -> None:
-    assert set(models(organization="GOOGLE")) == {name for name in names() if name.startswith("gemma")}
+    assert set(models(organization="GOOGLE")) == {name for name in names() if "gemma" in name}
     assert "kimi-k2" in models(organization="moonshot")
 
 
@@ -48,7 +48,7 @@ def test_filters_meet() -> None:
 def test_what_no_model_has_is_refused_with_what_there_is() -> None:
     with pytest.raises(InputError, match=r"'Gogle'; known: Ai2, .*; did you mean Google\?$"):
         models(organization="Gogle")
-    with pytest.raises(InputError, match=r"'mlp'.*known: chunked, full"):
+    with pytest.raises(InputError, match=r"'mlp'.*known: chunked, conv, full"):
         models(attention="mlp")
 
 

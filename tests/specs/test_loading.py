@@ -64,7 +64,7 @@ def error(text: str, name: str = "spec.yaml") -> str:
         llmarch.load(name)
     message = str(caught.value)
     assert not [word for word in ("Input should", "pydantic", "[type=", "valid dictionary") if word in message]
-    assert all(line.isprintable() and len(line) < 450 for line in message.splitlines())
+    assert all(line.isprintable() and len(line) < 500 for line in message.splitlines())
     return message
 
 

@@ -55,6 +55,10 @@ class LightningAttention(Component):
         yield Mixing(4 * self.n_heads * self.head_dim**2, ONCE)
 
     @property
+    def label(self) -> str:
+        return "Lightning"
+
+    @property
     def heads(self) -> str:
         return f"Lightning {self.n_heads:,} x {self.head_dim:,}"
 

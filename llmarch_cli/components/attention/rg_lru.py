@@ -56,6 +56,10 @@ class RealGatedLinearRecurrentUnit(Component):
         yield State("hidden", (self.width,))
 
     @property
+    def label(self) -> str:
+        return "RG-LRU"
+
+    @property
     def heads(self) -> str:
         return f"RG-LRU {self.n_blocks:,} x {self.width // self.n_blocks:,}"
 

@@ -38,8 +38,12 @@ class ShortConvolution(Component):
         yield State("inputs", (self.conv_kernel - 1, self.channels), "bf16")
 
     @property
+    def label(self) -> str:
+        return "conv"
+
+    @property
     def heads(self) -> str:
-        return f"ShortConv {self.conv_kernel:,} x {self.channels:,}"
+        return f"conv {self.conv_kernel:,} x {self.channels:,}"
 
     def forward(self, m: Modules, x: Tensor, cache: LayerCache) -> Tensor:
         mixed = m.conv(cache.extended("inputs", m.in_gate_proj(x) * m.x_proj(x)))

@@ -156,6 +156,31 @@ def gpt_oss(n_layers: int, n_experts: int) -> Settings:
     }
 
 
+def minimax(model_type: str) -> Settings:
+    """Alike but for the name of the family."""
+    return sized(6144, 9216, 80, 64, 8, 200_064, 10_240_000) | {
+        "model_type": model_type,
+        "attn_type_list": [0, 0, 0, 0, 0, 0, 0, 1] * 10,
+        "head_dim": 128,
+        "hidden_act": "silu",
+        **{
+            f"layernorm_{sublayer}_{factor}": value
+            for sublayer in ("full_attention", "linear_attention", "mlp")
+            for factor, value in (("alpha", 3.5565588200778455), ("beta", 1.0))
+        },
+        "num_experts_per_tok": 2,
+        "num_local_experts": 32,
+        "postnorm": True,
+        "rms_norm_eps": 1e-5,
+        "rope_theta": 10_000_000,
+        "rotary_dim": 64,
+        "shared_intermediate_size": 0,
+        "shared_moe_mode": "sigmoid",
+        "sliding_window": None,
+        "tie_word_embeddings": False,
+    }
+
+
 PUBLISHED: dict[str, Settings] = {
     "deepseek-r1": DEEPSEEK_V3,
     "deepseek-v2": deepseek_v2(
@@ -216,6 +241,36 @@ PUBLISHED: dict[str, Settings] = {
     | {"num_attention_heads": 64, "num_key_value_heads": 64, "n_routed_experts": 384, "first_k_dense_replace": 1}
     | {"n_group": 1, "topk_group": 1, "routed_scaling_factor": 2.827, "num_nextn_predict_layers": 0}
     | {"rope_scaling": yarn(32, 1.0, beta_fast=1.0)},
+    "lfm2-1.2b": {
+        "model_type": "lfm2",
+        "block_auto_adjust_ff_dim": True,
+        "block_dim": 2048,
+        "block_ff_dim": 12_288,
+        "block_ffn_dim_multiplier": 1.0,
+        "block_mlp_init_scale": 1.0,
+        "block_multiple_of": 256,
+        "block_norm_eps": 1e-5,
+        "block_out_init_scale": 1.0,
+        "block_use_swiglu": True,
+        "block_use_xavier_init": True,
+        "conv_L_cache": 3,
+        "conv_bias": False,
+        "conv_dim": 2048,
+        "conv_dim_out": 2048,
+        "conv_use_xavier_init": True,
+        "full_attn_idxs": [2, 5, 8, 10, 12, 14],
+        "hidden_size": 2048,
+        "max_position_embeddings": 128_000,
+        "norm_eps": 1e-5,
+        "num_attention_heads": 32,
+        "num_heads": 32,
+        "num_hidden_layers": 16,
+        "num_key_value_heads": 8,
+        "rope_theta": 1_000_000.0,
+        "theta": 1_000_000.0,
+        "use_pos_enc": True,
+        "vocab_size": 65_536,
+    },
     "llama3-8b": llama3(None, 8192, **LLAMA_8B),
     "llama3.1-405b": llama3(8.0, 131_072, **LLAMA_405B),
     "llama3.1-70b": llama3(8.0, 131_072, **LLAMA_70B),
@@ -233,6 +288,8 @@ PUBLISHED: dict[str, Settings] = {
             "original_max_position_embeddings": 8192,
         },
     ),
+    "minimax-m1": minimax("minimax_m1"),
+    "minimax-text-01": minimax("minimax_text_01"),
     "mistral-7b-v0.1": {"model_type": "mistral", "rms_norm_eps": 1e-5, "max_position_embeddings": 32_768},
     "mistral-small-3.1-24b": {
         "model_type": "mistral3",
@@ -278,6 +335,27 @@ PUBLISHED: dict[str, Settings] = {
     "qwen3-8b": qwen3(4096, 12_288, 36, 32, 8),
     "qwen3-coder-480b-a35b": qwen3_moe(6144, 8192, 62, 96, 8, moe_intermediate_size=2560, num_experts=160)
     | {"rope_theta": 10_000_000, "max_position_embeddings": 262_144, "use_qk_norm": True, "qkv_bias": False},
+    "recurrentgemma-2b": {
+        "model_type": "recurrent_gemma",
+        "_block_types": ["recurrent", "recurrent", "attention"],
+        "attention_window_size": 2048,
+        "conv1d_width": 4,
+        "embeddings_scale_by_sqrt_dim": True,
+        "head_dim": 256,
+        "hidden_activation": "gelu_pytorch_tanh",
+        "hidden_size": 2560,
+        "intermediate_size": 15_360,
+        "logits_soft_cap": 30.0,
+        "lru_width": 2560,
+        "num_attention_heads": 10,
+        "num_hidden_layers": 26,
+        "num_key_value_heads": 1,
+        "partial_rotary_factor": 0.5,
+        "rms_norm_eps": 1e-6,
+        "rope_theta": 10_000.0,
+        "vocab_size": 256_000,
+        "max_position_embeddings": 8192,  # not in the file; the paper's length of training
+    },
     "smollm3-3b": {
         "model_type": "smollm3",
         "rope_theta": 5_000_000.0,
