@@ -220,8 +220,18 @@ def rg_lru(draw: DrawFn) -> Data:
     }
 
 
+@st.composite
+def rwkv4(draw: DrawFn) -> Data:
+    return {"kind": "rwkv4", "channels": 1, "width": draw(st.integers(1, 24) | st.just(2048))}
+
+
+@st.composite
+def channel_mixing(draw: DrawFn, aligned: bool) -> Data:
+    return {"kind": "channel_mixing", "channels": 1, "d_ff": draw(widths(aligned))}
+
+
 def recurrences() -> SearchStrategy[Data]:
-    return lightning() | short_conv() | rg_lru()
+    return lightning() | short_conv() | rg_lru() | rwkv4()
 
 
 def attentions() -> SearchStrategy[Data]:
@@ -229,7 +239,7 @@ def attentions() -> SearchStrategy[Data]:
 
 
 def feed_forwards(aligned: bool = False) -> SearchStrategy[Data]:
-    return dense(aligned) | moe(aligned) | parallel(aligned)
+    return dense(aligned) | moe(aligned) | parallel(aligned) | channel_mixing(aligned)
 
 
 @st.composite
@@ -285,6 +295,9 @@ def spec_data(draw: DrawFn, aligned: bool = False) -> Data:
         data["sinusoidal_theta"] = draw(optional(st.sampled_from((10_000.0, 55.5))))
     if data["learned_positions"] is not None or data.get("sinusoidal_theta") is not None:
         data["position_offset"] = draw(st.integers(0, 3))
+    for each in (*components(data["attention"]), *components(data["ffn"])):
+        if "channels" in each and each["kind"] in ("rwkv4", "channel_mixing"):
+            each["channels"] = data["d_model"]
     if placement == "pre_shared":
         for each in components(data["attention"]):
             each.pop("block_norms", None)

@@ -143,6 +143,11 @@ class Component(Record):
         return iter(())
 
     @property
+    def stream_width(self) -> int | None:
+        """The width that the residual stream must have; None for any."""
+        return None
+
+    @property
     def has_block_norms(self) -> bool:
         """Whether the norms that a block has for each sublayer are there for this one."""
         return True

@@ -22,6 +22,7 @@ from llmarch_cli.components.component import (
     Record,
     TokenCount,
     cache_entries,
+    walk,
     walk_named,
 )
 from llmarch_cli.components.ffn import FeedForward
@@ -331,6 +332,16 @@ class ModelSpec(Record):
             raise FieldError(
                 ("stream_scale",), "must be 1 with parallel_sublayers or with connections, which read one stream twice"
             )
+        for axis in ("attention", "ffn"):
+            layout = self._layouts.get(axis)
+            names = layout.variants if layout is not None else ("",)
+            for name in names:
+                for inner in walk(self._component(axis, name)):
+                    if inner.stream_width not in (None, self.d_model):
+                        raise FieldError(
+                            self._place(axis, name, "channels"),
+                            f"must be d_model ({self.d_model}), not {inner.stream_width}",
+                        )
         return self
 
     @model_validator(mode="after")

@@ -107,6 +107,31 @@ def recurrent_gemma(c: Config) -> Fields:
     }
 
 
+def rwkv(c: Config) -> Fields:
+    return {
+        "name": c.model_type,
+        "d_model": c.hidden_size,
+        "n_layers": c.num_hidden_layers,
+        "vocab_size": c.vocab_size,
+        "tie_embeddings": c.tie_word_embeddings,
+        "norm": {"kind": "layer", "eps": c.layer_norm_epsilon, "bias": True},
+        "embedding_norm": True,
+        "attention": {"kind": "rwkv4", "channels": c.hidden_size, "width": c.attention_hidden_size},
+        "ffn": {"kind": "channel_mixing", "channels": c.hidden_size, "d_ff": c.intermediate_size},
+    }
+
+
+def mixers(rng: Random) -> Fields:
+    return {
+        "vocab_size": rng.randrange(41, 90),
+        "hidden_size": rng.randrange(13, 40),
+        "num_hidden_layers": 3,
+        "context_length": 64,
+        "bos_token_id": None,
+        "eos_token_id": None,
+    }
+
+
 def with_layers(rng: Random, *types: str) -> Fields:
     """A decoder with a layer of each of these types, and the norms of LFM2."""
     fields = without_head_dim(rng)
@@ -169,6 +194,12 @@ STATES = {
                 {"routed_scaling_factor": 1.7, **TIED},
                 {"use_expert_bias": False, "norm_topk_prob": False, "num_dense_layers": 0, "conv_L_cache": 2},
             ),
+        ),
+        Family(
+            "rwkv",
+            rwkv,
+            mixers,
+            ({}, {"attention_hidden_size": 22, "intermediate_size": 19, **TIED}),
         ),
         Family(
             "recurrent_gemma",

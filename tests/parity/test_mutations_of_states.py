@@ -16,10 +16,15 @@ from llmarch_cli.components.attention import (
     LightningAttention,
     RealGatedLinearRecurrentUnit,
     ShortConvolution,
+    TimeMixing,
     lightning,
     rg_lru,
+    rwkv,
 )
 from llmarch_cli.components.attention.recurrence import recur
+from llmarch_cli.components.attention.rwkv import mixed
+from llmarch_cli.components.attention.scan import accumulated
+from llmarch_cli.components.ffn import ChannelMixing, channel_mixing
 from llmarch_cli.modules.builder import Block, BlockProjection, DepthwiseConvolution
 from llmarch_cli.modules.cache import TensorCache
 
@@ -91,7 +96,7 @@ keep = TensorCache.keep
 
 def state_not_kept(self: TensorCache, **states: Tensor) -> None:
     """Of a recurrence; a convolution keeps its inputs."""
-    keep(self, **{name: state for name, state in states.items() if name == "inputs"})
+    keep(self, **{name: state for name, state in states.items() if name in ("inputs", "previous")})
 
 
 def output_gated_before_the_norm(self: LightningAttention, m: Any, x: Tensor, cache: TensorCache) -> Any:
@@ -117,7 +122,6 @@ def stream_scaled_behind_the_sum(self: Block, x: Tensor, cache: TensorCache) -> 
 
 convolve = DepthwiseConvolution.forward
 project = BlockProjection.forward
-accumulated = rg_lru.accumulated
 unit = RealGatedLinearRecurrentUnit.forward
 
 
@@ -192,7 +196,72 @@ def each_piece_begins_anew(self: Any, m: Any, x: Tensor, cache: TensorCache) -> 
     return unit(self, m, x, Begun())
 
 
+# --- RWKV -----------------------------------------------------------------------------------------------------------
+
+MIXER = Case("rwkv", 0)
+time_mixing = TimeMixing.forward
+
+
+def shares_swapped(x: Tensor, before: Tensor, share: Tensor) -> Tensor:
+    return mixed(before, x, share)
+
+
+def not_mixed(x: Tensor, before: Tensor, share: Tensor) -> Tensor:
+    return x
+
+
+class Renamed:
+    """The modules of a component, with some replaced."""
+
+    def __init__(self, m: Any, **others: Any) -> None:
+        self.m = m
+        self.__dict__.update(others)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.m, name)
+
+
+def no_bonus(self: TimeMixing, m: Any, x: Tensor, cache: TensorCache) -> Any:
+    return time_mixing(self, Renamed(m, bonus=torch.zeros_like(m.bonus)), x, cache)
+
+
+def decay_without_exponential(self: TimeMixing, m: Any, x: Tensor, cache: TensorCache) -> Any:
+    return time_mixing(self, Renamed(m, decay=F.softplus(m.decay).log()), x, cache)
+
+
+def gate_without_sigmoid(self: TimeMixing, m: Any, x: Tensor, cache: TensorCache) -> Any:
+    class Open(Renamed):
+        def gate_proj(self, x: Tensor) -> Any:
+            return m.gate_proj(x) * 4  # a sharper one
+
+    return time_mixing(self, Open(m), x, cache)
+
+
+def without_the_square(self: ChannelMixing, m: Any, x: Tensor, cache: TensorCache) -> Any:
+    before = cache.extended("previous", x)[:, :-1]
+    hidden = F.relu(m.up_proj(mixed(x, before, m.up_mix)))
+    return m.gate_proj(mixed(x, before, m.gate_mix)).sigmoid() * m.down_proj(hidden)
+
+
+def gate_of_the_hidden_values(self: ChannelMixing, m: Any, x: Tensor, cache: TensorCache) -> Any:
+    """One mixture for both projections."""
+    before = cache.extended("previous", x)[:, :-1]
+    both = mixed(x, before, m.up_mix)
+    return m.gate_proj(both).sigmoid() * m.down_proj(F.relu(m.up_proj(both)).square())
+
+
 IN_THE_CODE: dict[str, Patch] = {
+    "shares of this token and the last swapped": Patch(MIXER, rwkv, "mixed", shares_swapped),
+    "tokens not mixed with the last in channels": Patch(MIXER, channel_mixing, "mixed", not_mixed),
+    "no bonus of the current token": Patch(MIXER, TimeMixing, "forward", no_bonus),
+    "decay by another function": Patch(MIXER, TimeMixing, "forward", decay_without_exponential),
+    "a sharper gate of time mixing": Patch(MIXER, TimeMixing, "forward", gate_without_sigmoid),
+    "hidden values not squared": Patch(MIXER, ChannelMixing, "forward", without_the_square),
+    "one mixture for gate and values": Patch(MIXER, ChannelMixing, "forward", gate_of_the_hidden_values),
+    "sums of time mixing not kept": Patch(MIXER, TensorCache, "keep", state_not_kept, "token by token"),
+    "last tokens forgotten between pieces": Patch(
+        MIXER, TensorCache, "extended", inputs_forgotten, "chunks of a prompt"
+    ),
     "decay alike in all layers": Patch(LIGHTNING, LightningAttention, "_decay", decay_of_the_bottom_layer),
     "layers counted from 1": Patch(LIGHTNING, LightningAttention, "_decay", decay_of_layers_from_1),
     "heads decay in reverse": Patch(LIGHTNING, LightningAttention, "_decay", decay_in_reverse),

@@ -100,13 +100,45 @@ RECURRENT_GEMMA: Names = {
     ),
 }
 
+# --- RWKV -----------------------------------------------------------------------------------------------------------
+
+
+def mix(name: str) -> Source:
+    return Source(name, lambda values: values.flatten())
+
+
+RWKV: Names = {
+    "embedding.tokens.weight": "rwkv.embeddings.weight",
+    **linear("embedding_norm.norm", "rwkv.blocks.0.pre_ln"),
+    **linear("final_norm.norm", "rwkv.ln_out"),
+    "head.lm_head.weight": ("head.weight", "rwkv.embeddings.weight"),
+    **of_layer(
+        {
+            **renamed({"norms.attention_pre": "ln1", "norms.ffn_pre": "ln2"}),
+            **renamed({"attention.k_proj": "attention.key", "attention.v_proj": "attention.value"}),
+            **renamed({"attention.gate_proj": "attention.receptance", "attention.o_proj": "attention.output"}),
+            "attention.k_mix": mix("attention.time_mix_key"),
+            "attention.v_mix": mix("attention.time_mix_value"),
+            "attention.gate_mix": mix("attention.time_mix_receptance"),
+            "attention.decay": "attention.time_decay",
+            "attention.bonus": "attention.time_first",
+            **renamed({"ffn.up_proj": "feed_forward.key", "ffn.down_proj": "feed_forward.value"}),
+            **renamed({"ffn.gate_proj": "feed_forward.receptance"}),
+            "ffn.up_mix": mix("feed_forward.time_mix_key"),
+            "ffn.gate_mix": mix("feed_forward.time_mix_receptance"),
+        },
+        "rwkv.blocks",
+    ),
+}
+
 NAMES: dict[str, Names] = {
     "lfm2": LFM2,
     "lfm2_moe": {**LFM2, **of_layer(LFM2_MOE)},
     "recurrent_gemma": RECURRENT_GEMMA,
+    "rwkv": RWKV,
 }
 
 NAMES_BY_CONFIG: dict[str, Callable[[Config], Names]] = {"minimax": minimax}
 
 # Their checkpoints fuse what is split here, or name norms by another layer.
-UNNAMED = {"lfm2", "lfm2_moe", "recurrent_gemma", "minimax"}
+UNNAMED = {"lfm2", "lfm2_moe", "recurrent_gemma", "rwkv", "minimax"}

@@ -6,6 +6,7 @@ from llmarch_cli.components.attention.gqa import GroupedQueryAttention
 from llmarch_cli.components.attention.lightning import LightningAttention
 from llmarch_cli.components.attention.mla import MultiHeadLatentAttention
 from llmarch_cli.components.attention.rg_lru import RealGatedLinearRecurrentUnit
+from llmarch_cli.components.attention.rwkv import TimeMixing
 from llmarch_cli.components.attention.short_conv import ShortConvolution
 
 Attention = (
@@ -14,6 +15,7 @@ Attention = (
     | LightningAttention
     | ShortConvolution
     | RealGatedLinearRecurrentUnit
+    | TimeMixing
 )
 
 __all__ = [
@@ -23,4 +25,5 @@ __all__ = [
     "MultiHeadLatentAttention",
     "RealGatedLinearRecurrentUnit",
     "ShortConvolution",
+    "TimeMixing",
 ]

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, ClassVar, Literal
 
 from pydantic import model_validator
 
+from llmarch_cli.components.attention.scan import accumulated
 from llmarch_cli.components.attention.short_conv import Kernel
 from llmarch_cli.components.cache import State
 from llmarch_cli.components.component import Component, Count, LayerCache, Modules, Part
@@ -78,21 +79,3 @@ class RealGatedLinearRecurrentUnit(Component):
         hidden = accumulated(decay.exp(), x.float() * opened.float() * added, cache.state("hidden", x))
         cache.keep(hidden=hidden[:, -1].clone())
         return m.o_proj(hidden.to(x.dtype) * gate)
-
-
-def accumulated(decay: Tensor, added: Tensor, before: Tensor) -> Tensor:
-    """h[t] = decay[t] * h[t - 1] + added[t] for all tokens, both (batch, n_tokens, width), from h[-1] = `before`.
-
-    All tokens at once, in log2(n_tokens) steps: each step doubles the tokens that h[t] reaches back.
-    """
-    import torch
-
-    first = added[:, :1] + decay[:, :1] * before.unsqueeze(1)
-    hidden = torch.cat((first, added[:, 1:]), dim=1)
-    reach = 1
-    while reach < hidden.shape[1]:
-        further = hidden[:, reach:] + decay[:, reach:] * hidden[:, :-reach]
-        hidden = torch.cat((hidden[:, :reach], further), dim=1)
-        decay = torch.cat((decay[:, :reach], decay[:, reach:] * decay[:, :-reach]), dim=1)
-        reach *= 2
-    return hidden

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from llmarch_cli.components.ffn.channel_mixing import ChannelMixing
 from llmarch_cli.components.ffn.dense import DenseFeedForward
 from llmarch_cli.components.ffn.moe import MixtureOfExperts
 from llmarch_cli.components.ffn.parallel import ParallelFeedForward
 
-FeedForward = DenseFeedForward | MixtureOfExperts | ParallelFeedForward
+FeedForward = DenseFeedForward | MixtureOfExperts | ParallelFeedForward | ChannelMixing
 
-__all__ = ["DenseFeedForward", "FeedForward", "MixtureOfExperts", "ParallelFeedForward"]
+__all__ = ["ChannelMixing", "DenseFeedForward", "FeedForward", "MixtureOfExperts", "ParallelFeedForward"]

@@ -11,14 +11,23 @@ from sublayers import component, module, run, values
 from torch import Tensor
 
 from llmarch_cli.components.attention.recurrence import recur
-from llmarch_cli.components.attention.rg_lru import accumulated
+from llmarch_cli.components.attention.scan import accumulated, largest
 from llmarch_cli.components.cache import ONCE, Mixing, State
 from llmarch_cli.modules.cache import TensorCache
+from llmarch_cli.specs.spec import ModelSpec
 
 LIGHTNING = {"kind": "lightning", "n_heads": 3, "head_dim": 4}
 SHORT_CONV = {"kind": "short_conv", "channels": 6, "conv_kernel": 3}
 RG_LRU = {"kind": "rg_lru", "width": 6, "n_blocks": 2, "conv_kernel": 4}
-KINDS = {"lightning": LIGHTNING, "short_conv": SHORT_CONV, "rg_lru": RG_LRU}
+RWKV = {"kind": "rwkv4", "channels": 16, "width": 6}
+CHANNEL_MIXING = {"kind": "channel_mixing", "channels": 16, "d_ff": 10}
+KINDS = {
+    "lightning": LIGHTNING,
+    "short_conv": SHORT_CONV,
+    "rg_lru": RG_LRU,
+    "rwkv4": RWKV,
+    "channel_mixing": CHANNEL_MIXING,
+}
 
 
 def shapes(data: dict[str, Any]) -> dict[str, tuple[int, ...]]:
@@ -39,6 +48,18 @@ def test_parameters() -> None:
              (("weight", (2, 3, 3)), ("bias", (2, 3)))}  # fmt: skip
     outer = {"gate_proj.weight": (6, 16), "x_proj.weight": (6, 16), "conv.weight": (6, 4), "o_proj.weight": (16, 6)}
     assert shapes(RG_LRU | {"bias": False}) == outer | gates | {"decay": (6,)}
+    assert shapes(RWKV) == {
+        **dict.fromkeys(("k_proj.weight", "v_proj.weight", "gate_proj.weight"), (6, 16)),
+        **dict.fromkeys(("k_mix", "v_mix", "gate_mix"), (16,)),
+        **dict.fromkeys(("decay", "bonus"), (6,)),
+        "o_proj.weight": (16, 6),
+    }
+    assert shapes(CHANNEL_MIXING) == {
+        **dict.fromkeys(("up_mix", "gate_mix"), (16,)),
+        "up_proj.weight": (10, 16),
+        "down_proj.weight": (16, 10),
+        "gate_proj.weight": (16, 16),
+    }
     biases = {"gate_proj.bias", "x_proj.bias", "conv.bias", "o_proj.bias"}
     assert set(shapes(RG_LRU)) - set(shapes(RG_LRU | {"bias": False})) == biases
 
@@ -49,6 +70,10 @@ def test_states_and_costs() -> None:
     assert list(lightning.mixing()) == [Mixing(4 * 3 * 4 * 4, ONCE)]
     assert list(short_conv.cache()) == [State("inputs", (2, 6), "bf16")]
     assert list(rg_lru.cache()) == [State("inputs", (3, 6), "bf16"), State("hidden", (6,))]
+    rwkv, channel_mixing = component(RWKV), component(CHANNEL_MIXING)
+    assert list(rwkv.cache()) == [State("previous", (1, 16), "bf16"), State("sums", (3, 6))]
+    assert list(channel_mixing.cache()) == [State("previous", (1, 16), "bf16")]
+    assert list(rwkv.mixing()) == list(channel_mixing.mixing()) == []
     assert list(short_conv.mixing()) == list(rg_lru.mixing()) == []
 
 
@@ -60,6 +85,14 @@ def test_fields_that_do_not_fit() -> None:
             component(data | {"activation": "xielu"})
     with pytest.raises(ValidationError, match="greater than or equal to 2"):
         component(SHORT_CONV | {"conv_kernel": 1})
+
+
+def test_channels_are_those_of_the_model() -> None:
+    for axis, name in (("attention", "rwkv4"), ("ffn", "channel_mixing")):
+        fields = {"name": "mixed", "d_model": 32, "n_layers": 1, "vocab_size": 9}
+        other = {"attention": LIGHTNING, "ffn": {"kind": "dense", "d_ff": 8}} | {axis: KINDS[name]}
+        with pytest.raises(ValidationError, match=rf"{axis}.channels: must be d_model \(32\), not 16"):
+            ModelSpec.model_validate(fields | other)
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -88,6 +121,27 @@ def test_the_chunk_form_of_the_recurrence_is_its_step_form(n_tokens: int) -> Non
         steps.append(step)
     torch.testing.assert_close(out, torch.cat(steps, dim=2), atol=1e-4, rtol=1e-4)
     torch.testing.assert_close(last, state, atol=1e-4, rtol=1e-4)
+
+
+@pytest.mark.parametrize("n_tokens", [1, 2, 5, 8, 9])
+def test_the_largest_of_what_decays_is_that_of_a_loop(n_tokens: int) -> None:
+    keys, decay, before = values(2, n_tokens, 3), -values(3, seed=2).abs(), values(2, 3, seed=3)
+    looped, highest = [], before
+    for t in range(n_tokens):
+        highest = torch.maximum(keys[:, t], highest + decay)
+        looped.append(highest)
+    torch.testing.assert_close(largest(keys, decay, before), torch.stack(looped, dim=1))
+
+
+def test_weights_far_from_zero_neither_overflow_nor_vanish() -> None:
+    built, x = module(RWKV), values(1, 9, 16)
+    with torch.no_grad():
+        for key in (-300.0, 300.0):  # exp(300) is more than float32 holds
+            built.k_proj.weight.fill_(0.0)
+            built.k_proj.weight[:, 0] = key
+            out = run(built, x)
+            assert bool(out.isfinite().all())
+            assert float(out.abs().max()) > 0.01
 
 
 @pytest.mark.parametrize("n_tokens", [1, 2, 5, 8, 9])

@@ -37,6 +37,7 @@ OPTIONS: dict[str, dict[str, st.SearchStrategy[Any]]] = {
         "use_expert_bias": flags,
         "routed_scaling_factor": scales,
     },
+    "rwkv": {"attention_hidden_size": st.none() | st.integers(2, 40)},
     "recurrent_gemma": {
         "lru_width": st.none() | st.integers(1, 5).map(lambda width: 36 * width),
         "attention_window_size": st.just(9),
@@ -60,7 +61,7 @@ ALWAYS: dict[str, tuple[str, ...]] = {
     "lfm2_moe": ("num_experts", "num_experts_per_tok"),
 }
 
-OWN_ROPE = ("recurrent_gemma",)
+OWN_ROPE = ("recurrent_gemma", "rwkv")
 
 
 def of_family(draw: st.DrawFn, family: str, config: Settings) -> None:
@@ -84,6 +85,11 @@ def of_family(draw: st.DrawFn, family: str, config: Settings) -> None:
                 config["block_ff_dim"] = config.pop("intermediate_size")
         case "lfm2_moe":
             config["layer_types"] = listed(draw, n_layers, FULL, CONV)
+        case "rwkv":
+            del config["num_attention_heads"], config["num_key_value_heads"]
+            if draw(flags):
+                config["context_length"] = config.pop("max_position_embeddings")
+            config["num_hidden_layers"] = max(2, min(5, n_layers))  # of one layer its class cannot begin
         case "recurrent_gemma":
             del config["max_position_embeddings"]
             if (config.get("lru_width") or 0) % config["num_attention_heads"]:

@@ -29,7 +29,7 @@ MODULES = {
     """,
     "step": "step3p5",
     "latent": "deepseek_v2 deepseek_v3 kimi_k2 axk1 glm4_moe_lite youtu minicpm3",
-    "fixed_states": "minimax minimax_text_01 minimax_m1 lfm2 lfm2_moe recurrent_gemma",
+    "fixed_states": "minimax minimax_text_01 minimax_m1 lfm2 lfm2_moe recurrent_gemma rwkv",
     "hunyuan": "hunyuan_v1_dense hunyuan_v1_moe hunyuan",
     "multimodal": """
         qwen2_vl_text qwen2_5_vl_text qwen2_5_omni_text qwen3_vl_text qwen3_vl_moe_text qwen3_omni_moe_text glm4v_text

@@ -1,4 +1,4 @@
-"""Decoders with layers that keep a state of fixed size: lightning attention, short convolutions, RG-LRU."""
+"""Decoders with layers that keep a state of fixed size: lightning attention, short convolutions, RG-LRU, RWKV."""
 
 from __future__ import annotations
 
@@ -17,6 +17,7 @@ from llmarch_cli.huggingface.importing.pieces import (
     gqa,
     head_dim,
     heads,
+    layer_norm,
     layer_types,
     mixed,
     moe,
@@ -241,6 +242,38 @@ def _in_bfloat16(value: float, exact: str) -> float | str:
     return exact if rounded == value else float(rounded)
 
 
+# --- RWKV -----------------------------------------------------------------------------------------------------------
+
+FINAL_EPS = 1e-5  # of the last norm, whatever the others' epsilon is
+
+
+def rwkv(c: Config) -> Fields:
+    """RWKV-4. Halving the residual stream from time to time changes no logit, but for the norms' epsilon."""
+    d_model = c.count("hidden_size")
+    norm = layer_norm(c, "layer_norm_epsilon", bias=True)
+    if norm["eps"] != FINAL_EPS:
+        c.fail("layer_norm_epsilon", f"{norm['eps']:g}, but the class gives the last norm {FINAL_EPS:g}")
+    return {
+        "context_length": c.count("context_length"),
+        "d_model": d_model,
+        "n_layers": c.layers(),
+        "vocab_size": c.count("vocab_size"),
+        "tie_embeddings": c.flag("tie_word_embeddings"),
+        "norm": norm,
+        "embedding_norm": True,
+        "attention": {
+            "kind": "rwkv4",
+            "channels": d_model,
+            "width": c.optional(c.count, "attention_hidden_size") or d_model,
+        },
+        "ffn": {
+            "kind": "channel_mixing",
+            "channels": d_model,
+            "d_ff": c.optional(c.count, "intermediate_size") or 4 * d_model,
+        },
+    }
+
+
 # --- tables ---------------------------------------------------------------------------------------------------------
 
 MINIMAX: dict[str, Any] = (
@@ -324,5 +357,14 @@ FAMILIES = (
             **dict.fromkeys(("w_init_variance_scale", "final_w_init_variance_scale"), ANY),
             "embeddings_scale_by_sqrt_dim": (True,),
         },
+    ),
+    Family(
+        "rwkv",
+        rwkv,
+        {"vocab_size": 50_277, "context_length": 1024, "hidden_size": 4096, "num_hidden_layers": 32}
+        | {"attention_hidden_size": None, "intermediate_size": None, "layer_norm_epsilon": 1e-5}
+        | {"tie_word_embeddings": False},
+        aliases={"max_position_embeddings": "context_length"},
+        without_effect={"rescale_every": ANY},  # halves values to keep them in range, and weights with them
     ),
 )

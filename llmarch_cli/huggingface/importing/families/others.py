@@ -34,7 +34,6 @@ _LACKING = {
     """,
     "sparse attention by an indexer": "deepseek_v32 glm_moe_dsa mistral_large4_text",
     "sparse attention by an indexer and hyper-connections": "hy_v4",
-    "time mixing (RWKV)": "rwkv",
     "two attentions in a layer and experts that compute nothing": "longcat_flash",
 }
 
