@@ -116,13 +116,26 @@ def gqa(draw: DrawFn) -> Data:
 
 
 @st.composite
+def indexers(draw: DrawFn, least: int) -> Data:
+    """An indexer of keys with `least` values or more."""
+    return {
+        "n_heads": draw(st.sampled_from((1, 2, 7, 64))),
+        "head_dim": least + draw(st.integers(0, 3)),
+        "top_k": draw(st.integers(1, 9) | st.sampled_from((128, 2048))),
+        "rope_interleaved": draw(booleans),
+    }
+
+
+@st.composite
 def mla(draw: DrawFn) -> Data:
     ranks = st.integers(1, 16) | st.sampled_from((64, 512))
     rotary_pairs = draw(st.integers(1, 16))
+    q_lora_rank = draw(optional(ranks))
     return {
         "kind": "mla",
         "n_heads": draw(st.sampled_from((1, 2, 5, 16))),
-        "q_lora_rank": draw(optional(ranks)),
+        "q_lora_rank": q_lora_rank,
+        "indexer": None if q_lora_rank is None else draw(optional(indexers(2 * rotary_pairs))),
         "kv_lora_rank": draw(ranks),
         "qk_nope_head_dim": draw(st.integers(1, 16)),
         "qk_rope_head_dim": 2 * rotary_pairs,

@@ -227,6 +227,10 @@ def _arange(counter: OperatorCounter, *bounds: int, dtype: torch.dtype = torch.i
     return _empty((max(0, -(-(end - start) // step)),), dtype)
 
 
+def _zeros(counter: OperatorCounter, shape: Shape, dtype: torch.dtype, device: Any = None) -> Tensor:
+    return _empty(tuple(shape), dtype)
+
+
 def _tensor(counter: OperatorCounter, values: Sequence[float], dtype: torch.dtype, device: Any = None) -> Tensor:
     return _empty((len(values),), dtype)
 
@@ -244,7 +248,9 @@ def _topk(counter: OperatorCounter, x: Tensor, k: int, dim: int = -1) -> torch.r
     return torch.return_types.topk(pair)
 
 
-def _sort(counter: OperatorCounter, x: Tensor, stable: bool = False) -> torch.return_types.sort:
+def _sort(
+    counter: OperatorCounter, x: Tensor, dim: int = -1, descending: bool = False, stable: bool = False
+) -> torch.return_types.sort:
     return torch.return_types.sort((_empty(x.shape, x.dtype), _empty(x.shape, torch.int64)))
 
 
@@ -286,6 +292,7 @@ _ANSWERS: dict[str, Callable[..., Any]] = {
     "stack": _stack,
     "arange": _arange,
     "tensor": _tensor,
+    "zeros": _zeros,
     **dict.fromkeys(("sum", "amax"), _reduced),
     "topk": _topk,
     "sort": _sort,

@@ -207,9 +207,4 @@ class GroupedQueryAttention(RotaryComponent):
         return linear_biases(self.n_heads, end, keys.shape[1], keys.device) / scale
 
     def _rotate_part(self, x: Tensor, start: int) -> Tensor:
-        import torch
-
-        if self.rotary_dim is None or self.rotary_dim == self.head_dim:
-            return self.rotate(x, start)
-        turned = self.rotate(x[..., : self.rotary_dim], start)
-        return torch.cat((turned, x[..., self.rotary_dim :]), dim=-1)
+        return self.rotate_first(x, start)

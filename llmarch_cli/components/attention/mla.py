@@ -5,15 +5,18 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
+from llmarch_cli.components.attention.indexer import Indexer, chosen_mask, chosen_rows
 from llmarch_cli.components.attention.rotary import RotaryComponent, YarnScaling
 from llmarch_cli.components.attention.scores import attend, visible
-from llmarch_cli.components.cache import Mixing, Rows
-from llmarch_cli.components.component import Count, LayerCache, Modules, Part
+from llmarch_cli.components.cache import FULL, Mixing, Read, Rows, View
+from llmarch_cli.components.component import Count, LayerCache, Modules, Name, Part
 from llmarch_cli.components.parts import Linear, Norm
 
 if TYPE_CHECKING:
+    from typing import Self
+
     from torch import Tensor
 
 
@@ -22,7 +25,11 @@ INNER_EPS = 1e-6
 
 
 class MultiHeadLatentAttention(RotaryComponent):
-    """All heads share one small latent and one rotary key per token; only these two are cached."""
+    """All heads share one small latent and one rotary key per token; only these two are cached.
+
+    With `kv_from` a layer has none of its own, and expands those of the nearest layer below of that variant. With an
+    `indexer` a token attends to the latents that it chooses.
+    """
 
     kind: Literal["mla"]
     n_heads: Count
@@ -32,8 +39,22 @@ class MultiHeadLatentAttention(RotaryComponent):
     qk_rope_head_dim: Annotated[Count, Field(multiple_of=2)]
     v_head_dim: Count
     bias: bool = False  # of both compressions and the output
+    kv_from: Name | None = None  # a variant
+    indexer: Indexer | None = None
 
     summarized: ClassVar[frozenset[str]] = RotaryComponent.summarized | {"n_heads"}
+
+    @model_validator(mode="after")
+    def _indexer_fits(self) -> Self:
+        if self.indexer is not None and self.indexer.head_dim is not None:
+            if self.q_lora_rank is None:
+                raise ValueError("an indexer needs q_lora_rank: its queries come from the compressed ones")
+            if self.rope_theta is not None and self.indexer.head_dim < self.qk_rope_head_dim:
+                raise ValueError(
+                    f"indexer.head_dim ({self.indexer.head_dim}) must not be below qk_rope_head_dim"
+                    f" ({self.qk_rope_head_dim}), the number of its values that are rotated"
+                )
+        return self
 
     @property
     def rotary_width(self) -> int:
@@ -44,14 +65,31 @@ class MultiHeadLatentAttention(RotaryComponent):
             yield Linear("q_a_proj", d_model, self.q_lora_rank, bias=self.bias)
             yield Norm("q_a_norm", self.q_lora_rank, eps=INNER_EPS)
         yield Linear("q_b_proj", self.q_lora_rank or d_model, self.n_heads * self._qk_head_dim)
-        yield Linear("kv_a_proj", d_model, self.kv_lora_rank + self.qk_rope_head_dim, bias=self.bias)
-        yield Norm("kv_a_norm", self.kv_lora_rank, eps=INNER_EPS)
+        if self.kv_from is None:
+            yield Linear("kv_a_proj", d_model, self.kv_lora_rank + self.qk_rope_head_dim, bias=self.bias)
+            yield Norm("kv_a_norm", self.kv_lora_rank, eps=INNER_EPS)
         yield Linear("kv_b_proj", self.kv_lora_rank, self.n_heads * (self.qk_nope_head_dim + self.v_head_dim))
+        if self.indexer is not None and self.q_lora_rank is not None:
+            yield from self.indexer.parts(d_model, self.q_lora_rank)
         yield Linear("o_proj", self.n_heads * self.v_head_dim, d_model, bias=self.bias)
 
     def cache(self) -> Iterator[Rows]:
-        yield Rows("latent", self.kv_lora_rank)
-        yield Rows("k_rope", self.qk_rope_head_dim)
+        if self.kv_from is None:
+            yield Rows("latent", self.kv_lora_rank)
+            yield Rows("k_rope", self.qk_rope_head_dim)
+        if self.indexer is not None:
+            yield from self.indexer.cache()
+
+    def reads(self) -> Iterator[Read]:
+        if self.kv_from is not None:
+            yield Read("latent", self.kv_lora_rank, self.kv_from, FULL)
+            yield Read("k_rope", self.qk_rope_head_dim, self.kv_from, FULL)
+        if self.indexer is not None:
+            yield from self.indexer.reads()
+
+    def leaves(self) -> Iterator[Read]:
+        if self.indexer is not None:
+            yield from self.indexer.leaves()
 
     @property
     def multi_head_width(self) -> int:
@@ -63,7 +101,7 @@ class MultiHeadLatentAttention(RotaryComponent):
 
     @property
     def label(self) -> str:
-        return "full"
+        return "full" if self.indexer is None else f"top {self.indexer.top_k:,}"
 
     @property
     def heads(self) -> str:
@@ -71,22 +109,41 @@ class MultiHeadLatentAttention(RotaryComponent):
 
     def mixing(self) -> Iterator[Mixing]:
         """Scores with latents and rotary keys, then a weighted sum of latents (the absorbed form)."""
-        yield Mixing(2 * self.n_heads * (2 * self.kv_lora_rank + self.qk_rope_head_dim))
+        seen = FULL if self.indexer is None else View(self.indexer.top_k)
+        yield Mixing(2 * self.n_heads * (2 * self.kv_lora_rank + self.qk_rope_head_dim), seen)
+        if self.indexer is not None:
+            yield from self.indexer.mixing()
 
     def forward(self, m: Modules, x: Tensor, cache: LayerCache) -> Tensor:
         start, n_tokens = cache.length, x.shape[1]
-        q = m.q_b_proj(x if self.q_lora_rank is None else m.q_a_norm(m.q_a_proj(x)))
+        q_latent = x if self.q_lora_rank is None else m.q_a_norm(m.q_a_proj(x))
+        q = m.q_b_proj(q_latent)
         q = q.unflatten(-1, (self.n_heads, -1)).transpose(1, 2)  # (batch, n_heads, n_tokens, qk_head_dim)
         q_nope, q_rope = q.split((self.qk_nope_head_dim, self.qk_rope_head_dim), dim=-1)
         q_rope = self.rotate(q_rope, start)
 
-        latent, k_rope = m.kv_a_proj(x).split((self.kv_lora_rank, self.qk_rope_head_dim), dim=-1)
-        k_rope = self.rotate(k_rope.unsqueeze(1), start).squeeze(1)
-        latent, k_rope = cache.append(latent=m.kv_a_norm(latent), k_rope=k_rope)  # (batch, n_keys, width)
-
-        attention = self._absorbed if n_tokens == 1 else self._expanded
+        latent, k_rope = self._rows(m, x, cache)
         mask = visible(start, n_tokens, latent.shape[1], None, None, x.device)
+        if self.indexer is not None:
+            interleaved = self.indexer.rope_interleaved
+            chosen = self.indexer.choose(
+                m, x, q_latent, lambda heads: self.rotate_first(heads, start, interleaved), mask, cache
+            )
+            if mask is None:
+                latent, k_rope = chosen_rows(latent, chosen), chosen_rows(k_rope, chosen)
+            else:
+                mask = chosen_mask(chosen, mask)
+        attention = self._absorbed if n_tokens == 1 else self._expanded
         return m.o_proj(attention(m, q_nope, q_rope, latent, k_rope, mask))
+
+    def _rows(self, m: Modules, x: Tensor, cache: LayerCache) -> tuple[Tensor, Tensor]:
+        """The latents and rotary keys of all tokens, each (batch, n_keys, width)."""
+        if self.kv_from is not None:
+            return cache.read("latent"), cache.read("k_rope")
+        latent, k_rope = m.kv_a_proj(x).split((self.kv_lora_rank, self.qk_rope_head_dim), dim=-1)
+        k_rope = self.rotate(k_rope.unsqueeze(1), cache.length).squeeze(1)
+        latent, k_rope = cache.append(latent=m.kv_a_norm(latent), k_rope=k_rope)
+        return latent, k_rope
 
     def _expanded(
         self, m: Modules, q_nope: Tensor, q_rope: Tensor, latent: Tensor, k_rope: Tensor, mask: Tensor | None

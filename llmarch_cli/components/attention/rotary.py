@@ -306,20 +306,33 @@ class RotaryComponent(Component):
                     )
         return self
 
-    def rotate(self, x: Tensor, start: int) -> Tensor:
-        """Rotate `x` (batch, n_heads, n_tokens, rotary_dim); its first token is at position `start`."""
+    def rotate_first(self, x: Tensor, start: int, interleaved: bool | None = None) -> Tensor:
+        """Rotate the first `rotary_width` values of the heads `x` (batch, n_heads, n_tokens, head_dim)."""
+        import torch
+
+        if self.rope_theta is None or self.rotary_width == x.shape[-1]:
+            return self.rotate(x, start, interleaved)
+        turned = self.rotate(x[..., : self.rotary_width], start, interleaved)
+        return torch.cat((turned, x[..., self.rotary_width :]), dim=-1)
+
+    def rotate(self, x: Tensor, start: int, interleaved: bool | None = None) -> Tensor:
+        """Rotate `x` (batch, n_heads, n_tokens, rotary_dim); its first token is at position `start`.
+
+        `interleaved` replaces `rope_interleaved`.
+        """
         import torch
 
         if self.rope_theta is None:
             return x
+        in_pairs = self.rope_interleaved if interleaved is None else interleaved
         cos, sin = self._angles(x.shape[-1], start, x.shape[-2], x.device)
         values = x.float()
-        if self.rope_interleaved:
+        if in_pairs:
             first, second = values.unflatten(-1, (-1, 2)).unbind(-1)
         else:
             first, second = values.chunk(2, dim=-1)
         turned = (first * cos - second * sin, second * cos + first * sin)
-        joined = torch.stack(turned, dim=-1).flatten(-2) if self.rope_interleaved else torch.cat(turned, dim=-1)
+        joined = torch.stack(turned, dim=-1).flatten(-2) if in_pairs else torch.cat(turned, dim=-1)
         return joined.to(x.dtype)
 
     def _angles(self, dim: int, start: int, n_tokens: int, device: torch.device) -> tuple[Tensor, Tensor]:

@@ -102,7 +102,8 @@ def attend(
 ) -> Tensor:
     """Attention of q (batch, n_heads, n_tokens, d_qk) to k (batch, n_kv_heads, n_keys, d_qk) and v (..., n_keys, d_v).
 
-    `temperature` (n_tokens,) multiplies the scores. `sinks` (n_heads,) are logits of a share of the softmax that goes
+    `mask` (n_tokens, n_keys) tells the keys that a token sees, for all heads; or (batch, 1 or n_kv_heads, n_tokens,
+    n_keys), for those of each key head. `temperature` (n_tokens,) multiplies the scores. `sinks` (n_heads,) are logits of a share of the softmax that goes
     to no token. `biases` (n_heads, 1, n_keys) are added to the products of queries and keys before scaling.
     Returns (batch, n_tokens, n_heads * d_v).
     """
@@ -115,6 +116,8 @@ def attend(
         # Prompts: the fused kernel never stores the (n_tokens, n_keys) scores.
         if temperature is not None:
             q = (q * temperature.unsqueeze(-1)).to(q.dtype)
+        if mask is not None and mask.dim() == 4 and mask.shape[1] > 1:
+            mask = mask.repeat_interleave(n_heads // n_kv_heads, dim=1)
         mixed = F.scaled_dot_product_attention(q, k, v, attn_mask=mask, scale=scale, enable_gqa=n_kv_heads != n_heads)
         return mixed.transpose(1, 2).flatten(2)
 
@@ -129,7 +132,7 @@ def attend(
     if temperature is not None:
         scores = scores * temperature.unsqueeze(-1)
     if mask is not None:
-        scores = scores.masked_fill(~mask, -torch.inf)
+        scores = scores.masked_fill(~(mask.unsqueeze(2) if mask.dim() == 4 else mask), -torch.inf)
     if sinks is None:
         shares = scores.softmax(dim=-1, dtype=torch.float32)
     else:

@@ -28,7 +28,7 @@ def test_any_pieces_of_a_prompt_give_what_all_of_it_gives(data: Data, pieces: li
     cache = TensorCache.of(built.component)
     edges = [edge for edge in torch.tensor([0, *pieces]).cumsum(0).tolist() if edge < LENGTH] + [LENGTH]
     parts = [run(built, x[:, start:end], cache) for start, end in pairwise(edges)]
-    torch.testing.assert_close(torch.cat(parts, dim=1), whole, rtol=1e-4, atol=1e-4)
+    torch.testing.assert_close(torch.cat(parts, dim=1), whole, rtol=1e-3, atol=1e-3)
     assert cache.length == LENGTH
     assert {name: tuple(stored.shape) for name, stored in cache.stored.items()} == {
         name: (2, entry.view.rows(LENGTH), entry.width) if isinstance(entry, Rows) else (2, *entry.shape)
