@@ -69,6 +69,19 @@ def rotary(draw: DrawFn, n_pairs: int) -> Data:
 
 
 @st.composite
+def block_indexers(draw: DrawFn, n_kv_heads: int, least: int) -> Data:
+    """An indexer of blocks for `n_kv_heads` key heads, of keys with `least` values or more."""
+    top_k = draw(st.integers(1, 4))
+    return {
+        "n_heads": draw(st.sampled_from([n for n in range(1, n_kv_heads + 1) if n_kv_heads % n == 0])),
+        "head_dim": least + draw(st.integers(0, 3)),
+        "block": draw(st.sampled_from((1, 2, 3, 128))),
+        "top_k": top_k,
+        "local": draw(st.integers(0, min(top_k, 2))),
+    }
+
+
+@st.composite
 def gqa(draw: DrawFn) -> Data:
     n_kv_heads = draw(st.sampled_from((1, 2, 3, 8)))
     head_pairs = draw(st.sampled_from((1, 3, 4, 32, 64)))
@@ -111,7 +124,11 @@ def gqa(draw: DrawFn) -> Data:
         data["alibi"] = draw(st.sampled_from((False, True, "unscaled")))
     if data["qk_norm"] in (None, "full"):
         data["clip_qkv"] = draw(optional(factors))
-    span = draw(st.sampled_from((None, "window", "chunk")))
+    span = draw(st.sampled_from((None, "window", "chunk", "indexer")))
+    if span == "indexer":
+        data["indexer"] = draw(block_indexers(n_kv_heads, 2 * (rotary_pairs or head_pairs)))
+        data.pop("alibi", None)
+        return data
     return data if span is None else {**data, span: draw(st.integers(1, 9) | st.sampled_from((128, 8192)))}
 
 

@@ -231,6 +231,16 @@ def _zeros(counter: OperatorCounter, shape: Shape, dtype: torch.dtype, device: A
     return _empty(tuple(shape), dtype)
 
 
+def _pad(counter: OperatorCounter, x: Tensor, pad: tuple[int, int], value: float | None = None) -> Tensor:
+    return _empty((*x.shape[:-1], x.shape[-1] + sum(pad)), x.dtype)
+
+
+def _repeat_interleave(counter: OperatorCounter, x: Tensor, repeats: int, dim: int) -> Tensor:
+    shape = list(x.shape)
+    shape[dim] *= repeats
+    return _empty(tuple(shape), x.dtype)
+
+
 def _tensor(counter: OperatorCounter, values: Sequence[float], dtype: torch.dtype, device: Any = None) -> Tensor:
     return _empty((len(values),), dtype)
 
@@ -293,6 +303,8 @@ _ANSWERS: dict[str, Callable[..., Any]] = {
     "arange": _arange,
     "tensor": _tensor,
     "zeros": _zeros,
+    "pad": _pad,
+    "repeat_interleave": _repeat_interleave,
     **dict.fromkeys(("sum", "amax"), _reduced),
     "topk": _topk,
     "sort": _sort,

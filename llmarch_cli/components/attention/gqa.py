@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
 
 from pydantic import Field, model_validator
 
+from llmarch_cli.components.attention.block_indexer import BlockIndexer
 from llmarch_cli.components.attention.rotary import RotaryComponent
 from llmarch_cli.components.attention.scores import Temperature, attend, linear_biases, visible
 from llmarch_cli.components.cache import Mixing, Rows, View
@@ -49,6 +50,7 @@ class GroupedQueryAttention(RotaryComponent):
     temperature: Temperature | None = None
     output_gate: Literal["elementwise", "per_head"] | None = None  # scales each value, or each head, before o_proj
     output_gate_activation: Literal["sigmoid", "softplus"] = "sigmoid"
+    indexer: BlockIndexer | None = None  # attends to the blocks of tokens that it chooses
     sub_norm: bool = False  # normalises what o_proj reads, over all heads at once (SubLN, arXiv 2210.06423)
 
     summarized: ClassVar[frozenset[str]] = RotaryComponent.summarized | {
@@ -62,6 +64,8 @@ class GroupedQueryAttention(RotaryComponent):
             raise ValueError(f"n_heads ({self.n_heads}) must be a multiple of n_kv_heads ({self.n_kv_heads})")
         if self.window is not None and self.chunk is not None:
             raise ValueError("window and chunk exclude each other; remove one")
+        if self.indexer is not None:
+            self._require_fit(self.indexer)
         if self.rotary_dim is not None and self.rotary_dim > self.head_dim:
             raise ValueError(f"rotary_dim ({self.rotary_dim}) must not exceed head_dim ({self.head_dim})")
         if self.rope_theta is not None and (self.rotary_dim or self.head_dim) % 2:
@@ -77,6 +81,20 @@ class GroupedQueryAttention(RotaryComponent):
         if self.clip_qkv is not None and self.qk_norm not in (None, "full"):
             raise ValueError(f"clip_qkv needs qk_norm full or null, not {self.qk_norm}")
         return self
+
+    def _require_fit(self, indexer: BlockIndexer) -> None:
+        for field in ("window", "chunk", "alibi"):
+            if getattr(self, field):
+                raise ValueError(f"{field} and indexer exclude each other: both say which tokens are seen; remove one")
+        if self.n_kv_heads % indexer.n_heads:
+            raise ValueError(
+                f"n_kv_heads ({self.n_kv_heads}) must be a multiple of indexer.n_heads ({indexer.n_heads})"
+            )
+        if self.rope_theta is not None and indexer.head_dim < self.rotary_width:
+            raise ValueError(
+                f"indexer.head_dim ({indexer.head_dim}) must not be below the number of rotated values"
+                f" ({self.rotary_width})"
+            )
 
     @property
     def v_width(self) -> int:
@@ -105,6 +123,8 @@ class GroupedQueryAttention(RotaryComponent):
                     weightless=self.qk_norm == "weightless",
                     n_heads=n_heads if self.qk_norm == "per_head_weights" else None,
                 )
+        if self.indexer is not None:
+            yield from self.indexer.parts(d_model)
         if self.sinks:
             yield Vector("sinks", self.n_heads)
         if self.output_gate is not None:
@@ -116,6 +136,8 @@ class GroupedQueryAttention(RotaryComponent):
     def cache(self) -> Iterator[Rows]:
         yield Rows("k", self.n_kv_heads * self.head_dim, self.view)
         yield Rows("v", self.n_kv_heads * self.v_width, self.view)
+        if self.indexer is not None:
+            yield from self.indexer.cache()
 
     @property
     def has_block_norms(self) -> bool:
@@ -133,6 +155,8 @@ class GroupedQueryAttention(RotaryComponent):
 
     @property
     def label(self) -> str:
+        if self.indexer is not None:
+            return f"top {self.indexer.top_k:,} blocks of {self.indexer.block:,}"
         return f"window {self.window:,}" if self.window else f"chunked {self.chunk:,}" if self.chunk else "full"
 
     @property
@@ -151,7 +175,10 @@ class GroupedQueryAttention(RotaryComponent):
 
     def mixing(self) -> Iterator[Mixing]:
         """Queries times keys, then weights times values: n_heads * width multiply-adds each per token in view."""
-        yield Mixing(2 * self.n_heads * (self.head_dim + self.v_width), self.view)
+        seen = self.view if self.indexer is None else self.indexer.view
+        yield Mixing(2 * self.n_heads * (self.head_dim + self.v_width), seen)
+        if self.indexer is not None:
+            yield from self.indexer.mixing()
 
     def forward(self, m: Modules, x: Tensor, cache: LayerCache) -> Tensor:
         start, n_tokens = cache.length, x.shape[1]
@@ -172,11 +199,18 @@ class GroupedQueryAttention(RotaryComponent):
 
         scale = self.head_dim**-0.5 if self.score_scale is None else self.score_scale
         keys, values = cache.append(k=k.transpose(1, 2).flatten(2), v=v)  # each (batch, n_keys, kv_width)
+        mask = visible(start, n_tokens, keys.shape[1], self.window, self.chunk, x.device)
+        heads = self._heads(keys), values.unflatten(-1, (-1, self.v_width)).transpose(1, 2)
+        if self.indexer is not None:
+            chosen = self.indexer.choose(m, x, lambda heads: self.rotate_first(heads, start), mask, cache)
+            if mask is None:
+                heads, mask = self.indexer.chosen_rows(heads, chosen)
+            else:
+                mask = self.indexer.chosen_mask(self.n_kv_heads, chosen, mask)
         mixed = attend(
             q,
-            self._heads(keys),
-            values.unflatten(-1, (-1, self.v_width)).transpose(1, 2),
-            mask=visible(start, n_tokens, keys.shape[1], self.window, self.chunk, x.device),
+            *heads,
+            mask=mask,
             scale=scale,
             softcap=self.softcap,
             temperature=None if self.temperature is None else self.temperature.at(cache.positions(start, x)),
