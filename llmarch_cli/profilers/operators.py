@@ -231,7 +231,7 @@ def _zeros(counter: OperatorCounter, shape: Shape, dtype: torch.dtype, device: A
     return _empty(tuple(shape), dtype)
 
 
-def _pad(counter: OperatorCounter, x: Tensor, pad: tuple[int, int], value: float | None = None) -> Tensor:
+def _pad(counter: OperatorCounter, x: Tensor, pad: tuple[int, int], **options: Any) -> Tensor:
     return _empty((*x.shape[:-1], x.shape[-1] + sum(pad)), x.dtype)
 
 

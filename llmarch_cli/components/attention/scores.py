@@ -116,7 +116,7 @@ def attend(
         # Prompts: the fused kernel never stores the (n_tokens, n_keys) scores.
         if temperature is not None:
             q = (q * temperature.unsqueeze(-1)).to(q.dtype)
-        if mask is not None and mask.dim() == 4 and mask.shape[1] > 1:
+        if mask is not None and mask.ndim == 4 and mask.shape[1] > 1:
             mask = mask.repeat_interleave(n_heads // n_kv_heads, dim=1)
         mixed = F.scaled_dot_product_attention(q, k, v, attn_mask=mask, scale=scale, enable_gqa=n_kv_heads != n_heads)
         return mixed.transpose(1, 2).flatten(2)
@@ -132,7 +132,7 @@ def attend(
     if temperature is not None:
         scores = scores * temperature.unsqueeze(-1)
     if mask is not None:
-        scores = scores.masked_fill(~(mask.unsqueeze(2) if mask.dim() == 4 else mask), -torch.inf)
+        scores = scores.masked_fill(~(mask.unsqueeze(2) if mask.ndim == 4 else mask), -torch.inf)
     if sinks is None:
         shares = scores.softmax(dim=-1, dtype=torch.float32)
     else:

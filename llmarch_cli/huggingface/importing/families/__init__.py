@@ -30,6 +30,7 @@ MODULES = {
     "step": "step3p5",
     "latent": "deepseek_v2 deepseek_v3 kimi_k2 axk1 glm4_moe_lite youtu minicpm3",
     "fixed_states": "minimax minimax_text_01 minimax_m1 lfm2 lfm2_moe recurrent_gemma rwkv",
+    "sparse": "deepseek_v32 glm_moe_dsa minimax_m3_vl_text minimax_m3",
     "hunyuan": "hunyuan_v1_dense hunyuan_v1_moe hunyuan",
     "multimodal": """
         qwen2_vl_text qwen2_5_vl_text qwen2_5_omni_text qwen3_vl_text qwen3_vl_moe_text qwen3_omni_moe_text glm4v_text

@@ -14,7 +14,6 @@ _LACKING = {
     "residual streams that are scaled by depth": "beam",
     "masks that depend on the values": "doge",
     "alternating updates of several streams, per-layer embeddings and shared key-value caches": "gemma3n gemma3n_text",
-    "block-sparse attention": "minimax_m3 minimax_m3_vl_text",
     "compressed attention and hyper-connections": "deepseek_v4",
     "biases of single projections": "telechat",
     "compressed convolutional attention": "zaya",
@@ -32,7 +31,7 @@ _LACKING = {
     "shared key-value caches, per-layer embeddings and values that are keys": """
         gemma4 gemma4_text gemma4_unified gemma4_unified_text
     """,
-    "sparse attention by an indexer": "deepseek_v32 glm_moe_dsa mistral_large4_text",
+    "latent attention with an indexer whose queries are scaled by their position": "mistral_large4_text",
     "sparse attention by an indexer and hyper-connections": "hy_v4",
     "two attentions in a layer and experts that compute nothing": "longcat_flash",
 }
