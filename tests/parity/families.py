@@ -39,6 +39,7 @@ from configs import (
     without_head_dim,
 )
 from further_families import FURTHER
+from sparse_families import SPARSE
 from state_families import STATES
 
 
@@ -463,4 +464,4 @@ FAMILIES = {
             ),
         ),
     )
-} | FURTHER | STATES
+} | FURTHER | STATES | SPARSE
