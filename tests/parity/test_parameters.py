@@ -111,6 +111,31 @@ PUBLISHED: dict[str, tuple[str, Fields]] = {
             },
         },
     ),
+    "deepseek-v3.2": (
+        "deepseek_v32",
+        {
+            "rope_theta": 10_000.0,
+            "rope_scaling": {
+                "rope_type": "yarn",
+                "factor": 40.0,
+                "original_max_position_embeddings": 4096,
+                "beta_fast": 32.0,
+                "beta_slow": 1.0,
+                "mscale": 1.0,
+                "mscale_all_dim": 1.0,
+            },
+        },
+    ),
+    "glm-5": ("glm_moe_dsa", {"rope_theta": 1e6}),
+    "minimax-m3": (
+        "minimax_m3_vl_text",
+        {
+            "max_position_embeddings": 1_048_576,
+            "partial_rotary_factor": 0.5,
+            "layer_types": ["full_attention"] * 3 + ["minimax_m3_sparse"] * 57,
+            "mlp_layer_types": ["dense"] * 3 + ["sparse"] * 57,
+        },
+    ),
     "olmo2-7b": ("olmo2", {"vocab_size": 100_352, "rms_norm_eps": 1e-6, "rope_theta": 500_000.0}),
     "olmo3-7b": (
         "olmo3",

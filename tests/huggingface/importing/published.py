@@ -196,6 +196,8 @@ PUBLISHED: dict[str, Settings] = {
         *(2048, 10_944, 27, 16, 16), moe_intermediate_size=1408, q_lora_rank=None, topk_method="greedy", n_group=1
     ),
     "deepseek-v3": DEEPSEEK_V3,
+    "deepseek-v3.2": DEEPSEEK_V3
+    | {"model_type": "deepseek_v32", "index_n_heads": 64, "index_head_dim": 128, "index_topk": 2048},
     "gemma3-12b": gemma3_seeing(3840, 15_360, 48, 16, 8),
     "gemma3-1b": gemma3(1152, 6912, 26, 4, 1, 262_144, 32_768, sliding_window=512, rope_scaling=None),
     "gemma3-270m": gemma3(640, 2048, 18, 4, 1, 262_144, 32_768, sliding_window=512, rope_local_base_freq=10_000),
@@ -210,6 +212,16 @@ PUBLISHED: dict[str, Settings] = {
         use_qk_norm=True,
     ),
     "glm-4.5-air": glm4(4096, 10_944, 46, 96, 8),
+    "glm-5": {
+        "model_type": "glm_moe_dsa",
+        **sized(6144, 12_288, 78, 64, 64, 154_880, 202_752),
+        "head_dim": 64,
+        "qk_head_dim": 256,
+        "index_n_heads": 32,
+        "indexer_rope_interleave": True,
+        "num_nextn_predict_layers": 1,
+        "rope_parameters": {"rope_theta": 1_000_000, "rope_type": "default"},
+    },
     "gpt-oss-120b": gpt_oss(36, 128),
     "gpt-oss-20b": gpt_oss(24, 32),
     "gpt2": gpt2(768, 12, 12),
@@ -291,6 +303,27 @@ PUBLISHED: dict[str, Settings] = {
     "minimax-m1": minimax("minimax_m1"),
     "minimax-text-01": minimax("minimax_text_01"),
     "mistral-7b-v0.1": {"model_type": "mistral", "rms_norm_eps": 1e-5, "max_position_embeddings": 32_768},
+    "minimax-m3": {
+        "model_type": "minimax_m3_vl",
+        "text_config": {
+            **sized(6144, 3072, 60, 64, 4, 200_064, 1_048_576),
+            "hidden_act": "swigluoai",
+            "partial_rotary_factor": 0.5,
+            "rotary_dim": 64,
+            "rope_theta": 5_000_000,
+            "moe_layer_freq": [0, 0, 0, *[1] * 57],
+            "sparse_attention_config": {
+                "use_sparse_attention": True,
+                "sparse_attention_freq": [0, 0, 0, *[1] * 57],
+                "sparse_disable_index_value": [0, 0, 0, *[1] * 57],
+                "sparse_block_size": 128,
+                "sparse_topk_blocks": 16,
+            },
+            "num_mtp_modules": 1,
+        },
+        "vision_config": {"hidden_size": 1280},
+        "projector_hidden_size": 6144,
+    },
     "mistral-small-3.1-24b": {
         "model_type": "mistral3",
         "text_config": {
