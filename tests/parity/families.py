@@ -464,4 +464,5 @@ FAMILIES = {
             ),
         ),
     )
-} | FURTHER | STATES | SPARSE
+}
+FAMILIES |= FURTHER | SPARSE | STATES

@@ -88,7 +88,8 @@ def with_modules(**changed: Callable[[Any], Any]) -> Any:
         names = ("index_q_proj", "index_k_proj", "index_k_norm", "index_weights_proj")
         parts = {} if self.indices_from else {name: getattr(m, name) for name in names}
         parts |= {name: make(m) for name, make in changed.items() if parts}
-        return choose(self, SimpleNamespace(**parts), *args)
+        modules: Any = SimpleNamespace(**parts)
+        return choose(self, modules, *args)
 
     return mutated
 
@@ -96,7 +97,8 @@ def with_modules(**changed: Callable[[Any], Any]) -> Any:
 def blocks_with_modules(**changed: Callable[[Any], Any]) -> Any:
     def mutated(self: BlockIndexer, m: Any, *args: Any) -> Any:
         parts = {name: getattr(m, name) for name in ("index_q_proj", "index_k_proj", "index_q_norm", "index_k_norm")}
-        return choose_blocks(self, SimpleNamespace(**parts | {name: make(m) for name, make in changed.items()}), *args)
+        modules: Any = SimpleNamespace(**parts | {name: make(m) for name, make in changed.items()})
+        return choose_blocks(self, modules, *args)
 
     return mutated
 
@@ -165,9 +167,7 @@ def start_forgotten(self: Any, x: Tensor, start: int, interleaved: bool | None =
 
 IN_THE_CODE: dict[str, Patch] = {
     "the key norm's epsilon of the model": Patch(TOKENS, indexer, "KEY_EPS", 50 * EPS),
-    "the key norm forgotten": Patch(
-        TOKENS, Indexer, "choose", with_modules(index_k_norm=lambda m: lambda keys: keys)
-    ),
+    "the key norm forgotten": Patch(TOKENS, Indexer, "choose", with_modules(index_k_norm=lambda m: lambda keys: keys)),
     "heads weighted alike": Patch(
         TOKENS, Indexer, "choose", with_modules(index_weights_proj=lambda m: lambda x: m.index_weights_proj(x) * 0 + 1)
     ),

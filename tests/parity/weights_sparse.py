@@ -14,6 +14,8 @@ _INDEXER: Names = {
     "attention.index_weights_proj.weight": "self_attn.indexer.weights_proj.weight",
 }
 
+_INDEXED: Names = {**LATENT, **of_layer(_INDEXER)}
+
 _BLOCKS: Names = {
     f"attention.index_{part}.weight": f"self_attn.indexer.{part}.weight"
     for part in ("q_proj", "k_proj", "q_norm", "k_norm")
@@ -39,7 +41,8 @@ def _dense_or_experts() -> Names:
 
 
 NAMES: dict[str, Names] = {
-    **dict.fromkeys(("deepseek_v32", "glm_moe_dsa"), {**LATENT, **of_layer(_INDEXER)}),
+    "deepseek_v32": _INDEXED,
+    "glm_moe_dsa": _INDEXED,
     "minimax_m3_vl_text": {**MIXTURE, **of_layer({**_BLOCKS, **_dense_or_experts()})},
 }
 

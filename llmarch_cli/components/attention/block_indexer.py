@@ -1,7 +1,6 @@
-"""Block-sparse attention by an indexer: attention sees the blocks of tokens whose best token scores highest.
+"""Block-sparse attention by an indexer (arXiv 2606.13392).
 
-The score is that of sparse attention by an indexer (arXiv 2512.02556, section 2.1) without its weights, and the choice is
-one of blocks, for each group of heads (Native Sparse Attention, arXiv 2502.11089, section 3.3.2).
+Small heads score every earlier token, and attention sees the blocks whose best token scores highest.
 """
 
 from __future__ import annotations
@@ -37,7 +36,9 @@ class BlockIndexer(Record):
     @model_validator(mode="after")
     def _local_blocks_fit(self) -> Self:
         if self.local > self.top_k:
-            raise ValueError(f"local ({self.local}) must not exceed top_k ({self.top_k}), which counts these blocks too")
+            raise ValueError(
+                f"local ({self.local}) must not exceed top_k ({self.top_k}), which counts these blocks too"
+            )
         return self
 
     @property

@@ -103,8 +103,9 @@ def attend(
     """Attention of q (batch, n_heads, n_tokens, d_qk) to k (batch, n_kv_heads, n_keys, d_qk) and v (..., n_keys, d_v).
 
     `mask` (n_tokens, n_keys) tells the keys that a token sees, for all heads; or (batch, 1 or n_kv_heads, n_tokens,
-    n_keys), for those of each key head. `temperature` (n_tokens,) multiplies the scores. `sinks` (n_heads,) are logits of a share of the softmax that goes
-    to no token. `biases` (n_heads, 1, n_keys) are added to the products of queries and keys before scaling.
+    n_keys), for those of each key head. `temperature` (n_tokens,) multiplies the scores. `sinks` (n_heads,) are logits
+    of a share of the softmax that goes to no token. `biases` (n_heads, 1, n_keys) are added to the products of queries
+    and keys before scaling.
     Returns (batch, n_tokens, n_heads * d_v).
     """
     import torch

@@ -56,7 +56,7 @@ def test_classes_of_real_files(kind: str, name: str) -> None:
         ("llama", "MambaForCausalLM", "mamba"),
         ("qwen3_moe", "Qwen3NextForCausalLM", "qwen3_next"),
         ("nemotron", "NemotronHForCausalLM", "nemotron_h"),
-        ("deepseek_v3", "DeepseekV32ForCausalLM", "deepseek_v32"),
+        ("mixtral", "HYV4ForCausalLM", "hy_v4"),
         ("gpt2", "BertLMHeadModel", "bert"),
     ],
 )

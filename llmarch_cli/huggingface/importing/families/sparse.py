@@ -140,7 +140,9 @@ def _m3_attention(c: Config) -> Fields:
         if rotated != found and (c.given("partial_rotary_factor") or "rotary_dim" not in c.defaults):
             c.fail("rotary_dim", f"{rotated}, but partial_rotary_factor gives {found}")
         if rotated != found:
-            c.notes.append(f"rotary_dim is {rotated}; read as {found}, as by transformers, which reads the share alone.")
+            c.notes.append(
+                f"rotary_dim is {rotated}; read as {found}, as by transformers, which reads the share alone."
+            )
     c.read.add("rotary_dim")
     return attention
 
