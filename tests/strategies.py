@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import cycle, islice
 from typing import Any, cast, get_args
 
 from hypothesis import strategies as st
@@ -331,6 +332,7 @@ def spec_data(draw: DrawFn, aligned: bool = False) -> Data:
     if placement == "pre_shared":
         for each in components(data["attention"]):
             each.pop("block_norms", None)
+    share(draw, data)
     activations = st.sampled_from([name for name in get_args(Activation) if name != "xielu"])
     transforms = st.fixed_dictionaries({"activation": activations, "bias": booleans})
     data["head_transform"] = draw(optional(transforms))
@@ -341,6 +343,26 @@ def spec_data(draw: DrawFn, aligned: bool = False) -> Data:
         if norm_kind == "layer":
             data["norm"]["bias"] = draw(booleans)
     return data
+
+
+def share(draw: DrawFn, data: Data) -> None:
+    """Perhaps make one variant read what another one leaves: its latents, its choice, or both."""
+    axis, n_layers = data["attention"], data["n_layers"]
+    variants = axis.get("variants", {})
+    if len(variants) < 2:
+        return
+    n_between = n_layers - len(axis["first"]) - len(axis["last"])
+    names = [*axis["first"], *islice(cycle(axis["repeat"] or [NONE]), n_between), *axis["last"]]
+    source, reader = sorted(variants, key=names.index)
+    if (names[-1] == reader and data["n_mtp_blocks"]) or draw(booleans):
+        return
+    latents, choice = draw(st.sampled_from(((True, False), (False, True), (True, True))))
+    below = draw(mla())
+    if choice and below["indexer"] is None:
+        below |= {"q_lora_rank": below["q_lora_rank"] or 5, "indexer": draw(indexers(below["qk_rope_head_dim"]))}
+    variants[source], variants[reader] = below, {**below, "kv_from": source if latents else None}
+    if choice:
+        variants[reader]["indexer"] = {"indices_from": source, "top_k": below["indexer"]["top_k"]}
 
 
 def components(axis: Data) -> list[Data]:
