@@ -79,7 +79,7 @@ class Run(NamedTuple):
     def under(self, mode: AbstractContextManager[Any]) -> Any:
         """Run the component: its output and its cached tensors."""
         component = self.module.component
-        cache = filled_cache(component, self.seen, Workload(self.seen + 1, self.batch, self.kv_dtype))
+        cache = filled_cache(component, self.seen, Workload(self.seen + 1, self.batch, self.kv_dtype), self.n_tokens)
         if isinstance(component, TokenEmbedding):
             x = torch.empty((self.batch, self.n_tokens), dtype=torch.int64, device="meta")
         else:
