@@ -220,16 +220,28 @@ def test_both_engines_agree_on_shared_layers(context: int) -> None:
 @pytest.mark.parametrize(
     ("first", "variants", "named"),
     [
-        (["shared", "full"], {"full": INDEXED, "shared": SHARED}, "no layer below has that variant"),
-        (["below", "full"], {"full": INDEXED, "below": BELOW}, "no layer below has that variant"),
-        (["full", "shared"], {"full": MLA, "shared": SHARED}, "reads chosen of 5 values from the variant 'full'"),
+        (
+            ["shared", "full"],
+            {"full": INDEXED, "shared": SHARED},
+            "no layer below the first one of this variant has it",
+        ),
+        (["below", "full"], {"full": INDEXED, "below": BELOW}, "no layer below the first one of this variant has it"),
+        (["full", "shared"], {"full": MLA, "shared": SHARED}, "reads chosen of the variant 'full', which has none"),
         (
             ["full", "shared"],
             {"full": INDEXED, "shared": {**SHARED, "indexer": {"indices_from": "full", "top_k": 6}}},
-            "reads chosen of 6 values from the variant 'full', which has 5",
+            "reads chosen of the variant 'full' as 6 values, but there it has 5",
         ),
-        (["full", "below"], {"full": MLA, "below": {**BELOW, "kv_lora_rank": 9}}, "reads latent of 9 values"),
-        (["full", "below"], {"full": MLA, "below": {**MLA, "kv_from": "other"}}, "no other variant; known: 'full'"),
+        (
+            ["full", "below"],
+            {"full": MLA, "below": {**BELOW, "kv_lora_rank": 9}},
+            "reads latent of the variant 'full' as 9 values",
+        ),
+        (
+            ["full", "below"],
+            {"full": MLA, "below": {**MLA, "kv_from": "other"}},
+            "which is no other variant; known: 'full'",
+        ),
     ],
 )
 def test_sources_that_do_not_fit(first: list[str], variants: dict[str, Data], named: str) -> None:
