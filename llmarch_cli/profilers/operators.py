@@ -282,11 +282,11 @@ _ANSWERS: dict[str, Callable[..., Any]] = {
     "matmul": _matmul,
     "_grouped_mm": _grouped_mm,  # the name under which `F.grouped_mm` reaches a function mode
     "scaled_dot_product_attention": _attention,
-    "conv1d": _conv1d,
     # free: no matrix products
     **dict.fromkeys(
         "add sub __rsub__ mul div __rdiv__ __floordiv__ __rpow__ square cos sin tanh sigmoid silu gelu relu softmax"
-        " exp sqrt log1p log2 abs floor clamp maximum softplus expm1 __and__ __invert__ clone contiguous ones_like".split(),
+        " exp sqrt log1p log2 abs floor clamp maximum softplus expm1 __and__ __invert__ clone contiguous"
+        " ones_like".split(),
         _elementwise,
     ),
     **dict.fromkeys(("cumsum", "tril"), _norm),

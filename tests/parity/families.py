@@ -38,6 +38,7 @@ from configs import (
     two_axes,
     without_head_dim,
 )
+from delta_families import DELTA
 from further_families import FURTHER
 from sparse_families import SPARSE
 from state_families import STATES
@@ -465,4 +466,4 @@ FAMILIES = {
         ),
     )
 }
-FAMILIES |= FURTHER | SPARSE | STATES
+FAMILIES |= DELTA | FURTHER | SPARSE | STATES

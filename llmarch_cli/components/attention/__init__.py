@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from llmarch_cli.components.attention.gated_deltanet import GatedDeltaNet
 from llmarch_cli.components.attention.gqa import GroupedQueryAttention
+from llmarch_cli.components.attention.kda import KimiDeltaAttention
 from llmarch_cli.components.attention.lightning import LightningAttention
 from llmarch_cli.components.attention.mla import MultiHeadLatentAttention
 from llmarch_cli.components.attention.rg_lru import RealGatedLinearRecurrentUnit
@@ -12,6 +14,8 @@ from llmarch_cli.components.attention.short_conv import ShortConvolution
 Attention = (
     GroupedQueryAttention
     | MultiHeadLatentAttention
+    | GatedDeltaNet
+    | KimiDeltaAttention
     | LightningAttention
     | ShortConvolution
     | RealGatedLinearRecurrentUnit
@@ -20,7 +24,9 @@ Attention = (
 
 __all__ = [
     "Attention",
+    "GatedDeltaNet",
     "GroupedQueryAttention",
+    "KimiDeltaAttention",
     "LightningAttention",
     "MultiHeadLatentAttention",
     "RealGatedLinearRecurrentUnit",

@@ -96,3 +96,19 @@ def _chunk(q: Tensor, k: Tensor, v: Tensor, decay: Tensor, beta: Tensor | None, 
     left = (since_start[:, :, -1:] - since_start).exp()
     state = state * reach[:, :, -1:].transpose(-1, -2) + (k * left).transpose(-1, -2) @ v
     return mixed, state
+
+
+def unit(x: Tensor) -> Tensor:
+    """`x` (..., dim) divided by its length, in float32."""
+    import torch.nn.functional as F
+
+    dim = x.shape[-1]
+    return F.rms_norm(x.float(), (dim,), eps=1e-6 / dim) * dim**-0.5
+
+
+def spread(x: Tensor, n_heads: int) -> Tensor:
+    """Heads (batch, fewer, n_tokens, dim), each repeated for its group of the `n_heads` heads that share it."""
+    batch, fewer, n_tokens, dim = x.shape
+    if fewer == n_heads:
+        return x
+    return x.unsqueeze(2).expand(batch, fewer, n_heads // fewer, n_tokens, dim).flatten(1, 2)

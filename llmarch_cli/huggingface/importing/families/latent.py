@@ -23,14 +23,22 @@ from llmarch_cli.huggingface.importing.pieces import (
 from llmarch_cli.huggingface.importing.rope import rope
 
 
-def mla(c: Config, rope_interleaved: bool, v_head_dim: int | None = None) -> Fields:
-    """Latent attention. `v_head_dim` replaces the config's key of this name."""
+def mla(c: Config, rope_interleaved: bool, v_head_dim: int | None = None, repeats_head_dim: bool = True) -> Fields:
+    """Latent attention.
+
+    Args:
+        c: the config.
+        rope_interleaved: whether rotary pairs are neighbours.
+        v_head_dim: replaces the config's key of this name.
+        repeats_head_dim: whether `head_dim` must repeat `qk_rope_head_dim`; otherwise the class ignores it.
+    """
     n_heads, rotated, plain = (
         c.count(name) for name in ("num_attention_heads", "qk_rope_head_dim", "qk_nope_head_dim")
     )
     # Latent attention has no groups of heads: this key only repeats the number of heads.
     c.expect("num_key_value_heads", n_heads, why="latent attention has no groups of heads")
-    c.expect("head_dim", rotated, why="equal to qk_rope_head_dim")
+    if repeats_head_dim:
+        c.expect("head_dim", rotated, why="equal to qk_rope_head_dim")
     c.expect("qk_head_dim", rotated + plain, why="the sum of qk_nope_head_dim and qk_rope_head_dim")
     return {
         "kind": "mla",

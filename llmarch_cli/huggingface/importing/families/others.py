@@ -7,7 +7,7 @@ _LACKING = {
     "short convolutions beside windows": "lfm3",
     "differential attention": "diffllama",
     "gated DeltaNet": """
-        qwen3_next qwen3_5 qwen3_5_text qwen3_5_moe qwen3_5_moe_text qwen4_exp qwen4_exp_text olmo_hybrid
+        qwen4_exp qwen4_exp_text olmo_hybrid
     """,
     "sparse attention by an indexer and gated latents": "axk2 dots3_note dots3_note_text",
     "mixtures of attention heads": "jetmoe",
@@ -19,7 +19,7 @@ _LACKING = {
     "compressed convolutional attention": "zaya",
     "convolutions of keys and values, and biases by distance": "inkling_text inkling2_text",
     "experts that read what a layer's attention reads": "arctic",
-    "Kimi delta attention": "kimi_linear bailing_hybrid",
+    "Kimi delta attention": "bailing_hybrid",
     "latent attention whose queries are scaled by their position": "mistral4",
     "layers that run several times": "hrm_text",
     "linear attention with forget gates, and hyper-connections": "glm5_next_text",
