@@ -133,7 +133,7 @@ DELTA = {
             kimi,
             (
                 {"q_lora_rank": None, "rms_norm_eps": EPS},
-                {"linear_conv_kernel_dim": 3, "attention_bias": True, "n_group": 1, "topk_group": 1, **TIED},
+                {"linear_conv_kernel_dim": 3, "attention_bias": True, "n_group": 1, "topk_group": 1},
             ),
         ),
     )

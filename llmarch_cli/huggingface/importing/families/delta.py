@@ -7,7 +7,7 @@ from typing import Any
 from llmarch_cli.huggingface.importing.families.experts import sparse_layers
 from llmarch_cli.huggingface.importing.families.family import USUAL, Family, sizes
 from llmarch_cli.huggingface.importing.families.latent import LATENT, mla
-from llmarch_cli.huggingface.importing.keys import ANY, Accepted, Config
+from llmarch_cli.huggingface.importing.keys import ANY, TIED, Accepted, Config
 from llmarch_cli.huggingface.importing.layers import Fields, axis
 from llmarch_cli.huggingface.importing.pieces import (
     NOPE,
@@ -76,7 +76,11 @@ def _qwen_attention(c: Config) -> Fields:
     c.expect("attention_bias", False, why="queries and their gates would share one bias")
     c.expect("attn_output_gate", True)
     n_k_heads, n_v_heads = (c.count(f"linear_num_{name}_heads") for name in ("key", "value"))
-    if n_v_heads % n_k_heads:
+    step = c.count("full_attention_interval")
+    types = layer_types(c, every(step, otherwise=LINEAR), (FULL, LINEAR))
+    if LINEAR in types:
+        c.expect("hidden_act", "silu", why="the activation behind the convolutions, which has no field")
+    if LINEAR in types and n_v_heads % n_k_heads:
         c.fail("linear_num_value_heads", f"{n_v_heads} must be a multiple of linear_num_key_heads, {n_k_heads}")
     linear = {
         "kind": "gated_deltanet",
@@ -86,10 +90,6 @@ def _qwen_attention(c: Config) -> Fields:
         "v_head_dim": c.count("linear_value_head_dim"),
         "conv_kernel": c.count("linear_conv_kernel_dim", least=2),
     }
-    step = c.count("full_attention_interval")
-    types = layer_types(c, every(step, otherwise=LINEAR), (FULL, LINEAR))
-    if LINEAR in types:
-        c.expect("hidden_act", "silu", why="the activation behind the convolutions, which has no field")
     return axis(types, lambda kind: linear if kind == LINEAR else full)
 
 
@@ -99,6 +99,8 @@ def _qwen_attention(c: Config) -> Fields:
 def kimi_linear(c: Config) -> Fields:
     """Latent attention without positions; the numbers of layers count from 1."""
     c.expect("mla_use_nope", True, why="the class rotates nothing")
+    if c.flag(TIED):
+        c.fail(TIED, "true is not supported: the class of this family ties nothing")
     inside = c.inner("linear_attn_config", {"head_dim": None, "num_heads": None, "short_conv_kernel_size": None})
     linear = {
         "kind": "kda",
