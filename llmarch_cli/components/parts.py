@@ -24,7 +24,8 @@ class Norm:
     """The model's norm over `dim` values.
 
     `kind`, `eps`, `bias` and `unit_offset` replace the model's own where the architecture fixes them. `weightless`
-    leaves out weight and bias. With `n_heads` each head has its own weights (n_heads, dim), and never a bias.
+    leaves out weight and bias. With `n_heads` each head has its own weights (n_heads, dim), and never a bias. With
+    `groups`, as many equal parts of the values are normalised by themselves.
     """
 
     name: str
@@ -35,6 +36,7 @@ class Norm:
     kind: Literal["rms", "layer"] | None = None
     bias: bool | None = None
     unit_offset: bool | None = None
+    groups: int = 1
 
 
 @dataclass(frozen=True, slots=True)

@@ -135,7 +135,7 @@ class Normalization(nn.Module):
         self.kind = part.kind or style.kind
         self.eps = style.eps if part.eps is None else part.eps
         self.unit_offset = style.unit_offset if part.unit_offset is None else part.unit_offset
-        self.of_heads = part.n_heads is not None
+        self.of_heads, self.groups = part.n_heads is not None, part.groups
         self.weight: nn.Parameter | None = None
         self.bias: nn.Parameter | None = None
         if style.weight and not part.weightless:
@@ -151,7 +151,12 @@ class Normalization(nn.Module):
         scale: Tensor | None = None
         if weight is not None and self.of_heads:
             scale, weight = weight.unsqueeze(-2), None
-        if self.kind == "rms":
+        if self.groups > 1:
+            normed = F.rms_norm(
+                grouped := x.float().unflatten(-1, (self.groups, -1)), grouped.shape[-1:], None, self.eps
+            )
+            scale, normed = weight, normed.flatten(-2)
+        elif self.kind == "rms":
             normed = F.rms_norm(x.float(), x.shape[-1:], weight, self.eps)
         else:
             bias = None if self.bias is None else self.bias.float()

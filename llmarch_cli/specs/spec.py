@@ -73,7 +73,7 @@ class Layout(Record, Generic[AnyComponent]):
     first: Names = ()
     repeat: Names = ()
     last: Names = ()
-    variants: dict[Name, AnyComponent] = Field(min_length=1)
+    variants: dict[Name, AnyComponent] = Field(default_factory=dict)  # empty if no layer has this sublayer
 
     @model_validator(mode="after")
     def _names_fit(self) -> Self:
@@ -125,7 +125,10 @@ def _others(names: Sequence[str]) -> str:
 
 def _is_layout(value: Any) -> str:
     names = value if isinstance(value, Mapping) else dir(value)
-    return "layout" if "variants" in names and "kind" not in names else "component"
+    return "layout" if "kind" not in names and not _LAYOUT_FIELDS.isdisjoint(names) else "component"
+
+
+_LAYOUT_FIELDS = frozenset(("first", "repeat", "last", "variants"))
 
 
 AnyAttention = Annotated[Attention, Field(discriminator="kind")]

@@ -42,6 +42,7 @@ from delta_families import DELTA
 from further_families import FURTHER
 from sparse_families import SPARSE
 from state_families import STATES
+from state_space_families import STATE_SPACES
 
 
 def gpt2(c: Config) -> Fields:
@@ -466,4 +467,4 @@ FAMILIES = {
         ),
     )
 }
-FAMILIES |= DELTA | FURTHER | SPARSE | STATES
+FAMILIES |= DELTA | FURTHER | SPARSE | STATES | STATE_SPACES

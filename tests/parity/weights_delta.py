@@ -34,7 +34,8 @@ def grouped(c: Config, index: int, values: Tensor) -> Tensor:
     """Queries, keys, values and gates stand side by side, by groups of a key head."""
     shared = c.linear_num_value_heads // c.linear_num_key_heads * c.linear_value_head_dim
     widths = (c.linear_key_head_dim, c.linear_key_head_dim, shared, shared)
-    return values.unflatten(0, (c.linear_num_key_heads, -1)).split(widths, dim=1)[index].flatten(0, 1)
+    parts: tuple[Tensor, ...] = values.unflatten(0, (c.linear_num_key_heads, -1)).split(widths, dim=1)
+    return parts[index].flatten(0, 1)
 
 
 def strengths(c: Config, index: int, values: Tensor) -> Tensor:
@@ -47,7 +48,8 @@ def fused(c: Config, index: int, values: Tensor) -> Tensor:
         c.linear_num_key_heads * c.linear_key_head_dim,
         c.linear_num_value_heads * c.linear_value_head_dim,
     )
-    return values.split((keys, keys, wide), dim=0)[index]
+    parts: tuple[Tensor, ...] = values.split((keys, keys, wide), dim=0)
+    return parts[index]
 
 
 def _of_group(index: int) -> Callable[[Config], Source]:

@@ -6,6 +6,8 @@ from llmarch_cli.components.attention.gated_deltanet import GatedDeltaNet
 from llmarch_cli.components.attention.gqa import GroupedQueryAttention
 from llmarch_cli.components.attention.kda import KimiDeltaAttention
 from llmarch_cli.components.attention.lightning import LightningAttention
+from llmarch_cli.components.attention.mamba import Mamba
+from llmarch_cli.components.attention.mamba2 import Mamba2
 from llmarch_cli.components.attention.mla import MultiHeadLatentAttention
 from llmarch_cli.components.attention.rg_lru import RealGatedLinearRecurrentUnit
 from llmarch_cli.components.attention.rwkv import TimeMixing
@@ -17,6 +19,8 @@ Attention = (
     | GatedDeltaNet
     | KimiDeltaAttention
     | LightningAttention
+    | Mamba
+    | Mamba2
     | ShortConvolution
     | RealGatedLinearRecurrentUnit
     | TimeMixing
@@ -28,6 +32,8 @@ __all__ = [
     "GroupedQueryAttention",
     "KimiDeltaAttention",
     "LightningAttention",
+    "Mamba",
+    "Mamba2",
     "MultiHeadLatentAttention",
     "RealGatedLinearRecurrentUnit",
     "ShortConvolution",

@@ -45,6 +45,7 @@ class MixtureOfExperts(GatedComponent):
     shared_expert: DenseFeedForward | None = None
     shared_expert_gate: bool = False  # scales the shared expert's output by a sigmoid of one logit per token
     output_norm: bool = False  # normalises the sum of all experts
+    latent: Count | None = None  # width between two matrices that all routed experts share; they read and write it
 
     summarized: ClassVar[frozenset[str]] = GatedComponent.summarized | {"n_experts", "top_k"}
 
@@ -91,10 +92,15 @@ class MixtureOfExperts(GatedComponent):
         yield Linear("router", d_model, self.n_experts, bias=self.router_bias)
         if self.selection_bias:
             yield Buffer("selection_bias", self.n_experts)
+        width = self.latent or d_model
+        if self.latent is not None:
+            yield Linear("latent_down_proj", d_model, width)
         if self.gated:
-            yield Experts("gate_proj", self.n_experts, self.top_k, d_model, self.d_ff, bias=self.bias)
-        yield Experts("up_proj", self.n_experts, self.top_k, d_model, self.d_ff, bias=self.bias)
-        yield Experts("down_proj", self.n_experts, self.top_k, self.d_ff, d_model, bias=self.bias)
+            yield Experts("gate_proj", self.n_experts, self.top_k, width, self.d_ff, bias=self.bias)
+        yield Experts("up_proj", self.n_experts, self.top_k, width, self.d_ff, bias=self.bias)
+        yield Experts("down_proj", self.n_experts, self.top_k, self.d_ff, width, bias=self.bias)
+        if self.latent is not None:
+            yield Linear("latent_up_proj", width, d_model)
         if self.shared_expert is not None:
             yield Child("shared_expert", self.shared_expert)
         if self.shared_expert_gate:
@@ -111,7 +117,8 @@ class MixtureOfExperts(GatedComponent):
         # Rows are sorted by expert: each expert's rows are one block that ends at its offset.
         expert_ids, order = chosen.flatten().sort(stable=True)
         offsets = torch.searchsorted(expert_ids, torch.arange(1, self.n_experts + 1, device=x.device)).int()
-        rows = tokens[order // self.top_k]
+        read = tokens if self.latent is None else m.latent_down_proj(tokens)
+        rows = read[order // self.top_k]
         row_weights = weights.flatten()[order].unsqueeze(-1).to(x.dtype)
         if self.scale_input:
             rows = rows * row_weights
@@ -120,7 +127,8 @@ class MixtureOfExperts(GatedComponent):
         if not self.scale_input:
             rows = rows * row_weights
 
-        out = rows[order.argsort()].unflatten(0, (-1, self.top_k)).sum(dim=1).view(x.shape)
+        out = rows[order.argsort()].unflatten(0, (-1, self.top_k)).sum(dim=1)
+        out = (out if self.latent is None else m.latent_up_proj(out)).view(x.shape)
         if self.shared_expert is not None:
             shared = m.shared_expert(x, cache)
             out = out + (m.shared_expert_gate(x).sigmoid() * shared if self.shared_expert_gate else shared)

@@ -24,6 +24,8 @@ def axis(settings: Sequence[Setting], component: Callable[[Setting], Fields | No
     for fields in built.values():
         if fields is not None and fields not in distinct:
             distinct.append(fields)
+    if not distinct:
+        return {"repeat": [NONE]}
     if len(distinct) == 1 and None not in built.values():
         return distinct[0]
     names = _names(distinct)

@@ -1,0 +1,448 @@
+"""Decoders with state spaces: Mamba, Mamba-2, and the hybrids with attention in some layers."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+from llmarch_cli.errors import shown
+from llmarch_cli.huggingface.importing.families.dense import MULTIPLIERS, granite_attention, multipliers
+from llmarch_cli.huggingface.importing.families.family import BIASES, USUAL, Family, sizes
+from llmarch_cli.huggingface.importing.keys import ANY, TIED, Accepted, Config
+from llmarch_cli.huggingface.importing.layers import Fields, axis
+from llmarch_cli.huggingface.importing.pieces import (
+    ACTIVATIONS,
+    NOPE,
+    biased,
+    dense,
+    experts_if_any,
+    frame,
+    gqa,
+    grouped_sigmoid_moe,
+    head_dim,
+    heads,
+    layer_types,
+    mixed,
+    moe,
+    only_divided,
+    rms,
+    shared,
+    without_prediction_blocks,
+)
+from llmarch_cli.huggingface.importing.rope import FULL
+from llmarch_cli.specs.spec import NONE
+
+LINEAR, EXPERTS, DENSE = "linear_attention", "moe", "mlp"
+
+# --- Mamba and Mamba-2 alone ----------------------------------------------------------------------------------------
+
+
+def _mixers_only(c: Config, mixer: Fields) -> Fields:
+    """A decoder whose layers are one mixer each."""
+    length = c.optional(c.count, "max_position_embeddings")
+    return {
+        **({} if length is None else {"context_length": length}),
+        "d_model": c.count("hidden_size"),
+        "n_layers": c.layers(),
+        "vocab_size": c.count("vocab_size"),
+        "tie_embeddings": c.flag("tie_word_embeddings"),
+        "norm": {"eps": c.number("layer_norm_epsilon")},
+        "attention": mixer,
+        "ffn": {"repeat": [NONE]},
+    }
+
+
+def _activation(c: Config, name: str = "hidden_act") -> str:
+    found = c.choice(name, ACTIVATIONS)
+    if found == "xielu":
+        c.fail(name, f"{shown(found)} has learned values, which no state space has")
+    return found
+
+
+def mamba(c: Config) -> Fields:
+    width = _expanded(c, "expand")
+    c.expect("intermediate_size", width, why="expand * hidden_size")
+    return _mixers_only(c, _mamba(c, width, "state_size", "conv_kernel", "time_step_rank", "use_conv_bias", "use_bias"))
+
+
+def _mamba(
+    c: Config, width: int, d_state: str, kernel: str, rank: str, conv_bias: str, bias: str, **fields: Any
+) -> Fields:
+    """Mamba of that width; the other arguments are the config's keys."""
+    step_rank = math.ceil(c.count("hidden_size") / 16) if c.value(rank) == "auto" else c.count(rank)
+    return {
+        "kind": "mamba",
+        "width": width,
+        "d_state": c.count(d_state),
+        "step_rank": step_rank,
+        "conv_kernel": c.count(kernel, least=2),
+        "conv_bias": c.flag(conv_bias),
+        "bias": c.flag(bias),
+        "activation": _activation(c),
+        **fields,
+    }
+
+
+def _expanded(c: Config, name: str) -> int:
+    return c.count(name) * c.count("hidden_size")
+
+
+def mamba2(c: Config) -> Fields:
+    width = _expanded(c, "expand")
+    n_heads, head_width = c.count("num_heads"), c.count("head_dim")
+    if n_heads * head_width != width:
+        c.fail("num_heads", f"{n_heads} of {head_width} values must make expand * hidden_size, {width}")
+    n_groups = c.count("n_groups")
+    mixer = {
+        "kind": "mamba2",
+        "n_heads": n_heads,
+        "head_dim": head_width,
+        "d_state": c.count("state_size"),
+        "n_groups": n_groups,
+        "conv_kernel": c.count("conv_kernel", least=2),
+        "conv_bias": c.flag("use_conv_bias"),
+        "bias": c.flag("use_bias"),
+        "activation": _activation(c),
+        "norm_groups": n_groups,
+        **_step_limits(c),
+    }
+    return _mixers_only(c, _grouped(c, mixer, "n_groups"))
+
+
+def _grouped(c: Config, mixer: Fields, name: str) -> Fields:
+    if mixer["n_heads"] % mixer["n_groups"]:
+        c.fail(name, f"{mixer['n_groups']} must divide the number of heads, {mixer['n_heads']}")
+    return mixer
+
+
+def _step_limits(c: Config) -> Fields:
+    """The limits of a step's size; by default any size."""
+
+    def limit(value: Any) -> float | None:
+        if value == {"__float__": "Infinity"}:  # as transformers writes it
+            return math.inf
+        number = isinstance(value, (int, float)) and not isinstance(value, bool)
+        return float(value) if number and value >= 0 else None
+
+    if not c.given("time_step_limit"):
+        c.read.add("time_step_limit")
+        return {}
+    low, high = c.items("time_step_limit", limit, "a number of at least 0", 2)
+    if high < low or not high:
+        c.fail("time_step_limit", f"[{low}, {high}] must be ascending")
+    return {"step_min": low, "step_max": None if math.isinf(high) else high}
+
+
+# --- Mamba-2 with attention in some layers --------------------------------------------------------------------------
+
+
+def _mamba2_of_hybrids(c: Config) -> Fields:
+    """Mamba-2 by the keys that hybrids give it."""
+    width, n_heads = _expanded(c, "mamba_expand"), c.count("mamba_n_heads")
+    if width % n_heads:
+        c.fail("mamba_n_heads", f"{n_heads} must divide mamba_expand * hidden_size, {width}")
+    if c.value("mamba_d_head") != "auto" and c.count("mamba_d_head") * n_heads != width:
+        c.fail("mamba_d_head", f"must be {width // n_heads}: mamba_expand * hidden_size / mamba_n_heads")
+    n_groups = c.count("mamba_n_groups")
+    mixer = {
+        "kind": "mamba2",
+        "n_heads": n_heads,
+        "head_dim": width // n_heads,
+        "d_state": c.count("mamba_d_state"),
+        "n_groups": n_groups,
+        "conv_kernel": c.count("mamba_d_conv", least=2),
+        "conv_bias": c.flag("mamba_conv_bias"),
+        "bias": c.flag("mamba_proj_bias"),
+        "activation": _activation(c),
+        "norm_groups": n_groups,
+        **_step_limits(c),
+    }
+    return _grouped(c, mixer, "mamba_n_groups")
+
+
+def _hybrid(types: list[str], mixer: Fields, attention: Fields) -> Fields:
+    return axis(types, lambda kind: mixer if kind == LINEAR else attention)
+
+
+TYPES = {"mamba": LINEAR, "attention": FULL, LINEAR: LINEAR, FULL: FULL}
+
+
+def granitemoehybrid(c: Config) -> Fields:
+    types = (
+        c.items("layer_types", lambda kind: TYPES.get(kind) if isinstance(kind, str) else None, "a type", c.layers())
+        if c.given("layer_types")
+        else layer_types(c, lambda _: LINEAR, (LINEAR,))
+    )
+    attention = granite_attention(c)
+    positions = c.optional(lambda name: c.choice(name, {"rope": "rope", "nope": "nope"}), "position_embedding_type")
+    if positions != "rope":
+        attention |= NOPE
+    expert_sum = shared(c, c.count("shared_intermediate_size"))
+    if not (n_experts := c.count("num_local_experts", least=0)):
+        c.read.update(("num_experts_per_tok", "intermediate_size"))
+        ffn: Fields = expert_sum or {}
+    else:
+        ffn = moe(c, "num_local_experts", "intermediate_size", shared_expert=expert_sum)
+        assert ffn["n_experts"] == n_experts
+    return frame(c, rms(c), attention=_hybrid(types, _mamba2_of_hybrids(c), attention), ffn=ffn, **multipliers(c))
+
+
+def bamba(c: Config) -> Fields:
+    attending = set(c.optional(c.whole_numbers, "attn_layer_indices") or ())
+    types = [FULL if layer in attending else LINEAR for layer in range(c.layers())]
+    attention = gqa(c, only_divided(c), partial=True, **biased(c))
+    return frame(
+        c,
+        rms(c),
+        attention=_hybrid(types, _mamba2_of_hybrids(c), attention),
+        ffn=dense(c, bias=c.flag("mlp_bias")),
+    )
+
+
+# --- layers of one sublayer each ------------------------------------------------------------------------------------
+
+LETTERS = {"M": LINEAR, "*": FULL, "E": EXPERTS, "-": DENSE}
+SUBLAYERS = {**TYPES, EXPERTS: EXPERTS, DENSE: DENSE}
+
+
+def nemotron_h(c: Config) -> Fields:
+    """Each layer is Mamba-2, attention without positions, experts or a dense layer."""
+    if c.flag(TIED):
+        c.fail(TIED, "true is not supported: the class of this family ties nothing")
+    types = _sublayers(c)
+    n_groups, n_heads, width = c.count("n_groups"), c.count("mamba_num_heads"), c.count("mamba_head_dim")
+    bias = c.flag("use_bias")
+    c.expect("mamba_proj_bias", bias, False, why="use_bias, which alone the class reads")
+    mixer = {
+        "kind": "mamba2",
+        "n_heads": n_heads,
+        "head_dim": width,
+        "d_state": c.count("ssm_state_size"),
+        "n_groups": n_groups,
+        "conv_kernel": c.count("conv_kernel", least=2),
+        "conv_bias": c.flag("use_conv_bias"),
+        "bias": bias,
+        "activation": _activation(c, "mamba_hidden_act"),
+        "norm_groups": n_groups,
+        "step_min": c.number("time_step_min"),
+    }
+    c.expect("attention_bias", False, why="the class has none")
+    c.expect("sliding_window", None, why="the class attends to all tokens")
+    attention = {**heads(c, head_dim(c)), **NOPE}
+    eps = c.number("layer_norm_epsilon")
+    c.expect("norm_eps", eps, why="layer_norm_epsilon")
+    c.expect("rms_norm_eps", eps, why="layer_norm_epsilon")
+    plain = {
+        "kind": "dense",
+        "d_ff": c.count("intermediate_size"),
+        "gated": False,
+        "activation": c.choice("mlp_hidden_act", ACTIVATIONS),
+        "bias": c.flag("mlp_bias"),
+    }
+    without_prediction_blocks(c, "num_nextn_predict_layers")
+    mixers = {LINEAR: _grouped(c, mixer, "n_groups"), FULL: attention}
+    experts = experts_if_any(c, [kind == EXPERTS for kind in types], lambda c: _latent_experts(c, plain))
+    c.read.update(("moe_latent_size", "moe_shared_expert_intermediate_size"))
+    layers = {DENSE: plain, EXPERTS: experts}
+    return {
+        "context_length": c.count("max_position_embeddings"),
+        "d_model": c.count("hidden_size"),
+        "n_layers": len(types),
+        "vocab_size": c.count("vocab_size"),
+        "norm": {"eps": eps},
+        "attention": axis(types, mixers.get),
+        "ffn": axis(types, layers.get),
+    }
+
+
+def _latent_experts(c: Config, plain: Fields) -> Fields:
+    latent = c.optional(c.count, "moe_latent_size")
+    if latent is not None and plain["bias"]:
+        c.fail("mlp_bias", "true with moe_latent_size: the biases of the matrices around the experts have no field")
+    c.expect("n_shared_experts", 1, why="one shared expert of moe_shared_expert_intermediate_size")
+    shared_expert = {**plain, "d_ff": c.count("moe_shared_expert_intermediate_size")}
+    if plain["activation"] == "xielu":
+        c.fail("mlp_hidden_act", "has learned values, which experts do not have")
+    c.read.add("n_shared_experts")
+    found = grouped_sigmoid_moe(c, n_shared_experts="no_shared_experts", gated=False, latent=latent)
+    return {**found, "activation": plain["activation"], "shared_expert": shared_expert}
+
+
+def _sublayers(c: Config) -> list[str]:
+    """The type of each layer: a list, or a letter for each in the older form."""
+    listed = next((name for name in ("layers_block_type", "layer_types") if c.given(name)), None)
+    letters = c.data.get("hybrid_override_pattern")
+    c.read.update(("hybrid_override_pattern", "layers_block_type", "layer_types"))
+    if listed is not None:
+        types = c.items(listed, lambda kind: SUBLAYERS.get(kind) if isinstance(kind, str) else None, "a layer's type")
+    elif letters is not None:
+        if not isinstance(letters, str) or not letters or set(letters) - set(LETTERS):
+            c.fail("hybrid_override_pattern", f"must be of the letters {' '.join(LETTERS)}, not {shown(letters)}")
+        types = [LETTERS[letter] for letter in letters]
+    else:
+        types = c.filled_in("layers_block_type", [LINEAR, EXPERTS, FULL, DENSE])
+    if not types:
+        c.fail("layers_block_type", "must not be empty")
+    if listed is not None and letters is not None and types != [LETTERS.get(letter) for letter in str(letters)]:
+        c.fail("hybrid_override_pattern", "says something else than the list of layers; keep one")
+    c.expect("num_hidden_layers", len(types), None, why="the number of layers in the pattern")
+    return types
+
+
+# --- Jamba ----------------------------------------------------------------------------------------------------------
+
+
+def jamba(c: Config) -> Fields:
+    n_layers = c.layers()
+
+    def every_nth(what: str) -> list[bool]:
+        period, offset = c.count(f"{what}_layer_period"), c.count(f"{what}_layer_offset", least=0)
+        if offset >= period:
+            c.fail(f"{what}_layer_offset", f"{offset} must be below {what}_layer_period, {period}")
+        return [layer % period == offset for layer in range(n_layers)]
+
+    mixer = _mamba(
+        c,
+        _expanded(c, "mamba_expand"),
+        *("mamba_d_state", "mamba_d_conv", "mamba_dt_rank", "mamba_conv_bias", "mamba_proj_bias"),
+        inner_norms=True,
+    )
+    attention = {**heads(c, only_divided(c)), **NOPE}
+    types = [FULL if attends else LINEAR for attends in every_nth("attn")]
+    sparse = every_nth("expert") if c.count("num_experts") > 1 else [False] * n_layers
+    c.read.update(("expert_layer_period", "expert_layer_offset"))
+    plain = dense(c)
+    ffn = mixed(sparse, moe(c, "num_experts", "intermediate_size", renormalize=False), plain) if any(sparse) else plain
+    c.read.add("num_experts_per_tok")
+    return frame(c, rms(c), attention=_hybrid(types, mixer, attention), ffn=ffn)
+
+
+# --- tables ---------------------------------------------------------------------------------------------------------
+
+# How weights are drawn, and how a class computes.
+IN_MIXERS: dict[str, Accepted] = {
+    **dict.fromkeys(
+        "time_step_floor time_step_init_scheme time_step_max time_step_scale rescale_prenorm_residual residual_in_fp32"
+        " use_mambapy use_associative_scan use_mamba_kernels chunk_size mamba_chunk_size mamba_ssm_cache_dtype".split(),
+        ANY,
+    ),
+}
+ALONE: dict[str, Any] = {
+    "hidden_act": "silu",
+    "layer_norm_epsilon": 1e-5,
+    "expand": 2,
+    "conv_kernel": 4,
+    "use_bias": False,
+    "use_conv_bias": True,
+}
+HYBRID: dict[str, Any] = {
+    "mamba_n_heads": 128,
+    "mamba_n_groups": 1,
+    "mamba_d_state": 256,
+    "mamba_d_head": "auto",
+    "mamba_d_conv": 4,
+    "mamba_expand": 2,
+    "mamba_conv_bias": True,
+    "mamba_proj_bias": False,
+}
+
+FAMILIES = (
+    Family(
+        "mamba",
+        mamba,
+        ALONE
+        | {"vocab_size": 50_280, "hidden_size": 768, "state_size": 16, "num_hidden_layers": 32}
+        | {"time_step_rank": "auto", "tie_word_embeddings": True},
+        without_effect=IN_MIXERS | {"time_step_min": ANY},
+    ),
+    Family(
+        "mamba2",
+        mamba2,
+        ALONE
+        | {"vocab_size": 32_768, "hidden_size": 4096, "state_size": 128, "num_hidden_layers": 64, "num_heads": 128}
+        | {"head_dim": 64, "n_groups": 8, "tie_word_embeddings": False},
+        without_effect=IN_MIXERS | {"time_step_min": ANY, "time_step_rank": ANY},
+    ),
+    Family(
+        "granitemoehybrid",
+        granitemoehybrid,
+        USUAL
+        | BIASES
+        | MULTIPLIERS
+        | HYBRID
+        | {"shared_intermediate_size": 1024, "num_local_experts": 8, "num_experts_per_tok": 2, "layer_types": None}
+        | sizes(32_000, 4096, 11_008, 32, 32, None, 2048),
+        aliases={"layers_block_type": "layer_types"},
+        without_effect=IN_MIXERS,
+    ),
+    Family(
+        "bamba",
+        bamba,
+        USUAL
+        | BIASES
+        | HYBRID
+        | {"rms_norm_eps": 1e-5, "partial_rotary_factor": 0.5, "attn_layer_indices": None}
+        | sizes(128_000, 4096, 14_336, 32, 32, 8, 262_144),
+        without_effect=IN_MIXERS | {"z_loss_coefficient": ANY, "num_logits_to_keep": ANY},
+    ),
+    Family(
+        "nemotron_h",
+        nemotron_h,
+        {
+            "vocab_size": 131_072,
+            "hidden_size": 4096,
+            "tie_word_embeddings": False,
+            "num_attention_heads": 32,
+            "num_key_value_heads": 8,
+            "head_dim": 128,
+            "max_position_embeddings": 4096,
+            "intermediate_size": 21_504,
+            "mlp_hidden_act": "relu2",
+            "mlp_bias": False,
+            "ssm_state_size": 128,
+            "mamba_num_heads": 128,
+            "mamba_head_dim": 64,
+            "mamba_hidden_act": "silu",
+            "n_groups": 8,
+            "conv_kernel": 4,
+            "time_step_min": 0.001,
+            "use_conv_bias": True,
+            "use_bias": False,
+            "layer_norm_epsilon": 1e-5,
+            "n_routed_experts": 8,
+            "n_shared_experts": 1,
+            "moe_intermediate_size": 7688,
+            "moe_shared_expert_intermediate_size": 7688,
+            "moe_latent_size": None,
+            "num_experts_per_tok": 2,
+            "routed_scaling_factor": 1.0,
+            "n_group": 1,
+            "topk_group": 1,
+            "norm_topk_prob": True,
+            "hidden_act": "silu",
+        },
+        aliases={
+            "mamba_n_groups": "n_groups",
+            "mamba_d_conv": "conv_kernel",
+            "mamba_dt_min": "time_step_min",
+            "mamba_conv_bias": "use_conv_bias",
+            "attention_head_dim": "head_dim",
+        },
+        without_effect=IN_MIXERS
+        | {
+            **dict.fromkeys("expand time_step_limit partial_rotary_factor rope_theta hidden_dropout".split(), ANY),
+            **dict.fromkeys("mtp_hybrid_override_pattern mtp_layers_block_type num_logits_to_keep".split(), ANY),
+            **dict.fromkeys("moe_shared_expert_overlap hidden_act time_step_rank".split(), ANY),
+        },
+    ),
+    Family(
+        "jamba",
+        jamba,
+        {key: value for key, value in USUAL.items() if not key.startswith("rope")}
+        | {"num_experts_per_tok": 2, "num_experts": 16, "expert_layer_period": 2, "expert_layer_offset": 1}
+        | {"attn_layer_period": 8, "attn_layer_offset": 4, "mamba_d_state": 16, "mamba_d_conv": 4, "mamba_expand": 2}
+        | {"mamba_dt_rank": "auto", "mamba_conv_bias": True, "mamba_proj_bias": False}
+        | sizes(65_536, 4096, 14_336, 32, 32, 8, 262_144),
+        without_effect=IN_MIXERS | {"num_logits_to_keep": ANY, "sliding_window": (None,)},
+    ),
+)
