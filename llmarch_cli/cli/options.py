@@ -59,12 +59,15 @@ def tokens(text: str) -> int:
     return int(match[1]) * _SIZES[match[2].lower()]
 
 
-def _kv_dtype(text: str) -> str:
-    from llmarch_cli.profilers.cost import DTYPE_BYTES
+def _dtype(option: str) -> Callable[[str], str]:
+    def parsed(text: str) -> str:
+        from llmarch_cli.profilers.cost import DTYPE_BYTES
 
-    if text not in DTYPE_BYTES:
-        raise InputError(f"--kv-dtype: {unknown('kv dtype', text, DTYPE_BYTES)}")
-    return text
+        if text not in DTYPE_BYTES:
+            raise InputError(f"{option}: {unknown(option.strip('-').replace('-', ' '), text, DTYPE_BYTES)}")
+        return text
+
+    return parsed
 
 
 def _engine(text: str) -> str:
@@ -245,11 +248,26 @@ _WORKLOAD: dict[str, tuple[Any, Any]] = {
                 metavar="bf16|fp16|fp32|fp8",
                 help="The dtype of cached values.",
                 autocompletion=among("bf16", "fp16", "fp32", "fp8"),
-                parser=_kv_dtype,
+                parser=_dtype("--kv-dtype"),
                 rich_help_panel=WORKLOAD,
             ),
         ],
         "bf16",
+    ),
+    "state_dtype": (
+        Annotated[
+            str | None,
+            typer.Option(
+                "--state-dtype",
+                metavar="bf16|fp16|fp32|fp8",
+                help="The dtype of states. By default float32, and bfloat16 for the inputs of convolutions.",
+                autocompletion=among("bf16", "fp16", "fp32", "fp8"),
+                parser=_dtype("--state-dtype"),
+                rich_help_panel=WORKLOAD,
+                show_default=False,
+            ),
+        ],
+        None,
     ),
     "engine": (Engine, None),
 }

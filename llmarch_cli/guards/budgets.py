@@ -127,6 +127,7 @@ class Budget(Record):
     limits: Annotated[tuple[LimitText, ...], Field(strict=False, min_length=1)]  # METRIC[@CONTEXT] OP AMOUNT
     batch: Batch | None = None  # overrides the file's
     kv_dtype: KvDtype | None = None  # overrides the file's
+    state_dtype: KvDtype | None = None  # overrides the file's
 
 
 class BudgetFile(Settings):

@@ -36,6 +36,7 @@ class Settings(Record):
 
     batch: Batch = 1  # sequences; cache bytes are for all of them
     kv_dtype: KvDtype = "bf16"  # the dtype of cached values
+    state_dtype: KvDtype | None = None  # the dtype of states; null: each state's own
 
     @property
     def settings(self) -> dict[str, Any]:

@@ -37,7 +37,8 @@ class Workload:
     @property
     def settings(self) -> str:
         """Everything but the context, in words."""
-        return f"batch {self.batch:,}, {self.kv_dtype} cache"
+        states = f", {self.state_dtype} states" if self.state_dtype else ""
+        return f"batch {self.batch:,}, {self.kv_dtype} cache{states}"
 
 
 class Asked(TypedDict, total=False):
@@ -47,6 +48,7 @@ class Asked(TypedDict, total=False):
         context: tokens in view, the decoded one included; 131,072 by default.
         batch: sequences; KV-cache bytes are for all of them.
         kv_dtype: the dtype of cached values: "bf16", "fp16", "fp32" or "fp8".
+        state_dtype: the dtype of states; None keeps each in its own: float32, and bfloat16 for convolutions' inputs.
         engine: "measured" builds and runs the modules, "closed-form" calculates. None takes `LLMARCH_ENGINE`, else
             "measured".
     """
@@ -54,6 +56,7 @@ class Asked(TypedDict, total=False):
     context: int
     batch: int
     kv_dtype: KvDtype
+    state_dtype: KvDtype | None
     engine: Engine | None
 
 

@@ -11,7 +11,7 @@ from llmarch_cli.report import units
 from llmarch_cli.report.columns import METRICS, Metric, ratio, rows
 from llmarch_cli.report.comparison import notes
 from llmarch_cli.report.layout import layer_map
-from llmarch_cli.report.table import Column, Table
+from llmarch_cli.report.table import Column, Shown, Table
 from llmarch_cli.report.units import Value
 from llmarch_cli.specs.spec import Item, ModelSpec
 
@@ -29,6 +29,7 @@ _COMPONENT_METRICS = (
     Column("params", "params", units.PARAMS),
     Column("active_params", "active", units.PARAMS),
     Column("kv_cache_bytes", "KV cache", units.BYTES),
+    Column("state_bytes", "state", units.BYTES, shown="if any"),
     Column("flops_per_token", "FLOPs", units.FLOPS),
 )
 _BUFFERS = Column("buffers", "buffers", units.PARAMS, shown="data")  # readers see the model's total
@@ -130,7 +131,7 @@ def _components(profile: Profile) -> Table:
         for metric in _COMPONENT_METRICS
         for column in (
             replace(metric, group=metric.key),
-            Column(f"{metric.key}_share", "share", units.SHARE, shown="reading", group=metric.key),
+            Column(f"{metric.key}_share", "share", units.SHARE, shown=_share_shown(metric), group=metric.key),
         )
     ]
     lines = [_component(item, cost, profile.total) for item, cost in profile.rows if not item.mtp]
@@ -140,6 +141,10 @@ def _components(profile: Profile) -> Table:
         tuple(lines),
         total=_line("total", None, profile.total, profile.total),
     )
+
+
+def _share_shown(metric: Column) -> Shown:
+    return "if any" if metric.shown == "if any" else "reading"
 
 
 def _prediction_blocks(profile: Profile) -> Table:
