@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 from abc import abstractmethod
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Protocol
 
@@ -17,6 +17,8 @@ from llmarch_cli.components.cache import Mixing, Read, Rows, State, View
 from llmarch_cli.components.parts import Weights
 
 if TYPE_CHECKING:
+    from typing import Self
+
     from torch import Tensor
 
 
@@ -38,6 +40,20 @@ class Record(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False, defer_build=True)
 
     summarized: ClassVar[frozenset[str]] = frozenset()  # fields already shown by `label`, `heads` or `positions`
+    references: ClassVar[frozenset[str]] = frozenset()  # fields that name a variant of the same axis
+
+    def with_references(self, names: Mapping[str, str]) -> Self:
+        """Return a copy in which references to variants have these new names, inside other records too."""
+        changed: dict[str, Any] = {}
+        for field in type(self).model_fields:
+            value = getattr(self, field)
+            if field in self.references and value is not None:
+                changed[field] = names[value]
+            elif isinstance(value, Record):
+                inner = value.with_references(names)
+                if inner is not value:
+                    changed[field] = inner
+        return self.model_copy(update=changed) if changed else self
 
     @property
     def details(self) -> str:

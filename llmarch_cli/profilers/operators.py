@@ -289,7 +289,7 @@ _ANSWERS: dict[str, Callable[..., Any]] = {
         " ones_like".split(),
         _elementwise,
     ),
-    **dict.fromkeys(("cumsum", "tril"), _norm),
+    "cumsum": _norm,
     **dict.fromkeys(("le", "lt", "ge", "gt", "__eq__"), _comparison),
     **dict.fromkeys(("where", "masked_fill"), _where),
     **dict.fromkeys(("rms_norm", "layer_norm", "scatter"), _norm),

@@ -225,7 +225,7 @@ def require(workload: Workload) -> None:
             raise InputError(f"{name} must be a whole number from 1 to {limit:,}, not {shown(value)}")
     for name, dtype in (("kv dtype", workload.kv_dtype), ("state dtype", workload.state_dtype)):
         if dtype not in get_args(KvDtype) and not (dtype is None and name == "state dtype"):
-            raise InputError(unknown(name, dtype, get_args(KvDtype)))
+            raise InputError(unknown(name, str(dtype), get_args(KvDtype)))
 
 
 def _check_size(spec: ModelSpec, item: Item, cost: Cost, workload: Workload) -> None:

@@ -31,18 +31,25 @@ class Pairs:
         self.before, self.axis = before, axis
         old, new = _distinct(before, axis), _distinct(after, axis)
         partner = _partners(old, new)
-        self.both = {f"v{i}": (old[i].component, new[j].component) for i, j in sorted(partner.items())}
         several = len(old) > 1 or len(new) > 1
         self.names = {f"v{i}": (old[i].names[0], new[j].names[0]) if several else () for i, j in partner.items()}
         self.drops_variant = len(partner) < len(old)
         place = {j: f"v{i}" for i, j in partner.items()}
-        self.components = {f"v{i}": variant.component for i, variant in enumerate(old)} | {
-            f"w{j}": variant.component for j, variant in enumerate(new) if j not in place
-        }
         self._slots = (
             {name: f"v{i}" for i, variant in enumerate(old) for name in variant.names},
             {name: place.get(j, f"w{j}") for j, variant in enumerate(new) for name in variant.names},
         )
+        # References to variants become references to slots, and so equal where they mean the same.
+        before_slots, after_slots = (
+            {str(i): slots[name] for i, name in enumerate(_in_order(spec, axis))}
+            for spec, slots in zip((before, after), self._slots, strict=True)
+        )
+        olds = [variant.component.with_references(before_slots) for variant in old]
+        news = [variant.component.with_references(after_slots) for variant in new]
+        self.both = {f"v{i}": (olds[i], news[j]) for i, j in sorted(partner.items())}
+        self.components = {f"v{i}": component for i, component in enumerate(olds)} | {
+            f"w{j}": component for j, component in enumerate(news) if j not in place
+        }
 
     def order(self, spec: ModelSpec, n_layers: int) -> Order:
         """The slot of each layer if `spec` had `n_layers`; empty if its pattern does not fit that depth."""
@@ -78,16 +85,22 @@ class _Variant:
 
 def _distinct(spec: ModelSpec, axis: Axis) -> list[_Variant]:
     """The variants of an axis, equal ones as one."""
+    numbers = {name: str(i) for i, name in enumerate(_in_order(spec, axis))}
     variants: dict[str, _Variant] = {}
     layers: dict[str, list[int]] = {}
     for i, name in enumerate(spec.names(axis, spec.n_layers)):
         layers.setdefault(name, []).append(i)
     for name, component in spec.variants(axis).items():
-        variant = _Variant(_without_names(component), [], set())
+        variant = _Variant(_without_names(component.with_references(numbers)), [], set())
         variant = variants.setdefault(variant.key, variant)
         variant.names.append(name)
         variant.layers.update(layers[name])
     return list(variants.values())
+
+
+def _in_order(spec: ModelSpec, axis: Axis) -> list[str]:
+    """The names of variants in the order of their first layers, which does not depend on the names."""
+    return [name for name in spec.variant_counts(axis) if name != NONE]
 
 
 def _partners(old: Sequence[_Variant], new: Sequence[_Variant]) -> dict[int, int]:

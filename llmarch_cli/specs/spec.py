@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import datetime as dt
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
 from itertools import cycle, islice
 from math import lcm
-from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Generic, Literal, NamedTuple, TypeVar
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Generic, Literal, NamedTuple, TypeVar, get_args
 
 from pydantic import Discriminator, Field, PrivateAttr, Tag, model_validator
 
@@ -22,7 +23,6 @@ from llmarch_cli.components.component import (
     Record,
     TokenCount,
     cache_entries,
-    walk,
     walk_named,
 )
 from llmarch_cli.components.ffn import FeedForward
@@ -339,7 +339,7 @@ class ModelSpec(Record):
             layout = self._layouts.get(axis)
             names = layout.variants if layout is not None else ("",)
             for name in names:
-                for inner in walk(self._component(axis, name)):
+                for _, inner in _those(self._component(axis, name), _has_channels):
                     if inner.stream_width not in (None, self.d_model):
                         raise FieldError(
                             self._place(axis, name, "channels"),
@@ -355,6 +355,14 @@ class ModelSpec(Record):
                 ("residual",),
                 f"{self.residual.kind} needs norm_placement pre, post or sandwich, and parallel_sublayers: false",
             )
+        sourced = any(
+            read.source is not None
+            for axis in ("attention", "ffn")
+            for component in self.variants(axis).values()
+            for _, read in _reads(component)
+        )
+        if not sourced:
+            return self
         listed, *_ = self._abridged()
         seen: set[tuple[str, str]] = set()  # axes and variants of the layers below
         for layer in listed:
@@ -581,9 +589,44 @@ class ModelSpec(Record):
 
 def _reads(component: Component) -> Iterator[tuple[str, Read]]:
     """What a component and those inside it read, each with the prefix of its name in the cache."""
-    for prefix, inner in walk_named(component):
+    for prefix, inner in _those(component, _is_reader):
         for read in inner.reads():
             yield prefix, read
+
+
+def _is_reader(kind: type[Component]) -> bool:
+    return kind.reads is not Component.reads
+
+
+def _has_channels(kind: type[Component]) -> bool:
+    return kind.stream_width is not Component.stream_width
+
+
+def _those(component: Component, are: Callable[[type[Component]], bool]) -> Iterator[tuple[str, Component]]:
+    """A component and those inside it that are of some sort, by the prefixes of their names in the cache.
+
+    Those inside are looked for only where the types of fields allow any: their parts depend on all fields.
+    """
+    kind = component.__class__
+    if any(map(are, _held(kind))):
+        yield from ((prefix, inner) for prefix, inner in walk_named(component) if are(inner.__class__))
+    elif are(kind):
+        yield "", component
+
+
+@cache
+def _held(kind: type[Record]) -> frozenset[type[Component]]:
+    """The types of components that a record of this type may hold."""
+    inside = {inner for field in kind.model_fields.values() for inner in _records_in(field.annotation)}
+    return frozenset(inner for inner in inside if issubclass(inner, Component)).union(*map(_held, inside))
+
+
+def _records_in(annotation: Any) -> Iterator[type[Record]]:
+    """The record types in a type annotation, such as those of a union."""
+    if isinstance(annotation, type) and issubclass(annotation, Record):
+        yield annotation
+    for inner in get_args(annotation):
+        yield from _records_in(inner)
 
 
 def _totals(counts: Iterable[tuple[Any, int]]) -> Counter[Any]:

@@ -377,8 +377,11 @@ def chosen_weighted_alike(self: MixtureOfExperts, m: Any, tokens: Tensor) -> tup
     return weights[:, :1].expand_as(weights), chosen
 
 
-def start_forgotten(self: RotaryComponent, x: Tensor, start: int, original: Any = RotaryComponent.rotate) -> Any:
-    return original(self, x, 0)
+turned: Any = RotaryComponent.rotate
+
+
+def start_forgotten(self: RotaryComponent, x: Tensor, start: int, interleaved: bool | None = None) -> Any:
+    return turned(self, x, 0, interleaved)
 
 
 def first_position_again(self: PositionEmbedding, m: Any, x: Tensor, cache: TensorCache) -> Any:

@@ -40,7 +40,8 @@ def grouped(c: Config, index: int, values: Tensor) -> Tensor:
 
 def strengths(c: Config, index: int, values: Tensor) -> Tensor:
     """Strengths and decays stand side by side, by groups of a key head."""
-    return values.unflatten(0, (c.linear_num_key_heads, 2, -1))[:, index].flatten(0, 1)
+    halves: Tensor = values.unflatten(0, (c.linear_num_key_heads, 2, -1))
+    return halves[:, index].flatten(0, 1)
 
 
 def fused(c: Config, index: int, values: Tensor) -> Tensor:

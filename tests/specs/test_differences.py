@@ -1,7 +1,7 @@
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import assume, given
 from hypothesis import strategies as st
 from strategies import Data, spec_data, specs
 
@@ -38,6 +38,11 @@ def renamed(data: Data) -> Data:
 
 
 def _renamed(component: Data, new: Data) -> Data:
+    if component.get("kv_from"):
+        component = {**component, "kv_from": new[component["kv_from"]]}
+    if "indices_from" in (component.get("indexer") or {}):
+        component = {**component, "indexer": {**component["indexer"]}}
+        component["indexer"]["indices_from"] = new[component["indexer"]["indices_from"]]
     if component.get("kind") != "parallel":
         return component
     return {**component, "branches": {new[name]: branch for name, branch in reversed(component["branches"].items())}}
@@ -83,6 +88,7 @@ def test_one_change_is_one_step(spec: ModelSpec, data: st.DataObject) -> None:
     name, value = data.draw(
         st.sampled_from([("d_model", 1234), ("vocab_size", 4321), ("norm_placement", "post"), ("logit_scale", 0.123)])
     )
+    assume(name != "d_model" or "channels=" not in repr(spec))  # which must be the same
     after = changed(spec, {name: value})
     expected = [] if getattr(spec, name) == value else [[f"model.{name}"]]
     assert fields(spec, after) == expected

@@ -147,7 +147,10 @@ def message(**fields: Any) -> str:
         ),
         # layouts
         ({"attention": {"variants": 3}}, "attention.variants: must be a mapping, not 3"),
-        ({"attention": {"variants": {}}}, "attention.variants: must have at least 1 entry, not 0"),
+        (
+            {"attention": {"variants": {}}},
+            "attention: first and last name only 0 of 12 layers; give repeat for the others",
+        ),
         ({"attention": {"repeat": [3], "variants": {"a": GQA}}}, "attention.repeat.0: must be text, not 3"),
         ({"attention": {"repeat": ["a"], "variants": {"a": 3}}}, "attention.variants.a: must be a mapping, not 3"),
         (

@@ -6,7 +6,7 @@ Small heads score every earlier token, and attention sees the best of them only.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 from pydantic import model_validator
 
@@ -36,6 +36,8 @@ class Indexer(Record):
     head_dim: Count | None = None
     rope_interleaved: bool = False  # of its own queries and keys; the attention's setting does not matter
     indices_from: Name | None = None  # a variant
+
+    references: ClassVar[frozenset[str]] = frozenset({"indices_from"})
 
     @model_validator(mode="after")
     def _has_one_source(self) -> Self:

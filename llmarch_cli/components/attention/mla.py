@@ -43,6 +43,7 @@ class MultiHeadLatentAttention(RotaryComponent):
     indexer: Indexer | None = None
 
     summarized: ClassVar[frozenset[str]] = RotaryComponent.summarized | {"n_heads"}
+    references: ClassVar[frozenset[str]] = frozenset({"kv_from"})
 
     @model_validator(mode="after")
     def _indexer_fits(self) -> Self:
