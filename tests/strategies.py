@@ -193,6 +193,7 @@ def moe(draw: DrawFn, aligned: bool) -> Data:
         "routed_scale": draw(factors),
         "router_softcap": draw(optional(factors)),
         "shared_expert": draw(optional(dense(aligned))),
+        "latent": draw(optional(widths(aligned))),
         **{name: draw(booleans) for name in ("renormalize", "scale_input", "router_bias", "output_norm")},
     }
     data["shared_expert_gate"] = data["shared_expert"] is not None and draw(booleans)
@@ -261,8 +262,70 @@ def channel_mixing(draw: DrawFn, aligned: bool) -> Data:
     return {"kind": "channel_mixing", "channels": 1, "d_ff": draw(widths(aligned))}
 
 
-def recurrences() -> SearchStrategy[Data]:
-    return lightning() | short_conv() | rg_lru() | rwkv4()
+@st.composite
+def gated_deltanet(draw: DrawFn) -> Data:
+    n_k_heads = draw(st.sampled_from((1, 2, 3)))
+    return {
+        "kind": "gated_deltanet",
+        "n_k_heads": n_k_heads,
+        "n_v_heads": n_k_heads * draw(st.sampled_from((1, 2, 3))),
+        "k_head_dim": draw(st.integers(1, 9) | st.just(128)),
+        "v_head_dim": draw(st.integers(1, 9) | st.just(128)),
+        "conv_kernel": draw(st.integers(2, 5)),
+        "negative_eigenvalues": draw(booleans),
+        "norm_eps": draw(optional(st.just(1e-5))),
+    }
+
+
+@st.composite
+def kda(draw: DrawFn) -> Data:
+    return {
+        "kind": "kda",
+        "n_heads": draw(st.integers(1, 3)),
+        "head_dim": draw(st.integers(1, 9) | st.just(128)),
+        "conv_kernel": draw(st.integers(2, 5)),
+    }
+
+
+@st.composite
+def mamba(draw: DrawFn) -> Data:
+    return {
+        "kind": "mamba",
+        "width": draw(st.integers(1, 24) | st.just(2048)),
+        "d_state": draw(st.integers(1, 9)),
+        "step_rank": draw(st.integers(1, 9)),
+        "conv_kernel": draw(st.integers(2, 5)),
+        "inner_norms": draw(st.sampled_from((True, False, "weightless"))),
+        "activation": draw(st.sampled_from(("silu", "gelu"))),
+        **{name: draw(booleans) for name in ("conv_bias", "bias")},
+    }
+
+
+@st.composite
+def mamba2(draw: DrawFn) -> Data:
+    n_groups, width = draw(st.sampled_from((1, 2, 3))), draw(st.integers(1, 9) | st.just(64))
+    n_heads = n_groups * draw(st.sampled_from((1, 2)))
+    norm_groups = draw(st.sampled_from((None, 1, n_groups)))
+    return {
+        "kind": "mamba2",
+        "n_heads": n_heads,
+        "head_dim": width,
+        "d_state": draw(st.integers(1, 9) | st.just(128)),
+        "n_groups": n_groups,
+        "conv_kernel": draw(st.integers(2, 5)),
+        "norm_groups": norm_groups,
+        "norm_before_gate": norm_groups is not None and draw(booleans),
+        "activation": draw(st.sampled_from(("silu", "gelu"))),
+        "step_min": draw(st.sampled_from((0.0, 0.5))),
+        "step_max": draw(st.sampled_from((None, 0.75))),
+        **{name: draw(booleans) for name in ("conv_bias", "bias")},
+    }
+
+
+@st.composite
+def recurrences(draw: DrawFn) -> Data:
+    """One of many kinds, which together are drawn as often as one other kind."""
+    return draw(gated_deltanet() | kda() | lightning() | mamba() | mamba2() | short_conv() | rg_lru() | rwkv4())
 
 
 def attentions() -> SearchStrategy[Data]:
@@ -309,6 +372,7 @@ def spec_data(draw: DrawFn, aligned: bool = False) -> Data:
         "norm": {"kind": norm_kind, "eps": draw(st.sampled_from((1e-6, 1e-5)))},
         "norm_placement": placement,
         "parallel_sublayers": placement == "pre_shared" or (placement != "post_residual" and draw(booleans)),
+        "residual": {"kind": "plain"},
         "residual_scale": draw(factors),
         "stream_scale": 1.0,
         "embedding_scale": draw(st.just("sqrt_d_model") | factors),

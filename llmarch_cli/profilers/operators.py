@@ -158,6 +158,14 @@ def _conv1d(counter: OperatorCounter, x: Tensor, weight: Tensor, bias: Tensor | 
     return _empty((x.shape[0], weight.shape[0], n_out), x.dtype)
 
 
+def _solve_triangular(counter: OperatorCounter, matrix: Tensor, right: Tensor, **options: bool) -> Tensor:
+    """A unit triangular system (..., n, n) for right sides (..., n, d): each row subtracts products of those before."""
+    _require(matrix.shape[:-1] == right.shape[:-1], "linalg_solve_triangular", matrix, right)
+    n_rows = matrix.shape[-1]
+    counter.multiply("linalg_solve_triangular", right.numel() // n_rows * (n_rows * (n_rows - 1) // 2))
+    return _empty(right.shape, right.dtype)
+
+
 # --- functions without matrix products ------------------------------------------------------------------------------
 
 
@@ -279,6 +287,7 @@ def _gather(counter: OperatorCounter, x: Tensor, dim: int, index: Tensor) -> Ten
 _ANSWERS: dict[str, Callable[..., Any]] = {
     "linear": _linear,
     "conv1d": _conv1d,
+    "linalg_solve_triangular": _solve_triangular,
     "matmul": _matmul,
     "_grouped_mm": _grouped_mm,  # the name under which `F.grouped_mm` reaches a function mode
     "scaled_dot_product_attention": _attention,

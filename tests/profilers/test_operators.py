@@ -6,6 +6,7 @@ import subprocess
 import sys
 from collections.abc import Callable
 from contextlib import AbstractContextManager
+from math import prod
 from pathlib import Path
 from typing import Any, ClassVar, NamedTuple
 
@@ -63,7 +64,17 @@ def grouped_mm_flops(rows: tuple[int, ...], weight: tuple[int, ...], *args: Any,
 
 
 def kernel_counter() -> FlopCounterMode:
-    return FlopCounterMode(display=False, custom_mapping={torch.ops.aten._grouped_mm: grouped_mm_flops})
+    missing = {
+        torch.ops.aten._grouped_mm: grouped_mm_flops,
+        torch.ops.aten.linalg_solve_triangular: solve_triangular_flops,
+    }
+    return FlopCounterMode(display=False, custom_mapping=missing)
+
+
+def solve_triangular_flops(matrix: tuple[int, ...], right: tuple[int, ...], *args: Any, **options: Any) -> int:
+    """Each row of the right sides (..., n, d) subtracts a product for each row before it."""
+    *batch, n_rows, d = right
+    return prod(batch) * d * n_rows * (n_rows - 1)
 
 
 class Run(NamedTuple):

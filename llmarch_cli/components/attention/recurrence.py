@@ -84,7 +84,7 @@ def _chunk(q: Tensor, k: Tensor, v: Tensor, decay: Tensor, beta: Tensor | None, 
     else:
 
         def products(a: Tensor, b: Tensor) -> Tensor:
-            return torch.einsum("bhic,bhijc,bhjc->bhij", a, between, b)
+            return (a.unsqueeze(3) * between * b.unsqueeze(2)).sum(dim=-1)
 
     reach = since_start.exp()
     if beta is not None:
