@@ -123,7 +123,7 @@ def deepseek_moe(c: Config, **fields: Any) -> Fields:
     """Routed and shared experts of DeepSeek's shape, which other families took over."""
     return {
         "kind": "moe",
-        "n_experts": c.n_routed_experts,
+        "n_experts": getattr(c, "n_routed_experts", None) or c.num_local_experts,
         "top_k": c.num_experts_per_tok,
         "d_ff": c.moe_intermediate_size,
         "routed_scale": c.routed_scaling_factor,

@@ -98,11 +98,12 @@ def hybrid_experts(rng: Random) -> Fields:
 
 
 def kimi(rng: Random) -> Fields:
+    fields = latent(rng)
+    fields["num_local_experts"] = fields.pop("n_routed_experts")
     return {
-        **latent(rng),
+        **fields,
         "num_hidden_layers": 3,
         "layer_types": [LINEAR, FULL, LINEAR],
-        "num_local_experts": 8,
         "linear_num_heads": rng.choice((1, 2, 3)),
         "linear_head_dim": rng.randrange(3, 9),
     }

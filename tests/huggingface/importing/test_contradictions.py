@@ -53,9 +53,9 @@ def test_classes_of_real_files(kind: str, name: str) -> None:
 @pytest.mark.parametrize(
     ("kind", "name", "other"),
     [
-        ("llama", "MambaForCausalLM", "mamba"),
-        ("qwen3_moe", "Qwen3NextForCausalLM", "qwen3_next"),
-        ("nemotron", "NemotronHForCausalLM", "nemotron_h"),
+        ("llama", "DiffLlamaForCausalLM", "diffllama"),
+        ("qwen3_moe", "JetMoeForCausalLM", "jetmoe"),
+        ("nemotron", "xLSTMForCausalLM", "xlstm"),
         ("mixtral", "HYV4ForCausalLM", "hy_v4"),
         ("gpt2", "BertLMHeadModel", "bert"),
     ],

@@ -13,7 +13,7 @@ from test_published import FACTS
 from llmarch_cli.components.component import Component
 from llmarch_cli.huggingface.importing import import_config
 from llmarch_cli.huggingface.importing.families import FAMILIES
-from llmarch_cli.specs.spec import ModelSpec
+from llmarch_cli.specs.spec import NONE, ModelSpec
 
 # What those configs carry for other families, and what is an error here.
 STRAY = {
@@ -31,7 +31,10 @@ def by_layer(spec: ModelSpec) -> dict[str, Any]:
     left_out = {*FACTS, "context_length", "n_mtp_blocks"}
     found = {name: value for name, value in spec.__dict__.items() if name not in left_out}
     for axis in ("attention", "ffn"):
-        variants = {name: plainly(component) for name, component in spec.variants(axis).items()}
+        variants: dict[str, Component | None] = {
+            name: plainly(component) for name, component in spec.variants(axis).items()
+        }
+        variants[NONE] = None
         found[axis] = [variants[getattr(layer, axis)] for layer in spec.layers]
     return found
 

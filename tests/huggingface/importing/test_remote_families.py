@@ -600,8 +600,8 @@ COMPLETE = {config["model_type"]: config for config in (*(each[0] for each in AL
 
 
 def test_every_family_is_here() -> None:
-    """Grok 2 has a test of its own."""
-    assert {*COMPLETE, "grok-2"} == set(REMOTE)
+    """Grok 2 and MiniMax M3 have tests of their own."""
+    assert {*COMPLETE, "grok-2", "minimax_m3"} == set(REMOTE)
 
 
 @pytest.mark.parametrize("family", COMPLETE)
