@@ -191,6 +191,8 @@ def _why(data: dict[str, Any], steps: Sequence[str], depth: int, expected: Any, 
         or _ending_in(get_close_matches(steps[-1], ends, cutoff=0.7), known)
     )
     if named:
+        depths = {path: abs(path.count(".") + 1 - len(steps)) for path in named}
+        named = [path for path in named if depths[path] == min(depths.values())]  # about as deep as the wrong one
         return f"unknown field; did you mean {' or '.join(named[:MOST_SUGGESTED])}?"
     return f"unknown field{suggestion('.'.join(steps), known) or '; known: ' + ', '.join(inside)}"
 

@@ -14,7 +14,7 @@ from typing import Any, Literal
 
 from pydantic import ValidationError
 
-from llmarch_cli.components.component import Component, Record
+from llmarch_cli.components.component import Record
 from llmarch_cli.specs.pairs import AXES, Axis, Order, Pairs
 from llmarch_cli.specs.spec import NONE, ModelSpec
 
@@ -129,8 +129,8 @@ def _moves(before: ModelSpec, after: ModelSpec, pairs: Mapping[Axis, Pairs]) -> 
         layout = list(_layout_moves(axis, after, pairs[axis]))
         if pairs[axis].drops_variant:
             yield from layout
-        for slot, (old, new) in pairs[axis].both.items():
-            yield from _component_moves(axis, slot, old, new, pairs[axis].names[slot])
+        for slot in pairs[axis].both:
+            yield from _component_moves(axis, slot, pairs[axis])
         if not pairs[axis].drops_variant:
             yield from layout
 
@@ -163,13 +163,14 @@ def _layout_moves(axis: Axis, after: ModelSpec, pairs: Pairs) -> Iterator[_Move]
         yield _Move((Change(axis),), lambda state: state.with_orders({axis: order}))
 
 
-def _component_moves(axis: Axis, slot: str, old: Component, new: Component, names: FieldPath) -> Iterator[_Move]:
+def _component_moves(axis: Axis, slot: str, pairs: Pairs) -> Iterator[_Move]:
+    (old, new), (before, after), names = pairs.both[slot], pairs.own[slot], pairs.names[slot]
     if type(old) is not type(new):
-        change = Change(axis, before=old, after=new, variant=names)
+        change = Change(axis, before=before, after=after, variant=names)
         yield _Move((change,), lambda state: state.with_component(axis, slot, _data(new)))
         return
     for path in _differing(old, new):
-        change = Change(axis, path, _at(old, path), _at(new, path), names)
+        change = Change(axis, path, _at(before, path), _at(after, path), names)
         yield _Move(
             (change,),
             lambda state, path=path: state.with_component(  # type: ignore[misc]

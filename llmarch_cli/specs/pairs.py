@@ -23,6 +23,7 @@ class Pairs:
     Attributes:
         components: by slot, the first spec's components, and those that only the second has.
         both: by slot, a pair's components before and after.
+        own: the same, with the names that each spec has for the variants that a component reads.
         names: by slot, a pair's variant names before and after; empty if neither spec has several variants.
         drops_variant: whether the first spec has a variant without a pair.
     """
@@ -47,6 +48,7 @@ class Pairs:
         olds = [variant.component.with_references(before_slots) for variant in old]
         news = [variant.component.with_references(after_slots) for variant in new]
         self.both = {f"v{i}": (olds[i], news[j]) for i, j in sorted(partner.items())}
+        self.own = {f"v{i}": (old[i].own, new[j].own) for i, j in partner.items()}
         self.components = {f"v{i}": component for i, component in enumerate(olds)} | {
             f"w{j}": component for j, component in enumerate(news) if j not in place
         }
@@ -67,9 +69,13 @@ class Pairs:
 
 @dataclass(frozen=True)
 class _Variant:
-    """A component with all its variant names in a spec, and its layers."""
+    """A component with all its variant names in a spec, and its layers.
+
+    It refers to other variants by their place in the order of first layers; `own` is the same with their names.
+    """
 
     component: Component
+    own: Component
     names: list[str]
     layers: set[int]
 
@@ -91,7 +97,8 @@ def _distinct(spec: ModelSpec, axis: Axis) -> list[_Variant]:
     for i, name in enumerate(spec.names(axis, spec.n_layers)):
         layers.setdefault(name, []).append(i)
     for name, component in spec.variants(axis).items():
-        variant = _Variant(_without_names(component.with_references(numbers)), [], set())
+        own = _without_names(component)
+        variant = _Variant(own.with_references(numbers), own, [], set())
         variant = variants.setdefault(variant.key, variant)
         variant.names.append(name)
         variant.layers.update(layers[name])

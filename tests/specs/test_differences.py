@@ -171,3 +171,25 @@ def test_every_bundled_model_becomes_another_one(name: str) -> None:
     for other in ("deepseek-v3", "gemma3-27b", "gpt2", "grok-2.5"):
         made = steps(load(name), load(other))
         assert not made or steps(made[-1].spec, load(other)) == []
+
+
+def test_variants_that_are_read_stand_under_their_own_names() -> None:
+    mla = load("deepseek-v3").attention.model_dump(exclude_defaults=True)
+
+    def spec(source: str) -> ModelSpec:
+        layers = ["upper" if i % 2 else "lower" for i in range(4)]
+        other = {**mla, "n_heads": 64}
+        variants = {"lower": mla, "other": other, "upper": {**mla, "kv_from": source}}
+        small = load("deepseek-v3").model_copy(update={"n_mtp_blocks": 0}).model_dump()
+        return ModelSpec.model_validate(
+            {
+                **small,
+                "n_layers": 6,
+                "attention": {"first": ["lower", "other", *layers], "variants": variants},
+                "ffn": {"kind": "dense", "d_ff": 64},
+            }
+        )
+
+    (step,) = steps(spec("lower"), spec("other"))
+    (change,) = step.changes
+    assert (change.field, change.before, change.after) == (("kv_from",), "lower", "other")
