@@ -89,6 +89,14 @@ _ATTENTION = (
     *_same(r"self_attn\.kv_a_proj_with_mqa", "attention.kv_a_proj"),
     *_same(r"self_attn\.kv_a_layernorm", "attention.kv_a_norm"),
     *_same(r"self_attn\.kv_b_proj", "attention.kv_b_proj"),
+    *_same(r"self_attn\.indexer\.wq_b", "attention.index_q_proj"),
+    *_same(r"self_attn\.indexer\.wk", "attention.index_k_proj"),
+    *_same(r"self_attn\.indexer\.weights_proj", "attention.index_weights_proj"),
+    *(
+        rule
+        for part in ("q_proj", "k_proj", "q_norm", "k_norm")
+        for rule in _same(rf"self_attn\.(?:indexer\.|index_){part}", f"attention.index_{part}")
+    ),
 )
 
 _NORMS = (
