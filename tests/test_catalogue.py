@@ -42,6 +42,7 @@ FIGURES = {
     "gpt2-large": Figures(774_030_080, 774_030_080, 772_719_360, 24_159_191_040, 0, 0),
     "gpt2-medium": Figures(354_823_168, 354_823_168, 353_774_592, 12_884_901_888, 0, 0),
     "gpt2-xl": Figures(1_557_611_200, 1_557_611_200, 1_555_972_800, 40_265_318_400, 0, 0),
+    "granite-4.0-h-small": Figures(32_207_337_984, 8_803_121_664, 8_803_121_664, 2_147_483_648, 0, 0),
     "grok-2.5": Figures(269_515_497_472, 114_896_674_816, 113_822_932_992, 34_359_738_368, 0, 0),
     "kimi-k2": Figures(1_026_408_209_408, 32_861_477_888, 31_687_072_768, 9_210_691_584, 0, 23_040),
     "lfm2-1.2b": Figures(1_170_340_608, 1_170_340_608, 1_170_340_608, 1_610_612_736, 0, 0),
@@ -59,6 +60,11 @@ FIGURES = {
     "mistral-7b-v0.1": Figures(7_241_732_096, 7_241_732_096, 7_110_660_096, 536_870_912, 0, 0),
     "mistral-small-3.1-24b": Figures(23_572_403_200, 23_572_403_200, 22_901_314_560, 21_474_836_480, 0, 0),
     "mixtral-8x7b": Figures(46_702_792_704, 12_879_925_248, 12_748_853_248, 17_179_869_184, 0, 0),
+    "nemotron-3-nano-30b-a3b": Figures(31_577_937_344, 3_580_073_408, 3_227_751_872, 805_306_368, 0, 2_944),
+    "nemotron-3-super-120b-a12b": Figures(
+        120_668_687_360, 12_770_216_960, 12_233_346_048, 1_073_741_824, 0, 20_480
+    ),
+    "nemotron-h-56b": Figures(56_324_350_464, 56_324_350_464, 55_250_608_640, 5_368_709_120, 0, 0),
     "olmo2-13b": Figures(13_716_198_400, 13_716_198_400, 13_202_396_160, 107_374_182_400, 0, 0),
     "olmo2-1b": Figures(1_484_916_736, 1_484_916_736, 1_279_395_840, 17_179_869_184, 0, 0),
     "olmo2-32b": Figures(32_234_279_936, 32_234_279_936, 31_720_477_696, 34_359_738_368, 0, 0),
@@ -96,6 +102,20 @@ INDEXED = {"deepseek-v3.2": 61 * 256, "glm-5": 78 * 256, "minimax-m3": 57 * 256}
 def test_index_keys(name: str) -> None:
     profile = llmarch.profile(name, context=131_072, engine="measured")
     assert profile.index_bytes == 131_072 * INDEXED[name]
+
+
+# Bytes a sequence of recurrences, in float32, and of convolutions' inputs, in bf16.
+STATES = {
+    "granite-4.0-h-small": 152_819_712,
+    "nemotron-3-nano-30b-a3b": 49_082_368,
+    "nemotron-3-super-120b-a12b": 170_229_760,
+    "nemotron-h-56b": 912_605_184,
+}
+
+
+@pytest.mark.parametrize("name", STATES)
+def test_states(name: str) -> None:
+    assert llmarch.profile(name, context=131_072, engine="measured").state_bytes == STATES[name]
 
 
 @pytest.mark.parametrize("name", FIGURES)
