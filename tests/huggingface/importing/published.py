@@ -181,6 +181,30 @@ def minimax(model_type: str) -> Settings:
     }
 
 
+def nemotron_h(d_model: int, n_heads: int, n_kv_heads: int, letters: str, **settings: Any) -> Settings:
+    """One letter a layer: `M` is Mamba-2, `*` attention, `E` experts and `-` a dense layer."""
+    return {
+        "model_type": "nemotron_h",
+        "hybrid_override_pattern": letters,
+        "hidden_size": d_model,
+        "num_hidden_layers": len(letters),
+        "num_attention_heads": n_heads,
+        "num_key_value_heads": n_kv_heads,
+        "mamba_head_dim": 64,
+        "mamba_hidden_act": "silu",
+        "mlp_hidden_act": "relu2",
+        "n_groups": 8,
+        "time_step_min": 0.001,
+        "vocab_size": 131_072,
+        **settings,
+    }
+
+
+def nemotron_3(*shape: Any, **settings: Any) -> Settings:
+    experts = {"n_group": 1, "topk_group": 1, "n_shared_experts": 1, "norm_eps": 1e-5, "norm_topk_prob": True}
+    return nemotron_h(*shape, head_dim=128, ssm_state_size=128, max_position_embeddings=262_144, **experts, **settings)
+
+
 PUBLISHED: dict[str, Settings] = {
     "deepseek-r1": DEEPSEEK_V3,
     "deepseek-v2": deepseek_v2(
@@ -228,6 +252,24 @@ PUBLISHED: dict[str, Settings] = {
     "gpt2-large": gpt2(1280, 36, 20),
     "gpt2-medium": gpt2(1024, 24, 16),
     "gpt2-xl": gpt2(1600, 48, 25),
+    "granite-4.0-h-small": {
+        "model_type": "granitemoehybrid",
+        **sized(4096, 768, 40, 32, 8, 100_352, 131_072),
+        "attention_multiplier": 0.0078125,
+        "embedding_multiplier": 12,
+        "layer_types": [*["mamba"] * 5, "attention", *(["mamba"] * 9 + ["attention"]) * 3, *["mamba"] * 4],
+        "logits_scaling": 16,
+        "mamba_d_head": 64,
+        "mamba_d_state": 128,
+        "mamba_n_heads": 128,
+        "num_experts_per_tok": 10,
+        "num_local_experts": 72,
+        "position_embedding_type": "nope",
+        "residual_multiplier": 0.22,
+        "rms_norm_eps": 1e-5,
+        "shared_intermediate_size": 1536,
+        "tie_word_embeddings": True,
+    },
     "grok-2.5": {
         "model_type": "git",
         "architectures": ["Grok1ForCausalLM"],
@@ -338,6 +380,40 @@ PUBLISHED: dict[str, Settings] = {
         "tie_word_embeddings": False,
     },
     "mixtral-8x7b": {"model_type": "mixtral", "rope_theta": 1e6, "max_position_embeddings": 32_768},
+    "nemotron-3-nano-30b-a3b": nemotron_3(
+        *(2688, 32, 2, "MEMEM*E" * 5 + "MEMEMEM*EMEMEMEME"),
+        intermediate_size=1856,
+        mamba_num_heads=64,
+        n_routed_experts=128,
+        num_experts_per_tok=6,
+        moe_intermediate_size=1856,
+        moe_shared_expert_intermediate_size=3712,
+        routed_scaling_factor=2.5,
+    ),
+    "nemotron-3-super-120b-a12b": nemotron_3(
+        *(4096, 32, 2, "MEMEMEM*E" + "MEMEMEM*E" + "MEMEMEM*E" + "MEMEMEMEM*E" * 4 + "MEMEMEM*EMEMEMEME"),
+        intermediate_size=2688,
+        mamba_num_heads=128,
+        n_routed_experts=512,
+        num_experts_per_tok=22,
+        moe_intermediate_size=2688,
+        moe_shared_expert_intermediate_size=5376,
+        routed_scaling_factor=5.0,
+        moe_latent_size=1024,
+        mtp_hybrid_override_pattern="*E",
+        num_nextn_predict_layers=1,
+        time_step_limit=[0.0, float("inf")],
+    ),
+    "nemotron-h-56b": nemotron_h(
+        *(8192, 64, 8, "M-M-M-M*-" + "M-M-M-M-M*-" * 9 + "M-M-M-M-M-"),
+        attention_head_dim=128,
+        intermediate_size=32_768,
+        mamba_num_heads=256,
+        ssm_state_size=256,
+        max_position_embeddings=8192,
+        time_step_limit=[0.0, float("inf")],
+        time_step_rank=512,
+    ),
     "olmo2-13b": olmo2(5120, 13_824, 40, 40, 40),
     "olmo2-1b": olmo2(2048, 8192, 16, 16, 16),
     "olmo2-32b": olmo2(5120, 27_648, 64, 40, 8),

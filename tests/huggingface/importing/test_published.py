@@ -21,7 +21,7 @@ def said(spec: ModelSpec) -> dict[str, Any]:
     for axis in ("attention", "ffn"):
         if isinstance(layout := found[axis], Layout):
             found[axis] = [
-                [layout.variants[name] for name in getattr(layout, part)] for part in ("first", "repeat", "last")
+                [layout.variants.get(name) for name in getattr(layout, part)] for part in ("first", "repeat", "last")
             ]
     return found
 
