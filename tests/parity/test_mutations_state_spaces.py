@@ -1,0 +1,246 @@
+"""Wiring errors of state spaces and of experts of a latent width, one a test, as in `test_mutations.py`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+import torch
+import torch.nn.functional as F
+from pairs import TOLERANCE, Case
+from test_mutations import CLEARLY, Alteration, Patch, each, every, faithful, rebuilt, subject
+from torch import Tensor
+
+from llmarch_cli.components.attention import Mamba, Mamba2, mamba, mamba2
+from llmarch_cli.components.attention.recurrence import recur, spread
+from llmarch_cli.components.ffn import MixtureOfExperts
+from llmarch_cli.modules.builder import DepthwiseConvolution, Normalization
+from llmarch_cli.modules.cache import TensorCache
+
+CHANNELS, BIASED, NORMED = Case("mamba", 1), Case("mamba", 0), Case("jamba", 0)
+LIMITED, ONE_GROUP, HYBRID = Case("mamba2", 0), Case("mamba2", 1), Case("bamba", 0)
+LATENT, PLAIN = Case("nemotron_h", 0), Case("nemotron_h", 1)
+
+IN_THE_SPEC: dict[str, tuple[Case, Alteration]] = {
+    "lower limit of steps dropped": (LATENT, every("attention", step_min=0.0)),
+    "lower limit of steps dropped, with an upper one": (LIMITED, every("attention", step_min=0.0)),
+    "upper limit of steps dropped": (LIMITED, every("attention", step_max=None)),
+    "one norm for all groups": (HYBRID, each("attention", lambda c: {"norm_groups": 1} if "norm_groups" in c else {})),
+    "output gated behind its norm": (
+        HYBRID,
+        each("attention", lambda c: {"norm_before_gate": True} if "norm_groups" in c else {}),
+    ),
+    "output not normalised": (
+        HYBRID,
+        each("attention", lambda c: {"norm_groups": None} if "norm_groups" in c else {}),
+    ),
+    "biases of Mamba's projections dropped": (BIASED, every("attention", bias=False)),
+    "biases of Mamba-2's projections dropped": (LIMITED, every("attention", bias=False)),
+    "biases of Mamba's convolution dropped": (CHANNELS, every("attention", conv_bias=False)),
+    "biases of Mamba-2's convolution dropped": (LIMITED, every("attention", conv_bias=False)),
+    "another activation behind the convolution": (ONE_GROUP, every("attention", activation="gelu")),
+    "another activation behind Mamba's convolution": (CHANNELS, every("attention", activation="gelu")),
+    "inner norms dropped": (NORMED, every("attention", inner_norms=False)),
+    "inner norms without their weights": (NORMED, every("attention", inner_norms="weightless")),
+    "relu not squared": (PLAIN, every("ffn", activation="relu")),
+    "weights of experts not scaled": (LATENT, every("ffn", routed_scale=1.0)),
+    "selection bias dropped": (LATENT, every("ffn", selection_bias=False)),
+    "rotary in attention beside Mamba-2": (
+        PLAIN,
+        each("attention", lambda c: {"rope_theta": 10_000.0} if c["kind"] == "gqa" else {}),
+    ),
+}
+
+
+@pytest.mark.parametrize("name", IN_THE_SPEC)
+def test_an_error_in_the_spec_shows(name: str) -> None:
+    case, alter = IN_THE_SPEC[name]
+    assert faithful(case, "batch") < TOLERANCE
+    fields = subject(case)[0].spec.model_dump()
+    alter(fields)
+    assert rebuilt(case, fields, "batch") > CLEARLY
+
+
+class Modules:
+    """The modules of a component, with some replaced."""
+
+    def __init__(self, m: Any, **others: Any) -> None:
+        self._m = m
+        self.__dict__.update(others)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._m, name)
+
+
+Replaced = Callable[[Any], dict[str, Any]]
+
+
+def with_modules(kind: type[Any], others: Replaced) -> Any:
+    """The forward of `kind` with other modules."""
+    forward = kind.forward
+
+    def altered(self: Any, m: Any, x: Tensor, cache: TensorCache) -> Any:
+        return forward(self, Modules(m, **others(m)), x, cache)
+
+    return altered
+
+
+def exchanged(a: str, b: str) -> Replaced:
+    return lambda m: {a: getattr(m, b), b: getattr(m, a)}
+
+
+def zero(name: str) -> Replaced:
+    return lambda m: {name: torch.zeros_like(getattr(m, name))}
+
+
+def rate_without_exponential(m: Any) -> dict[str, Any]:
+    return {"log_rate": F.softplus(m.log_rate.float()).log()}
+
+
+def without_bias_of_steps(m: Any) -> dict[str, Any]:
+    return {"step_b_proj": lambda x: F.linear(x, m.step_b_proj.weight)}
+
+
+def no_decay(q: Tensor, k: Tensor, v: Tensor, decay: Tensor, state: Tensor) -> tuple[Tensor, Tensor]:
+    return recur(q, k, v, torch.zeros_like(decay), state)
+
+
+def scaled_reads(q: Tensor, k: Tensor, v: Tensor, decay: Tensor, state: Tensor) -> tuple[Tensor, Tensor]:
+    """As in softmax attention."""
+    return recur(q * q.shape[-1] ** -0.5, k, v, decay, state)
+
+
+def read_before_written(q: Tensor, k: Tensor, v: Tensor, decay: Tensor, state: Tensor) -> tuple[Tensor, Tensor]:
+    """Each token reads what those before it left, and not what it adds itself."""
+    out, after = recur(q, k, v, decay, state)
+    return out - (q * k).sum(-1, keepdim=True) * v, after
+
+
+def next_decay(q: Tensor, k: Tensor, v: Tensor, decay: Tensor, state: Tensor) -> tuple[Tensor, Tensor]:
+    return recur(q, k, v, decay.roll(-1, dims=2), state)
+
+
+def groups_dealt_in_turn(x: Tensor, n_heads: int) -> Tensor:
+    """Head h reads group h mod n_groups, and not its block's."""
+    return x.repeat(1, n_heads // x.shape[1], 1, 1)
+
+
+keep, convolve = TensorCache.keep, DepthwiseConvolution.forward
+
+
+def states_not_kept(self: TensorCache, **states: Tensor) -> None:
+    """Of recurrences; convolutions keep their inputs."""
+    keep(self, **{name: state for name, state in states.items() if name != "recurrence"})
+
+
+def inputs_forgotten(self: TensorCache, name: str, x: Tensor) -> Tensor:
+    return torch.cat((torch.zeros_like(self.state(name, x)), x), dim=1)
+
+
+def filters_in_reverse(self: DepthwiseConvolution, x: Tensor) -> Tensor:
+    mirrored = DepthwiseConvolution(*self.weight.shape, self.bias is not None)
+    mirrored.load_state_dict({name: w.flip(1) if w.dim() > 1 else w for name, w in self.state_dict().items()})
+    return convolve(mirrored, x)
+
+
+def steps_do_not_scale_inputs(self: Mamba2, m: Any, x: Tensor, cache: TensorCache) -> Any:
+    """Steps make the decay alone."""
+    run = mamba2.recur
+    try:
+        mamba2.recur = lambda q, k, v, decay, state: run(  # type: ignore[assignment]
+            q, k, v * (m.log_rate.float().exp() * -1).view(-1, 1, 1) / decay, decay, state
+        )
+        return mamba2_forward(self, m, x, cache)
+    finally:
+        mamba2.recur = run
+
+
+mamba2_forward, route = Mamba2.forward, MixtureOfExperts.route
+normed = Normalization.forward
+
+
+def groups_of_the_norm_interleaved(self: Normalization, x: Tensor) -> Any:
+    """Channel c is of group c mod n_groups."""
+    if self.groups == 1:
+        return normed(self, x)
+    mixed = x.float().unflatten(-1, (-1, self.groups))
+    mixed = mixed * (mixed.square().mean(-2, keepdim=True) + self.eps).rsqrt()
+    return (mixed.flatten(-2) * self.weight).to(x.dtype)
+
+
+def router_reads_latents(self: MixtureOfExperts, m: Any, tokens: Tensor) -> tuple[Tensor, Tensor]:
+    """What the experts see of a token, brought back to its width."""
+    return route(self, m, m.latent_up_proj(m.latent_down_proj(tokens)))
+
+
+def shared_expert_reads_latents(self: MixtureOfExperts, m: Any, x: Tensor, cache: TensorCache) -> Any:
+    def shared(x: Tensor, cache: TensorCache) -> Any:
+        return m.shared_expert(m.latent_up_proj(m.latent_down_proj(x)), cache)
+
+    return moe_forward(self, Modules(m, shared_expert=shared), x, cache)
+
+
+moe_forward = MixtureOfExperts.forward
+
+
+def latents_activated(self: MixtureOfExperts, m: Any, x: Tensor, cache: TensorCache) -> Any:
+    return moe_forward(self, Modules(m, latent_down_proj=lambda x: F.relu(m.latent_down_proj(x)).square()), x, cache)
+
+
+def of_mamba(others: Replaced) -> Patch:
+    return Patch(CHANNELS, Mamba, "forward", with_modules(Mamba, others))
+
+
+def of_mamba2(others: Replaced, case: Case = HYBRID) -> Patch:
+    return Patch(case, Mamba2, "forward", with_modules(Mamba2, others))
+
+
+IN_THE_CODE: dict[str, Patch] = {
+    "Mamba: input and gate swapped": of_mamba(exchanged("x_proj", "gate_proj")),
+    "Mamba: writes and reads swapped": of_mamba(exchanged("write_proj", "read_proj")),
+    "Mamba: nothing past the recurrence": of_mamba(zero("skip")),
+    "Mamba: rates by another function": of_mamba(rate_without_exponential),
+    "Mamba: no bias of steps": of_mamba(without_bias_of_steps),
+    "Mamba: no decay": Patch(CHANNELS, mamba, "recur", no_decay),
+    "Mamba: reads scaled": Patch(CHANNELS, mamba, "recur", scaled_reads),
+    "Mamba: a token does not read itself": Patch(CHANNELS, mamba, "recur", read_before_written),
+    "Mamba: decay of the next token": Patch(CHANNELS, mamba, "recur", next_decay),
+    "Mamba: reads not normalised": Patch(
+        NORMED, Mamba, "forward", with_modules(Mamba, lambda m: {"read_norm": lambda x: x * m.read_norm.weight})
+    ),
+    "Mamba: filters in reverse": Patch(CHANNELS, DepthwiseConvolution, "forward", filters_in_reverse),
+    "Mamba: state not kept": Patch(CHANNELS, TensorCache, "keep", states_not_kept, "token by token"),
+    "Mamba: inputs forgotten": Patch(CHANNELS, TensorCache, "extended", inputs_forgotten, "chunks of a prompt"),
+    "Mamba-2: input and gate swapped": of_mamba2(exchanged("x_proj", "gate_proj")),
+    "Mamba-2: writes and reads swapped": of_mamba2(exchanged("write_proj", "read_proj")),
+    "Mamba-2: nothing past the recurrence": of_mamba2(zero("skip")),
+    "Mamba-2: no bias of steps": of_mamba2(zero("step_bias")),
+    "Mamba-2: rates by another function": of_mamba2(rate_without_exponential),
+    "Mamba-2: no decay": Patch(HYBRID, mamba2, "recur", no_decay),
+    "Mamba-2: reads scaled": Patch(HYBRID, mamba2, "recur", scaled_reads),
+    "Mamba-2: a token does not read itself": Patch(HYBRID, mamba2, "recur", read_before_written),
+    "Mamba-2: groups dealt in turn": Patch(HYBRID, mamba2, "spread", groups_dealt_in_turn),
+    "Mamba-2: inputs not scaled by steps": Patch(HYBRID, Mamba2, "forward", steps_do_not_scale_inputs),
+    "Mamba-2: groups of the norm interleaved": Patch(HYBRID, Normalization, "forward", groups_of_the_norm_interleaved),
+    "Mamba-2: filters in reverse": Patch(HYBRID, DepthwiseConvolution, "forward", filters_in_reverse),
+    "Mamba-2: state not kept": Patch(HYBRID, TensorCache, "keep", states_not_kept, "a prompt, then tokens"),
+    "Mamba-2: inputs forgotten": Patch(HYBRID, TensorCache, "extended", inputs_forgotten, "token by token"),
+    "latents: router reads them": Patch(LATENT, MixtureOfExperts, "route", router_reads_latents),
+    "latents: shared expert reads them": Patch(LATENT, MixtureOfExperts, "forward", shared_expert_reads_latents),
+    "latents: activated": Patch(LATENT, MixtureOfExperts, "forward", latents_activated),
+}
+
+
+@pytest.mark.parametrize("name", IN_THE_CODE)
+def test_an_error_in_the_code_shows(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    patch = IN_THE_CODE[name]
+    assert faithful(patch.case, patch.way) < TOLERANCE
+    fields = subject(patch.case)[0].spec.model_dump()
+    monkeypatch.setattr(patch.owner, patch.name, patch.value)
+    assert rebuilt(patch.case, fields, patch.way) > CLEARLY
+
+
+def test_heads_of_a_group_are_neighbours() -> None:
+    x = torch.arange(2.0).view(1, 2, 1, 1)
+    assert spread(x, 6).flatten().tolist() == [0, 0, 0, 1, 1, 1]
