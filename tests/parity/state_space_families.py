@@ -38,6 +38,12 @@ def mamba(c: Config) -> Fields:
     )
 
 
+def falcon_mamba(c: Config) -> Fields:
+    spec = mamba(c)
+    spec["attention"] |= {"inner_norms": "weightless", "inner_eps": c.mixer_rms_eps}
+    return spec
+
+
 def mamba2(c: Config) -> Fields:
     low, high = c.time_step_limit
     return alone(
@@ -260,6 +266,12 @@ STATE_SPACES = {
     family.model_type: family
     for family in (
         Family("mamba", mamba, mixers, ({"use_bias": True}, {"tie_word_embeddings": False, "time_step_rank": 3})),
+        Family(
+            "falcon_mamba",
+            falcon_mamba,
+            mixers,
+            ({"use_bias": True, "mixer_rms_eps": 0.3}, {"tie_word_embeddings": False, "use_conv_bias": False}),
+        ),
         Family(
             "mamba2",
             mamba2,

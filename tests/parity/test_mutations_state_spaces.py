@@ -43,6 +43,7 @@ IN_THE_SPEC: dict[str, tuple[Case, Alteration]] = {
     "another activation behind Mamba's convolution": (CHANNELS, every("attention", activation="gelu")),
     "inner norms dropped": (NORMED, every("attention", inner_norms=False)),
     "inner norms without their weights": (NORMED, every("attention", inner_norms="weightless")),
+    "inner norms with the model's epsilon": (Case("falcon_mamba", 0), every("attention", inner_eps=None)),
     "relu not squared": (PLAIN, every("ffn", activation="relu")),
     "weights of experts not scaled": (LATENT, every("ffn", routed_scale=1.0)),
     "selection bias dropped": (LATENT, every("ffn", selection_bias=False)),
@@ -139,24 +140,17 @@ def inputs_forgotten(self: TensorCache, name: str, x: Tensor) -> Tensor:
 
 
 def filters_in_reverse(self: DepthwiseConvolution, x: Tensor) -> Tensor:
-    mirrored = DepthwiseConvolution(*self.weight.shape, self.bias is not None)
+    mirrored = DepthwiseConvolution(self.weight.shape[0], self.weight.shape[1], self.bias is not None)
     mirrored.load_state_dict({name: w.flip(1) if w.dim() > 1 else w for name, w in self.state_dict().items()})
     return convolve(mirrored, x)
 
 
-def steps_do_not_scale_inputs(self: Mamba2, m: Any, x: Tensor, cache: TensorCache) -> Any:
-    """Steps make the decay alone."""
-    run = mamba2.recur
-    try:
-        mamba2.recur = lambda q, k, v, decay, state: run(  # type: ignore[assignment]
-            q, k, v * (m.log_rate.float().exp() * -1).view(-1, 1, 1) / decay, decay, state
-        )
-        return mamba2_forward(self, m, x, cache)
-    finally:
-        mamba2.recur = run
+def steps_of_one(m: Any) -> dict[str, Any]:
+    """All steps are of one size, about softplus(0)."""
+    return {"step_proj": lambda x: m.step_proj(x) * 0, "step_bias": torch.zeros_like(m.step_bias)}
 
 
-mamba2_forward, route = Mamba2.forward, MixtureOfExperts.route
+route = MixtureOfExperts.route
 normed = Normalization.forward
 
 
@@ -221,7 +215,7 @@ IN_THE_CODE: dict[str, Patch] = {
     "Mamba-2: reads scaled": Patch(HYBRID, mamba2, "recur", scaled_reads),
     "Mamba-2: a token does not read itself": Patch(HYBRID, mamba2, "recur", read_before_written),
     "Mamba-2: groups dealt in turn": Patch(HYBRID, mamba2, "spread", groups_dealt_in_turn),
-    "Mamba-2: inputs not scaled by steps": Patch(HYBRID, Mamba2, "forward", steps_do_not_scale_inputs),
+    "Mamba-2: steps of one size": of_mamba2(steps_of_one),
     "Mamba-2: groups of the norm interleaved": Patch(HYBRID, Normalization, "forward", groups_of_the_norm_interleaved),
     "Mamba-2: filters in reverse": Patch(HYBRID, DepthwiseConvolution, "forward", filters_in_reverse),
     "Mamba-2: state not kept": Patch(HYBRID, TensorCache, "keep", states_not_kept, "a prompt, then tokens"),

@@ -151,6 +151,7 @@ NAMES: dict[str, Names] = {}
 
 NAMES_BY_CONFIG: dict[str, Callable[[Config], Names]] = {
     "mamba": mamba_alone,
+    "falcon_mamba": mamba_alone,
     "mamba2": mamba2_alone,
     "granitemoehybrid": granitemoehybrid,
     "bamba": bamba,

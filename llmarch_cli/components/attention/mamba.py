@@ -9,7 +9,7 @@ from pydantic import Field, model_validator
 
 from llmarch_cli.components.attention.recurrence import recur
 from llmarch_cli.components.cache import ONCE, Mixing, State
-from llmarch_cli.components.component import Component, Count, LayerCache, Modules, Part
+from llmarch_cli.components.component import Component, Count, LayerCache, Modules, Part, Positive
 from llmarch_cli.components.ffn.gate import Activation, activate
 from llmarch_cli.components.parts import Convolution, Linear, Matrix, Norm, Vector
 
@@ -35,11 +35,14 @@ class Mamba(Component):
     bias: bool = False  # of the projections of the stream and of the output
     activation: Activation = "silu"  # behind the convolution
     inner_norms: bool | Literal["weightless"] = False  # normalises what makes the steps, writes and reads
+    inner_eps: Positive | None = None  # of these norms; null takes the model's
 
     summarized: ClassVar[frozenset[str]] = Component.summarized | {"width", "d_state"}
 
     @model_validator(mode="after")
-    def _learns_nothing(self) -> Self:
+    def _consistent(self) -> Self:
+        if self.inner_eps is not None and not self.inner_norms:
+            raise ValueError("inner_eps is set without inner_norms; set them, or remove it")
         if self.activation == "xielu":
             raise ValueError("activation xielu has learned values, for which there is no place here; use another one")
         return self
@@ -61,8 +64,8 @@ class Mamba(Component):
         yield Linear("read_proj", self.width, self.d_state)
         if self.inner_norms:
             for name, dim in (("step", self.step_rank), ("write", self.d_state), ("read", self.d_state)):
-                weightless = self.inner_norms == "weightless"
-                yield Norm(f"{name}_norm", dim, kind="rms", bias=False, unit_offset=False, weightless=weightless)
+                fixed = {"kind": "rms", "eps": self.inner_eps, "bias": False, "unit_offset": False}
+                yield Norm(f"{name}_norm", dim, **fixed, weightless=self.inner_norms == "weightless")
         yield Linear("step_b_proj", self.step_rank, self.width, bias=True)
         yield Matrix("log_rate", self.width, self.d_state)
         yield Vector("skip", self.width)

@@ -87,7 +87,7 @@ def test_states_and_costs() -> None:
     ],
     ids=["mamba", "mamba2"],
 )
-def test_figures_by_hand(mixer: dict[str, Any], params: int, flops: int, state: int, engine: str) -> None:
+def test_figures_by_hand(mixer: dict[str, Any], params: int, flops: int, state: int, engine: Any) -> None:
     fields = {"name": "one", "d_model": 16, "n_layers": 1, "vocab_size": 8, "final_norm": False}
     spec = ModelSpec.model_validate(fields | {"attention": mixer, "ffn": {"repeat": ["none"]}})
     for context in (1, 4096):
@@ -99,7 +99,7 @@ def test_figures_by_hand(mixer: dict[str, Any], params: int, flops: int, state: 
 
 
 def test_fields_that_do_not_fit() -> None:
-    refused = {
+    refused: dict[str, dict[str, Any]] = {
         r"n_heads \(4\) must be a multiple of n_groups \(3\)": {"n_groups": 3},
         r"norm_groups \(5\) must divide n_heads \* head_dim \(12\)": {"norm_groups": 5},
         "norm_before_gate is set without a norm": {"norm_groups": None, "norm_before_gate": True},
@@ -110,7 +110,8 @@ def test_fields_that_do_not_fit() -> None:
     for message, fields in refused.items():
         with pytest.raises(ValidationError, match=message):
             component(MAMBA2 | fields)
-    for message, fields in list(refused.items())[-2:]:
+    refused["inner_eps is set without inner_norms"] = {"inner_eps": 0.1}
+    for message, fields in list(refused.items())[-3:]:
         with pytest.raises(ValidationError, match=message):
             component(MAMBA | fields)
 
@@ -132,7 +133,8 @@ def looped_mamba(m: Any, x: Tensor) -> Tensor:
         kept = (step.unsqueeze(1) * -m.log_rate.exp()).exp()
         hidden = kept * hidden + (step * u).unsqueeze(1) * m.write_proj(u)
         out.append(hidden @ m.read_proj(u) + m.skip * u)
-    return m.o_proj(torch.stack(out) * F.silu(m.gate_proj(x)))
+    mixed: Tensor = m.o_proj(torch.stack(out) * F.silu(m.gate_proj(x)))
+    return mixed
 
 
 def looped_mamba2(m: Any, x: Tensor) -> Tensor:
@@ -148,7 +150,8 @@ def looped_mamba2(m: Any, x: Tensor) -> Tensor:
             out.append(states[head] @ read[head // 2] + m.skip[head] * channels[head])
     gated = torch.cat(out).view(-1, 2, 6) * F.silu(m.gate_proj(x)).view(-1, 2, 6)
     normed = gated / (gated.square().mean(-1, keepdim=True) + m.norm.eps).sqrt()
-    return m.o_proj(normed.flatten(1) * m.norm.weight)
+    mixed: Tensor = m.o_proj(normed.flatten(1) * m.norm.weight)
+    return mixed
 
 
 @pytest.mark.parametrize("n_tokens", [1, 3, 20, 70])

@@ -29,6 +29,7 @@ HYBRID = {
 
 OPTIONS: dict[str, dict[str, st.SearchStrategy[Any]]] = {
     "mamba": {**ALONE, "time_step_rank": st.just("auto") | st.integers(1, 9)},
+    "falcon_mamba": {**ALONE, "time_step_rank": st.just("auto") | st.integers(1, 9), "mixer_rms_eps": st.just(1e-5)},
     "mamba2": {**ALONE, "num_heads": st.just(2), "n_groups": st.sampled_from((1, 2))},
     "granitemoehybrid": {
         **HYBRID,
@@ -92,7 +93,7 @@ OWN_ROPE: tuple[str, ...] = tuple(OPTIONS)
 
 def of_family(draw: st.DrawFn, family: str, config: Settings) -> None:
     """What follows from other settings."""
-    if family in ("mamba", "mamba2", "nemotron_h"):
+    if family in ("mamba", "falcon_mamba", "mamba2", "nemotron_h"):
         for name in ("num_attention_heads", "num_key_value_heads", "intermediate_size", "max_position_embeddings"):
             if family != "nemotron_h":
                 config.pop(name, None)

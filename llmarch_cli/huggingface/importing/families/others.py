@@ -23,7 +23,7 @@ _LACKING = {
     "latent attention whose queries are scaled by their position": "mistral4",
     "layers that run several times": "hrm_text",
     "linear attention with forget gates, and hyper-connections": "glm5_next_text",
-    "Mamba": "falcon_mamba zamba",
+    "Mamba in blocks that share weights": "zamba",
     "Mamba-2 beside attention, or with shared blocks": "falcon_h1 zamba2",
     "LSTM cells": "xlstm",
     "norms that depend on the delay of the audio": "voxtral_realtime_text",

@@ -59,10 +59,15 @@ def _activation(c: Config, name: str = "hidden_act") -> str:
     return found
 
 
-def mamba(c: Config) -> Fields:
+def mamba(c: Config, **fields: Any) -> Fields:
     width = _expanded(c, "expand")
     c.expect("intermediate_size", width, why="expand * hidden_size")
-    return _mixers_only(c, _mamba(c, width, "state_size", "conv_kernel", "time_step_rank", "use_conv_bias", "use_bias"))
+    keys = ("state_size", "conv_kernel", "time_step_rank", "use_conv_bias", "use_bias")
+    return _mixers_only(c, _mamba(c, width, *keys, **fields))
+
+
+def falcon_mamba(c: Config) -> Fields:
+    return mamba(c, inner_norms="weightless", inner_eps=c.number("mixer_rms_eps"))
 
 
 def _mamba(
@@ -353,6 +358,14 @@ FAMILIES = (
         ALONE
         | {"vocab_size": 50_280, "hidden_size": 768, "state_size": 16, "num_hidden_layers": 32}
         | {"time_step_rank": "auto", "tie_word_embeddings": True},
+        without_effect=IN_MIXERS | {"time_step_min": ANY},
+    ),
+    Family(
+        "falcon_mamba",
+        falcon_mamba,
+        ALONE
+        | {"vocab_size": 50_280, "hidden_size": 768, "state_size": 16, "num_hidden_layers": 32}
+        | {"time_step_rank": "auto", "tie_word_embeddings": True, "mixer_rms_eps": 1e-6},
         without_effect=IN_MIXERS | {"time_step_min": ANY},
     ),
     Family(
