@@ -64,8 +64,16 @@ class Mamba(Component):
         yield Linear("read_proj", self.width, self.d_state)
         if self.inner_norms:
             for name, dim in (("step", self.step_rank), ("write", self.d_state), ("read", self.d_state)):
-                fixed = {"kind": "rms", "eps": self.inner_eps, "bias": False, "unit_offset": False}
-                yield Norm(f"{name}_norm", dim, **fixed, weightless=self.inner_norms == "weightless")
+                weightless = self.inner_norms == "weightless"
+                yield Norm(
+                    f"{name}_norm",
+                    dim,
+                    eps=self.inner_eps,
+                    weightless=weightless,
+                    kind="rms",
+                    bias=False,
+                    unit_offset=False,
+                )
         yield Linear("step_b_proj", self.step_rank, self.width, bias=True)
         yield Matrix("log_rate", self.width, self.d_state)
         yield Vector("skip", self.width)

@@ -217,7 +217,7 @@ def nemotron_h(c: Config) -> Fields:
     types = _sublayers(c)
     n_groups, n_heads, width = c.count("n_groups"), c.count("mamba_num_heads"), c.count("mamba_head_dim")
     bias = c.flag("use_bias")
-    c.expect("mamba_proj_bias", bias, False, why="use_bias, which alone the class reads")
+    c.expect("mamba_proj_bias", *dict.fromkeys((bias, False)), why="use_bias, which alone the class reads")
     mixer = {
         "kind": "mamba2",
         "n_heads": n_heads,
@@ -231,6 +231,9 @@ def nemotron_h(c: Config) -> Fields:
         "norm_groups": n_groups,
         "step_min": c.number("time_step_min"),
     }
+    limits = _step_limits(c)
+    if limits.get("step_min", 0.0) > mixer["step_min"] or limits.get("step_max") is not None:
+        c.fail("time_step_limit", "is not read by the class, which limits steps by time_step_min alone")
     c.expect("attention_bias", False, why="the class has none")
     c.expect("sliding_window", None, why="the class attends to all tokens")
     attention = {**heads(c, head_dim(c)), **NOPE}
@@ -438,12 +441,13 @@ FAMILIES = (
             "mamba_n_groups": "n_groups",
             "mamba_d_conv": "conv_kernel",
             "mamba_dt_min": "time_step_min",
+            "mamba_dt_limit": "time_step_limit",
             "mamba_conv_bias": "use_conv_bias",
             "attention_head_dim": "head_dim",
         },
         without_effect=IN_MIXERS
         | {
-            **dict.fromkeys("expand time_step_limit partial_rotary_factor rope_theta hidden_dropout".split(), ANY),
+            **dict.fromkeys("expand partial_rotary_factor rope_theta hidden_dropout".split(), ANY),
             **dict.fromkeys("mtp_hybrid_override_pattern mtp_layers_block_type num_logits_to_keep".split(), ANY),
             **dict.fromkeys("moe_shared_expert_overlap hidden_act time_step_rank".split(), ANY),
         },
