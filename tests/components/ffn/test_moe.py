@@ -34,10 +34,11 @@ def written_out(built: ComponentModule, token: Tensor) -> Tensor:
         scores = torch.softmax(logits, 0) if moe.scoring == "softmax" else torch.sigmoid(logits)
         chosen = picked_at_once(built, moe, logits if moe.selection_from == "logits" else scores)
     total = sum(float(scores[expert]) for expert in chosen) if moe.renormalize else 1.0
-    out = torch.zeros_like(token)
+    read = token if moe.latent is None else F.linear(token, built.latent_down_proj.weight)
+    out = torch.zeros_like(read)
     for expert in chosen:
         weight = scores[expert] / total * moe.routed_scale
-        x = token * weight if moe.scale_input else token
+        x = read * weight if moe.scale_input else read
         matrices = {
             name: (stack.weight[expert], None if stack.bias is None else stack.bias[expert])
             for name, stack in built.named_children()
@@ -46,7 +47,7 @@ def written_out(built: ComponentModule, token: Tensor) -> Tensor:
         gate = F.linear(x, *matrices["gate_proj"]) if moe.gated else None
         y = F.linear(moe.hidden(F.linear(x, *matrices["up_proj"]), gate), *matrices["down_proj"])
         out = out + (y if moe.scale_input else y * weight)
-    return out
+    return out if moe.latent is None else F.linear(out, built.latent_up_proj.weight)
 
 
 def picked_in_turn(moe: MixtureOfExperts, logits: Tensor) -> tuple[Tensor, list[int]]:
@@ -137,6 +138,9 @@ def test_parameters() -> None:
     assert shapes(selection_bias=True) == plain | {"selection_bias": (8,)}
     biases = {"gate_proj.bias": (8, 12), "up_proj.bias": (8, 12), "down_proj.bias": (8, 16)}
     assert shapes(bias=True) == plain | biases
+    latent = {"gate_proj.weight": (8, 12, 5), "up_proj.weight": (8, 12, 5), "down_proj.weight": (8, 5, 12)}
+    around = {"latent_down_proj.weight": (5, 16), "latent_up_proj.weight": (16, 5)}
+    assert shapes(latent=5) == plain | latent | around
 
 
 @pytest.mark.parametrize(
