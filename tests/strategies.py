@@ -119,15 +119,22 @@ def gqa(draw: DrawFn) -> Data:
         **draw(rotary(rotary_pairs or head_pairs)),
     }
     if "rope_theta" in data:
-        data["rotary_dim"] = None if rotary_pairs is None else 2 * rotary_pairs
+        if rotary_pairs is not None:
+            if (data["rope_scaling"] or {}).get("kind") != "longrope" and draw(booleans):
+                data["rotary_pairs"] = rotary_pairs
+            else:
+                data["rotary_dim"] = 2 * rotary_pairs
         data["qk_norm_after_rope"] = data["qk_norm"] not in (None, "full") and draw(booleans)
     else:
         data["alibi"] = draw(st.sampled_from((False, True, "unscaled")))
     if data["qk_norm"] in (None, "full"):
         data["clip_qkv"] = draw(optional(factors))
+    data["v_norm"] = draw(booleans)
+    if data["v_head_dim"] is None and data["qk_norm"] != "full":
+        data["values_from_keys"] = draw(booleans)
     span = draw(st.sampled_from((None, "window", "chunk", "indexer")))
     if span == "indexer":
-        data["indexer"] = draw(block_indexers(n_kv_heads, 2 * (rotary_pairs or head_pairs)))
+        data["indexer"] = draw(block_indexers(n_kv_heads, data.get("rotary_dim") or 2 * head_pairs))
         data.pop("alibi", None)
         return data
     return data if span is None else {**data, span: draw(st.integers(1, 9) | st.sampled_from((128, 8192)))}
@@ -177,7 +184,7 @@ def dense(draw: DrawFn, aligned: bool) -> Data:
     if gated:
         data |= {"clamp": draw(optional(factors)), "up_offset": draw(st.sampled_from((0.0, -0.5, 1.0)))}
         data["clamp_after_activation"] = data["clamp"] is not None and draw(booleans)
-    return data | {"sub_norm": draw(booleans)}
+    return data | {name: draw(booleans) for name in ("sub_norm", "input_norm", "output_norm")}
 
 
 @st.composite
@@ -194,6 +201,7 @@ def moe(draw: DrawFn, aligned: bool) -> Data:
         "router_softcap": draw(optional(factors)),
         "shared_expert": draw(optional(dense(aligned))),
         "latent": draw(optional(widths(aligned))),
+        **{name: draw(booleans) for name in ("input_norm", "router_norm", "expert_scales")},
         **{name: draw(booleans) for name in ("renormalize", "scale_input", "router_bias", "output_norm")},
     }
     data["shared_expert_gate"] = data["shared_expert"] is not None and draw(booleans)
@@ -214,7 +222,8 @@ def moe(draw: DrawFn, aligned: bool) -> Data:
 def parallel(draw: DrawFn, aligned: bool) -> Data:
     names = draw(st.lists(st.sampled_from(("dense", "moe", "wide", "b_1")), min_size=2, max_size=3, unique=True))
     branches = {name: draw(dense(aligned) | moe(aligned)) for name in names}
-    return {"kind": "parallel", "branches": branches, "scale": draw(factors)}
+    norms = {name: draw(booleans) for name in ("output_norm", "block_norms")}
+    return {"kind": "parallel", "branches": branches, "scale": draw(factors), **norms}
 
 
 def lightning() -> SearchStrategy[Data]:
@@ -289,13 +298,15 @@ def kda(draw: DrawFn) -> Data:
 
 @st.composite
 def mamba(draw: DrawFn) -> Data:
+    inner_norms = draw(st.sampled_from((True, False, "weightless")))
     return {
         "kind": "mamba",
         "width": draw(st.integers(1, 24) | st.just(2048)),
         "d_state": draw(st.integers(1, 9)),
         "step_rank": draw(st.integers(1, 9)),
         "conv_kernel": draw(st.integers(2, 5)),
-        "inner_norms": draw(st.sampled_from((True, False, "weightless"))),
+        "inner_norms": inner_norms,
+        "inner_eps": draw(st.sampled_from((None, 1e-4))) if inner_norms else None,
         "activation": draw(st.sampled_from(("silu", "gelu"))),
         **{name: draw(booleans) for name in ("conv_bias", "bias")},
     }
@@ -383,6 +394,19 @@ def spec_data(draw: DrawFn, aligned: bool = False) -> Data:
         "attention": draw(axes(n_layers, attentions(), with_none == "attention")),
         "ffn": draw(axes(n_layers, feed_forwards(aligned), with_none == "ffn")),
     }
+    if not data["n_mtp_blocks"]:
+        data["layer_scale"] = draw(booleans)
+        data["per_layer_embedding"] = draw(
+            optional(
+                st.fixed_dictionaries(
+                    {
+                        "dim": st.integers(1, 9) | st.just(256),
+                        "vocab_size": st.integers(1, 300_000),
+                        "activation": st.sampled_from(UNLEARNED),
+                    }
+                )
+            )
+        )
     if not data["parallel_sublayers"]:
         data["stream_scale"] = draw(factors)
     data["final_norm"] = data["n_mtp_blocks"] > 0 or draw(booleans)
@@ -394,7 +418,7 @@ def spec_data(draw: DrawFn, aligned: bool = False) -> Data:
         if "channels" in each and each["kind"] in ("rwkv4", "channel_mixing"):
             each["channels"] = data["d_model"]
     if placement == "pre_shared":
-        for each in components(data["attention"]):
+        for each in (*components(data["attention"]), *components(data["ffn"])):
             each.pop("block_norms", None)
     share(draw, data)
     activations = st.sampled_from([name for name in get_args(Activation) if name != "xielu"])
@@ -419,6 +443,19 @@ def share(draw: DrawFn, data: Data) -> None:
     names = [*axis["first"], *islice(cycle(axis["repeat"] or [NONE]), n_between), *axis["last"]]
     source, reader = sorted(variants, key=names.index)
     if (names[-1] == reader and data["n_mtp_blocks"]) or draw(booleans):
+        return
+    if draw(booleans):
+        variants[source] = below = draw(gqa())
+        for name in ("indexer", "clip_qkv"):
+            below[name] = None
+        if below["qk_norm"] == "full":
+            below["qk_norm"] = None
+        if data["norm_placement"] == "pre_shared":
+            below.pop("block_norms", None)
+        if not data["norm"].get("weight", True) and below["qk_norm"] == "per_head_weights":
+            below["qk_norm"] = None
+        below["qk_norm_after_rope"] = below["qk_norm"] is not None and bool(below.get("qk_norm_after_rope"))
+        variants[reader] = {**below, "v_norm": False, "values_from_keys": False, "value_scale": 1.0, "kv_from": source}
         return
     latents, choice = draw(st.sampled_from(((True, False), (False, True), (True, True))))
     below = draw(mla())

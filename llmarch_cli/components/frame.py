@@ -12,7 +12,7 @@ from pydantic import model_validator
 
 from llmarch_cli.components.component import Component, LayerCache, Modules, Part, Positive, Record, TokenCount
 from llmarch_cli.components.ffn.gate import Activation, activate
-from llmarch_cli.components.parts import Linear, Norm, Table, TiedLinear
+from llmarch_cli.components.parts import Buffer, Linear, Norm, Table, TiedLinear
 
 if TYPE_CHECKING:
     from typing import Self
@@ -100,6 +100,16 @@ class BlockNorms(Component):
         for norm in m.children():
             x = norm(x)
         return x
+
+
+class LayerScale(Component):
+    """A stored factor of the residual stream behind a block."""
+
+    def parts(self, d_model: int) -> Iterator[Part]:
+        yield Buffer("scale", 1, fill=1.0)
+
+    def forward(self, m: Modules, x: Tensor, cache: LayerCache) -> Tensor:
+        return x * m.scale.to(x.dtype)
 
 
 class StreamNorm(Component):

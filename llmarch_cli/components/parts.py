@@ -110,10 +110,14 @@ class BlockDiagonal:
 
 @dataclass(frozen=True, slots=True)
 class Buffer:
-    """A vector of `dim` values stored with the weights but not learned by gradient, such as a load-balancing bias."""
+    """A vector of `dim` values stored with the weights but not learned by gradient, such as a load-balancing bias.
+
+    A new model's are all `fill`.
+    """
 
     name: str
     dim: int
+    fill: float = 0.0
 
 
 Weights = Linear | BlockDiagonal | Norm | Experts | Table | TiedLinear | Vector | Matrix | Convolution | Buffer

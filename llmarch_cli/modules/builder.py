@@ -13,7 +13,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from llmarch_cli.components.component import Child, Component, Part, cache_entries
-from llmarch_cli.components.frame import PredictionJunction, StreamNorm, TokenEmbedding
+from llmarch_cli.components.frame import LayerScale, PredictionJunction, StreamNorm, TokenEmbedding
 from llmarch_cli.components.parts import (
     BlockDiagonal,
     Buffer,
@@ -28,7 +28,7 @@ from llmarch_cli.components.parts import (
 )
 from llmarch_cli.errors import InputError
 from llmarch_cli.modules.cache import Cache, Step, TensorCache
-from llmarch_cli.specs.spec import ModelSpec, NormStyle
+from llmarch_cli.specs.spec import LAYER_INPUT, ModelSpec, NormStyle
 
 INIT_STD = 0.02
 
@@ -205,7 +205,7 @@ class ComponentModule(nn.Module):
                 self.register_parameter(part.name, parameter(part.rows, part.columns))
             case Buffer():
                 # float32 for any model dtype: updates of a load-balancing bias are below bfloat16's resolution
-                self.register_buffer(part.name, torch.zeros(part.dim, dtype=torch.float32))
+                self.register_buffer(part.name, torch.full((part.dim,), part.fill, dtype=torch.float32))
             case Child():
                 self.add_module(part.name, ComponentModule(part.component, d_model, style, name=part.name))
 
@@ -229,19 +229,24 @@ class Block(nn.Module):
         def built(component: Component) -> ComponentModule:
             return ComponentModule(component, spec.d_model, spec.norm)
 
-        normed = attention is not None and attention.has_block_norms
-        self.norms = built(spec.block_norms(normed, ffn is not None))
+        normed = [sublayer is not None and sublayer.has_block_norms for sublayer in (attention, ffn)]
+        self.norms = built(spec.block_norms(*normed))
         self.attention = None if attention is None else built(attention)
         self.ffn = None if ffn is None else built(ffn)
         connections = spec.connections(attention is not None, ffn is not None)
         self.connections = nn.ModuleDict({place: built(connection) for place, connection in connections.items()})
+        layer_input = spec.layer_input()
+        self.layer_input = (
+            None if layer_input is None else ComponentModule(layer_input, spec.d_model, spec.norm, name=LAYER_INPUT)
+        )
+        self.layer_scale = built(LayerScale()) if spec.layer_scale else None
         self.parallel, self.residual_scale = spec.parallel_sublayers, spec.residual_scale
         self.stream_scale = spec.stream_scale
         self.norms_residual = spec.norm_placement == "post_residual"
 
     def forward(self, x: Tensor, cache: TensorCache) -> Tensor:
         """(batch, n_tokens, d_model) -> the same shape; or the residual streams, and the same shape."""
-        return self._connected("block", x, lambda x: self._sublayers(x, cache))
+        return self._connected("block", x, lambda x: self._behind(self._sublayers(x, cache), cache))
 
     def _sublayers(self, x: Tensor, cache: TensorCache) -> Tensor:
         shared = self._normed("shared_pre", x)
@@ -254,6 +259,12 @@ class Block(nn.Module):
             read = shared if self.parallel else None
             x = self._connected("ffn", x, lambda x: self._updated("ffn", ffn, x, read, inner))
         return x
+
+    def _behind(self, x: Tensor, cache: TensorCache) -> Tensor:
+        """`x` with the layer's own input, scaled."""
+        if self.layer_input is not None:
+            x = x + self.layer_input(x, cache)
+        return x if self.layer_scale is None else self.layer_scale(x, cache)
 
     def _connected(self, place: str, x: Tensor, run: Callable[[Tensor], Tensor]) -> Tensor:
         """`run(x)`, or what the connection at that place makes of the residual streams `x` and of `run`."""
@@ -323,6 +334,9 @@ class Model(nn.Module):
         positions = spec.position_embedding()
         self.position_embedding = None if positions is None else built(positions)
         self.embedding_norm = built(StreamNorm()) if spec.embedding_norm else None
+        layer_inputs = spec.layer_inputs()
+        self.layer_embedding = None if layer_inputs is None else built(layer_inputs[0])
+        self.layer_projection = None if layer_inputs is None else built(layer_inputs[1])
         opening, closing = spec.residual.opening(), spec.residual.closing()
         self.opening = None if opening is None else built(opening)
         attention, ffn = spec.variants("attention"), spec.variants("ffn")
@@ -354,12 +368,22 @@ class Model(nn.Module):
             if rows is not None and end > rows:
                 raise InputError(f"{self.spec.name} has learned positions for {rows} tokens, not for {end}")
             x = self.position_embedding(x, cache.layers[0])
+        self._leave_layer_inputs(tokens, x, cache.step)
         for component in (self.embedding_norm, self.opening):
             x = x if component is None else component(x, _NO_CACHE)
         for layer, layer_cache in zip(self.layers, cache.layers, strict=True):
             x = layer(x, layer_cache)
         cache.advance(tokens.shape[1])
         return x if self.closing is None else self.closing(x, _NO_CACHE)
+
+    def _leave_layer_inputs(self, tokens: Tensor, x: Tensor, step: Step) -> None:
+        """Leave every layer's own input for all layers, if the model has per-layer embeddings."""
+        if self.layer_embedding is None or self.layer_projection is None:
+            return
+        reader = TensorCache({}, step)
+        reader.sources["layer_rows"] = step.left
+        step.left["layer_rows"] = self.layer_embedding(tokens, reader)
+        step.left["layer_inputs"] = self.layer_projection(x, reader)
 
     def logits(self, hidden: Tensor) -> Tensor:
         """(batch, n_tokens, d_model) -> (batch, n_tokens, vocab_size)."""

@@ -62,9 +62,10 @@ class Profile:
 
     @property
     def active_params_without_input_embedding(self) -> int:
-        """Active parameters without input embedding and learned positions; a tied table counts, as the head."""
+        """Active parameters without input embedding, per-layer embedding and positions; a tied table counts."""
         tied = self.spec.tie_embeddings
-        return self.active_params - self._params_of("position") - (0 if tied else self._params_of("embedding"))
+        without = self._params_of("position") + self._params_of("layer embedding")
+        return self.active_params - without - (0 if tied else self._params_of("embedding"))
 
     @property
     def active_params_without_embeddings(self) -> int:
@@ -163,7 +164,7 @@ class Profile:
 
     @property
     def _embedding_params(self) -> int:
-        return self._params_of("position") + self._params_of("embedding") + self._params_of("head")
+        return sum(map(self._params_of, ("position", "embedding", "layer embedding", "head")))
 
     def _params_of(self, role: str) -> int:
         return sum(cost.params * item.count for item, cost in self.rows if item.role == role)

@@ -30,6 +30,7 @@ from llmarch_cli.components.frame import (
     BlockNorms,
     Head,
     HeadTransform,
+    LayerScale,
     NormPlacement,
     PositionEmbedding,
     PredictionJunction,
@@ -37,6 +38,7 @@ from llmarch_cli.components.frame import (
     StreamNorm,
     TokenEmbedding,
 )
+from llmarch_cli.components.layer_inputs import LayerEmbedding, LayerInput, LayerInputs, LayerProjection
 from llmarch_cli.components.parts import Norm
 from llmarch_cli.components.residual import Residual
 from llmarch_cli.components.residual.connection import Connection, Place
@@ -47,6 +49,7 @@ if TYPE_CHECKING:
     from typing import Self
 
 NONE = "none"  # in a pattern: a layer without this sublayer
+LAYER_INPUT = "input"  # the prefix of what a layer's own input reads, in the layer's cache
 
 # Bounds the layer map, which has one entry per layer.
 LayerCount = Annotated[int, Field(gt=0, le=100_000)]
@@ -199,7 +202,7 @@ class Item:
     """A component with its count in the model; conventions and reports group items by `role`."""
 
     label: str
-    role: Literal["embedding", "position", "residual", "attention", "ffn", "norm", "head", "mtp"]
+    role: Literal["embedding", "layer embedding", "position", "residual", "attention", "ffn", "norm", "head", "mtp"]
     count: int
     component: Component
     mtp: bool = False  # part of a multi-token-prediction block: shown apart, not in the totals
@@ -248,6 +251,8 @@ class ModelSpec(Record):
     residual_scale: Positive = 1.0  # multiplies a sublayer's output before it is added
     stream_scale: Positive = 1.0  # multiplies what a sublayer's output is added to (DeepNorm, arXiv 2203.00555)
     embedding_scale: Positive | Literal["sqrt_d_model"] = 1.0
+    per_layer_embedding: LayerInputs | None = None
+    layer_scale: bool = False  # a stored factor of the stream behind each block
     embedding_norm: bool = False  # normalises the sum of the embeddings (arXiv 2211.05100, section 3.2.3)
     head_norm: bool = False  # divides each row of the head's matrix by its length (NormHead, arXiv 2309.10305)
     logit_scale: Positive = 1.0
@@ -307,12 +312,15 @@ class ModelSpec(Record):
                 ("norm_placement",),
                 "pre_shared needs parallel_sublayers: true, because one norm then feeds both sublayers",
             )
-        for name, component in self.variants("attention").items():
-            if self.norm_placement == "pre_shared" and not component.has_block_norms:
-                raise FieldError(
-                    self._place("attention", name, "block_norms"),
-                    "must be true with norm_placement: pre_shared, whose norm stands before both sublayers",
-                )
+        for axis in ("attention", "ffn") if self.norm_placement == "pre_shared" else ():
+            for name, component in self.variants(axis).items():
+                if not component.has_block_norms:
+                    raise FieldError(
+                        self._place(axis, name, "block_norms"),
+                        "must be true with norm_placement: pre_shared, whose norm stands before both sublayers",
+                    )
+        if self.n_mtp_blocks and (self.per_layer_embedding is not None or self.layer_scale):
+            raise FieldError(("n_mtp_blocks",), "must be 0 with per_layer_embedding or layer_scale")
         if self.n_mtp_blocks and not self.final_norm:
             raise FieldError(("final_norm",), "must be true with n_mtp_blocks, whose blocks read the normalised output")
         if self.norm_placement == "post_residual" and self.parallel_sublayers:
@@ -402,6 +410,9 @@ class ModelSpec(Record):
         }
         for inner, component in walk_named(source):
             left.update({inner + each.name: each.width for each in component.leaves()})
+        views = {full: entry.view for full, entry in cache_entries(source) if isinstance(entry, Rows)}
+        if read.view is not None and views.get(prefix + read.name, read.view) != read.view:
+            raise FieldError(field, f"{reads}, which has another window, chunk or stride; make them equal")
         if prefix + read.name not in left:
             raise FieldError(field, f"{reads}, which has none")
         if (width := left[prefix + read.name]) != read.width:
@@ -433,6 +444,19 @@ class ModelSpec(Record):
             return SinusoidalPositions.model_construct(theta=self.sinusoidal_theta, offset=self.position_offset)
         return None
 
+    def layer_inputs(self) -> tuple[LayerEmbedding, LayerProjection] | None:
+        """The components that make every layer's own input; None without per-layer embeddings."""
+        if (own := self.per_layer_embedding) is None:
+            return None
+        rows = LayerEmbedding.model_construct(vocab_size=own.vocab_size, n_layers=self.n_layers, dim=own.dim)
+        return rows, LayerProjection.model_construct(n_layers=self.n_layers, dim=own.dim)
+
+    def layer_input(self) -> LayerInput | None:
+        """The component that adds a layer's own input to the stream; None without per-layer embeddings."""
+        if (own := self.per_layer_embedding) is None:
+            return None
+        return LayerInput.model_construct(n_layers=self.n_layers, dim=own.dim, activation=own.activation)
+
     def connections(self, attention: bool, ffn: bool) -> dict[Place, Connection]:
         """The residual stream's connections of a block that has these sublayers."""
         there = {"attention": attention, "ffn": ffn, "block": True}
@@ -451,6 +475,8 @@ class ModelSpec(Record):
         nearest: dict[tuple[str, str], int] = {}
         for number, layer in enumerate(self.layers):
             variants = [(axis, getattr(layer, axis)) for axis in ("attention", "ffn")]
+            if self.per_layer_embedding is not None:
+                yield number, f"{LAYER_INPUT}.layer_inputs", None
             for axis, variant in variants:
                 for name, source in reads.get((axis, variant), ()):
                     yield number, name, None if source is None else nearest[axis, source]
@@ -531,6 +557,9 @@ class ModelSpec(Record):
             yield Item("position embedding", "position", 1, positions)
         if self.embedding_norm:
             yield Item("embedding norm", "norm", 1, StreamNorm())
+        if (inputs := self.layer_inputs()) is not None:
+            yield Item("per-layer embedding", "layer embedding", 1, inputs[0])
+            yield Item("per-layer projection", "residual", 1, inputs[1])
         if (opening := self.residual.opening()) is not None:
             yield Item("residual: opening", "residual", 1, opening)
         layers = self.layer_counts
@@ -548,6 +577,10 @@ class ModelSpec(Record):
         for place, connection in self.residual.connections().items():
             count = layers.total() - (counts_of[place][NONE] if place in counts_of else 0)
             yield Item(f"residual: {place}", "residual", count, connection)
+        if (layer_input := self.layer_input()) is not None:
+            yield Item("layer input", "residual", self.n_layers, layer_input)
+        if self.layer_scale:
+            yield Item("layer scale", "residual", self.n_layers, LayerScale())
         if (closing := self.residual.closing()) is not None:
             yield Item("residual: closing", "residual", 1, closing)
         if self.final_norm:
@@ -579,8 +612,11 @@ class ModelSpec(Record):
     def normed(self, layer: LayerVariants) -> tuple[bool, bool]:
         """Whether the block's norms are there for attention and for the feed-forward layer of `layer`."""
         if layer.attention == NONE:
-            return False, layer.ffn != NONE
-        return self._component("attention", layer.attention).has_block_norms, layer.ffn != NONE
+            return False, self._has_ffn_norms(layer.ffn)
+        return self._component("attention", layer.attention).has_block_norms, self._has_ffn_norms(layer.ffn)
+
+    def _has_ffn_norms(self, name: str) -> bool:
+        return name != NONE and self._component("ffn", name).has_block_norms
 
     def block_norms(self, attention: bool = True, ffn: bool = True) -> BlockNorms:
         """The norms of a block that has them for these sublayers."""

@@ -40,6 +40,7 @@ from configs import (
 )
 from delta_families import DELTA
 from further_families import FURTHER
+from shared_cache_families import SHARED_CACHES
 from sparse_families import SPARSE
 from state_families import STATES
 from state_space_families import STATE_SPACES
@@ -467,4 +468,4 @@ FAMILIES = {
         ),
     )
 }
-FAMILIES |= DELTA | FURTHER | SPARSE | STATES | STATE_SPACES
+FAMILIES |= DELTA | FURTHER | SHARED_CACHES | SPARSE | STATES | STATE_SPACES

@@ -296,7 +296,7 @@ def norm_of_the_mean(self: Normalization, x: Tensor) -> Tensor:
     return (x - x.mean(-1, keepdim=True)) * (x.var(-1, keepdim=True) + self.eps).rsqrt() * self.weight
 
 
-rotate = GroupedQueryAttention._rotate_part
+rotate = GroupedQueryAttention.rotate_first
 attend: Any = scores.attend
 visible = scores.visible
 linear_biases = scores.linear_biases

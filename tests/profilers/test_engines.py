@@ -20,6 +20,7 @@ from llmarch_cli.components.cache import Mixing
 from llmarch_cli.components.component import Component
 from llmarch_cli.components.ffn import MixtureOfExperts
 from llmarch_cli.components.frame import HeadTransform
+from llmarch_cli.components.layer_inputs import LayerInputs
 from llmarch_cli.components.residual import Connection
 from llmarch_cli.profilers import closed_form
 from llmarch_cli.profilers.cost import COST_FIELDS, DTYPE_BYTES, ENGINES, Cost, Workload
@@ -73,7 +74,7 @@ def test_drawn_specs_set_every_field() -> None:
     expected = {(kind, name) for kind in kinds for name in kind.model_fields if name not in about_no_figure}
     assert expected <= seen
     in_homes = {kind for kind in subclasses(BaseModel) if kind.__module__.startswith(HOMES)}
-    every_record = in_homes | {HeadTransform}
+    every_record = in_homes | {HeadTransform, LayerInputs}
     abstract = {kind for kind in every_record if kind is not ModelSpec and subclasses(kind) & every_record}
     assert kinds == every_record - abstract - {Published, Connection}
 
@@ -137,13 +138,14 @@ def test_the_cache_is_proportional_to_batch_and_bytes_of_a_value(data: st.DataOb
 @given(spec_data(), st.integers(2, 5))
 def test_layers_add_up(data: Data, times: int) -> None:
     """A pattern repeated `times` as often costs `times` as much; the components around the layers do not change."""
+    data["per_layer_embedding"] = None  # its table grows with the layers
     for axis in ("attention", "ffn"):
         if "variants" in data[axis]:
             layers = ModelSpec.model_validate(data).layers
             data[axis] |= {"first": [], "last": [], "repeat": [getattr(layer, axis) for layer in layers]}
     once, more = (ModelSpec.model_validate({**data, "n_layers": data["n_layers"] * n}) for n in (1, times))
     for (item, cost), (many, same_cost) in zip(both(once).rows, both(more).rows, strict=True):
-        in_layers = item.role in ("attention", "ffn") or item.label.startswith("block norms")
+        in_layers = item.role in ("attention", "ffn") or item.label.startswith(("block norms", "layer scale"))
         assert many.count == item.count * (times if in_layers else 1)
         assert (item.label, item.component, cost) == (many.label, many.component, same_cost)
 

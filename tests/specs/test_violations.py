@@ -149,7 +149,7 @@ def message(**fields: Any) -> str:
         ({"attention": {"variants": 3}}, "attention.variants: must be a mapping, not 3"),
         (
             {"attention": {"variants": {}}},
-            "attention: first and last name only 0 of 12 layers; give repeat for the others",
+            "attention: first and last name only 0 of 4 layers; give repeat for the others",
         ),
         ({"attention": {"repeat": [3], "variants": {"a": GQA}}}, "attention.repeat.0: must be text, not 3"),
         ({"attention": {"repeat": ["a"], "variants": {"a": 3}}}, "attention.variants.a: must be a mapping, not 3"),

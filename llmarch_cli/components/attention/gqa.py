@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
 from pydantic import Field, model_validator
 
 from llmarch_cli.components.attention.block_indexer import BlockIndexer
 from llmarch_cli.components.attention.rotary import RotaryComponent
 from llmarch_cli.components.attention.scores import Temperature, attend, linear_biases, visible
-from llmarch_cli.components.cache import Mixing, Rows, View
-from llmarch_cli.components.component import Count, LayerCache, Modules, Part, Positive, TokenCount
+from llmarch_cli.components.cache import Mixing, Read, Rows, View
+from llmarch_cli.components.component import Count, LayerCache, Modules, Name, Part, Positive, TokenCount
 from llmarch_cli.components.parts import Linear, Norm, Vector
 
 if TYPE_CHECKING:
@@ -41,6 +41,10 @@ class GroupedQueryAttention(RotaryComponent):
     o_bias: bool = False
     qk_norm: Literal["per_head", "per_head_weights", "full", "weightless"] | None = None
     qk_norm_after_rope: bool = False
+    rotary_pairs: Count | None = None  # rotates the first pairs of a head only, by the angles of a whole one
+    v_norm: bool = False  # normalises each head's values, without weights
+    values_from_keys: bool = False  # values are the projected keys, before their norm and rotation
+    kv_from: Name | None = None  # a variant: its nearest layer below has keys and values, and this one has none
     value_scale: Positive = 1.0  # multiplies values before they are cached
     clip_qkv: Positive | None = None  # clamps queries, keys and values to +-clip_qkv, after a norm
     alibi: bool | Literal["unscaled"] = False  # linear distance biases (arXiv 2108.12409); true: scaled as the scores
@@ -55,8 +59,9 @@ class GroupedQueryAttention(RotaryComponent):
 
     summarized: ClassVar[frozenset[str]] = RotaryComponent.summarized | {
         *("n_heads", "n_kv_heads", "head_dim", "v_head_dim"),
-        *("window", "chunk", "rotary_dim", "alibi"),
+        *("window", "chunk", "rotary_dim", "rotary_pairs", "alibi"),
     }
+    references: ClassVar[frozenset[str]] = frozenset({"kv_from"})
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:
@@ -66,6 +71,7 @@ class GroupedQueryAttention(RotaryComponent):
             raise ValueError("window and chunk exclude each other; remove one")
         if self.indexer is not None:
             self._require_fit(self.indexer)
+        self._require_own_or_read()
         if self.rotary_dim is not None and self.rotary_dim > self.head_dim:
             raise ValueError(f"rotary_dim ({self.rotary_dim}) must not exceed head_dim ({self.head_dim})")
         if self.rope_theta is not None and (self.rotary_dim or self.head_dim) % 2:
@@ -81,6 +87,23 @@ class GroupedQueryAttention(RotaryComponent):
         if self.clip_qkv is not None and self.qk_norm not in (None, "full"):
             raise ValueError(f"clip_qkv needs qk_norm full or null, not {self.qk_norm}")
         return self
+
+    def _require_own_or_read(self) -> None:
+        if self.kv_from is not None:
+            for field in ("v_norm", "values_from_keys", "clip_qkv", "indexer"):
+                if getattr(self, field):
+                    raise ValueError(f"{field} and kv_from exclude each other: the layer below has the keys and values")
+            if self.qk_norm == "full" or self.value_scale != 1:
+                raise ValueError("kv_from needs qk_norm of heads or null, and value_scale 1")
+        if self.values_from_keys and (self.v_width != self.head_dim or self.qk_norm == "full"):
+            raise ValueError("values_from_keys needs values as wide as keys, and qk_norm of heads or null")
+        if self.rotary_pairs is not None:
+            if self.rope_theta is None or self.rotary_dim is not None:
+                raise ValueError("rotary_pairs needs rope_theta, and no rotary_dim")
+            if 2 * self.rotary_pairs > self.head_dim:
+                raise ValueError(
+                    f"rotary_pairs ({self.rotary_pairs}) must be at most half of head_dim ({self.head_dim})"
+                )
 
     def _require_fit(self, indexer: BlockIndexer) -> None:
         for field in ("window", "chunk", "alibi"):
@@ -113,10 +136,16 @@ class GroupedQueryAttention(RotaryComponent):
     def parts(self, d_model: int) -> Iterator[Part]:
         mixed_width = self.n_heads * self.v_width
         yield Linear("q_proj", d_model, self.n_heads * self.head_dim, bias=self.qkv_bias)
-        yield Linear("k_proj", d_model, self.n_kv_heads * self.head_dim, bias=self.qkv_bias)
-        yield Linear("v_proj", d_model, self.n_kv_heads * self.v_width, bias=self.qkv_bias)
+        if self.kv_from is None:
+            yield Linear("k_proj", d_model, self.n_kv_heads * self.head_dim, bias=self.qkv_bias)
+            if not self.values_from_keys:
+                yield Linear("v_proj", d_model, self.n_kv_heads * self.v_width, bias=self.qkv_bias)
+        if self.v_norm:
+            yield Norm("v_norm", self.v_width, weightless=True)
         if self.qk_norm is not None:
             for name, n_heads in (("q_norm", self.n_heads), ("k_norm", self.n_kv_heads)):
+                if name == "k_norm" and self.kv_from is not None:
+                    continue
                 yield Norm(
                     name,
                     n_heads * self.head_dim if self.qk_norm == "full" else self.head_dim,
@@ -134,10 +163,17 @@ class GroupedQueryAttention(RotaryComponent):
         yield Linear("o_proj", mixed_width, d_model, bias=self.o_bias)
 
     def cache(self) -> Iterator[Rows]:
-        yield Rows("k", self.n_kv_heads * self.head_dim, self.view)
-        yield Rows("v", self.n_kv_heads * self.v_width, self.view)
+        if self.kv_from is None:
+            yield Rows("k", self.n_kv_heads * self.head_dim, self.view)
+            yield Rows("v", self.n_kv_heads * self.v_width, self.view)
         if self.indexer is not None:
             yield from self.indexer.cache()
+
+    def reads(self) -> Iterator[Read]:
+        """The keys and values of the layer below, with `kv_from`."""
+        if self.kv_from is not None:
+            yield Read("k", self.n_kv_heads * self.head_dim, self.kv_from, self.view)
+            yield Read("v", self.n_kv_heads * self.v_width, self.kv_from, self.view)
 
     @property
     def has_block_norms(self) -> bool:
@@ -170,7 +206,8 @@ class GroupedQueryAttention(RotaryComponent):
     def positions(self) -> str:
         if self.alibi:
             return "ALiBi" if self.alibi is True else f"ALiBi {self.alibi}"
-        share = "" if self.rotary_dim is None else f" on {self.rotary_dim:,} of {self.head_dim:,}"
+        rotated = self.rotary_dim if self.rotary_pairs is None else 2 * self.rotary_pairs
+        share = "" if rotated is None else f" on {rotated:,} of {self.head_dim:,}"
         return f"{super().positions}{share}"
 
     def mixing(self) -> Iterator[Mixing]:
@@ -182,23 +219,9 @@ class GroupedQueryAttention(RotaryComponent):
 
     def forward(self, m: Modules, x: Tensor, cache: LayerCache) -> Tensor:
         start, n_tokens = cache.length, x.shape[1]
-        q, k, v = m.q_proj(x), m.k_proj(x), m.v_proj(x)
-        if self.qk_norm == "full":
-            q, k = m.q_norm(q), m.k_norm(k)
-        if self.clip_qkv is not None:
-            q, k, v = (x.clamp(-self.clip_qkv, self.clip_qkv) for x in (q, k, v))
-        if self.value_scale != 1:
-            v = v * self.value_scale
-        q, k = self._heads(q), self._heads(k)  # (batch, heads, n_tokens, head_dim)
-        of_heads = self.qk_norm not in (None, "full")
-        if of_heads and not self.qk_norm_after_rope:
-            q, k = m.q_norm(q), m.k_norm(k)
-        q, k = self._rotate_part(q, start), self._rotate_part(k, start)
-        if of_heads and self.qk_norm_after_rope:
-            q, k = m.q_norm(q), m.k_norm(k)
-
+        q = self._placed(m.q_norm if self.qk_norm else None, m.q_proj(x), start)  # (batch, heads, n_tokens, head_dim)
+        keys, values = (cache.read("k"), cache.read("v")) if self.kv_from is not None else self._own(m, x, start, cache)
         scale = self.head_dim**-0.5 if self.score_scale is None else self.score_scale
-        keys, values = cache.append(k=k.transpose(1, 2).flatten(2), v=v)  # each (batch, n_keys, kv_width)
         mask = visible(start, n_tokens, keys.shape[1], self.window, self.chunk, x.device)
         heads = self._heads(keys), values.unflatten(-1, (-1, self.v_width)).transpose(1, 2)
         if self.indexer is not None:
@@ -221,6 +244,32 @@ class GroupedQueryAttention(RotaryComponent):
             mixed = self._gated(mixed, m.gate_proj(x))
         return m.o_proj(m.sub_norm(mixed) if self.sub_norm else mixed)
 
+    def _own(self, m: Modules, x: Tensor, start: int, cache: LayerCache) -> tuple[Tensor, ...]:
+        """The layer's own keys and values in view, each (batch, n_keys, kv_width), with those of `x` stored."""
+        projected = m.k_proj(x)
+        v = projected if self.values_from_keys else m.v_proj(x)
+        k = self._placed(m.k_norm if self.qk_norm else None, projected, start)
+        if self.clip_qkv is not None:
+            v = v.clamp(-self.clip_qkv, self.clip_qkv)
+        if self.value_scale != 1:
+            v = v * self.value_scale
+        if self.v_norm:
+            v = m.v_norm(v.unflatten(-1, (-1, self.v_width))).flatten(2)
+        return cache.append(k=k.transpose(1, 2).flatten(2), v=v)
+
+    def _placed(self, norm: Any, x: Tensor, start: int) -> Tensor:
+        """Queries or keys (batch, n_tokens, width), normalised and rotated, as (batch, heads, n_tokens, head_dim)."""
+        if self.qk_norm == "full":
+            x = norm(x)
+        if self.clip_qkv is not None:
+            x = x.clamp(-self.clip_qkv, self.clip_qkv)
+        heads = self._heads(x)
+        norm = None if self.qk_norm == "full" else norm
+        if norm is not None and not self.qk_norm_after_rope:
+            heads = norm(heads)
+        heads = self.rotate_first(heads, start)
+        return norm(heads) if norm is not None and self.qk_norm_after_rope else heads
+
     def _gated(self, mixed: Tensor, gate: Tensor) -> Tensor:
         """Scale (batch, n_tokens, n_heads * v_width) by the activated gate, for each value or for each head."""
         import torch.nn.functional as F
@@ -239,6 +288,3 @@ class GroupedQueryAttention(RotaryComponent):
         if self.alibi is True:
             return linear_biases(self.n_heads, end, keys.shape[1], keys.device, rounded=True)
         return linear_biases(self.n_heads, end, keys.shape[1], keys.device) / scale
-
-    def _rotate_part(self, x: Tensor, start: int) -> Tensor:
-        return self.rotate_first(x, start)

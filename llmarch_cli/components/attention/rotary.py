@@ -286,6 +286,11 @@ class RotaryComponent(Component):
         return f"RoPE {number(self.rope_theta)}{scaling}"
 
     @property
+    def turned_pairs(self) -> int | None:
+        """How many pairs of `rotary_width` values turn, the first ones; None for all."""
+        return getattr(self, "rotary_pairs", None)
+
+    @property
     @abstractmethod
     def rotary_width(self) -> int:
         """The number of rotated values per head."""
@@ -342,6 +347,9 @@ class RotaryComponent(Component):
         assert self.rope_theta is not None
         exponents = torch.arange(0, dim, 2, dtype=torch.float32, device=device) / dim
         frequencies = 1.0 / self.rope_theta**exponents
+        if self.turned_pairs is not None:
+            still = torch.arange(frequencies.shape[0], device=device) >= self.turned_pairs
+            frequencies = frequencies.masked_fill(still, 0.0)
         magnitude = 1.0
         if self.rope_scaling is not None:
             frequencies = self.rope_scaling.stretch(frequencies, self.rope_theta, start + n_tokens)

@@ -10,7 +10,7 @@ from pydantic import Field, model_validator
 from llmarch_cli.components.component import Child, Count, LayerCache, Modules, Part, Positive
 from llmarch_cli.components.ffn.dense import DenseFeedForward
 from llmarch_cli.components.ffn.gate import GatedComponent
-from llmarch_cli.components.parts import Buffer, Experts, Linear, Norm
+from llmarch_cli.components.parts import Buffer, Experts, Linear, Norm, Vector
 
 if TYPE_CHECKING:
     from typing import Self
@@ -45,6 +45,9 @@ class MixtureOfExperts(GatedComponent):
     shared_expert: DenseFeedForward | None = None
     shared_expert_gate: bool = False  # scales the shared expert's output by a sigmoid of one logit per token
     output_norm: bool = False  # normalises the sum of all experts
+    input_norm: bool = False  # normalises what the experts read, and not what the router reads
+    router_norm: bool = False  # normalises what the router reads, times learned values / sqrt(d_model)
+    expert_scales: bool = False  # a learned factor of each expert's weight
     latent: Count | None = None  # width between two matrices that all routed experts share; they read and write it
 
     summarized: ClassVar[frozenset[str]] = GatedComponent.summarized | {"n_experts", "top_k"}
@@ -89,7 +92,14 @@ class MixtureOfExperts(GatedComponent):
         return self
 
     def parts(self, d_model: int) -> Iterator[Part]:
+        if self.router_norm:
+            yield Norm("router_norm", d_model, weightless=True)
+            yield Vector("router_scale", d_model)
         yield Linear("router", d_model, self.n_experts, bias=self.router_bias)
+        if self.expert_scales:
+            yield Vector("expert_scales", self.n_experts)
+        if self.input_norm:
+            yield Norm("input_norm", d_model)
         if self.selection_bias:
             yield Buffer("selection_bias", self.n_experts)
         width = self.latent or d_model
@@ -117,7 +127,11 @@ class MixtureOfExperts(GatedComponent):
         # Rows are sorted by expert: each expert's rows are one block that ends at its offset.
         expert_ids, order = chosen.flatten().sort(stable=True)
         offsets = torch.searchsorted(expert_ids, torch.arange(1, self.n_experts + 1, device=x.device)).int()
-        read = tokens if self.latent is None else m.latent_down_proj(tokens)
+        if self.input_norm:
+            x = m.input_norm(x)
+        read = x.flatten(0, 1)
+        if self.latent is not None:
+            read = m.latent_down_proj(read)
         rows = read[order // self.top_k]
         row_weights = weights.flatten()[order].unsqueeze(-1).to(x.dtype)
         if self.scale_input:
@@ -138,6 +152,8 @@ class MixtureOfExperts(GatedComponent):
         """Weights, in float32 for any model dtype, and expert numbers, both (n_rows, top_k)."""
         import torch.nn.functional as F
 
+        if self.router_norm:
+            tokens = m.router_norm(tokens) * (m.router_scale * tokens.shape[-1] ** -0.5)
         bias = m.router.bias.float() if self.router_bias else None
         logits = F.linear(tokens.float(), m.router.weight.float(), bias)
         if self.router_softcap is not None:
@@ -150,6 +166,8 @@ class MixtureOfExperts(GatedComponent):
             weights = scores.gather(-1, chosen)
         if self.renormalize:
             weights = weights / (weights.sum(dim=-1, keepdim=True) + 1e-20)
+        if self.expert_scales:
+            weights = weights * m.expert_scales.float()[chosen]
         return weights * self.routed_scale, chosen
 
     def _picked_at_once(self, m: Modules, preference: Tensor) -> Tensor:

@@ -66,7 +66,7 @@ def test_products_depend_on_distance_alone(q_at: int, k_at: int, further: int) -
 def test_only_the_first_values_of_a_head_are_rotated() -> None:
     part: Any = rotary(rotary_dim=4)
     x = values(1, 1, 3, 8)
-    turned = part._rotate_part(x, 1)
+    turned = part.rotate_first(x, 1)
     torch.testing.assert_close(turned[..., :4], part.rotate(x[..., :4], 1))
     assert torch.equal(turned[..., 4:], x[..., 4:])
 

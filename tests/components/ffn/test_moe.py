@@ -86,6 +86,7 @@ def picked_at_once(built: ComponentModule, moe: MixtureOfExperts, scores: Tensor
 def test_each_token_gets_its_experts(data: Data) -> None:
     data |= {"d_ff": min(data["d_ff"], 24), "shared_expert": None, "shared_expert_gate": False}
     data["output_norm"] = False  # it makes small differences of a small sum large
+    data |= dict.fromkeys(("input_norm", "router_norm", "expert_scales"), False)  # they have tests of their own
     if data["scoring"] == "sparsemixer":
         data["router_softcap"] = None  # it makes ties, and either order is right
     if data["router_softcap"] is not None:
@@ -112,6 +113,36 @@ def test_the_shared_expert_may_be_scaled_token_by_token() -> None:
     x = values(2, 3, 16)
     share = torch.sigmoid(x @ gated.shared_expert_gate.weight[0]).unsqueeze(-1)
     torch.testing.assert_close(run(gated, x), run(alone, x) + share * run(gated.shared_expert, x))
+
+
+def test_the_router_may_read_something_else_than_the_experts() -> None:
+    fields = dict.fromkeys(("input_norm", "router_norm"), True)
+    built, x = module(MOE | fields), values(2, 3, 16)
+    plain = module(MOE)
+    plain.load_state_dict(
+        {name: value for name, value in built.state_dict().items() if name not in ("input_norm.weight", "router_scale")}
+    )
+    read = built.router_norm(x.flatten(0, 1)) * built.router_scale * 16**-0.5
+    with torch.no_grad():
+        routed = plain.component.route(plain, read)
+    plain.component.__class__.route, original = lambda self, m, tokens: routed, plain.component.__class__.route
+    try:
+        expected = run(plain, built.input_norm(x))
+    finally:
+        plain.component.__class__.route = original
+    torch.testing.assert_close(run(built, x), expected)
+
+
+def test_an_expert_may_have_a_factor() -> None:
+    built = module(MOE | {"expert_scales": True, "renormalize": True})
+    weights, chosen = built.component.route(built, values(6, 16))
+    torch.testing.assert_close(weights.sum(-1) / built.component.routed_scale, _mean_of(built, weights, chosen))
+
+
+def _mean_of(built: Any, weights: Tensor, chosen: Tensor) -> Tensor:
+    """The sum of renormalised weights, each times its expert's factor."""
+    scales = built.expert_scales[chosen]
+    return (weights / scales / (weights / scales).sum(-1, keepdim=True) * scales).sum(-1)
 
 
 def test_the_sum_of_all_experts_may_be_normalised() -> None:
