@@ -87,7 +87,7 @@ def built_items(spec: ModelSpec) -> Iterator[tuple[Item, ComponentModule]]:
     table: nn.Parameter | None = None
     for item in spec.inventory():
         module = build_component(item.component, spec, table)
-        if isinstance(item.component, TokenEmbedding):
+        if table is None and isinstance(item.component, TokenEmbedding):
             table = module.tokens.weight
         yield item, module
 

@@ -74,7 +74,7 @@ def test_drawn_specs_set_every_field() -> None:
     expected = {(kind, name) for kind in kinds for name in kind.model_fields if name not in about_no_figure}
     assert expected <= seen
     in_homes = {kind for kind in subclasses(BaseModel) if kind.__module__.startswith(HOMES)}
-    every_record = in_homes | {HeadTransform, LayerInputs}
+    every_record: set[type[BaseModel]] = in_homes | {HeadTransform, LayerInputs}
     abstract = {kind for kind in every_record if kind is not ModelSpec and subclasses(kind) & every_record}
     assert kinds == every_record - abstract - {Published, Connection}
 

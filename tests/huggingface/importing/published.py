@@ -200,9 +200,50 @@ def nemotron_h(d_model: int, n_heads: int, n_kv_heads: int, letters: str, **sett
     }
 
 
-def nemotron_3(*shape: Any, **settings: Any) -> Settings:
-    experts = {"n_group": 1, "topk_group": 1, "n_shared_experts": 1, "norm_eps": 1e-5, "norm_topk_prob": True}
-    return nemotron_h(*shape, head_dim=128, ssm_state_size=128, max_position_embeddings=262_144, **experts, **settings)
+def nemotron_3(d_model: int, n_heads: int, n_kv_heads: int, letters: str, **settings: Any) -> Settings:
+    return {
+        **nemotron_h(d_model, n_heads, n_kv_heads, letters),
+        "head_dim": 128, "ssm_state_size": 128, "max_position_embeddings": 262_144,
+        "n_group": 1, "topk_group": 1, "n_shared_experts": 1, "norm_eps": 1e-5, "norm_topk_prob": True,
+        **settings,
+    }
+
+
+def qwen3_5(model_type: str, *shape: int, **settings: Any) -> Settings:
+    """A multimodal config with a text decoder of three layers of the delta rule for one of attention."""
+    text = {
+        "model_type": f"{model_type}_text",
+        **sized(*shape),
+        "full_attention_interval": 4,
+        "rope_parameters": {
+            "rope_type": "default",
+            "rope_theta": 10_000_000,
+            "partial_rotary_factor": 0.25,
+            "mrope_interleaved": True,
+            "mrope_section": [11, 11, 10],
+        },
+        "mtp_num_hidden_layers": 1,
+        "attn_output_gate": True,
+        **settings,
+    }
+    return {"model_type": model_type, "text_config": text, "vision_config": {"hidden_size": 1152}}
+
+
+def gemma4(types: list[str], *shape: int, **settings: Any) -> Settings:
+    text = {
+        "model_type": "gemma4_text",
+        **sized(*shape),
+        "layer_types": types,
+        "final_logit_softcapping": 30.0,
+        "head_dim": 256,
+        "global_head_dim": 512,
+        **settings,
+    }
+    return {"model_type": "gemma4", "text_config": text, "vision_config": {"hidden_size": 768}}
+
+
+def every_nth_full(n: int, n_layers: int) -> list[str]:
+    return ["sliding_attention" if (layer + 1) % n else "full_attention" for layer in range(n_layers)]
 
 
 PUBLISHED: dict[str, Settings] = {
@@ -223,6 +264,25 @@ PUBLISHED: dict[str, Settings] = {
     "deepseek-v3.2": DEEPSEEK_V3
     | {"model_type": "deepseek_v32", "index_n_heads": 64, "index_head_dim": 128, "index_topk": 2048},
     "gemma3-12b": gemma3_seeing(3840, 15_360, 48, 16, 8),
+    "gemma-4-26b-a4b": gemma4(
+        every_nth_full(6, 30),
+        *(2816, 2112, 30, 16, 8, 262_144, 262_144),
+        hidden_size_per_layer_input=0,
+        attention_k_eq_v=True,
+        num_global_key_value_heads=2,
+        sliding_window=1024,
+        enable_moe_block=True,
+        num_experts=128,
+        top_k_experts=8,
+        moe_intermediate_size=704,
+        use_bidirectional_attention="vision",
+    ),
+    "gemma-4-e2b": gemma4(
+        every_nth_full(5, 35),
+        *(1536, 6144, 35, 8, 1, 262_144, 131_072),
+        num_kv_shared_layers=20,
+        use_double_wide_mlp=True,
+    ),
     "gemma3-1b": gemma3(1152, 6912, 26, 4, 1, 262_144, 32_768, sliding_window=512, rope_scaling=None),
     "gemma3-270m": gemma3(640, 2048, 18, 4, 1, 262_144, 32_768, sliding_window=512, rope_local_base_freq=10_000),
     "gemma3-27b": gemma3_seeing(5376, 21_504, 62, 32, 16, head_dim=128, query_pre_attn_scalar=168),
@@ -441,6 +501,39 @@ PUBLISHED: dict[str, Settings] = {
     "qwen3-30b-a3b": qwen3_moe(2048, 6144, 48, 32, 4, moe_intermediate_size=768),
     "qwen3-32b": qwen3(5120, 25_600, 64, 64, 8),
     "qwen3-4b": qwen3(2560, 9728, 36, 32, 8, tie_word_embeddings=True),
+    "kimi-linear-48b-a3b": {
+        "model_type": "kimi_linear",
+        **sized(2304, 9216, 27, 32, 32, 163_840, 1_048_576),
+        "head_dim": 72,
+        "linear_attn_config": {
+            "full_attn_layers": [4, 8, 12, 16, 20, 24, 27],
+            "kda_layers": [layer for layer in range(1, 27) if layer % 4],
+            "head_dim": 128,
+            "num_heads": 32,
+            "short_conv_kernel_size": 4,
+        },
+        "mla_use_nope": True,
+        "moe_router_activation_func": "sigmoid",
+        "num_expert_group": 1,
+        "use_grouped_topk": True,
+        "rope_theta": 10_000.0,
+    },
+    "qwen3-next-80b-a3b": {
+        "model_type": "qwen3_next",
+        "full_attention_interval": 4,
+        "max_position_embeddings": 262_144,
+        "rope_theta": 10_000_000,
+    },
+    "qwen3.5-27b": qwen3_5("qwen3_5", *(5120, 17_408, 64, 24, 4, 248_320, 262_144), linear_num_value_heads=48),
+    "qwen3.5-397b-a17b": qwen3_5(
+        "qwen3_5_moe",
+        *(4096, 1024, 60, 32, 2, 248_320, 262_144),
+        linear_num_value_heads=64,
+        moe_intermediate_size=1024,
+        shared_expert_intermediate_size=1024,
+        num_experts=512,
+        num_experts_per_tok=10,
+    ),
     "qwen3-8b": qwen3(4096, 12_288, 36, 32, 8),
     "qwen3-coder-480b-a35b": qwen3_moe(6144, 8192, 62, 96, 8, moe_intermediate_size=2560, num_experts=160)
     | {"rope_theta": 10_000_000, "max_position_embeddings": 262_144, "use_qk_norm": True, "qkv_bias": False},
