@@ -8,7 +8,7 @@ from functools import cached_property
 
 from llmarch_cli.components.component import number
 from llmarch_cli.components.parts import Norm
-from llmarch_cli.drawings.nodes import Label, Node, Panel
+from llmarch_cli.drawings.nodes import Label, Node, Panel, Vertical
 from llmarch_cli.drawings.shapes import Adder, Line, Shape
 from llmarch_cli.drawings.sublayer import sublayer
 from llmarch_cli.report.units import setting
@@ -81,6 +81,7 @@ class Block:
     """Stages above each other, each with a residual connection around it."""
 
     stages: Sequence[Stage | Fork]
+    last: Sequence[Node] = ()  # on the stream behind all stages
 
     @cached_property
     def width(self) -> float:
@@ -89,7 +90,8 @@ class Block:
     @cached_property
     def height(self) -> float:
         above = sum(node.height + STEP for stage in self.stages if isinstance(stage, Stage) for node in stage.above)
-        return sum(stage.height + 2 * STEP + 2 * Adder(0, 0).radius for stage in self.stages) + above + STEP
+        behind = Stage(self.last).height
+        return sum(stage.height + 2 * STEP + 2 * Adder(0, 0).radius for stage in self.stages) + above + behind + STEP
 
     def place(self, x: float, y: float) -> Iterator[Shape]:
         middle, side = x + self.width / 2, x + BYPASS / 3
@@ -107,6 +109,9 @@ class Block:
                 above = Stage(stage.above)
                 yield from above.place(middle, y)
                 y += above.height
+        behind = Stage(self.last)
+        yield from behind.place(middle, y)
+        y += behind.height
         yield Line(((middle, y), (middle, y + STEP)), arrow=True)
 
 
@@ -127,14 +132,28 @@ def block(spec: ModelSpec, layer: LayerVariants) -> Block:
             stages.append(Stage([box, *scale], after))
         else:
             stages.append(Stage([*before, box, *after, *scale]))
+    behind = [_behind(spec)] if spec.per_layer_embedding is not None else []
+    last = [_factor("times a stored factor", "layer scale")] if spec.layer_scale else []
     if spec.parallel_sublayers and len(stages) > 1:
-        return Block([Fork(Stage(shared), stages)])
-    return Block([Stage([*shared, *stage.nodes], stage.above) for stage in stages])
+        return Block([Fork(Stage(shared), stages), *behind], last)
+    return Block([*(Stage([*shared, *stage.nodes], stage.above) for stage in stages), *behind], last)
+
+
+def _behind(spec: ModelSpec) -> Stage:
+    """A layer's own input, which is added behind its sublayers."""
+    assert spec.per_layer_embedding is not None
+    topic = "layer input"
+    words = f"{spec.per_layer_embedding.dim:,} values of the token for this layer, gated"
+    facts = [Label("Layer input", 150, 9.5, bold=True, topic=topic), Label(words, 150, 7.5, topic=topic)]
+    return Stage([Panel(Vertical(facts, gap=4), "end", topic, padding=7), norm(spec, "norm after")])
 
 
 def _scale(spec: ModelSpec) -> Panel:
-    words = f"times {setting(number(spec.residual_scale))}"
-    return Panel(Label(words, 128, 8, topic="residual scale"), "chip", "residual scale", padding=4)
+    return _factor(f"times {setting(number(spec.residual_scale))}", "residual scale")
+
+
+def _factor(words: str, topic: str) -> Panel:
+    return Panel(Label(words, 128, 8, topic=topic), "chip", topic, padding=4)
 
 
 def norm(spec: ModelSpec, name: str, settings: bool = False) -> Panel:

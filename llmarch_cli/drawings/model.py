@@ -192,6 +192,10 @@ class ModelDrawing:
             scale = spec.embedding_scale
             words = "sqrt(d_model)" if isinstance(scale, str) else setting(number(scale))
             lines.append(Label(f"times {words}", SPINE - 12, 8, topic="embedding scale"))
+        if (own := spec.per_layer_embedding) is not None:
+            rows = f"and {spec.n_layers:,} x {own.dim:,} values for the layers"
+            lines.append(Label(rows, SPINE - 12, 8, topic="per-layer embedding"))
+            lines.append(Label(f"for {own.vocab_size:,} tokens", SPINE - 12, 8, topic="per-layer vocabulary"))
         return Panel(Vertical(lines, gap=3), "end", "embedding", padding=6, least=SPINE)
 
     @cached_property

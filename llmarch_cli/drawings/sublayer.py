@@ -6,10 +6,11 @@ import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from math import prod
 from typing import Any
 
-from llmarch_cli.components.cache import Rows
-from llmarch_cli.components.component import NOPE, Child, Component, Part
+from llmarch_cli.components.cache import Rows, State
+from llmarch_cli.components.component import NOPE, Child, Component, Part, cache_entries
 from llmarch_cli.components.parts import Experts, Linear, Norm, Vector
 from llmarch_cli.drawings.nodes import Horizontal, Label, Node, Panel, Vertical, flow
 from llmarch_cli.drawings.shapes import Adder, Box, Line, Shape
@@ -59,6 +60,10 @@ def _content(
         total = sum(entry.width for entry in entries)
         each = " + ".join(f"{entry.name} {entry.width:,}" for entry in entries)
         facts.append(label("cache", f"caches {total:,} values per token ({each})", small=0.8))
+    if states := [(name, entry) for name, entry in cache_entries(component) if isinstance(entry, State)]:
+        total = sum(prod(entry.shape) for _, entry in states)
+        each = " + ".join(f"{name} {' x '.join(f'{n:,}' for n in entry.shape)}" for name, entry in states)
+        facts.append(label("cache", f"keeps {total:,} values per sequence ({each})", small=0.8))
     words = [label("setting", setting(text), "muted", 1.2) for field, text in settings.items() if field != text]
     if words := [word for word in words if word.text]:
         facts.append(flow(words, width, gap=7, row_gap=2))

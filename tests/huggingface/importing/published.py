@@ -203,8 +203,14 @@ def nemotron_h(d_model: int, n_heads: int, n_kv_heads: int, letters: str, **sett
 def nemotron_3(d_model: int, n_heads: int, n_kv_heads: int, letters: str, **settings: Any) -> Settings:
     return {
         **nemotron_h(d_model, n_heads, n_kv_heads, letters),
-        "head_dim": 128, "ssm_state_size": 128, "max_position_embeddings": 262_144,
-        "n_group": 1, "topk_group": 1, "n_shared_experts": 1, "norm_eps": 1e-5, "norm_topk_prob": True,
+        "head_dim": 128,
+        "ssm_state_size": 128,
+        "max_position_embeddings": 262_144,
+        "n_group": 1,
+        "topk_group": 1,
+        "n_shared_experts": 1,
+        "norm_eps": 1e-5,
+        "norm_topk_prob": True,
         **settings,
     }
 
