@@ -39,6 +39,8 @@ DEFAULT_COLUMNS = (
     "kv_cache_bytes",
     "kv_bytes_per_token",
     "kv_cache_bytes_without_windows",
+    "state_bytes",
+    "partial_bytes",
     "flops_per_token",
 )
 COUNTED = tuple(key for key, metric in GUARDED.items() if not metric.unit.is_ratio)
@@ -88,6 +90,7 @@ ColumnKey = Annotated[str, AfterValidator(_is_column), WithJsonSchema({"enum": l
 FigureName = Annotated[str, AfterValidator(_is_figure)]
 Tolerance = Annotated[str, AfterValidator(_is_percent), WithJsonSchema({"type": "string", "pattern": _PERCENT.pattern})]
 Count = Annotated[int, Field(ge=0)]
+Share = Annotated[str, Field(pattern=r"^[0-9]{1,30}/[1-9][0-9]{0,12}$")]  # bytes of a token in a row of several: 7/2
 
 
 class Baseline(Settings):
@@ -100,7 +103,7 @@ class Baseline(Settings):
     tolerance: dict[ColumnKey, Tolerance] = Field(
         default={}
     )  # by column, relative to the committed value: 0.1%; default: none
-    figures: dict[ModelName, dict[FigureName, Count | None]]  # by model, METRIC[@CONTEXT]: exact
+    figures: dict[ModelName, dict[FigureName, Count | Share | None]]  # by model, METRIC[@CONTEXT]: exact
 
     @property
     def guarded(self) -> list[MetricAt]:
@@ -196,13 +199,15 @@ def compare(path: Path, engine: Engine, tolerated: Mapping[str, Fraction], track
     return drifts(before, after, allowed)
 
 
-def _by_figure(figures: Mapping[str, int | None], data: documents.Mapping) -> dict[MetricAt, int | Fraction | None]:
+def _by_figure(
+    figures: Mapping[str, int | str | None], data: documents.Mapping
+) -> dict[MetricAt, int | Fraction | None]:
     """The values keyed by parsed metric. Raises InputError if a metric appears twice, as `@8k` and `@8192`."""
     found: dict[MetricAt, int | Fraction | None] = {}
     for text, value in figures.items():
         if metric_at(text) in found:
             raise InputError(f"{data.places[text]}: {text} is a duplicate of {metric_at(text)}")
-        found[metric_at(text)] = value
+        found[metric_at(text)] = Fraction(value) if isinstance(value, str) else value
     return found
 
 
@@ -270,7 +275,10 @@ def write(
     chosen = selection.selected(empty.models, path.parent)
     specs = {name: selection.load(name, path.parent) for name in sorted(chosen)}
     found = measured(specs, empty.guarded, empty.workload, asked.get("engine") or default_engine(), track)
-    figures = {name: {str(each): value for each, value in values.items()} for name, values in found.items()}
+    figures = {
+        name: {str(each): str(value) if isinstance(value, Fraction) else value for each, value in values.items()}
+        for name, values in found.items()
+    }
     baseline = checked(Baseline, {**head, "figures": figures}, shown_path(path))
     text = yaml.safe_dump({**head, "figures": figures}, sort_keys=False, allow_unicode=True, width=1000)
     _put(path, HEADING + text, sum(map(len, figures.values())))

@@ -7,9 +7,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from fractions import Fraction
+from math import lcm
 from typing import Any
 
-from llmarch_cli.profilers.lines import corners, line
+from llmarch_cli.profilers.lines import Exact, Piece, Piecewise, corners, line
 from llmarch_cli.profilers.profile import MAX_CONTEXT, Profile
 from llmarch_cli.report import units
 from llmarch_cli.report.columns import METRICS, MODEL, Metric, metric
@@ -74,26 +75,41 @@ def models(profiles: Sequence[Profile]) -> list[dict[str, Any]]:
 def _model(profile: Profile) -> dict[str, Any]:
     turns = [] if profile.spec.context_length is None else [profile.spec.context_length + 1]
     ends = corners(profile, turns)
+    lines = {metric.key: line(_number(metric), ends) for metric in BY_CONTEXT if metric.ratio_of is None}
+    parts = {key: lcm(*(number.denominator for piece in of for number in _numbers(piece))) for key, of in lines.items()}
     return {
         "id": one_line(profile.spec.id),
         "organization": profile.spec.organization,
         "is_moe": is_moe(profile.spec),
-        "lines": {
-            metric.key: [[str(piece.start), str(piece.value), str(piece.slope)] for piece in line(_whole(metric), ends)]
-            for metric in BY_CONTEXT
-            if metric.ratio_of is None
-        },
+        "lines": {key: _written(of, parts[key]) for key, of in lines.items()},
+        "parts": {key: str(of) for key, of in parts.items() if of != 1},
         "values": dict(_values(profile)),
     }
 
 
-def _whole(metric: Metric) -> Callable[[Profile], int]:
-    """The metric's value as an integer: a truth value as 0 or 1."""
+def _written(line: Piecewise, parts: int) -> list[list[str]]:
+    """A line in integers: of each piece its start, value, slope, and the stride and rise of each of its steps.
 
-    def value(profile: Profile) -> int:
+    Values, slopes and rises are counted in shares of 1 / `parts`.
+    """
+    return [
+        [str(piece.start), *(str(int(number * parts)) for number in (piece.value, piece.slope))]
+        + [str(number) for stride, rise in piece.steps for number in (stride, int(rise * parts))]
+        for piece in line
+    ]
+
+
+def _numbers(piece: Piece) -> Iterator[Exact]:
+    yield from (piece.value, piece.slope, *(rise for _, rise in piece.steps))
+
+
+def _number(metric: Metric) -> Callable[[Profile], Exact]:
+    """The metric's value as an exact number: a truth value as 0 or 1."""
+
+    def value(profile: Profile) -> Exact:
         found = metric.value(profile)
-        assert isinstance(found, int), metric.key
-        return int(found)
+        assert isinstance(found, int | Fraction), metric.key
+        return int(found) if isinstance(found, bool) else found
 
     return value
 
@@ -107,17 +123,17 @@ def _values(profile: Profile) -> Iterator[tuple[str, dict[str, Any]]]:
             {
                 "rounded": one_line(one.unit.write(value)),
                 "exact": one_line(one.unit.write(value, exact=True)),
-                "order": _order(value),
+                "order": _order(value, one.unit),
             },
         )
 
 
-def _order(value: Value) -> str | None:
+def _order(value: Value, unit: Unit) -> str | None:
     match value:
         case None:
             return None
         case Fraction():
-            return str(round(value * 10**12))
+            return str(round(value * 10**12) if unit.is_ratio else int(value))
         case bool() | int():
             return str(int(value))
         case _:

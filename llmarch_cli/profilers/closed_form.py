@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from math import prod
 
 from llmarch_cli.components.cache import Rows, State, View
@@ -28,29 +29,36 @@ def measure(spec: ModelSpec, items: list[Item], workload: Workload) -> list[Cost
     return [component_cost(item.component, spec, workload) for item in items]
 
 
-def component_cost(component: Component, spec: ModelSpec, workload: Workload) -> Cost:
-    """The cost of one `component` of the model."""
+RowCount = Callable[[View, int], int]  # rows of a view at a context
+
+
+def component_cost(component: Component, spec: ModelSpec, workload: Workload, rows: RowCount = View.rows) -> Cost:
+    """The cost of one `component` of the model.
+
+    The cost is linear in the numbers of rows in view, which `rows` counts.
+    """
     total = Cost()
     for part in component.parts(spec.d_model):
-        total += component_cost(part.component, spec, workload) if isinstance(part, Child) else _price(part, spec)
+        total += component_cost(part.component, spec, workload, rows) if isinstance(part, Child) else _price(part, spec)
 
     for entry in component.cache():
-        total += _rows_cost(entry, workload) if isinstance(entry, Rows) else _state_cost(entry, workload)
+        total += _rows_cost(entry, workload, rows) if isinstance(entry, Rows) else _state_cost(entry, workload)
     for mixing in component.mixing():
-        total += Cost(flops_per_token=mixing.flops * mixing.view.rows(workload.context))
+        total += Cost(flops_per_token=mixing.flops * rows(mixing.view, workload.context))
     return total
 
 
-def _rows_cost(entry: Rows, workload: Workload) -> Cost:
+def _rows_cost(entry: Rows, workload: Workload, rows: RowCount) -> Cost:
     """Rows grow with the context: by one for each `stride` tokens, until their span is full."""
     row = entry.width * DTYPE_BYTES[workload.kv_dtype] * workload.batch
     view, context = entry.view, workload.context
-    kept = row * view.rows(context)
+    kept, grows = row * rows(view, context), view.grows(context)
     return Cost(
         kv_cache_bytes=kept,
         index_bytes=kept if entry.of == "index" else 0,
-        kv_growth_bytes=per(row, view.stride) * view.grows(context),
-        kv_cache_bytes_without_windows=row * View(None, view.stride).rows(context),
+        kv_growth_bytes=per(row, view.stride) * grows,
+        kv_fixed_bytes=kept * (1 - grows),
+        kv_cache_bytes_without_windows=row * rows(View(None, view.stride), context),
     )
 
 

@@ -72,6 +72,7 @@ class Cost:
         index_bytes: the part of `kv_cache_bytes` that is index keys, which choose the rows to attend to.
         kv_growth_bytes: the bytes by which one more token makes `kv_cache_bytes` grow at this context. For rows of
             several tokens it is the share of one token, a fraction if that is not whole.
+        kv_fixed_bytes: the part of `kv_cache_bytes` that no longer grows: rows whose span is full.
         kv_cache_bytes_without_windows: `kv_cache_bytes` if every layer cached every token.
         state_bytes: bytes of states, which do not depend on the context, for the whole batch.
         partial_bytes: bytes of the inputs of rows that are not complete yet, for the whole batch.
@@ -84,6 +85,7 @@ class Cost:
     kv_cache_bytes: int = 0
     index_bytes: int = 0
     kv_growth_bytes: int | Fraction = 0
+    kv_fixed_bytes: int = 0
     kv_cache_bytes_without_windows: int = 0
     state_bytes: int = 0
     partial_bytes: int = 0
@@ -103,8 +105,12 @@ def per(total: int, count: int) -> int | Fraction:
     """`total / count`, exactly: an integer if it is whole."""
     if count == 1:
         return total
-    share = Fraction(total, count)
-    return share.numerator if share.denominator == 1 else share
+    return simplest(Fraction(total, count))
+
+
+def simplest(number: int | Fraction) -> int | Fraction:
+    """An integer if `number` is whole."""
+    return number.numerator if isinstance(number, Fraction) and number.denominator == 1 else number
 
 
 COST_FIELDS = tuple(field.name for field in fields(Cost))

@@ -106,13 +106,15 @@ def _measure_one(module: ComponentModule, spec: ModelSpec, workload: Workload, c
     rows = {name: entry for name, entry in cache.entries.items() if isinstance(entry, Rows)}
     states = {name: entry for name, entry in cache.entries.items() if not isinstance(entry, Rows)}
     row_bytes = {name: cache.stored[name].shape[-1] * cache.stored[name].element_size() * batch for name in rows}
+    grown = _grown(module, spec, workload, kept, rows)
     return Cost(
         params=sum(parameter.numel() for parameter in own),
         active_params=active,
         buffers=sum(buffer.numel() for buffer in module.buffers()),
         kv_cache_bytes=sum(kept[name] for name in rows),
         index_bytes=sum(kept[name] for name, entry in rows.items() if entry.of == "index"),
-        kv_growth_bytes=_growth(module, spec, workload, kept, rows),
+        kv_growth_bytes=sum(grown.values()),
+        kv_fixed_bytes=sum(kept[name] for name in rows if not grown[name]),
         kv_cache_bytes_without_windows=sum(
             row_bytes[name] * (context // entry.view.stride) for name, entry in rows.items()
         ),
@@ -122,16 +124,18 @@ def _measure_one(module: ComponentModule, spec: ModelSpec, workload: Workload, c
     )
 
 
-def _growth(
+def _grown(
     module: ComponentModule, spec: ModelSpec, workload: Workload, kept: dict[str, int], rows: dict[str, Rows]
-) -> int | Fraction:
-    """The bytes by which a token makes the rows grow.
+) -> dict[str, int | Fraction]:
+    """The bytes by which a token makes the rows of each name grow.
 
     A row of several tokens is stored with the last of them. So as many tokens are run at once as the rows have in
     common, and their growth is divided evenly.
     """
     before = filled_cache(module.component, workload.context - 1, workload).bytes_by_name
-    grown = sum(kept[name] - before[name] for name, entry in rows.items() if entry.view.stride == 1)
+    grown: dict[str, int | Fraction] = {
+        name: kept[name] - before[name] for name, entry in rows.items() if entry.view.stride == 1
+    }
     strided = [name for name, entry in rows.items() if entry.view.stride > 1]
     if not strided:
         return grown
@@ -141,7 +145,7 @@ def _growth(
     with torch.no_grad(), OperatorCounter():
         module(x, cache)
     after = cache.bytes_by_name
-    return grown + per(sum(after[name] - before[name] for name in strided), n_tokens)
+    return grown | {name: per(after[name] - before[name], n_tokens) for name in strided}
 
 
 def _per_sequence(total: int, batch: int, what: str) -> int:

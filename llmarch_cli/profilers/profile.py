@@ -10,7 +10,7 @@ from typing import get_args
 
 from llmarch_cli.components.component import walk
 from llmarch_cli.errors import CheckError, InputError, shown, unknown
-from llmarch_cli.profilers.cost import COST_FIELDS, DTYPE_BYTES, ENGINES, Cost, KvDtype, Workload
+from llmarch_cli.profilers.cost import COST_FIELDS, DTYPE_BYTES, ENGINES, Cost, KvDtype, Workload, simplest
 from llmarch_cli.profilers.cost import Engine as Engine
 from llmarch_cli.specs.spec import ActiveConvention, Item, ModelSpec, ParamsConvention
 
@@ -110,12 +110,15 @@ class Profile:
     @property
     def kv_bytes_per_token(self) -> int | Fraction:
         """Bytes of the KV cache added by one more token of context, for the whole batch."""
-        return self.total.kv_growth_bytes
+        return simplest(self.total.kv_growth_bytes)
 
     @property
-    def kv_fixed_bytes(self) -> int | Fraction:
-        """Bytes of full windows and chunks: `kv_cache_bytes - kv_bytes_per_token * context`."""
-        return self.kv_cache_bytes - self.kv_bytes_per_token * self.workload.context
+    def kv_fixed_bytes(self) -> int:
+        """Bytes of full windows and chunks: `kv_cache_bytes - kv_bytes_per_token * context`.
+
+        With rows of several tokens that holds at contexts that complete them; in between, the cache is smaller.
+        """
+        return self.total.kv_fixed_bytes
 
     @property
     def kv_cache_bytes_without_windows(self) -> int:

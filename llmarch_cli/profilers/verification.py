@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from llmarch_cli.components.cache import View
 from llmarch_cli.components.component import views
 from llmarch_cli.errors import CheckError
 from llmarch_cli.profilers.closed_form import component_cost
@@ -42,7 +43,10 @@ def verify(spec: ModelSpec) -> Iterator[Verdict]:
 
 
 def critical_contexts(spec: ModelSpec) -> list[int]:
-    """Contexts that reveal mistakes: the first two tokens, the end of each window and one past it, and a long one."""
+    """Contexts that reveal mistakes: the first two tokens, the end of each window and one past it, and a long one.
+
+    For rows of several tokens also the token before and after each of the first two rows, and around each window.
+    """
     return sorted(_items_by_context(spec))
 
 
@@ -50,11 +54,21 @@ def _items_by_context(spec: ModelSpec) -> dict[int, list[Item]]:
     """The components to compare at each context: all at the common ones, each at the ends of its own windows."""
     found: dict[int, list[Item]] = {}
     for item in spec.inventory():
-        spans = {view.span for view in views(item.component)}
-        edges = {edge for span in spans if span is not None and span < MAX_CONTEXT for edge in (span, span + 1)}
+        edges = {edge for view in views(item.component) for edge in _edges(view)}
         for context in {1, 2, LONG_CONTEXT, *edges}:
             found.setdefault(context, []).append(item)
     return found
+
+
+def _edges(view: View) -> Iterator[int]:
+    """The contexts at which the rows of a view change their growth."""
+    span, stride = view.span, view.stride
+    if span is not None and span < MAX_CONTEXT:
+        yield from (span, span + 1)
+        if stride > 1:
+            yield from (edge for edge in (span - stride, span - 1, span + stride) if edge > 0)
+    if stride > 1:
+        yield from (stride - 1, stride, stride + 1, 2 * stride - 1, 2 * stride)
 
 
 def _engines(spec: ModelSpec) -> Verdict:

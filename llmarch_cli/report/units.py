@@ -17,6 +17,7 @@ from llmarch_cli.components.component import number
 Fact = int | float | str | bool | dt.date | Fraction | None
 
 ABSENT = "-"
+LONGEST_DECIMAL = 64  # digits after the point
 
 
 @dataclass(frozen=True)
@@ -43,6 +44,17 @@ class Delta:
 Value = Fact | Delta
 
 
+def exactly(value: float | Fraction) -> str:
+    """All digits: 1536 -> 1,536; 3/8 -> 0.375; 1/3 -> 1/3, as it has no last digit."""
+    if not isinstance(value, Fraction) or value.denominator == 1:
+        return f"{value.numerator:,}" if isinstance(value, Fraction) else f"{value:,}"
+    places = next((n for n in range(LONGEST_DECIMAL) if 10**n % value.denominator == 0), None)
+    if places is None:
+        return f"{value.numerator:,}/{value.denominator:,}"
+    whole, rest = divmod(abs(value), 1)
+    return f"{'-' if value < 0 else ''}{whole:,}.{int(rest * 10**places):0{places}}"
+
+
 @dataclass(frozen=True)
 class Unit:
     """A way to write values.
@@ -57,7 +69,7 @@ class Unit:
     """
 
     rounded: Callable[[Any], str]
-    exact: Callable[[Any], str] = "{:,}".format
+    exact: Callable[[Any], str] = exactly
     name: str = ""
     is_text: bool = False
     is_ratio: bool = False
@@ -78,7 +90,7 @@ class Unit:
         if not amount:
             return "0"
         text = f"{self.signed(amount, exact)}{self.of_delta}"
-        if self.is_ratio or not isinstance(before, int) or before <= 0:
+        if self.is_ratio or not isinstance(before, int | Fraction) or before <= 0:
             return text
         return f"{text} ({difference(Fraction(amount, before))})"
 
@@ -88,12 +100,12 @@ class Unit:
         return f"{'+' if amount > 0 else '-'}{self.write(size, exact)}" if amount else "0"
 
 
-def _scaled(value: int, base: int, names: Sequence[str], whole_below: int) -> str:
+def _scaled(value: int | Fraction, base: int, names: Sequence[str], whole_below: int) -> str:
     """`value` in the largest of the units 1, `base`, `base` ** 2 ... in which it is at least 1."""
     if value == 0:
         return "0"
-    if value < whole_below:
-        return f"{value:,}{names[0]}"
+    if value < whole_below and value.denominator == 1:
+        return f"{int(value):,}{names[0]}"
     unit, name = 1, names[0]
     for larger in names[1:]:
         if _hundredths(value, unit) < base * 100:
@@ -103,8 +115,8 @@ def _scaled(value: int, base: int, names: Sequence[str], whole_below: int) -> st
     return f"{whole:,}.{rest:02}{name}"
 
 
-def _hundredths(value: int, unit: int) -> int:
-    return (200 * value + unit) // (2 * unit)
+def _hundredths(value: int | Fraction, unit: int) -> int:
+    return int((200 * value + unit) // (2 * unit))
 
 
 def count(value: int) -> str:
@@ -112,8 +124,8 @@ def count(value: int) -> str:
     return _scaled(value, 1000, ("", "K", "M", "B", "T"), whole_below=1_000_000)
 
 
-def binary_bytes(value: int) -> str:
-    """9210691584 -> 8.58 GiB."""
+def binary_bytes(value: int | Fraction) -> str:
+    """9210691584 -> 8.58 GiB; a share of a byte, which a token has in a row of several, with two decimals."""
     return _scaled(value, 1024, (" B", " KiB", " MiB", " GiB", " TiB", " PiB", " EiB"), whole_below=1024)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from fractions import Fraction
 from typing import Any
 
 import numpy as np
@@ -44,8 +45,8 @@ class Figures:
     bound: int
     values: Mapping[str, Scalar | Array]
 
-    def count(self, name: str) -> int | Array:
-        """An integer metric or varying field, as a number or an array that broadcasts to the block."""
+    def count(self, name: str) -> int | Fraction | Array:
+        """An exact metric or varying field, as a number or an array that broadcasts to the block."""
         if name in self.values:
             return self.values[name]  # type: ignore[return-value]
         return metric(name).value(self.profile)  # type: ignore[return-value]
@@ -56,7 +57,10 @@ class Figures:
             part, whole = (self.at(key, chosen) for key in RATIOS[name])
             return quotient(part, whole)
         # An explicit dtype: NumPy makes values from 2**63 to 2**64 unsigned, and joins these with int64 as floats.
-        everywhere = np.broadcast_to(np.asarray(self.count(name), dtype_for(self.bound)), self.block.shape)
+        # A share of bytes, which a token has in a row of several, is a Fraction: int64 would cut it.
+        found = self.count(name)
+        dtype = np.dtype(object) if isinstance(found, Fraction) else dtype_for(self.bound)
+        everywhere = np.broadcast_to(np.asarray(found, dtype), self.block.shape)
         return everywhere.reshape(-1)[chosen]
 
 

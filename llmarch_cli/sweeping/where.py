@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from fractions import Fraction
 from typing import Any
 
 from llmarch_cli.errors import InputError, shown
@@ -34,9 +35,6 @@ def condition(text: str, check_name: Callable[[str], None]) -> Condition:
 
 def _quantity(figures: Figures, name: str) -> Quantity:
     if name in RATIOS:
-        return Quantity(*(_whole(figures, part) for part in RATIOS[name]))
-    return Quantity(_whole(figures, name))
-
-
-def _whole(figures: Figures, name: str) -> Whole:
-    return Whole(figures.count(name), figures.bound)
+        return Quantity(*(Whole(figures.count(part), figures.bound) for part in RATIOS[name]))
+    found = figures.count(name)
+    return Quantity.of(found) if isinstance(found, Fraction) else Quantity(Whole(found, figures.bound))

@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Iterator
 from contextlib import nullcontext
 from dataclasses import replace
+from math import lcm
 from typing import Any
 
 import pytest
@@ -17,7 +18,7 @@ from strategies import LONG_CONTEXT, Data, gqa, spans, spec_data, specs, workloa
 import llmarch_cli as llmarch
 from llmarch_cli.components.attention import GroupedQueryAttention, MultiHeadLatentAttention
 from llmarch_cli.components.cache import Mixing
-from llmarch_cli.components.component import Component
+from llmarch_cli.components.component import Component, views
 from llmarch_cli.components.ffn import MixtureOfExperts
 from llmarch_cli.components.frame import HeadTransform
 from llmarch_cli.components.layer_inputs import LayerInputs
@@ -107,19 +108,21 @@ def test_weights_depend_on_neither_context_nor_batch(data: st.DataObject) -> Non
 @given(st.data())
 def test_the_cache_is_fixed_bytes_plus_bytes_per_token(data: st.DataObject) -> None:
     spec = data.draw(specs())
+    complete = lcm(*(view.stride for item in spec.inventory() for view in views(item.component)))  # all rows
     here = data.draw(workloads(spec))
+    here = here.at(here.context * complete)
     now = both(spec, here)
     assert now.kv_cache_bytes == now.kv_fixed_bytes + now.kv_bytes_per_token * here.context
     assert now.kv_fixed_bytes >= 0
     assert now.kv_cache_bytes <= now.kv_cache_bytes_without_windows
-    assert now.kv_cache_bytes_without_windows % here.context == 0
+    assert now.kv_cache_bytes_without_windows * complete % here.context == 0
 
-    further = both(spec, Workload(here.context + 7, here.batch, here.kv_dtype))
+    further = both(spec, here.at(here.context + 7 * complete))
     grown = further.kv_cache_bytes - now.kv_cache_bytes
-    assert 0 <= grown <= 7 * now.kv_bytes_per_token  # windows fill up on the way
+    assert 0 <= grown <= 7 * complete * now.kv_bytes_per_token  # windows fill up on the way
     assert further.flops_per_token >= now.flops_per_token
     if now.kv_bytes_per_token == further.kv_bytes_per_token:
-        assert grown == 7 * now.kv_bytes_per_token
+        assert grown == 7 * complete * now.kv_bytes_per_token
 
 
 @given(st.data())

@@ -144,7 +144,7 @@ def _curves(
     curves = []
     for profile, line, window, own in zip(models, drawn, windows, turns, strict=True):
         exact = sorted({*contexts, *(context for context in own if shortest < context < longest)})
-        curves.append(Curve(profile.spec.id, tuple((each, lines.at(line, each)) for each in exact), window))
+        curves.append(Curve(profile.spec.id, tuple((each, int(lines.at(line, each))) for each in exact), window))
     return Curves(title, note.format(workload=workload), metric(key).unit, tuple(curves))
 
 

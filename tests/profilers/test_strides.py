@@ -1,0 +1,159 @@
+"""Rows of several tokens, index keys, states and inputs of incomplete rows, in all that knows the cache.
+
+The component of this file is not wired as any model: it keeps one entry of each sort.
+"""
+
+import json
+from collections.abc import Iterator
+from dataclasses import replace
+from fractions import Fraction
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from torch import Tensor
+
+import llmarch_cli as llmarch
+from llmarch_cli.components.cache import Mixing, Rows, State, View
+from llmarch_cli.components.component import Component, Part
+from llmarch_cli.components.parts import Linear
+from llmarch_cli.page.data import BY_CONTEXT, models
+from llmarch_cli.profilers.cost import KvDtype, Workload
+from llmarch_cli.profilers.lines import Piece, at, corners, line
+from llmarch_cli.profilers.profile import Profile, profile
+from llmarch_cli.profilers.verification import critical_contexts
+from llmarch_cli.report.comparison import comparison, kv_caches
+from llmarch_cli.report.formats.render import render
+from llmarch_cli.report.plots.data import Curves, plot
+from llmarch_cli.specs.spec import ModelSpec
+
+ROW, INDEX, WINDOW = View(None, 4), View(None, 3), View(12, 4)
+
+
+class Compressed(Component):
+    """Rows of 4 and of 3 tokens, some of a window only, the window's own rows, and states."""
+
+    kind: str = "compressed"
+
+    def parts(self, d_model: int) -> Iterator[Part]:
+        yield Linear("proj", d_model, 8)
+
+    def cache(self) -> Iterator[Rows | State]:
+        yield Rows("row", 5, ROW)
+        yield Rows("index", 1, INDEX, of="index")
+        yield Rows("recent", 7, WINDOW)
+        yield Rows("k", 2, View(10))
+        yield State("memory", (2, 3))
+        yield State("taps", (3, 4), dtype="bf16")
+        yield State("pending", (4, 2), partial=True)
+
+    def mixing(self) -> Iterator[Mixing]:
+        yield Mixing(11, ROW)
+        yield Mixing(3, View(10))
+        yield Mixing(5, WINDOW)
+
+    def forward(self, m: Any, x: Tensor, cache: Any) -> Tensor:
+        raise NotImplementedError
+
+
+def spec() -> ModelSpec:
+    return llmarch.load("llama3.2-1b").model_copy(update={"attention": Compressed(), "name": "strided"})
+
+
+def priced(context: int, batch: int = 1, kv_dtype: KvDtype = "bf16", state_dtype: KvDtype | None = None) -> Profile:
+    return profile(spec(), Workload(context, batch, kv_dtype, state_dtype), "closed-form")
+
+
+LAYERS = spec().n_layers
+
+
+def test_each_sort_of_bytes_is_counted_apart() -> None:
+    here = priced(103, batch=2)
+    assert here.index_bytes == LAYERS * 2 * 2 * 34
+    assert here.kv_cache_bytes == LAYERS * 2 * 2 * (5 * 25 + 34 + 7 * 3 + 2 * 10)
+    assert here.kv_fixed_bytes == LAYERS * 2 * 2 * (7 * 3 + 2 * 10)
+    assert here.kv_bytes_per_token == LAYERS * 2 * 2 * (Fraction(5, 4) + Fraction(1, 3))
+    assert here.kv_cache_bytes_without_windows == LAYERS * 2 * 2 * (5 * 25 + 34 + 7 * 25 + 2 * 103)
+    assert here.state_bytes == LAYERS * 2 * (6 * 4 + 12 * 2)
+    assert here.partial_bytes == LAYERS * 2 * 8 * 4
+    assert here.cache_bytes == here.kv_cache_bytes + here.state_bytes + here.partial_bytes
+    small = priced(103, batch=2, state_dtype="fp8")
+    assert (small.state_bytes, small.partial_bytes) == (LAYERS * 2 * 18, LAYERS * 2 * 8)
+    assert small.kv_cache_bytes == here.kv_cache_bytes
+
+
+def test_the_cache_is_fixed_bytes_plus_bytes_per_token_where_rows_are_complete() -> None:
+    for context in (12, 24, 120):
+        here = priced(context)
+        assert here.kv_cache_bytes == here.kv_fixed_bytes + here.kv_bytes_per_token * context
+    for context in range(1, 60):
+        here = priced(context)
+        assert here.kv_fixed_bytes >= 0
+        assert here.kv_cache_bytes <= here.kv_fixed_bytes + here.kv_bytes_per_token * context
+
+
+@given(st.integers(1, 2**30), st.integers(1, 3), st.sampled_from(["bf16", "fp8"]))
+def test_a_line_is_the_closed_form_at_every_context(context: int, batch: int, kv_dtype: KvDtype) -> None:
+    workload = Workload(4096, batch, kv_dtype)
+    ends = corners(profile(spec(), workload, "closed-form"))
+    lines = {metric.key: line(metric.value, ends) for metric in BY_CONTEXT if metric.ratio_of is None}  # type: ignore[arg-type]
+    del lines["beyond_context_window"]
+    for each in {*range(1, 30), context}:
+        there = profile(spec(), replace(workload, context=each), "closed-form")
+        assert {key: at(of, each) for key, of in lines.items()} == {
+            metric.key: metric.value(there) for metric in BY_CONTEXT if metric.key in lines
+        }, each
+
+
+def test_a_staircase_is_few_pieces() -> None:
+    ends = corners(priced(4096))
+    cache = line(lambda p: p.kv_cache_bytes, ends)
+    assert [piece.start for piece in cache] == [1, 11, 13]
+    assert cache[-1].steps == ((3, LAYERS * 2), (4, LAYERS * 10))
+    assert cache[-1].slope == 0
+
+
+def test_the_lines_of_the_page_are_the_metrics_in_integers() -> None:
+    (model,) = models([priced(4096)])
+    assert model["parts"] == {"kv_bytes_per_token": "3"}
+    for context in (1, 2, 3, 4, 7, 11, 12, 13, 143, 144, 131_072, 20_000_000):
+        there = priced(context)
+        for metric in (each for each in BY_CONTEXT if each.ratio_of is None):
+            pieces = []
+            for start, value, slope, *steps in (map(int, piece) for piece in model["lines"][metric.key]):
+                pieces.append(Piece(start, value, slope, tuple(zip(steps[::2], steps[1::2], strict=True))))
+            parts = int(model["parts"].get(metric.key, 1))
+            assert Fraction(at(tuple(pieces), context), parts) == metric.value(there), (metric.key, context)
+
+
+def test_critical_contexts_are_around_strides_and_windows() -> None:
+    found = critical_contexts(spec())
+    assert {1, 2, 3, 4, 5, 7, 8, 10, 11, 12, 13, 16, 131_072} <= set(found)
+
+
+def test_tables_and_data_show_states_and_shares() -> None:
+    here = priced(103)
+    for table in (comparison([here]), kv_caches([here])):
+        text = render([table], "markdown", False)
+        assert all(title in text for title in ("index keys", "state", "incomplete rows"))
+    (row,) = json.loads(render([kv_caches([here])], "json", False))["kv_caches"]
+    assert row["kv_bytes_per_token"] == float(LAYERS * 2 * (Fraction(5, 4) + Fraction(1, 3)))
+    assert (row["state_bytes"], row["partial_bytes"]) == (here.state_bytes, here.partial_bytes)
+    assert row["cache_bytes"] == here.cache_bytes
+    assert row["state_dtype"] is None
+
+
+def test_a_plot_of_the_cache_is_its_values() -> None:
+    drawn = plot("cache", [priced(4096)])
+    assert isinstance(drawn, Curves)
+    assert dict(drawn.curves[0].points) == {
+        context: priced(context).kv_cache_bytes for context, _ in drawn.curves[0].points
+    }
+
+
+@pytest.mark.parametrize("key", ["state_bytes", "partial_bytes"])
+def test_models_without_states_do_not_show_them(key: str) -> None:
+    one = llmarch.profile("llama3.2-1b", engine="closed-form")
+    assert getattr(one, key) == 0
+    assert "incomplete rows" not in render([kv_caches([one])], "markdown", False)
