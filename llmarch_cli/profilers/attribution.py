@@ -13,6 +13,7 @@ from llmarch_cli.specs.differences import Change, steps
 from llmarch_cli.specs.spec import ModelSpec
 
 FIGURES = ("params", "active_params", "kv_cache_bytes", "flops_per_token")
+KEPT_BESIDE = ("state_bytes", "partial_bytes")  # beside the KV cache, if a model has any
 
 
 @dataclass(frozen=True)
@@ -55,13 +56,13 @@ class Difference:
 
     @property
     def by_weight(self) -> list[Effect]:
-        """The effects, largest first, by the largest share that each changes of any of the four `FIGURES`."""
+        """The effects, largest first, by the largest share that each changes of any figure."""
         return sorted(self.effects, key=self._weight, reverse=True)
 
     def _weight(self, effect: Effect) -> Fraction:
         return max(
             Fraction(abs(getattr(effect.cost, figure)), max(1, *(getattr(p.total, figure) for p in self._both)))
-            for figure in FIGURES
+            for figure in (*FIGURES, *KEPT_BESIDE)
         )
 
     @property

@@ -8,7 +8,7 @@ from typing import Any
 
 from llmarch_cli.components.component import Component, Record, number
 from llmarch_cli.errors import shown
-from llmarch_cli.profilers.attribution import FIGURES, Difference
+from llmarch_cli.profilers.attribution import FIGURES, KEPT_BESIDE, Difference
 from llmarch_cli.profilers.cost import Cost
 from llmarch_cli.report import comparison, layout, units
 from llmarch_cli.report.columns import metric
@@ -23,7 +23,7 @@ ORDER = (
     " changes after its components, or before them if it drops a variant."
 )
 
-_IF_ANY = ("mtp_params", "buffers")  # beside the four metrics
+_IF_ANY = ("mtp_params", "buffers", "index_bytes", *KEPT_BESIDE)  # beside the four metrics
 
 
 def differences(difference: Difference) -> tuple[Table, ...]:
@@ -72,8 +72,8 @@ def _effect_column(key: str) -> Column:
 
 
 def _effects(cost: Cost, mtp: Cost) -> dict[str, Value]:
-    effects: dict[str, Value] = {key: getattr(cost, key) for key in FIGURES}
-    return effects | {"mtp_params": mtp.params + mtp.buffers, "buffers": cost.buffers}
+    effects: dict[str, Value] = {key: getattr(cost, key) for key in (*FIGURES, *_IF_ANY[1:])}
+    return effects | {"mtp_params": mtp.params + mtp.buffers}
 
 
 def _named(changes: Sequence[Change]) -> str:

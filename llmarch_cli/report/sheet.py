@@ -30,6 +30,7 @@ _COMPONENT_METRICS = (
     Column("active_params", "active", units.PARAMS),
     Column("kv_cache_bytes", "KV cache", units.BYTES),
     Column("state_bytes", "state", units.BYTES, shown="if any"),
+    Column("partial_bytes", "incomplete rows", units.BYTES, shown="if any"),
     Column("flops_per_token", "FLOPs", units.FLOPS),
 )
 _BUFFERS = Column("buffers", "buffers", units.PARAMS, shown="data")  # readers see the model's total

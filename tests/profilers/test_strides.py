@@ -4,9 +4,12 @@ The component of this file is not wired as any model: it keeps one entry of each
 """
 
 import json
+import shutil
+import subprocess
 from collections.abc import Iterator
 from dataclasses import replace
 from fractions import Fraction
+from importlib import resources
 from typing import Any
 
 import pytest
@@ -18,7 +21,7 @@ import llmarch_cli as llmarch
 from llmarch_cli.components.cache import Mixing, Rows, State, View
 from llmarch_cli.components.component import Component, Part
 from llmarch_cli.components.parts import Linear
-from llmarch_cli.page.data import BY_CONTEXT, models
+from llmarch_cli.page.data import BY_CONTEXT, models, settings
 from llmarch_cli.profilers.cost import KvDtype, Workload
 from llmarch_cli.profilers.lines import Piece, at, corners, line
 from llmarch_cli.profilers.profile import Profile, profile
@@ -125,6 +128,31 @@ def test_the_lines_of_the_page_are_the_metrics_in_integers() -> None:
                 pieces.append(Piece(start, value, slope, tuple(zip(steps[::2], steps[1::2], strict=True))))
             parts = int(model["parts"].get(metric.key, 1))
             assert Fraction(at(tuple(pieces), context), parts) == metric.value(there), (metric.key, context)
+
+
+@pytest.mark.skipif(shutil.which("node") is None, reason="needs Node.js to run the page's script")
+def test_the_script_of_the_page_writes_what_the_tables_write() -> None:
+    contexts = (1, 2, 3, 4, 7, 11, 12, 13, 143, 144, 131_072, 20_000_000)
+    figures = [priced(4096, kv_dtype="bf16"), priced(4096, 3, "fp8"), priced(4096, 2**20)]
+    script = resources.files("llmarch_cli.page").joinpath("page.js").read_text()
+    functions = script[script.index("  const grouped =") : script.index("  // ---- State and rendering")]
+    data = models(figures)
+    text = f"""
+        const settings = {json.dumps(settings(figures))}; const models = {json.dumps(data)};
+        for (const {{ lines }} of models)
+          for (const pieces of Object.values(lines)) pieces.forEach((piece, n) => (pieces[n] = piece.map(BigInt)));
+        {functions}
+        const all = models.map((model) => {list(contexts)}.map((context) => atContext(model, BigInt(context))));
+        console.log(JSON.stringify(all));
+    """
+    ran = subprocess.run(["node", "-"], input=text, capture_output=True, text=True, check=True)
+    for before, by_context in zip(figures, json.loads(ran.stdout), strict=True):
+        for context, written in zip(contexts, by_context, strict=True):
+            there = profile(before.spec, before.workload.at(context), "closed-form")
+            for metric in BY_CONTEXT:
+                value = metric.value(there)
+                assert written[metric.key]["rounded"] == metric.unit.write(value), (metric.key, context)
+                assert written[metric.key]["exact"] == metric.unit.write(value, exact=True), (metric.key, context)
 
 
 def test_critical_contexts_are_around_strides_and_windows() -> None:

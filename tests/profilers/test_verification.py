@@ -75,3 +75,12 @@ def test_a_component_that_a_counter_cannot_count_is_named(monkeypatch: pytest.Mo
     said = verdicts(llmarch.load("llama3.2-1b"))["fvcore"]
     assert said.agrees  # of all other components
     assert "; cannot count ffn: fvcore failed with TypeError" in said.detail
+
+
+def test_fvcore_cannot_count_convolutions_and_says_so() -> None:
+    said = verdicts(llmarch.load("lfm2-1.2b"))
+    assert said["both engines"].agrees
+    assert said["torch's counter"].agrees
+    assert "cannot count" not in said["torch's counter"].detail
+    assert said["fvcore"].agrees  # of all other components
+    assert "; cannot count attention: conv: fvcore" in said["fvcore"].detail
