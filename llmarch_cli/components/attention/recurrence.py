@@ -71,11 +71,13 @@ def _chunk(q: Tensor, k: Tensor, v: Tensor, decay: Tensor, beta: Tensor | None, 
     """
     import torch
 
-    since_start = decay.cumsum(dim=2)  # (batch, n_heads, n, 1 or k_dim)
     n_tokens = q.shape[2]
-    order = torch.arange(n_tokens, device=q.device)
-    later = order.unsqueeze(-1) >= order  # (n, n): whether the row's token reads the column's
-    between = (since_start.unsqueeze(3) - since_start.unsqueeze(2)).masked_fill(~later.unsqueeze(-1), -torch.inf).exp()
+    order = torch.arange(n_tokens, device=q.device).unsqueeze(-1)
+    behind = order > order.T  # (n, n): whether the row's token follows the column's
+    # Each sum is taken by itself: the difference of two sums since the start loses weak decays behind strong ones.
+    steps = decay.unsqueeze(3).masked_fill(~behind.unsqueeze(-1), 0.0)
+    between = steps.cumsum(dim=2).masked_fill((order < order.T).unsqueeze(-1), -torch.inf).exp()
+    left = between[:, :, -1]  # (batch, n_heads, n, 1 or k_dim): what is left of each token at the end of the chunk
     if decay.shape[-1] == 1:
         between = between.squeeze(-1)
 
@@ -86,14 +88,13 @@ def _chunk(q: Tensor, k: Tensor, v: Tensor, decay: Tensor, beta: Tensor | None, 
         def products(a: Tensor, b: Tensor) -> Tensor:
             return (a.unsqueeze(3) * between * b.unsqueeze(2)).sum(dim=-1)
 
-    reach = since_start.exp()
+    reach = decay.cumsum(dim=2).exp()
     if beta is not None:
         # Each token's update depends on those of earlier tokens: a unit lower triangular system.
-        earlier = (products(k, k) * beta).masked_fill(order.unsqueeze(-1) <= order, 0.0)
+        earlier = (products(k, k) * beta).masked_fill(~behind, 0.0)
         v = (v - (k * reach) @ state) * beta
         v = torch.linalg.solve_triangular(earlier, v, upper=False, unitriangular=True)
     mixed = (q * reach) @ state + products(q, k) @ v
-    left = (since_start[:, :, -1:] - since_start).exp()
     state = state * reach[:, :, -1:].transpose(-1, -2) + (k * left).transpose(-1, -2) @ v
     return mixed, state
 
