@@ -6,9 +6,8 @@ from __future__ import annotations
 _LACKING = {
     "short convolutions beside windows": "lfm3",
     "differential attention": "diffllama",
-    "gated DeltaNet": """
-        qwen4_exp qwen4_exp_text olmo_hybrid
-    """,
+    "norms whose place differs by layer": "olmo_hybrid",
+    "gated residuals and embeddings of several tokens": "qwen4_exp qwen4_exp_text",
     "sparse attention by an indexer and gated latents": "axk2 dots3_note dots3_note_text",
     "mixtures of attention heads": "jetmoe",
     "residual streams that are scaled by depth": "beam",
@@ -19,7 +18,7 @@ _LACKING = {
     "compressed convolutional attention": "zaya",
     "convolutions of keys and values, and biases by distance": "inkling_text inkling2_text",
     "experts that read what a layer's attention reads": "arctic",
-    "Kimi delta attention": "bailing_hybrid",
+    "delta attention with bounded decays, and gated latent attention": "bailing_hybrid",
     "latent attention whose queries are scaled by their position": "mistral4",
     "layers that run several times": "hrm_text",
     "linear attention with forget gates, and hyper-connections": "glm5_next_text",
