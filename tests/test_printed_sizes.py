@@ -50,12 +50,13 @@ def test_states_of_a_hybrid(engine: Any) -> None:
 
 def test_each_state_has_its_own_dtype_unless_one_is_asked_for() -> None:
     matrices, inputs = 48 * 48 * 128 * 128, 48 * 3 * (2 * 16 + 48) * 128
-    for dtype, expected in (
-        (None, 4 * matrices + 2 * inputs),
-        ("fp32", 4 * (matrices + inputs)),
-        ("bf16", 2 * (matrices + inputs)),
-        ("fp8", matrices + inputs),
-    ):
+    sizes: dict[KvDtype | None, int] = {
+        None: 4 * matrices + 2 * inputs,
+        "fp32": 4 * (matrices + inputs),
+        "bf16": 2 * (matrices + inputs),
+        "fp8": matrices + inputs,
+    }
+    for dtype, expected in sizes.items():
         for context in (1, 4096):
             found = llmarch.profile(hybrid(), context=context, state_dtype=dtype, engine="closed-form")
             assert found.state_bytes == expected
