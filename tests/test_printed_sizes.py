@@ -5,6 +5,7 @@ from typing import Any
 import pytest
 
 import llmarch_cli as llmarch
+from llmarch_cli.profilers.cost import KvDtype
 from llmarch_cli.specs.loading import validated
 from llmarch_cli.specs.spec import ModelSpec
 

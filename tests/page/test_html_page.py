@@ -154,7 +154,9 @@ def test_the_lines_of_the_page_are_the_metrics(name: str) -> None:
     for context in (1, 2, 1023, 1024, 1025, 8192, 8193, 131_072, 131_073, 20_000_000):
         there = llmarch.profile(name, context=context, engine="closed-form")
         for metric in (each for each in BY_CONTEXT if each.ratio_of is None):
-            line = tuple(Piece(*(int(number) for number in piece[:3])) for piece in model["lines"][metric.key])
+            line = tuple(
+                Piece(int(start), int(value), int(slope)) for start, value, slope in model["lines"][metric.key]
+            )
             assert at(line, context) == metric.value(there), (metric.key, context)
 
 
