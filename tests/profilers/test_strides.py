@@ -10,8 +10,10 @@ from collections.abc import Iterator
 from dataclasses import replace
 from fractions import Fraction
 from importlib import resources
+from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -21,6 +23,7 @@ import llmarch_cli as llmarch
 from llmarch_cli.components.cache import Mixing, Rows, State, View
 from llmarch_cli.components.component import Component, Part
 from llmarch_cli.components.parts import Linear
+from llmarch_cli.guards import baselines, selection
 from llmarch_cli.page.data import BY_CONTEXT, models, settings
 from llmarch_cli.profilers.cost import KvDtype, Workload
 from llmarch_cli.profilers.lines import Piece, at, corners, line
@@ -30,6 +33,9 @@ from llmarch_cli.report.comparison import comparison, kv_caches
 from llmarch_cli.report.formats.render import render
 from llmarch_cli.report.plots.data import Curves, plot
 from llmarch_cli.specs.spec import ModelSpec
+from llmarch_cli.sweeping.grid import Block
+from llmarch_cli.sweeping.pricing import Figures
+from llmarch_cli.sweeping.where import condition
 
 ROW, INDEX, WINDOW = View(None, 4), View(None, 3), View(12, 4)
 
@@ -176,8 +182,34 @@ def test_a_plot_of_the_cache_is_its_values() -> None:
     drawn = plot("cache", [priced(4096)])
     assert isinstance(drawn, Curves)
     assert dict(drawn.curves[0].points) == {
-        context: priced(context).kv_cache_bytes for context, _ in drawn.curves[0].points
+        context: priced(context).cache_bytes for context, _ in drawn.curves[0].points
     }
+    assert drawn.title == "KV cache and state by context"
+    without = plot("cache", [llmarch.profile("llama3.2-1b", engine="closed-form")])
+    assert isinstance(without, Curves)
+    assert without.title == "KV cache by context"
+
+
+def test_a_sweep_keeps_shares_of_bytes() -> None:
+    here = priced(103)
+    block = Figures(Block((), (2,), np.arange(2)), here, 2**40, {})
+    assert list(block.at("kv_bytes_per_token", np.arange(2))) == [here.kv_bytes_per_token] * 2
+    assert isinstance(here.kv_bytes_per_token, Fraction)
+    share = here.kv_bytes_per_token
+    for text, holds in ((f"< {int(share) + 1}", True), (f"<= {int(share)}", False), (f"> {int(share)}", True)):
+        assert condition(f"kv_bytes_per_token {text}", lambda _: None)(block) is holds
+
+
+def test_a_baseline_keeps_shares_of_bytes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(selection, "load", lambda name, directory: spec())
+    file, asked = tmp_path / "baseline.yaml", {"engine": "closed-form", "contexts": [103], "state_dtype": "fp8"}
+    baselines.write(file, ["llama3.2-1b"], ["kv_bytes_per_token", "state_bytes"], asked)
+    share = priced(103).kv_bytes_per_token
+    assert f"kv_bytes_per_token@103: {share}\n" in file.read_text()
+    assert f"state_bytes: {priced(1, state_dtype='fp8').state_bytes}\n" in file.read_text()
+    assert {drift.status for drift in baselines.compare(file, "closed-form", {})} == {"same"}
+    file.write_text(file.read_text().replace(str(share), str(share + Fraction(1, 3)).replace("/1", "")))
+    assert {drift.status for drift in baselines.compare(file, "closed-form", {})} == {"same", "DRIFT"}
 
 
 @pytest.mark.parametrize("key", ["state_bytes", "partial_bytes"])

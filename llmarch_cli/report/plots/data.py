@@ -27,14 +27,17 @@ POINTS_PER_DOUBLING = 8
 # The layer of a stack for each role in the inventory.
 _STACKS = {
     "embedding": "embeddings",
+    "layer embedding": "embeddings",
     "position": "embeddings",
     "attention": "attention",
     "ffn": "feed-forward",
     "norm": "norms",
     "head": "head",
+    "residual": "residual stream",
 }
 IDLE = "idle experts"
 LAYERS = ("embeddings", "attention", "feed-forward", IDLE, "norms", "head")
+RARE = ("residual stream",)  # shown if a model has any
 
 
 @dataclass(frozen=True)
@@ -108,8 +111,10 @@ def plot(kind: Kind, profiles: Sequence[Profile]) -> Plot:
     models = list({profile.spec.id: profile for profile in profiles}.values())
     match kind:
         case "cache":
-            note = "{workload.settings}."
-            return _curves("KV cache by context", note, "kv_cache_bytes", profiles, models)
+            note, key = "{workload.settings}.", "kv_cache_bytes"
+            if all(profile.cache_bytes == profile.kv_cache_bytes for profile in models):
+                return _curves("KV cache by context", note, key, profiles, models)
+            return _curves("KV cache and state by context", note, "cache_bytes", profiles, models)
         case "flops":
             title, note = "FLOPs per token by context", "Decoding one token at each context length."
             return _curves(title, note, "flops_per_token", profiles, models)
@@ -162,16 +167,18 @@ def _contexts(first: int, last: int) -> list[int]:
 
 
 def _components(profiles: Sequence[Profile]) -> Stacks:
+    there = {_STACKS[item.role] for profile in profiles for item, _ in profile.rows if not item.mtp}
+    layers = (*LAYERS, *(layer for layer in RARE if layer in there))
     stacks = []
     for profile in profiles:
-        sums = dict.fromkeys(LAYERS, 0)
+        sums = dict.fromkeys(layers, 0)
         for item, cost in profile.rows:
             if not item.mtp:
                 sums[_STACKS[item.role]] += item.count * cost.active_params
                 sums[IDLE] += item.count * (cost.params - cost.active_params)
         stacks.append(Stack(profile.spec.id, tuple(sums.values())))
     note = "Shares of the total, shown on the right. Idle experts: parameters that one token does not use."
-    return Stacks("Parameters by component", note, metric("params").unit, LAYERS, tuple(stacks))
+    return Stacks("Parameters by component", note, metric("params").unit, layers, tuple(stacks))
 
 
 def _total_and_active(profiles: Sequence[Profile]) -> Scatter:

@@ -27,7 +27,7 @@ PADDING = 1.5  # points left and right of a name in a scatter plot
 # Ten colours that differ on white and on black, each in up to five dash patterns.
 _COLORS = "#4477cc #dd7711 #229966 #cc3344 #8866cc #996633 #cc66aa #778899 #aa9911 #11aabb".split()
 _DASHES = ("-", (0, (6, 2)), (0, (3, 1, 1, 1)), (0, (1, 1)), (0, (8, 2, 1, 2)))
-_STACK_COLORS = ("#4477cc", "#dd7711", "#229966", "#99bbaa", "#8866cc", "#cc3344")
+_STACK_COLORS = ("#4477cc", "#dd7711", "#229966", "#99bbaa", "#8866cc", "#cc3344", "#cc66aa")
 
 
 def require_library() -> None:

@@ -20,7 +20,7 @@ NARROWEST, WIDEST = 60, 140
 _COLORS = ("blue+", "orange+", "green+", "red+", "magenta+", "cyan+", "yellow+", "gray+")
 _LETTERS = "abcdefgh"
 _BETWEEN = "   "  # between two entries of a legend
-_SHADES, _ASCII_SHADES = "▒█▓░:╳", "o#=.:x"
+_SHADES, _ASCII_SHADES = "▒█▓░:╳┼", "o#=.:x+"
 _FRAME = str.maketrans("┌┐└┘─│┤├┬┴┼", "++++-|++++" + "+")
 
 
