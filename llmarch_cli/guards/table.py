@@ -70,7 +70,7 @@ def budget(checks: Sequence[Check], engine: Engine) -> Table:
         _CHECKS,
         tuple(map(_check, checks)),
         notes=(kept, ENGINE_NOTES[engine]),
-        named_by=("model", "check", "batch", "kv_dtype"),
+        named_by=("model", "check", "batch", "kv_dtype", "state_dtype"),
         fails="violated",
     )
 

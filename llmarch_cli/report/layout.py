@@ -91,8 +91,11 @@ def settings(spec: ModelSpec, axis: str) -> str:
 
 
 def in_short(spec: ModelSpec) -> str:
-    """`GQA window, MoE`: attention in at most two words, and feed-forward in one."""
-    words = (word for c in spec.variants("attention").values() for word in (_first_word(c.heads), _first_word(c.label)))
+    """`GQA window, MoE`: attention in at most two words, kinds before what they see; and feed-forward in one."""
+    variants = spec.variants("attention").values()
+    words = (
+        _first_word(text) for texts in ([c.heads for c in variants], [c.label for c in variants]) for text in texts
+    )
     attention = list(dict.fromkeys(word for word in words if word not in ("", "full")))[:2]
     return f"{' '.join(attention)}, {'MoE' if is_moe(spec) else 'dense'}"
 

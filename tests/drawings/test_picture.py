@@ -151,14 +151,14 @@ def test_long_names_and_settings_stay_within() -> None:
     assert faults(drawn(spec, "gpt2")) == []
 
 
-def said_of(component: Component) -> Iterator[str]:
+def said_of(component: Component, d_model: int) -> Iterator[str]:
     """What a figure says of one component, each a text of its own: a vector's flag comes with its length."""
     yield component.label
     if component.heads:
         yield component.heads
-    vectors = {part.name: f"{part.name} {part.dim:,}" for part in component.parts(64) if isinstance(part, Vector)}
+    vectors = {part.name: f"{part.name} {part.dim:,}" for part in component.parts(d_model) if isinstance(part, Vector)}
     yield from vectors.values()
-    inside = {part.name for part in component.parts(64) if isinstance(part, Child)} | {"branches"}
+    inside = {part.name for part in component.parts(d_model) if isinstance(part, Child)} | {"branches"}
     for field, text in component.settings.items():
         if field not in vectors and field not in inside:
             yield setting(text)
@@ -171,7 +171,7 @@ def test_every_setting_of_every_component_is_said(spec: ModelSpec) -> None:
         for component in spec.variants(axis).values():
             assert component.title in whole
             for inner in walk(component):
-                assert set(said_of(inner)) <= whole
+                assert set(said_of(inner, spec.d_model)) <= whole
 
 
 @pytest.mark.parametrize("model", llmarch.names())
@@ -179,7 +179,10 @@ def test_every_setting_of_every_bundled_model_is_said(model: str) -> None:
     spec = llmarch.load(model)
     whole = {text.whole for text in drawn(model).of(Text)}
     said = [
-        said_of(inner) for axis in ("attention", "ffn") for each in spec.variants(axis).values() for inner in walk(each)
+        said_of(inner, spec.d_model)
+        for axis in ("attention", "ffn")
+        for each in spec.variants(axis).values()
+        for inner in walk(each)
     ]
     assert set(itertools.chain(*said)) <= whole
     assert ("tied to the embedding" if spec.tie_embeddings else "untied") in whole

@@ -60,7 +60,7 @@ class LightningAttention(Component):
 
     @property
     def heads(self) -> str:
-        return f"Lightning {self.n_heads:,} x {self.head_dim:,}"
+        return f"linear {self.n_heads:,} x {self.head_dim:,}"
 
     def forward(self, m: Modules, x: Tensor, cache: LayerCache) -> Tensor:
         q, k, v = (

@@ -67,7 +67,7 @@ class Mamba2(Component):
     @property
     def heads(self) -> str:
         groups = f":{self.n_groups:,}" if self.n_groups > 1 else ""
-        return f"Mamba-2 {self.n_heads:,}{groups} x {self.head_dim:,}"
+        return f"Mamba2 {self.n_heads:,}{groups} x {self.head_dim:,}"
 
     @property
     def _width(self) -> int:

@@ -244,6 +244,7 @@ MORE: dict[str, Settings] = {
     "paddleocr_vl_text": {"head_dim": 8, "use_bias": True},
     "hunyuan_vl_text": {"head_dim": 8},
     "gemma3_text": {"head_dim": 8},
+    "gemma4_text": {"head_dim": 8, "global_head_dim": 12, "vocab_size_per_layer_input": 90},
     "granite4_vision_text": dict.fromkeys(MULTIPLIED, 0.5),
     "granite_docling_text": dict.fromkeys(MULTIPLIED, 0.5),
     "aria_text": {"moe_num_experts": 4},
@@ -260,7 +261,9 @@ def _text_alone(state: dict[str, torch.Tensor], vocab_size: int, crossed: int) -
         return f"layers.{int(found[1]) - (has_cross and int(found[1]) > crossed)}."
 
     return {
-        re.sub(r"layers\.(\d+)\.", renumbered, name): values[:vocab_size] if "embed_tokens" in name else values
+        re.sub(r"layers\.(\d+)\.", renumbered, name): values[:vocab_size]
+        if name.endswith("embed_tokens.weight")
+        else values
         for name, values in state.items()
         if not any(each in name for each in dropped) and not (has_cross and name.startswith(cross))
     }

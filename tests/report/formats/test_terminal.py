@@ -111,7 +111,7 @@ def test_ascii_terminals_get_ascii() -> None:
 def test_a_narrow_terminal_leaves_out_what_may_go_and_says_so() -> None:
     table = api.overview()
     assert len(terminal.render([table], 80).splitlines()) == len(table.rows) + 4
-    assert "Hidden (terminal too narrow): organization." in terminal.render([table], 80)
+    assert "Hidden (terminal too narrow): organization, released." in terminal.render([table], 80)
     assert "organization" in terminal.render([table], 100).splitlines()[0]
 
 
