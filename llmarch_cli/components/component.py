@@ -164,6 +164,11 @@ class Component(Record):
         return None
 
     @property
+    def reads_streams(self) -> int | None:
+        """The number of residual streams that `forward` takes, beside each other behind tokens; None for one."""
+        return None
+
+    @property
     def has_block_norms(self) -> bool:
         """Whether the norms that a block has for each sublayer are there for this one."""
         return True

@@ -120,4 +120,19 @@ class Buffer:
     fill: float = 0.0
 
 
-Weights = Linear | BlockDiagonal | Norm | Experts | Table | TiedLinear | Vector | Matrix | Convolution | Buffer
+@dataclass(frozen=True, slots=True)
+class Assignments:
+    """Whole numbers below `limit` (n_rows, columns), stored with the weights but not learned by gradient.
+
+    A new model's count up row by row, and begin again at `limit`.
+    """
+
+    name: str
+    n_rows: int
+    columns: int
+    limit: int
+
+
+Weights = (
+    Linear | BlockDiagonal | Norm | Experts | Table | TiedLinear | Vector | Matrix | Convolution | Buffer | Assignments
+)

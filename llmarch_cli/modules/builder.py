@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from llmarch_cli.components.component import Child, Component, Part, cache_entries
 from llmarch_cli.components.frame import LayerScale, PredictionJunction, StreamNorm, TokenEmbedding
 from llmarch_cli.components.parts import (
+    Assignments,
     BlockDiagonal,
     Buffer,
     Convolution,
@@ -206,6 +207,9 @@ class ComponentModule(nn.Module):
             case Buffer():
                 # float32 for any model dtype: updates of a load-balancing bias are below bfloat16's resolution
                 self.register_buffer(part.name, torch.full((part.dim,), part.fill, dtype=torch.float32))
+            case Assignments():
+                count = torch.arange(part.n_rows * part.columns) % part.limit
+                self.register_buffer(part.name, count.view(part.n_rows, part.columns))
             case Child():
                 self.add_module(part.name, ComponentModule(part.component, d_model, style, name=part.name))
 

@@ -8,6 +8,7 @@ from math import prod
 from llmarch_cli.components.cache import Rows, State, View
 from llmarch_cli.components.component import Child, Component
 from llmarch_cli.components.parts import (
+    Assignments,
     BlockDiagonal,
     Buffer,
     Convolution,
@@ -106,4 +107,6 @@ def _price(part: Weights, spec: ModelSpec) -> Cost:
             params = part.rows * part.columns
         case Buffer():
             return Cost(buffers=part.dim)
+        case Assignments():
+            return Cost(buffers=part.n_rows * part.columns)
     return Cost(params=params, active_params=params)

@@ -58,7 +58,8 @@ def decoding_input(component: Component, spec: ModelSpec, batch: int) -> torch.T
     """The input of `component` when each of `batch` sequences decodes one token."""
     if isinstance(component, TokenEmbedding):
         return torch.empty((batch, 1), dtype=torch.int64, device="meta")
-    return torch.empty((batch, 1, spec.d_model), dtype=torch.bfloat16, device="meta")
+    streams = () if component.reads_streams is None else (component.reads_streams,)
+    return torch.empty((batch, 1, *streams, spec.d_model), dtype=torch.bfloat16, device="meta")
 
 
 def filled_cache(component: Component, length: int, workload: Workload, n_tokens: int = 1) -> TensorCache:

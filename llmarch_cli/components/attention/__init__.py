@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from llmarch_cli.components.attention.compressed import CompressedAttention
 from llmarch_cli.components.attention.gated_deltanet import GatedDeltaNet
 from llmarch_cli.components.attention.gqa import GroupedQueryAttention
 from llmarch_cli.components.attention.kda import KimiDeltaAttention
@@ -16,6 +17,7 @@ from llmarch_cli.components.attention.short_conv import ShortConvolution
 Attention = (
     GroupedQueryAttention
     | MultiHeadLatentAttention
+    | CompressedAttention
     | GatedDeltaNet
     | KimiDeltaAttention
     | LightningAttention
@@ -28,6 +30,7 @@ Attention = (
 
 __all__ = [
     "Attention",
+    "CompressedAttention",
     "GatedDeltaNet",
     "GroupedQueryAttention",
     "KimiDeltaAttention",

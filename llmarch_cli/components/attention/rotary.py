@@ -320,17 +320,30 @@ class RotaryComponent(Component):
         turned = self.rotate(x[..., : self.rotary_width], start, interleaved)
         return torch.cat((turned, x[..., self.rotary_width :]), dim=-1)
 
-    def rotate(self, x: Tensor, start: int, interleaved: bool | None = None) -> Tensor:
+    def rotate_last(self, x: Tensor, start: int, step: int = 1, back: bool = False) -> Tensor:
+        """Rotate the last `rotary_width` values of the heads `x` (batch, n_heads, n_tokens, head_dim)."""
+        import torch
+
+        if self.rope_theta is None or self.rotary_width == x.shape[-1]:
+            return self.rotate(x, start, step=step, back=back)
+        turned = self.rotate(x[..., -self.rotary_width :], start, step=step, back=back)
+        return torch.cat((x[..., : -self.rotary_width], turned), dim=-1)
+
+    def rotate(
+        self, x: Tensor, start: int, interleaved: bool | None = None, step: int = 1, back: bool = False
+    ) -> Tensor:
         """Rotate `x` (batch, n_heads, n_tokens, rotary_dim); its first token is at position `start`.
 
-        `interleaved` replaces `rope_interleaved`.
+        `interleaved` replaces `rope_interleaved`; positions are `step` apart; `back` turns by the negative angles.
         """
         import torch
 
         if self.rope_theta is None:
             return x
         in_pairs = self.rope_interleaved if interleaved is None else interleaved
-        cos, sin = self._angles(x.shape[-1], start, x.shape[-2], x.device)
+        cos, sin = self._angles(x.shape[-1], start, x.shape[-2], x.device, step)
+        if back:
+            sin = -sin
         values = x.float()
         if in_pairs:
             first, second = values.unflatten(-1, (-1, 2)).unbind(-1)
@@ -340,7 +353,9 @@ class RotaryComponent(Component):
         joined = torch.stack(turned, dim=-1).flatten(-2) if in_pairs else torch.cat(turned, dim=-1)
         return joined.to(x.dtype)
 
-    def _angles(self, dim: int, start: int, n_tokens: int, device: torch.device) -> tuple[Tensor, Tensor]:
+    def _angles(
+        self, dim: int, start: int, n_tokens: int, device: torch.device, step: int = 1
+    ) -> tuple[Tensor, Tensor]:
         """Cosines and sines, each (n_tokens, dim / 2), in float32 for any model dtype."""
         import torch
 
@@ -354,6 +369,6 @@ class RotaryComponent(Component):
         if self.rope_scaling is not None:
             frequencies = self.rope_scaling.stretch(frequencies, self.rope_theta, start + n_tokens)
             magnitude = self.rope_scaling.magnitude
-        positions = torch.arange(start, start + n_tokens, dtype=torch.float32, device=device)
+        positions = torch.arange(start, start + n_tokens * step, step, dtype=torch.float32, device=device)
         angles = positions.unsqueeze(-1) * frequencies
         return angles.cos() * magnitude, angles.sin() * (-magnitude if self.rope_reversed else magnitude)

@@ -7,10 +7,11 @@ from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
 
 from pydantic import Field, model_validator
 
-from llmarch_cli.components.component import Child, Count, LayerCache, Modules, Part, Positive
+from llmarch_cli.components.cache import Read
+from llmarch_cli.components.component import Child, Count, LayerCache, Modules, Part, Positive, TokenCount
 from llmarch_cli.components.ffn.dense import DenseFeedForward
 from llmarch_cli.components.ffn.gate import GatedComponent
-from llmarch_cli.components.parts import Buffer, Experts, Linear, Norm, Vector
+from llmarch_cli.components.parts import Assignments, Buffer, Experts, Linear, Norm, Vector
 
 if TYPE_CHECKING:
     from typing import Self
@@ -30,7 +31,7 @@ class MixtureOfExperts(GatedComponent):
     kind: Literal["moe"]
     n_experts: Count
     top_k: Count
-    scoring: Literal["softmax", "sigmoid", "sparsemixer"] = "softmax"
+    scoring: Literal["softmax", "sigmoid", "sqrt_softplus", "sparsemixer"] = "softmax"
     router_jitter: Annotated[float, Field(ge=0, le=1e30)] | None = None  # half the reach of sparsemixer, as a share
     renormalize: bool = True
     routed_scale: Positive = 1.0  # multiplies the chosen experts' weights
@@ -39,6 +40,9 @@ class MixtureOfExperts(GatedComponent):
     router_softcap: Positive | None = None
     selection_bias: bool = False  # a buffer added to the scores, for the choice only
     selection_from: Literal["scores", "logits"] = "scores"  # logits: the buffer is added to these instead
+    hashed_tokens: TokenCount | None = (
+        None  # of a table that fixes the experts of each token id; scores only weigh them
+    )
     n_groups: Count | None = None  # limits the choice to the best `top_k_groups` groups of experts
     top_k_groups: Count | None = None
     group_score: Literal["max", "top2_sum"] = "top2_sum"
@@ -72,6 +76,11 @@ class MixtureOfExperts(GatedComponent):
             raise ValueError("selection_from logits needs selection_bias; without it, scores choose the same experts")
         if self.scoring == "sparsemixer" and (self.selection_bias or self.n_groups is not None):
             raise ValueError("scoring sparsemixer picks by logits alone; remove selection_bias and n_groups")
+        if self.hashed_tokens is not None:
+            if self.scoring == "sparsemixer" or self.selection_bias or self.n_groups is not None:
+                raise ValueError(
+                    "hashed_tokens fixes the choice; remove selection_bias, n_groups and scoring sparsemixer"
+                )
         if self.top_k > self.n_experts:
             raise ValueError(f"top_k ({self.top_k}) must not exceed n_experts ({self.n_experts})")
         if (self.n_groups is None) != (self.top_k_groups is None):
@@ -102,6 +111,8 @@ class MixtureOfExperts(GatedComponent):
             yield Norm("input_norm", d_model)
         if self.selection_bias:
             yield Buffer("selection_bias", self.n_experts)
+        if self.hashed_tokens is not None:
+            yield Assignments("token_experts", self.hashed_tokens, self.top_k, self.n_experts)
         width = self.latent or d_model
         if self.latent is not None:
             yield Linear("latent_down_proj", d_model, width)
@@ -118,11 +129,15 @@ class MixtureOfExperts(GatedComponent):
         if self.output_norm:
             yield Norm("output_norm", d_model)
 
+    def reads(self) -> Iterator[Read]:
+        if self.hashed_tokens is not None:
+            yield Read("tokens", None, integers=True)
+
     def forward(self, m: Modules, x: Tensor, cache: LayerCache) -> Tensor:
         import torch
 
-        tokens = x.flatten(0, 1)  # (n_rows, d_model)
-        weights, chosen = self.route(m, tokens)  # each (n_rows, top_k)
+        fixed = None if self.hashed_tokens is None else m.token_experts[cache.read("tokens").flatten()]
+        weights, chosen = self.route(m, x.flatten(0, 1), fixed)  # each (n_rows, top_k)
 
         # Rows are sorted by expert: each expert's rows are one block that ends at its offset.
         expert_ids, order = chosen.flatten().sort(stable=True)
@@ -148,8 +163,8 @@ class MixtureOfExperts(GatedComponent):
             out = out + (m.shared_expert_gate(x).sigmoid() * shared if self.shared_expert_gate else shared)
         return m.output_norm(out) if self.output_norm else out
 
-    def route(self, m: Modules, tokens: Tensor) -> tuple[Tensor, Tensor]:
-        """Weights, in float32 for any model dtype, and expert numbers, both (n_rows, top_k)."""
+    def route(self, m: Modules, tokens: Tensor, fixed: Tensor | None = None) -> tuple[Tensor, Tensor]:
+        """Weights, in float32 for any model dtype, and expert numbers, both (n_rows, top_k); `fixed` are the latter."""
         import torch.nn.functional as F
 
         if self.router_norm:
@@ -161,14 +176,26 @@ class MixtureOfExperts(GatedComponent):
         if self.scoring == "sparsemixer":
             weights, chosen = self._picked_in_turn(logits)
         else:
-            scores = logits.softmax(dim=-1) if self.scoring == "softmax" else logits.sigmoid()
-            chosen = self._picked_at_once(m, logits if self.selection_from == "logits" else scores)
+            scores = self._scores(logits)
+            preference = logits if self.selection_from == "logits" else scores
+            chosen = self._picked_at_once(m, preference) if fixed is None else fixed
             weights = scores.gather(-1, chosen)
         if self.renormalize:
             weights = weights / (weights.sum(dim=-1, keepdim=True) + 1e-20)
         if self.expert_scales:
             weights = weights * m.expert_scales.float()[chosen]
         return weights * self.routed_scale, chosen
+
+    def _scores(self, logits: Tensor) -> Tensor:
+        import torch.nn.functional as F
+
+        match self.scoring:
+            case "softmax":
+                return logits.softmax(dim=-1)
+            case "sqrt_softplus":
+                return F.softplus(logits).sqrt()
+            case _:
+                return logits.sigmoid()
 
     def _picked_at_once(self, m: Modules, preference: Tensor) -> Tensor:
         """The numbers (n_rows, top_k) of the experts that are best by `preference` (n_rows, n_experts) and its bias."""

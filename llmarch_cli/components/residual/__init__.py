@@ -6,6 +6,7 @@ To add a kind: one file here, and one line in the union.
 from __future__ import annotations
 
 from llmarch_cli.components.residual.connection import Connection as Connection
+from llmarch_cli.components.residual.hyper_connections import HyperConnections
 from llmarch_cli.components.residual.plain import PlainResidual
 
-Residual = PlainResidual
+Residual = PlainResidual | HyperConnections

@@ -13,7 +13,6 @@ _LACKING = {
     "residual streams that are scaled by depth": "beam",
     "masks that depend on the values": "doge",
     "alternating updates of several streams, per-layer embeddings and shared key-value caches": "gemma3n gemma3n_text",
-    "compressed attention and hyper-connections": "deepseek_v4",
     "biases of single projections": "telechat",
     "compressed convolutional attention": "zaya",
     "convolutions of keys and values, and biases by distance": "inkling_text inkling2_text",
