@@ -8,6 +8,7 @@ from __future__ import annotations
 from random import Random
 from typing import Any
 
+from compressed_families import COMPRESSED
 from configs import (
     BIASED,
     EPS,
@@ -468,4 +469,4 @@ FAMILIES = {
         ),
     )
 }
-FAMILIES |= DELTA | FURTHER | SHARED_CACHES | SPARSE | STATES | STATE_SPACES
+FAMILIES |= DELTA | FURTHER | SHARED_CACHES | SPARSE | COMPRESSED | STATES | STATE_SPACES

@@ -412,6 +412,9 @@ def randomize(model: Any, seed: int) -> None:
     for name, values in sorted(model.state_dict().items()):
         if name.endswith(CONSTANTS):
             continue
+        if not values.is_floating_point():  # numbers of experts
+            values.copy_(torch.randint(3, values.shape, generator=generator))
+            continue
         fresh = torch.randn(values.shape, generator=generator)
         if values.dim() == 1:
             fresh = 1 + 0.3 * fresh if name.endswith("weight") else 0.5 * fresh

@@ -76,11 +76,9 @@ class MixtureOfExperts(GatedComponent):
             raise ValueError("selection_from logits needs selection_bias; without it, scores choose the same experts")
         if self.scoring == "sparsemixer" and (self.selection_bias or self.n_groups is not None):
             raise ValueError("scoring sparsemixer picks by logits alone; remove selection_bias and n_groups")
-        if self.hashed_tokens is not None:
-            if self.scoring == "sparsemixer" or self.selection_bias or self.n_groups is not None:
-                raise ValueError(
-                    "hashed_tokens fixes the choice; remove selection_bias, n_groups and scoring sparsemixer"
-                )
+        picked = self.scoring == "sparsemixer" or self.selection_bias or self.n_groups is not None
+        if self.hashed_tokens is not None and picked:
+            raise ValueError("hashed_tokens fixes the choice; remove selection_bias, n_groups and scoring sparsemixer")
         if self.top_k > self.n_experts:
             raise ValueError(f"top_k ({self.top_k}) must not exceed n_experts ({self.n_experts})")
         if (self.n_groups is None) != (self.top_k_groups is None):
