@@ -329,6 +329,7 @@ def mamba2(draw: DrawFn) -> Data:
         "activation": draw(st.sampled_from(("silu", "gelu"))),
         "step_min": draw(st.sampled_from((0.0, 0.5))),
         "step_max": draw(st.sampled_from((None, 0.75))),
+        **{f"{name}_scale": draw(st.sampled_from((1.0, 0.5))) for name in ("gate", "x", "write", "read", "step")},
         **{name: draw(booleans) for name in ("conv_bias", "bias")},
     }
 
@@ -339,8 +340,23 @@ def recurrences(draw: DrawFn) -> Data:
     return draw(gated_deltanet() | kda() | lightning() | mamba() | mamba2() | short_conv() | rg_lru() | rwkv4())
 
 
+@st.composite
+def parallel_mixers(draw: DrawFn) -> Data:
+    names = draw(st.lists(st.sampled_from(("dense", "moe", "wide", "b_1")), min_size=2, max_size=3, unique=True))
+    branches = {name: draw(gqa() | mamba2() | short_conv()) for name in names}
+    for branch in branches.values():
+        branch.pop("block_norms", None)
+    scales = st.dictionaries(st.sampled_from(names), factors)
+    return {
+        "kind": "parallel",
+        "branches": branches,
+        "input_scales": draw(scales),
+        "output_scales": draw(scales),
+    }
+
+
 def attentions() -> SearchStrategy[Data]:
-    return gqa() | mla() | recurrences()
+    return gqa() | mla() | recurrences() | parallel_mixers()
 
 
 def feed_forwards(aligned: bool = False) -> SearchStrategy[Data]:

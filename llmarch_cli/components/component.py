@@ -53,6 +53,10 @@ class Record(BaseModel):
                 inner = value.with_references(names)
                 if inner is not value:
                     changed[field] = inner
+            elif isinstance(value, dict) and any(isinstance(each, Record) for each in value.values()):
+                inside = {name: each.with_references(names) for name, each in value.items()}
+                if any(inside[name] is not each for name, each in value.items()):
+                    changed[field] = inside
         return self.model_copy(update=changed) if changed else self
 
     @property

@@ -126,14 +126,25 @@ def _partners(old: Sequence[_Variant], new: Sequence[_Variant]) -> dict[int, int
 def _without_names(record: AnyRecord) -> AnyRecord:
     """Return `record` with named components inside it, such as branches, renamed and sorted by kind."""
     changed: dict[str, Any] = {}
-    for field in type(record).model_fields:
-        value = getattr(record, field)
-        if isinstance(value, dict):
-            inside = sorted(map(_without_names, value.values()), key=lambda each: (each.kind, repr(each)))
-            changed[field] = {f"{each.kind}_{i}" if i else each.kind: each for i, each in enumerate(inside)}
+    values = {field: getattr(record, field) for field in type(record).model_fields}
+    for field, value in values.items():
+        if isinstance(value, dict) and value and isinstance(next(iter(value.values())), Record):
+            changed |= _renamed(field, value, {key: each for key, each in values.items() if key != field})
         elif isinstance(value, Record):
             changed[field] = _without_names(value)
     return record.model_copy(update=changed) if changed else record
+
+
+def _renamed(field: str, components: dict[str, Any], others: dict[str, Any]) -> dict[str, Any]:
+    """Named components and what other fields say of each name, such as its scale, under names by kind."""
+    said = {key: value for key, value in others.items() if isinstance(value, dict)}
+    inside = {name: _without_names(each) for name, each in components.items()}
+    order = sorted(inside, key=lambda name: (inside[name].kind, repr(inside[name]), *(v.get(name, 1) for v in said.values())))
+    new = {name: f"{inside[name].kind}_{i}" if i else inside[name].kind for i, name in enumerate(order)}
+    return {
+        field: {new[name]: inside[name] for name in order},
+        **{key: {new[name]: value[name] for name in order if name in value} for key, value in said.items()},
+    }
 
 
 def _likeness(one: _Variant, other: _Variant) -> tuple[int, ...]:

@@ -116,6 +116,28 @@ def bamba(c: Config) -> Fields:
     }
 
 
+def falcon_h1(c: Config) -> Fields:
+    attention = gqa(c, score_scale=c.key_multiplier * (c.hidden_size // c.num_attention_heads) ** -0.5, **biased(c))
+    mixer = of_hybrid(c) | {"norm_groups": None}
+    if c.mamba_rms_norm:
+        mixer |= {"norm_groups": c.mamba_n_groups, "norm_before_gate": c.mamba_norm_before_gate}
+    for name, scale in zip(("gate", "x", "write", "read", "step"), c.ssm_multipliers, strict=True):
+        mixer[f"{name}_scale"] = scale
+    gate_scale, output_scale = c.mlp_multipliers
+    return {
+        **frame(c),
+        "embedding_scale": c.embedding_multiplier,
+        "logit_scale": c.lm_head_multiplier,
+        "attention": {
+            "kind": "parallel",
+            "branches": {"attention": attention, "mamba": mixer},
+            "input_scales": {"attention": c.attention_in_multiplier, "mamba": c.ssm_in_multiplier},
+            "output_scales": {"attention": c.attention_out_multiplier, "mamba": c.ssm_out_multiplier},
+        },
+        "ffn": dense(c, bias=c.mlp_bias, gate_scale=gate_scale, output_scale=output_scale),
+    }
+
+
 def nemotron_h(c: Config) -> Fields:
     mixer = {
         "kind": "mamba2",
@@ -305,6 +327,27 @@ STATE_SPACES = {
             bamba,
             lambda rng: with_mamba2(rng, attn_layer_indices=[1]),
             ({"attention_bias": True, "mlp_bias": True}, {"mamba_d_conv": 2, **TIED}),
+        ),
+        Family(
+            "falcon_h1",
+            falcon_h1,
+            lambda rng: with_mamba2(
+                rng,
+                mamba_d_ssm=48,
+                lm_head_multiplier=0.4,
+                embedding_multiplier=2.5,
+                key_multiplier=0.7,
+                attention_in_multiplier=1.3,
+                attention_out_multiplier=0.6,
+                ssm_in_multiplier=1.4,
+                ssm_out_multiplier=0.8,
+                mlp_multipliers=[0.9, 0.6],
+                ssm_multipliers=[0.4, 0.9, 0.5, 1.5, 0.7],
+            ),
+            (
+                {"mamba_proj_bias": True, "projectors_bias": True, "attention_bias": True, "mlp_bias": True},
+                {"mamba_d_ssm": None, "mamba_n_groups": 1, "mamba_conv_bias": False, "mamba_d_conv": 3, **TIED},
+            ),
         ),
         Family(
             "nemotron_h",

@@ -104,6 +104,19 @@ def bamba(c: Config) -> Names:
     return {**FRAME, **linear("final_norm.norm", "model.final_layernorm"), **of_layer(layer)}
 
 
+def falcon_h1(c: Config) -> Names:
+    beside = mamba2(
+        c.mamba_n_heads * c.mamba_d_head, c.mamba_n_groups * c.mamba_d_state, c.mamba_n_heads, "mamba"
+    )
+    mixer = {
+        name.replace("attention.", "attention.mamba_branch.", 1): each[0] if isinstance(each, tuple) else each
+        for name, each in beside.items()
+    }
+    attention = {name.replace("attention.", "attention.attention_branch.", 1): each for name, each in GQA.items()}
+    layer = {**attention, **mixer, **FEED_FORWARD, "norms.attention_pre.weight": "input_layernorm.weight"}
+    return {**FRAME, **linear("final_norm.norm", "model.final_layernorm"), **of_layer(layer)}
+
+
 def jamba(c: Config) -> Names:
     mixer = mamba(c.mamba_expand * c.hidden_size, c.mamba_dt_rank, c.mamba_d_state, "mamba")
     experts: Names = {
@@ -155,6 +168,7 @@ NAMES_BY_CONFIG: dict[str, Callable[[Config], Names]] = {
     "mamba2": mamba2_alone,
     "granitemoehybrid": granitemoehybrid,
     "bamba": bamba,
+    "falcon_h1": falcon_h1,
     "jamba": jamba,
     "nemotron_h": nemotron_h,
 }

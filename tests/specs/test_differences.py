@@ -45,7 +45,10 @@ def _renamed(component: Data, new: Data) -> Data:
         component["indexer"]["indices_from"] = new[component["indexer"]["indices_from"]]
     if component.get("kind") != "parallel":
         return component
-    return {**component, "branches": {new[name]: branch for name, branch in reversed(component["branches"].items())}}
+    named = ("branches", "input_scales", "output_scales")
+    return component | {
+        key: {new[name]: value for name, value in reversed(component[key].items())} for key in named if key in component
+    }
 
 
 @given(specs())

@@ -10,6 +10,7 @@ from llmarch_cli.components.attention.lightning import LightningAttention
 from llmarch_cli.components.attention.mamba import Mamba
 from llmarch_cli.components.attention.mamba2 import Mamba2
 from llmarch_cli.components.attention.mla import MultiHeadLatentAttention
+from llmarch_cli.components.attention.parallel import ParallelMixers
 from llmarch_cli.components.attention.rg_lru import RealGatedLinearRecurrentUnit
 from llmarch_cli.components.attention.rwkv import TimeMixing
 from llmarch_cli.components.attention.short_conv import ShortConvolution
@@ -26,6 +27,7 @@ Attention = (
     | ShortConvolution
     | RealGatedLinearRecurrentUnit
     | TimeMixing
+    | ParallelMixers
 )
 
 __all__ = [
@@ -38,6 +40,7 @@ __all__ = [
     "Mamba",
     "Mamba2",
     "MultiHeadLatentAttention",
+    "ParallelMixers",
     "RealGatedLinearRecurrentUnit",
     "ShortConvolution",
     "TimeMixing",

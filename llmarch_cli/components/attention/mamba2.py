@@ -40,6 +40,12 @@ class Mamba2(Component):
     step_min: Annotated[float, Field(ge=0, le=1e30)] = 0.0  # limits of a step's size
     step_max: Positive | None = None
 
+    gate_scale: Positive = 1.0  # these multiply what the projections of the same name give (arXiv 2507.22448)
+    x_scale: Positive = 1.0
+    write_scale: Positive = 1.0
+    read_scale: Positive = 1.0
+    step_scale: Positive = 1.0
+
     summarized: ClassVar[frozenset[str]] = Component.summarized | {"n_heads", "head_dim", "d_state", "n_groups"}
 
     @model_validator(mode="after")
@@ -103,7 +109,12 @@ class Mamba2(Component):
         import torch
         import torch.nn.functional as F
 
-        inputs = torch.cat((m.x_proj(x), m.write_proj(x), m.read_proj(x)), dim=-1)
+        def projected(name: str) -> Tensor:
+            values: Tensor = getattr(m, f"{name}_proj")(x)
+            scale = getattr(self, f"{name}_scale")
+            return values if scale == 1 else values * scale
+
+        inputs = torch.cat([projected(name) for name in ("x", "write", "read")], dim=-1)
         mixed = activate(self.activation, m.conv(cache.extended("conv_inputs", inputs)))
         values, write, read = (
             part.unflatten(-1, (heads, -1)).transpose(1, 2)  # (batch, heads, n_tokens, width)
@@ -113,7 +124,7 @@ class Mamba2(Component):
                 strict=True,
             )
         )
-        steps = F.softplus(m.step_proj(x).float() + m.step_bias.float()).clamp(min=self.step_min, max=self.step_max)
+        steps = F.softplus(projected("step").float() + m.step_bias.float()).clamp(min=self.step_min, max=self.step_max)
         steps = steps.transpose(1, 2).unsqueeze(-1)  # (batch, n_heads, n_tokens, 1)
         out, state = recur(
             spread(read, self.n_heads),
@@ -124,7 +135,7 @@ class Mamba2(Component):
         )
         cache.keep(recurrence=state)
         out = (out + values.float() * m.skip.float().view(-1, 1, 1)).transpose(1, 2).flatten(2)
-        gate = F.silu(m.gate_proj(x).float())
+        gate = F.silu(projected("gate").float())
         if self.norm_groups is None:
             out = out * gate
         else:

@@ -5,11 +5,15 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Literal
 
-from llmarch_cli.components.component import LayerCache, Modules, Part
+from pydantic import model_validator
+
+from llmarch_cli.components.component import LayerCache, Modules, Part, Positive
 from llmarch_cli.components.ffn.gate import GatedComponent
 from llmarch_cli.components.parts import Linear, Norm, Vector
 
 if TYPE_CHECKING:
+    from typing import Self
+
     from torch import Tensor
 
 
@@ -17,10 +21,18 @@ class DenseFeedForward(GatedComponent):
     """A feed-forward layer that every token uses whole."""
 
     kind: Literal["dense"]
+    gate_scale: Positive = 1.0  # multiplies the gate before its activation
+    output_scale: Positive = 1.0
     sub_norm: bool = False  # normalises the hidden values before the down projection (SubLN, arXiv 2210.06423)
 
     input_norm: bool = False  # normalises what it reads
     output_norm: bool = False
+
+    @model_validator(mode="after")
+    def _has_what_is_scaled(self) -> Self:
+        if self.gate_scale != 1 and not self.gated:
+            raise ValueError("gate_scale is set without a gate; set gated, or remove it")
+        return self
 
     @property
     def title(self) -> str:
@@ -49,6 +61,11 @@ class DenseFeedForward(GatedComponent):
         if self.input_norm:
             x = m.input_norm(x)
         alphas = (m.alpha_p, m.alpha_n) if self.activation == "xielu" else None
-        hidden = self.hidden(m.up_proj(x), m.gate_proj(x) if self.gated else None, alphas)
+        gate = m.gate_proj(x) if self.gated else None
+        if gate is not None and self.gate_scale != 1:
+            gate = gate * self.gate_scale
+        hidden = self.hidden(m.up_proj(x), gate, alphas)
         out = m.down_proj(m.sub_norm(hidden) if self.sub_norm else hidden)
+        if self.output_scale != 1:
+            out = out * self.output_scale
         return m.output_norm(out) if self.output_norm else out

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from functools import reduce
-from operator import add
-from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
+from collections.abc import Iterator, Mapping
+from typing import TYPE_CHECKING, Annotated, Literal
 
 from pydantic import Field
 
-from llmarch_cli.components.component import Child, Component, LayerCache, Modules, Name, Part, Positive
+from llmarch_cli.components.branches import Branched
+from llmarch_cli.components.component import Component, LayerCache, Modules, Name, Part, Positive
 from llmarch_cli.components.ffn.dense import DenseFeedForward
 from llmarch_cli.components.ffn.moe import MixtureOfExperts
 from llmarch_cli.components.parts import Norm
@@ -21,7 +20,7 @@ if TYPE_CHECKING:
 Branch = Annotated[DenseFeedForward | MixtureOfExperts, Field(discriminator="kind")]
 
 
-class ParallelFeedForward(Component):
+class ParallelFeedForward(Branched):
     """The sum of two or more branches, times `scale`."""
 
     kind: Literal["parallel"]
@@ -30,24 +29,16 @@ class ParallelFeedForward(Component):
     output_norm: bool = False  # normalises the scaled sum
     block_norms: bool = True  # false: none of the block's norms is there for this sublayer
 
-    summarized: ClassVar[frozenset[str]] = Component.summarized | {"branches"}
-
     @property
     def title(self) -> str:
         return "Parallel feed-forward"
 
     @property
-    def label(self) -> str:
-        return " beside ".join(branch.label for branch in self.branches.values())
-
-    @property
-    def settings(self) -> dict[str, str]:
-        inside = (f"{name} ({branch.details})" for name, branch in self.branches.items())
-        return {"branches": ", ".join(inside), **super().settings}
+    def inner(self) -> Mapping[str, Component]:
+        return self.branches
 
     def parts(self, d_model: int) -> Iterator[Part]:
-        for name, branch in self.branches.items():
-            yield Child(f"{name}_branch", branch)  # the suffix avoids clashes with attributes of nn.Module
+        yield from super().parts(d_model)
         if self.output_norm:
             yield Norm("output_norm", d_model)
 
@@ -56,5 +47,5 @@ class ParallelFeedForward(Component):
         return self.block_norms
 
     def forward(self, m: Modules, x: Tensor, cache: LayerCache) -> Tensor:
-        out = reduce(add, (m.get_submodule(f"{name}_branch")(x, cache) for name in self.branches)) * self.scale
+        out = self.summed(m, x, cache, {}, {}) * self.scale
         return m.output_norm(out) if self.output_norm else out

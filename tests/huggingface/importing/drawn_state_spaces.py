@@ -44,6 +44,14 @@ OPTIONS: dict[str, dict[str, st.SearchStrategy[Any]]] = {
         "mlp_bias": flags,
         "attn_layer_indices": st.lists(st.integers(0, 3), max_size=2),
     },
+    "falcon_h1": {
+        **HYBRID,
+        **{name: flags for name in ("attention_bias", "mlp_bias", "mamba_rms_norm", "mamba_norm_before_gate")},
+        **{f"{name}_multiplier": scales for name in ("lm_head", "embedding", "key", "attention_in", "ssm_out")},
+        "mamba_d_ssm": st.sampled_from((None, 24, 48)),
+        "mlp_multipliers": st.none() | st.lists(scales, min_size=2, max_size=2),
+        "ssm_multipliers": st.none() | st.lists(scales, min_size=5, max_size=5),
+    },
     "nemotron_h": {
         "layers_block_type": st.lists(st.sampled_from((LINEAR, FULL, "moe", "mlp")), min_size=1, max_size=6),
         "head_dim": st.sampled_from((4, 6)),
@@ -84,6 +92,7 @@ ALWAYS: dict[str, tuple[str, ...]] = {
     "mamba2": ("num_heads", "n_groups"),
     "granitemoehybrid": ("mamba_n_heads", "num_local_experts", "num_experts_per_tok"),
     "bamba": ("mamba_n_heads",),
+    "falcon_h1": ("mamba_n_heads", "mamba_d_ssm"),
     "jamba": tuple(CHOICE),
     "nemotron_h": ("layers_block_type", "mamba_num_heads", "n_groups"),
 }
@@ -102,5 +111,7 @@ def of_family(draw: st.DrawFn, family: str, config: Settings) -> None:
         config["head_dim"] = config.get("expand", 2) * config["hidden_size"] // 2
     if family == "nemotron_h":
         del config["num_hidden_layers"], config["tie_word_embeddings"]
+    if family == "falcon_h1" and config.get("mamba_proj_bias"):
+        config["projectors_bias"] = True
     if family == "granitemoehybrid" and draw(flags):
         config["layer_types"] = listed(draw, config["num_hidden_layers"], FULL, LINEAR)

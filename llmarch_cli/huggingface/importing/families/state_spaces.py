@@ -141,13 +141,14 @@ def _step_limits(c: Config) -> Fields:
 # --- Mamba-2 with attention in some layers --------------------------------------------------------------------------
 
 
-def _mamba2_of_hybrids(c: Config) -> Fields:
-    """Mamba-2 by the keys that hybrids give it."""
-    width, n_heads = _expanded(c, "mamba_expand"), c.count("mamba_n_heads")
+def _mamba2_of_hybrids(c: Config, width: int | None = None) -> Fields:
+    """Mamba-2 by the keys that hybrids give it, of a `width` that one gives by itself."""
+    says = "mamba_expand * hidden_size" if width is None else "mamba_d_ssm"
+    width, n_heads = _expanded(c, "mamba_expand") if width is None else width, c.count("mamba_n_heads")
     if width % n_heads:
-        c.fail("mamba_n_heads", f"{n_heads} must divide mamba_expand * hidden_size, {width}")
+        c.fail("mamba_n_heads", f"{n_heads} must divide {says}, {width}")
     if c.value("mamba_d_head") != "auto" and c.count("mamba_d_head") * n_heads != width:
-        c.fail("mamba_d_head", f"must be {width // n_heads}: mamba_expand * hidden_size / mamba_n_heads")
+        c.fail("mamba_d_head", f"must be {width // n_heads}: {says} / mamba_n_heads")
     n_groups = c.count("mamba_n_groups")
     mixer = {
         "kind": "mamba2",
@@ -202,6 +203,60 @@ def bamba(c: Config) -> Fields:
         attention=_hybrid(types, _mamba2_of_hybrids(c), attention),
         ffn=dense(c, bias=c.flag("mlp_bias")),
     )
+
+
+# --- Mamba-2 beside attention -----------------------------------------------------------------------------------------
+
+
+def falcon_h1(c: Config) -> Fields:
+    """Attention and Mamba-2 read the same values; their scaled outputs are added."""
+    mixer = _mamba2_of_hybrids(c, c.optional(c.count, "mamba_d_ssm"))
+    c.read.update(("mamba_expand", "mamba_norm_before_gate"))
+    if c.flag("mamba_rms_norm"):
+        mixer["norm_before_gate"] = c.flag("mamba_norm_before_gate")
+    else:
+        mixer["norm_groups"] = None
+    if mixer["bias"] != c.flag("projectors_bias"):
+        c.fail("projectors_bias", "must equal mamba_proj_bias: one field has the biases of both projections")
+    scales = _scales(c, "ssm_multipliers", 5)
+    mixer |= {f"{name}_scale": scale for name, scale in zip(("gate", "x", "write", "read", "step"), scales, strict=True)}
+    width = only_divided(c)
+    attention = gqa(c, width, score_scale=c.number("key_multiplier") * width**-0.5, **biased(c))
+    gate_scale, output_scale = _scales(c, "mlp_multipliers", 2)
+    return frame(
+        c,
+        rms(c),
+        embedding_scale=c.number("embedding_multiplier"),
+        logit_scale=c.number("lm_head_multiplier"),
+        attention={
+            "kind": "parallel",
+            "branches": {"attention": attention, "mamba": mixer},
+            "input_scales": _other_than_1(
+                attention=c.number("attention_in_multiplier"), mamba=c.number("ssm_in_multiplier")
+            ),
+            "output_scales": _other_than_1(
+                attention=c.number("attention_out_multiplier"), mamba=c.number("ssm_out_multiplier")
+            ),
+        },
+        ffn=dense(c, bias=c.flag("mlp_bias"), gate_scale=gate_scale, output_scale=output_scale),
+    )
+
+
+def _scales(c: Config, name: str, n: int) -> list[float]:
+    """A list of positive numbers; null is 1 for each."""
+
+    def positive(value: Any) -> float | None:
+        number = isinstance(value, (int, float)) and not isinstance(value, bool)
+        return float(value) if number and value > 0 else None
+
+    if not c.given(name):
+        c.read.add(name)
+        return [1.0] * n
+    return c.items(name, positive, "a number above 0", n)
+
+
+def _other_than_1(**scales: float) -> dict[str, float]:
+    return {name: scale for name, scale in scales.items() if scale != 1}
 
 
 # --- layers of one sublayer each ------------------------------------------------------------------------------------
@@ -354,6 +409,8 @@ HYBRID: dict[str, Any] = {
     "mamba_proj_bias": False,
 }
 
+SCALED_IN_H1 = ("lm_head", "embedding", "key", "attention_in", "attention_out", "ssm_in", "ssm_out")
+
 FAMILIES = (
     Family(
         "mamba",
@@ -400,6 +457,18 @@ FAMILIES = (
         | {"rms_norm_eps": 1e-5, "partial_rotary_factor": 0.5, "attn_layer_indices": None}
         | sizes(128_000, 4096, 14_336, 32, 32, 8, 262_144),
         without_effect=IN_MIXERS | {"z_loss_coefficient": ANY, "num_logits_to_keep": ANY},
+    ),
+    Family(
+        "falcon_h1",
+        falcon_h1,
+        USUAL
+        | BIASES
+        | HYBRID
+        | {f"{name}_multiplier": 1.0 for name in SCALED_IN_H1}
+        | {"rms_norm_eps": 1e-5, "mamba_d_ssm": 1024, "mamba_norm_before_gate": True, "mamba_rms_norm": False}
+        | {"projectors_bias": False, "mlp_multipliers": None, "ssm_multipliers": None}
+        | sizes(128_000, 4096, 14_336, 32, 32, 8, 8192),
+        without_effect=IN_MIXERS | {"num_logits_to_keep": ANY, "layer_types": ANY, "layers_block_type": ANY},
     ),
     Family(
         "nemotron_h",
