@@ -15,7 +15,10 @@ if TYPE_CHECKING:
 
 
 class Branched(Component):
-    """Components side by side, each with its own weights and cache. A subclass has them in a field `branches`, by name."""
+    """Components side by side, each with its own weights and cache.
+
+    A subclass has them in a field `branches`, by name.
+    """
 
     summarized: ClassVar[frozenset[str]] = Component.summarized | {"branches"}
 

@@ -139,7 +139,9 @@ def _renamed(field: str, components: dict[str, Any], others: dict[str, Any]) -> 
     """Named components and what other fields say of each name, such as its scale, under names by kind."""
     said = {key: value for key, value in others.items() if isinstance(value, dict)}
     inside = {name: _without_names(each) for name, each in components.items()}
-    order = sorted(inside, key=lambda name: (inside[name].kind, repr(inside[name]), *(v.get(name, 1) for v in said.values())))
+    order = sorted(
+        inside, key=lambda name: (inside[name].kind, repr(inside[name]), *(v.get(name, 1) for v in said.values()))
+    )
     new = {name: f"{inside[name].kind}_{i}" if i else inside[name].kind for i, name in enumerate(order)}
     return {
         field: {new[name]: inside[name] for name in order},

@@ -12,7 +12,7 @@ from pairs import TOLERANCE, Case
 from test_mutations import CLEARLY, Alteration, Patch, each, every, faithful, rebuilt, subject
 from torch import Tensor
 
-from llmarch_cli.components.attention import Mamba, Mamba2, mamba, mamba2
+from llmarch_cli.components.attention import Mamba, Mamba2, ParallelMixers, mamba, mamba2
 from llmarch_cli.components.attention.recurrence import recur, spread
 from llmarch_cli.components.ffn import MixtureOfExperts
 from llmarch_cli.modules.builder import DepthwiseConvolution, Normalization
@@ -21,6 +21,22 @@ from llmarch_cli.modules.cache import TensorCache
 CHANNELS, BIASED, NORMED = Case("mamba", 1), Case("mamba", 0), Case("jamba", 0)
 LIMITED, ONE_GROUP, HYBRID = Case("mamba2", 0), Case("mamba2", 1), Case("bamba", 0)
 LATENT, PLAIN = Case("nemotron_h", 0), Case("nemotron_h", 1)
+
+BESIDE = Case("falcon_h1", 0)
+SCALES = ("gate_scale", "x_scale", "write_scale", "read_scale", "step_scale")
+
+
+def scale_swapped(field: str) -> Alteration:
+    """Each branch has the scale of the other."""
+
+    def swapped(c: dict[str, Any]) -> dict[str, Any]:
+        if field not in c:
+            return {}
+        (a, first), (b, second) = c[field].items()
+        return {field: {a: second, b: first}}
+
+    return each("attention", swapped)
+
 
 IN_THE_SPEC: dict[str, tuple[Case, Alteration]] = {
     "lower limit of steps dropped": (LATENT, every("attention", step_min=0.0)),
@@ -44,6 +60,15 @@ IN_THE_SPEC: dict[str, tuple[Case, Alteration]] = {
     "inner norms dropped": (NORMED, every("attention", inner_norms=False)),
     "inner norms without their weights": (NORMED, every("attention", inner_norms="weightless")),
     "inner norms with the model's epsilon": (Case("falcon_mamba", 0), every("attention", inner_eps=None)),
+    **{f"{name} of Mamba-2 swapped for 1": (BESIDE, every("attention", **{name: 1.0})) for name in SCALES},
+    "scales of what branches read swapped": (BESIDE, scale_swapped("input_scales")),
+    "scales of what branches give swapped": (BESIDE, scale_swapped("output_scales")),
+    "scale of the gate dropped": (BESIDE, every("ffn", gate_scale=1.0)),
+    "scale of the feed-forward layer dropped": (BESIDE, every("ffn", output_scale=1.0)),
+    "scale of keys dropped": (
+        BESIDE,
+        each("attention", lambda c: {"score_scale": None} if c["kind"] == "gqa" else {}),
+    ),
     "relu not squared": (PLAIN, every("ffn", activation="relu")),
     "weights of experts not scaled": (LATENT, every("ffn", routed_scale=1.0)),
     "selection bias dropped": (LATENT, every("ffn", selection_bias=False)),
@@ -74,6 +99,7 @@ class Modules:
         return getattr(self._m, name)
 
 
+Scales = dict[str, float]
 Replaced = Callable[[Any], dict[str, Any]]
 
 
@@ -182,6 +208,26 @@ def latents_activated(self: MixtureOfExperts, m: Any, x: Tensor, cache: TensorCa
     return moe_forward(self, Modules(m, latent_down_proj=lambda x: F.relu(m.latent_down_proj(x)).square()), x, cache)
 
 
+summed = ParallelMixers.summed
+
+
+def one_after_the_other(self: Any, m: Any, x: Tensor, cache: TensorCache, before: Scales, behind: Scales) -> Any:
+    total = torch.zeros_like(x)
+    for name in self.branches:
+        branch = m.get_submodule(f"{name}_branch")
+        total = total + branch((x + total) * before[name], cache) * behind[name]
+    return total
+
+
+def first_alone(self: Any, m: Any, x: Tensor, cache: TensorCache, before: Scales, behind: Scales) -> Any:
+    name = next(iter(self.branches))
+    return m.get_submodule(f"{name}_branch")(x * before[name], cache) * behind[name]
+
+
+def scales_exchanged(self: Any, m: Any, x: Tensor, cache: TensorCache, before: Scales, behind: Scales) -> Any:
+    return summed(self, m, x, cache, behind, before)
+
+
 def of_mamba(others: Replaced) -> Patch:
     return Patch(CHANNELS, Mamba, "forward", with_modules(Mamba, others))
 
@@ -220,6 +266,9 @@ IN_THE_CODE: dict[str, Patch] = {
     "Mamba-2: filters in reverse": Patch(HYBRID, DepthwiseConvolution, "forward", filters_in_reverse),
     "Mamba-2: state not kept": Patch(HYBRID, TensorCache, "keep", states_not_kept, "a prompt, then tokens"),
     "Mamba-2: inputs forgotten": Patch(HYBRID, TensorCache, "extended", inputs_forgotten, "token by token"),
+    "branches: one after the other": Patch(BESIDE, ParallelMixers, "summed", one_after_the_other),
+    "branches: the first one alone": Patch(BESIDE, ParallelMixers, "summed", first_alone),
+    "branches: scales of inputs behind": Patch(BESIDE, ParallelMixers, "summed", scales_exchanged),
     "latents: router reads them": Patch(LATENT, MixtureOfExperts, "route", router_reads_latents),
     "latents: shared expert reads them": Patch(LATENT, MixtureOfExperts, "forward", shared_expert_reads_latents),
     "latents: activated": Patch(LATENT, MixtureOfExperts, "forward", latents_activated),

@@ -105,9 +105,7 @@ def bamba(c: Config) -> Names:
 
 
 def falcon_h1(c: Config) -> Names:
-    beside = mamba2(
-        c.mamba_n_heads * c.mamba_d_head, c.mamba_n_groups * c.mamba_d_state, c.mamba_n_heads, "mamba"
-    )
+    beside = mamba2(c.mamba_n_heads * c.mamba_d_head, c.mamba_n_groups * c.mamba_d_state, c.mamba_n_heads, "mamba")
     mixer = {
         name.replace("attention.", "attention.mamba_branch.", 1): each[0] if isinstance(each, tuple) else each
         for name, each in beside.items()

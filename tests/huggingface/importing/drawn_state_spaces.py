@@ -46,7 +46,7 @@ OPTIONS: dict[str, dict[str, st.SearchStrategy[Any]]] = {
     },
     "falcon_h1": {
         **HYBRID,
-        **{name: flags for name in ("attention_bias", "mlp_bias", "mamba_rms_norm", "mamba_norm_before_gate")},
+        **dict.fromkeys(("attention_bias", "mlp_bias", "mamba_rms_norm", "mamba_norm_before_gate"), flags),
         **{f"{name}_multiplier": scales for name in ("lm_head", "embedding", "key", "attention_in", "ssm_out")},
         "mamba_d_ssm": st.sampled_from((None, 24, 48)),
         "mlp_multipliers": st.none() | st.lists(scales, min_size=2, max_size=2),

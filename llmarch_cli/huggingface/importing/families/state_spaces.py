@@ -219,8 +219,10 @@ def falcon_h1(c: Config) -> Fields:
     if mixer["bias"] != c.flag("projectors_bias"):
         c.fail("projectors_bias", "must equal mamba_proj_bias: one field has the biases of both projections")
     scales = _scales(c, "ssm_multipliers", 5)
-    mixer |= {f"{name}_scale": scale for name, scale in zip(("gate", "x", "write", "read", "step"), scales, strict=True)}
-    width = only_divided(c)
+    mixer |= {
+        f"{name}_scale": scale for name, scale in zip(("gate", "x", "write", "read", "step"), scales, strict=True)
+    }
+    width = head_dim(c)
     attention = gqa(c, width, score_scale=c.number("key_multiplier") * width**-0.5, **biased(c))
     gate_scale, output_scale = _scales(c, "mlp_multipliers", 2)
     return frame(
