@@ -12,6 +12,7 @@ from sublayers import component, module, run, values
 import llmarch_cli as llmarch
 from llmarch_cli.components.component import cache_entries
 from llmarch_cli.modules.cache import TensorCache
+from llmarch_cli.profilers.cost import Engine
 from llmarch_cli.specs.spec import ModelSpec
 
 GQA: dict[str, Any] = {"kind": "gqa", "n_heads": 4, "n_kv_heads": 2, "head_dim": 4, "window": 3, "rope_theta": 100.0}
@@ -49,7 +50,7 @@ def test_steps_of_any_size_give_the_same(sizes: tuple[int, ...]) -> None:
 
 
 @pytest.mark.parametrize("engine", ["measured", "closed-form"])
-def test_costs_are_the_sum_of_the_branches(engine: str) -> None:
+def test_costs_are_the_sum_of_the_branches(engine: Engine) -> None:
     def attention(data: dict[str, Any]) -> Any:
         profile = llmarch.profile(ModelSpec.model_validate(SPEC | {"attention": data}), context=64, engine=engine)
         return next(cost for item, cost in profile.rows if item.role == "attention")
