@@ -181,9 +181,11 @@ def dense(draw: DrawFn, aligned: bool) -> Data:
         "gated": gated,
         "bias": draw(booleans),
     }
+    data["output_scale"] = draw(st.sampled_from((1.0, 0.5)))
     if gated:
         data |= {"clamp": draw(optional(factors)), "up_offset": draw(st.sampled_from((0.0, -0.5, 1.0)))}
         data["clamp_after_activation"] = data["clamp"] is not None and draw(booleans)
+        data["gate_scale"] = draw(st.sampled_from((1.0, 0.5)))
     return data | {name: draw(booleans) for name in ("sub_norm", "input_norm", "output_norm")}
 
 
