@@ -198,7 +198,7 @@ def moe(draw: DrawFn, aligned: bool) -> Data:
         "kind": "moe",
         "n_experts": n_groups * group_size,
         "top_k": draw(st.integers(1, n_groups * group_size)),
-        "scoring": draw(st.sampled_from(("softmax", "sigmoid", "sparsemixer"))),
+        "scoring": draw(st.sampled_from(("softmax", "sigmoid", "sqrt_softplus", "sparsemixer"))),
         "routed_scale": draw(factors),
         "router_softcap": draw(optional(factors)),
         "shared_expert": draw(optional(dense(aligned))),
@@ -207,6 +207,8 @@ def moe(draw: DrawFn, aligned: bool) -> Data:
         **{name: draw(booleans) for name in ("renormalize", "scale_input", "router_bias", "output_norm")},
     }
     data["shared_expert_gate"] = data["shared_expert"] is not None and draw(booleans)
+    if data["scoring"] != "sparsemixer" and draw(st.sampled_from((False, False, True))):
+        return data | {"hashed_tokens": draw(st.integers(1, 300_000))}
     if data["scoring"] == "sparsemixer":
         return data | {"router_jitter": draw(st.sampled_from((0.01, 0.5)))}
     data["selection_bias"] = draw(booleans)
@@ -337,6 +339,38 @@ def mamba2(draw: DrawFn) -> Data:
 
 
 @st.composite
+def compressed(draw: DrawFn) -> Data:
+    pairs, o_groups = draw(st.sampled_from((1, 2, 32))), draw(st.sampled_from((1, 2)))
+    data: Data = {
+        "kind": "compressed",
+        "n_heads": o_groups * draw(st.sampled_from((1, 2, 3))),
+        "head_dim": 2 * pairs + draw(st.integers(0, 5)),
+        "q_lora_rank": draw(st.integers(1, 9)),
+        "o_lora_rank": draw(st.integers(1, 9)),
+        "o_groups": o_groups,
+        "window": draw(st.integers(1, 9) | st.just(128)),
+        "rotary_dim": 2 * pairs,
+        "rope_theta": 10_000.0,
+        "rope_interleaved": draw(booleans),
+        "stride": draw(optional(st.integers(2, 5))),
+    }
+    if data["stride"] is not None:
+        data["overlap"] = draw(booleans)
+        data["indexer"] = draw(
+            optional(
+                st.fixed_dictionaries(
+                    {
+                        "n_heads": st.integers(20, 24),
+                        "head_dim": st.just(2 * pairs + 3),
+                        "top_k": st.integers(1, 9) | st.just(512),
+                    }
+                )
+            )
+        )
+    return data
+
+
+@st.composite
 def recurrences(draw: DrawFn) -> Data:
     """One of many kinds, which together are drawn as often as one other kind."""
     return draw(gated_deltanet() | kda() | lightning() | mamba() | mamba2() | short_conv() | rg_lru() | rwkv4())
@@ -358,7 +392,7 @@ def parallel_mixers(draw: DrawFn) -> Data:
 
 
 def attentions() -> SearchStrategy[Data]:
-    return gqa() | mla() | recurrences() | parallel_mixers()
+    return compressed() | gqa() | mla() | recurrences() | parallel_mixers()
 
 
 def feed_forwards(aligned: bool = False) -> SearchStrategy[Data]:
@@ -425,7 +459,20 @@ def spec_data(draw: DrawFn, aligned: bool = False) -> Data:
                 )
             )
         )
-    if not data["parallel_sublayers"]:
+    plain = placement not in ("pre_shared", "post_residual") and not data["parallel_sublayers"]
+    if plain and not data["n_mtp_blocks"] and not data.get("per_layer_embedding") and draw(booleans):
+        data["residual"] = draw(
+            st.fixed_dictionaries(
+                {
+                    "kind": st.just("hyper_connections"),
+                    "n_streams": st.integers(2, 4),
+                    "iterations": st.integers(1, 3),
+                    "eps": st.just(1e-6),
+                }
+            )
+        )
+        data["residual_scale"] = 1.0
+    elif not data["parallel_sublayers"]:
         data["stream_scale"] = draw(factors)
     data["final_norm"] = data["n_mtp_blocks"] > 0 or draw(booleans)
     if data["learned_positions"] is None and data["d_model"] % 2 == 0:

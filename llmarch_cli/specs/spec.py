@@ -363,6 +363,11 @@ class ModelSpec(Record):
                 ("residual",),
                 f"{self.residual.kind} needs norm_placement pre, post or sandwich, and parallel_sublayers: false",
             )
+        if self.residual.connections():
+            for field, usual in (("residual_scale", 1.0), ("n_mtp_blocks", 0), ("per_layer_embedding", None)):
+                if getattr(self, field) != usual:
+                    said = "null" if usual is None else f"{usual:g}"
+                    raise FieldError((field,), f"must be {said} with {self.residual.kind}, which has several streams")
         sourced = any(
             read.source is not None
             for axis in ("attention", "ffn")

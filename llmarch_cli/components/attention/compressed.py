@@ -212,7 +212,8 @@ class CompressedAttention(RotaryComponent):
         row = 4 * self.n_heads * self.head_dim
         yield Mixing(row, View(self.window))
         if self.stride is not None:
-            yield Mixing(row, View(self.indexer and self.indexer.top_k * self.stride, self.stride))
+            chosen = None if self.indexer is None else self.indexer.top_k * self.stride
+            yield Mixing(row, View(chosen, self.stride))
         if self.indexer is not None:
             yield Mixing(2 * self.indexer.n_heads * (self.indexer.head_dim + 1), View(None, self.stride or 1))
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from llmarch_cli.errors import shown
@@ -9,7 +10,7 @@ from llmarch_cli.huggingface.importing.families.family import USUAL, Family, siz
 from llmarch_cli.huggingface.importing.keys import Config, one_of
 from llmarch_cli.huggingface.importing.layers import Fields, axis
 from llmarch_cli.huggingface.importing.pieces import frame, moe, rms, shared, without_prediction_blocks
-from llmarch_cli.huggingface.importing.rope import SCALINGS, rope
+from llmarch_cli.huggingface.importing.rope import SCALINGS, rope, rope_of_layer_types
 
 NEAR, CHOSEN, FAR = "sliding_attention", "compressed_sparse_attention", "heavily_compressed_attention"
 OF_RATIO = {0: NEAR, 4: CHOSEN, 128: FAR}
@@ -20,7 +21,7 @@ def deepseek_v4(c: Config) -> Fields:
     without_prediction_blocks(c, "num_nextn_predict_layers")
     for name in ("attention_bias", "mlp_bias"):
         c.expect(name, False)
-    residual = {
+    residual: Fields = {
         "kind": "hyper_connections",
         "n_streams": c.count("hc_mult"),
         "iterations": c.count("hc_sinkhorn_iters"),
@@ -42,11 +43,11 @@ def _attention(c: Config) -> Fields:
         "o_lora_rank": c.count("o_lora_rank"),
         "o_groups": c.count("o_groups"),
         "window": c.count("sliding_window"),
-        "rotary_dim": _rotary_dim(c, width),
-        "rope_theta": c.number("rope_theta"),
         "rope_interleaved": True,
     }
-    far, strides = {**near, **_rotary(c, width)}, _strides(c)
+    of_near, of_far = _nested(c, width) if _is_nested(c) else _flat(c, width)
+    near |= of_near
+    far, strides = {**near, **of_far}, _strides(c)
     indexer = {
         "n_heads": c.count("index_n_heads"),
         "head_dim": c.count("index_head_dim"),
@@ -72,6 +73,42 @@ def _rotary_dim(c: Config, width: int) -> int:
     if found < 2 or found % 2 or found > width:
         c.fail("qk_rope_head_dim", f"rotates {found} of {width} values of a head; must be an even number of them")
     return found
+
+
+def _is_nested(c: Config) -> bool:
+    given = c.data.get("rope_parameters")
+    return isinstance(given, Mapping) and bool({"main", "compress"} & set(given))
+
+
+def _nested(c: Config, width: int) -> tuple[Fields, Fields]:
+    """Rotary settings of both sorts of layers, as transformers writes them; older keys may only repeat them."""
+    inner = c.inner("rope_parameters")
+    settings = {name: inner.inner(name) for name in ("main", "compress")}
+    for name, each in settings.items():
+        if not each.data:
+            inner.fail(name, "required, but missing")
+    inner.finish({})
+    found = rope_of_layer_types(c, settings, width, share=64 / 512)
+    near, far = found["main"], found["compress"]
+    if near["rope_scaling"] is not None:
+        inner.fail("main", "must not be scaled: layers without compressed rows are not")
+    for name, fields, theta_name in (("main", near, "rope_theta"), ("compress", far, "compress_rope_theta")):
+        fields["rotary_dim"] = fields.get("rotary_dim") or width
+        if fields["rotary_dim"] % 2 or fields["rotary_dim"] < 2:
+            inner.fail(name, "must turn an even number of values")
+        c.expect(theta_name, fields["rope_theta"], why=f"rope_parameters.{name}, which transformers reads")
+    if near["rotary_dim"] != far["rotary_dim"]:
+        inner.fail("compress", "must turn as many values as main")
+    c.expect("qk_rope_head_dim", near["rotary_dim"], why="the values that rope_parameters turns")
+    c.read.add("partial_rotary_factor")
+    if far["rope_scaling"] is not None:
+        far["rope_scaling"].setdefault("attention_factor", 1.0)
+    return near, far
+
+
+def _flat(c: Config, width: int) -> tuple[Fields, Fields]:
+    near: Fields = {"rotary_dim": _rotary_dim(c, width), "rope_theta": c.number("rope_theta")}
+    return near, _rotary(c, width)
 
 
 def _rotary(c: Config, width: int) -> Fields:
