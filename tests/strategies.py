@@ -193,7 +193,8 @@ def dense(draw: DrawFn, aligned: bool) -> Data:
 def moe(draw: DrawFn, aligned: bool) -> Data:
     n_groups, group_size = draw(st.integers(1, 6)), draw(st.integers(1, 6))
     expert = draw(dense(aligned).filter(lambda data: data["activation"] != "xielu"))
-    del expert["sub_norm"]
+    for name in ("sub_norm", "output_scale", "gate_scale"):
+        expert.pop(name, None)
     data = expert | {
         "kind": "moe",
         "n_experts": n_groups * group_size,
