@@ -353,6 +353,8 @@ def compressed(draw: DrawFn) -> Data:
         "rotary_dim": 2 * pairs,
         "rope_theta": 10_000.0,
         "rope_interleaved": draw(booleans),
+        "rope_reversed": draw(booleans),
+        "rope_scaling": draw(optional(st.just({"kind": "linear", "factor": 2.0}))),
         "stride": draw(optional(st.integers(2, 5))),
     }
     if data["stride"] is not None:

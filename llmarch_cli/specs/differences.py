@@ -136,7 +136,7 @@ def _moves(before: ModelSpec, after: ModelSpec, pairs: Mapping[Axis, Pairs]) -> 
 
 
 def _field_moves(name: str, old: Any, new: Any) -> Iterator[_Move]:
-    if isinstance(old, Record) and isinstance(new, Record):
+    if isinstance(old, Record) and type(old) is type(new):
         for path in _differing(old, new):
             change = Change("model", (name, *path), _at(old, path), _at(new, path))
             yield _Move(

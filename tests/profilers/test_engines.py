@@ -148,7 +148,9 @@ def test_layers_add_up(data: Data, times: int) -> None:
             data[axis] |= {"first": [], "last": [], "repeat": [getattr(layer, axis) for layer in layers]}
     once, more = (ModelSpec.model_validate({**data, "n_layers": data["n_layers"] * n}) for n in (1, times))
     for (item, cost), (many, same_cost) in zip(both(once).rows, both(more).rows, strict=True):
-        in_layers = item.role in ("attention", "ffn") or item.label.startswith(("block norms", "layer scale"))
+        in_layers = item.role in ("attention", "ffn") or item.label.startswith(
+            ("block norms", "layer scale", "residual: attention", "residual: ffn")
+        )
         assert many.count == item.count * (times if in_layers else 1)
         assert (item.label, item.component, cost) == (many.label, many.component, same_cost)
 

@@ -5,8 +5,12 @@ To add a kind: one file here, and one line in the union.
 
 from __future__ import annotations
 
+from typing import Annotated
+
+from pydantic import Field
+
 from llmarch_cli.components.residual.connection import Connection as Connection
 from llmarch_cli.components.residual.hyper_connections import HyperConnections
 from llmarch_cli.components.residual.plain import PlainResidual
 
-Residual = PlainResidual | HyperConnections
+Residual = Annotated[HyperConnections | PlainResidual, Field(discriminator="kind")]

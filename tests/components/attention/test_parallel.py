@@ -74,6 +74,6 @@ def test_words() -> None:
     found = component(PARALLEL)
     assert found.title == "Parallel mixers"
     assert found.label == "window 3 beside state space 5"
-    assert found.heads == "GQA 4:2 x 4 + Mamba-2 4 x 3"
+    assert found.heads == "GQA 4:2 x 4 + Mamba2 4 x 3"
     assert found.settings["input_scales"] == "input_scales right 0.5"
     assert found.settings["output_scales"] == "output_scales left 3, right 2"

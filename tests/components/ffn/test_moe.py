@@ -125,7 +125,7 @@ def test_the_router_may_read_something_else_than_the_experts(monkeypatch: pytest
     read = built.router_norm(x.flatten(0, 1)) * built.router_scale * 16**-0.5
     with torch.no_grad():
         routed = MixtureOfExperts.route(plain.component, plain, read)  # type: ignore[arg-type]
-    monkeypatch.setattr(MixtureOfExperts, "route", lambda self, m, tokens: routed)
+    monkeypatch.setattr(MixtureOfExperts, "route", lambda self, m, tokens, fixed: routed)
     expected = run(plain, built.input_norm(x))
     monkeypatch.undo()
     torch.testing.assert_close(run(built, x), expected)
