@@ -28,6 +28,7 @@ FIGURES = {
     "deepseek-v2-lite": Figures(15_706_484_224, 2_661_150_208, 2_451_435_008, 4_076_863_488, 0, 0),
     "deepseek-v3": Figures(671_026_404_352, 37_552_282_624, 36_625_603_584, 9_210_691_584, 11_610_068_224, 14_848),
     "deepseek-v3.2": Figures(671_877_929_216, 38_403_807_488, 37_477_128_448, 11_257_511_936, 11_624_027_648, 14_848),
+    "deepseek-v4-flash": Figures(284_332_230_231, 13_799_622_231, 13_270_091_351, 907_411_456, 0, 2_337_280),
     "falcon-h1-0.5b": Figures(521_411_104, 521_411_104, 487_840_288, 2_415_919_104, 0, 0),
     "gemma-4-26b-a4b": Figures(25_233_141_760, 3_822_530_560, 3_822_530_560, 2_894_069_760, 0, 30),
     "gemma-4-e2b": Figures(4_628_569_344, 4_628_569_344, 2_279_759_104, 811_597_824, 0, 35),
@@ -100,7 +101,7 @@ def test_figures(name: str) -> None:
 
 
 # Bytes a token of index keys, in bf16: 128 values in each layer with an indexer.
-INDEXED = {"deepseek-v3.2": 61 * 256, "glm-5": 78 * 256, "minimax-m3": 57 * 256}
+INDEXED = {"deepseek-v3.2": 61 * 256, "deepseek-v4-flash": 21 * 64, "glm-5": 78 * 256, "minimax-m3": 57 * 256}
 
 
 @pytest.mark.parametrize("name", INDEXED)

@@ -82,11 +82,11 @@ class TestCheck:
 class TestBaseline:
     def test_written_and_held_to(self, llmarch: Run) -> None:
         result = llmarch("baseline", "write", "b.yaml", "gpt2", "mine.yaml", "--ctx", "1k")
-        assert (result.status, result.out) == (0, "b.yaml: 16 values of 2 models.\n")
+        assert (result.status, result.out) == (0, "b.yaml: 20 values of 2 models.\n")
         assert problems("baseline", "b.yaml") == []
         result = llmarch("baseline", "compare", "b.yaml")
         assert result.status == 0
-        assert "16 values of 2 models: none beyond tolerance." in result.out
+        assert "20 values of 2 models: none beyond tolerance." in result.out
 
     def test_drift_is_status_1(self, llmarch: Run) -> None:
         llmarch("baseline", "write", "b.yaml", "mine.yaml", "--columns", "params")

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 import torch
+from compressed_families import COMPRESSED
 from configs import Fields
 from delta_families import DELTA
 from families import FAMILIES
@@ -239,5 +240,5 @@ def test_bundled_specs_say_what_the_configs_say(name: str) -> None:
 
 
 def test_every_family_of_the_catalogue_is_among_the_published() -> None:
-    further = {*FURTHER, *DELTA, *SHARED_CACHES, *STATES, *STATE_SPACES}
+    further = {*FURTHER, *COMPRESSED, *DELTA, *SHARED_CACHES, *STATES, *STATE_SPACES}
     assert {model_type for model_type, _ in PUBLISHED.values()} == set(FAMILIES) - further

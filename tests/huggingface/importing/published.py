@@ -269,6 +269,20 @@ PUBLISHED: dict[str, Settings] = {
     "deepseek-v3": DEEPSEEK_V3,
     "deepseek-v3.2": DEEPSEEK_V3
     | {"model_type": "deepseek_v32", "index_n_heads": 64, "index_head_dim": 128, "index_topk": 2048},
+    "deepseek-v4-flash": {
+        "model_type": "deepseek_v4",
+        "compress_ratios": [0, 0, *[4, 128] * 20, 4, 0],
+        "num_hash_layers": 3,
+        "qk_rope_head_dim": 64,
+        "rope_scaling": {
+            "type": "yarn",
+            "factor": 16,
+            "original_max_position_embeddings": 65_536,
+            "beta_fast": 32,
+            "beta_slow": 1,
+        },
+        "num_nextn_predict_layers": 1,
+    },
     "falcon-h1-0.5b": {
         "model_type": "falcon_h1",
         **sized(1024, 2048, 36, 8, 2, 32_784, 16_384),
