@@ -213,14 +213,10 @@ class Component(Record):
 
 @dataclass(frozen=True, slots=True)
 class Child:
-    """A component inside a component, such as the shared expert of a mixture.
-
-    `shared`: all layers of the outer component's variant use one set of its weights, stored once.
-    """
+    """A component inside a component, such as the shared expert of a mixture."""
 
     name: str
     component: Component
-    shared: bool = False
 
 
 Part = Weights | Child
