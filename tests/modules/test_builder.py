@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import tracemalloc
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -288,3 +289,44 @@ def test_a_normalised_head_has_rows_of_length_1(tied: bool) -> None:
     hidden = model.embedding.tokens(tokens(2, 3))
     rows = torch.nn.functional.normalize(model.head.lm_head.weight, dim=-1)
     torch.testing.assert_close(model.head(hidden, None), hidden @ rows.T)
+
+
+NOVEL = """
+name: A hybrid that nobody published
+d_model: 64
+n_layers: 12
+vocab_size: 300
+attention:
+  first: [mamba, mamba, mamba, sparse]
+  repeat: [mamba, mamba, mamba, above]
+  variants:
+    mamba: {kind: mamba2, n_heads: 4, head_dim: 16, d_state: 16}
+    sparse: &sparse
+      kind: mla
+      n_heads: 4
+      q_lora_rank: 24
+      kv_lora_rank: 16
+      qk_nope_head_dim: 12
+      qk_rope_head_dim: 8
+      v_head_dim: 12
+      rope_theta: 10_000
+      indexer: {n_heads: 20, head_dim: 16, top_k: 8}
+    above: {<<: *sparse, kv_from: sparse, indexer: {indices_from: sparse, top_k: 8}}
+ffn: {kind: moe, n_experts: 8, top_k: 2, d_ff: 32}
+"""
+
+
+def test_a_model_that_only_a_file_describes_is_priced_and_runs(tmp_path: Path) -> None:
+    """Three state spaces for one sparse attention, and upper layers that read a lower one's latents and choice."""
+    path = tmp_path / "novel.yaml"
+    path.write_text(NOVEL)
+    priced = llmarch.profile(str(path), context=4096, engine="measured")
+    assert priced.kv_cache_bytes == 4096 * (16 + 8 + 16) * 2  # of one layer: latent, rotary key and index key
+    assert priced.state_bytes == 9 * (4 * 16 * 16 * 4 + 3 * 96 * 2)
+    model = build(llmarch.load(str(path)), seed=0)
+    tokens = torch.randint(300, (2, 30), generator=torch.Generator().manual_seed(0))
+    cache = model.new_cache()
+    with torch.no_grad():
+        whole = model(tokens)
+        steps = torch.cat([model(tokens[:, i : i + 1], cache) for i in range(30)], dim=1)
+    torch.testing.assert_close(steps, whole, rtol=1e-4, atol=1e-5)

@@ -353,10 +353,8 @@ class RotaryComponent(Component):
         joined = torch.stack(turned, dim=-1).flatten(-2) if in_pairs else torch.cat(turned, dim=-1)
         return joined.to(x.dtype)
 
-    def _angles(
-        self, dim: int, start: int, n_tokens: int, device: torch.device, step: int = 1
-    ) -> tuple[Tensor, Tensor]:
-        """Cosines and sines, each (n_tokens, dim / 2), in float32 for any model dtype."""
+    def _angles(self, dim: int, start: int, n: int, device: torch.device, step: int = 1) -> tuple[Tensor, Tensor]:
+        """Cosines and sines, each (n, dim / 2), in float32 for any model dtype."""
         import torch
 
         assert self.rope_theta is not None
@@ -367,8 +365,8 @@ class RotaryComponent(Component):
             frequencies = frequencies.masked_fill(still, 0.0)
         magnitude = 1.0
         if self.rope_scaling is not None:
-            frequencies = self.rope_scaling.stretch(frequencies, self.rope_theta, start + n_tokens)
+            frequencies = self.rope_scaling.stretch(frequencies, self.rope_theta, start + n)
             magnitude = self.rope_scaling.magnitude
-        positions = torch.arange(start, start + n_tokens * step, step, dtype=torch.float32, device=device)
+        positions = torch.arange(start, start + n * step, step, dtype=torch.float32, device=device)
         angles = positions.unsqueeze(-1) * frequencies
         return angles.cos() * magnitude, angles.sin() * (-magnitude if self.rope_reversed else magnitude)
