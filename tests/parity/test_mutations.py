@@ -364,7 +364,9 @@ def a_sink_that_is_read(
     return without * sinks.sigmoid().repeat_interleave(v.shape[-1])
 
 
-def weights_with_the_selection_bias(self: MixtureOfExperts, m: Any, tokens: Tensor) -> tuple[Tensor, Tensor]:
+def weights_with_the_selection_bias(
+    self: MixtureOfExperts, m: Any, tokens: Tensor, fixed: Tensor | None
+) -> tuple[Tensor, Tensor]:
     weights, chosen = route(self, m, tokens)
     if not self.selection_bias:
         return weights, chosen
@@ -372,7 +374,9 @@ def weights_with_the_selection_bias(self: MixtureOfExperts, m: Any, tokens: Tens
     return biased / biased.sum(-1, keepdim=True) * self.routed_scale, chosen
 
 
-def chosen_weighted_alike(self: MixtureOfExperts, m: Any, tokens: Tensor) -> tuple[Tensor, Tensor]:
+def chosen_weighted_alike(
+    self: MixtureOfExperts, m: Any, tokens: Tensor, fixed: Tensor | None
+) -> tuple[Tensor, Tensor]:
     weights, chosen = route(self, m, tokens)
     return weights[:, :1].expand_as(weights), chosen
 

@@ -189,7 +189,7 @@ def groups_of_the_norm_interleaved(self: Normalization, x: Tensor) -> Any:
     return (mixed.flatten(-2) * self.weight).to(x.dtype)
 
 
-def router_reads_latents(self: MixtureOfExperts, m: Any, tokens: Tensor) -> tuple[Tensor, Tensor]:
+def router_reads_latents(self: MixtureOfExperts, m: Any, tokens: Tensor, fixed: Tensor | None) -> tuple[Tensor, Tensor]:
     """What the experts see of a token, brought back to its width."""
     return route(self, m, m.latent_up_proj(m.latent_down_proj(tokens)))
 

@@ -94,7 +94,9 @@ class Run(NamedTuple):
         if isinstance(component, TokenEmbedding):
             x = torch.empty((self.batch, self.n_tokens), dtype=torch.int64, device="meta")
         else:
-            x = torch.empty((self.batch, self.n_tokens, self.d_model), dtype=torch.bfloat16, device="meta")
+            streams = () if component.reads_streams is None else (component.reads_streams,)
+            shape = (self.batch, self.n_tokens, *streams, self.d_model)
+            x = torch.empty(shape, dtype=torch.bfloat16, device="meta")
         with torch.no_grad(), mode:
             out = self.module(x, cache)
         return described(out), {name: described(entry) for name, entry in cache.stored.items()}, cache.length

@@ -61,6 +61,7 @@ OF_KIND: dict[str, dict[str, Any]] = {
         "q_lora_rank": OPTIONAL,
         "qk_rope_head_dim": EVEN,
     },
+    "compressed": dict.fromkeys(("q_lora_rank", "o_lora_rank"), WHOLE),
     "gated_deltanet": dict.fromkeys(("n_k_heads", "n_v_heads", "k_head_dim", "v_head_dim"), WHOLE),
     "kda": dict.fromkeys(("n_heads", "head_dim"), WHOLE),
     "lightning": dict.fromkeys(("n_heads", "head_dim"), WHOLE),
@@ -93,11 +94,13 @@ def fields(spec: ModelSpec) -> dict[str, Any]:
             else {"": value}
         )
         for above, component in inside.items():
-            for name, values in OF_KIND[component.kind].items():
+            varied = OF_KIND[component.kind] if component.kind != "parallel" or axis == "ffn" else {}
+            for name, values in varied.items():
                 if "." not in name or component.shared_expert is not None:
                     found[f"{axis}.{above}{name}"] = values
             for name, branch in getattr(component, "branches", {}).items():
-                found[f"{axis}.{above}branches.{name}.d_ff"] = OF_KIND[branch.kind]["d_ff"]
+                if axis == "ffn":
+                    found[f"{axis}.{above}branches.{name}.d_ff"] = OF_KIND[branch.kind]["d_ff"]
     return found
 
 
