@@ -300,7 +300,6 @@ _ANSWERS: dict[str, Callable[..., Any]] = {
     ),
     "cumsum": _norm,
     "neg": _elementwise,
-    "__neg__": _elementwise,
     **dict.fromkeys(("le", "lt", "ge", "gt", "__eq__"), _comparison),
     **dict.fromkeys(("where", "masked_fill"), _where),
     **dict.fromkeys(("rms_norm", "layer_norm", "scatter"), _norm),
