@@ -373,10 +373,8 @@ def compressed(draw: DrawFn) -> Data:
     return data
 
 
-@st.composite
-def recurrences(draw: DrawFn) -> Data:
-    """One of many kinds, which together are drawn as often as one other kind."""
-    return draw(gated_deltanet() | kda() | lightning() | mamba() | mamba2() | short_conv() | rg_lru() | rwkv4())
+def recurrences() -> tuple[SearchStrategy[Data], ...]:
+    return gated_deltanet(), kda(), lightning(), mamba(), mamba2(), short_conv(), rg_lru(), rwkv4()
 
 
 @st.composite
@@ -394,12 +392,24 @@ def parallel_mixers(draw: DrawFn) -> Data:
     }
 
 
+def attention_kinds() -> tuple[SearchStrategy[Data], ...]:
+    """Every kind but the recurrences."""
+    return compressed(), gqa(), mla(), parallel_mixers()
+
+
 def attentions() -> SearchStrategy[Data]:
-    return compressed() | gqa() | mla() | recurrences() | parallel_mixers()
+    """Any kind. The recurrences together are drawn as often as one other kind; `st.one_of` would flatten them."""
+    return st.integers(0, len(attention_kinds())).flatmap(
+        lambda number: st.one_of(recurrences()) if number == 0 else attention_kinds()[number - 1]
+    )
+
+
+def feed_forward_kinds(aligned: bool = False) -> tuple[SearchStrategy[Data], ...]:
+    return dense(aligned), moe(aligned), parallel(aligned), channel_mixing(aligned)
 
 
 def feed_forwards(aligned: bool = False) -> SearchStrategy[Data]:
-    return dense(aligned) | moe(aligned) | parallel(aligned) | channel_mixing(aligned)
+    return st.one_of(feed_forward_kinds(aligned))
 
 
 @st.composite
@@ -420,8 +430,14 @@ def axes(draw: DrawFn, n_layers: int, components: SearchStrategy[Data], with_non
 
 
 @st.composite
-def spec_data(draw: DrawFn, aligned: bool = False) -> Data:
-    """The data of a valid spec."""
+def spec_data(
+    draw: DrawFn,
+    aligned: bool = False,
+    *,
+    attention: SearchStrategy[Data] | None = None,
+    ffn: SearchStrategy[Data] | None = None,
+) -> Data:
+    """The data of a valid spec, over all kinds or over those of `attention` and `ffn`."""
     n_layers = draw(st.integers(1, 7) | st.just(126))
     with_none = draw(st.sampled_from((None, None, "attention", "ffn")))
     norm_kind = draw(st.sampled_from(("rms", "layer")))
@@ -446,8 +462,8 @@ def spec_data(draw: DrawFn, aligned: bool = False) -> Data:
         "logit_softcap": draw(optional(factors)),
         "head_norm": draw(booleans),
         "n_mtp_blocks": draw(st.integers(0, 2)),
-        "attention": draw(axes(n_layers, attentions(), with_none == "attention")),
-        "ffn": draw(axes(n_layers, feed_forwards(aligned), with_none == "ffn")),
+        "attention": draw(axes(n_layers, attentions() if attention is None else attention, with_none == "attention")),
+        "ffn": draw(axes(n_layers, feed_forwards(aligned) if ffn is None else ffn, with_none == "ffn")),
     }
     if not data["n_mtp_blocks"]:
         data["layer_scale"] = draw(booleans)
@@ -539,9 +555,9 @@ def components(axis: Data) -> list[Data]:
     return list(axis["variants"].values()) if "variants" in axis else [axis]
 
 
-def specs(aligned: bool = False) -> SearchStrategy[ModelSpec]:
-    """Valid specs."""
-    return spec_data(aligned).map(ModelSpec.model_validate)
+def specs(aligned: bool = False, **kinds: SearchStrategy[Data]) -> SearchStrategy[ModelSpec]:
+    """Valid specs; `attention` and `ffn` limit the kinds."""
+    return spec_data(aligned, **kinds).map(ModelSpec.model_validate)
 
 
 def spans(spec: ModelSpec) -> set[int]:

@@ -13,7 +13,18 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import BaseModel
-from strategies import LONG_CONTEXT, Data, gqa, spans, spec_data, specs, workloads
+from strategies import (
+    LONG_CONTEXT,
+    Data,
+    attention_kinds,
+    feed_forward_kinds,
+    gqa,
+    recurrences,
+    spans,
+    spec_data,
+    specs,
+    workloads,
+)
 
 import llmarch_cli as llmarch
 from llmarch_cli.components.attention import GroupedQueryAttention, MultiHeadLatentAttention
@@ -70,12 +81,14 @@ def test_drawn_specs_set_every_field() -> None:
     """Otherwise no test would cover a new field."""
     seen: set[tuple[type[BaseModel], str]] = set()
 
-    @settings(max_examples=600)
-    @given(specs())
-    def draw(spec: ModelSpec) -> None:
+    def add(spec: ModelSpec) -> None:
         seen.update((type(record), name) for record in records(spec) for name in record.model_fields_set)
 
-    draw()
+    settings(max_examples=300)(given(specs())(add))()
+    for kind in (*attention_kinds(), *recurrences()):
+        settings(max_examples=40)(given(specs(attention=kind))(add))()
+    for kind in feed_forward_kinds():
+        settings(max_examples=40)(given(specs(ffn=kind))(add))()
     kinds = {kind for kind, _ in seen}
     about_no_figure = {"organization", "source", "same_as", "released", "license", "context_length", "published"}
     expected = {(kind, name) for kind in kinds for name in kind.model_fields if name not in about_no_figure}
