@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Literal
 from pydantic import model_validator
 
 from llmarch_cli.components.component import Component, LayerCache, Modules, Part, Positive, Record, TokenCount
-from llmarch_cli.components.ffn.gate import Activation, activate
+from llmarch_cli.components.ffn.gate import Activation, activate, require_fixed
 from llmarch_cli.components.parts import Buffer, Linear, Norm, Table, TiedLinear
 
 if TYPE_CHECKING:
@@ -130,8 +130,7 @@ class HeadTransform(Record):
 
     @model_validator(mode="after")
     def _learns_nothing(self) -> Self:
-        if self.activation == "xielu":
-            raise ValueError("activation xielu has learned values, for which there is no place here; use another one")
+        require_fixed(self.activation)
         return self
 
 

@@ -192,7 +192,7 @@ class ModelDrawing:
             scale = spec.embedding_scale
             words = "sqrt(d_model)" if isinstance(scale, str) else setting(number(scale))
             lines.append(Label(f"times {words}", SPINE - 12, 8, topic="embedding scale"))
-        if (n_streams := getattr(spec.residual, "n_streams", 1)) > 1:
+        if (n_streams := spec.residual.width) > 1:
             lines.append(Label(f"{n_streams:,} residual streams", SPINE - 12, 8, topic="residual streams"))
         if (own := spec.per_layer_embedding) is not None:
             rows = f"and {spec.n_layers:,} x {own.dim:,} values for the layers"

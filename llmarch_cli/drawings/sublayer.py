@@ -6,7 +6,6 @@ import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from math import prod
 from typing import Any
 
 from llmarch_cli.components.cache import Rows, State
@@ -61,7 +60,7 @@ def _content(
         each = " + ".join(f"{entry.name} {entry.width:,}" for entry in entries)
         facts.append(label("cache", f"caches {total:,} values per token ({each})", small=0.8))
     if states := [(name, entry) for name, entry in cache_entries(component) if isinstance(entry, State)]:
-        total = sum(prod(entry.shape) for _, entry in states)
+        total = sum(math.prod(entry.shape) for _, entry in states)
         each = " + ".join(f"{name} {' x '.join(f'{n:,}' for n in entry.shape)}" for name, entry in states)
         facts.append(label("cache", f"keeps {total:,} values per sequence ({each})", small=0.8))
     words = [label("setting", setting(text), "muted", 1.2) for field, text in settings.items() if field != text]

@@ -153,10 +153,8 @@ class Normalization(nn.Module):
         if weight is not None and self.of_heads:
             scale, weight = weight.unsqueeze(-2), None
         if self.groups > 1:
-            normed = F.rms_norm(
-                grouped := x.float().unflatten(-1, (self.groups, -1)), grouped.shape[-1:], None, self.eps
-            )
-            scale, normed = weight, normed.flatten(-2)
+            grouped = x.float().unflatten(-1, (self.groups, -1))
+            scale, normed = weight, F.rms_norm(grouped, grouped.shape[-1:], None, self.eps).flatten(-2)
         elif self.kind == "rms":
             normed = F.rms_norm(x.float(), x.shape[-1:], weight, self.eps)
         else:
@@ -250,22 +248,13 @@ class Block(nn.Module):
 
     def forward(self, x: Tensor, cache: TensorCache) -> Tensor:
         """(batch, n_tokens, d_model) -> the same shape; or the residual streams, and the same shape."""
-        return self._connected("block", x, lambda x: self._behind(self._sublayers(x, cache), cache))
-
-    def _sublayers(self, x: Tensor, cache: TensorCache) -> Tensor:
-        shared = self._normed("shared_pre", x)
+        read = self._normed("shared_pre", x) if self.parallel else None  # by both sublayers
         if self.attention is not None:
             attention = self.attention
-            read = shared if self.parallel else None
             x = self._connected("attention", x, lambda x: self._updated("attention", attention, x, read, cache))
         if self.ffn is not None:
             ffn, inner = self.ffn, cache.within("ffn")
-            read = shared if self.parallel else None
             x = self._connected("ffn", x, lambda x: self._updated("ffn", ffn, x, read, inner))
-        return x
-
-    def _behind(self, x: Tensor, cache: TensorCache) -> Tensor:
-        """`x` with the layer's own input, scaled."""
         if self.layer_input is not None:
             x = x + self.layer_input(x, cache)
         return x if self.layer_scale is None else self.layer_scale(x, cache)

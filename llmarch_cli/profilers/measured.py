@@ -91,6 +91,7 @@ def filled_cache(component: Component, length: int, workload: Workload, n_tokens
 def _measure_one(module: ComponentModule, spec: ModelSpec, workload: Workload, counted: set[nn.Parameter]) -> Cost:
     component, batch, context = module.component, workload.batch, workload.context
     cache = filled_cache(component, context - 1, workload)
+    before = cache.bytes_by_name
     x = decoding_input(component, spec, batch)
     with torch.no_grad(), OperatorCounter() as counter:
         module(x, cache)
@@ -107,7 +108,9 @@ def _measure_one(module: ComponentModule, spec: ModelSpec, workload: Workload, c
     rows = {name: entry for name, entry in cache.entries.items() if isinstance(entry, Rows)}
     states = {name: entry for name, entry in cache.entries.items() if not isinstance(entry, Rows)}
     row_bytes = {name: cache.stored[name].shape[-1] * cache.stored[name].element_size() * batch for name in rows}
-    grown = _grown(module, spec, workload, kept, rows)
+    grown: dict[str, int | Fraction] = {name: kept[name] - before[name] for name in rows}
+    if strided := {name: entry.view.stride for name, entry in rows.items() if entry.view.stride > 1}:
+        grown |= _grown_together(module, spec, workload, before, strided)
     return Cost(
         params=sum(parameter.numel() for parameter in own),
         active_params=active,
@@ -125,28 +128,21 @@ def _measure_one(module: ComponentModule, spec: ModelSpec, workload: Workload, c
     )
 
 
-def _grown(
-    module: ComponentModule, spec: ModelSpec, workload: Workload, kept: dict[str, int], rows: dict[str, Rows]
-) -> dict[str, int | Fraction]:
-    """The bytes by which a token makes the rows of each name grow.
+def _grown_together(
+    module: ComponentModule, spec: ModelSpec, workload: Workload, before: dict[str, int], strides: dict[str, int]
+) -> dict[str, Fraction | int]:
+    """The bytes by which a token makes rows of several tokens grow, by name.
 
-    A row of several tokens is stored with the last of them. So as many tokens are run at once as the rows have in
-    common, and their growth is divided evenly.
+    Such a row is stored with the last of its tokens. So as many tokens are run at once as the strides have in common,
+    and the growth is divided evenly.
     """
-    before = filled_cache(module.component, workload.context - 1, workload).bytes_by_name
-    grown: dict[str, int | Fraction] = {
-        name: kept[name] - before[name] for name, entry in rows.items() if entry.view.stride == 1
-    }
-    strided = [name for name, entry in rows.items() if entry.view.stride > 1]
-    if not strided:
-        return grown
-    n_tokens = lcm(*(rows[name].view.stride for name in strided))
+    n_tokens = lcm(*strides.values())
     cache = filled_cache(module.component, workload.context - 1, workload, n_tokens)
     x = decoding_input(module.component, spec, workload.batch).expand(-1, n_tokens, -1)
     with torch.no_grad(), OperatorCounter():
         module(x, cache)
     after = cache.bytes_by_name
-    return grown | {name: per(after[name] - before[name], n_tokens) for name in strided}
+    return {name: per(after[name] - before[name], n_tokens) for name in strides}
 
 
 def _per_sequence(total: int, batch: int, what: str) -> int:

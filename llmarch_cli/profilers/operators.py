@@ -294,15 +294,13 @@ _ANSWERS: dict[str, Callable[..., Any]] = {
     # free: no matrix products
     **dict.fromkeys(
         "add sub __rsub__ mul div __rdiv__ __floordiv__ __rpow__ square cos sin tanh sigmoid silu gelu relu softmax"
-        " exp sqrt log1p log2 abs floor clamp maximum softplus expm1 __and__ __invert__ clone contiguous"
+        " neg exp sqrt log1p log2 abs floor clamp maximum softplus expm1 __and__ __invert__ clone contiguous"
         " ones_like".split(),
         _elementwise,
     ),
-    "cumsum": _norm,
-    "neg": _elementwise,
     **dict.fromkeys(("le", "lt", "ge", "gt", "__eq__"), _comparison),
     **dict.fromkeys(("where", "masked_fill"), _where),
-    **dict.fromkeys(("rms_norm", "layer_norm", "scatter"), _norm),
+    **dict.fromkeys(("rms_norm", "layer_norm", "scatter", "cumsum"), _norm),
     "to": _to,
     "float": lambda counter, x: _to(counter, x, torch.float32),
     "int": lambda counter, x: _to(counter, x, torch.int32),

@@ -227,9 +227,10 @@ def require(workload: Workload) -> None:
     for name, value, limit in (("context", workload.context, MAX_CONTEXT), ("batch", workload.batch, MAX_BATCH)):
         if not isinstance(value, int) or not 1 <= value <= limit:
             raise InputError(f"{name} must be a whole number from 1 to {limit:,}, not {shown(value)}")
-    for name, dtype in (("kv dtype", workload.kv_dtype), ("state dtype", workload.state_dtype)):
-        if dtype not in get_args(KvDtype) and not (dtype is None and name == "state dtype"):
-            raise InputError(unknown(name, str(dtype), get_args(KvDtype)))
+    if workload.kv_dtype not in get_args(KvDtype):
+        raise InputError(unknown("kv dtype", workload.kv_dtype, get_args(KvDtype)))
+    if workload.state_dtype not in (None, *get_args(KvDtype)):
+        raise InputError(unknown("state dtype", str(workload.state_dtype), get_args(KvDtype)))
 
 
 def _check_size(spec: ModelSpec, item: Item, cost: Cost, workload: Workload) -> None:

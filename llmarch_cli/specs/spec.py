@@ -338,11 +338,27 @@ class ModelSpec(Record):
         return self
 
     @model_validator(mode="after")
-    def _streams_fit(self) -> Self:
-        if self.stream_scale != 1 and (self.parallel_sublayers or self.residual.connections()):
+    def _residual_fits(self) -> Self:
+        connected = bool(self.residual.connections())
+        if self.stream_scale != 1 and (self.parallel_sublayers or connected):
             raise FieldError(
                 ("stream_scale",), "must be 1 with parallel_sublayers or with connections, which read one stream twice"
             )
+        if not connected:
+            return self
+        if self.norm_placement in ("post_residual", "pre_shared") or self.parallel_sublayers:
+            raise FieldError(
+                ("residual",),
+                f"{self.residual.kind} needs norm_placement pre, post or sandwich, and parallel_sublayers: false",
+            )
+        for field, usual in (("residual_scale", 1.0), ("n_mtp_blocks", 0), ("per_layer_embedding", None)):
+            if getattr(self, field) != usual:
+                said = "null" if usual is None else f"{usual:g}"
+                raise FieldError((field,), f"must be {said} with {self.residual.kind}, which has several streams")
+        return self
+
+    @model_validator(mode="after")
+    def _channels_fit(self) -> Self:
         for axis in ("attention", "ffn"):
             layout = self._layouts.get(axis)
             names = layout.variants if layout is not None else ("",)
@@ -357,17 +373,6 @@ class ModelSpec(Record):
 
     @model_validator(mode="after")
     def _reads_fit(self) -> Self:
-        plain = self.norm_placement in ("post_residual", "pre_shared") or self.parallel_sublayers
-        if plain and self.residual.connections():
-            raise FieldError(
-                ("residual",),
-                f"{self.residual.kind} needs norm_placement pre, post or sandwich, and parallel_sublayers: false",
-            )
-        if self.residual.connections():
-            for field, usual in (("residual_scale", 1.0), ("n_mtp_blocks", 0), ("per_layer_embedding", None)):
-                if getattr(self, field) != usual:
-                    said = "null" if usual is None else f"{usual:g}"
-                    raise FieldError((field,), f"must be {said} with {self.residual.kind}, which has several streams")
         sourced = any(
             read.source is not None
             for axis in ("attention", "ffn")
@@ -410,17 +415,16 @@ class ModelSpec(Record):
         if (axis, read.source) not in below:
             raise FieldError(field, f"{reads}, but no layer below the first one of this variant has it")
         source = layout.variants[read.source]
-        left: dict[str, int | None] = {
-            full: entry.width for full, entry in cache_entries(source) if isinstance(entry, Rows)
-        }
+        full = prefix + read.name
+        rows = {name: entry for name, entry in cache_entries(source) if isinstance(entry, Rows)}
+        left: dict[str, int | None] = {name: entry.width for name, entry in rows.items()}
         for inner, component in walk_named(source):
             left.update({inner + each.name: each.width for each in component.leaves()})
-        views = {full: entry.view for full, entry in cache_entries(source) if isinstance(entry, Rows)}
-        if read.view is not None and views.get(prefix + read.name, read.view) != read.view:
+        if read.view is not None and full in rows and rows[full].view != read.view:
             raise FieldError(field, f"{reads}, which has another window, chunk or stride; make them equal")
-        if prefix + read.name not in left:
+        if full not in left:
             raise FieldError(field, f"{reads}, which has none")
-        if (width := left[prefix + read.name]) != read.width:
+        if (width := left[full]) != read.width:
             raise FieldError(field, f"{reads} as {read.width} values, but there it has {width}; make them equal")
 
     def _place(self, axis: str, variant: str, field: str) -> tuple[str, ...]:
@@ -464,7 +468,7 @@ class ModelSpec(Record):
 
     def connections(self, attention: bool, ffn: bool) -> dict[Place, Connection]:
         """The residual stream's connections of a block that has these sublayers."""
-        there = {"attention": attention, "ffn": ffn, "block": True}
+        there = {"attention": attention, "ffn": ffn}
         return {place: connection for place, connection in self.residual.connections().items() if there[place]}
 
     def layer_reads(self) -> Iterator[tuple[int, str, int | None]]:
@@ -580,8 +584,7 @@ class ModelSpec(Record):
             if attention or ffn:
                 yield Item(label, "norm", count, self.block_norms(attention, ffn))
         for place, connection in self.residual.connections().items():
-            count = layers.total() - (counts_of[place][NONE] if place in counts_of else 0)
-            yield Item(f"residual: {place}", "residual", count, connection)
+            yield Item(f"residual: {place}", "residual", layers.total() - counts_of[place][NONE], connection)
         if (layer_input := self.layer_input()) is not None:
             yield Item("layer input", "residual", self.n_layers, layer_input)
         if self.layer_scale:
@@ -601,8 +604,6 @@ class ModelSpec(Record):
             if any(normed := self.normed(last)):
                 norms = self.block_norms(*normed)
                 yield Item("mtp: block norms", "mtp", self.n_mtp_blocks, norms, mtp=True)
-            for place, connection in self.connections(last.attention != NONE, last.ffn != NONE).items():
-                yield Item(f"mtp: residual: {place}", "mtp", self.n_mtp_blocks, connection, mtp=True)
 
     def head(self) -> Head:
         """The projection to logits."""

@@ -6,17 +6,14 @@ To add one: a line in `IN_THE_SPEC` for what a field says, or in `IN_THE_CODE` f
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable
-from dataclasses import dataclass
-from functools import cache
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
 import torch
 from configs import EPS, Fields
-from pairs import TOLERANCE, WAYS, Case, deviation, pair
-from test_grok import models as grok_models
+from mutations import GROK, Alteration, Patch, components, each, every, norm, shows_in_the_code, shows_in_the_spec, top
+from pairs import Case
 from torch import Tensor
 
 from llmarch_cli.components.attention import GroupedQueryAttention, MultiHeadLatentAttention, gqa, mla, scores
@@ -25,79 +22,10 @@ from llmarch_cli.components.ffn import MixtureOfExperts, gate
 from llmarch_cli.components.ffn.gate import GatedComponent
 from llmarch_cli.components.frame import PositionEmbedding, StreamNorm
 from llmarch_cli.modules import builder
-from llmarch_cli.modules.builder import Block, Model, Normalization, build
+from llmarch_cli.modules.builder import Block, Normalization
 from llmarch_cli.modules.cache import TensorCache
-from llmarch_cli.specs.spec import ModelSpec
-
-GROK = Case("grok", 0)
-CLEARLY = 10 * TOLERANCE
-
-
-def subject(case: Case) -> tuple[Model, Tensor, Tensor]:
-    """Our model of a case, tokens, and the reference's logits of them."""
-    if case == GROK:
-        return grok_models(0)
-    models = pair(case)
-    return models.ours, models.tokens, models.logits
-
-
-@torch.no_grad()
-def rebuilt(case: Case, fields: Fields, way: str) -> float:
-    """How far a model of these spec fields, with the weights of the case, is from the reference."""
-    original, tokens, logits = subject(case)
-    model = build(ModelSpec.model_validate(fields))
-    missing, _ = model.load_state_dict(original.state_dict(), strict=False)
-    assert not missing, "a mutation may drop weights, but not ask for new ones"
-    return deviation(WAYS[way](model, tokens), logits)
-
-
-@cache
-def faithful(case: Case, way: str) -> float:
-    """The same without a mutation."""
-    return rebuilt(case, subject(case)[0].spec.model_dump(), way)
-
 
 # --- what the spec says ---------------------------------------------------------------------------------------------
-
-Component = Fields
-Alteration = Callable[[Fields], None]
-
-
-def components(spec: Fields, axis: str) -> list[Component]:
-    """Every component of an axis, those inside another one too."""
-    value = spec[axis]
-    found = list(value["variants"].values()) if "variants" in value else [value]
-    inside = [branch for each in found for branch in each.get("branches", {}).values()]
-    return found + inside
-
-
-def top(**fields: Any) -> Alteration:
-    """Fields of the model itself."""
-    return lambda spec: spec.update(fields)
-
-
-def norm(**fields: Any) -> Alteration:
-    return lambda spec: spec["norm"].update(fields)
-
-
-def every(axis: str, **fields: Any) -> Alteration:
-    """Fields of the components of an axis that set them at all; None stands for not setting it."""
-
-    def alter(spec: Fields) -> None:
-        for component in components(spec, axis):
-            component.update({name: value for name, value in fields.items() if component.get(name) is not None})
-
-    return alter
-
-
-def each(axis: str, change: Callable[[Component], Fields]) -> Alteration:
-    """What `change` says of each component of an axis."""
-
-    def alter(spec: Fields) -> None:
-        for component in components(spec, axis):
-            component.update(change(component))
-
-    return alter
 
 
 def wider(by: int) -> Alteration:
@@ -224,11 +152,7 @@ IN_THE_SPEC: dict[str, tuple[Case, Alteration]] = {
 
 @pytest.mark.parametrize("name", IN_THE_SPEC)
 def test_an_error_in_the_spec_shows(name: str) -> None:
-    case, alter = IN_THE_SPEC[name]
-    assert faithful(case, "batch") < TOLERANCE
-    fields = subject(case)[0].spec.model_dump()
-    alter(fields)
-    assert rebuilt(case, fields, "batch") > CLEARLY
+    shows_in_the_spec(*IN_THE_SPEC[name])
 
 
 # --- what the code does ---------------------------------------------------------------------------------------------
@@ -416,17 +340,6 @@ class ForgetfulCache(TensorCache):
         return out
 
 
-@dataclass(frozen=True)
-class Patch:
-    """One thing replaced, and the way of running a case in which that shows."""
-
-    case: Case
-    owner: Any
-    name: str
-    value: Any
-    way: str = "batch"
-
-
 IN_THE_CODE: dict[str, Patch] = {
     "norm moved behind the residual": Patch(Case("olmo2", 0), Block, "forward", norms_after_the_residual),
     "sublayers side by side": Patch(Case("llama", 0), Block, "forward", one_residual_for_both),
@@ -496,8 +409,4 @@ IN_THE_CODE: dict[str, Patch] = {
 
 @pytest.mark.parametrize("name", IN_THE_CODE)
 def test_an_error_in_the_code_shows(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    patch = IN_THE_CODE[name]
-    assert faithful(patch.case, patch.way) < TOLERANCE
-    fields = subject(patch.case)[0].spec.model_dump()
-    monkeypatch.setattr(patch.owner, patch.name, patch.value)
-    assert rebuilt(patch.case, fields, patch.way) > CLEARLY
+    shows_in_the_code(IN_THE_CODE[name], monkeypatch)

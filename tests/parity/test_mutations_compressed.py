@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
 import pytest
 from configs import Fields
-from pairs import TOLERANCE, Case
-from test_mutations import CLEARLY, Alteration, Patch, components, faithful, rebuilt, subject
+from mutations import Alteration, Patch, each, shows_in_the_code, shows_in_the_spec
+from pairs import Case
 from torch import Tensor
 
 from llmarch_cli.components.attention import compressed
@@ -16,14 +15,6 @@ from llmarch_cli.components.attention.compressed import CompressedAttention, Row
 from llmarch_cli.components.residual.hyper_connections import HyperConnection
 
 PLAIN, STRETCHED = Case("deepseek_v4", 0), Case("deepseek_v4", 1)
-
-
-def of_each(axis: str, change: Callable[[Fields], Fields]) -> Alteration:
-    def alter(spec: Fields) -> None:
-        for component in components(spec, axis):
-            component.update(change(component))
-
-    return alter
 
 
 def streams(**fields: Any) -> Alteration:
@@ -35,25 +26,21 @@ def one_row_more(found: Fields) -> Fields:
 
 
 IN_THE_SPEC: dict[str, tuple[Case, Alteration]] = {
-    "a longer window": (PLAIN, of_each("attention", lambda found: {"window": found["window"] + 1})),
-    "pairs as halves": (PLAIN, of_each("attention", lambda found: {"rope_interleaved": False})),
-    "one row more": (PLAIN, of_each("attention", one_row_more)),
-    "one theta": (PLAIN, of_each("attention", lambda found: {"rope_theta": 10_000.0})),
-    "scaling forgotten": (STRETCHED, of_each("attention", lambda found: {"rope_scaling": None})),
-    "scores by a sigmoid": (PLAIN, of_each("ffn", lambda found: {"scoring": "sigmoid"})),
-    "the table forgotten": (PLAIN, of_each("ffn", lambda found: {"hashed_tokens": None})),
-    "the clamp forgotten": (PLAIN, of_each("ffn", lambda found: {"clamp": None})),
+    "a longer window": (PLAIN, each("attention", lambda found: {"window": found["window"] + 1})),
+    "pairs as halves": (PLAIN, each("attention", lambda found: {"rope_interleaved": False})),
+    "one row more": (PLAIN, each("attention", one_row_more)),
+    "one theta": (PLAIN, each("attention", lambda found: {"rope_theta": 10_000.0})),
+    "scaling forgotten": (STRETCHED, each("attention", lambda found: {"rope_scaling": None})),
+    "scores by a sigmoid": (PLAIN, each("ffn", lambda found: {"scoring": "sigmoid"})),
+    "the table forgotten": (PLAIN, each("ffn", lambda found: {"hashed_tokens": None})),
+    "the clamp forgotten": (PLAIN, each("ffn", lambda found: {"clamp": None})),
     "one iteration fewer": (PLAIN, streams(iterations=2)),
 }
 
 
 @pytest.mark.parametrize("name", IN_THE_SPEC)
 def test_an_error_in_the_spec_shows(name: str) -> None:
-    case, alter = IN_THE_SPEC[name]
-    assert faithful(case, "prompt") < TOLERANCE
-    fields = subject(case)[0].spec.model_dump()
-    alter(fields)
-    assert rebuilt(case, fields, "prompt") > CLEARLY
+    shows_in_the_spec(*IN_THE_SPEC[name], "prompt")
 
 
 rotate_last, weights, places = RowCompressor.rotate_last, HyperConnection._weights, RowCompressor._places
@@ -93,8 +80,4 @@ IN_THE_CODE: dict[str, Patch] = {
 
 @pytest.mark.parametrize("name", IN_THE_CODE)
 def test_an_error_in_the_code_shows(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    patch = IN_THE_CODE[name]
-    assert faithful(patch.case, patch.way) < TOLERANCE
-    fields = subject(patch.case)[0].spec.model_dump()
-    monkeypatch.setattr(patch.owner, patch.name, patch.value)
-    assert rebuilt(patch.case, fields, patch.way) > CLEARLY
+    shows_in_the_code(IN_THE_CODE[name], monkeypatch)

@@ -8,9 +8,21 @@ from typing import Any
 import pytest
 import torch
 import torch.nn.functional as F
-from pairs import TOLERANCE, Case
-from test_mutations import CLEARLY, Alteration, Patch, each, every, faithful, norm, rebuilt, subject, top
-from test_mutations_of_states import Renamed, filter_in_reverse, inputs_forgotten
+from mutations import (
+    Alteration,
+    Patch,
+    Renamed,
+    each,
+    every,
+    filter_in_reverse,
+    inputs_forgotten,
+    norm,
+    shows_in_the_code,
+    shows_in_the_spec,
+    state_not_kept,
+    top,
+)
+from pairs import Case
 from torch import Tensor
 
 from llmarch_cli.components.attention import GatedDeltaNet, KimiDeltaAttention, gated_deltanet, kda
@@ -42,11 +54,7 @@ IN_THE_SPEC: dict[str, tuple[Case, Alteration]] = {
 
 @pytest.mark.parametrize("name", IN_THE_SPEC)
 def test_an_error_in_the_spec_shows(name: str) -> None:
-    case, alter = IN_THE_SPEC[name]
-    assert faithful(case, "batch") < TOLERANCE
-    fields = subject(case)[0].spec.model_dump()
-    alter(fields)
-    assert rebuilt(case, fields, "batch") > CLEARLY
+    shows_in_the_spec(*IN_THE_SPEC[name])
 
 
 # --- the recurrence -------------------------------------------------------------------------------------------------
@@ -101,13 +109,6 @@ def heads_in_turn(x: Tensor, n_heads: int) -> Tensor:
 
 def of_any_length(x: Tensor) -> Tensor:
     return x.float()
-
-
-keep = TensorCache.keep
-
-
-def state_not_kept(self: TensorCache, **states: Tensor) -> None:
-    keep(self, **{name: state for name, state in states.items() if name != "recurrence"})
 
 
 # --- what stands around it ------------------------------------------------------------------------------------------
@@ -206,8 +207,4 @@ IN_THE_CODE: dict[str, Patch] = {
 
 @pytest.mark.parametrize("name", IN_THE_CODE)
 def test_an_error_in_the_code_shows(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    patch = IN_THE_CODE[name]
-    assert faithful(patch.case, patch.way) < TOLERANCE
-    fields = subject(patch.case)[0].spec.model_dump()
-    monkeypatch.setattr(patch.owner, patch.name, patch.value)
-    assert rebuilt(patch.case, fields, patch.way) > CLEARLY
+    shows_in_the_code(IN_THE_CODE[name], monkeypatch)

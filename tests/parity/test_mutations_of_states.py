@@ -8,8 +8,21 @@ import pytest
 import torch
 import torch.nn.functional as F
 from configs import EPS
-from pairs import TOLERANCE, Case
-from test_mutations import CLEARLY, Alteration, Patch, each, every, faithful, rebuilt, subject, top
+from mutations import (
+    Alteration,
+    Patch,
+    Renamed,
+    convolve,
+    each,
+    every,
+    filter_in_reverse,
+    inputs_forgotten,
+    keep,
+    shows_in_the_code,
+    shows_in_the_spec,
+    top,
+)
+from pairs import Case
 from torch import Tensor
 
 from llmarch_cli.components.attention import (
@@ -52,11 +65,7 @@ IN_THE_SPEC: dict[str, tuple[Case, Alteration]] = {
 
 @pytest.mark.parametrize("name", IN_THE_SPEC)
 def test_an_error_in_the_spec_shows(name: str) -> None:
-    case, alter = IN_THE_SPEC[name]
-    assert faithful(case, "batch") < TOLERANCE
-    fields = subject(case)[0].spec.model_dump()
-    alter(fields)
-    assert rebuilt(case, fields, "batch") > CLEARLY
+    shows_in_the_spec(*IN_THE_SPEC[name])
 
 
 # --- lightning attention --------------------------------------------------------------------------------------------
@@ -91,9 +100,6 @@ def scaled_queries(q: Tensor, k: Tensor, v: Tensor, by: Tensor, state: Tensor) -
     return recur(torch.cat((q[:, :1] * 0.5, q[:, 1:]), dim=1), k, v, by, state)
 
 
-keep = TensorCache.keep
-
-
 def state_not_kept(self: TensorCache, **states: Tensor) -> None:
     """Of a recurrence; a convolution keeps its inputs."""
     keep(self, **{name: state for name, state in states.items() if name in ("inputs", "previous")})
@@ -120,18 +126,8 @@ def stream_scaled_behind_the_sum(self: Block, x: Tensor, cache: TensorCache) -> 
 
 # --- short convolutions and RG-LRU ----------------------------------------------------------------------------------
 
-convolve = DepthwiseConvolution.forward
 project = BlockProjection.forward
 unit = RealGatedLinearRecurrentUnit.forward
-
-
-def filter_in_reverse(self: DepthwiseConvolution, x: Tensor) -> Tensor:
-    mirrored = DepthwiseConvolution(self.weight.shape[0], self.weight.shape[1], self.bias is not None)
-    mirrored.weight.copy_(self.weight.flip(1))
-    if self.bias is not None:
-        assert mirrored.bias is not None
-        mirrored.bias.copy_(self.bias)
-    return convolve(mirrored, x)
 
 
 def one_filter_for_all(self: DepthwiseConvolution, x: Tensor) -> Tensor:
@@ -151,10 +147,6 @@ def gate_behind_the_convolution(self: ShortConvolution, m: Any, x: Tensor, cache
 def gates_between_0_and_1(self: ShortConvolution, m: Any, x: Tensor, cache: TensorCache) -> Any:
     mixed = m.conv(cache.extended("inputs", m.in_gate_proj(x).sigmoid() * m.x_proj(x)))
     return m.o_proj(m.out_gate_proj(x).sigmoid() * mixed)
-
-
-def inputs_forgotten(self: TensorCache, name: str, x: Tensor) -> Tensor:
-    return torch.cat((torch.zeros_like(self.state(name, x)), x), dim=1)
 
 
 def blocks_transposed(self: BlockProjection, x: Tensor) -> Tensor:
@@ -208,17 +200,6 @@ def shares_swapped(x: Tensor, before: Tensor, share: Tensor) -> Tensor:
 
 def not_mixed(x: Tensor, before: Tensor, share: Tensor) -> Tensor:
     return x
-
-
-class Renamed:
-    """The modules of a component, with some replaced."""
-
-    def __init__(self, m: Any, **others: Any) -> None:
-        self.m = m
-        self.__dict__.update(others)
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self.m, name)
 
 
 def no_bonus(self: TimeMixing, m: Any, x: Tensor, cache: TensorCache) -> Any:
@@ -294,8 +275,4 @@ IN_THE_CODE: dict[str, Patch] = {
 
 @pytest.mark.parametrize("name", IN_THE_CODE)
 def test_an_error_in_the_code_shows(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    patch = IN_THE_CODE[name]
-    assert faithful(patch.case, patch.way) < TOLERANCE
-    fields = subject(patch.case)[0].spec.model_dump()
-    monkeypatch.setattr(patch.owner, patch.name, patch.value)
-    assert rebuilt(patch.case, fields, patch.way) > CLEARLY
+    shows_in_the_code(IN_THE_CODE[name], monkeypatch)

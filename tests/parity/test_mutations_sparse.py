@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 import torch
 from configs import EPS, Fields
-from pairs import TOLERANCE, Case
-from test_mutations import CLEARLY, Alteration, Patch, components, faithful, rebuilt, subject
+from mutations import Alteration, Patch, components, shows_in_the_code, shows_in_the_spec
+from pairs import Case
 from torch import Tensor
 
 from llmarch_cli.components.attention import MultiHeadLatentAttention, indexer, mla
@@ -69,11 +69,7 @@ IN_THE_SPEC: dict[str, tuple[Case, Alteration]] = {
 
 @pytest.mark.parametrize("name", IN_THE_SPEC)
 def test_an_error_in_the_spec_shows(name: str) -> None:
-    case, alter = IN_THE_SPEC[name]
-    assert faithful(case, "batch") < TOLERANCE
-    fields = subject(case)[0].spec.model_dump()
-    alter(fields)
-    assert rebuilt(case, fields, "batch") > CLEARLY
+    shows_in_the_spec(*IN_THE_SPEC[name])
 
 
 # --- what the code does ---------------------------------------------------------------------------------------------
@@ -201,8 +197,4 @@ IN_THE_CODE: dict[str, Patch] = {
 
 @pytest.mark.parametrize("name", IN_THE_CODE)
 def test_an_error_in_the_code_shows(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    patch = IN_THE_CODE[name]
-    assert faithful(patch.case, patch.way) < TOLERANCE
-    fields = subject(patch.case)[0].spec.model_dump()
-    monkeypatch.setattr(patch.owner, patch.name, patch.value)
-    assert rebuilt(patch.case, fields, patch.way) > CLEARLY
+    shows_in_the_code(IN_THE_CODE[name], monkeypatch)

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
 
 from pydantic import Field, model_validator
 
-from llmarch_cli.components.attention.indexer import chosen_mask, chosen_rows
+from llmarch_cli.components.attention.indexer import best_rows, chosen_mask, chosen_rows
 from llmarch_cli.components.attention.rotary import (
     DynamicScaling,
     LongRopeScaling,
@@ -252,14 +252,9 @@ class CompressedAttention(RotaryComponent):
         """The numbers of the rows that each token attends to, the best first: (batch, n_tokens, n_chosen)."""
         assert self.indexer is not None
         q = m.index_q_proj(q_latent).unflatten(-1, (self.indexer.n_heads, -1)).transpose(1, 2)
-        q = self.rotate_last(q, cache.length).float()
-        keys = m.index_compressor(x, cache).float().unsqueeze(1)
-        scores = (q @ keys.transpose(-1, -2)).relu().transpose(1, 2)
-        weights = m.index_weights_proj(x).float().unsqueeze(-2)  # (batch, n_tokens, 1, n_heads)
-        total = (weights @ scores).squeeze(-2)  # (batch, n_tokens, n_rows)
-        if complete is not None:
-            total = total.masked_fill(~complete, float("-inf"))
-        return total.sort(dim=-1, descending=True, stable=True)[1][..., : self.indexer.top_k]
+        q = self.rotate_last(q, cache.length)
+        keys = m.index_compressor(x, cache)
+        return best_rows(q, keys, m.index_weights_proj(x), complete, self.indexer.top_k)
 
 
 def _joined(window: Tensor | None, complete: Tensor | None) -> Tensor | None:

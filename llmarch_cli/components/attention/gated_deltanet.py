@@ -88,13 +88,12 @@ class GatedDeltaNet(Component):
         import torch.nn.functional as F
 
         qkv = torch.cat((m.q_proj(x), m.k_proj(x), m.v_proj(x)), dim=-1)
+        mixed = F.silu(m.conv(cache.extended("conv_inputs", qkv)))
         q, k, v = (
-            part.unflatten(-1, (-1, width)).transpose(1, 2)  # (batch, heads, n_tokens, width)
-            for part, width in zip(
-                F.silu(m.conv(cache.extended("conv_inputs", qkv))).split(
-                    (self._k_width, self._k_width, self._v_width), dim=-1
-                ),
-                (self.k_head_dim, self.k_head_dim, self.v_head_dim),
+            part.unflatten(-1, (heads, -1)).transpose(1, 2)  # (batch, heads, n_tokens, width)
+            for part, heads in zip(
+                mixed.split((self._k_width, self._k_width, self._v_width), dim=-1),
+                (self.n_k_heads, self.n_k_heads, self.n_v_heads),
                 strict=True,
             )
         )

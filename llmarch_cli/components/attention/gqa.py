@@ -210,6 +210,10 @@ class GroupedQueryAttention(RotaryComponent):
         share = "" if rotated is None else f" on {rotated:,} of {self.head_dim:,}"
         return f"{super().positions}{share}"
 
+    @property
+    def turned_pairs(self) -> int | None:
+        return self.rotary_pairs
+
     def mixing(self) -> Iterator[Mixing]:
         """Queries times keys, then weights times values: n_heads * width multiply-adds each per token in view."""
         seen = self.view if self.indexer is None else self.indexer.view

@@ -99,16 +99,25 @@ class Indexer(Record):
         q = rotate(m.index_q_proj(q_latent).unflatten(-1, (self.n_heads, -1)).transpose(1, 2))
         k = rotate(m.index_k_norm(m.index_k_proj(x)).unsqueeze(1)).squeeze(1)
         (keys,) = cache.append(index_k=k)  # (batch, n_keys, head_dim)
-        # The published scale of the scores is left out: it is above zero, and does not change their order.
-        scores = (q.float() @ keys.float().unsqueeze(1).transpose(-1, -2)).relu().transpose(1, 2)
-        weights = m.index_weights_proj(x).float().unsqueeze(-2)  # (batch, n_tokens, 1, n_heads)
-        total = (weights @ scores).squeeze(-2)  # (batch, n_tokens, n_keys)
-        if mask is not None:
-            total = total.masked_fill(~mask, float("-inf"))
-        # Scores of zero are common. Of equal ones the earlier token counts, however many tokens follow.
-        chosen = total.sort(dim=-1, descending=True, stable=True)[1][..., : self.top_k]
+        chosen = best_rows(q, keys, m.index_weights_proj(x), mask, self.top_k)
         cache.leave(chosen=chosen)
         return chosen
+
+
+def best_rows(q: Tensor, keys: Tensor, weights: Tensor, mask: Tensor | None, top_k: int) -> Tensor:
+    """The numbers of the rows with the highest scores, the best first: (batch, n_tokens, n_chosen).
+
+    A row's score is the sum over the heads of its positive products with `q` (batch, n_heads, n_tokens, head_dim),
+    weighted by `weights` (batch, n_tokens, n_heads). `keys` are (batch, n_keys, head_dim); `mask` (n_tokens, n_keys)
+    tells the rows that are seen.
+    """
+    # The published scale of the scores is left out: it is above zero, and does not change their order.
+    scores = (q.float() @ keys.float().unsqueeze(1).transpose(-1, -2)).relu().transpose(1, 2)
+    total = (weights.float().unsqueeze(-2) @ scores).squeeze(-2)  # (batch, n_tokens, n_keys)
+    if mask is not None:
+        total = total.masked_fill(~mask, float("-inf"))
+    # Scores of zero are common. Of equal ones the earlier row counts, however many follow.
+    return total.sort(dim=-1, descending=True, stable=True)[1][..., :top_k]
 
 
 def chosen_rows(rows: Tensor, chosen: Tensor) -> Tensor:

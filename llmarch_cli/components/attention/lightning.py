@@ -10,7 +10,7 @@ from pydantic import model_validator
 from llmarch_cli.components.attention.recurrence import recur
 from llmarch_cli.components.cache import ONCE, Mixing, State
 from llmarch_cli.components.component import Component, Count, LayerCache, Modules, Part
-from llmarch_cli.components.ffn.gate import Activation, activate
+from llmarch_cli.components.ffn.gate import Activation, activate, require_fixed
 from llmarch_cli.components.parts import Linear, Norm
 
 if TYPE_CHECKING:
@@ -35,8 +35,7 @@ class LightningAttention(Component):
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:
-        if self.activation == "xielu":
-            raise ValueError("activation xielu has learned values, for which there is no place here; use another one")
+        require_fixed(self.activation)
         return self
 
     def parts(self, d_model: int) -> Iterator[Part]:

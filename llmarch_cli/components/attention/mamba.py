@@ -10,7 +10,7 @@ from pydantic import Field, model_validator
 from llmarch_cli.components.attention.recurrence import recur
 from llmarch_cli.components.cache import ONCE, Mixing, State
 from llmarch_cli.components.component import Component, Count, LayerCache, Modules, Part, Positive
-from llmarch_cli.components.ffn.gate import Activation, activate
+from llmarch_cli.components.ffn.gate import Activation, activate, require_fixed
 from llmarch_cli.components.parts import Convolution, Linear, Matrix, Norm, Vector
 
 if TYPE_CHECKING:
@@ -43,8 +43,7 @@ class Mamba(Component):
     def _consistent(self) -> Self:
         if self.inner_eps is not None and not self.inner_norms:
             raise ValueError("inner_eps is set without inner_norms; set them, or remove it")
-        if self.activation == "xielu":
-            raise ValueError("activation xielu has learned values, for which there is no place here; use another one")
+        require_fixed(self.activation)
         return self
 
     @property

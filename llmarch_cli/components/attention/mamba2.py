@@ -10,7 +10,7 @@ from pydantic import Field, model_validator
 from llmarch_cli.components.attention.recurrence import recur, spread
 from llmarch_cli.components.cache import ONCE, Mixing, State
 from llmarch_cli.components.component import Component, Count, LayerCache, Modules, Part, Positive
-from llmarch_cli.components.ffn.gate import Activation, activate
+from llmarch_cli.components.ffn.gate import Activation, activate, require_fixed
 from llmarch_cli.components.parts import Convolution, Linear, Norm, Vector
 
 if TYPE_CHECKING:
@@ -56,8 +56,7 @@ class Mamba2(Component):
             raise ValueError(f"norm_groups ({self.norm_groups}) must divide n_heads * head_dim ({self._width})")
         if self.norm_before_gate and self.norm_groups is None:
             raise ValueError("norm_before_gate is set without a norm; give norm_groups, or remove it")
-        if self.activation == "xielu":
-            raise ValueError("activation xielu has learned values, for which there is no place here; use another one")
+        require_fixed(self.activation)
         if self.step_max is not None and self.step_max < self.step_min:
             raise ValueError(f"step_max ({self.step_max}) must not be below step_min ({self.step_min})")
         return self

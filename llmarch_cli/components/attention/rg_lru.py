@@ -11,7 +11,7 @@ from llmarch_cli.components.attention.scan import accumulated
 from llmarch_cli.components.attention.short_conv import Kernel
 from llmarch_cli.components.cache import State
 from llmarch_cli.components.component import Component, Count, LayerCache, Modules, Part
-from llmarch_cli.components.ffn.gate import Activation, activate
+from llmarch_cli.components.ffn.gate import Activation, activate, require_fixed
 from llmarch_cli.components.parts import BlockDiagonal, Convolution, Linear, Vector
 
 if TYPE_CHECKING:
@@ -38,8 +38,7 @@ class RealGatedLinearRecurrentUnit(Component):
     def _consistent(self) -> Self:
         if self.width % self.n_blocks:
             raise ValueError(f"width ({self.width}) must be a multiple of n_blocks ({self.n_blocks})")
-        if self.activation == "xielu":
-            raise ValueError("activation xielu has learned values, for which there is no place here; use another one")
+        require_fixed(self.activation)
         return self
 
     def parts(self, d_model: int) -> Iterator[Part]:

@@ -288,7 +288,7 @@ class RotaryComponent(Component):
     @property
     def turned_pairs(self) -> int | None:
         """How many pairs of `rotary_width` values turn, the first ones; None for all."""
-        return getattr(self, "rotary_pairs", None)
+        return None
 
     @property
     @abstractmethod

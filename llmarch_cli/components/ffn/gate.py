@@ -66,6 +66,12 @@ class GatedComponent(Component):
         return activated * (up + self.up_offset if self.up_offset else up)
 
 
+def require_fixed(activation: Activation) -> None:
+    """Raise ValueError for an activation with learned values, in a component that has none."""
+    if activation == "xielu":
+        raise ValueError("activation xielu has learned values, for which there is no place here; use another one")
+
+
 def activate(activation: Activation, x: Tensor) -> Tensor:
     """The activation of each value of `x`. Raises TypeError for xielu, which has learned values."""
     import torch.nn.functional as F

@@ -40,9 +40,7 @@ class MixtureOfExperts(GatedComponent):
     router_softcap: Positive | None = None
     selection_bias: bool = False  # a buffer added to the scores, for the choice only
     selection_from: Literal["scores", "logits"] = "scores"  # logits: the buffer is added to these instead
-    hashed_tokens: TokenCount | None = (
-        None  # of a table that fixes the experts of each token id; scores only weigh them
-    )
+    hashed_tokens: TokenCount | None = None  # rows of a table that fixes each token id's experts; scores weigh them
     n_groups: Count | None = None  # limits the choice to the best `top_k_groups` groups of experts
     top_k_groups: Count | None = None
     group_score: Literal["max", "top2_sum"] = "top2_sum"

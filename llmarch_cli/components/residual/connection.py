@@ -1,4 +1,4 @@
-"""What a kind of residual stream says: its connections to sublayers or blocks, and its two ends."""
+"""What a kind of residual stream says: its connections to sublayers, and its two ends."""
 
 from __future__ import annotations
 
@@ -11,26 +11,27 @@ from llmarch_cli.components.component import Component, Modules, Record
 if TYPE_CHECKING:
     from torch import Tensor
 
-Place = Literal["attention", "ffn", "block"]
+Place = Literal["attention", "ffn"]
 
 
 class Connection(Component):
-    """The weights by which one sublayer, or one whole block, reads the residual streams and adds to them."""
+    """The weights by which one sublayer reads the residual streams and adds to them."""
 
     @abstractmethod
     def around(self, m: Modules, x: Tensor, run: Callable[[Tensor], Tensor]) -> Tensor:
-        """The streams after `run`, which maps (batch, n_tokens, d_model) to the same shape.
-
-        For a sublayer, `run` gives its output, to be added here. For a block, it gives the sum that a plain residual
-        would give.
-        """
+        """The streams with the output of `run` added, which maps (batch, n_tokens, d_model) to the same shape."""
 
 
 class ResidualStream(Record):
     """How a token is carried from layer to layer."""
 
+    @property
+    def width(self) -> int:
+        """The number of streams of d_model values."""
+        return 1
+
     def connections(self) -> dict[Place, Connection]:
-        """The connections that a block needs, by place: "attention" and "ffn", or "block"; none by default."""
+        """The connections that a block needs, by sublayer; none by default."""
         return {}
 
     def opening(self) -> Component | None:

@@ -122,6 +122,10 @@ class HyperConnections(ResidualStream):
     iterations: Annotated[int, Field(gt=0, le=1000)] = 20  # that make the sums of the mixing matrix 1
     eps: Positive = 1e-6  # added to weights and sums
 
+    @property
+    def width(self) -> int:
+        return self.n_streams
+
     def connections(self) -> dict[Place, Connection]:
         one = HyperConnection(n_streams=self.n_streams, iterations=self.iterations, eps=self.eps)
         return {"attention": one, "ffn": one}

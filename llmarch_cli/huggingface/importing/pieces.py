@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from llmarch_cli.errors import shown
-from llmarch_cli.huggingface.importing.keys import Config, one_of
+from llmarch_cli.huggingface.importing.keys import TIED, Config, one_of
 from llmarch_cli.huggingface.importing.layers import Fields, axis
 from llmarch_cli.huggingface.importing.rope import FULL, SCALINGS, SLIDING, Scaling, rope
 
@@ -47,6 +47,20 @@ def rms(c: Config, **fields: Any) -> Fields:
 def layer_norm(c: Config, eps: str = "layer_norm_eps", **fields: Any) -> Fields:
     """Layer norms. `eps` is the family's key for their epsilon."""
     return {"kind": "layer", "eps": c.number(eps), **fields}
+
+
+def untied(c: Config) -> None:
+    """Refuse a tied head in a family whose class ties none."""
+    if c.flag(TIED):
+        c.fail(TIED, "true is not supported: the class of this family ties nothing")
+
+
+def fixed_activation(c: Config, name: str, owner: str) -> str:
+    """An activation without learned values. `owner` completes the error that refuses one with them."""
+    found = c.choice(name, ACTIVATIONS)
+    if found == "xielu":
+        c.fail(name, f"{shown(found)} has learned values, which no {owner} has")
+    return found
 
 
 def without_prediction_blocks(c: Config, name: str) -> int:

@@ -7,7 +7,7 @@ from typing import Any
 from llmarch_cli.huggingface.importing.families.experts import sparse_layers
 from llmarch_cli.huggingface.importing.families.family import USUAL, Family, sizes
 from llmarch_cli.huggingface.importing.families.latent import LATENT, mla
-from llmarch_cli.huggingface.importing.keys import ANY, TIED, Accepted, Config
+from llmarch_cli.huggingface.importing.keys import ANY, Accepted, Config
 from llmarch_cli.huggingface.importing.layers import Fields, axis
 from llmarch_cli.huggingface.importing.pieces import (
     NOPE,
@@ -23,6 +23,7 @@ from llmarch_cli.huggingface.importing.pieces import (
     rms,
     shared,
     sparse_from,
+    untied,
 )
 from llmarch_cli.huggingface.importing.rope import FULL, MROPE, SCALINGS
 
@@ -99,8 +100,7 @@ def _qwen_attention(c: Config) -> Fields:
 def kimi_linear(c: Config) -> Fields:
     """Latent attention without positions; the numbers of layers count from 1."""
     c.expect("mla_use_nope", True, why="the class rotates nothing")
-    if c.flag(TIED):
-        c.fail(TIED, "true is not supported: the class of this family ties nothing")
+    untied(c)
     inside = c.inner("linear_attn_config", {"head_dim": None, "num_heads": None, "short_conv_kernel_size": None})
     linear = {
         "kind": "kda",

@@ -6,13 +6,13 @@ import struct
 from collections.abc import Callable
 from typing import Any
 
-from llmarch_cli.errors import shown
 from llmarch_cli.huggingface.importing.families.family import USUAL, Family, sizes
 from llmarch_cli.huggingface.importing.keys import ANY, Accepted, Config, one_of
 from llmarch_cli.huggingface.importing.layers import Fields, axis
 from llmarch_cli.huggingface.importing.pieces import (
     ACTIVATIONS,
     dense,
+    fixed_activation,
     frame,
     gqa,
     head_dim,
@@ -203,7 +203,7 @@ def recurrent_gemma(c: Config) -> Fields:
         "qkv_bias": c.flag("attention_bias"),
         "o_bias": True,
     }
-    activation = c.choice("hidden_activation", ACTIVATIONS)
+    activation = fixed_activation(c, "hidden_activation", "layer of this family")
     lru_width = c.optional(c.count, "lru_width") or d_model
     if lru_width % n_heads:
         c.fail("lru_width", f"{lru_width} must be a multiple of num_attention_heads, {n_heads}")
@@ -217,8 +217,6 @@ def recurrent_gemma(c: Config) -> Fields:
     d_ff = c.count("intermediate_size") // 2
     if not d_ff:
         c.fail("intermediate_size", "must be at least 2: it is twice the width of a feed-forward layer")
-    if activation == "xielu":
-        c.fail("hidden_activation", f"{shown('xielu')} has learned values, which no layer of this family has")
     length = c.optional(c.count, "max_position_embeddings")
     return {
         **({} if length is None else {"context_length": length}),

@@ -21,7 +21,7 @@ from llmarch_cli.huggingface.importing.families.experts import sparse_layers
 from llmarch_cli.huggingface.importing.families.family import BIASES, USUAL, Family, sizes
 from llmarch_cli.huggingface.importing.families.hunyuan import TURNED_OFF, XDROPE, hunyuan_dense
 from llmarch_cli.huggingface.importing.families.shared_experts import NORM_MIN
-from llmarch_cli.huggingface.importing.keys import ANY, TIED, Config
+from llmarch_cli.huggingface.importing.keys import ANY, Config
 from llmarch_cli.huggingface.importing.layers import Fields
 from llmarch_cli.huggingface.importing.pieces import (
     biased,
@@ -37,6 +37,7 @@ from llmarch_cli.huggingface.importing.pieces import (
     only_divided,
     rms,
     shared,
+    untied,
 )
 from llmarch_cli.huggingface.importing.rope import MROPE, SCALINGS
 
@@ -109,8 +110,7 @@ def paddleocr_vl(c: Config) -> Fields:
 
 def mllama(c: Config) -> Fields:
     """Llama 3.2 Vision: some layers attend to the image instead of the text. Without one, they are skipped."""
-    if c.flag(TIED):
-        c.fail(TIED, "true is not supported: the class of this family ties nothing")
+    untied(c)
     listed = c.optional(c.whole_numbers, "cross_attention_layers")
     crossed = set(c.filled_in("cross_attention_layers", range(3, 40, 5)) if listed is None else listed)
     n_layers, d_model, width = c.layers(), c.count("hidden_size"), only_divided(c)

@@ -5,11 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from llmarch_cli.errors import shown
 from llmarch_cli.huggingface.importing.families.family import USUAL, Family, sizes
 from llmarch_cli.huggingface.importing.keys import ANY, Config
 from llmarch_cli.huggingface.importing.layers import Fields, axis
-from llmarch_cli.huggingface.importing.pieces import ACTIVATIONS, biased, every, frame, layer_types, rms
+from llmarch_cli.huggingface.importing.pieces import biased, every, fixed_activation, frame, layer_types, rms
 from llmarch_cli.huggingface.importing.rope import FULL, SLIDING
 
 OVERRIDES = "per_layer_config"
@@ -30,7 +29,7 @@ def gemma4(c: Config) -> Fields:
         c.fail("use_bidirectional_attention", "all: tokens would attend to those that follow")
     dim = c.optional(c.count, "hidden_size_per_layer_input", least=0) or 0
     rows = c.count("vocab_size_per_layer_input")
-    activation = _activation(c)
+    activation = fixed_activation(c, "hidden_activation", "layer of this family")
     layer_inputs = {"dim": dim, "vocab_size": rows, "activation": activation} if dim else None
     return frame(
         c,
@@ -43,13 +42,6 @@ def gemma4(c: Config) -> Fields:
         attention=_attention(c, types, shared),
         ffn=_feed_forward(c, shared, activation),
     )
-
-
-def _activation(c: Config) -> str:
-    found = c.choice("hidden_activation", ACTIVATIONS)
-    if found == "xielu":
-        c.fail("hidden_activation", f"{shown(found)} has learned values, which no layer of this family has")
-    return found
 
 
 # --- attention ------------------------------------------------------------------------------------------------------

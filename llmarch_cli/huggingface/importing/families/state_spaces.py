@@ -8,7 +8,7 @@ from typing import Any
 from llmarch_cli.errors import shown
 from llmarch_cli.huggingface.importing.families.dense import MULTIPLIERS, granite_attention, multipliers
 from llmarch_cli.huggingface.importing.families.family import BIASES, USUAL, Family, sizes
-from llmarch_cli.huggingface.importing.keys import ANY, TIED, Accepted, Config
+from llmarch_cli.huggingface.importing.keys import ANY, Accepted, Config
 from llmarch_cli.huggingface.importing.layers import Fields, axis
 from llmarch_cli.huggingface.importing.pieces import (
     ACTIVATIONS,
@@ -16,6 +16,7 @@ from llmarch_cli.huggingface.importing.pieces import (
     biased,
     dense,
     experts_if_any,
+    fixed_activation,
     frame,
     gqa,
     grouped_sigmoid_moe,
@@ -27,6 +28,7 @@ from llmarch_cli.huggingface.importing.pieces import (
     only_divided,
     rms,
     shared,
+    untied,
     without_prediction_blocks,
 )
 from llmarch_cli.huggingface.importing.rope import FULL
@@ -50,13 +52,6 @@ def _mixers_only(c: Config, mixer: Fields) -> Fields:
         "attention": mixer,
         "ffn": {"repeat": [NONE]},
     }
-
-
-def _activation(c: Config, name: str = "hidden_act") -> str:
-    found = c.choice(name, ACTIVATIONS)
-    if found == "xielu":
-        c.fail(name, f"{shown(found)} has learned values, which no state space has")
-    return found
 
 
 def mamba(c: Config, **fields: Any) -> Fields:
@@ -83,7 +78,7 @@ def _mamba(
         "conv_kernel": c.count(kernel, least=2),
         "conv_bias": c.flag(conv_bias),
         "bias": c.flag(bias),
-        "activation": _activation(c),
+        "activation": fixed_activation(c, "hidden_act", "state space"),
         **fields,
     }
 
@@ -107,7 +102,7 @@ def mamba2(c: Config) -> Fields:
         "conv_kernel": c.count("conv_kernel", least=2),
         "conv_bias": c.flag("use_conv_bias"),
         "bias": c.flag("use_bias"),
-        "activation": _activation(c),
+        "activation": fixed_activation(c, "hidden_act", "state space"),
         "norm_groups": n_groups,
         **_step_limits(c),
     }
@@ -159,7 +154,7 @@ def _mamba2_of_hybrids(c: Config, width: int | None = None) -> Fields:
         "conv_kernel": c.count("mamba_d_conv", least=2),
         "conv_bias": c.flag("mamba_conv_bias"),
         "bias": c.flag("mamba_proj_bias"),
-        "activation": _activation(c),
+        "activation": fixed_activation(c, "hidden_act", "state space"),
         "norm_groups": n_groups,
         **_step_limits(c),
     }
@@ -269,8 +264,7 @@ SUBLAYERS = {**TYPES, EXPERTS: EXPERTS, DENSE: DENSE}
 
 def nemotron_h(c: Config) -> Fields:
     """Each layer is Mamba-2, attention without positions, experts or a dense layer."""
-    if c.flag(TIED):
-        c.fail(TIED, "true is not supported: the class of this family ties nothing")
+    untied(c)
     types = _sublayers(c)
     n_groups, n_heads, width = c.count("n_groups"), c.count("mamba_num_heads"), c.count("mamba_head_dim")
     bias = c.flag("use_bias")
@@ -284,7 +278,7 @@ def nemotron_h(c: Config) -> Fields:
         "conv_kernel": c.count("conv_kernel", least=2),
         "conv_bias": c.flag("use_conv_bias"),
         "bias": bias,
-        "activation": _activation(c, "mamba_hidden_act"),
+        "activation": fixed_activation(c, "mamba_hidden_act", "state space"),
         "norm_groups": n_groups,
         "step_min": c.number("time_step_min"),
     }
