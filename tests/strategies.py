@@ -125,6 +125,7 @@ def gqa(draw: DrawFn) -> Data:
             else:
                 data["rotary_dim"] = 2 * rotary_pairs
         data["qk_norm_after_rope"] = data["qk_norm"] not in (None, "full") and draw(booleans)
+        data["k_norm_after_cache"] = data["qk_norm_after_rope"] and draw(booleans)
     else:
         data["alibi"] = draw(st.sampled_from((False, True, "unscaled")))
     if data["qk_norm"] in (None, "full"):
@@ -538,7 +539,8 @@ def share(draw: DrawFn, data: Data) -> None:
             below.pop("block_norms", None)
         if not data["norm"].get("weight", True) and below["qk_norm"] == "per_head_weights":
             below["qk_norm"] = None
-        below["qk_norm_after_rope"] = below["qk_norm"] is not None and bool(below.get("qk_norm_after_rope"))
+        for name in ("qk_norm_after_rope", "k_norm_after_cache"):
+            below[name] = below["qk_norm"] is not None and bool(below.get(name))
         variants[reader] = {**below, "v_norm": False, "values_from_keys": False, "value_scale": 1.0, "kv_from": source}
         return
     latents, choice = draw(st.sampled_from(((True, False), (False, True), (True, True))))

@@ -45,6 +45,7 @@ class GroupedQueryAttention(RotaryComponent):
     v_norm: bool = False  # normalises each head's values, without weights
     values_from_keys: bool = False  # values are the projected keys, before their norm and rotation
     kv_from: Name | None = None  # a variant: its nearest layer below has keys and values, and this one has none
+    k_norm_after_cache: bool = False  # keys are cached before their norm: each layer that reads them has its own
     value_scale: Positive = 1.0  # multiplies values before they are cached
     clip_qkv: Positive | None = None  # clamps queries, keys and values to +-clip_qkv, after a norm
     alibi: bool | Literal["unscaled"] = False  # linear distance biases (arXiv 2108.12409); true: scaled as the scores
@@ -82,6 +83,8 @@ class GroupedQueryAttention(RotaryComponent):
             raise ValueError("alibi and rope_theta exclude each other: both encode positions; remove one")
         if self.qk_norm_after_rope and (self.rope_theta is None or self.qk_norm in (None, "full")):
             raise ValueError("qk_norm_after_rope needs rope_theta and a qk_norm per head, not full or null")
+        if self.k_norm_after_cache and not self.qk_norm_after_rope:
+            raise ValueError("k_norm_after_cache needs qk_norm_after_rope, because cached keys are rotated")
         if self.output_gate is None and self.output_gate_activation != "sigmoid":
             raise ValueError("output_gate_activation is set without output_gate; give one, or remove it")
         if self.clip_qkv is not None and self.qk_norm not in (None, "full"):
@@ -144,7 +147,7 @@ class GroupedQueryAttention(RotaryComponent):
             yield Norm("v_norm", self.v_width, weightless=True)
         if self.qk_norm is not None:
             for name, n_heads in (("q_norm", self.n_heads), ("k_norm", self.n_kv_heads)):
-                if name == "k_norm" and self.kv_from is not None:
+                if name == "k_norm" and self.kv_from is not None and not self.k_norm_after_cache:
                     continue
                 yield Norm(
                     name,
@@ -228,6 +231,8 @@ class GroupedQueryAttention(RotaryComponent):
         scale = self.head_dim**-0.5 if self.score_scale is None else self.score_scale
         mask = visible(start, n_tokens, keys.shape[1], self.window, self.chunk, x.device)
         heads = self._heads(keys), values.unflatten(-1, (-1, self.v_width)).transpose(1, 2)
+        if self.k_norm_after_cache:
+            heads = m.k_norm(heads[0]), heads[1]
         if self.indexer is not None:
             chosen = self.indexer.choose(m, x, lambda heads: self.rotate_first(heads, start), mask, cache)
             if mask is None:
@@ -252,7 +257,7 @@ class GroupedQueryAttention(RotaryComponent):
         """The layer's own keys and values in view, each (batch, n_keys, kv_width), with those of `x` stored."""
         projected = m.k_proj(x)
         v = projected if self.values_from_keys else m.v_proj(x)
-        k = self._placed(m.k_norm if self.qk_norm else None, projected, start)
+        k = self._placed(m.k_norm if self.qk_norm and not self.k_norm_after_cache else None, projected, start)
         if self.clip_qkv is not None:
             v = v.clamp(-self.clip_qkv, self.clip_qkv)
         if self.value_scale != 1:

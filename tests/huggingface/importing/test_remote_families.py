@@ -562,6 +562,17 @@ def test_heads_of_each_layer() -> None:
     assert kv_heads == [4, 1, 2]
 
 
+def test_layers_that_share_keys_and_values() -> None:
+    """HunYuan-Large: 389 billion parameters, 52 billion active (arXiv 2411.02265)."""
+    config = usual(6400, 18_304, 64, 80, 8, 128_512, 131_072) | {"model_type": "hunyuan", "rope_theta": 1e4}
+    config |= {"num_experts": 16, "moe_topk": 1, "num_shared_expert": 1, "use_cla": True, "cla_share_factor": 2}
+    profile = llmarch.profile(import_config(config), context=1024)
+    assert (profile.params // 10**9, profile.active_params // 10**9) == (389, 52)
+    assert profile.kv_cache_bytes == 32 * 1024 * 2 * 8 * 80 * 2
+    unshared = llmarch.profile(import_config(config | {"use_cla": False}), context=1024)
+    assert unshared.params - profile.params == 32 * 2 * 6400 * 640
+
+
 NAS = nemotron_nas([block(2, 3.0)] * 2, 512, 0, 2, 4, 0, 99, 128)
 
 # Each is a feature that would change the architecture, with the key that turns it on.
@@ -572,7 +583,8 @@ REFUSED: dict[str, tuple[Settings, Settings]] = {
     "post_layer_norm": (TOTALS["ChatGLM3-6B"][0], {"post_layer_norm": False}),
     "pre_seq_len": (TOTALS["ChatGLM3-6B"][0], {"pre_seq_len": 128}),
     "scale_attn_weights": (ALIKE["qwen"][0], {"scale_attn_weights": False}),
-    "use_cla": (ALIKE["hunyuan"][0], {"use_cla": True}),
+    "cla_share_factor": (ALIKE["hunyuan"][0], {"use_cla": True}),
+    "use_cla": (like(LLAMA, "hunyuan_v1_dense"), {"use_cla": True}),
     "mlp_beta_factor": (ALIKE["minimax_m1"][0], {"layernorm_mlp_beta": 0.5}),
     "postnorm": (ALIKE["minimax_m1"][0], {"postnorm": False}),
     "shared_intermediate_size": (ALIKE["minimax_m1"][0], {"shared_intermediate_size": 64}),

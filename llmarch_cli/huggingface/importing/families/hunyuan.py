@@ -66,11 +66,28 @@ def _taken(c: Config, n_layers: int) -> list[int]:
 
 
 def hunyuan(c: Config) -> Fields:
+    shared = c.optional(c.flag, "use_cla") or False
+    every = c.count("cla_share_factor") if shared else c.optional(c.count, "cla_share_factor") or 1
     if c.count("num_experts") > 1:
-        return hunyuan_moe(c)
-    for name in ("moe_topk", "num_shared_expert"):
-        c.expect(name, 1, [1] * c.layers(), why="there are no experts")
-    return hunyuan_dense(c)
+        found = hunyuan_moe(c)
+    else:
+        for name in ("moe_topk", "num_shared_expert"):
+            c.expect(name, 1, [1] * c.layers(), why="there are no experts")
+        found = hunyuan_dense(c)
+    if shared:
+        found["attention"] = _shared_between_layers(found["attention"], c.layers(), every)
+    return found
+
+
+def _shared_between_layers(own: Fields, n_layers: int, every: int) -> Fields:
+    """Cross-layer attention (arXiv 2405.12981): one layer of `every` has keys and values, which those above it read.
+
+    The keys are shared before their norm, of which each layer has its own.
+    """
+    own = {**own, "k_norm_after_cache": True}
+    variants = {"own": own, "shared": {**own, "kv_from": "own"}}
+    found = axis(["shared" if layer % every else "own" for layer in range(n_layers)], lambda name: {"kind": name})
+    return {**found, "variants": variants} if "variants" in found else own
 
 
 DEFAULTS = (
@@ -78,6 +95,9 @@ DEFAULTS = (
     | {"attention_bias": False, "head_dim": None, "rms_norm_eps": 1e-5}
     | sizes(290_943, 4096, 11_008, 32, 32, None, 2048)
 )
+
+# Keys and values that layers share: in the published code alone, not in transformers' classes.
+NOT_SHARED: dict[str, Accepted] = {"use_cla": (False,), "cla_share_factor": ANY}
 
 # Other features of the published code, turned off.
 TURNED_OFF: dict[str, Accepted] = {
@@ -89,7 +109,6 @@ TURNED_OFF: dict[str, Accepted] = {
             "moe_random_routing_dropped_token",
             "position_embedding_xdrope",
             "skip_cls_token",
-            "use_cla",
             "use_mla",
         ),
         (False,),
@@ -97,7 +116,7 @@ TURNED_OFF: dict[str, Accepted] = {
     **dict.fromkeys(("norm_topk_prob", "use_mixed_mlp_moe", "use_qk_norm", "use_rotary_pos_emb"), (True,)),
     **dict.fromkeys(("kv_lora_rank", "q_lora_rank", "qk_nope_head_dim", "qk_rope_head_dim", "v_head_dim"), (None,)),
     **dict.fromkeys(("n_group", "topk_group", "xdrope_section"), (None,)),
-    **dict.fromkeys(("capacity_factor", "class_num", "cla_share_factor", "dense_list", "pool_type"), ANY),
+    **dict.fromkeys(("capacity_factor", "class_num", "dense_list", "pool_type"), ANY),
     **dict.fromkeys(("mask_init_id", "org_vocab_size", "pad_id", "anyres_pooling_size"), ANY),
     **dict.fromkeys(("im_start_id", "im_end_id", "im_newline_id", "text_start_id", "text_end_id"), ANY),
     **dict.fromkeys(("video_start_id", "video_end_id"), ANY),
@@ -111,13 +130,13 @@ TURNED_OFF: dict[str, Accepted] = {
 }
 
 FAMILIES = (
-    Family("hunyuan_v1_dense", hunyuan_dense, DEFAULTS, without_effect=TURNED_OFF),
+    Family("hunyuan_v1_dense", hunyuan_dense, DEFAULTS, without_effect=TURNED_OFF | NOT_SHARED),
     Family(
         "hunyuan_v1_moe",
         hunyuan_moe,
         DEFAULTS | {"num_experts": 1, "moe_topk": 1},
         aliases={"num_experts_per_tok": "moe_topk", "num_local_experts": "num_experts"},
-        without_effect=TURNED_OFF,
+        without_effect=TURNED_OFF | NOT_SHARED,
     ),
     Family(
         "hunyuan",
