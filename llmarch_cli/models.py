@@ -29,6 +29,8 @@ def load(name: str | Path | ModelSpec) -> ModelSpec:
         return read(find(name))
     if (known := synonym(name)) is not None:
         return load(known)
+    if name == str(documents.STANDARD_INPUT):
+        return read(documents.STANDARD_INPUT).with_id("stdin")
     if is_on_hub(name):
         from llmarch_cli.huggingface.importing import import_config
 
@@ -77,6 +79,8 @@ def is_model(name: str) -> bool:
 
 def _is_config(path: Path) -> bool:
     """Whether a path is that of a config: a .json file, or a directory."""
+    if path == documents.STANDARD_INPUT:
+        return b'"model_type"' in documents.content(path, "config", documents.MAX_CONFIG_BYTES)
     return path.suffix == CONFIG_ENDING or (path.suffix not in YAML_ENDINGS and exists(path, Path.is_dir))
 
 

@@ -68,6 +68,8 @@ EXAMPLES = (
     "llmarch list",
     "llmarch show gemma3-27b",
     "llmarch compare deepseek-v3 llama4-maverick --ctx 128k",
+    "llmarch draw qwen3-8b -o qwen3-8b.svg",
+    "llmarch report -o report.html",
 )
 
 
@@ -122,7 +124,7 @@ def _print_version(wanted: bool) -> None:
 
 def _options(
     version: Annotated[
-        bool, typer.Option("--version", help="Print the version.", callback=_print_version, is_eager=True)
+        bool, typer.Option("--version", "-V", help="Print the version.", callback=_print_version, is_eager=True)
     ] = False,
 ) -> None:
     """Compare LLM architectures and their exact costs: parameters, active parameters, KV cache and FLOPs.

@@ -24,7 +24,9 @@ def check(
     engine: options.Engine = None,
     file_format: options.VerdictFormat = "table",
 ) -> None:
-    """Check metrics against the limits of a file, such as `kv_cache_bytes@128k <= 2GiB`. Exit 1 if one is exceeded.
+    """Check metrics against the limits of a file.
+
+    A limit is `kv_cache_bytes@128k <= 2GiB`, for example. Exit 1 if one is exceeded.
 
     Unknown fields, metrics and models are errors: exit 2.
     """

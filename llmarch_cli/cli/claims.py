@@ -24,7 +24,9 @@ def claims(
     engine: options.Engine = None,
     file_format: options.Format = "table",
 ) -> None:
-    """Check statements about architectures by measuring. Exit 1 if a verdict has changed.
+    """Check statements about architectures by measuring.
+
+    Exit 1 if a verdict has changed.
 
     A claim has a statement, its models, an expression to evaluate, and the expected verdict.
     """

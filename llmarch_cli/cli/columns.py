@@ -26,7 +26,7 @@ def columns(
     ] = None,
     file_format: options.Format = "table",
 ) -> None:
-    """List the columns of `compare` and `kvcache` with their conventions."""
+    """List the columns of tables with their conventions."""
     from llmarch_cli.report.columns import listing
 
     output.show([listing(keys or ())], file_format)

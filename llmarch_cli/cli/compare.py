@@ -26,9 +26,10 @@ def compare(
     plot: plots.Plot = None,
     plot_kind: plots.Kind = None,
 ) -> None:
-    """Compare models side by side: shape, layout, parameters, KV cache and FLOPs. Equal values are dim.
+    """Compare models side by side: shape, parameters, cache, FLOPs.
 
-    Up to three models are shown as columns, more as rows. With --set, each model is compared with its changed copy.
+    Equal values are dim. Up to three models are shown as columns, more as rows. With --set, each model is compared
+    with its changed copy.
     """
     kind = plots.kind(plot_kind, "cache", plot)
     keys = options.keys(columns)

@@ -31,7 +31,7 @@ def diff(
         bool, typer.Option("--exit-code", help="Exit with status 1 if the architectures differ.")
     ] = False,
 ) -> None:
-    """Show how two models differ, and what each change does to parameters, KV cache and FLOPs.
+    """Show how two models differ, and what each change costs.
 
     Variants are matched by content, not by name, and layouts layer by layer. The largest change comes first. The
     changes add up exactly to the whole difference.

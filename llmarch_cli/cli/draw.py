@@ -38,7 +38,7 @@ def draw(
         ),
     ] = "light",
 ) -> None:
-    """Draw architectures: layers with norms and residuals, attention, experts, and the order of all layers.
+    """Draw architectures: layers, attention, experts.
 
     Several models are drawn side by side on one scale, with their differences highlighted.
     """

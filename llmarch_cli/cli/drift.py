@@ -25,7 +25,7 @@ def drift(
     columns: options.Columns = None,
     file_format: options.Format = "table",
 ) -> None:
-    """Show how the metrics of specs changed since a git revision, for pull requests.
+    """Show how metrics of specs changed since a git revision.
 
     Unchanged specs are left out. The exit status is 0 whatever changed; `baseline compare` and `check` can fail.
     """

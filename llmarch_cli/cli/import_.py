@@ -14,7 +14,16 @@ EXAMPLES = (
     "llmarch import ./config.json -o my-model.yaml",
     "llmarch import Qwen/Qwen3-8B",
     "llmarch import ./checkpoint --as llama --check",
+    "llmarch import --families",
 )
+
+
+def _list_families(wanted: bool) -> None:
+    if wanted:
+        from llmarch_cli.huggingface.importing.families import FAMILIES, MULTIMODAL
+
+        output.write("\n".join(sorted({*FAMILIES, *MULTIMODAL}, key=str.lower)) + "\n")
+        raise typer.Exit
 
 
 def import_(
@@ -63,6 +72,12 @@ def import_(
             show_default=False,
         ),
     ] = None,
+    families: Annotated[
+        bool,
+        typer.Option(
+            "--families", help="List every model_type that is read, and exit.", callback=_list_families, is_eager=True
+        ),
+    ] = False,
     check: Annotated[
         bool,
         typer.Option(
@@ -71,9 +86,9 @@ def import_(
         ),
     ] = False,
 ) -> None:
-    """Convert a Hugging Face config into a spec. Unknown keys are errors.
+    """Convert a Hugging Face config into a spec.
 
-    The model's own code is never run. Every other command also accepts CONFIG as a model.
+    Unknown keys are errors. The model's own code is never run. Every other command also accepts CONFIG as a model.
     """
     from llmarch_cli.huggingface.importing import imported
     from llmarch_cli.specs import spec_file

@@ -24,9 +24,9 @@ def kvcache(
     exact: options.Exact = False,
     plot: plots.Plot = None,
 ) -> None:
-    """Compare the KV caches of models, the smallest first: bytes, the fixed part, and bytes per token.
+    """Compare the KV caches of models, the smallest first.
 
-    With --set, each model is followed by its changed copy.
+    Shows bytes, the fixed part, and bytes per token. With --set, each model is followed by its changed copy.
     """
     keys = options.keys(columns)
     assignments = options.changes(changes)

@@ -7,6 +7,7 @@ import re
 import warnings
 from collections.abc import Callable
 from functools import wraps
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -53,10 +54,17 @@ def tokens(text: str) -> int:
     """Parse `128k`, `1M`, `131072` or `131_072`. Raises InputError for anything else."""
     match = re.fullmatch(rf"({_WHOLE})([kKmM]?)", text)
     if match is None or int(match[1]) == 0:
+        several = "; `llmarch kvcache` takes several" if "," in text else ""
         raise InputError(
             f"--ctx takes a number of tokens, at least 1, such as 131072, 131_072, 128k or 1M, not {shown(text)}"
+            f"{several}"
         )
     return int(match[1]) * _SIZES[match[2].lower()]
+
+
+def several_tokens(text: str) -> list[int]:
+    """Parse contexts with commas between them. Raises InputError as `tokens` does."""
+    return [tokens(part.strip()) for part in text.split(",")]
 
 
 def _dtype(option: str) -> Callable[[str], str]:
@@ -134,11 +142,33 @@ def complete_change(ctx: typer.Context, incomplete: str) -> list[str]:
     return [f"{path}=" for path in found if path.startswith(incomplete)]
 
 
+def matched(given: list[str] | None) -> list[str] | None:
+    """The models of a command line, with the bundled ids that patterns such as `qwen3-*` match in their place.
+
+    Raises InputError for a pattern that matches none. The shell expands patterns of files.
+    """
+    from fnmatch import fnmatchcase
+    from glob import has_magic
+
+    from llmarch_cli.specs.loading import exists, names
+
+    found: list[str] = []
+    for name in given or ():
+        if not has_magic(name) or exists(Path(name)):
+            found.append(name)
+        elif matches := [each for each in names() if fnmatchcase(each, name)]:
+            found += matches
+        else:
+            raise InputError(f"no bundled model matches {shown(name)}; see `llmarch list`")
+    return found if given else given
+
+
 Model = Annotated[
     str,
     typer.Argument(
         metavar="MODEL",
-        help="A bundled id, a path to a YAML file or a config.json, or `org/name` on the Hugging Face Hub.",
+        help="A bundled id, a path to a YAML file or a config.json, `org/name` on the Hugging Face Hub, or - for"
+        " standard input.",
         autocompletion=complete_model,
         show_default=False,
     ),
@@ -147,7 +177,9 @@ Models = Annotated[
     list[str],
     typer.Argument(
         metavar="MODEL",
-        help="Bundled ids, paths to YAML files or config.json, or `org/name` on the Hugging Face Hub.",
+        help="Bundled ids or patterns of them, paths to YAML files or config.json, `org/name` on the Hugging Face Hub,"
+        " or - for standard input.",
+        callback=matched,
         autocompletion=complete_model,
         show_default=False,
     ),
@@ -156,7 +188,9 @@ AnyModels = Annotated[
     list[str] | None,
     typer.Argument(
         metavar="MODEL",
-        help="Bundled ids, or paths to YAML files or config.json. If none is given: all bundled models.",
+        help="Bundled ids or patterns of them, paths to YAML files or config.json, or - for standard input. If none is"
+        " given: all bundled models.",
+        callback=matched,
         autocompletion=complete_model,
         show_default=False,
     ),
@@ -200,13 +234,14 @@ Engine = Annotated[
     ),
 ]
 Contexts = Annotated[
-    list[int] | None,
+    list[Any] | None,
     typer.Option(
         "--ctx",
+        "--context",
         metavar="TOKENS",
-        help="Context length in tokens: 131072, 131_072, 128k, 1M. Repeatable.",
+        help="Context lengths in tokens: 131072, 131_072, 128k, or 8k,1M. Repeatable.",
         show_default="128k",
-        parser=tokens,
+        parser=several_tokens,
         rich_help_panel=WORKLOAD,
     ),
 ]
@@ -218,6 +253,7 @@ _WORKLOAD: dict[str, tuple[Any, Any]] = {
             int,
             typer.Option(
                 "--ctx",
+                "--context",
                 metavar="TOKENS",
                 help="Context length in tokens: 131072, 131_072, 128k, 1M.",
                 parser=tokens,
@@ -297,6 +333,8 @@ def workload(*, context: str | None = "context", without: tuple[str, ...] = (), 
         @wraps(command)
         def run(**given: Any) -> None:
             values = {name: given.pop(name) for name in names}
+            if values.get("contexts") is not None:
+                values["contexts"] = [each for listed in values["contexts"] for each in listed]
             command(**given, asked={name: value for name, value in values.items() if value is not None})
 
         run.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
@@ -338,6 +376,7 @@ def format_option(formats: tuple[str, ...], words: str) -> Any:
     """The `--format` option of a command that has these formats."""
     return typer.Option(
         "--format",
+        "-f",
         metavar="|".join(formats),
         help=words,
         autocompletion=among(*formats),

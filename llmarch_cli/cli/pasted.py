@@ -10,9 +10,8 @@ from collections.abc import Iterable
 from typing import Any
 
 import typer
-from typer.core import TyperGroup
 
-from llmarch_cli.cli import plots
+from llmarch_cli.cli import arguments, output, plots
 
 WIDTH = 74  # the longest line that a terminal of 80 columns shows unbroken after the margin
 
@@ -40,14 +39,17 @@ class _WithExamples:
     def format_help(self, ctx: Any, formatter: Any) -> None:
         """Write Typer's help, and the examples below it."""
         examples, self.epilog = self.epilog, None
-        super().format_help(ctx, formatter)  # type: ignore[misc]  # of the class this is mixed into
+        try:
+            super().format_help(ctx, formatter)  # type: ignore[misc]  # of the class this is mixed into
+        except SystemExit:  # from rich, if the reader closes the pipe
+            raise typer.Exit from None
         self.epilog = examples
-        typer.echo(examples)
+        output.write(f"{examples}\n")
 
 
 class Command(_WithExamples, plots.Command):
     """A command with examples."""
 
 
-class Group(_WithExamples, TyperGroup):
+class Group(_WithExamples, arguments.Group):
     """A group of commands with examples."""

@@ -8,9 +8,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
-from typer.core import TyperCommand
 
-from llmarch_cli.cli import output
+from llmarch_cli.cli import arguments, output
 from llmarch_cli.errors import InputError
 
 if TYPE_CHECKING:
@@ -45,7 +44,7 @@ Kind = Annotated[
 ]
 
 
-class Command(TyperCommand):
+class Command(arguments.Command):
     """A command whose `--plot` takes an optional file. A file ends in .svg or the like, which no model's name does."""
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:

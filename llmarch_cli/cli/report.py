@@ -50,7 +50,7 @@ def report(
         ),
     ] = True,
 ) -> None:
-    """Write a report: all models in a sortable table, any two side by side, at any context.
+    """Write one HTML file: all models, any two side by side.
 
     In junit format, each model is a test. It fails, with exit status 1, if the engines disagree or a published number
     does not hold.

@@ -14,7 +14,10 @@ EXAMPLES = ("llmarch schema > spec.schema.json", "llmarch schema budgets > budge
 def schema(
     of: Annotated[str, typer.Argument(metavar="spec|budgets|baseline", help="The kind of file.")] = "spec",
 ) -> None:
-    """Print the JSON schema of a spec, a budget file or a baseline: every field with its type and bounds."""
+    """Print the JSON schema of a spec, a budget or a baseline.
+
+    It has every field with its type and bounds.
+    """
     from llmarch_cli.schema import render
 
     output.write(render(of))

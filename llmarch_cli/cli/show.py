@@ -34,7 +34,10 @@ def show(
     plot: plots.Plot = None,
     plot_kind: plots.Kind = None,
 ) -> None:
-    """Describe one model: metrics, layers, components with their shares, and published numbers."""
+    """Describe one model: metrics, layers and components.
+
+    Components are shown with their shares, and metrics beside the published numbers.
+    """
     kind = plots.kind(plot_kind, "params", plot)
     plots.require(plot, file_format, kind, 1)
     assignments = options.changes(changes)

@@ -130,7 +130,7 @@ def sweep(
     file_format: options.Format = "table",
     exact: options.Exact = False,
 ) -> None:
-    """Search all combinations of field values for the best or the Pareto front, in closed form.
+    """Search combinations of field values for the best variants.
 
     A million variants take less time than importing torch. Invalid combinations are skipped and counted by reason.
     """

@@ -12,7 +12,9 @@ EXAMPLES = (
 
 
 def validate(models: options.Models) -> None:
-    """Check that specs are valid, without measuring. Exit 2 if one is not.
+    """Check that specs are valid, without measuring.
+
+    Exit 2 if one is not.
 
     The pre-commit hook runs this command.
     """

@@ -34,7 +34,9 @@ def verify(
     tensors: Annotated[bool, typer.Option("--tensors", help="With --checkpoint: list every tensor.")] = False,
     file_format: options.VerdictFormat = "table",
 ) -> None:
-    """Cross-check the metrics with both engines, published numbers, torch's counter and fvcore. Exit 1 on a mismatch.
+    """Check the metrics by independent counts.
+
+    These are both engines, published numbers, torch's counter and fvcore. Exit 1 on a mismatch.
 
     With --checkpoint, check that a checkpoint has exactly this model's tensors.
     """

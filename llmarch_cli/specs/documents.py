@@ -12,6 +12,8 @@ import os
 import re
 import select
 import stat
+import sys
+from functools import cache
 from io import FileIO
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -169,8 +171,27 @@ def placed(data: dict[str, Any], place: Place) -> Mapping:
     return mapping
 
 
+STANDARD_INPUT = Path("-")
+
+
+@cache
+def _standard_input() -> bytes:
+    """What is piped in: it can be read only once. More than the largest config is cut."""
+    if sys.stdin is None or sys.stdin.isatty():
+        raise InputError("-: standard input is a terminal; pipe a spec or a config.json to it")
+    return sys.stdin.buffer.read(MAX_CONFIG_BYTES + 1)
+
+
 def content(path: Path, what: str = "spec", most: int = MAX_BYTES) -> bytes:
-    """The bytes of a file or a pipe. Raises InputError if it is too large for a `what` or the pipe stays silent."""
+    """The bytes of a file or a pipe; `-` is standard input.
+
+    Raises InputError if it is too large for a `what`, or if the pipe stays silent.
+    """
+    if path == STANDARD_INPUT:
+        text = _standard_input()
+        if len(text) > most:
+            raise InputError(f"-: larger than {most >> 20} MiB, too large for a {what}")
+        return text
     content = bytearray()
     try:
         with FileIO(os.fspath(path), opener=_open_without_waiting) as file:

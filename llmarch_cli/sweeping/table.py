@@ -47,7 +47,10 @@ def _notes(search: Search, answer: Answer, n_rows: int) -> Iterator[str]:
     question = search.question
     valid = answer.points - answer.refused.total()
     met = "" if question.where is None else f", of which {answer.met:,} meet the condition"
-    front = f", and {n_rows:,} on the Pareto front" if question.pareto and question.top is None else ""
+    front = ""
+    if question.pareto:
+        n_front = 0 if answer.rows is None else len(answer.rows)
+        front = f", and {n_front:,} on the Pareto front" + (f" ({n_rows:,} shown)" if n_rows < n_front else "")
     combinations = "combination" if answer.points == 1 else "combinations"
     yield f"{answer.points:,} {combinations} for {question.base.id}: {valid:,} valid{met}{front}."
     reasons = answer.refused.most_common()

@@ -57,6 +57,14 @@ def test_keys() -> None:
         options.keys(" , ")
 
 
+def test_several_contexts() -> None:
+    assert options.several_tokens("8k, 32k") == [8192, 32_768]
+    with pytest.raises(InputError, match="llmarch kvcache` takes several"):
+        options.tokens("8k,32k")
+    with pytest.raises(InputError, match="not ''"):
+        options.several_tokens("8k,")
+
+
 def test_completion() -> None:
     assert options.complete_model("deepseek-v2") == ["deepseek-v2", "deepseek-v2-lite"]
     assert options.complete_column("mtp") == ["mtp_params"]

@@ -39,9 +39,9 @@ def advice(config: Config) -> str:
     """What to do about a config of no known family."""
     near = nearest(config.data)
     if not near:
-        return "no supported family reads most of its keys; an unknown `--as` lists all families"
+        return "no supported family reads most of its keys; `llmarch import --families` lists all"
     listed = "; ".join(each.words for each in near)
-    return f"nearest by its keys: {listed}. `--as {near[0].family}` reads the config as that family"
+    return f"nearest by its keys: {listed}. `llmarch import --as {near[0].family}` reads the config as that family"
 
 
 def nearest(data: Mapping[str, object]) -> list[Near]:

@@ -76,7 +76,7 @@ def _check_head(config: Config) -> None:
         config.fail(
             ARCHITECTURES,
             f"{shown(classes[0])} has no language-model head, and a spec always has one;"
-            " `--as FAMILY` reads it as a language model",
+            " `llmarch import --as FAMILY` reads it as a language model",
         )
 
 
@@ -86,7 +86,7 @@ def check_classes(config: Config, named: str) -> None:
         other = _owner(name, named)
         repeated = config.path and other in WRAPPERS  # some files repeat the wrapper's class inside
         if other is not None and not repeated:
-            ways = [f"`--as {each}`" for each in (named, other) if each in FAMILIES or each in WRAPPERS]
+            ways = [f"`llmarch import --as {each}`" for each in (named, other) if each in FAMILIES or each in WRAPPERS]
             config.fail(
                 key,
                 f"{shown(name)} is the class of {other}, but model_type is {shown(named)};"

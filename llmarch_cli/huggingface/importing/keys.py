@@ -278,11 +278,12 @@ class Config:
             return
         first, *others = faults
         if not others:
-            self.fail(first, f"{faults[first]}; `--ignore {self.path}{_named(first)}` passes it over")
+            self.fail(first, f"{faults[first]}; `llmarch import --ignore {self.path}{_named(first)}` passes it over")
         lines = "".join(f"\n  {self.path}{_named(name)}: {fault}" for name, fault in list(faults.items())[:MAX_FAULTS])
         more = f"\n  and {len(faults) - MAX_FAULTS:,} more" if len(faults) > MAX_FAULTS else ""
         raise InputError(
-            f"{self.origin}: {len(faults):,} keys are not supported; `--ignore KEY` passes one over:{lines}{more}"
+            f"{self.origin}: {len(faults):,} keys are not supported; `llmarch import --ignore KEY` passes one over:"
+            f"{lines}{more}"
         )
 
     def fault(self, name: str, without_effect: Mapping[str, Accepted]) -> str | None:

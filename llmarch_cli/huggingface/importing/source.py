@@ -52,6 +52,8 @@ def read(config: str | Path | Mapping[str, Any], revision: str | None = None) ->
             raise InputError(f"{shown_path(path)}: a directory without a {FILE}")
         path = path / FILE
     name = path.resolve().parent.name if path.name == FILE else path.stem
+    if path == documents.STANDARD_INPUT:
+        name = "stdin"
     return Source(_parsed(path, shown_path(path)), shown_path(path), name)
 
 

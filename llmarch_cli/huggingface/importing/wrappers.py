@@ -86,7 +86,7 @@ def text_decoder(config: Config, model_type: str, forced: str | None = None, gue
             config.fail(
                 TEXT,
                 f"required, but missing; {beside[0]} stands beside it, where transformers ignores it;"
-                f" `--as {family}` reads it there",
+                f" `llmarch import --as {family}` reads it there",
             )
         text.data = wrapper.absent
     elif wrapper.merged:

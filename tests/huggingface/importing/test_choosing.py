@@ -96,7 +96,7 @@ class TestAdvice:
     def test_it_says_what_would_be_left_unread(self) -> None:
         said = refusal({**MINE, "secret_width": 7})
         assert "nearest by its keys: llama (leaves unread: 'secret_width')" in said
-        assert "`--as llama`" in said
+        assert "`llmarch import --as llama`" in said
 
     def test_none_is_advised_where_none_is_near(self) -> None:
         assert nearest({"model_type": "mine", "alpha": 1, "beta": 2}) == []

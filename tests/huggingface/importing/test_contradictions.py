@@ -63,7 +63,7 @@ def test_classes_of_real_files(kind: str, name: str) -> None:
 def test_the_class_of_a_model_that_cannot_be_read(kind: str, name: str, other: str) -> None:
     with pytest.raises(InputError, match=f"is the class of {other}, ") as caught:
         import_config({"model_type": kind, "architectures": [name]})
-    assert f"`--as {kind}` says" in str(caught.value)  # the other one is no choice
+    assert f"`llmarch import --as {kind}` says" in str(caught.value)  # the other one is no choice
 
 
 def test_the_classes_of_a_text_config() -> None:

@@ -144,7 +144,7 @@ class TestPartsOfAConfig:
 
     def test_another_family_on_purpose(self) -> None:
         config = {**PUBLISHED["llama3-8b"], "model_type": "lama"}
-        with pytest.raises(InputError, match="`--as llama` reads the config as that family"):
+        with pytest.raises(InputError, match="`llmarch import --as llama` reads the config as that family"):
             import_config(config)
         found = imported({**config, "tie_word_embeddings": False}, as_="llama")
         assert found.family == "llama"

@@ -384,7 +384,10 @@ def test_internvl_of_its_authors() -> None:
 def test_the_family_of_a_text_decoder_is_not_guessed() -> None:
     with pytest.raises(InputError, match=r"llm_config\.model_type: required, but missing"):
         import_config({"model_type": "other", "llm_config": TEXT})
-    advised = r"llm_config\.model_type: 'unheard_of' is not supported; nearest by its keys: llama .*`--as llama` reads"
+    advised = (
+        r"llm_config\.model_type: 'unheard_of' is not supported; nearest by its keys: llama .*"
+        r"`llmarch import --as llama` reads"
+    )
     with pytest.raises(InputError, match=advised):
         import_config({"model_type": "other", "llm_config": {"model_type": "unheard_of", **TEXT}})
 
@@ -552,5 +555,7 @@ def test_published_files(model: str) -> None:
 @pytest.mark.parametrize("wrapper", ["llava", "glm4v", "step3p7"])
 def test_keys_of_a_text_decoder_at_the_top_of_a_wrapper_that_reads_none(wrapper: str) -> None:
     text = WRAPPERS[wrapper].text
-    with pytest.raises(InputError, match=f"text_config: required, but missing; .*`--as {text}` reads it there"):
+    with pytest.raises(
+        InputError, match=f"text_config: required, but missing; .*`llmarch import --as {text}` reads it there"
+    ):
         import_config({"model_type": wrapper, "vision_config": {}, **TEXT})

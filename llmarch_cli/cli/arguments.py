@@ -1,0 +1,55 @@
+"""What people type: short forms of options, and a clear error for an option that is given twice."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable
+from typing import Any
+
+from typer.core import TyperCommand, TyperGroup
+
+from llmarch_cli.errors import InputError
+
+JSON = "--json"
+FORMAT = "--format"
+
+
+def plain(params: Iterable[Any]) -> list[Any]:
+    """The parameters of a command, whose flags show no type in help."""
+    found = list(params)
+    for param in found:
+        if getattr(param, "is_bool_flag", False) and param.metavar is None:
+            param.metavar = ""
+    return found
+
+
+class Group(TyperGroup):
+    """A group of commands whose help shows no type of flags."""
+
+    def get_params(self, ctx: Any) -> list[Any]:
+        return plain(super().get_params(ctx))
+
+
+class Command(TyperCommand):
+    """A command that knows `--json`, and takes each option once if it has one value."""
+
+    def get_params(self, ctx: Any) -> list[Any]:
+        return plain(super().get_params(ctx))
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        """Parse the arguments. Raises InputError for an option of one value that is given twice."""
+        named = list(args)
+        if JSON in named and any(FORMAT in param.opts for param in self.params):
+            at = named.index(JSON)
+            named[at : at + 1] = [FORMAT, "json"]
+        if not ctx.resilient_parsing:
+            self._require_once(ctx, named)
+        return super().parse_args(ctx, named)
+
+    def _require_once(self, ctx: Any, args: list[str]) -> None:
+        """Without this, the last one would count, in silence."""
+        _, _, order = self.make_parser(ctx).parse_args(args=list(args))
+        for param, times in Counter(order).items():
+            is_single = param.param_type_name == "option" and not (param.multiple or getattr(param, "is_flag", False))
+            if is_single and times > 1:
+                raise InputError(f"{param.opts[0]} is given {times} times, but `{ctx.command_path}` takes one")

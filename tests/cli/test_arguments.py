@@ -1,0 +1,92 @@
+"""What people type: short forms, patterns, standard input, and options that are given twice."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from processes import CLOSED_FORM, LLMARCH, process
+
+from llmarch_cli.specs.loading import names, specs_directory
+
+Run = Callable[..., Any]
+
+
+@pytest.mark.parametrize(
+    ("short", "long"),
+    [
+        (("compare", "gpt2", "--json"), ("compare", "gpt2", "--format", "json")),
+        (("compare", "gpt2", "-f", "csv"), ("compare", "gpt2", "--format", "csv")),
+        (("show", "gpt2", "--context", "1k"), ("show", "gpt2", "--ctx", "1024")),
+        (("kvcache", "gpt2", "--ctx", "8k,1k"), ("kvcache", "gpt2", "--ctx", "8192", "--ctx", "1024")),
+        (("-V",), ("--version",)),
+        (("compare", "gpt2*"), ("compare", "gpt2", "gpt2-large", "gpt2-medium", "gpt2-xl")),
+        (("kvcache", "gpt2-[lx]*"), ("kvcache", "gpt2-large", "gpt2-xl")),
+    ],
+)
+def test_short_forms(llmarch: Run, short: tuple[str, ...], long: tuple[str, ...]) -> None:
+    expected = llmarch(*long)
+    assert expected.status == 0
+    assert llmarch(*short) == expected
+
+
+@pytest.mark.parametrize("option", [("--ctx", "1k"), ("--batch", "2"), ("--kv-dtype", "fp8"), ("--sort", "params")])
+def test_an_option_of_one_value_is_given_once(llmarch: Run, option: tuple[str, str]) -> None:
+    """Otherwise the last one would count, in silence."""
+    result = llmarch("compare", "gpt2", *option, *option)
+    assert (result.status, result.out) == (2, "")
+    assert result.err == f"error: {option[0]} is given 2 times, but `llmarch compare` takes one\n"
+
+
+def test_flags_and_lists_may_be_repeated(llmarch: Run) -> None:
+    assert llmarch("compare", "gpt2", "--exact", "--exact").status == 0
+    assert llmarch("compare", "gpt2", "--set", "n_layers=2", "--set", "d_model=96").status == 0
+    assert llmarch("compare", "gpt2", "--json", "--format", "csv").status == 2
+
+
+def test_a_pattern_that_matches_nothing(llmarch: Run) -> None:
+    result = llmarch("compare", "gpt9*")
+    assert (result.status, result.err) == (2, "error: no bundled model matches 'gpt9*'; see `llmarch list`\n")
+
+
+def piped(text: str, *arguments: str) -> Any:
+    return subprocess.run([*LLMARCH, *arguments], input=text, capture_output=True, text=True, check=False)
+
+
+def test_a_spec_or_a_config_on_standard_input() -> None:
+    spec = (specs_directory() / "gpt2.yaml").read_text()
+    asked = ("--engine", "closed-form", "--columns", "params", "--json")
+    found = json.loads(piped(spec, "compare", "-", "gpt2", *asked).stdout)["models"]
+    assert found == [{"model": "stdin", "params": 124_439_808}, {"model": "gpt2", "params": 124_439_808}]
+    config = json.dumps({"model_type": "gpt2"})
+    assert json.loads(piped(config, "compare", "-", *asked).stdout)["models"] == found[:1]
+    assert "\nname: stdin\n" in piped(config, "import", "-").stdout
+
+
+def test_errors_of_standard_input() -> None:
+    empty = piped("", "show", "-")
+    assert (empty.returncode, empty.stdout) == (2, "")
+    assert empty.stderr.startswith("error: -: the file is empty")
+    assert piped("name: [", "show", "-").stderr.startswith("error: -:1: not valid YAML")
+
+
+def test_families_are_listed(llmarch: Run) -> None:
+    listed = llmarch("import", "--families").out.split()
+    assert {"llama", "deepseek_v3", "gemma3"} <= set(listed)
+    assert len(listed) == len(set(listed)) > 150
+
+
+def test_help_fits_a_narrow_screen_and_shows_no_type_of_flags() -> None:
+    done = process("--help", COLUMNS="80", **CLOSED_FORM)
+    assert max(map(len, done.stdout.splitlines())) <= 80
+    assert len(done.stdout.splitlines()) <= 55
+    assert "<bool>" not in done.stdout + process("compare", "--help", **CLOSED_FORM).stdout
+    assert "llmarch draw" in done.stdout
+    assert "llmarch report" in done.stdout
+
+
+def test_a_pattern_matches_ids_alone() -> None:
+    assert len([name for name in names() if name.startswith("gpt2")]) == 4
