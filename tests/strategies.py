@@ -187,6 +187,7 @@ def dense(draw: DrawFn, aligned: bool) -> Data:
         data |= {"clamp": draw(optional(factors)), "up_offset": draw(st.sampled_from((0.0, -0.5, 1.0)))}
         data["clamp_after_activation"] = data["clamp"] is not None and draw(booleans)
         data["gate_scale"] = draw(st.sampled_from((1.0, 0.5)))
+        data["activation_sparsity"] = draw(st.sampled_from((None, 0.5, 0.95)))
     return data | {name: draw(booleans) for name in ("sub_norm", "input_norm", "output_norm")}
 
 
@@ -194,7 +195,7 @@ def dense(draw: DrawFn, aligned: bool) -> Data:
 def moe(draw: DrawFn, aligned: bool) -> Data:
     n_groups, group_size = draw(st.integers(1, 6)), draw(st.integers(1, 6))
     expert = draw(dense(aligned).filter(lambda data: data["activation"] != "xielu"))
-    for name in ("sub_norm", "output_scale", "gate_scale"):
+    for name in ("sub_norm", "output_scale", "gate_scale", "activation_sparsity"):
         expert.pop(name, None)
     data = expert | {
         "kind": "moe",
@@ -475,12 +476,26 @@ def spec_data(
                         "dim": st.integers(1, 9) | st.just(256),
                         "vocab_size": st.integers(1, 300_000),
                         "activation": st.sampled_from(UNLEARNED),
+                        "input_scale": booleans,
                     }
                 )
             )
         )
     plain = placement not in ("pre_shared", "post_residual") and not data["parallel_sublayers"]
-    if plain and not data["n_mtp_blocks"] and not data.get("per_layer_embedding") and draw(booleans):
+    if plain and not data["n_mtp_blocks"]:
+        data["laurel_rank"] = draw(optional(st.integers(1, 9)))
+    if not data["n_mtp_blocks"] and draw(st.sampled_from((False, False, True))):
+        n_streams = draw(st.integers(2, 4))
+        data["residual"] = {"kind": "altup", "n_streams": n_streams, "active": draw(st.integers(0, n_streams - 1))}
+        if not data["parallel_sublayers"]:
+            data["stream_scale"] = draw(factors)
+    elif (
+        plain
+        and not data.get("laurel_rank")
+        and not data["n_mtp_blocks"]
+        and not data.get("per_layer_embedding")
+        and draw(booleans)
+    ):
         data["residual"] = draw(
             st.fixed_dictionaries(
                 {

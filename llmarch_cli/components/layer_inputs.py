@@ -13,7 +13,7 @@ from llmarch_cli.components.cache import Read
 from llmarch_cli.components.component import Component, Count, LayerCache, Modules, Part, Record, TokenCount
 from llmarch_cli.components.ffn.gate import Activation, activate
 from llmarch_cli.components.frame import TokenEmbedding
-from llmarch_cli.components.parts import Linear, Norm, Table
+from llmarch_cli.components.parts import Linear, Norm, Table, Vector
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -23,8 +23,9 @@ class LayerInputs(Record):
     """The setting of a model with per-layer embeddings."""
 
     dim: Count  # values of a token for each layer
-    vocab_size: TokenCount  # tokens with rows; others have zeros
+    vocab_size: TokenCount  # tokens with rows; others have the row of token 0
     activation: Activation = "gelu_tanh"  # of the gate in each layer
+    input_scale: bool = False  # learned factors of what the gate reads
 
 
 class LayerEmbedding(TokenEmbedding):
@@ -38,10 +39,8 @@ class LayerEmbedding(TokenEmbedding):
 
     def forward(self, m: Modules, x: Tensor, cache: LayerCache) -> Tensor:
         """Token ids (batch, n_tokens) -> (batch, n_tokens, n_layers * dim)."""
-        known = x.clamp(max=self.vocab_size - 1)
-        rows = m.tokens(known) * self.dim**0.5
-        inside: Tensor = rows.masked_fill((x >= self.vocab_size).unsqueeze(-1), 0.0)
-        return inside
+        rows: Tensor = m.tokens(x.masked_fill(x >= self.vocab_size, 0)) * self.dim**0.5
+        return rows
 
 
 class LayerProjection(Component):
@@ -71,8 +70,11 @@ class LayerInput(Component):
     n_layers: int
     dim: int
     activation: Activation
+    input_scale: bool
 
     def parts(self, d_model: int) -> Iterator[Part]:
+        if self.input_scale:
+            yield Vector("input_scale", d_model)
         yield Linear("gate_proj", d_model, self.dim)
         yield Linear("proj", self.dim, d_model)
         yield Norm("norm", d_model)
@@ -82,5 +84,7 @@ class LayerInput(Component):
 
     def forward(self, m: Modules, x: Tensor, cache: LayerCache) -> Tensor:
         own = cache.read("layer_inputs").unflatten(-1, (self.n_layers, -1))[:, :, cache.layer]
+        if self.input_scale:
+            x = x * m.input_scale
         added: Tensor = m.norm(m.proj(activate(self.activation, m.gate_proj(x)) * own))
         return added

@@ -11,12 +11,13 @@ from typing import Literal
 
 @dataclass(frozen=True, slots=True)
 class Linear:
-    """A matrix (d_out, d_in) that multiplies every token, with or without a bias (d_out,)."""
+    """A matrix (d_out, d_in) that multiplies every token `uses` times, with or without a bias (d_out,)."""
 
     name: str
     d_in: int
     d_out: int
     bias: bool = False
+    uses: int = 1
 
 
 @dataclass(frozen=True, slots=True)

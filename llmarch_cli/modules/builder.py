@@ -237,6 +237,8 @@ class Block(nn.Module):
         self.ffn = None if ffn is None else built(ffn)
         connections = spec.connections(attention is not None, ffn is not None)
         self.connections = nn.ModuleDict({place: built(connection) for place, connection in connections.items()})
+        branch = spec.laurel() if attention is not None else None
+        self.laurel = None if branch is None else built(branch)
         layer_input = spec.layer_input()
         self.layer_input = (
             None if layer_input is None else ComponentModule(layer_input, spec.d_model, spec.norm, name=LAYER_INPUT)
@@ -248,6 +250,12 @@ class Block(nn.Module):
 
     def forward(self, x: Tensor, cache: TensorCache) -> Tensor:
         """(batch, n_tokens, d_model) -> the same shape; or the residual streams, and the same shape."""
+        x = self._connected("block", x, lambda x: self._sublayers(x, cache))
+        if self.layer_input is not None:
+            x = self._with_input(x, self.layer_input, cache)
+        return x if self.layer_scale is None else self.layer_scale(x, cache)
+
+    def _sublayers(self, x: Tensor, cache: TensorCache) -> Tensor:
         read = self._normed("shared_pre", x) if self.parallel else None  # by both sublayers
         if self.attention is not None:
             attention = self.attention
@@ -255,9 +263,15 @@ class Block(nn.Module):
         if self.ffn is not None:
             ffn, inner = self.ffn, cache.within("ffn")
             x = self._connected("ffn", x, lambda x: self._updated("ffn", ffn, x, read, inner))
-        if self.layer_input is not None:
-            x = x + self.layer_input(x, cache)
-        return x if self.layer_scale is None else self.layer_scale(x, cache)
+        return x
+
+    def _with_input(self, x: Tensor, layer_input: ComponentModule, cache: TensorCache) -> Tensor:
+        """The stream, or the streams, with the layer's own input added."""
+        if "block" not in self.connections:
+            return x + layer_input(x, cache)
+        connection: Any = self.connections["block"]
+        with_input: Tensor = connection.component.with_input(connection, x, lambda read: layer_input(read, cache))
+        return with_input
 
     def _connected(self, place: str, x: Tensor, run: Callable[[Tensor], Tensor]) -> Tensor:
         """`run(x)`, or what the connection at that place makes of the residual streams `x` and of `run`."""
@@ -271,13 +285,17 @@ class Block(nn.Module):
         self, name: str, sublayer: ComponentModule, x: Tensor, read: Tensor | None, cache: TensorCache
     ) -> Tensor:
         """The residual `x` with a sublayer's output added; the sublayer reads `read`, or `x` if that is None."""
-        update = sublayer(self._normed(f"{name}_pre", x if read is None else read), cache)
+        read = self._normed(f"{name}_pre", x if read is None else read)
+        update = sublayer(read, cache)
         if not self.norms_residual:
             update = self._normed(f"{name}_post", update)
         if name in self.connections:  # which adds it to the streams itself
             return update
         x = x if self.stream_scale == 1 else x * self.stream_scale
         x = x + (update if self.residual_scale == 1 else update * self.residual_scale)
+        if name == "attention" and self.laurel is not None:
+            branch: Any = self.laurel
+            x = branch.component.beside(branch, x, read)
         return self._normed(f"{name}_post", x) if self.norms_residual else x
 
     def _normed(self, name: str, x: Tensor) -> Tensor:

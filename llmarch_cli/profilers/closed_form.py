@@ -76,7 +76,7 @@ def _price(part: Weights, spec: ModelSpec) -> Cost:
         case Linear():
             matrix = part.d_in * part.d_out
             params = matrix + part.d_out * part.bias
-            return Cost(params=params, active_params=params, flops_per_token=2 * matrix)
+            return Cost(params=params, active_params=params, flops_per_token=2 * matrix * part.uses)
         case BlockDiagonal():
             matrix = part.n_blocks * part.d_in * part.d_out
             params = matrix + part.n_blocks * part.d_out * part.bias

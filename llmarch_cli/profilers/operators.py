@@ -253,7 +253,9 @@ def _tensor(counter: OperatorCounter, values: Sequence[float], dtype: torch.dtyp
     return _empty((len(values),), dtype)
 
 
-def _reduced(counter: OperatorCounter, x: Tensor, dim: int, keepdim: bool = False) -> Tensor:
+def _reduced(
+    counter: OperatorCounter, x: Tensor, dim: int, keepdim: bool = False, correction: int | None = None
+) -> Tensor:
     shape = list(x.shape)
     shape[dim : dim + 1 or None] = [1] if keepdim else []
     return _empty(tuple(shape), x.dtype)
@@ -313,7 +315,7 @@ _ANSWERS: dict[str, Callable[..., Any]] = {
     "zeros": _zeros,
     "pad": _pad,
     "repeat_interleave": _repeat_interleave,
-    **dict.fromkeys(("sum", "amax"), _reduced),
+    **dict.fromkeys(("sum", "mean", "std", "amax"), _reduced),
     "topk": _topk,
     "sort": _sort,
     "argsort": _indices,

@@ -28,8 +28,8 @@ _FREE_FOR_FVCORE = frozenset(
     f"aten::{name}"
     for name in (
         "embedding unflatten rms_norm layer_norm softmax silu gelu relu sigmoid softplus tanh square"
-        " add sub rsub mul div pow reciprocal neg cos sin floor floor_divide log2 log1p expm1 clamp clamp_min clamp_max"
-        " eq gt ge lt le bitwise_and __and__ bitwise_not where masked_fill amax sum"
+        " mean std add sub rsub mul div pow sqrt reciprocal neg cos sin floor floor_divide log2 log1p expm1 clamp"
+        " clamp_min clamp_max eq gt ge lt le bitwise_and __and__ bitwise_not where masked_fill amax sum"
         " topk sort argsort searchsorted gather scatter index index_select ones_like zeros_like zeros arange clone pad"
         " repeat_interleave"
     ).split()

@@ -42,6 +42,7 @@ from llmarch_cli.components.layer_inputs import LayerEmbedding, LayerInput, Laye
 from llmarch_cli.components.parts import Norm
 from llmarch_cli.components.residual import Residual
 from llmarch_cli.components.residual.connection import Connection, Place
+from llmarch_cli.components.residual.laurel import LowRankBranch
 from llmarch_cli.components.residual.plain import PlainResidual
 from llmarch_cli.errors import suggestion
 
@@ -251,6 +252,7 @@ class ModelSpec(Record):
     residual_scale: Positive = 1.0  # multiplies a sublayer's output before it is added
     stream_scale: Positive = 1.0  # multiplies what a sublayer's output is added to (DeepNorm, arXiv 2203.00555)
     embedding_scale: Positive | Literal["sqrt_d_model"] = 1.0
+    laurel_rank: Count | None = None  # of a learned branch beside attention (arXiv 2411.07501)
     per_layer_embedding: LayerInputs | None = None
     layer_scale: bool = False  # a stored factor of the stream behind each block
     embedding_norm: bool = False  # normalises the sum of the embeddings (arXiv 2211.05100, section 3.2.3)
@@ -319,8 +321,8 @@ class ModelSpec(Record):
                         self._place(axis, name, "block_norms"),
                         "must be true with norm_placement: pre_shared, whose norm stands before both sublayers",
                     )
-        if self.n_mtp_blocks and (self.per_layer_embedding is not None or self.layer_scale):
-            raise FieldError(("n_mtp_blocks",), "must be 0 with per_layer_embedding or layer_scale")
+        if self.n_mtp_blocks and (self.per_layer_embedding or self.layer_scale or self.laurel_rank):
+            raise FieldError(("n_mtp_blocks",), "must be 0 with per_layer_embedding, layer_scale or laurel_rank")
         if self.n_mtp_blocks and not self.final_norm:
             raise FieldError(("final_norm",), "must be true with n_mtp_blocks, whose blocks read the normalised output")
         if self.norm_placement == "post_residual" and self.parallel_sublayers:
@@ -339,21 +341,27 @@ class ModelSpec(Record):
 
     @model_validator(mode="after")
     def _residual_fits(self) -> Self:
-        connected = bool(self.residual.connections())
-        if self.stream_scale != 1 and (self.parallel_sublayers or connected):
+        places = self.residual.connections().keys()
+        around_sublayers = not places <= {"block"}
+        if self.stream_scale != 1 and (self.parallel_sublayers or around_sublayers):
             raise FieldError(
                 ("stream_scale",), "must be 1 with parallel_sublayers or with connections, which read one stream twice"
             )
-        if not connected:
-            return self
-        if self.norm_placement in ("post_residual", "pre_shared") or self.parallel_sublayers:
-            raise FieldError(
-                ("residual",),
-                f"{self.residual.kind} needs norm_placement pre, post or sandwich, and parallel_sublayers: false",
-            )
-        for field, usual in (("residual_scale", 1.0), ("n_mtp_blocks", 0), ("per_layer_embedding", None)):
-            if getattr(self, field) != usual:
-                said = "null" if usual is None else f"{usual:g}"
+        apart = self.norm_placement not in ("post_residual", "pre_shared") and not self.parallel_sublayers
+        for field, what, there in (
+            ("residual", self.residual.kind, around_sublayers),
+            ("laurel_rank", "laurel_rank", self.laurel_rank is not None),
+        ):
+            if there and not apart:
+                raise FieldError(
+                    (field,), f"{what} needs norm_placement pre, post or sandwich, and parallel_sublayers: false"
+                )
+        usual: dict[str, float | None] = {"n_mtp_blocks": 0} if places else {}
+        if around_sublayers:
+            usual |= {"residual_scale": 1.0, "per_layer_embedding": None, "laurel_rank": None}
+        for field, value in usual.items():
+            if getattr(self, field) != value:
+                said = "null" if value is None else f"{value:g}"
                 raise FieldError((field,), f"must be {said} with {self.residual.kind}, which has several streams")
         return self
 
@@ -464,11 +472,17 @@ class ModelSpec(Record):
         """The component that adds a layer's own input to the stream; None without per-layer embeddings."""
         if (own := self.per_layer_embedding) is None:
             return None
-        return LayerInput.model_construct(n_layers=self.n_layers, dim=own.dim, activation=own.activation)
+        return LayerInput.model_construct(
+            n_layers=self.n_layers, dim=own.dim, activation=own.activation, input_scale=own.input_scale
+        )
+
+    def laurel(self) -> LowRankBranch | None:
+        """The learned branch beside attention; None without one."""
+        return None if self.laurel_rank is None else LowRankBranch.model_construct(rank=self.laurel_rank)
 
     def connections(self, attention: bool, ffn: bool) -> dict[Place, Connection]:
         """The residual stream's connections of a block that has these sublayers."""
-        there = {"attention": attention, "ffn": ffn}
+        there = {"attention": attention, "ffn": ffn, "block": True}
         return {place: connection for place, connection in self.residual.connections().items() if there[place]}
 
     def layer_reads(self) -> Iterator[tuple[int, str, int | None]]:
@@ -584,7 +598,10 @@ class ModelSpec(Record):
             if attention or ffn:
                 yield Item(label, "norm", count, self.block_norms(attention, ffn))
         for place, connection in self.residual.connections().items():
-            yield Item(f"residual: {place}", "residual", layers.total() - counts_of[place][NONE], connection)
+            without = 0 if place == "block" else counts_of[place][NONE]
+            yield Item(f"residual: {place}", "residual", layers.total() - without, connection)
+        if (branch := self.laurel()) is not None:
+            yield Item("laurel", "residual", layers.total() - counts_of["attention"][NONE], branch)
         if (layer_input := self.layer_input()) is not None:
             yield Item("layer input", "residual", self.n_layers, layer_input)
         if self.layer_scale:

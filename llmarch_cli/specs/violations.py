@@ -105,7 +105,7 @@ def _rule(record: type[BaseModel], details: list[ErrorDetails]) -> str:
             return "required, but missing"
         case "extra_forbidden":
             known = _known_fields(record, first["loc"])
-            return f"unknown field{suggestion(str(first['loc'][-1]), known) or '; known: ' + ', '.join(known)}"
+            return f"unknown field{suggestion(str(first['loc'][-1]), known) or '; known: ' + _listed(known)}"
         case "union_tag_not_found":
             is_axis = first["loc"][1:] == ("component",)
             layers = "; or give variants and a pattern of them" if is_axis else ""
@@ -155,6 +155,16 @@ def _number_hint(value: Any, details: list[ErrorDetails]) -> str:
 #
 # A location names fields, keys and indexes, and also the union member that pydantic tried. Only the types tell these
 # apart: a variant may be named `dense` and be of kind `dense`.
+
+
+MOST_FIELDS = 24  # that an error lists
+
+
+def _listed(fields: list[str]) -> str:
+    """The fields, or the first of many and where to find all."""
+    if len(fields) <= MOST_FIELDS:
+        return ", ".join(fields)
+    return f"{', '.join(fields[:MOST_FIELDS])} and {len(fields) - MOST_FIELDS} more; `llmarch schema` has all"
 
 
 def _known_fields(record: type[BaseModel], loc: FieldPath) -> list[str]:

@@ -51,6 +51,54 @@ def gemma4(c: Config) -> Fields:
     }
 
 
+def gemma3n(c: Config) -> Fields:
+    first_shared = c.num_hidden_layers - c.num_kv_shared_layers
+    variants = {}
+    for kind, name in ((SLIDING, "local"), (FULL, "global")):
+        own = {
+            "kind": "gqa",
+            "n_heads": c.num_attention_heads,
+            "n_kv_heads": c.num_key_value_heads,
+            "head_dim": c.head_dim,
+            "qk_norm": "per_head",
+            "score_scale": 1.0,
+            "window": c.sliding_window if kind == SLIDING else None,
+            "rope_theta": c.rope_parameters[kind]["rope_theta"],
+            **biased(c),
+        }
+        variants[name] = {**own, "v_norm": True}
+        variants[f"{name}_shared"] = {**own, "kv_from": name}
+    laid = [
+        ("local" if kind == SLIDING else "global") + "_shared" * (layer >= first_shared)
+        for layer, kind in enumerate(c.layer_types)
+    ]
+    ffns = {
+        f"ffn_{layer}": {
+            "kind": "dense",
+            "d_ff": c.intermediate_size[layer],
+            "activation": "gelu_tanh",
+            "activation_sparsity": c.activation_sparsity_pattern[layer] or None,
+        }
+        for layer in range(c.num_hidden_layers)
+    }
+    return {
+        **frame(c),
+        "norm_placement": "sandwich",
+        "embedding_scale": "sqrt_d_model",
+        "logit_softcap": c.final_logit_softcapping,
+        "residual": {"kind": "altup", "n_streams": c.altup_num_inputs, "active": c.altup_active_idx},
+        "laurel_rank": c.laurel_rank,
+        "per_layer_embedding": {
+            "dim": c.hidden_size_per_layer_input,
+            "vocab_size": c.vocab_size_per_layer_input,
+            "activation": "gelu_tanh",
+            "input_scale": True,
+        },
+        "attention": {"first": laid, "variants": {name: variants[name] for name in dict.fromkeys(laid)}},
+        "ffn": {"first": list(ffns), "variants": ffns},
+    }
+
+
 def feed_forward(c: Config, shared: list[bool]) -> Fields:
     wide = c.use_double_wide_mlp
 
@@ -96,9 +144,46 @@ def shape(rng: Random) -> Fields:
     }
 
 
+def shape_3n(rng: Random) -> Fields:
+    """Some tokens have no row for each layer; transformers gives them that of the first token."""
+    fields = decoder(rng)
+    return {
+        **fields,
+        "num_hidden_layers": 5,
+        "layer_types": [SLIDING, FULL, SLIDING, SLIDING, FULL],
+        "sliding_window": 5,
+        "head_dim": 8,
+        "hidden_size_per_layer_input": 6,
+        "vocab_size_per_layer_input": fields["vocab_size"] - 20,
+        "laurel_rank": 3,
+        "rms_norm_eps": EPS,
+        "rope_parameters": {
+            SLIDING: {"rope_type": "default", "rope_theta": THETA},
+            FULL: {"rope_type": "default", "rope_theta": 3 * THETA},
+        },
+        "num_kv_shared_layers": 2,
+    }
+
+
 SHARED_CACHES = {
     family.model_type: family
     for family in (
+        Family(
+            "gemma3n_text",
+            gemma3n,
+            shape_3n,
+            (
+                {"activation_sparsity_pattern": [0.9, 0.5, 0.0, 0.3, 0.0], **TIED},
+                {
+                    "altup_num_inputs": 3,
+                    "altup_active_idx": 1,
+                    "num_kv_shared_layers": 3,
+                    "intermediate_size": [24, 40, 24, 8, 16],
+                    "tie_word_embeddings": False,
+                },
+                {"attention_bias": True, "num_kv_shared_layers": 0, "final_logit_softcapping": 3.0},
+            ),
+        ),
         Family(
             "gemma4_text",
             gemma4,

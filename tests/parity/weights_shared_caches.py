@@ -22,27 +22,48 @@ BRANCHES: Names = {
     "ffn.moe_branch.down_proj.weight": "experts.down_proj",
 }
 
+PER_LAYER: Names = {
+    "layer_embedding.tokens.weight": "model.embed_tokens_per_layer.weight",
+    **linear("layer_projection.proj", "model.per_layer_model_projection"),
+    **linear("layer_projection.norm", "model.per_layer_projection_norm"),
+}
+
+OWN_INPUT: Names = {
+    "norms.ffn_pre.weight": "pre_feedforward_layernorm.weight",
+    **renamed({"layer_input.gate_proj": "per_layer_input_gate"}),
+    **renamed({"layer_input.proj": "per_layer_projection"}),
+    **renamed({"layer_input.norm": "post_per_layer_input_norm"}),
+}
+
+UPDATES: Names = {
+    "layer_input.input_scale": "altup.correct_output_scale",
+    **renamed({"laurel.down_proj": "laurel.linear_left", "laurel.up_proj": "laurel.linear_right"}),
+    **renamed({"laurel.norm": "laurel.post_laurel_norm"}),
+    **renamed({"connections.block.router": "altup.modality_router"}),
+    **renamed({"connections.block.router_norm": "altup.router_norm"}),
+    **renamed({"connections.block.predict_proj": "altup.prediction_coefs"}),
+    **renamed({"connections.block.correct_proj": "altup.correction_coefs"}),
+}
+
 NAMES: dict[str, Names] = {
+    "gemma3n_text": {
+        **PLAIN,
+        **PER_LAYER,
+        **{
+            f"{end}.proj_{number}.weight": f"model.altup_{theirs}.{number - 1}.weight"
+            for end, theirs in (("opening", "projections"), ("closing", "unembed_projections"))
+            for number in (1, 2, 3)
+        },
+        **of_layer({**POST_NORMS, **OWN_INPUT, **UPDATES}),
+    },
     "gemma4_text": {
         **PLAIN,
-        "layer_embedding.tokens.weight": "model.embed_tokens_per_layer.weight",
-        **linear("layer_projection.proj", "model.per_layer_model_projection"),
-        **linear("layer_projection.norm", "model.per_layer_projection_norm"),
-        **of_layer(
-            {
-                **POST_NORMS,
-                "norms.ffn_pre.weight": "pre_feedforward_layernorm.weight",
-                "layer_scale.scale": "layer_scalar",
-                **renamed({"layer_input.gate_proj": "per_layer_input_gate"}),
-                **renamed({"layer_input.proj": "per_layer_projection"}),
-                **renamed({"layer_input.norm": "post_per_layer_input_norm"}),
-                **BRANCHES,
-            }
-        ),
-    }
+        **PER_LAYER,
+        **of_layer({**POST_NORMS, **OWN_INPUT, "layer_scale.scale": "layer_scalar", **BRANCHES}),
+    },
 }
 
 NAMES_BY_CONFIG: dict[str, Callable[[Config], Names]] = {}
 
 # Their checkpoints hold keys and values of layers that read others'.
-UNNAMED = {"gemma4_text"}
+UNNAMED = {"gemma3n_text", "gemma4_text"}

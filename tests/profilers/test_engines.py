@@ -35,7 +35,14 @@ from llmarch_cli.components.ffn import MixtureOfExperts
 from llmarch_cli.components.frame import HeadTransform
 from llmarch_cli.components.layer_inputs import LayerInputs
 from llmarch_cli.components.residual import Connection
+from llmarch_cli.components.residual.altup import (
+    AlternatingUpdate,
+    ProjectedClosing,
+    ProjectedOpening,
+    StreamProjections,
+)
 from llmarch_cli.components.residual.hyper_connections import HyperConnection, StreamsClosing, StreamsOpening
+from llmarch_cli.components.residual.laurel import LowRankBranch
 from llmarch_cli.profilers import closed_form
 from llmarch_cli.profilers.cost import COST_FIELDS, DTYPE_BYTES, ENGINES, Cost, Workload
 from llmarch_cli.profilers.profile import Profile, profile
@@ -74,7 +81,10 @@ HOMES = ("llmarch_cli.specs.spec", *(f"llmarch_cli.components.{room}" for room i
 
 
 # What other records make: no file names them.
-BUILT = {RowCompressor, HyperConnection, StreamsOpening, StreamsClosing}
+BUILT = {
+    *(RowCompressor, HyperConnection, StreamsOpening, StreamsClosing),
+    *(AlternatingUpdate, StreamProjections, ProjectedOpening, ProjectedClosing, LowRankBranch),
+}
 
 
 def test_drawn_specs_set_every_field() -> None:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, Literal
+from statistics import NormalDist
+from typing import TYPE_CHECKING, Annotated, Literal
 
-from pydantic import model_validator
+from pydantic import Field, model_validator
 
 from llmarch_cli.components.component import LayerCache, Modules, Part, Positive
 from llmarch_cli.components.ffn.gate import GatedComponent
@@ -17,11 +18,15 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 
+Share = Annotated[float, Field(gt=0, lt=1)]
+
+
 class DenseFeedForward(GatedComponent):
     """A feed-forward layer that every token uses whole."""
 
     kind: Literal["dense"]
     gate_scale: Positive = 1.0  # multiplies the gate before its activation
+    activation_sparsity: Share | None = None  # of gate values, those below it are cut off (Gaussian top-k)
     output_scale: Positive = 1.0
     sub_norm: bool = False  # normalises the hidden values before the down projection (SubLN, arXiv 2210.06423)
 
@@ -30,8 +35,9 @@ class DenseFeedForward(GatedComponent):
 
     @model_validator(mode="after")
     def _has_what_is_scaled(self) -> Self:
-        if self.gate_scale != 1 and not self.gated:
-            raise ValueError("gate_scale is set without a gate; set gated, or remove it")
+        for field, usual in (("gate_scale", 1), ("activation_sparsity", None)):
+            if getattr(self, field) != usual and not self.gated:
+                raise ValueError(f"{field} is set without a gate; set gated, or remove it")
         return self
 
     @property
@@ -64,8 +70,20 @@ class DenseFeedForward(GatedComponent):
         gate = m.gate_proj(x) if self.gated else None
         if gate is not None and self.gate_scale != 1:
             gate = gate * self.gate_scale
+        if gate is not None and self.activation_sparsity is not None:
+            gate = _above(gate, self.activation_sparsity)
         hidden = self.hidden(m.up_proj(x), gate, alphas)
         out = m.down_proj(m.sub_norm(hidden) if self.sub_norm else hidden)
         if self.output_scale != 1:
             out = out * self.output_scale
         return m.output_norm(out) if self.output_norm else out
+
+
+def _above(gate: Tensor, share: float) -> Tensor:
+    """By how much each value (..., d_ff) exceeds the quantile `share` of a normal distribution; 0 below it.
+
+    The distribution has the values' mean and variance, so that nothing is sorted (arXiv 2506.06644, section 3.1).
+    """
+    deviation = gate.std(dim=-1, keepdim=True, correction=0)
+    cutoff = gate.mean(dim=-1, keepdim=True) + deviation * NormalDist().inv_cdf(share)
+    return (gate - cutoff).relu()

@@ -9,8 +9,9 @@ from typing import Annotated
 
 from pydantic import Field
 
+from llmarch_cli.components.residual.altup import AlternatingUpdates
 from llmarch_cli.components.residual.connection import Connection as Connection
 from llmarch_cli.components.residual.hyper_connections import HyperConnections
 from llmarch_cli.components.residual.plain import PlainResidual
 
-Residual = Annotated[HyperConnections | PlainResidual, Field(discriminator="kind")]
+Residual = Annotated[AlternatingUpdates | HyperConnections | PlainResidual, Field(discriminator="kind")]

@@ -4,22 +4,32 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
+
+from pydantic import Field
 
 from llmarch_cli.components.component import Component, Modules, Record
 
 if TYPE_CHECKING:
     from torch import Tensor
 
-Place = Literal["attention", "ffn"]
+Place = Literal["attention", "ffn", "block"]
+StreamCount = Annotated[int, Field(gt=1, le=64)]
 
 
 class Connection(Component):
-    """The weights by which one sublayer reads the residual streams and adds to them."""
+    """The weights by which one sublayer, or a block, reads the residual streams and adds to them."""
 
     @abstractmethod
     def around(self, m: Modules, x: Tensor, run: Callable[[Tensor], Tensor]) -> Tensor:
         """The streams with the output of `run` added, which maps (batch, n_tokens, d_model) to the same shape."""
+
+    def with_input(self, m: Modules, x: Tensor, run: Callable[[Tensor], Tensor]) -> Tensor:
+        """The streams behind a block with the layer's own input added, which `run` makes of one stream.
+
+        Only of a connection around a block.
+        """
+        raise NotImplementedError
 
 
 class ResidualStream(Record):
@@ -31,7 +41,7 @@ class ResidualStream(Record):
         return 1
 
     def connections(self) -> dict[Place, Connection]:
-        """The connections that a block needs, by sublayer; none by default."""
+        """The connections that a block needs, around a sublayer or around all of it; none by default."""
         return {}
 
     def opening(self) -> Component | None:

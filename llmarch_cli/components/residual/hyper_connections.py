@@ -13,12 +13,10 @@ from pydantic import Field
 
 from llmarch_cli.components.component import Component, LayerCache, Modules, Part, Positive
 from llmarch_cli.components.parts import Linear, Norm, Vector
-from llmarch_cli.components.residual.connection import Connection, Place, ResidualStream
+from llmarch_cli.components.residual.connection import Connection, Place, ResidualStream, StreamCount
 
 if TYPE_CHECKING:
     from torch import Tensor
-
-StreamCount = Annotated[int, Field(gt=1, le=64)]
 
 
 class HyperConnection(Connection):

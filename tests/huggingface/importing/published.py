@@ -248,6 +248,33 @@ def gemma4(types: list[str], *shape: int, **settings: Any) -> Settings:
     return {"model_type": "gemma4", "text_config": text, "vision_config": {"hidden_size": 768}}
 
 
+def gemma3n(n_layers: int, d_ff: int, n_shared: int) -> Settings:
+    text = {
+        "model_type": "gemma3n_text",
+        **sized(2048, 0, n_layers, 8, 2, 262_400, 32_768),
+        "intermediate_size": [d_ff] * n_layers,
+        "layer_types": every_nth_full(5, n_layers),
+        "activation_sparsity_pattern": [0.95] * 10 + [0.0] * (n_layers - 10),
+        "altup_active_idx": 0,
+        "altup_coef_clip": 120.0,
+        "altup_correct_scale": True,
+        "altup_lr_multiplier": 1.0,
+        "altup_num_inputs": 4,
+        "final_logit_softcapping": 30.0,
+        "head_dim": 256,
+        "hidden_size_per_layer_input": 256,
+        "laurel_rank": 64,
+        "num_kv_shared_layers": n_shared,
+        "query_pre_attn_scalar": 256,
+        "rope_local_base_freq": 10_000.0,
+        "rope_scaling": None,
+        "rope_theta": 1_000_000.0,
+        "sliding_window": 512,
+        "vocab_size_per_layer_input": 262_144,
+    }
+    return {"model_type": "gemma3n", "text_config": text, "vision_config": {"hidden_size": 2048}}
+
+
 def every_nth_full(n: int, n_layers: int) -> list[str]:
     return ["sliding_attention" if (layer + 1) % n else "full_attention" for layer in range(n_layers)]
 
@@ -303,6 +330,8 @@ PUBLISHED: dict[str, Settings] = {
         "ssm_out_multiplier": 0.23570226039551587,
     },
     "gemma3-12b": gemma3_seeing(3840, 15_360, 48, 16, 8),
+    "gemma-3n-e2b": gemma3n(30, 8192, 10),
+    "gemma-3n-e4b": gemma3n(35, 16_384, 15),
     "gemma-4-26b-a4b": gemma4(
         every_nth_full(6, 30),
         *(2816, 2112, 30, 16, 8, 262_144, 262_144),

@@ -62,7 +62,7 @@ INNER: dict[str, Settings] = {
 MULTIPLIED = ("embedding_multiplier", "logits_scaling", "residual_multiplier", "attention_multiplier")
 
 # These need timm, or cannot be built with their defaults.
-UNBUILT = {"fast_vlm", "perception_lm", "phi4mm"}
+UNBUILT = {"fast_vlm", "gemma3n", "perception_lm", "phi4mm"}
 WITH_TEXT = [
     name
     for name, wrapper in MULTIMODAL.items()

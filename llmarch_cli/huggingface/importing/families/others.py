@@ -12,7 +12,6 @@ _LACKING = {
     "mixtures of attention heads": "jetmoe",
     "residual streams that are scaled by depth": "beam",
     "masks that depend on the values": "doge",
-    "alternating updates of several streams, per-layer embeddings and shared key-value caches": "gemma3n gemma3n_text",
     "biases of single projections": "telechat",
     "compressed convolutional attention": "zaya",
     "convolutions of keys and values, and biases by distance": "inkling_text inkling2_text",

@@ -1,4 +1,4 @@
-"""Decoders whose upper layers read keys and values of layers below, with per-layer embeddings: Gemma 4."""
+"""Decoders whose upper layers read keys and values of layers below, with per-layer embeddings: Gemma 3n and 4."""
 
 from __future__ import annotations
 
@@ -6,10 +6,19 @@ from collections.abc import Mapping
 from typing import Any
 
 from llmarch_cli.huggingface.importing.families.family import USUAL, Family, sizes
-from llmarch_cli.huggingface.importing.keys import ANY, Config
+from llmarch_cli.huggingface.importing.keys import ANY, Config, a_number, above_zero
 from llmarch_cli.huggingface.importing.layers import Fields, axis
-from llmarch_cli.huggingface.importing.pieces import biased, every, fixed_activation, frame, layer_types, rms
-from llmarch_cli.huggingface.importing.rope import FULL, SLIDING
+from llmarch_cli.huggingface.importing.pieces import (
+    biased,
+    every,
+    fixed_activation,
+    frame,
+    heads,
+    layer_types,
+    rms,
+    window,
+)
+from llmarch_cli.huggingface.importing.rope import FULL, SLIDING, rope_by_layer_type
 
 OVERRIDES = "per_layer_config"
 
@@ -17,11 +26,7 @@ OVERRIDES = "per_layer_config"
 def gemma4(c: Config) -> Fields:
     types = layer_types(c, every(6))
     types[-1] = FULL  # as the class does
-    n_shared = c.count("num_kv_shared_layers", least=0)
-    first_shared = len(types) - n_shared
-    if first_shared < 1 or not set(types) <= set(types[:first_shared]):
-        c.fail("num_kv_shared_layers", f"{n_shared}: each type of layer needs one below with keys and values")
-    shared = [layer >= first_shared for layer in range(len(types))]
+    shared = _shared(c, types)
     if (
         c.optional(lambda name: c.choice(name, {"vision": "vision", "all": "all"}), "use_bidirectional_attention")
         == "all"
@@ -44,7 +49,96 @@ def gemma4(c: Config) -> Fields:
     )
 
 
+def gemma3n(c: Config) -> Fields:
+    types = layer_types(c, every(5))
+    shared = _shared(c, types)
+    activation = fixed_activation(c, "hidden_activation", "layer of this family")
+    c.expect("altup_correct_scale", True, why="without it, its factors are stored and not used")
+    n_streams = c.count("altup_num_inputs", least=2)
+    rotary = rope_by_layer_type(c, "rope_local_base_freq")
+    variants: dict[str, Fields] = {}
+    for kind, name in NAMES.items():
+        own = {
+            **heads(c, c.count("head_dim")),
+            **rotary[kind],
+            "qk_norm": "per_head",
+            "v_norm": True,
+            "score_scale": 1.0,
+            "window": window(c, kind),
+            **biased(c),
+        }
+        variants[name] = own
+        variants[f"{name}_shared"] = {**own, "v_norm": False, "kv_from": name}
+    return frame(
+        c,
+        rms(c),
+        norm_placement="sandwich",
+        embedding_scale="sqrt_d_model",
+        logit_softcap=c.number("final_logit_softcapping"),
+        residual={"kind": "altup", "n_streams": n_streams, "active": c.count("altup_active_idx", 0, n_streams - 1)},
+        laurel_rank=c.count("laurel_rank"),
+        per_layer_embedding={
+            "dim": c.count("hidden_size_per_layer_input"),
+            "vocab_size": c.count("vocab_size_per_layer_input"),
+            "activation": activation,
+            "input_scale": True,
+        },
+        attention=_laid(types, shared, variants),
+        ffn=axis(
+            list(zip(_widths(c), _sparsity(c), strict=True)),
+            lambda layer: {
+                "kind": "dense",
+                "d_ff": layer[0],
+                "activation": activation,
+                "activation_sparsity": layer[1] or None,
+            },
+        ),
+    )
+
+
+def _widths(c: Config) -> list[int]:
+    """The width of each feed-forward layer: one for all, or a list."""
+    name, n_layers = "intermediate_size", c.layers()
+    if isinstance(c.value(name), list):
+        return c.items(name, above_zero, "a whole number above 0", n_layers)
+    return [c.count(name)] * n_layers
+
+
+def _sparsity(c: Config) -> list[float]:
+    """The share of gate values that each feed-forward layer cuts off; by default 0.95 in the first ten of many."""
+    name, n_layers = "activation_sparsity_pattern", c.layers()
+    if c.value(name) is None:
+        n_sparse = 10 if n_layers > 10 else 0
+        return [0.95] * n_sparse + [0.0] * (n_layers - n_sparse)
+    return c.items(name, _share, "a number from 0 to below 1", n_layers)
+
+
+def _share(value: object) -> float | None:
+    number = a_number(value)
+    return number if number is not None and 0 <= number < 1 else None
+
+
 # --- attention ------------------------------------------------------------------------------------------------------
+
+NAMES = {SLIDING: "local", FULL: "global"}
+
+
+def _shared(c: Config, types: list[str]) -> list[bool]:
+    """Whether each layer reads the keys and values of the last layer of its type that has its own."""
+    n_shared = c.count("num_kv_shared_layers", least=0)
+    first = len(types) - n_shared
+    if first < 1 or not set(types) <= set(types[:first]):
+        c.fail("num_kv_shared_layers", f"{n_shared}: each type of layer needs one below with keys and values")
+    return [layer >= first for layer in range(len(types))]
+
+
+def _laid(types: list[str], shared: list[bool], variants: Mapping[str, Fields]) -> Fields:
+    """The layers with those of `variants` that they need: each type's own, and one that reads it."""
+    laid = [NAMES[kind] + "_shared" * is_shared for kind, is_shared in zip(types, shared, strict=True)]
+    if len(set(laid)) == 1:
+        return variants[laid[0]]
+    found = axis(laid, lambda name: {"kind": name})
+    return {**found, "variants": {name: variants[name] for name in found["variants"]}}
 
 
 def _attention(c: Config, types: list[str], shared: list[bool]) -> Fields:
@@ -61,9 +155,8 @@ def _attention(c: Config, types: list[str], shared: list[bool]) -> Fields:
     key_heads = {SLIDING: n_kv_heads, FULL: n_full or n_kv_heads}
     if c.given(OVERRIDES):
         widths[FULL], key_heads[FULL] = _overridden(c, types, widths[SLIDING], n_kv_heads)
-    names = {SLIDING: "local", FULL: "global"}
     variants: dict[str, Fields] = {}
-    for kind in (SLIDING, FULL):
+    for kind, name in NAMES.items():
         if n_heads % key_heads[kind]:
             c.fail("num_attention_heads", f"{n_heads} must be a multiple of the {key_heads[kind]} key heads")
         width = widths[kind]
@@ -81,14 +174,9 @@ def _attention(c: Config, types: list[str], shared: list[bool]) -> Fields:
         }
         if kind in rotary:
             own |= _turned(c, rotary[kind], width)
-        variants[names[kind]] = own
-        reads = {"v_norm": False, "values_from_keys": False, "kv_from": names[kind]}
-        variants[f"{names[kind]}_shared"] = {**own, **reads}
-    laid = [names[kind] + "_shared" * is_shared for kind, is_shared in zip(types, shared, strict=True)]
-    if len(set(laid)) == 1:
-        return variants[laid[0]]
-    found = axis(laid, lambda name: {"kind": name})
-    return {**found, "variants": {name: variants[name] for name in found["variants"]}}
+        variants[name] = own
+        variants[f"{name}_shared"] = {**own, "v_norm": False, "values_from_keys": False, "kv_from": name}
+    return _laid(types, shared, variants)
 
 
 def _overridden(c: Config, types: list[str], width: int, n_kv_heads: int) -> tuple[int, int]:
@@ -185,12 +273,31 @@ DEFAULT_ROPE: dict[str, dict[str, Any]] = {
     FULL: {"rope_type": "proportional", "partial_rotary_factor": 0.25, "rope_theta": 1_000_000.0},
 }
 
+SOFTCAPPED = {"hidden_activation": "gelu_pytorch_tanh", "tie_word_embeddings": True, "attention_bias": False}
+
 FAMILIES = (
+    Family(
+        "gemma3n_text",
+        gemma3n,
+        {key: value for key, value in USUAL.items() if key != "hidden_act"}
+        | SOFTCAPPED
+        | {"head_dim": 256, "sliding_window": 512, "layer_types": None, "final_logit_softcapping": 30.0}
+        | {"vocab_size_per_layer_input": 262_144, "hidden_size_per_layer_input": 256}
+        | {"rope_theta": 1_000_000.0, "rope_local_base_freq": 10_000.0}
+        | {"num_kv_shared_layers": 15, "laurel_rank": 64, "activation_sparsity_pattern": None}
+        | {"altup_active_idx": 0, "altup_num_inputs": 4, "altup_correct_scale": True}
+        | sizes(262_400, 2048, 16_384, 35, 8, 2, 32_768),
+        without_effect=dict.fromkeys(
+            # Attention is unscaled in this family, and coefficients are clipped in training alone.
+            ("hidden_act", "query_pre_attn_scalar", "altup_coef_clip", "altup_lr_multiplier"),
+            ANY,
+        ),
+    ),
     Family(
         "gemma4_text",
         gemma4,
         {key: value for key, value in USUAL.items() if key != "hidden_act"}
-        | {"hidden_activation": "gelu_pytorch_tanh", "tie_word_embeddings": True, "attention_bias": False}
+        | SOFTCAPPED
         | {"head_dim": 256, "sliding_window": 512, "layer_types": None, "final_logit_softcapping": None}
         | {"vocab_size_per_layer_input": 262_144, "hidden_size_per_layer_input": 256, "attention_k_eq_v": False}
         | {"num_kv_shared_layers": 0, "enable_moe_block": False, "use_double_wide_mlp": False}
