@@ -51,7 +51,12 @@ def test_a_block_that_adds_nothing_predicts_alone() -> None:
     assert isinstance(block, Block)
     connection: Any = block.connections["block"]
     read: list[Tensor] = []
-    out = connection.component.around(connection, x, lambda stream: read.append(stream) or stream)
+
+    def run(stream: Tensor) -> Tensor:
+        read.append(stream)
+        return stream
+
+    out = connection.component.around(connection, x, run)
     torch.testing.assert_close(out[:, :, 1], read[0])
     connection.predict_proj.weight.zero_()
     torch.testing.assert_close(connection.component.around(connection, x, lambda stream: stream), x)
