@@ -118,7 +118,7 @@ class Block:
 def block(spec: ModelSpec, layer: LayerVariants) -> Block:
     """The wiring of `layer`."""
     present = {axis: name for axis, name in (("attention", layer.attention), ("ffn", layer.ffn)) if name != NONE}
-    norms = spec.block_norms(*spec.normed(layer))
+    norms = spec.block_norms(layer)
     names = {part.name for part in norms.parts(spec.d_model) if isinstance(part, Norm)}
     shared = [norm(spec, "norm before both")] * ("shared_pre" in names)
     scale = [_scale(spec)] * (spec.residual_scale != 1)
@@ -128,7 +128,7 @@ def block(spec: ModelSpec, layer: LayerVariants) -> Block:
         box = sublayer(component, axis, spec.d_model, has_positions=spec.has_absolute_positions)
         before = [norm(spec, "norm before")] * (f"{axis}_pre" in names)
         after = [norm(spec, "norm after")] * (f"{axis}_post" in names)
-        if spec.norm_placement == "post_residual":
+        if norms.placement == "post_residual":
             stages.append(Stage([box, *scale], after))
         else:
             stages.append(Stage([*before, box, *after, *scale]))

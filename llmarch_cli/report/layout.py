@@ -43,7 +43,7 @@ def feed_forward(spec: ModelSpec) -> str:
 
 
 def norms(spec: ModelSpec) -> str:
-    """`RMS pre, q_norm, k_norm`: the kind of norm, its placement, and the norms inside attention."""
+    """`RMS 24 pre + 8 post, q_norm`: the kind of norm, its placement by layers, and the norms inside attention."""
     inside = dict.fromkeys(
         part.name
         for component in spec.variants("attention").values()
@@ -52,7 +52,9 @@ def norms(spec: ModelSpec) -> str:
     )
     kind = {"rms": "RMS", "layer": "LayerNorm"}[spec.norm.kind]
     wiring = "parallel sublayers" if spec.parallel_sublayers else ""
-    return ", ".join(filter(None, (f"{kind} {spec.norm_placement}", wiring, *inside, spec.norm.details)))
+    counts = spec.placements
+    placed = " + ".join(f"{count:,} {name}" for name, count in counts.items()) if len(counts) > 1 else [*counts][0]
+    return ", ".join(filter(None, (f"{kind} {placed}", wiring, *inside, spec.norm.details)))
 
 
 def pattern(spec: ModelSpec, axis: str) -> str:

@@ -181,7 +181,8 @@ def test_every_sublayer_is_in_the_inventory(spec: ModelSpec) -> None:
         in_layers = Counter(getattr(layer, axis) for layer in spec.layers)
         del in_layers[NONE]
         assert sorted(item.count for item in items if item.role == axis) == sorted(in_layers.values())
-    n_normed = sum(any(spec.normed(layer)) for layer in spec.layers)
+    norms = [spec.block_norms(layer) for layer in spec.layers]
+    n_normed = sum(each.attention or each.ffn for each in norms)
     assert sum(item.count for item in items if item.label.startswith("block norms")) == n_normed
 
 

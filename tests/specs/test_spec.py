@@ -185,7 +185,8 @@ def test_a_model_of_everything() -> None:
     ],
 )
 def test_norms_stand_where_they_are_placed(placement: str, names: list[str]) -> None:
-    norms = spec(norm_placement=placement, parallel_sublayers=placement == "pre_shared").block_norms()
+    model = spec(norm_placement=placement, parallel_sublayers=placement == "pre_shared")
+    norms = model.block_norms(model.layers[0])
     assert [part.name for part in norms.parts(16)] == names
     assert isinstance(norms, BlockNorms)
 
