@@ -137,6 +137,34 @@ def test_what_is_not_valid_yet_waits_for_what_makes_it_so() -> None:
     assert fields(spec, after) == [["model.parallel_sublayers"], ["model.norm_placement"]]
 
 
+BY_LAYER = {"attention.variants.local.n_kv_heads": 4, "norm_placement": {"local": "pre", "global": "post"}}
+
+
+def test_norms_that_stand_elsewhere_in_some_layers_are_one_change() -> None:
+    spec = load("gemma3-27b")
+    mixed = changed(spec, BY_LAYER)
+    assert fields(spec, mixed) == [["model.norm_placement"], ["attention.n_kv_heads"]]
+    assert fields(mixed, spec) == [["model.norm_placement"], ["attention.n_kv_heads"]]
+    assert fields(mixed, changed(mixed, {"norm_placement.local": "sandwich"})) == [["model.norm_placement"]]
+    (step,) = steps(mixed, changed(mixed, {"norm_placement.local": "sandwich"}))
+    assert [(change.before, change.after) for change in step.changes] == [
+        ({"local": "pre", "global": "post"}, {"local": "sandwich", "global": "post"})
+    ]
+    assert fields(mixed, changed(mixed, {"norm_placement": {"local": "post", "global": "post"}})) == fields(
+        mixed, changed(mixed, {"norm_placement": "post"})
+    )
+
+
+def test_equal_variants_whose_norms_stand_elsewhere_are_not_one() -> None:
+    spec = load("gpt2")
+    component = spec.variants("attention")["gqa"]
+    layout = {"repeat": ["a", "b"], "variants": {"a": component, "b": component}}
+    mixed = changed(spec, {"attention": layout, "norm_placement": {"a": "pre", "b": "post"}})
+    assert fields(spec, mixed) == [["attention.layout"]]
+    swapped = changed(spec, {"attention": layout, "norm_placement": {"a": "post", "b": "pre"}})
+    assert fields(mixed, swapped) == [["attention.layout"]]
+
+
 def test_a_component_of_another_kind_is_one_change() -> None:
     spec = load("gpt2")
     assert fields(spec, changed(spec, {"attention": load("deepseek-v3").attention})) == [["attention"]]
