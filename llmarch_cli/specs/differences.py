@@ -70,9 +70,7 @@ def steps(before: ModelSpec, after: ModelSpec) -> list[Step]:
         fields={name: _data(getattr(before, name)) for name in ModelSpec.model_fields},
         components={axis: {slot: _data(each) for slot, each in pairs[axis].components.items()} for axis in AXES},
         orders={axis: pairs[axis].order(before, before.n_layers) for axis in AXES},
-        placements={
-            slot: new if old is None else old for slot, (old, new) in pairs["attention"].placements.items()
-        },
+        placements={slot: new if old is None else old for slot, (old, new) in pairs["attention"].placements.items()},
     )
     made, waiting = [], list[_Move]()
     for move in _moves(before, after, pairs):

@@ -176,9 +176,7 @@ def olmo_hybrid(c: Config) -> Fields:
 
 def _olmo_delta(c: Config) -> Fields:
     n_heads = c.count("num_attention_heads")
-    n_k_heads, n_v_heads = (
-        c.optional(c.count, f"linear_num_{name}_heads") or n_heads for name in ("key", "value")
-    )
+    n_k_heads, n_v_heads = (c.optional(c.count, f"linear_num_{name}_heads") or n_heads for name in ("key", "value"))
     if n_v_heads % n_k_heads:
         c.fail("linear_num_value_heads", f"{n_v_heads} must be a multiple of the {n_k_heads} key heads")
     k_head_dim = c.optional(c.count, "linear_key_head_dim") or int(0.75 * c.count("hidden_size") / n_k_heads)
