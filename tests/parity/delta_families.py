@@ -195,7 +195,14 @@ DELTA = {
             (
                 {},
                 {"rope_parameters": {"rope_type": "default", "rope_theta": None}, "linear_allow_neg_eigval": False},
-                {**BIASED, **TIED, "layer_types": [FULL, LINEAR, LINEAR, FULL], "linear_conv_kernel_dim": 2},
+                {
+                    **BIASED,
+                    **TIED,
+                    "layer_types": [FULL, LINEAR, LINEAR, FULL],
+                    "linear_conv_kernel_dim": 2,
+                    **dict.fromkeys(("linear_num_key_heads", "linear_num_value_heads"), 2),
+                    **dict.fromkeys(("linear_key_head_dim", "linear_value_head_dim"), 5),
+                },
             ),
         ),
     )

@@ -132,4 +132,4 @@ NAMES_BY_CONFIG: dict[str, Callable[[Config], Names]] = {
 }
 
 # Their checkpoints fuse what is split here.
-UNNAMED = {"qwen3_next", "qwen3_5_text", "qwen3_5_moe_text", "kimi_linear", "olmo_hybrid"}
+UNNAMED: set[str] = set()

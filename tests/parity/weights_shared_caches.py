@@ -45,4 +45,4 @@ NAMES: dict[str, Names] = {
 NAMES_BY_CONFIG: dict[str, Callable[[Config], Names]] = {}
 
 # Their checkpoints hold keys and values of layers that read others'.
-UNNAMED = {"gemma4_text"}
+UNNAMED: set[str] = set()
