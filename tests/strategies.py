@@ -530,7 +530,16 @@ def spec_data(
         data["norm"]["unit_offset"] = draw(booleans)
         if norm_kind == "layer":
             data["norm"]["bias"] = draw(booleans)
+    if draw(booleans):
+        data["norm_placement"] = draw(placements(data["attention"], placement))
     return data
+
+
+def placements(attention: Data, placement: str) -> SearchStrategy[Data]:
+    """Where the norms of each variant's layers stand, in a model for which `placement` is valid."""
+    names = {name for part in ("first", "repeat", "last") for name in attention.get(part, ())}
+    anywhere = st.sampled_from(sorted({"pre", "post", "sandwich", placement}))
+    return st.fixed_dictionaries(dict.fromkeys(sorted(names or {attention["kind"]}), anywhere))
 
 
 def share(draw: DrawFn, data: Data) -> None:

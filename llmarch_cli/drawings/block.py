@@ -115,10 +115,78 @@ class Block:
         yield Line(((middle, y), (middle, y + STEP)), arrow=True)
 
 
-def block(spec: ModelSpec, layer: LayerVariants) -> Block:
+@dataclass(frozen=True)
+class StreamedBlock:
+    """Stages above each other beside several residual streams, the lanes at the left.
+
+    Each stage reads a `read` sum of the streams; its output goes to the `mix` that all streams pass. `last` stands on
+    the streams behind all stages.
+    """
+
+    stages: Sequence[Stage]
+    n_streams: int
+    read: Node
+    last: Sequence[Node] = ()
+
+    LANE, MOST_LANES, BESIDE = 5.0, 6, 12.0
+
+    @cached_property
+    def _spread(self) -> float:
+        return self.LANE * (min(self.n_streams, self.MOST_LANES) - 1)
+
+    @cached_property
+    def _mix(self) -> Panel:
+        words = Label("mix, add", 60, 7.2, topic="stream mixing")
+        return Panel(words, "chip", "stream mixing", padding=4, least=self._spread + 2 * self.LANE)
+
+    @cached_property
+    def _lanes_width(self) -> float:
+        return max(node.width for node in (self._mix, *self.last))
+
+    @cached_property
+    def _stages_width(self) -> float:
+        return max(self.read.width, *(stage.width for stage in self.stages))
+
+    @cached_property
+    def width(self) -> float:
+        return self._lanes_width + 2 * self.BESIDE + self._stages_width
+
+    @cached_property
+    def height(self) -> float:
+        each = self.read.height + self._mix.height + 2 * STEP
+        return sum(stage.height + each for stage in self.stages) + Stage(self.last).height + STEP
+
+    def place(self, x: float, y: float) -> Iterator[Shape]:
+        centre = x + self._lanes_width / 2
+        middle = x + self._lanes_width + self.BESIDE + self._stages_width / 2
+        lanes = [centre - self._spread / 2 + self.LANE * i for i in range(min(self.n_streams, self.MOST_LANES))]
+        for stage in self.stages:
+            read = y + STEP
+            tap = read + self.read.height / 2
+            yield Line(((lanes[0], tap), (middle - self.read.width / 2, tap)), arrow=True)
+            yield from self.read.place(middle - self.read.width / 2, read)
+            start = read + self.read.height
+            yield from stage.place(middle, start)
+            top, mix = start + stage.height, start + stage.height + STEP
+            level = mix + self._mix.height / 2
+            yield Line(((middle, top), (middle, level), (centre + self._mix.width / 2, level)), arrow=True)
+            yield from self._onto(self._mix, centre, lanes, y, mix)
+            y = mix + self._mix.height
+        for node in self.last:
+            yield from self._onto(node, centre, lanes, y, y + STEP)
+            y += STEP + node.height
+        yield from (Line(((lane, y), (lane, y + STEP))) for lane in lanes)
+
+    def _onto(self, node: Node, centre: float, lanes: Sequence[float], start: float, end: float) -> Iterator[Shape]:
+        """All streams from the height `start` into `node`, whose lower edge is at `end`."""
+        yield from (Line(((lane, start), (lane, end)), arrow=True) for lane in lanes)
+        yield from node.place(centre - node.width / 2, end)
+
+
+def block(spec: ModelSpec, layer: LayerVariants) -> Block | StreamedBlock:
     """The wiring of `layer`."""
     present = {axis: name for axis, name in (("attention", layer.attention), ("ffn", layer.ffn)) if name != NONE}
-    norms = spec.block_norms(*spec.normed(layer))
+    norms = spec.block_norms(layer)
     names = {part.name for part in norms.parts(spec.d_model) if isinstance(part, Norm)}
     shared = [norm(spec, "norm before both")] * ("shared_pre" in names)
     scale = [_scale(spec)] * (spec.residual_scale != 1)
@@ -128,10 +196,13 @@ def block(spec: ModelSpec, layer: LayerVariants) -> Block:
         box = sublayer(component, axis, spec.d_model, has_positions=spec.has_absolute_positions)
         before = [norm(spec, "norm before")] * (f"{axis}_pre" in names)
         after = [norm(spec, "norm after")] * (f"{axis}_post" in names)
-        if spec.norm_placement == "post_residual":
+        if norms.placement == "post_residual":
             stages.append(Stage([box, *scale], after))
         else:
             stages.append(Stage([*before, box, *after, *scale]))
+    if spec.residual.width > 1:  # then nothing is parallel, shared or added behind the sublayers
+        factor = [_factor("times a stored factor", "layer scale", 44)] if spec.layer_scale else []
+        return StreamedBlock(stages, spec.residual.width, stream_sum(spec), factor)
     behind = [_behind(spec)] if spec.per_layer_embedding is not None else []
     last = [_factor("times a stored factor", "layer scale")] if spec.layer_scale else []
     if spec.parallel_sublayers and len(stages) > 1:
@@ -152,8 +223,14 @@ def _scale(spec: ModelSpec) -> Panel:
     return _factor(f"times {setting(number(spec.residual_scale))}", "residual scale")
 
 
-def _factor(words: str, topic: str) -> Panel:
-    return Panel(Label(words, 128, 8, topic=topic), "chip", topic, padding=4)
+def _factor(words: str, topic: str, limit: float = 128) -> Panel:
+    return Panel(Label(words, limit, 8, topic=topic), "chip", topic, padding=4)
+
+
+def stream_sum(spec: ModelSpec) -> Panel:
+    """What reads all residual streams."""
+    words = f"weighted sum of {spec.residual.width:,} streams"
+    return Panel(Label(words, 138, 8, topic="residual streams"), "chip", "stream sum", padding=4)
 
 
 def norm(spec: ModelSpec, name: str, settings: bool = False) -> Panel:

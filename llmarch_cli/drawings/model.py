@@ -8,13 +8,13 @@ from functools import cached_property
 from itertools import groupby
 
 from llmarch_cli.components.component import Component, number, walk
-from llmarch_cli.drawings.block import block, norm
+from llmarch_cli.drawings.block import block, norm, stream_sum
 from llmarch_cli.drawings.nodes import Horizontal, Label, Node, Panel, Vertical, flow
 from llmarch_cli.drawings.shapes import Adder, Box, Line, Shape
 from llmarch_cli.errors import InputError
 from llmarch_cli.profilers.profile import Profile
 from llmarch_cli.report.columns import metric
-from llmarch_cli.report.layout import pattern
+from llmarch_cli.report.layout import MIXERS, mixers, pattern
 from llmarch_cli.report.units import PARAMS, setting, tokens
 from llmarch_cli.specs.pairs import AXES
 from llmarch_cli.specs.spec import NONE, LayerVariants, Layout, ModelSpec
@@ -26,6 +26,8 @@ STEP = 14.0  # between two nodes of the left side
 LARGEST_LAYER = 40.0  # height of a layer in the strip
 THIN = 1.5  # layers of this height have no gaps between them: some would be visible and some not
 MOST_CELLS = 1000  # in a strip; of more layers, only every n-th is shown
+MARKS = {"attention": 14.0, "window": 8.0, "recurrence": 14.0, "convolution": 8.0}  # widths beside the strip
+MARK_GAP = 3.0
 MOST_COMPONENTS = 500  # in the layers in detail
 CALLOUTS = {  # by the keys of their metrics
     "params": "parameters",
@@ -122,14 +124,43 @@ class ModelDrawing:
 
     @cached_property
     def _orders(self) -> Vertical:
-        """The layer pattern of each axis, in the words of tables."""
+        """What the marks beside the strip mean, and the layer pattern of each axis, in the words of tables."""
         orders = {axis: pattern(self.spec, axis) for axis in AXES}
+        legend = [self._key(mixer, count) for mixer, count in self._mixer_counts.items()] if self._is_marked else []
         lines = [
             Label(f"{axis}: {order}", self._side_width, 8, "muted", topic="order", centred=False)
             for axis, order in orders.items()
             if order
         ]
-        return Vertical(lines, gap=4, align="left")
+        return Vertical(
+            [*([flow(legend, self._side_width, gap=12, align="left")] if legend else []), *lines], 4, "left"
+        )
+
+    @cached_property
+    def _mixers(self) -> dict[str, tuple[str, ...]]:
+        """How the layers of each variant of attention mix tokens."""
+        return {name: mixers(each) for name, each in self.spec.variants("attention").items()}
+
+    @cached_property
+    def _mixer_counts(self) -> dict[str, int]:
+        """The number of layers that mix tokens in each way; "" for those that do not."""
+        counts = dict.fromkeys((*MIXERS, ""), 0)
+        for name, count in self.spec.variant_counts("attention").items():
+            for mixer in self._mixers.get(name, ("",)):
+                counts[mixer] += count
+        return {mixer: count for mixer, count in counts.items() if count}
+
+    @property
+    def _is_marked(self) -> bool:
+        """Whether marks beside the strip tell layers apart: not if all attend to all tokens."""
+        return [*self._mixer_counts] != ["attention"]
+
+    def _key(self, mixer: str, count: int) -> Node:
+        words = Label(f"{count:,} {mixer or 'without token mixing'}", self._side_width, 8, "muted", topic="mixing")
+        if not mixer:
+            return words
+        mark = Panel(Vertical([]), f"mix-{mixer}", f"mark of {mixer}", padding=4, least=MARKS[mixer], rounded=0)
+        return Horizontal([mark, words], gap=4)
 
     def _frame(self, kind: int, layer: LayerVariants, numbers: Sequence[int]) -> Panel:
         inner = block(self.spec, layer)
@@ -266,6 +297,8 @@ class ModelDrawing:
         for i, kind in enumerate(cells):
             level = y + i * height
             yield Box(left, level, STRIP, height - gap, "layer", f"layer kind {kind}", rounded=0, colour=kind)
+        if self._is_marked:
+            yield from self._place_marks(right + MARK_GAP, y, height, gap, every)
         yield Line(((right, y), (side, y)), "hint", dashed=True)
         yield Line(((right, top), *self._above_details(side, y)), "hint", dashed=True)
         count = Label(f"{len(layers):,}", 50, 11, bold=True, topic="n_layers")
@@ -273,6 +306,17 @@ class ModelDrawing:
         left_out = [Label(f"1 in {every:,} shown", 50, 7.2, "muted")] * (every > 1)
         words = Vertical([count, word, *left_out], gap=2)
         yield from words.place(left - 5 - words.width, max(y, y + (top - y) / 2 - words.height / 2))
+
+    def _place_marks(self, x: float, y: float, height: float, gap: float, every: int) -> Iterator[Shape]:
+        """Beside each layer of the strip, how it mixes tokens; one mark for equal neighbours."""
+        level = y
+        for found, run in groupby(self._mixers.get(layer.attention, ()) for layer in self._layers[::every]):
+            size, left = height * len(list(run)), x
+            for mixer in found:
+                role = f"mix-{mixer}"
+                yield Box(left, level, MARKS[mixer], size - gap, role, f"layers of {mixer}", rounded=0)
+                left += MARKS[mixer] + MARK_GAP
+            level += size
 
     @cached_property
     def _final(self) -> list[Node]:
@@ -287,6 +331,7 @@ class ModelDrawing:
         changes += [f"softcap {setting(number(spec.logit_softcap))}"] if spec.logit_softcap is not None else []
         lines += [Label(f"logits {change}", SPINE - 12, 8, topic="logits") for change in changes]
         return [
+            *[stream_sum(spec)] * (spec.residual.width > 1),
             *[norm(spec, "final norm", settings=True)] * spec.final_norm,
             Panel(Vertical(lines, gap=3), "end", "head", padding=6, least=SPINE),
             Label("logits", SPINE, 8.5, "muted"),

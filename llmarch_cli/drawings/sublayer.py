@@ -43,7 +43,7 @@ def _content(
 
     facts: list[Node] = [Label(title, width, size + 1.5, bold=True, topic=f"{axis} title")]
     facts.append(flow([label("fact", text) for text in (component.heads, component.label) if text], width, gap=9))
-    drawn = {part.name for part in parts if isinstance(part, Vector)}
+    drawn = {part.name for part in parts if isinstance(part, Vector | Norm)}
     settings = {
         field: text
         for field, text in component.settings.items()

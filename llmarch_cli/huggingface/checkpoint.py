@@ -92,6 +92,8 @@ def _fill(ours: dict[str, Tensor], each: Assigned, reader: _Reader) -> None:
     for index, values in reader.matrices(each):
         for target in each.targets:
             place = ours[target.name] if target.expert is None else ours[target.name][target.expert]
+            if target.rows is not None:
+                place = place[slice(*target.rows)]
             place[index].copy_(target.cut(values))
 
 
@@ -110,7 +112,8 @@ class _Reader:
 
     def matrices(self, each: Assigned) -> Iterator[tuple[Any, Tensor]]:
         """The unpacked values of a published tensor: a stack matrix by matrix with its index, others at once."""
-        numbers = range(each.shape[0]) if len(each.shape) > 2 else (...,)
+        at_once = len(each.shape) <= 2 or any(target.shape is not None for target in each.targets)
+        numbers = (...,) if at_once else range(each.shape[0])
         for number in numbers:
             values = self._read(each.stored, number)
             if each.packed is not None:

@@ -21,6 +21,12 @@ class Rule:
         interleaved: ours alternate along `dim` instead, e.g. in even and odd rows.
         transposed: the last two dimensions of ours are swapped in it; `dim` is that of the published tensor.
         beside: another of our tensors that the model must have for this rule to apply.
+        unless: published names of the same layer; the rule does not apply if one of them is stored too.
+        groups: a field of the layer's attention that counts groups: ours alternate along `dim` group by group.
+        ones: the places of dimensions of size 1 that only the published tensor has.
+        merged: the first two dimensions of ours are one in it.
+        blocks: it holds only some rows of ours, a block: these matrices of ours have as many rows as each block.
+        block: the number of that block.
     """
 
     name: str
@@ -29,6 +35,12 @@ class Rule:
     interleaved: bool = False
     transposed: bool = False
     beside: str | None = None
+    unless: tuple[str, ...] = ()
+    groups: str | None = None
+    ones: tuple[int, ...] = ()
+    merged: bool = False
+    blocks: tuple[str, ...] = ()
+    block: int = 0
 
 
 def _same(published: str, ours: str) -> tuple[Rule, ...]:
@@ -52,6 +64,14 @@ def _transposed(published: str, *parts: str) -> tuple[Rule, ...]:
     )
 
 
+def _convolution(published: str, ours: str) -> tuple[Rule, ...]:
+    """A filter for each channel, which torch keeps with a dimension of size 1."""
+    return (
+        Rule(rf"{published}\.weight", (f"{ours}.weight",), ones=(1,)),
+        Rule(rf"{published}\.bias", (f"{ours}.bias",)),
+    )
+
+
 def _gate_and_up(ours: str, kind: str = "weight") -> tuple[str, ...]:
     return f"{ours}.gate_proj.{kind}", f"{ours}.up_proj.{kind}"
 
@@ -72,7 +92,33 @@ _EXPERT = r"experts\.\{expert\}"
 
 _QKV = ("attention.q_proj", "attention.k_proj", "attention.v_proj")
 
+# Queries beside their gates, head by head: Qwen3-Next. In other families the gates are a matrix of their own.
+_GATED_QUERIES = (
+    Rule(
+        r"self_attn\.q_proj\.weight",
+        ("attention.q_proj.weight", "attention.gate_proj.weight"),
+        dim=-2,
+        groups="n_heads",
+        unless=("self_attn.g_proj.weight", "self_attn.gate_proj.weight", "self_attn.output_gate.weight"),
+    ),
+)
+
+# Lightning attention: heads beside each other.
+_LIGHTNING = (
+    Rule(
+        r"self_attn\.qkv_proj\.weight",
+        tuple(f"{part}.weight" for part in _QKV),
+        dim=-2,
+        groups="n_heads",
+        beside="attention.norm.weight",
+    ),
+    *_same(r"self_attn\.norm", "attention.norm"),
+    *_same(r"self_attn\.output_gate", "attention.gate_proj"),
+)
+
 _ATTENTION = (
+    *_GATED_QUERIES,
+    *_LIGHTNING,
     *(rule for part in "qkvo" for rule in _same(rf"self_attn\.{part}_proj", f"attention.{part}_proj")),
     *_fused(r"self_attn\.qkv_proj", _QKV),
     *_same(r"self_attn\.q_proj", "attention.q_b_proj"),  # latent attention without query compression
@@ -99,6 +145,218 @@ _ATTENTION = (
     ),
 )
 
+_DELTA_IN = ("q_proj", "k_proj", "v_proj", "gate_proj")
+
+# The gated delta rule, by head (Qwen3-Next, Qwen3.5, OLMo Hybrid) and by channel (Kimi Linear).
+_DELTA = (
+    *(
+        Rule(
+            rf"linear_attn\.in_proj_{name}\.weight",
+            tuple(f"attention.{part}.weight" for part in parts),
+            dim=-2,
+            groups=groups,
+        )
+        for name, parts, groups in (
+            ("qkvz", _DELTA_IN, "n_k_heads"),
+            ("ba", ("beta_proj", "decay_proj"), "n_k_heads"),
+            ("qkv", _DELTA_IN[:3], None),
+        )
+    ),
+    *(rule for part in "qkvo" for rule in _same(rf"linear_attn\.{part}_proj", f"attention.{part}_proj")),
+    *_same(r"linear_attn\.out_proj", "attention.o_proj"),
+    *_same(r"linear_attn\.(?:in_proj_z|g_proj)", "attention.gate_proj"),
+    *_same(r"linear_attn\.(?:in_proj_b|b_proj)", "attention.beta_proj"),
+    *_same(r"linear_attn\.(?:in_proj_a|a_proj)", "attention.decay_proj"),
+    *_convolution(r"linear_attn\.conv1d", "attention.conv"),
+    *_same(r"linear_attn\.(?:norm|o_norm)", "attention.head_norm"),
+    Rule(r"(?:linear|self)_attn\.dt_bias", ("attention.decay_bias",)),
+    Rule(r"linear_attn\.A_log", ("attention.log_rate",)),
+    Rule(r"self_attn\.A_log", ("attention.log_rate",), ones=(0, 1, 3)),
+    *(
+        Rule(
+            rf"(?:linear|self)_attn\.{part}_conv1d\.weight",
+            ("attention.conv.weight",),
+            ones=(1,),
+            blocks=tuple(f"{each}.weight" for each in _QKV),
+            block=index,
+        )
+        for index, part in enumerate("qkv")
+    ),
+    *_same(r"self_attn\.o_norm", "attention.head_norm"),
+    *_same(r"self_attn\.b_proj", "attention.beta_proj"),
+    *(
+        rule
+        for letter, part in (("f", "decay"), ("g", "gate"))
+        for step in "ab"
+        for rule in _same(rf"self_attn\.{letter}_{step}_proj", f"attention.{part}_{step}_proj")
+    ),
+)
+
+
+def _mamba(published: str, ours: str) -> tuple[Rule, ...]:
+    """Mamba and Mamba-2, whose first matrix is fused."""
+    return (
+        *_fused(rf"{published}\.in_proj", tuple(f"{ours}.{part}_proj" for part in _MAMBA2_IN)),
+        *_fused(rf"{published}\.in_proj", (f"{ours}.x_proj", f"{ours}.gate_proj")),
+        *_fused(rf"{published}\.x_proj", tuple(f"{ours}.{part}_proj" for part in ("step_a", "write", "read"))),
+        *_same(rf"{published}\.dt_proj", f"{ours}.step_b_proj"),
+        *_convolution(rf"{published}\.conv1d", f"{ours}.conv"),
+        *_same(rf"{published}\.dt_layernorm", f"{ours}.step_norm"),
+        *_same(rf"{published}\.b_layernorm", f"{ours}.write_norm"),
+        *_same(rf"{published}\.c_layernorm", f"{ours}.read_norm"),
+        *_same(rf"{published}\.norm", f"{ours}.norm"),
+        *_same(rf"{published}\.out_proj", f"{ours}.o_proj"),
+        Rule(rf"{published}\.dt_bias", (f"{ours}.step_bias",)),
+        Rule(rf"{published}\.A_log", (f"{ours}.log_rate",)),
+        Rule(rf"{published}\.D", (f"{ours}.skip",)),
+    )
+
+
+_MAMBA2_IN = ("gate", "x", "write", "read", "step")
+
+# Falcon-H1 has both of two branches.
+_STATE_SPACES = (
+    *_mamba("(?:mixer|mamba)", "attention"),
+    *_mamba("mamba", "attention.mamba_branch"),
+    *(rule for part in "qkvo" for rule in _same(rf"self_attn\.{part}_proj", f"attention.attention_branch.{part}_proj")),
+)
+
+# Nemotron-H: every layer is one norm and one sublayer, the `mixer`.
+_NEMOTRON_H = (
+    *_same("norm", "norms.attention_pre"),
+    *_same("norm", "norms.ffn_pre"),
+    *(rule for part in "qkvo" for rule in _same(rf"mixer\.{part}_proj", f"attention.{part}_proj")),
+    *_gated("mixer", "ffn"),
+    *_same(r"mixer\.gate", "ffn.router"),
+    Rule(r"mixer\.gate\.e_score_correction_bias", ("ffn.selection_bias",)),
+    *_gated(rf"mixer\.{_EXPERT}", "ffn"),
+    *_gated(r"mixer\.shared_experts", "ffn.shared_expert"),
+    *_same(r"mixer\.fc1_latent_proj", "ffn.latent_down_proj"),
+    *_same(r"mixer\.fc2_latent_proj", "ffn.latent_up_proj"),
+)
+
+
+def _by_number(published: str, ours: str) -> tuple[Rule, ...]:
+    """A gated layer whose matrices have numbers."""
+    names = (("w1", "gate_proj"), ("w3", "up_proj"), ("w2", "down_proj"))
+    return tuple(rule for w, part in names for rule in _same(rf"{published}\.{w}", f"{ours}.{part}"))
+
+
+_LFM2 = (
+    *_fused(r"conv\.in_proj", tuple(f"attention.{part}_proj" for part in ("in_gate", "out_gate", "x"))),
+    *_convolution(r"conv\.conv", "attention.conv"),
+    *_same(r"conv\.out_proj", "attention.o_proj"),
+    *_same("operator_norm", "norms.attention_pre"),
+    *_same("ffn_norm", "norms.ffn_pre"),
+    *_by_number("feed_forward", "ffn"),
+    *_by_number(rf"feed_forward\.{_EXPERT}", "ffn"),
+    *_same(r"feed_forward\.gate", "ffn.router"),
+    Rule(r"feed_forward\.expert_bias", ("ffn.selection_bias",)),
+)
+
+# Jamba and Bamba.
+_JAMBA = (*_same("pre_ff_layernorm", "norms.ffn_pre"), *_gated(rf"feed_forward\.{_EXPERT}", "ffn"))
+
+_RECURRENT_GEMMA = (
+    *_same("temporal_pre_norm", "norms.attention_pre"),
+    *_same("channel_pre_norm", "norms.ffn_pre"),
+    *(rule for part in "qkvo" for rule in _same(rf"temporal_block\.{part}_proj", f"attention.{part}_proj")),
+    *_same(r"temporal_block\.linear_y", "attention.gate_proj"),
+    *_same(r"temporal_block\.linear_x", "attention.x_proj"),
+    *_same(r"temporal_block\.linear_out", "attention.o_proj"),
+    *_convolution(r"temporal_block\.conv_1d", "attention.conv"),
+    Rule(r"temporal_block\.rg_lru\.recurrent_param", ("attention.decay",)),
+    *(
+        rule
+        for theirs, ours in (("input", "attention.input_gate"), ("recurrent", "attention.decay_gate"))
+        for rule in (
+            Rule(rf"temporal_block\.rg_lru\.{theirs}_gate_weight", (f"{ours}.weight",), transposed=True),
+            Rule(rf"temporal_block\.rg_lru\.{theirs}_gate_bias", (f"{ours}.bias",)),
+        )
+    ),
+    *_gated("mlp_block", "ffn"),
+)
+
+_RWKV = (
+    *_same("ln1", "norms.attention_pre"),
+    *_same("ln2", "norms.ffn_pre"),
+    *_same(r"attention\.key", "attention.k_proj"),
+    *_same(r"attention\.value", "attention.v_proj"),
+    *_same(r"attention\.receptance", "attention.gate_proj"),
+    *_same(r"attention\.output", "attention.o_proj"),
+    Rule(r"attention\.time_decay", ("attention.decay",)),
+    Rule(r"attention\.time_first", ("attention.bonus",)),
+    *_same(r"feed_forward\.key", "ffn.up_proj"),
+    *_same(r"feed_forward\.value", "ffn.down_proj"),
+    *_same(r"feed_forward\.receptance", "ffn.gate_proj"),
+    *(
+        Rule(rf"{theirs}\.time_mix_{name}", (ours,), ones=(0, 1))
+        for theirs, name, ours in (
+            ("attention", "key", "attention.k_mix"),
+            ("attention", "value", "attention.v_mix"),
+            ("attention", "receptance", "attention.gate_mix"),
+            ("feed_forward", "key", "ffn.up_mix"),
+            ("feed_forward", "receptance", "ffn.gate_mix"),
+        )
+    ),
+)
+
+# Gemma 4: a layer's own input, and experts beside a dense layer with norms of their own.
+_GEMMA4 = (
+    *_same("per_layer_input_gate", "layer_input.gate_proj"),
+    *_same("per_layer_projection", "layer_input.proj"),
+    *_same("post_per_layer_input_norm", "layer_input.norm"),
+    Rule("layer_scalar", ("layer_scale.scale",)),
+    *_same("pre_feedforward_layernorm", "ffn.dense_branch.input_norm"),
+    *_same("post_feedforward_layernorm_1", "ffn.dense_branch.output_norm"),
+    *_same("pre_feedforward_layernorm_2", "ffn.moe_branch.input_norm"),
+    *_same("post_feedforward_layernorm_2", "ffn.moe_branch.output_norm"),
+    *_same("post_feedforward_layernorm", "ffn.output_norm"),
+    *_same(r"router\.proj", "ffn.moe_branch.router"),
+    Rule(r"router\.scale", ("ffn.moe_branch.router_scale",)),
+    Rule(r"router\.per_expert_scale", ("ffn.moe_branch.expert_scales",)),
+    Rule(r"experts\.gate_up_proj", _gate_and_up("ffn.moe_branch"), dim=-2),
+    Rule(r"experts\.down_proj", ("ffn.moe_branch.down_proj.weight",)),
+    *_gated(_EXPERT, "ffn.moe_branch"),
+)
+
+
+def _compressor(published: str, ours: str) -> tuple[Rule, ...]:
+    return (
+        Rule(rf"{published}\.ape", (f"{ours}.place_biases",)),
+        *_same(rf"{published}\.wkv", f"{ours}.value_proj"),
+        *_same(rf"{published}\.wgate", f"{ours}.gate_proj"),
+        *_same(rf"{published}\.norm", f"{ours}.norm"),
+    )
+
+
+_DEEPSEEK_V4 = (
+    *_same("attn_norm", "norms.attention_pre"),
+    *_same("ffn_norm", "norms.ffn_pre"),
+    *_same(r"attn\.wq_a", "attention.q_a_proj"),
+    *_same(r"attn\.q_norm", "attention.q_a_norm"),
+    *_same(r"attn\.wq_b", "attention.q_b_proj"),
+    *_same(r"attn\.wkv", "attention.kv_proj"),
+    *_same(r"attn\.norm", "attention.kv_norm"),
+    Rule(r"attn\.wo_a\.weight", ("attention.o_a_proj.weight",), merged=True),
+    *_same(r"attn\.wo_b", "attention.o_b_proj"),
+    Rule(r"attn\.attn_sink", ("attention.sinks",)),
+    *_compressor(r"attn\.compressor", "attention.compressor"),
+    *_compressor(r"attn\.indexer\.compressor", "attention.index_compressor"),
+    *_same(r"attn\.indexer\.wq_b", "attention.index_q_proj"),
+    *_same(r"attn\.indexer\.weights_proj", "attention.index_weights_proj"),
+    Rule(r"ffn\.gate\.weight", ("ffn.router.weight",)),
+    Rule(r"ffn\.gate\.bias", ("ffn.selection_bias",)),
+    Rule(r"ffn\.gate\.tid2eid", ("ffn.token_experts",)),
+    *_by_number(rf"ffn\.{_EXPERT}", "ffn"),
+    *_by_number(r"ffn\.shared_experts", "ffn.shared_expert"),
+    *(
+        Rule(f"hc_{theirs}_{name}", (f"connections.{ours}.{part}",))
+        for theirs, ours in (("attn", "attention"), ("ffn", "ffn"))
+        for name, part in (("fn", "proj.weight"), ("base", "biases"), ("scale", "scales"))
+    ),
+)
+
 _NORMS = (
     *_same("(?:input|attention)_layernorm", "norms.attention_pre"),
     *_same("input_layernorm", "norms.shared_pre"),
@@ -107,6 +365,9 @@ _NORMS = (
     *_same("post_attention_layernorm", "norms.ffn_pre"),
     *_same("pre_feedforward_layernorm", "norms.ffn_pre"),
     *_same("post_feedforward_layernorm", "norms.ffn_post"),
+    *_same("attention_layer_norm", "norms.attention_pre"),
+    *_same("feedforward_layer_norm", "norms.ffn_pre"),
+    *_same("feedforward_layer_norm", "norms.attention_post"),  # as transformers saves OLMo Hybrid
     *_same("pre_mlp_layernorm", "norms.ffn_pre"),
     *_same("post_mlp_layernorm", "norms.ffn_post"),
 )
@@ -152,11 +413,15 @@ _STACKED = (
 def _mixtral(ours: str) -> tuple[Rule, ...]:
     names = (("w1", "gate_proj"), ("w3", "up_proj"), ("w2", "down_proj"))
     experts = (rule for w, part in names for rule in _same(rf"block_sparse_moe\.{_EXPERT}\.{w}", f"{ours}.{part}"))
-    bias = Rule(r"block_sparse_moe\.e_score_correction_bias", (f"{ours}.selection_bias",))
+    bias = Rule(r"block_sparse_moe\.(?:gate\.)?e_score_correction_bias", (f"{ours}.selection_bias",))
     return (*_same(r"block_sparse_moe\.gate", f"{ours}.router"), bias, *experts)
 
 
-_MIXTRAL = _mixtral("ffn")
+_MIXTRAL = (
+    *_mixtral("ffn"),
+    *_gated("block_sparse_moe", "ffn"),
+    *_gated(r"block_sparse_moe\.shared_experts", "ffn.shared_expert"),
+)
 
 # Granite: stacked experts, gate and up concatenated.
 _GRANITE = (
@@ -165,6 +430,8 @@ _GRANITE = (
     Rule(r"block_sparse_moe\.(?:output_linear\.weight|experts\.down_proj)", ("ffn.down_proj.weight",)),
     Rule(r"shared_mlp\.input_linear\.weight", _gate_and_up("ffn.shared_expert"), dim=-2),
     Rule(r"shared_mlp\.output_linear\.weight", ("ffn.shared_expert.down_proj.weight",)),
+    Rule(r"shared_mlp\.input_linear\.weight", _gate_and_up("ffn"), dim=-2),  # without experts
+    Rule(r"shared_mlp\.output_linear\.weight", ("ffn.down_proj.weight",)),
 )
 
 # Aria: stacked experts, transposed, gate and up concatenated.
@@ -245,11 +512,11 @@ IN_A_GPT2_LAYER = (
 # Optional prefixes of all names.
 PREFIX = (
     r"(?:language_model\.model\.|model\.language_model\.|model\.text_model\.|language_model\.|model\.decoder\."
-    r"|model\.|biogpt\.|transformer\.)?"
+    r"|model\.|biogpt\.|transformer\.|backbone\.|rwkv\.)?"
 )
 
-# `layers.7.` or, in GPT-2, `h.7.` before a name inside a layer.
-LAYER = rf"(?P<stack>layers|h)\.(?P<layer>{_NUMBER})\."
+# `layers.7.` or, in GPT-2, `h.7.`, in RWKV `blocks.7.`, before a name inside a layer.
+LAYER = rf"(?P<stack>layers|h|blocks)\.(?P<layer>{_NUMBER})\."
 
 IN_A_LAYER = (
     *_ATTENTION,
@@ -266,7 +533,20 @@ IN_A_LAYER = (
     *_STARCODER2,
     *_FAIRSEQ,
     *_MODERNBERT,
+    *_DELTA,
+    *_STATE_SPACES,
+    *_NEMOTRON_H,
+    *_LFM2,
+    *_JAMBA,
+    *_RECURRENT_GEMMA,
+    *_RWKV,
+    *_GEMMA4,
+    *_DEEPSEEK_V4,
 )
+
+# The norm behind a layer whose output is normalised, by the name of the first norm of the layer above, or of the last
+# norm: MiniMax.
+BEHIND_A_LAYER = _same("(?:input_layernorm|norm)", "norms.ffn_post")
 
 # In multi-token-prediction blocks, which are stored as layers after the last.
 IN_A_PREDICTION_BLOCK = (
@@ -276,24 +556,46 @@ IN_A_PREDICTION_BLOCK = (
     *_same(r"(?:shared_head\.norm|final_layernorm)", "junction.final_norm"),
 )
 
+# The same of Qwen3-Next and Qwen3.5, which have one block, with layers of its own: `mtp.layers.0.`
+PREDICTION_LAYER = rf"mtp\.layers\.(?P<layer>{_NUMBER})\.(?P<rest>.*)"
+AROUND_A_PREDICTION_BLOCK = (
+    *_same(r"mtp\.pre_fc_norm_embedding", "junction.embedding_norm"),
+    *_same(r"mtp\.pre_fc_norm_hidden", "junction.hidden_norm"),
+    *_same(r"mtp\.fc", "junction.proj"),
+    *_same(r"mtp\.norm", "junction.final_norm"),
+)
+
 AROUND_LAYERS = (
-    Rule(r"(?:embed_tokens|wte|tokens_embed|embeddings\.tok_embeddings)\.weight", ("embedding.tokens.weight",)),
+    Rule(
+        r"(?:embed_tokens|wte|tokens_embed|embeddings|embeddings\.tok_embeddings)\.weight",
+        ("embedding.tokens.weight",),
+    ),
+    Rule(r"embed_tokens_per_layer\.weight", ("layer_embedding.tokens.weight",)),
+    *_same("per_layer_model_projection", "layer_projection.proj"),
+    *_same("per_layer_projection_norm", "layer_projection.norm"),
     Rule(r"(?:wpe|embed_positions|positions_embed)\.weight", ("position_embedding.positions.weight",)),
     *_same(r"embeddings\.norm", "embedding_norm.norm"),
-    *_same("(?:norm|ln_f|layer_norm|final_layer_?norm|final_norm)", "final_norm.norm"),
-    *_same("(?:lm_head|output_projection|decoder)", "head.lm_head"),
+    *_same(r"(?:layers\.0\.input_layernorm|blocks\.0\.pre_ln)", "embedding_norm.norm"),
+    *_same("(?:norm|norm_f|ln_f|ln_out|layer_norm|final_layer_?norm|final_norm|embedding_norm)", "final_norm.norm"),
+    *_same("(?:lm_head|output_projection|decoder|head)", "head.lm_head"),
+    Rule(r"hc_head\.hc_fn", ("closing.proj.weight",)),
+    Rule(r"hc_head\.hc_base", ("closing.biases",)),
+    Rule(r"hc_head\.hc_scale", ("closing.scale",)),
     *_same(r"lm_head\.dense", "head.dense"),
     *_same(r"lm_head\.norm", "head.norm"),
 )
 
 # Matrices of the head; of a tied one, copies of the embedding.
-HEADS = ("lm_head.weight", "output_projection.weight", "decoder.weight")
+HEADS = ("lm_head.weight", "output_projection.weight", "decoder.weight", "head.weight")
 
 # Copies of the embedding and the head in a prediction block, and our tensor that each must equal.
 COPIES_IN_A_PREDICTION_BLOCK = {
     "embed_tokens.weight": "embedding.tokens.weight",
     "shared_head.head.weight": "head.lm_head.weight",
 }
+
+# Of a layer that reads the keys and values of another one, some checkpoints hold what it never uses.
+OWN_KEYS = r"self_attn\.(?:[kv]_proj|[kv]_norm)\.weight"
 
 CACHE_SCALES = "scales of the KV cache"
 
@@ -307,6 +609,7 @@ BEYOND = {
     CACHE_SCALES: rf".*\.(?:layers|h)\.(?:{_NUMBER})\.self_attn\.(?:[kv]_proj\.)?[qkv]_(?:scale|bias)",
     "vision tower and projector": rf"(?:model\.)?(?:{VISION}|image_newline)(?:\..*)?",
     "audio tower": r"(?:model\.)?audio_tower\..*",
+    "constants of lightning attention": r".*\.self_attn\.(?:slope_rate|(?:query|key|diagonal)_decay)",
     "constants of xIELU": r".*\.mlp\.act_fn\.(?:beta|eps)",
     "rotary frequencies": r".*\.rotary_emb\.inv_freq",
     "causal masks": rf"(?:transformer\.)?h\.(?:{_NUMBER})\.attn\.(?:bias|masked_bias)",

@@ -7,12 +7,14 @@ from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cache
+from itertools import accumulate
 from math import prod
 from pathlib import Path
 from typing import Any, Literal
 
 from torch import Tensor
 
+from llmarch_cli.components.component import Component
 from llmarch_cli.errors import shown
 from llmarch_cli.huggingface import names
 from llmarch_cli.huggingface.dequantise import UNPACK
@@ -34,11 +36,14 @@ from llmarch_cli.modules.builder import ExpertStack, build
 from llmarch_cli.specs.spec import ModelSpec
 
 MODEL, BUFFERS, MTP = "model", "router biases", "multi-token prediction"
+CONSTANTS = "stored factors and tables"
+UNUSED_KEYS = "keys and values that no layer uses"
 MTP_COPIES, HEAD_COPY = "copies of embedding and head in multi-token prediction", "second copy of the tied head"
 LEFT_OVER = "left over"
 
 # Dtypes with one value per element. Others are packed and need scales.
 PLAIN_DTYPES = ("F64", "F32", "F16", "BF16")
+WHOLE_DTYPES = ("I64", "I32")  # of tables of numbers
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +53,9 @@ class Target:
     Attributes:
         part: a slice along `dim` of the published tensor, with `dim` counted from the end.
         transposed: whether the last two dimensions are swapped after slicing.
+        groups: into how many blocks `dim` is cut first; the slice is one of each block.
+        shape: that of the part at last, if the published tensor has other dimensions.
+        rows: the rows of ours that the part fills, the first and the one after the last; None for all of them.
     """
 
     name: str
@@ -55,11 +63,20 @@ class Target:
     dim: int
     part: slice
     transposed: bool
+    groups: int = 1
+    shape: Shape | None = None
+    rows: tuple[int, int] | None = None
 
     def cut(self, values: Tensor) -> Tensor:
-        """A view of the part of a published tensor, or of one matrix of a published stack."""
+        """The part of a published tensor, or of one matrix of a published stack; a view where that is possible."""
         index: tuple[Any, ...] = (..., self.part, *[slice(None)] * (-self.dim - 1))
+        if self.groups > 1:
+            values = values.unflatten(self.dim, (self.groups, -1))
         part = values[index]
+        if self.groups > 1:
+            part = part.flatten(self.dim - 1, self.dim)
+        if self.shape is not None:
+            part = part.reshape(self.shape)
         return part.transpose(-1, -2) if self.transposed else part
 
 
@@ -166,7 +183,9 @@ class _Planner:
         model = build(spec, device="meta")
         self.spec, self.stored, self.settings = spec, stored, settings
         self.shapes = {name: tuple(tensor.shape) for name, tensor in model.state_dict().items()}
-        self.buffers = {name for name, _ in model.named_buffers()}
+        self.buffers = {name: tensor.is_floating_point() for name, tensor in model.named_buffers()}
+        self.layers = spec.layers
+        self.plain_names = {plain_name(each) for each in stored.values()}
         self.stacks = {
             f"{path}.{name}"
             for path, module in model.named_modules()
@@ -215,10 +234,13 @@ class _Planner:
             for other, shapes in packed.wrong:
                 expected = " or ".join(str(list(shape)) for shape in shapes) or f"{list(place.shape)} in a plain dtype"
                 self.misshapen.append(f"{_described(other)} should be {expected}, in {packed}, to fill {place.filled}")
-        elif tensor.dtype not in PLAIN_DTYPES:
+        elif tensor.dtype not in (PLAIN_DTYPES if self._is_floating(place) else WHOLE_DTYPES):
             self.unreadable.append(f"{_described(tensor)} {unrecognised(tensor)}")
         elif tensor.shape != place.shape:
             self.misshapen.append(f"{_described(tensor)} should be {list(place.shape)}, to fill {place.filled}")
+
+    def _is_floating(self, place: _Place) -> bool:
+        return all(self.buffers.get(target.name, True) for target in place.targets)
 
     def _place(self, published: str) -> _Place:
         for belongs, pattern in names.BEYOND.items():
@@ -226,36 +248,52 @@ class _Planner:
                 return _Place(belongs)
         belongs, where, found = self._find(published)
         if found is None:
-            return _Place(LEFT_OVER)
+            return _Place(UNUSED_KEYS if self._is_unused(published) else LEFT_OVER)
         if isinstance(found, str):
             return _Place(belongs, self.shapes[found], found, same_as=found)
 
         rule, expert = found
         ours = [where + name for name in rule.ours]
         shapes = [self.shapes[name] if expert is None else self.shapes[name][1:] for name in ours]
+        groups, rows = self._groups(rule, where), self._rows(rule, where)
         filled = f"{' and '.join(ours)}{'' if expert is None else f' of expert {expert}'}"
         targets = tuple(
-            Target(name, expert, rule.dim, part, rule.transposed)
-            for name, part in zip(ours, _parts(rule, shapes), strict=True)
+            Target(name, expert, rule.dim, part, rule.transposed, groups or 1, _reshaped(rule, shape, rows), rows)
+            for name, shape, part in zip(ours, shapes, _parts(rule, shapes, groups or 1), strict=True)
         )
-        belongs = BUFFERS if belongs == MODEL and ours[0] in self.buffers else belongs
-        return _Place(belongs, _whole(rule, shapes), filled, targets)
+        if belongs == MODEL and ours[0] in self.buffers:
+            belongs = BUFFERS if ours[0].endswith("selection_bias") else CONSTANTS
+        return _Place(belongs, _whole(rule, shapes, rows), filled, targets)
 
     def _find(self, published: str) -> tuple[str, str, tuple[Rule, int | None] | str | None]:
         """Look up a published name: its class, the prefix of our names, and its rule with the index of an expert.
 
         Instead of a rule: the name of our tensor that it repeats, or None if it is unknown.
         """
-        inside = re.fullmatch(f"{names.PREFIX}{names.LAYER}(?P<rest>.*)", published)
+        inside = re.fullmatch(f"{names.PREFIX}{names.LAYER}(?P<rest>.+)", published)
         if inside is None:
             name = re.sub(f"^{names.PREFIX}", "", published)
             if name in names.HEADS and self.spec.tie_embeddings:
                 return HEAD_COPY, "", "embedding.tokens.weight"
-            return MODEL, "", self._rule("around", name, "")
+            if (prediction := re.fullmatch(names.PREDICTION_LAYER, name)) is not None:
+                where = f"mtp.{prediction['layer']}.block."
+                return (
+                    MTP,
+                    where,
+                    self._rule("layer", prediction["rest"], where, _before(published, prediction["rest"])),
+                )
+            if (found := self._rule("around a prediction block", name, "mtp.0.")) is not None:
+                return MTP, "mtp.0.", found
+            return self._outside(name, self.spec.n_layers)
         layer, rest = int(inside["layer"]), inside["rest"]
         if layer < self.spec.n_layers:
             where = f"layers.{layer}."
-            return MODEL, where, self._rule("layer" if inside["stack"] == "layers" else "GPT-2 layer", rest, where)
+            place: Place = "GPT-2 layer" if inside["stack"] == "h" else "layer"
+            if (found := self._rule(place, rest, where, _before(published, rest))) is not None:
+                return MODEL, where, found
+            if layer:
+                return self._behind(rest, layer)
+            return self._outside(re.sub(f"^{names.PREFIX}", "", published), 0)
         depth = layer - self.spec.n_layers
         if depth < self.spec.n_mtp_blocks and rest in names.COPIES_IN_A_PREDICTION_BLOCK:
             return MTP_COPIES, "", names.COPIES_IN_A_PREDICTION_BLOCK[rest]
@@ -263,10 +301,48 @@ class _Planner:
         if (found := self._rule("prediction block", rest, where)) is not None:
             return MTP, where, found
         where += "block."
-        return MTP, where, self._rule("layer", rest, where)
+        return MTP, where, self._rule("layer", rest, where, _before(published, rest))
 
-    def _rule(self, place: Place, name: str, where: str) -> tuple[Rule, int | None] | None:
-        """The first matching rule with all its targets in the model, and the index of the expert."""
+    def _outside(self, name: str, layer: int) -> tuple[str, str, tuple[Rule, int | None] | None]:
+        """Look up the name of what stands outside all layers, or behind the one below `layer`."""
+        found = self._rule("around", name, "")
+        return self._behind(name, layer) if found is None and layer else (MODEL, "", found)
+
+    def _behind(self, name: str, layer: int) -> tuple[str, str, tuple[Rule, int | None] | None]:
+        """Look up a name by which a norm above the stream of the layer below `layer` is stored."""
+        where = f"layers.{layer - 1}."
+        is_behind = self.spec.placement(self.layers[layer - 1].attention) == "post_residual"
+        return MODEL, where, self._rule("behind a layer", name, where) if is_behind else None
+
+    def _is_unused(self, published: str) -> bool:
+        """Whether it holds keys or values of a layer that reads those of another one."""
+        inside = re.fullmatch(f"{names.PREFIX}{names.LAYER}{names.OWN_KEYS}", published)
+        if inside is None or int(inside["layer"]) >= self.spec.n_layers:
+            return False
+        return getattr(self._attention(int(inside["layer"])), "kv_from", None) is not None
+
+    def _attention(self, layer: int) -> Component | None:
+        return self.spec.component("attention", self.layers[layer].attention)
+
+    def _groups(self, rule: Rule, where: str) -> int | None:
+        """The number of groups of a rule; None if the layer's attention does not have any."""
+        if rule.groups is None:
+            return 1
+        layer = int(where.split(".")[1]) if where.startswith("layers.") else self.spec.n_layers - 1
+        return getattr(self._attention(layer), rule.groups, None)
+
+    def _rows(self, rule: Rule, where: str) -> tuple[int, int] | None:
+        """The rows of ours that a rule's block fills; None for all."""
+        if not rule.blocks:
+            return None
+        ends = [0, *accumulate(self.shapes[where + each][0] for each in rule.blocks)]
+        return ends[rule.block], ends[rule.block + 1]
+
+    def _rule(self, place: Place, name: str, where: str, around: str = "") -> tuple[Rule, int | None] | None:
+        """The first matching rule with all its targets in the model, and the index of the expert.
+
+        `around` is what stands before the name in the checkpoint.
+        """
         expert = None
         if (match := re.search(names.EXPERT_NUMBER, name)) is not None:
             expert = int(match["expert"])
@@ -277,17 +353,31 @@ class _Planner:
                 fits = all(each in self.shapes for each in ours)
             else:
                 fits = all(each in self.stacks and expert < self.shapes[each][0] for each in ours)
-            if fits and (rule.beside is None or where + rule.beside in self.shapes):
+            fits = fits and (rule.beside is None or where + rule.beside in self.shapes)
+            fits = fits and not any(around + each in self.plain_names for each in rule.unless)
+            if fits and self._groups(rule, where) is not None:
                 return rule, expert
         return None
 
     def _missing(self, assigned: tuple[Assigned, ...]) -> Iterator[tuple[str, str]]:
         """Our tensors that are filled by none or by several published tensors, each with a fault."""
-        filled = Counter((target.name, target.expert) for each in assigned for target in each.targets)
+        targets = [target for each in assigned for target in each.targets]
+        filled = Counter((target.name, target.expert) for target in targets if target.rows is None)
+        blocks: dict[str, list[tuple[int, int]]] = {}
+        for target in targets:
+            if target.rows is not None:
+                blocks.setdefault(target.name, []).append(target.rows)
         for name, shape in self.shapes.items():
             if name == "head.lm_head.weight" and self.spec.tie_embeddings:
                 continue  # filled as the embedding
             whole = filled[name, None]
+            if name in blocks:
+                n_rows = sum(end - start for start, end in blocks[name])
+                if whole or len(set(blocks[name])) < len(blocks[name]):
+                    yield name, f"{name} {list(shape)} is stored more than once, under different names"
+                elif n_rows < shape[0]:
+                    yield name, f"{name} {list(shape)} lacks {shape[0] - n_rows:,} of {shape[0]:,} rows"
+                continue
             experts = [filled[name, expert] for expert in range(shape[0])] if name in self.stacks else []
             if whole + sum(experts) == 0:
                 yield name, f"{name} {list(shape)} is missing"
@@ -301,13 +391,19 @@ class _Planner:
                 yield name, line
 
 
-Place = Literal["around", "layer", "GPT-2 layer", "prediction block"]
+Place = Literal["around", "layer", "GPT-2 layer", "behind a layer", "prediction block", "around a prediction block"]
 _RULES: dict[Place, tuple[Rule, ...]] = {
     "around": names.AROUND_LAYERS,
     "layer": names.IN_A_LAYER,
     "GPT-2 layer": names.IN_A_GPT2_LAYER,
+    "behind a layer": names.BEHIND_A_LAYER,
     "prediction block": names.IN_A_PREDICTION_BLOCK,
+    "around a prediction block": names.AROUND_A_PREDICTION_BLOCK,
 }
+
+
+def _before(published: str, rest: str) -> str:
+    return published.removesuffix(rest)
 
 
 @cache  # names repeat in each layer
@@ -315,19 +411,32 @@ def _matching(place: Place, name: str) -> tuple[Rule, ...]:
     return tuple(rule for rule in _RULES[place] if re.fullmatch(rule.name, name))
 
 
-def _whole(rule: Rule, shapes: list[Shape]) -> Shape:
+def _whole(rule: Rule, shapes: list[Shape], rows: tuple[int, int] | None) -> Shape:
     """The shape of a published tensor that holds our tensors of these shapes."""
     whole = list(shapes[0])
     if rule.transposed:
         whole[-2:] = whole[:-3:-1]
     whole[rule.dim] = sum(_widths(rule, shapes))
+    if rows is not None:
+        whole[0] = rows[1] - rows[0]
+    if rule.merged:
+        whole[:2] = [whole[0] * whole[1]]
+    for place in rule.ones:
+        whole.insert(place, 1)
     return tuple(whole)
 
 
-def _parts(rule: Rule, shapes: list[Shape]) -> Iterator[slice]:
-    """The slice of the published tensor that fills each of ours."""
+def _reshaped(rule: Rule, shape: Shape, rows: tuple[int, int] | None) -> Shape | None:
+    """The shape of the part for one of ours, where the published tensor has other dimensions."""
+    if not (rule.ones or rule.merged):
+        return None
+    return shape if rows is None else (rows[1] - rows[0], *shape[1:])
+
+
+def _parts(rule: Rule, shapes: list[Shape], groups: int) -> Iterator[slice]:
+    """The slice of the published tensor, or of each of its groups, that fills each of ours."""
     start = 0
-    for number, width in enumerate(_widths(rule, shapes)):
+    for number, width in enumerate(width // groups for width in _widths(rule, shapes)):
         yield slice(number, None, len(shapes)) if rule.interleaved else slice(start, start + width)
         start += width
 

@@ -29,7 +29,7 @@ from llmarch_cli.components.parts import (
 )
 from llmarch_cli.errors import InputError
 from llmarch_cli.modules.cache import Cache, Step, TensorCache
-from llmarch_cli.specs.spec import LAYER_INPUT, ModelSpec, NormStyle
+from llmarch_cli.specs.spec import LAYER_INPUT, LayerVariants, ModelSpec, NormStyle
 
 INIT_STD = 0.02
 
@@ -225,14 +225,16 @@ class ComponentModule(nn.Module):
 class Block(nn.Module):
     """One layer: attention and feed-forward, each added to the residual stream, with the model's norms."""
 
-    def __init__(self, spec: ModelSpec, attention: Component | None, ffn: Component | None) -> None:
+    def __init__(self, spec: ModelSpec, layer: LayerVariants) -> None:
         super().__init__()
 
         def built(component: Component) -> ComponentModule:
             return ComponentModule(component, spec.d_model, spec.norm)
 
-        normed = [sublayer is not None and sublayer.has_block_norms for sublayer in (attention, ffn)]
-        self.norms = built(spec.block_norms(*normed))
+        attention = spec.component("attention", layer.attention)
+        ffn = spec.component("ffn", layer.ffn)
+        norms = spec.block_norms(layer)
+        self.norms = built(norms)
         self.attention = None if attention is None else built(attention)
         self.ffn = None if ffn is None else built(ffn)
         connections = spec.connections(attention is not None, ffn is not None)
@@ -246,7 +248,7 @@ class Block(nn.Module):
         self.layer_scale = built(LayerScale()) if spec.layer_scale else None
         self.parallel, self.residual_scale = spec.parallel_sublayers, spec.residual_scale
         self.stream_scale = spec.stream_scale
-        self.norms_residual = spec.norm_placement == "post_residual"
+        self.norms_residual = norms.placement == "post_residual"
 
     def forward(self, x: Tensor, cache: TensorCache) -> Tensor:
         """(batch, n_tokens, d_model) -> the same shape; or the residual streams, and the same shape."""
@@ -317,10 +319,10 @@ class Block(nn.Module):
 class PredictionBlock(nn.Module):
     """One multi-token-prediction block (DeepSeek-V3, arXiv 2412.19437, section 2.2), sharing embedding and head."""
 
-    def __init__(self, spec: ModelSpec, attention: Component | None, ffn: Component | None) -> None:
+    def __init__(self, spec: ModelSpec, layer: LayerVariants) -> None:
         super().__init__()
         self.junction = ComponentModule(PredictionJunction(), spec.d_model, spec.norm)
-        self.block = Block(spec, attention, ffn)
+        self.block = Block(spec, layer)
 
     def forward(self, hidden: Tensor, following: Tensor) -> Tensor:
         """Join `hidden` and the embeddings of the following tokens, both (batch, n_tokens, d_model); run the block.
@@ -350,16 +352,12 @@ class Model(nn.Module):
         self.layer_projection = None if layer_inputs is None else built(layer_inputs[1])
         opening, closing = spec.residual.opening(), spec.residual.closing()
         self.opening = None if opening is None else built(opening)
-        attention, ffn = spec.variants("attention"), spec.variants("ffn")
         layers = spec.layers
-        self.layers = nn.ModuleList(Block(spec, attention.get(a.attention), ffn.get(a.ffn)) for a in layers)
+        self.layers = nn.ModuleList(Block(spec, layer) for layer in layers)
         self.closing = None if closing is None else built(closing)
         self.final_norm = built(StreamNorm()) if spec.final_norm else None
         self.head = built(spec.head(), self.embedding.tokens.weight)
-        self.mtp = nn.ModuleList(
-            PredictionBlock(spec, attention.get(layers[-1].attention), ffn.get(layers[-1].ffn))
-            for _ in range(spec.n_mtp_blocks)
-        )
+        self.mtp = nn.ModuleList(PredictionBlock(spec, layers[-1]) for _ in range(spec.n_mtp_blocks))
 
     def forward(self, tokens: Tensor, cache: Cache | None = None) -> Tensor:
         """Logits (batch, n_tokens, vocab_size) for token ids (batch, n_tokens).

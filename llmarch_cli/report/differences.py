@@ -109,6 +109,8 @@ def _in_words(value: Any) -> str:
             return ", ".join(filter(None, (value.heads, value.label)))
         case Record():
             return str(getattr(value, "label", value.details))
+        case dict() if all(isinstance(each, str) for each in value.values()):
+            return ", ".join(f"{name} {each}" for name, each in value.items())
         case dict():
             return " beside ".join(map(_in_words, value.values()))
         case _:

@@ -7,7 +7,8 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import groupby
 
-from llmarch_cli.components.component import NOPE, Component, walk
+from llmarch_cli.components.cache import Rows, State
+from llmarch_cli.components.component import NOPE, Component, cache_entries, walk
 from llmarch_cli.components.parts import Experts, Norm
 from llmarch_cli.specs.spec import NONE, Layout, ModelSpec
 
@@ -43,7 +44,7 @@ def feed_forward(spec: ModelSpec) -> str:
 
 
 def norms(spec: ModelSpec) -> str:
-    """`RMS pre, q_norm, k_norm`: the kind of norm, its placement, and the norms inside attention."""
+    """`RMS 24 pre + 8 post, q_norm`: the kind of norm, its placement by layers, and the norms inside attention."""
     inside = dict.fromkeys(
         part.name
         for component in spec.variants("attention").values()
@@ -52,7 +53,11 @@ def norms(spec: ModelSpec) -> str:
     )
     kind = {"rms": "RMS", "layer": "LayerNorm"}[spec.norm.kind]
     wiring = "parallel sublayers" if spec.parallel_sublayers else ""
-    return ", ".join(filter(None, (f"{kind} {spec.norm_placement}", wiring, *inside, spec.norm.details)))
+    counts = spec.placements
+    placed = (
+        " + ".join(f"{count:,} {name}" for name, count in counts.items()) if len(counts) > 1 else next(iter(counts))
+    )
+    return ", ".join(filter(None, (f"{kind} {placed}", wiring, *inside, spec.norm.details)))
 
 
 def pattern(spec: ModelSpec, axis: str) -> str:
@@ -109,6 +114,24 @@ def attention_words(spec: ModelSpec) -> set[str]:
     variants = spec.variants("attention").values()
     words = {_first_word(text).lower() for c in variants for text in (c.heads, c.label, c.positions)} - {""}
     return words - {NOPE.lower()} if spec.has_absolute_positions else words
+
+
+MIXERS = ("attention", "window", "recurrence", "convolution")
+
+
+def mixers(component: Component) -> tuple[str, ...]:
+    """How a component of attention meets earlier tokens: of `MIXERS`, those that it has, in this order.
+
+    Attention over all tokens counts beside a window as attention alone, and a recurrence beside a convolution as a
+    recurrence alone.
+    """
+    entries = [entry for _, entry in cache_entries(component)]
+    views = [entry.view for entry in entries if isinstance(entry, Rows)]
+    views += [read.view for inner in walk(component) for read in inner.reads() if read.view is not None]
+    kept = {entry.dtype for entry in entries if isinstance(entry, State) and not entry.partial}
+    attends = ("attention" if any(view.span is None for view in views) else "window",) if views else ()
+    keeps = ("recurrence" if "fp32" in kept else "convolution",) if kept else ()
+    return (*attends, *keeps)
 
 
 def _first_word(text: str) -> str:

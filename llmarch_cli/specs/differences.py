@@ -70,6 +70,7 @@ def steps(before: ModelSpec, after: ModelSpec) -> list[Step]:
         fields={name: _data(getattr(before, name)) for name in ModelSpec.model_fields},
         components={axis: {slot: _data(each) for slot, each in pairs[axis].components.items()} for axis in AXES},
         orders={axis: pairs[axis].order(before, before.n_layers) for axis in AXES},
+        placements={slot: new if old is None else old for slot, (old, new) in pairs["attention"].placements.items()},
     )
     made, waiting = [], list[_Move]()
     for move in _moves(before, after, pairs):
@@ -83,11 +84,15 @@ def steps(before: ModelSpec, after: ModelSpec) -> list[Step]:
 
 @dataclass(frozen=True)
 class _State:
-    """A model between two specs, as data that may be invalid: components by slot, and the slot of each layer."""
+    """A model between two specs, as data that may be invalid: components by slot, and the slot of each layer.
+
+    `placements` is where the norms of a layer stand, by the slot of its attention.
+    """
 
     fields: Mapping[str, Any]
     components: Mapping[Axis, Mapping[str, Any]]
     orders: Mapping[Axis, Order]
+    placements: Mapping[str, Any]
 
     def with_field(self, name: str, value: Any) -> _State:
         return replace(self, fields={**self.fields, name: value})
@@ -98,9 +103,19 @@ class _State:
     def with_orders(self, orders: Mapping[Axis, Order]) -> _State:
         return replace(self, orders={**self.orders, **orders})
 
+    def with_placements(self, placements: Mapping[str, Any]) -> _State:
+        return replace(self, placements={**self.placements, **placements})
+
     def spec(self) -> ModelSpec:
         """The spec of this state. Raises ValidationError if it is invalid."""
-        return ModelSpec.model_validate({**self.fields, **{axis: self._laid_out(axis) for axis in AXES}})
+        axes = {axis: self._laid_out(axis) for axis in AXES}
+        return ModelSpec.model_validate({**self.fields, **axes, "norm_placement": self._placed(axes["attention"])})
+
+    def _placed(self, attention: Any) -> Any:
+        """Where norms stand: one placement, or by variants where their layers differ."""
+        used = {slot: self.placements[slot] for slot in dict.fromkeys(self.orders["attention"])}
+        placements = set(used.values())
+        return placements.pop() if len(placements) == 1 else used
 
     def _laid_out(self, axis: Axis) -> Any:
         order = self.orders[axis]
@@ -123,6 +138,8 @@ def _moves(before: ModelSpec, after: ModelSpec, pairs: Mapping[Axis, Pairs]) -> 
     for name in ModelSpec.model_fields:
         if name == "n_layers":
             yield from _n_layers_moves(before, after, pairs)
+        elif name == "norm_placement":
+            yield from _placement_moves(before, after, pairs["attention"])
         elif name not in AXES and name not in FACTS:
             yield from _field_moves(name, getattr(before, name), getattr(after, name))
     for axis in AXES:  # the axes are the last fields
@@ -145,6 +162,17 @@ def _field_moves(name: str, old: Any, new: Any) -> Iterator[_Move]:
             )
     elif old != new:
         yield _Move((Change("model", (name,), old, new),), lambda state: state.with_field(name, _data(new)))
+
+
+def _placement_moves(before: ModelSpec, after: ModelSpec, pairs: Pairs) -> Iterator[_Move]:
+    """Norms that stand elsewhere in layers that both models have."""
+    slots = pairs.placements
+    if any(None not in (old, new) and old != new for old, new in slots.values()):
+        new = {slot: placement for slot, (_, placement) in slots.items() if placement is not None}
+        if len(after.placements) == 1:  # layers that only the first model has follow, so that it is one change
+            new = dict.fromkeys(slots, *after.placements)
+        change = Change("model", ("norm_placement",), before.norm_placement, after.norm_placement)
+        yield _Move((change,), lambda state: state.with_placements(new))
 
 
 def _n_layers_moves(before: ModelSpec, after: ModelSpec, pairs: Mapping[Axis, Pairs]) -> Iterator[_Move]:

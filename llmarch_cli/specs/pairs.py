@@ -9,6 +9,7 @@ from itertools import product
 from typing import Any, Literal, TypeVar
 
 from llmarch_cli.components.component import Component, Record
+from llmarch_cli.components.frame import NormPlacement
 from llmarch_cli.specs.spec import NONE, ModelSpec
 
 Axis = Literal["attention", "ffn"]
@@ -26,6 +27,7 @@ class Pairs:
         own: the same, with the names that each spec has for the variants that a component reads.
         names: by slot, a pair's variant names before and after; empty if neither spec has several variants.
         drops_variant: whether the first spec has a variant without a pair.
+        placements: by slot, where the norms of its layers stand before and after, None where it has no layer.
     """
 
     def __init__(self, before: ModelSpec, after: ModelSpec, axis: Axis) -> None:
@@ -53,6 +55,17 @@ class Pairs:
             f"w{j}": component for j, component in enumerate(news) if j not in place
         }
 
+        self.placements = self._placements((before, after))
+
+    def _placements(self, specs: tuple[ModelSpec, ModelSpec]) -> dict[str, tuple[NormPlacement | None, ...]]:
+        found = [
+            {slots.get(name, NONE): spec.placement(name) for name in spec.variant_counts(self.axis)}
+            if self.axis == "attention"
+            else {}
+            for spec, slots in zip(specs, self._slots, strict=True)
+        ]
+        return {slot: tuple(each.get(slot) for each in found) for slot in dict.fromkeys((*found[0], *found[1]))}
+
     def order(self, spec: ModelSpec, n_layers: int) -> Order:
         """The slot of each layer if `spec` had `n_layers`; empty if its pattern does not fit that depth."""
         try:
@@ -72,17 +85,19 @@ class _Variant:
     """A component with all its variant names in a spec, and its layers.
 
     It refers to other variants by their place in the order of first layers; `own` is the same with their names.
+    `placement` is where the norms of its layers stand, if that differs between layers.
     """
 
     component: Component
     own: Component
+    placement: str
     names: list[str]
     layers: set[int]
 
     @cached_property
     def key(self) -> str:
-        """The whole component as text: equal exactly if the components are."""
-        return repr(self.component)
+        """The whole component as text, with its norms: equal exactly if they are."""
+        return f"{self.component!r} {self.placement}"
 
     @cached_property
     def descriptions(self) -> tuple[str, str]:
@@ -98,7 +113,8 @@ def _distinct(spec: ModelSpec, axis: Axis) -> list[_Variant]:
         layers.setdefault(name, []).append(i)
     for name, component in spec.variants(axis).items():
         own = _without_names(component)
-        variant = _Variant(own.with_references(numbers), own, [], set())
+        placement = spec.placement(name) if axis == "attention" and len(spec.placements) > 1 else ""
+        variant = _Variant(own.with_references(numbers), own, placement, [], set())
         variant = variants.setdefault(variant.key, variant)
         variant.names.append(name)
         variant.layers.update(layers[name])
@@ -156,5 +172,6 @@ def _likeness(one: _Variant, other: _Variant) -> tuple[int, ...]:
         type(a) is type(b),
         *(x == y for x, y in zip(one.descriptions, other.descriptions, strict=True)),
         sum(value == b.__dict__.get(name) for name, value in a.__dict__.items()),
+        one.placement == other.placement,
         len(one.layers & other.layers),
     )

@@ -127,6 +127,17 @@ def _others(names: Sequence[str]) -> str:
     return f" (also {_quoted(names[1:])})" if len(names) > 1 else ""
 
 
+def _is_mapping(value: Any) -> str:
+    return "by variant" if isinstance(value, Mapping) else "one"
+
+
+# For all layers, or for those of each variant of attention.
+NormPlacements = Annotated[
+    Annotated[NormPlacement, Tag("one")] | Annotated[dict[Name, NormPlacement], Tag("by variant")],
+    Discriminator(_is_mapping),
+]
+
+
 def _is_layout(value: Any) -> str:
     names = value if isinstance(value, Mapping) else dir(value)
     return "layout" if "kind" not in names and not _LAYOUT_FIELDS.isdisjoint(names) else "component"
@@ -245,7 +256,7 @@ class ModelSpec(Record):
     sinusoidal_theta: Positive | None = None  # fixed sines and cosines of absolute positions, all sines first
     position_offset: Annotated[int, Field(ge=0, le=1000)] = 0  # added to absolute positions; a table has rows below it
     norm: NormStyle = NormStyle()
-    norm_placement: NormPlacement = "pre"  # pre_shared: one norm feeds both, with parallel_sublayers
+    norm_placement: NormPlacements = "pre"  # or one for each variant of attention, for the whole layer
     final_norm: bool = True  # between the last layer and the head
     parallel_sublayers: bool = False  # attention and ffn both read the block's input; both are added to it
     residual: Residual = PlainResidual()
@@ -308,13 +319,29 @@ class ModelSpec(Record):
         return self
 
     @model_validator(mode="after")
+    def _placements_fit(self) -> Self:
+        if isinstance(self.norm_placement, str):
+            return self
+        there = [*self.variant_counts("attention")]
+        for name in self.norm_placement:
+            if name not in there:
+                known = f"known: {_quoted(there)}{suggestion(name, there)}"
+                raise FieldError(("norm_placement", name), f"is no variant of attention in any layer; {known}")
+        if absent := [name for name in there if name not in self.norm_placement]:
+            raise FieldError(
+                ("norm_placement",), f"says nothing of {_quoted(absent)}; give each variant of attention a placement"
+            )
+        return self
+
+    @model_validator(mode="after")
     def _norms_fit(self) -> Self:
-        if self.norm_placement == "pre_shared" and not self.parallel_sublayers:
+        placements = self.placements
+        if "pre_shared" in placements and not self.parallel_sublayers:
             raise FieldError(
                 ("norm_placement",),
                 "pre_shared needs parallel_sublayers: true, because one norm then feeds both sublayers",
             )
-        for axis in ("attention", "ffn") if self.norm_placement == "pre_shared" else ():
+        for axis in ("attention", "ffn") if "pre_shared" in placements else ():
             for name, component in self.variants(axis).items():
                 if not component.has_block_norms:
                     raise FieldError(
@@ -325,7 +352,7 @@ class ModelSpec(Record):
             raise FieldError(("n_mtp_blocks",), "must be 0 with per_layer_embedding, layer_scale or laurel_rank")
         if self.n_mtp_blocks and not self.final_norm:
             raise FieldError(("final_norm",), "must be true with n_mtp_blocks, whose blocks read the normalised output")
-        if self.norm_placement == "post_residual" and self.parallel_sublayers:
+        if "post_residual" in placements and self.parallel_sublayers:
             raise FieldError(
                 ("norm_placement",),
                 "post_residual needs parallel_sublayers: false, because each sublayer's output is added and normalised",
@@ -347,7 +374,7 @@ class ModelSpec(Record):
             raise FieldError(
                 ("stream_scale",), "must be 1 with parallel_sublayers or with connections, which read one stream twice"
             )
-        apart = self.norm_placement not in ("post_residual", "pre_shared") and not self.parallel_sublayers
+        apart = not (self.parallel_sublayers or self.placements.keys() & {"post_residual", "pre_shared"})
         for field, what, there in (
             ("residual", self.residual.kind, around_sublayers),
             ("laurel_rank", "laurel_rank", self.laurel_rank is not None),
@@ -511,6 +538,10 @@ class ModelSpec(Record):
         component: Component = value.variants[name] if isinstance(value, Layout) else value
         return component
 
+    def component(self, axis: str, name: str) -> Component | None:
+        """The component of an axis by the name of its variant; None for `none`."""
+        return None if name == NONE else self._component(axis, name)
+
     def with_id(self, name: str | None) -> Self:
         """Return a copy with another id; None sets it to the model's name."""
         copy = self.model_copy()
@@ -592,11 +623,13 @@ class ModelSpec(Record):
             named = axis in self._layouts
             for name, component in self.variants(axis).items():
                 yield Item(f"{axis}: {name}" if named else axis, axis, counts[name], component)
-        shapes = _totals((self.normed(layer), count) for layer, count in layers.items())
-        for (attention, ffn), count in shapes.items():
-            label = "block norms" if attention and ffn else f"block norms ({'attention' if attention else 'ffn'} only)"
-            if attention or ffn:
-                yield Item(label, "norm", count, self.block_norms(attention, ffn))
+        several = len(self.placements) > 1
+        for norms, count in _totals((self.block_norms(layer), count) for layer, count in layers.items()).items():
+            words = [norms.placement] * several
+            words += ["attention only"] * (not norms.ffn) + ["ffn only"] * (not norms.attention)
+            if norms.attention or norms.ffn:
+                label = f"block norms ({', '.join(words)})" if words else "block norms"
+                yield Item(label, "norm", count, norms)
         for place, connection in self.residual.connections().items():
             without = 0 if place == "block" else counts_of[place][NONE]
             yield Item(f"residual: {place}", "residual", layers.total() - without, connection)
@@ -618,8 +651,8 @@ class ModelSpec(Record):
                 if name != NONE:
                     component = self.variants(axis)[name]
                     yield Item(f"mtp: {axis}", "mtp", self.n_mtp_blocks, component, mtp=True)
-            if any(normed := self.normed(last)):
-                norms = self.block_norms(*normed)
+            norms = self.block_norms(last)
+            if norms.attention or norms.ffn:
                 yield Item("mtp: block norms", "mtp", self.n_mtp_blocks, norms, mtp=True)
 
     def head(self) -> Head:
@@ -632,18 +665,27 @@ class ModelSpec(Record):
             normalized=self.head_norm,
         )
 
-    def normed(self, layer: LayerVariants) -> tuple[bool, bool]:
-        """Whether the block's norms are there for attention and for the feed-forward layer of `layer`."""
-        if layer.attention == NONE:
-            return False, self._has_ffn_norms(layer.ffn)
-        return self._component("attention", layer.attention).has_block_norms, self._has_ffn_norms(layer.ffn)
+    def placement(self, attention: str) -> NormPlacement:
+        """Where the norms of a layer with this variant of attention stand."""
+        return self.norm_placement if isinstance(self.norm_placement, str) else self.norm_placement[attention]
 
-    def _has_ffn_norms(self, name: str) -> bool:
-        return name != NONE and self._component("ffn", name).has_block_norms
+    @property
+    def placements(self) -> Counter[NormPlacement]:
+        """The number of layers of each placement of norms, in the order of their first layers."""
+        if isinstance(self.norm_placement, str):
+            return Counter({self.norm_placement: self.n_layers})
+        return _totals((self.placement(name), count) for name, count in self.variant_counts("attention").items())
 
-    def block_norms(self, attention: bool = True, ffn: bool = True) -> BlockNorms:
-        """The norms of a block that has them for these sublayers."""
-        return BlockNorms(placement=self.norm_placement, attention=attention, ffn=ffn)
+    def block_norms(self, layer: LayerVariants) -> BlockNorms:
+        """The norms of a layer's block."""
+        return BlockNorms.model_construct(
+            placement=self.placement(layer.attention),
+            attention=self._has_norms("attention", layer.attention),
+            ffn=self._has_norms("ffn", layer.ffn),
+        )
+
+    def _has_norms(self, axis: str, name: str) -> bool:
+        return name != NONE and self._component(axis, name).has_block_norms
 
 
 def _reads(component: Component) -> Iterator[tuple[str, Read]]:

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 import llmarch_cli as llmarch
 from llmarch_cli.components.component import Child, Component, walk
-from llmarch_cli.components.parts import Vector
+from llmarch_cli.components.parts import Norm, Vector
 from llmarch_cli.drawings.measure import text_width
 from llmarch_cli.drawings.picture import picture
 from llmarch_cli.drawings.shapes import Adder, Bounds, Box, Drawing, Line, Shape, Text
@@ -70,7 +70,8 @@ def _lands(arrow: Line, drawing: Drawing) -> bool:
             case Box() | Text():
                 if around.left - 5 <= x <= around.right + 5 and -near <= around.bottom - y <= 8:
                     return True
-                if isinstance(shape, Box) and abs(x - around.left) < near and around.bottom <= y <= around.top:
+                beside = min(abs(x - around.left), abs(x - around.right)) < near
+                if isinstance(shape, Box) and beside and around.bottom <= y <= around.top:
                     return True
     return False
 
@@ -152,13 +153,18 @@ def test_long_names_and_settings_stay_within() -> None:
 
 
 def said_of(component: Component, d_model: int) -> Iterator[str]:
-    """What a figure says of one component, each a text of its own: a vector's flag comes with its length."""
+    """What a figure says of one component, each a text of its own.
+
+    A vector's flag comes with its length, and a norm's flag is the norm.
+    """
     yield component.label
     if component.heads:
         yield component.heads
     vectors = {part.name: f"{part.name} {part.dim:,}" for part in component.parts(d_model) if isinstance(part, Vector)}
     yield from vectors.values()
-    inside = {part.name for part in component.parts(d_model) if isinstance(part, Child)} | {"branches"}
+    norms = [part for part in component.parts(d_model) if isinstance(part, Norm)]
+    yield from (f"{norm.name}, no weight" if norm.weightless else norm.name for norm in norms)
+    inside = {part.name for part in component.parts(d_model) if isinstance(part, Child | Norm)} | {"branches"}
     for field, text in component.settings.items():
         if field not in vectors and field not in inside:
             yield setting(text)
@@ -256,6 +262,76 @@ def test_a_width_is_that_of_the_font() -> None:
     assert text_width("llmarch", 10) == pytest.approx(37.38, abs=0.01)
     assert text_width("llmarch", 10, bold=True) > text_width("llmarch", 10)
     assert text_width("语", 10) == 10  # no such letter in the font: as wide as it may be
+
+
+def marks(model: str | ModelSpec) -> dict[str, int]:
+    """The number of layers beside which each mark stands."""
+    drawing = drawn(model)
+    layers = [box for box in drawing.of(Box) if box.role == "layer" and box.name.startswith("layer kind")]
+    low, second = sorted(box.y for box in layers)[:2]
+    found: dict[str, int] = {}
+    for box in drawing.of(Box):
+        if box.name.startswith("layers of "):
+            assert box.x > layers[0].bounds.right
+            name = box.name.removeprefix("layers of ")
+            found[name] = found.get(name, 0) + round(box.height / (second - low))
+    return found
+
+
+@pytest.mark.parametrize(
+    ("model", "expected", "legend"),
+    [
+        ("llama3-8b", {}, []),
+        ("mistral-7b-v0.1", {"window": 32}, ["32 window"]),
+        ("gemma3-27b", {"attention": 10, "window": 52}, ["10 attention", "52 window"]),
+        ("qwen3-next-80b-a3b", {"attention": 12, "recurrence": 36}, ["12 attention", "36 recurrence"]),
+        ("falcon-h1-0.5b", {"attention": 36, "recurrence": 36}, ["36 attention", "36 recurrence"]),
+        ("lfm2-1.2b", {"attention": 6, "convolution": 10}, ["6 attention", "10 convolution"]),
+        (
+            "nemotron-3-super-120b-a12b",
+            {"attention": 8, "recurrence": 40},
+            ["8 attention", "40 recurrence", "40 without token mixing"],
+        ),
+        ("gemma-4-e2b", {"attention": 7, "window": 28}, ["7 attention", "28 window"]),
+        ("deepseek-v4-flash", {"attention": 41, "window": 2}, ["41 attention", "2 window"]),
+    ],
+)
+def test_a_strip_tells_how_layers_mix_tokens(model: str, expected: dict[str, int], legend: list[str]) -> None:
+    assert marks(model) == expected
+    assert [text.text for text in drawn(model).of(Text) if text.topic == "mixing"] == legend
+
+
+def test_streams_pass_by_each_sublayer_and_are_mixed() -> None:
+    drawing = drawn("deepseek-v4-flash")
+    boxes = list(drawing.of(Box))
+    frames = [box.bounds for box in boxes if box.name == "layer"]
+    assert len(frames) == 4
+    for frame in frames:
+        inside = [box for box in boxes if box.bounds.inside(frame)]
+        mixes = sorted((box.bounds for box in inside if box.name == "stream mixing"), key=lambda box: box.top)
+        assert sum(box.name == "stream sum" for box in inside) == len(mixes) == 2
+        for mix in mixes:  # four streams enter it from below, and the sublayer's output from the right
+            entering = [line.points for line in drawing.of(Line) if line.arrow and _enters(line, mix)]
+            assert len([points for points in entering if points[-1][1] == pytest.approx(mix.bottom)]) == 4
+            assert len([points for points in entering if points[-1][0] == pytest.approx(mix.right)]) == 1
+    assert sum(box.name == "stream sum" for box in boxes) == 2 * 4 + 1  # and one before the final norm
+
+
+def _enters(line: Line, box: Bounds) -> bool:
+    x, y = line.points[-1]
+    slack = 1e-6
+    return box.left - slack <= x <= box.right + slack and box.bottom - slack <= y <= box.top + slack
+
+
+def test_norms_stand_where_each_layer_s_variant_says() -> None:
+    data = llmarch.load("qwen3-next-80b-a3b").model_dump(exclude_defaults=True)
+    drawing = drawn(ModelSpec.model_validate(data | {"norm_placement": {"delta": "pre", "full": "post"}}))
+    frames = sorted((box.bounds for box in drawing.of(Box) if box.name == "layer"), key=lambda box: box.left)
+    named = [
+        [box.name for box in drawing.of(Box) if box.name.startswith("norm ") and box.bounds.inside(frame)]
+        for frame in frames
+    ]
+    assert named == [["norm before"] * 2, ["norm after"] * 2]
 
 
 @pytest.mark.parametrize(("placement", "n_norms"), [("pre", 2), ("pre_shared", 1)])

@@ -18,7 +18,7 @@ GOLDEN = Path(__file__).parent / "golden"
 PICTURES = (
     *("gpt2", "llama3-8b", "mistral-small-3.1-24b", "olmo2-7b", "gemma3-27b", "smollm3-3b"),
     *("qwen3-235b-a22b", "gpt-oss-120b", "deepseek-v3", "kimi-k2", "glm-4.5", "grok-2.5"),
-    *("llama4-scout", "llama4-maverick", "deepseek-v3 kimi-k2"),
+    *("llama4-scout", "llama4-maverick", "deepseek-v3 kimi-k2", "deepseek-v4-flash", "qwen3.5-27b"),
 )
 
 

@@ -29,12 +29,16 @@ CASES = [Case(name, len(family.variants) - 1) for name, family in FAMILIES.items
 
 def assert_same(loaded: Model, models: Pair) -> None:
     """Every value in its place, and hence the reference's logits."""
+    assert_same_values(loaded, models)
+    assert deviation(loaded(models.tokens), models.logits) < 1e-5
+
+
+def assert_same_values(loaded: Model, models: Pair) -> None:
     expected = models.ours.state_dict()
     state = loaded.state_dict()
     assert state.keys() == expected.keys()
     for name, values in state.items():
         torch.testing.assert_close(values, expected[name], rtol=0, atol=0, msg=name)
-    assert deviation(loaded(models.tokens), models.logits) < 1e-5
 
 
 @pytest.mark.parametrize("shards", ["single", "sharded"])
@@ -120,6 +124,89 @@ def test_a_tied_head_that_is_stored_again(tmp_path: Path) -> None:
     assert_same(llmarch.load_checkpoint(models.ours.spec, tmp_path), models)
     head = models.ours.head.lm_head.weight.numel()
     assert llmarch.reconcile(models.ours.spec, tmp_path).stored["second copy of the tied head"] == (head, 1)
+
+
+@torch.no_grad()
+def test_convolutions_apart_as_published(tmp_path: Path) -> None:
+    """transformers joins the three of OLMo Hybrid in this order, and saves thirds of them."""
+    case = Case("olmo_hybrid", 0)
+    models, tensors = pair(case), published(case)
+    layers = [name for name in tensors if name.endswith("q_conv1d.weight")]
+    assert layers
+    for name in layers:
+        names = [name.replace("q_conv1d", f"{part}_conv1d") for part in "qkv"]
+        widths = [len(tensors[each.replace("_conv1d", "_proj")]) for each in names]
+        assert len(set(widths)) > 1
+        parts = torch.cat([tensors[each] for each in names]).split(widths)
+        tensors |= dict(zip(names, parts, strict=True))
+    save(tensors, tmp_path)
+    assert_same(llmarch.load_checkpoint(models.ours.spec, tmp_path), models)
+    spec, first = models.ours.spec, layers[0]
+    save({name: values for name, values in tensors.items() if name != first}, tmp_path)
+    conv = models.ours.state_dict()[f"layers.{first.split('.')[2]}.attention.conv.weight"]
+    lacks = f"lacks {len(tensors[first])} of {len(conv)} rows"
+    assert [line for line in llmarch.reconcile(spec, tmp_path).plan.faults if lacks in line]
+    fused = torch.cat([tensors[first.replace("q_conv1d", f"{part}_conv1d")] for part in "qkv"])
+    save({**tensors, first.replace("q_conv1d", "conv1d"): fused}, tmp_path)
+    assert [line for line in llmarch.reconcile(spec, tmp_path).plan.faults if "stored more than once" in line]
+
+
+@torch.no_grad()
+def test_a_prediction_block_with_layers_of_its_own(tmp_path: Path) -> None:
+    """As Qwen3-Next is published: `mtp.layers.0`, and four tensors around it."""
+    case = Case("qwen3_next", 1)
+    models, tensors = pair(case), published(case)
+    data = models.ours.spec.model_dump(exclude_defaults=True)
+    spec = llmarch.ModelSpec.model_validate({**data, "n_mtp_blocks": 1})
+    last = f"model.layers.{spec.n_layers - 1}."
+    tensors |= {f"mtp.layers.0.{n.removeprefix(last)}": v + 1 for n, v in tensors.items() if n.startswith(last)}
+    generator = torch.Generator().manual_seed(0)
+    for name in ("pre_fc_norm_embedding", "pre_fc_norm_hidden", "norm"):
+        tensors[f"mtp.{name}.weight"] = torch.randn(spec.d_model, generator=generator)
+    tensors["mtp.fc.weight"] = torch.randn(spec.d_model, 2 * spec.d_model, generator=generator)
+    save(tensors, tmp_path)
+    loaded = llmarch.load_checkpoint(spec, tmp_path)
+    state = loaded.state_dict()
+    for ours, theirs in (
+        ("junction.embedding_norm", "pre_fc_norm_embedding"),
+        ("junction.hidden_norm", "pre_fc_norm_hidden"),
+        ("junction.final_norm", "norm"),
+        ("junction.proj", "fc"),
+    ):
+        assert torch.equal(state[f"mtp.0.{ours}.weight"], tensors[f"mtp.{theirs}.weight"])
+    above = f"layers.{spec.n_layers - 1}."
+    for name in (name for name in state if name.startswith(above)):
+        assert torch.equal(state[name.replace(above, "mtp.0.block.")], state[name] + 1), name
+    assert llmarch.reconcile(spec, tmp_path).ok
+
+
+@torch.no_grad()
+def test_keys_that_no_layer_uses(tmp_path: Path) -> None:
+    """Of layers that read those of another one: counted apart, and an error elsewhere."""
+    case = Case("gemma4_text", 0)
+    models, tensors = pair(case), published(case)
+    own = {int(name.split(".")[2]) for name in tensors if name.endswith("k_proj.weight")}
+    reader = next(layer for layer in range(models.ours.spec.n_layers) if layer not in own)
+    for part in ("k_proj", "v_proj", "k_norm"):
+        tensors[f"model.layers.{reader}.self_attn.{part}.weight"] = torch.ones(3)
+    save(tensors, tmp_path)
+    assert_same_values(llmarch.load_checkpoint(models.ours.spec, tmp_path), models)
+    assert llmarch.reconcile(models.ours.spec, tmp_path).stored["keys and values that no layer uses"] == (9, 3)
+    tensors[f"model.layers.{min(own)}.self_attn.v_norm.weight"] = torch.ones(3)
+    save(tensors, tmp_path)
+    assert not llmarch.reconcile(models.ours.spec, tmp_path).ok
+
+
+@torch.no_grad()
+def test_a_table_of_numbers_must_hold_whole_numbers(tmp_path: Path) -> None:
+    case = Case("deepseek_v4", 0)
+    models, tensors = pair(case), published(case)
+    (table,) = (name for name in tensors if name.endswith("tid2eid"))
+    save({**tensors, table: tensors[table].float()}, tmp_path)
+    assert len(llmarch.reconcile(models.ours.spec, tmp_path).plan.unreadable) == 1
+    save(tensors, tmp_path)
+    stored = llmarch.reconcile(models.ours.spec, tmp_path).stored
+    assert stored["stored factors and tables"] == (tensors[table].numel(), 1)
 
 
 @torch.no_grad()

@@ -33,8 +33,16 @@ VALUES: dict[int, str] = {
     48: "vocab_size",
     64: "max_position_embeddings n_positions original_max_position_embeddings",
 }
-OTHERS = {
+MAMBA = {"mamba_n_heads": N_HEADS, "mamba_d_head": 2 * WIDTH // N_HEADS}
+OTHERS: dict[str, dict[str, Any]] = {
     "phimoe": {"num_experts_per_tok": 2},  # the only number that the family has
+    "bamba": MAMBA,
+    "granitemoehybrid": MAMBA,
+    "mamba2": {"num_heads": N_HEADS, "head_dim": 2 * WIDTH // N_HEADS, "n_groups": 2},
+    "lfm2_moe": {"layer_types": ["conv", "full_attention", "conv"]},
+    "deepseek_v4": {"num_key_value_heads": 1, "head_dim": WIDTH, "o_groups": 2, "n_routed_experts": 4},
+    # transformers saves three convolutions as thirds of one, whatever their widths
+    "olmo_hybrid": dict.fromkeys(("linear_key_head_dim", "linear_value_head_dim"), WIDTH // N_HEADS),
     "mimo_v2_flash": {"num_key_value_heads": N_HEADS // 2},  # layers with a window have twice as many key heads
 }
 SQUARE = {name: value for value, names in VALUES.items() for name in names.split()}

@@ -43,7 +43,7 @@ class Family:
 
 
 def rope(parameters: Mapping[str, Any]) -> Fields:
-    """Rotary fields from a config's `rope_parameters`."""
+    """Rotary fields from a config's `rope_parameters`; with a null base, nothing is rotated."""
     match parameters["rope_type"]:
         case "default":
             scaling = None

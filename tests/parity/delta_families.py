@@ -4,7 +4,23 @@ from __future__ import annotations
 
 from random import Random
 
-from configs import EPS, TIED, Config, Family, Fields, decoder, dense, frame, gqa, laid, latent, sigmoid_moe
+from configs import (
+    BIASED,
+    EPS,
+    TIED,
+    Config,
+    Family,
+    Fields,
+    biased,
+    decoder,
+    dense,
+    frame,
+    gqa,
+    laid,
+    latent,
+    sigmoid_moe,
+    without_head_dim,
+)
 
 LINEAR, FULL = "linear_attention", "full_attention"
 
@@ -70,6 +86,27 @@ def kimi_linear(c: Config) -> Fields:
     }
 
 
+def olmo_hybrid(c: Config) -> Fields:
+    full = gqa(c, qk_norm="full", **biased(c))
+    delta = {
+        "kind": "gated_deltanet",
+        "n_k_heads": c.linear_num_key_heads,
+        "n_v_heads": c.linear_num_value_heads,
+        "k_head_dim": c.linear_key_head_dim,
+        "v_head_dim": c.linear_value_head_dim,
+        "conv_kernel": c.linear_conv_kernel_dim,
+        "negative_eigenvalues": c.linear_allow_neg_eigval,
+        "norm_eps": 1e-5,
+    }
+    first, second = ("pre" if kind == LINEAR else "post" for kind in dict.fromkeys(c.layer_types))
+    return {
+        **frame(c),
+        "norm_placement": {"v0": first, "v1": second},
+        "attention": laid([delta if kind == LINEAR else full for kind in c.layer_types]),
+        "ffn": dense(c),
+    }
+
+
 def hybrid(rng: Random) -> Fields:
     """A decoder with the delta rule in two of three layers, and value heads in groups."""
     n_k_heads = rng.choice((1, 2, 3))
@@ -109,6 +146,20 @@ def kimi(rng: Random) -> Fields:
     }
 
 
+def olmo(rng: Random) -> Fields:
+    fields = without_head_dim(rng)
+    return {
+        **fields,
+        "num_hidden_layers": 4,
+        "layer_types": [LINEAR, FULL, FULL, LINEAR],
+        "linear_num_key_heads": (n_k_heads := rng.choice((1, 2, 3))),
+        "linear_num_value_heads": n_k_heads * rng.choice((1, 2, 3)),
+        "linear_key_head_dim": rng.randrange(3, 9),
+        "linear_value_head_dim": rng.randrange(3, 9),
+        "rms_norm_eps": EPS,
+    }
+
+
 DELTA = {
     family.model_type: family
     for family in (
@@ -135,6 +186,23 @@ DELTA = {
             (
                 {"q_lora_rank": None, "rms_norm_eps": EPS},
                 {"linear_conv_kernel_dim": 3, "attention_bias": True, "n_group": 1, "topk_group": 1},
+            ),
+        ),
+        Family(
+            "olmo_hybrid",
+            olmo_hybrid,
+            olmo,
+            (
+                {},
+                {"rope_parameters": {"rope_type": "default", "rope_theta": None}, "linear_allow_neg_eigval": False},
+                {
+                    **BIASED,
+                    **TIED,
+                    "layer_types": [FULL, LINEAR, LINEAR, FULL],
+                    "linear_conv_kernel_dim": 2,
+                    **dict.fromkeys(("linear_num_key_heads", "linear_num_value_heads"), 2),
+                    **dict.fromkeys(("linear_key_head_dim", "linear_value_head_dim"), 5),
+                },
             ),
         ),
     )

@@ -27,14 +27,19 @@ from torch import Tensor
 
 from llmarch_cli.components.attention import GatedDeltaNet, KimiDeltaAttention, gated_deltanet, kda
 from llmarch_cli.components.attention.recurrence import recur
-from llmarch_cli.modules.builder import DepthwiseConvolution
+from llmarch_cli.modules.builder import Block, DepthwiseConvolution
 from llmarch_cli.modules.cache import TensorCache
 
 GROUPS, DENSE, CHANNELS = Case("qwen3_next", 0), Case("qwen3_5_text", 0), Case("kimi_linear", 0)
+PLACED, NOT_ROTATED = Case("olmo_hybrid", 0), Case("olmo_hybrid", 1)
+
+
+def of_kind(kind: str, **fields: Any) -> Alteration:
+    return each("attention", lambda c: fields if c["kind"] == kind else {})
 
 
 def of_delta(**fields: Any) -> Alteration:
-    return each("attention", lambda c: fields if c["kind"] == "gated_deltanet" else {})
+    return of_kind("gated_deltanet", **fields)
 
 
 IN_THE_SPEC: dict[str, tuple[Case, Alteration]] = {
@@ -49,6 +54,13 @@ IN_THE_SPEC: dict[str, tuple[Case, Alteration]] = {
         each("attention", lambda c: {"rope_theta": 30.0} if "kv_lora_rank" in c else {}),
     ),
     "residual scaled": (CHANNELS, top(residual_scale=1.1)),
+    "negative eigenvalues dropped": (PLACED, of_delta(negative_eigenvalues=False)),
+    "negative eigenvalues where the config has none": (NOT_ROTATED, of_delta(negative_eigenvalues=True)),
+    "the model's epsilon behind the recurrence": (PLACED, of_delta(norm_eps=None)),
+    "norms of queries and keys by head": (PLACED, of_kind("gqa", qk_norm=None)),
+    "nothing rotated": (PLACED, of_kind("gqa", rope_theta=None)),
+    "rotated where nothing is": (NOT_ROTATED, of_kind("gqa", rope_theta=30.0)),
+    "norms behind the sum in layers with attention": (PLACED, top(norm_placement={"v0": "pre", "v1": "post_residual"})),
 }
 
 
@@ -202,6 +214,32 @@ IN_THE_CODE: dict[str, Patch] = {
     "bias of channels' decays dropped": of_channels(without_parts("decay_bias")),
     "rates of heads dropped": of_channels(without_parts("log_rate")),
     "state not kept, by channel": Patch(CHANNELS, TensorCache, "keep", state_not_kept, "a prompt, then tokens"),
+}
+
+
+# --- where norms stand ----------------------------------------------------------------------------------------------
+
+
+def behind_for_before(self: Block, name: str, x: Tensor) -> Tensor:
+    """The norm behind a sublayer before it, and the other way round, in layers of attention."""
+    axis, _, place = name.partition("_")
+    return normed(self, f"{axis}_{'pre' if place == 'post' else 'post'}", x)
+
+
+def not_at_all(self: Block, name: str, x: Tensor) -> Tensor:
+    return x if name.endswith("post") else normed(self, name, x)
+
+
+def of_the_other_sublayer(self: Block, name: str, x: Tensor) -> Tensor:
+    axis, _, place = name.partition("_")
+    return normed(self, f"{'ffn' if axis == 'attention' else 'attention'}_{place}", x)
+
+
+normed = Block._normed
+IN_THE_CODE |= {
+    "norms before for behind": Patch(PLACED, Block, "_normed", behind_for_before),
+    "no norms behind": Patch(PLACED, Block, "_normed", not_at_all),
+    "norms of the other sublayer": Patch(PLACED, Block, "_normed", of_the_other_sublayer, "token by token"),
 }
 
 

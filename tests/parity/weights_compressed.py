@@ -55,4 +55,4 @@ def deepseek_v4(c: Config) -> Names:
 NAMES_BY_CONFIG: dict[str, Callable[[Config], Names]] = {"deepseek_v4": deepseek_v4}
 
 # Their checkpoints join the keys of two sorts of rows, and count experts by token as a table.
-UNNAMED = {"deepseek_v4"}
+UNNAMED: set[str] = set()

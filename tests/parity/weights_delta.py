@@ -8,7 +8,7 @@ from functools import partial
 import torch
 from configs import Config
 from torch import Tensor
-from weights import LATENT, MIXTURE, SHARED_EXPERT, Change, Names, Source, linear, of_layer, renamed
+from weights import LATENT, MIXTURE, PLAIN, SHARED_EXPERT, Change, Names, Source, linear, of_layer, renamed
 
 
 def head_halves(c: Config, index: int) -> Change:
@@ -104,7 +104,26 @@ KDA: Names = {
     "attention.head_norm.weight": "self_attn.o_norm.weight",
 }
 
-NAMES: dict[str, Names] = {"kimi_linear": {**LATENT, **of_layer(KDA)}}
+OLMO: Names = {
+    **{
+        f"attention.{ours}.weight": (f"self_attn.{theirs}.weight", f"linear_attn.{theirs}.weight")
+        for ours, theirs in (("q_proj", "q_proj"), ("k_proj", "k_proj"), ("v_proj", "v_proj"), ("o_proj", "o_proj"))
+    },
+    "attention.beta_proj.weight": "linear_attn.b_proj.weight",
+    "attention.decay_proj.weight": "linear_attn.a_proj.weight",
+    "attention.gate_proj.weight": "linear_attn.g_proj.weight",
+    "attention.head_norm.weight": "linear_attn.o_norm.weight",
+    "attention.decay_bias": "linear_attn.dt_bias",
+    "attention.log_rate": "linear_attn.A_log",
+    "attention.conv.weight": Source("linear_attn.conv1d.weight", lambda values: values.squeeze(1)),
+    "norms.attention_post.weight": "post_attention_layernorm.weight",
+    "norms.ffn_post.weight": "post_feedforward_layernorm.weight",
+}
+
+NAMES: dict[str, Names] = {
+    "kimi_linear": {**LATENT, **of_layer(KDA)},
+    "olmo_hybrid": {**PLAIN, **of_layer(OLMO)},
+}
 
 NAMES_BY_CONFIG: dict[str, Callable[[Config], Names]] = {
     "qwen3_next": qwen3_next,
@@ -113,4 +132,4 @@ NAMES_BY_CONFIG: dict[str, Callable[[Config], Names]] = {
 }
 
 # Their checkpoints fuse what is split here.
-UNNAMED = {"qwen3_next", "qwen3_5_text", "qwen3_5_moe_text", "kimi_linear"}
+UNNAMED: set[str] = set()

@@ -141,4 +141,4 @@ NAMES: dict[str, Names] = {
 NAMES_BY_CONFIG: dict[str, Callable[[Config], Names]] = {"minimax": minimax}
 
 # Their checkpoints fuse what is split here, or name norms by another layer.
-UNNAMED = {"lfm2", "lfm2_moe", "recurrent_gemma", "rwkv", "minimax"}
+UNNAMED: set[str] = set()

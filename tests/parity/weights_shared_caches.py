@@ -66,4 +66,4 @@ NAMES: dict[str, Names] = {
 NAMES_BY_CONFIG: dict[str, Callable[[Config], Names]] = {}
 
 # Their checkpoints hold keys and values of layers that read others'.
-UNNAMED = {"gemma3n_text", "gemma4_text"}
+UNNAMED = {"gemma3n_text"}

@@ -172,4 +172,4 @@ NAMES_BY_CONFIG: dict[str, Callable[[Config], Names]] = {
 }
 
 # Their checkpoints fuse what is split here.
-UNNAMED = set(NAMES_BY_CONFIG)
+UNNAMED: set[str] = set()

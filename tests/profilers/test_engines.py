@@ -178,7 +178,7 @@ def test_layers_add_up(data: Data, times: int) -> None:
     once, more = (ModelSpec.model_validate({**data, "n_layers": data["n_layers"] * n}) for n in (1, times))
     for (item, cost), (many, same_cost) in zip(both(once).rows, both(more).rows, strict=True):
         in_layers = item.role in ("attention", "ffn") or item.label.startswith(
-            ("block norms", "layer scale", "residual: attention", "residual: ffn")
+            ("block norms", "layer scale", "laurel", "residual: attention", "residual: ffn", "residual: block")
         )
         assert many.count == item.count * (times if in_layers else 1)
         assert (item.label, item.component, cost) == (many.label, many.component, same_cost)
@@ -191,7 +191,8 @@ def test_every_sublayer_is_in_the_inventory(spec: ModelSpec) -> None:
         in_layers = Counter(getattr(layer, axis) for layer in spec.layers)
         del in_layers[NONE]
         assert sorted(item.count for item in items if item.role == axis) == sorted(in_layers.values())
-    n_normed = sum(any(spec.normed(layer)) for layer in spec.layers)
+    norms = [spec.block_norms(layer) for layer in spec.layers]
+    n_normed = sum(each.attention or each.ffn for each in norms)
     assert sum(item.count for item in items if item.label.startswith("block norms")) == n_normed
 
 

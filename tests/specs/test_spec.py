@@ -185,7 +185,8 @@ def test_a_model_of_everything() -> None:
     ],
 )
 def test_norms_stand_where_they_are_placed(placement: str, names: list[str]) -> None:
-    norms = spec(norm_placement=placement, parallel_sublayers=placement == "pre_shared").block_norms()
+    model = spec(norm_placement=placement, parallel_sublayers=placement == "pre_shared")
+    norms = model.block_norms(model.layers[0])
     assert [part.name for part in norms.parts(16)] == names
     assert isinstance(norms, BlockNorms)
 
@@ -229,6 +230,42 @@ def test_without_a_file_the_name_is_the_id() -> None:
 def test_a_norm_for_both_sublayers_needs_them_in_parallel() -> None:
     with pytest.raises(ValidationError, match="norm_placement: pre_shared needs parallel_sublayers"):
         spec(norm_placement="pre_shared")
+
+
+TWO = {"repeat": ["a", "b", "none"], "variants": {"a": GQA, "b": GQA | {"n_kv_heads": 1}}}
+
+
+def test_norms_stand_where_the_variant_of_attention_says() -> None:
+    model = spec(n_layers=4, attention=TWO, norm_placement={"a": "pre", "b": "post", "none": "sandwich"})
+    assert [model.placement(layer.attention) for layer in model.layers] == ["pre", "post", "sandwich", "pre"]
+    assert model.placements == {"pre": 2, "post": 1, "sandwich": 1}
+    found = {label: count for label, count in labels(model).items() if label.startswith("block norms")}
+    assert found == {"block norms (pre)": 2, "block norms (post)": 1, "block norms (sandwich, ffn only)": 1}
+    single = spec(norm_placement={"gqa": "post"})
+    assert labels(single) == labels(spec(norm_placement="post"))
+
+
+@pytest.mark.parametrize(
+    ("fields", "rule"),
+    [
+        ({"norm_placement": {"a": "pre"}}, "norm_placement: says nothing of 'b', 'none'; give each variant"),
+        (
+            {"norm_placement": {"a": "pre", "b": "pre", "none": "pre", "c": "pre"}},
+            "norm_placement.c: is no variant of attention in any layer; known: 'a', 'b', 'none'",
+        ),
+        (
+            {"norm_placement": {"a": "pre", "b": "pre_shared", "none": "pre"}},
+            "norm_placement: pre_shared needs parallel_sublayers",
+        ),
+        (
+            {"norm_placement": {"a": "pre", "b": "post_residual", "none": "pre"}, "parallel_sublayers": True},
+            "norm_placement: post_residual needs parallel_sublayers: false",
+        ),
+    ],
+)
+def test_rules_of_norms_by_variant(fields: Data, rule: str) -> None:
+    with pytest.raises(ValidationError, match=rule):
+        spec(n_layers=3, attention=TWO, **fields)
 
 
 @pytest.mark.parametrize(

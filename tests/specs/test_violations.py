@@ -83,6 +83,15 @@ def message(**fields: Any) -> str:
             "norm_placement: must be pre, post, sandwich, pre_shared or post_residual, not 'both'",
         ),
         (
+            {"norm_placement": {"gqa": "both"}},
+            "norm_placement.gqa: must be pre, post, sandwich, pre_shared or post_residual, not 'both'",
+        ),
+        (
+            {"norm_placement": {"Gqa": "pre"}},
+            "norm_placement.Gqa: must be a name of lowercase letters, digits and _ that starts with a letter,"
+            " not 'Gqa'",
+        ),
+        (
             {"norm_placement": None},
             "norm_placement: must be pre, post, sandwich, pre_shared or post_residual, not null",
         ),

@@ -149,6 +149,23 @@ def _of_part(found: Fields, n_values: int, head_dim: int) -> Fields:
     return found if n_values == head_dim else {**found, "rotary_dim": n_values}
 
 
+def unrotated(c: Config) -> bool:
+    """Whether the base is null, which stands for no rotation in families that read it so; reads the settings then."""
+    settings = _settings(c)
+    where = settings if "rope_theta" in settings.data else c
+    if where.data.get("rope_theta", 0) is not None:
+        return False
+    if where is settings and c.given("rope_theta"):
+        c.fail("rope_theta", "given, but it is null inside the rotary settings, which transformers reads")
+    c.read.update(("rope_theta", "rope_scaling", "rope_parameters"))
+    for each in (c, settings):
+        each.expect("partial_rotary_factor", 1.0, why="nothing is rotated")
+    settings.expect("type", "default")
+    settings.expect("rope_type", "default", why="nothing is rotated")
+    settings.finish(_WITHOUT_EFFECT | {"rope_theta": (None,)})
+    return True
+
+
 def _settings(c: Config) -> Config:
     """The mapping of rotary settings, from either key."""
     old, new = c.inner("rope_scaling"), c.inner("rope_parameters")

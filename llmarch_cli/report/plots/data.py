@@ -42,11 +42,15 @@ RARE = ("residual stream",)  # shown if a model has any
 
 @dataclass(frozen=True)
 class Curve:
-    """One model's values as (context, value). `context_window` in tokens; None if unknown."""
+    """One model's values as (context, value). `context_window` in tokens; None if unknown.
+
+    `floor` is the part of each value that is the same at every context; 0 if it is not drawn.
+    """
 
     model: str
     points: tuple[tuple[int, int], ...]
     context_window: int | None
+    floor: int = 0
 
 
 @dataclass(frozen=True)
@@ -114,7 +118,8 @@ def plot(kind: Kind, profiles: Sequence[Profile]) -> Plot:
             note, key = "{workload.settings}.", "kv_cache_bytes"
             if all(profile.cache_bytes == profile.kv_cache_bytes for profile in models):
                 return _curves("KV cache by context", note, key, profiles, models)
-            return _curves("KV cache and state by context", note, "cache_bytes", profiles, models)
+            note = f"{note} Level lines: the state alone, the same at every context."
+            return _curves("KV cache and state by context", note, "cache_bytes", profiles, models, floor="state_bytes")
         case "flops":
             title, note = "FLOPs per token by context", "Decoding one token at each context length."
             return _curves(title, note, "flops_per_token", profiles, models)
@@ -132,6 +137,7 @@ def _curves(
     key: str,
     profiles: Sequence[Profile],
     models: Sequence[Profile],
+    floor: str | None = None,
 ) -> Curves:
     workload = profiles[0].workload
     drawn = [lines.line(attrgetter(key), lines.corners(profile)) for profile in models]
@@ -149,7 +155,8 @@ def _curves(
     curves = []
     for profile, line, window, own in zip(models, drawn, windows, turns, strict=True):
         exact = sorted({*contexts, *(context for context in own if shortest < context < longest)})
-        curves.append(Curve(profile.spec.id, tuple((each, int(lines.at(line, each))) for each in exact), window))
+        points = tuple((each, int(lines.at(line, each))) for each in exact)
+        curves.append(Curve(profile.spec.id, points, window, getattr(profile, floor) if floor else 0))
     return Curves(title, note.format(workload=workload), metric(key).unit, tuple(curves))
 
 

@@ -93,6 +93,7 @@ def _curves(plot: Curves, ink: str) -> Figure:
     figure, axes = _axes(plot, height, "Dotted: beyond the model's context window.")
     contexts = [at for curve in plot.curves for at, _ in curve.points]
     values = [value for curve in plot.curves for _, value in curve.points if value]
+    values += [curve.floor for curve in plot.curves if curve.floor]
     low, high = (min(values) / 1.3, max(values) * 1.3) if values else (1, 10)
     _logarithmic(axes, "x", ticks(TOKENS, min(contexts), max(contexts)), min(contexts), max(contexts))
     _logarithmic(axes, "y", ticks(plot.unit, int(low), int(high)), low, high)
@@ -104,6 +105,9 @@ def _curves(plot: Curves, ink: str) -> Figure:
     for number, (curve, end, place) in enumerate(zip(plot.curves, ends, places, strict=True)):
         color, dash = _COLORS[number % len(_COLORS)], _DASHES[number // len(_COLORS) % len(_DASHES)]
         _curve(axes, curve, f"curve-{number}", color, dash)
+        if curve.floor:
+            level = axes.axhline(float(curve.floor), color=color, alpha=0.55, linewidth=0.8, linestyle=(0, (4, 3)))
+            level.set_gid(f"floor-{number}")
         axes.annotate(
             one_line(curve.model),
             (1, end),

@@ -57,7 +57,8 @@ def _curves(plot: Curves, width: int, color: bool, ascii_only: bool) -> list[str
     import plotext
 
     points = [[point for point in curve.points if point[1]] for curve in plot.curves]
-    values = [value for curve in points for _, value in curve] or [1, 10]
+    floors = [curve.floor for curve in plot.curves]
+    values = [value for curve in points for _, value in curve] + [floor for floor in floors if floor] or [1, 10]
     contexts = [at for curve in plot.curves for at, _ in curve.points]
 
     plotext.terminal.limit(False, False)
@@ -65,6 +66,12 @@ def _curves(plot: Curves, width: int, color: bool, ascii_only: bool) -> list[str
     figure.clear()
     figure.theme("simple" if color else "colorless")
     figure.plot_size(width, HEIGHT)
+    for number, floor in enumerate(floors):  # below the curves
+        if floor:
+            marker = plotext.marker("." if ascii_only or not color else "·", *([_COLORS[number]] if color else []))
+            signal = figure.signal([log10(min(contexts)), log10(max(contexts))], [log10(floor)] * 2, marker=marker)
+            signal.lines(True)
+            figure.draw(signal)
     for number, drawn in enumerate(points):
         if color:
             marker = plotext.marker("x" if ascii_only else "braille", _COLORS[number])

@@ -48,6 +48,16 @@ OPTIONS: dict[str, dict[str, st.SearchStrategy[Any]]] = {
         "first_k_dense_replace": st.integers(0, 3),
         "num_shared_experts": st.integers(1, 3),
     },
+    "olmo_hybrid": {
+        "attention_bias": flags,
+        "linear_conv_kernel_dim": st.integers(2, 5),
+        "linear_key_head_dim": st.none() | widths,
+        "linear_value_head_dim": st.none() | widths,
+        "linear_num_key_heads": st.integers(1, 2),
+        "linear_num_value_heads": st.sampled_from((2, 4)),
+        "linear_allow_neg_eigval": flags,
+        "rope_parameters": st.sampled_from((None, {"rope_type": "default", "rope_theta": None})),
+    },
 }
 
 NEEDED: dict[str, Settings] = {}
@@ -59,14 +69,22 @@ ALWAYS: dict[str, tuple[str, ...]] = {
     "qwen3_5_text": HEADS,
     "qwen3_5_moe_text": (*CHOSEN, *HEADS),
     "kimi_linear": CHOSEN,
+    "olmo_hybrid": (*HEADS, "rope_parameters"),
 }
 
-OWN_ROPE: tuple[str, ...] = ("kimi_linear",)
+OWN_ROPE: tuple[str, ...] = ("kimi_linear", "olmo_hybrid")
 
 
 def of_family(draw: st.DrawFn, family: str, config: Settings) -> None:
     """What follows from other settings."""
     n_layers = config["num_hidden_layers"]
+    if family == "olmo_hybrid":
+        n_layers = config["num_hidden_layers"] = n_layers + 1  # the class needs both types
+        if draw(flags):
+            config["layer_types"] = draw(st.permutations([LINEAR, FULL, *listed(draw, n_layers - 2, FULL, LINEAR)]))
+        if config["rope_parameters"] is None:
+            config.update(draw(st.sampled_from(({}, {"rope_theta": 30.0}, {"rope_theta": None}))))
+        return
     if draw(flags) and "full_attention_interval" not in config:
         config["layer_types"] = listed(draw, n_layers, FULL, LINEAR)
     if family == "qwen3_5_moe_text":

@@ -36,6 +36,7 @@ def by_layer(spec: ModelSpec) -> dict[str, Any]:
         }
         variants[NONE] = None
         found[axis] = [variants[getattr(layer, axis)] for layer in spec.layers]
+    found["norm_placement"] = [spec.placement(layer.attention) for layer in spec.layers]
     return found
 
 

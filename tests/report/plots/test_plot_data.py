@@ -25,6 +25,21 @@ def test_every_point_of_a_curve_is_exact(kind: str, key: str) -> None:
             )
 
 
+def test_the_state_of_a_hybrid_is_its_floor() -> None:
+    drawn = plot("cache", ["qwen3-next-80b-a3b", "gpt2"], contexts=[4096], batch=2)
+    assert isinstance(drawn, Curves)
+    states = [
+        llmarch.profile(name, batch=2, engine="closed-form").state_bytes for name in ("qwen3-next-80b-a3b", "gpt2")
+    ]
+    assert [curve.floor for curve in drawn.curves] == states
+    assert states[0] > states[1] == 0
+    assert all(value > curve.floor for curve in drawn.curves for _, value in curve.points)
+    assert "Level lines" in drawn.note
+    alone = plot("cache", ["gpt2"])
+    assert isinstance(alone, Curves)
+    assert "Level lines" not in alone.note
+
+
 def test_a_curve_has_a_point_where_it_bends_and_reaches_what_was_asked() -> None:
     drawn = plot("cache", ["gpt-oss-20b", "gemma3-27b"], contexts=[20, 1_500_000])
     assert isinstance(drawn, Curves)

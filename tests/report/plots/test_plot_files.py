@@ -43,6 +43,16 @@ def test_lines_are_named_and_dotted_beyond_the_context_window() -> None:
         assert {f"curve-{number}-{part}" for part in ("within", "beyond")} <= ids
 
 
+def test_a_state_is_a_level_line_under_its_curve() -> None:
+    drawn = plot("cache", ["qwen3-next-80b-a3b", "llama3.1-8b"])
+    ids = {element.get("id") for element in ET.fromstring(file.render(drawn, "svg")).iter()}
+    assert "floor-0" in ids
+    assert "floor-1" not in ids
+    level = max(terminal.render(drawn, 90, ascii_only=True).splitlines(), key=lambda line: line.count("."))
+    assert level.count(".") > 20
+    assert not any(".." in line for line in terminal.render(plot("cache", MODELS), 90).splitlines())
+
+
 HOSTILE = ["$x^2$", "$\\frac{", "<script>alert(1)</script>", "a & b", 'quote" onload="', "语"]
 
 

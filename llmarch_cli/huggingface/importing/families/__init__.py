@@ -30,7 +30,7 @@ MODULES = {
     "step": "step3p5",
     "latent": "deepseek_v2 deepseek_v3 kimi_k2 axk1 glm4_moe_lite youtu minicpm3",
     "fixed_states": "minimax minimax_text_01 minimax_m1 lfm2 lfm2_moe recurrent_gemma rwkv",
-    "delta": "qwen3_next qwen3_5_text qwen3_5_moe_text kimi_linear",
+    "delta": "qwen3_next qwen3_5_text qwen3_5_moe_text kimi_linear olmo_hybrid",
     "state_spaces": "mamba falcon_mamba mamba2 granitemoehybrid bamba falcon_h1 nemotron_h jamba",
     "shared_caches": "gemma3n_text gemma4_text",
     "compressed": "deepseek_v4",

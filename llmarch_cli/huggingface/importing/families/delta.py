@@ -1,4 +1,4 @@
-"""Decoders with the gated delta rule in most layers: Qwen3-Next, Qwen3.5 and Kimi Linear."""
+"""Decoders with the gated delta rule in most layers: Qwen3-Next, Qwen3.5, Kimi Linear and OLMo Hybrid."""
 
 from __future__ import annotations
 
@@ -11,11 +11,14 @@ from llmarch_cli.huggingface.importing.keys import ANY, Accepted, Config
 from llmarch_cli.huggingface.importing.layers import Fields, axis
 from llmarch_cli.huggingface.importing.pieces import (
     NOPE,
+    biased,
     dense,
     every,
     frame,
     gqa,
     grouped_sigmoid_moe,
+    head_dim,
+    heads,
     layer_types,
     listed_sparse,
     mixed,
@@ -25,7 +28,7 @@ from llmarch_cli.huggingface.importing.pieces import (
     sparse_from,
     untied,
 )
-from llmarch_cli.huggingface.importing.rope import FULL, MROPE, SCALINGS
+from llmarch_cli.huggingface.importing.rope import FULL, MROPE, SCALINGS, rope, unrotated
 
 LINEAR = "linear_attention"
 
@@ -146,6 +149,51 @@ def _numbered_types(c: Config, inside: Config) -> list[str]:
     return [FULL if layer + 1 in full else LINEAR for layer in range(n_layers)]
 
 
+# --- OLMo Hybrid ----------------------------------------------------------------------------------------------------
+
+
+def olmo_hybrid(c: Config) -> Fields:
+    """Norms before the sublayers of a layer with the delta rule, and behind those of a layer with attention."""
+    n_layers, width = c.layers(), head_dim(c)
+    rotary = NOPE if unrotated(c) else rope(c, width)
+    full = {**heads(c, width), **rotary, "qk_norm": "full", **biased(c)}
+
+    def usual(layer: int) -> str:
+        return FULL if layer % 4 == 3 or (layer == n_layers - 1 and n_layers < 4) else LINEAR
+
+    types = layer_types(c, usual, (FULL, LINEAR))
+    if len(set(types)) < 2:
+        c.fail("layer_types", f"must name {FULL} and {LINEAR}: the class builds no model of one of them alone")
+    c.expect("hidden_act", "silu", why="the activation behind the convolutions, which has no field")
+    return frame(
+        c,
+        rms(c),
+        norm_placement={"gqa": "post", "gated_deltanet": "pre"},
+        attention=axis(types, lambda kind: _olmo_delta(c) if kind == LINEAR else full),
+        ffn=dense(c),
+    )
+
+
+def _olmo_delta(c: Config) -> Fields:
+    n_heads = c.count("num_attention_heads")
+    n_k_heads, n_v_heads = (c.optional(c.count, f"linear_num_{name}_heads") or n_heads for name in ("key", "value"))
+    if n_v_heads % n_k_heads:
+        c.fail("linear_num_value_heads", f"{n_v_heads} must be a multiple of the {n_k_heads} key heads")
+    k_head_dim = c.optional(c.count, "linear_key_head_dim") or int(0.75 * c.count("hidden_size") / n_k_heads)
+    if not k_head_dim:
+        c.fail("linear_num_key_heads", f"{n_k_heads}, more than three quarters of hidden_size")
+    return {
+        "kind": "gated_deltanet",
+        "n_k_heads": n_k_heads,
+        "n_v_heads": n_v_heads,
+        "k_head_dim": k_head_dim,
+        "v_head_dim": c.optional(c.count, "linear_value_head_dim") or 2 * k_head_dim,
+        "conv_kernel": c.count("linear_conv_kernel_dim", least=2),
+        "negative_eigenvalues": c.flag("linear_allow_neg_eigval"),
+        "norm_eps": 1e-5,  # fixed in the class
+    }
+
+
 # --- tables ---------------------------------------------------------------------------------------------------------
 
 DELTA: dict[str, Any] = {
@@ -213,5 +261,17 @@ FAMILIES = (
             "model_max_length": "max_position_embeddings",
         },
         without_effect={"head_dim": ANY},
+    ),
+    Family(
+        "olmo_hybrid",
+        olmo_hybrid,
+        USUAL
+        | {"attention_bias": False, "layer_types": None, "linear_conv_kernel_dim": 4, "linear_allow_neg_eigval": True}
+        | dict.fromkeys(("linear_num_key_heads", "linear_num_value_heads"))
+        | dict.fromkeys(("linear_key_head_dim", "linear_value_head_dim"))
+        | sizes(100_352, 3840, 11_008, 32, 30, None, 65_536),
+        without_effect=dict.fromkeys(
+            ("linear_a_log_min", "linear_a_log_max", "linear_dt_min", "linear_dt_max", "linear_dt_init_floor"), ANY
+        ),
     ),
 )

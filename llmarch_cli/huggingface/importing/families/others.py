@@ -6,7 +6,6 @@ from __future__ import annotations
 _LACKING = {
     "short convolutions beside windows": "lfm3",
     "differential attention": "diffllama",
-    "norms whose place differs by layer": "olmo_hybrid",
     "gated residuals and embeddings of several tokens": "qwen4_exp qwen4_exp_text",
     "sparse attention by an indexer and gated latents": "axk2 dots3_note dots3_note_text",
     "mixtures of attention heads": "jetmoe",
