@@ -155,6 +155,15 @@ class ModelDrawing:
         """Whether marks beside the strip tell layers apart: not if all attend to all tokens."""
         return [*self._mixer_counts] != ["attention"]
 
+    @property
+    def _marks_width(self) -> float:
+        """The width of the marks beside the strip, with a gap on both sides."""
+        if not self._is_marked:
+            return 0.0
+        return MARK_GAP + max(
+            (sum(MARKS[each] + MARK_GAP for each in found) for found in self._mixers.values()), default=0.0
+        )
+
     def _key(self, mixer: str, count: int) -> Node:
         words = Label(f"{count:,} {mixer or 'without token mixing'}", self._side_width, 8, "muted", topic="mixing")
         if not mixer:
@@ -300,7 +309,8 @@ class ModelDrawing:
         if self._is_marked:
             yield from self._place_marks(right + MARK_GAP, y, height, gap, every)
         yield Line(((right, y), (side, y)), "hint", dashed=True)
-        yield Line(((right, top), *self._above_details(side, y)), "hint", dashed=True)
+        beside = right + self._marks_width  # a slope begins behind the marks
+        yield Line(((right, top), (beside, top), *self._above_details(side, y)), "hint", dashed=True)
         count = Label(f"{len(layers):,}", 50, 11, bold=True, topic="n_layers")
         word = Label("layer" if len(layers) == 1 else "layers", 50, 8, "muted")
         left_out = [Label(f"1 in {every:,} shown", 50, 7.2, "muted")] * (every > 1)

@@ -345,3 +345,19 @@ def test_parallel_sublayers_stand_beside_each_other(placement: str, n_norms: int
     assert sum(box.name.startswith("norm before") for box in drawing.of(Box)) == n_norms
     assert len(list(drawing.of(Adder))) == 2  # of the two, and of the residual
     assert [text.text for text in drawing.of(Text)].count("times 0.25") == 2
+
+
+def test_a_model_without_token_mixing_has_a_strip_without_marks() -> None:
+    spec = ModelSpec.model_validate(
+        {
+            "name": "x",
+            "d_model": 8,
+            "n_layers": 2,
+            "vocab_size": 9,
+            "attention": {"repeat": ["none"]},
+            "ffn": {"kind": "dense", "d_ff": 8},
+        }
+    )
+    assert marks(spec) == {}
+    assert faults(drawn(spec)) == []
+    assert "2 without token mixing" in {text.text for text in drawn(spec).of(Text)}
