@@ -43,10 +43,11 @@ class Stage:
 
 @dataclass(frozen=True)
 class Fork:
-    """Parallel updates: all read the output of `shared`, and their outputs are added."""
+    """Parallel updates: all read the output of `shared`, and their outputs are added; `above` stands as in a stage."""
 
     shared: Stage
     stages: Sequence[Stage]
+    above: Sequence[Node] = ()
 
     GAP, RISE = 14.0, 8.0
 
@@ -82,6 +83,7 @@ class Block:
 
     stages: Sequence[Stage | Fork]
     last: Sequence[Node] = ()  # on the stream behind all stages
+    ends: bool = True  # in an arrow
 
     @cached_property
     def width(self) -> float:
@@ -89,7 +91,7 @@ class Block:
 
     @cached_property
     def height(self) -> float:
-        above = sum(node.height + STEP for stage in self.stages if isinstance(stage, Stage) for node in stage.above)
+        above = sum(node.height + STEP for stage in self.stages for node in stage.above)
         behind = Stage(self.last).height
         return sum(stage.height + 2 * STEP + 2 * Adder(0, 0).radius for stage in self.stages) + above + behind + STEP
 
@@ -105,27 +107,53 @@ class Block:
             yield Line(((middle, top), (middle, top + STEP)), arrow=True)
             yield adder
             y = adder.y + adder.radius
-            if isinstance(stage, Stage) and stage.above:
+            if stage.above:
                 above = Stage(stage.above)
                 yield from above.place(middle, y)
                 y += above.height
         behind = Stage(self.last)
         yield from behind.place(middle, y)
         y += behind.height
-        yield Line(((middle, y), (middle, y + STEP)), arrow=True)
+        yield Line(((middle, y), (middle, y + STEP)), arrow=self.ends)
+
+
+@dataclass(frozen=True)
+class Enclosed:
+    """A whole block as one update of several streams."""
+
+    block: Block
+
+    @property
+    def width(self) -> float:
+        return self.block.width
+
+    @property
+    def height(self) -> float:
+        return self.block.height
+
+    def place(self, x: float, y: float) -> Iterator[Shape]:
+        """Its shapes, from (x, y) in the middle of the bottom, `height` high."""
+        yield from self.block.place(x - self.width / 2, y)
+
+
+@dataclass(frozen=True)
+class StreamStage:
+    """One update of several streams: a stage behind what it reads of them, and what they then pass."""
+
+    read: Node
+    stage: Stage | Enclosed
+    mix: str
 
 
 @dataclass(frozen=True)
 class StreamedBlock:
     """Stages above each other beside several residual streams, the lanes at the left.
 
-    Each stage reads a `read` sum of the streams; its output goes to the `mix` that all streams pass. `last` stands on
-    the streams behind all stages.
+    `last` stands on the streams behind all stages.
     """
 
-    stages: Sequence[Stage]
+    stages: Sequence[StreamStage]
     n_streams: int
-    read: Node
     last: Sequence[Node] = ()
 
     LANE, MOST_LANES, BESIDE = 5.0, 6, 12.0
@@ -135,17 +163,18 @@ class StreamedBlock:
         return self.LANE * (min(self.n_streams, self.MOST_LANES) - 1)
 
     @cached_property
-    def _mix(self) -> Panel:
-        words = Label("mix, add", 60, 7.2, topic="stream mixing")
-        return Panel(words, "chip", "stream mixing", padding=4, least=self._spread + 2 * self.LANE)
+    def _mixes(self) -> list[Panel]:
+        least = self._spread + 2 * self.LANE
+        words = [Label(each.mix, 60, 7.2, topic="stream mixing") for each in self.stages]
+        return [Panel(each, "chip", "stream mixing", padding=4, least=least) for each in words]
 
     @cached_property
     def _lanes_width(self) -> float:
-        return max(node.width for node in (self._mix, *self.last))
+        return max(node.width for node in (*self._mixes, *self.last))
 
     @cached_property
     def _stages_width(self) -> float:
-        return max(self.read.width, *(stage.width for stage in self.stages))
+        return max(max(each.read.width, each.stage.width) for each in self.stages)
 
     @cached_property
     def width(self) -> float:
@@ -153,25 +182,26 @@ class StreamedBlock:
 
     @cached_property
     def height(self) -> float:
-        each = self.read.height + self._mix.height + 2 * STEP
-        return sum(stage.height + each for stage in self.stages) + Stage(self.last).height + STEP
+        around = sum(each.read.height + mix.height for each, mix in zip(self.stages, self._mixes, strict=True))
+        inside = sum(each.stage.height + 2 * STEP for each in self.stages)
+        return around + inside + Stage(self.last).height + STEP
 
     def place(self, x: float, y: float) -> Iterator[Shape]:
         centre = x + self._lanes_width / 2
         middle = x + self._lanes_width + self.BESIDE + self._stages_width / 2
         lanes = [centre - self._spread / 2 + self.LANE * i for i in range(min(self.n_streams, self.MOST_LANES))]
-        for stage in self.stages:
-            read = y + STEP
-            tap = read + self.read.height / 2
-            yield Line(((lanes[0], tap), (middle - self.read.width / 2, tap)), arrow=True)
-            yield from self.read.place(middle - self.read.width / 2, read)
-            start = read + self.read.height
-            yield from stage.place(middle, start)
-            top, mix = start + stage.height, start + stage.height + STEP
-            level = mix + self._mix.height / 2
-            yield Line(((middle, top), (middle, level), (centre + self._mix.width / 2, level)), arrow=True)
-            yield from self._onto(self._mix, centre, lanes, y, mix)
-            y = mix + self._mix.height
+        for each, mix in zip(self.stages, self._mixes, strict=True):
+            bottom, left = y + STEP, middle - each.read.width / 2
+            tap = bottom + each.read.height / 2
+            yield Line(((lanes[0], tap), (left, tap)), arrow=True)
+            yield from each.read.place(left, bottom)
+            start = bottom + each.read.height
+            yield from each.stage.place(middle, start)
+            top = start + each.stage.height
+            level = top + STEP + mix.height / 2
+            yield Line(((middle, top), (middle, level), (centre + mix.width / 2, level)), arrow=True)
+            yield from self._onto(mix, centre, lanes, y, top + STEP)
+            y = top + STEP + mix.height
         for node in self.last:
             yield from self._onto(node, centre, lanes, y, y + STEP)
             y += STEP + node.height
@@ -200,14 +230,35 @@ def block(spec: ModelSpec, layer: LayerVariants) -> Block | StreamedBlock:
             stages.append(Stage([box, *scale], after))
         else:
             stages.append(Stage([*before, box, *after, *scale]))
-    if spec.residual.width > 1:  # then nothing is parallel, shared or added behind the sublayers
-        factor = [_factor("times a stored factor", "layer scale", 44)] if spec.layer_scale else []
-        return StreamedBlock(stages, spec.residual.width, stream_sum(spec), factor)
+    factor = [_factor("times a stored factor", "layer scale", 44)] if spec.layer_scale else []
+    n_streams, places = spec.residual.width, spec.residual.connections().keys()
+    if places and "block" not in places:  # then nothing is parallel, shared or added behind the sublayers
+        return StreamedBlock([StreamStage(stream_sum(spec), each, "mix, add") for each in stages], n_streams, factor)
     behind = [_behind(spec)] if spec.per_layer_embedding is not None else []
-    last = [_factor("times a stored factor", "layer scale")] if spec.layer_scale else []
     if spec.parallel_sublayers and len(stages) > 1:
-        return Block([Fork(Stage(shared), stages), *behind], last)
-    return Block([*(Stage([*shared, *stage.nodes], stage.above) for stage in stages), *behind], last)
+        inside: list[Stage | Fork] = [Fork(Stage(shared), stages)]
+    else:
+        inside = [Stage([*shared, *stage.nodes], stage.above) for stage in stages]
+    if spec.laurel_rank is not None and layer.attention != NONE:
+        inside[0] = _with_branch(spec, stages[0], n_shared=int("attention_pre" in names))
+    if not places:
+        return Block([*inside, *behind], [_factor("times a stored factor", "layer scale")] * spec.layer_scale)
+    updates = [StreamStage(_one_stream("prediction of one stream"), Enclosed(Block(inside, ends=False)), "correct all")]
+    updates += [StreamStage(_one_stream("one stream"), stage, "add to others") for stage in behind]
+    return StreamedBlock(updates, n_streams, factor)
+
+
+def _with_branch(spec: ModelSpec, attention: Stage, n_shared: int) -> Fork:
+    """Attention with a learned branch beside it, which reads what attention reads."""
+    facts = [Label("Low-rank branch", 110, 9.5, bold=True), Label(f"rank {spec.laurel_rank:,}", 110, 8, topic="laurel")]
+    box = Panel(Vertical(facts, gap=4), "end", "laurel", padding=7)
+    beside = Stage([box, norm(spec, "norm after")])
+    own = Stage(attention.nodes[n_shared:])
+    return Fork(Stage(attention.nodes[:n_shared]), [own, beside], [_factor("times sqrt(1/2)", "laurel share")])
+
+
+def _one_stream(words: str) -> Panel:
+    return Panel(Label(words, 138, 8, topic="residual streams"), "chip", "stream", padding=4)
 
 
 def _behind(spec: ModelSpec) -> Stage:
