@@ -167,6 +167,8 @@ def mla(draw: DrawFn) -> Data:
         "qk_rope_head_dim": 2 * rotary_pairs,
         "v_head_dim": draw(st.integers(1, 16)),
         "bias": draw(booleans),
+        "q_scale": draw(st.sampled_from((1.0, 2.0))),
+        "latent_scale": draw(st.sampled_from((1.0, 3.5))),
         **draw(rotary(rotary_pairs)),
     }
 
@@ -200,6 +202,7 @@ def moe(draw: DrawFn, aligned: bool) -> Data:
     data = expert | {
         "kind": "moe",
         "n_experts": n_groups * group_size,
+        "n_zero_experts": None,
         "top_k": draw(st.integers(1, n_groups * group_size)),
         "scoring": draw(st.sampled_from(("softmax", "sigmoid", "sqrt_softplus", "sparsemixer"))),
         "routed_scale": draw(factors),
@@ -214,10 +217,11 @@ def moe(draw: DrawFn, aligned: bool) -> Data:
         return data | {"hashed_tokens": draw(st.integers(1, 300_000))}
     if data["scoring"] == "sparsemixer":
         return data | {"router_jitter": draw(st.sampled_from((0.01, 0.5)))}
+    data["n_zero_experts"] = draw(optional(st.integers(1, 9)))
     data["selection_bias"] = draw(booleans)
     if data["selection_bias"]:
         data["selection_from"] = draw(st.sampled_from(("scores", "logits")))
-    if draw(booleans):
+    if data["n_zero_experts"] is None and draw(booleans):
         top_k_groups = draw(st.integers(1, n_groups))
         score = "max" if group_size == 1 else draw(st.sampled_from(("max", "top2_sum")))
         data |= {"n_groups": n_groups, "top_k_groups": top_k_groups, "group_score": score}
@@ -406,8 +410,15 @@ def attentions() -> SearchStrategy[Data]:
     )
 
 
+@st.composite
+def shortcut(draw: DrawFn, aligned: bool) -> Data:
+    """Without a variant to read: `share` gives it one."""
+    inner = st.one_of(dense(aligned), moe(aligned))
+    return {"kind": "shortcut", "channels": 1, "own": draw(inner), "deferred": draw(inner), "adds_from": None}
+
+
 def feed_forward_kinds(aligned: bool = False) -> tuple[SearchStrategy[Data], ...]:
-    return dense(aligned), moe(aligned), parallel(aligned), channel_mixing(aligned)
+    return dense(aligned), moe(aligned), parallel(aligned), channel_mixing(aligned), shortcut(aligned)
 
 
 def feed_forwards(aligned: bool = False) -> SearchStrategy[Data]:
@@ -515,12 +526,14 @@ def spec_data(
     if data["learned_positions"] is not None or data.get("sinusoidal_theta") is not None:
         data["position_offset"] = draw(st.integers(0, 3))
     for each in (*components(data["attention"]), *components(data["ffn"])):
-        if "channels" in each and each["kind"] in ("rwkv4", "channel_mixing"):
+        if "channels" in each and each["kind"] in ("rwkv4", "channel_mixing", "shortcut"):
             each["channels"] = data["d_model"]
     if placement == "pre_shared":
         for each in (*components(data["attention"]), *components(data["ffn"])):
             each.pop("block_norms", None)
     share(draw, data)
+    if ffn is None:
+        defer(draw, data, aligned)
     activations = st.sampled_from([name for name in get_args(Activation) if name != "xielu"])
     transforms = st.fixed_dictionaries({"activation": activations, "bias": booleans})
     data["head_transform"] = draw(optional(transforms))
@@ -544,15 +557,11 @@ def placements(attention: Data, placement: str) -> SearchStrategy[Data]:
 
 def share(draw: DrawFn, data: Data) -> None:
     """Perhaps make one variant read what another one leaves: its latents, its choice, or both."""
-    axis, n_layers = data["attention"], data["n_layers"]
-    variants = axis.get("variants", {})
-    if len(variants) < 2:
+    variants = data["attention"].get("variants", {})
+    pair = source_and_reader(data, "attention")
+    if pair is None or draw(booleans):
         return
-    n_between = n_layers - len(axis["first"]) - len(axis["last"])
-    names = [*axis["first"], *islice(cycle(axis["repeat"] or [NONE]), n_between), *axis["last"]]
-    source, reader = sorted(variants, key=names.index)
-    if (names[-1] == reader and data["n_mtp_blocks"]) or draw(booleans):
-        return
+    source, reader = pair
     if draw(booleans):
         variants[source] = below = draw(gqa())
         for name in ("indexer", "clip_qkv"):
@@ -572,8 +581,35 @@ def share(draw: DrawFn, data: Data) -> None:
     if choice and below["indexer"] is None:
         below |= {"q_lora_rank": below["q_lora_rank"] or 5, "indexer": draw(indexers(below["qk_rope_head_dim"]))}
     variants[source], variants[reader] = below, {**below, "kv_from": source if latents else None}
+    if latents:
+        variants[reader]["latent_scale"] = 1.0
     if choice:
         variants[reader]["indexer"] = {"indices_from": source, "top_k": below["indexer"]["top_k"]}
+
+
+def source_and_reader(data: Data, axis: str) -> tuple[str, str] | None:
+    """Two variants of an axis of which the second may read the first; None if there are none."""
+    layout = data[axis]
+    if len(variants := layout.get("variants", {})) < 2:
+        return None
+    n_between = data["n_layers"] - len(layout["first"]) - len(layout["last"])
+    names = [*layout["first"], *islice(cycle(layout["repeat"] or [NONE]), n_between), *layout["last"]]
+    source, reader = sorted(variants, key=names.index)
+    return None if names[-1] == reader and data["n_mtp_blocks"] else (source, reader)
+
+
+def defer(draw: DrawFn, data: Data, aligned: bool) -> None:
+    """Perhaps make one feed-forward variant add what another one defers."""
+    pair = source_and_reader(data, "ffn")
+    if pair is None or draw(st.sampled_from((True, True, False))):
+        return
+    source, reader = pair
+    variants = data["ffn"]["variants"]
+    for name in pair:
+        variants[name] = draw(shortcut(aligned)) | {"channels": data["d_model"]}
+    variants[reader]["adds_from"] = source
+    if draw(booleans):
+        variants[reader]["deferred"] = None
 
 
 def components(axis: Data) -> list[Data]:

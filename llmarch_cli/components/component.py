@@ -178,6 +178,11 @@ class Component(Record):
         return True
 
     @property
+    def deferred_children(self) -> frozenset[str]:
+        """The names of children whose outputs are not part of this component's: it leaves them; none by default."""
+        return frozenset()
+
+    @property
     def multi_head_width(self) -> int:
         """Values cached per token by plain multi-head attention with as many query heads.
 

@@ -22,6 +22,7 @@ PADDING = 6.0  # inside a component's box
 SMALLEST = 6.8  # font size that is still legible on a slide
 RISE = 14.0  # height of the lines into branches
 OUTLET = 8.0  # height of the arrow out of them
+ROUTER = "router"  # the name of the part that chooses experts
 
 
 def sublayer(component: Component, axis: str, d_model: int, has_positions: bool = False) -> Node:
@@ -35,7 +36,7 @@ def _content(
 ) -> Node:
     """Title, facts, chips and settings; below them the router and inner components, if any."""
     parts = list(component.parts(d_model))
-    inside = list(_inside(parts, axis, d_model))
+    inside = list(_inside(parts, axis, d_model, component.deferred_children))
     width = max(least, *(node.width for node in inside)) if inside else least
 
     def label(topic: str, text: str, role: str = "text", small: float = 0.0) -> Label:
@@ -85,21 +86,27 @@ def _norm(part: Norm) -> str:
     return f"{part.name}, no weight" if part.weightless else part.name
 
 
-def _inside(parts: Sequence[Part], axis: str, d_model: int) -> Iterator[Node]:
+def _inside(parts: Sequence[Part], axis: str, d_model: int, deferred: frozenset[str]) -> Iterator[Node]:
     """Experts with their router, and inner components; side by side if there are several."""
     experts = [part for part in parts if isinstance(part, Experts)]
     children = [part for part in parts if isinstance(part, Child)]
     branches: list[Node] = []
     if experts:
-        n_experts = experts[0].n_experts
-        routers = [part.name for part in parts if isinstance(part, Linear) and part.d_out == n_experts]
-        branches.append(ExpertPool(experts[0], next(iter(routers), "choice"), axis, not children))
+        router = next((part for part in parts if isinstance(part, Linear) and part.name == ROUTER), None)
+        n_routed = experts[0].n_experts if router is None else router.d_out
+        branches.append(ExpertPool(experts[0], n_routed, axis, not children))
+    aside: list[Node] = []
     for part in children:
         title = part.name.replace("_", " ")
         inner = _content(part.component, axis, d_model, True, title, CHILD_WIDTH, 7.2)
-        branches.append(Panel(inner, "inner", part.name, PADDING))
+        panel = Panel(inner, "inner", part.name, PADDING)
+        if part.name in deferred:
+            words = Label("added by a layer above", panel.width, SMALLEST, "muted", topic=f"{axis} deferred")
+            aside.append(Vertical([words, panel], gap=4))
+        else:
+            branches.append(panel)
     if branches:
-        yield Branches(branches) if len(branches) > 1 else branches[0]
+        yield Branches(branches, aside) if len(branches) + len(aside) > 1 else branches[0]
 
 
 @dataclass(frozen=True)
@@ -107,7 +114,7 @@ class ExpertPool:
     """Some of the experts, with those chosen for one token filled, and the router below them."""
 
     experts: Experts
-    router: str
+    n_routed: int  # that the router chooses from
     axis: str
     is_alone: bool  # no branch beside it: it draws its own arrows in and out
 
@@ -133,9 +140,9 @@ class ExpertPool:
 
     @cached_property
     def _picker(self) -> Panel:
-        text = f"{self.router}: {self.experts.n_active:,} of {self.experts.n_experts:,}"
+        text = f"{ROUTER}: {self.experts.n_active:,} of {self.n_routed:,}"
         cells = (self._cell + self.GAP) * len(self._cells) - self.GAP
-        return Panel(Label(text, 400, 8, topic=f"{self.axis} router"), "router", self.router, padding=4, least=cells)
+        return Panel(Label(text, 400, 8, topic=f"{self.axis} router"), "router", ROUTER, padding=4, least=cells)
 
     @cached_property
     def width(self) -> float:
@@ -166,13 +173,14 @@ class ExpertPool:
 
 @dataclass(frozen=True)
 class Branches:
-    """Nodes that read the same input. Their outputs are added."""
+    """Nodes that read the same input. The outputs of `nodes` are added, those of nodes `aside` are not."""
 
     nodes: Sequence[Node]
+    aside: Sequence[Node] = ()
 
     @cached_property
     def _row(self) -> Horizontal:
-        return Horizontal(self.nodes, gap=10, align="bottom")
+        return Horizontal((*self.nodes, *self.aside), gap=10, align="bottom")
 
     @cached_property
     def width(self) -> float:
@@ -188,16 +196,22 @@ class Branches:
         split = y + RISE / 2
         yield Line(((adder.x, y - PADDING), (adder.x, split)))
         left = x
-        for node in self.nodes:
+        for number, node in enumerate(self._row.nodes):
             middle = left + node.width / 2
             yield Line(((adder.x, split), (middle, split), (middle, y + RISE)), arrow=True)
+            left += node.width + self._row.gap
+            if number >= len(self.nodes):
+                continue
             end = adder.x + (-adder.radius if middle < adder.x else adder.radius)
             top = y + RISE + node.height
-            if abs(middle - adder.x) < adder.radius:
+            if len(self.nodes) == 1:  # nothing to add
+                yield Line(((middle, top), (middle, adder.y), (adder.x, adder.y)))
+            elif abs(middle - adder.x) < adder.radius:
                 edge = adder.y - math.sqrt(adder.radius**2 - (middle - adder.x) ** 2)
                 yield Line(((middle, top), (middle, edge)), arrow=True)
             else:
                 yield Line(((middle, top), (middle, adder.y), (end, adder.y)), arrow=True)
-            left += node.width + self._row.gap
-        yield adder
-        yield Line(((adder.x, adder.bounds.top), (adder.x, y + self.height)), arrow=True)
+        if len(self.nodes) > 1:
+            yield adder
+        start = adder.bounds.top if len(self.nodes) > 1 else adder.y
+        yield Line(((adder.x, start), (adder.x, y + self.height)), arrow=True)

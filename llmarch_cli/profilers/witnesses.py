@@ -111,10 +111,10 @@ class _WithCache(nn.Module):
         super().__init__()
         self.module, self.spec, self.workload = module, spec, workload
 
-    def forward(self, x: Tensor) -> Tensor:
+    def forward(self, x: Tensor) -> tuple[Tensor, ...]:
+        """The output, and what is left for layers above: a trace drops whatever leads to no output."""
         _, cache = _arguments(self.module.component, self.spec, self.workload)
-        out: Tensor = self.module(x, cache)
-        return out
+        return self.module(x, cache), *cache.left.values()
 
 
 def _arguments(component: Component, spec: ModelSpec, workload: Workload) -> tuple[Any, Any]:

@@ -91,6 +91,40 @@ def minimax_m3(c: Config) -> Fields:
     }
 
 
+def longcat(c: Config) -> Fields:
+    """Each layer of theirs is two of ours."""
+    widths = ("q_lora_rank", "kv_lora_rank", "qk_nope_head_dim", "qk_rope_head_dim", "v_head_dim")
+    moe = {
+        "kind": "moe",
+        "n_experts": c.n_routed_experts,
+        "n_zero_experts": c.zero_expert_num or None,
+        "top_k": c.moe_topk,
+        "d_ff": c.expert_ffn_hidden_size,
+        "renormalize": False,
+        "selection_bias": True,
+        "routed_scale": c.routed_scaling_factor,
+    }
+    own = {"kind": "shortcut", "channels": c.hidden_size, "own": {"kind": "dense", "d_ff": c.ffn_hidden_size}}
+    return {
+        **frame(c),
+        "n_layers": 2 * c.num_layers,
+        "attention": {
+            "kind": "mla",
+            "n_heads": c.num_attention_heads,
+            **{name: getattr(c, name) for name in widths},
+            "bias": c.attention_bias,
+            "q_scale": (c.hidden_size / c.q_lora_rank) ** 0.5,
+            "latent_scale": (c.hidden_size / c.kv_lora_rank) ** 0.5,
+            "rope_interleaved": True,
+            **rope(c.rope_parameters),
+        },
+        "ffn": {
+            "repeat": ["lower", "upper"],
+            "variants": {"lower": {**own, "deferred": moe}, "upper": {**own, "adds_from": "lower"}},
+        },
+    }
+
+
 # Enough heads that no two tokens score zero: which of them is chosen would be left to chance.
 def _indexed(rng: Random) -> Fields:
     rotated = 2 * rng.randrange(2, 4)  # pairs and halves are the same of two values
@@ -124,9 +158,38 @@ def _in_blocks(rng: Random) -> Fields:
     }
 
 
+def _in_pairs(rng: Random) -> Fields:
+    fields = latent(rng)
+    for name in ("num_hidden_layers", "intermediate_size", "moe_intermediate_size", "num_experts_per_tok"):
+        del fields[name]
+    for name in ("n_group", "topk_group", "first_k_dense_replace", "n_shared_experts", "num_key_value_heads"):
+        del fields[name]
+    return {
+        **fields,
+        "q_lora_rank": rng.randrange(12, 20),  # narrow ones are scaled so much that the reference is inexact
+        "kv_lora_rank": rng.randrange(12, 20),
+        "num_layers": 2,
+        "ffn_hidden_size": rng.randrange(11, 40),
+        "expert_ffn_hidden_size": rng.randrange(5, 14),
+        "moe_topk": 3,
+        "zero_expert_num": rng.randrange(3, 6),
+        "head_dim": fields["qk_rope_head_dim"],
+    }
+
+
 SPARSE = {
     family.model_type: family
     for family in (
+        Family(
+            "longcat_flash",
+            longcat,
+            _in_pairs,
+            (
+                {},
+                {**BIASED, **TIED, **rotary(YARN, mscale=1.0, mscale_all_dim=1.0)},
+                {"zero_expert_num": 0, "moe_topk": 2, "num_layers": 1},
+            ),
+        ),
         Family(
             "deepseek_v32",
             deepseek_v32,

@@ -25,10 +25,16 @@ from llmarch_cli.specs.spec import ModelSpec
 
 
 def theirs(config: Any) -> int:
-    """Parameters of transformers' model, tied ones once; a router's balancing bias is none, however it is kept."""
+    """Parameters of transformers' model, tied ones once; a router's balancing bias is none, however it is kept.
+
+    LongCat's class holds matrices of zero-computation experts, which it never reads: they are not counted.
+    """
     with torch.device("meta"):
         model = reference(config)
-    return sum(parameter.numel() for parameter in model.parameters() if parameter.requires_grad)
+    stored: int = sum(parameter.numel() for parameter in model.parameters() if parameter.requires_grad)
+    if config.model_type == "longcat_flash":
+        stored -= config.num_layers * config.zero_expert_num * 2 * config.expert_ffn_hidden_size * config.hidden_size
+    return stored
 
 
 def ours(spec: ModelSpec) -> int:

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from configs import Config
-from weights import LATENT, MIXTURE, Names, Source, linear, of_layer, share
+from torch import Tensor
+from weights import FRAME, LATENT, MIXTURE, MLA, Names, Source, after, linear, of_layer, share
 
 _INDEXER: Names = {
     "attention.index_q_proj.weight": "self_attn.indexer.wq_b.weight",
@@ -15,6 +16,9 @@ _INDEXER: Names = {
 }
 
 _INDEXED: Names = {**LATENT, **of_layer(_INDEXER)}
+
+COMPRESSED = {ours: name for ours, name in MLA.items() if isinstance(name, str)}
+COMPRESSED["attention.q_b_proj.weight"] = "self_attn.q_b_proj.weight"
 
 _BLOCKS: Names = {
     f"attention.index_{part}.weight": f"self_attn.indexer.{part}.weight"
@@ -46,6 +50,32 @@ NAMES: dict[str, Names] = {
     "minimax_m3_vl_text": {**MIXTURE, **of_layer({**_BLOCKS, **_dense_or_experts()})},
 }
 
-NAMES_BY_CONFIG: dict[str, Callable[[Config], Names]] = {}
 
-UNNAMED: set[str] = set()
+def _in_pairs(c: Config) -> Names:
+    """Two of our layers for each of theirs. Their experts' first matrices have rows that nothing reads."""
+
+    def computing(values: Tensor) -> Tensor:
+        return values[: c.n_routed_experts]
+
+    found: Names = dict(FRAME)
+    for number in range(2 * c.num_layers):
+        theirs, which = f"model.layers.{number // 2}", number % 2
+        plain = {
+            **{ours: name.replace("self_attn.", f"self_attn.{which}.") for ours, name in COMPRESSED.items()},
+            "norms.attention_pre.weight": f"input_layernorm.{which}.weight",
+            "norms.ffn_pre.weight": f"post_attention_layernorm.{which}.weight",
+            **{f"ffn.own.{part}_proj.weight": f"mlps.{which}.{part}_proj.weight" for part in ("gate", "up", "down")},
+            "ffn.deferred.router.weight": "mlp.router.classifier.weight",
+            "ffn.deferred.selection_bias": "mlp.router.e_score_correction_bias",
+            "ffn.deferred.down_proj.weight": "mlp.experts.down_proj",
+        }
+        found |= {f"layers.{number}.{ours}": f"{theirs}.{name}" for ours, name in plain.items()}
+        for index, part in enumerate(("gate", "up")):
+            source = Source(f"{theirs}.mlp.experts.gate_up_proj", after(share(index, 2, 1), computing))
+            found[f"layers.{number}.ffn.deferred.{part}_proj.weight"] = source
+    return found
+
+
+NAMES_BY_CONFIG: dict[str, Callable[[Config], Names]] = {"longcat_flash": _in_pairs}
+
+UNNAMED = {"longcat_flash"}  # two of our layers are one of theirs

@@ -15,7 +15,7 @@ import torch
 import torch.nn.functional as F
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from strategies import spans, specs
+from strategies import Data, attention_kinds, recurrences, spans, specs
 from torch import Tensor
 from torch.utils.flop_counter import FlopCounterMode
 
@@ -103,9 +103,9 @@ class Run(NamedTuple):
 
 
 @st.composite
-def runs(draw: st.DrawFn) -> list[Run]:
-    """Each component of a spec, with one token or a prompt as input."""
-    spec = draw(specs(aligned=True))
+def runs(draw: st.DrawFn, attention: st.SearchStrategy[Data] | None = None) -> list[Run]:
+    """Each component of a spec, with one token or a prompt as input; `attention` limits the kinds."""
+    spec = draw(specs(aligned=True) if attention is None else specs(aligned=True, attention=attention))
     edges = spans(spec)
     seen = draw(st.sampled_from(sorted(edges | {edge - 1 for edge in edges} | {0, 1, 300})))
     batch, n_tokens = draw(st.integers(1, 3)), draw(st.sampled_from((1, 1, 2, 5)))
@@ -125,15 +125,15 @@ def test_runs_are_those_of_the_kernels(components: list[Run]) -> None:
 def test_each_answer_is_the_kernels_and_none_is_never_asked_for() -> None:
     asked: set[str] = set()
 
-    @settings(max_examples=250)
-    @given(runs())
     def hold(components: list[Run]) -> None:
         for run in components:
             counter = HeldToKernels()
             run.under(counter)
             asked.update(counter.asked)
 
-    hold()
+    settings(max_examples=200)(given(runs())(hold))()
+    for kind in (*attention_kinds(), *recurrences()):
+        settings(max_examples=10)(given(runs(kind))(hold))()
     assert {*operators._ANSWERS, *operators._VIEWS} - asked == set()
 
 

@@ -42,8 +42,9 @@ def renamed(data: Data) -> Data:
 
 
 def _renamed(component: Data, new: Data) -> Data:
-    if component.get("kv_from"):
-        component = {**component, "kv_from": new[component["kv_from"]]}
+    for field in ("kv_from", "adds_from"):
+        if component.get(field):
+            component = {**component, field: new[component[field]]}
     if "indices_from" in (component.get("indexer") or {}):
         component = {**component, "indexer": {**component["indexer"]}}
         component["indexer"]["indices_from"] = new[component["indexer"]["indices_from"]]

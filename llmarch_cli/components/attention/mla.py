@@ -11,7 +11,7 @@ from llmarch_cli.components.attention.indexer import Indexer, chosen_mask, chose
 from llmarch_cli.components.attention.rotary import RotaryComponent, YarnScaling
 from llmarch_cli.components.attention.scores import attend, visible
 from llmarch_cli.components.cache import FULL, Mixing, Read, Rows, View
-from llmarch_cli.components.component import Count, LayerCache, Modules, Name, Part
+from llmarch_cli.components.component import Count, LayerCache, Modules, Name, Part, Positive
 from llmarch_cli.components.parts import Linear, Norm
 
 if TYPE_CHECKING:
@@ -39,11 +39,19 @@ class MultiHeadLatentAttention(RotaryComponent):
     qk_rope_head_dim: Annotated[Count, Field(multiple_of=2)]
     v_head_dim: Count
     bias: bool = False  # of both compressions and the output
+    q_scale: Positive = 1.0  # multiplies queries (LongCat-Flash, arXiv 2509.01322, section 2.2.2)
+    latent_scale: Positive = 1.0  # multiplies latents behind their norm
     kv_from: Name | None = None  # a variant
     indexer: Indexer | None = None
 
     summarized: ClassVar[frozenset[str]] = RotaryComponent.summarized | {"n_heads"}
     references: ClassVar[frozenset[str]] = frozenset({"kv_from"})
+
+    @model_validator(mode="after")
+    def _scales_its_own(self) -> Self:
+        if self.kv_from is not None and self.latent_scale != 1:
+            raise ValueError("latent_scale and kv_from exclude each other: the layer below has the latents")
+        return self
 
     @model_validator(mode="after")
     def _indexer_fits(self) -> Self:
@@ -119,6 +127,8 @@ class MultiHeadLatentAttention(RotaryComponent):
         start, n_tokens = cache.length, x.shape[1]
         q_latent = x if self.q_lora_rank is None else m.q_a_norm(m.q_a_proj(x))
         q = m.q_b_proj(q_latent)
+        if self.q_scale != 1:
+            q = q * self.q_scale
         q = q.unflatten(-1, (self.n_heads, -1)).transpose(1, 2)  # (batch, n_heads, n_tokens, qk_head_dim)
         q_nope, q_rope = q.split((self.qk_nope_head_dim, self.qk_rope_head_dim), dim=-1)
         q_rope = self.rotate(q_rope, start)
@@ -143,7 +153,10 @@ class MultiHeadLatentAttention(RotaryComponent):
             return cache.read("latent"), cache.read("k_rope")
         latent, k_rope = m.kv_a_proj(x).split((self.kv_lora_rank, self.qk_rope_head_dim), dim=-1)
         k_rope = self.rotate(k_rope.unsqueeze(1), cache.length).squeeze(1)
-        latent, k_rope = cache.append(latent=m.kv_a_norm(latent), k_rope=k_rope)
+        latent = m.kv_a_norm(latent)
+        if self.latent_scale != 1:
+            latent = latent * self.latent_scale
+        latent, k_rope = cache.append(latent=latent, k_rope=k_rope)
         return latent, k_rope
 
     def _expanded(

@@ -6,7 +6,15 @@ from llmarch_cli.components.ffn.channel_mixing import ChannelMixing
 from llmarch_cli.components.ffn.dense import DenseFeedForward
 from llmarch_cli.components.ffn.moe import MixtureOfExperts
 from llmarch_cli.components.ffn.parallel import ParallelFeedForward
+from llmarch_cli.components.ffn.shortcut import ShortcutFeedForward
 
-FeedForward = DenseFeedForward | MixtureOfExperts | ParallelFeedForward | ChannelMixing
+FeedForward = DenseFeedForward | MixtureOfExperts | ParallelFeedForward | ShortcutFeedForward | ChannelMixing
 
-__all__ = ["ChannelMixing", "DenseFeedForward", "FeedForward", "MixtureOfExperts", "ParallelFeedForward"]
+__all__ = [
+    "ChannelMixing",
+    "DenseFeedForward",
+    "FeedForward",
+    "MixtureOfExperts",
+    "ParallelFeedForward",
+    "ShortcutFeedForward",
+]

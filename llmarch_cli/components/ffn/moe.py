@@ -26,10 +26,13 @@ class MixtureOfExperts(GatedComponent):
     softmax over the chosen experts. `selection_bias` and `n_groups` change the choice but not the weights of the chosen
     (DeepSeek-V3, arXiv 2412.19437, section 2.1.2). `sparsemixer` picks experts one after another, and weights each by a
     softmax over those within reach of it (arXiv 2409.12136, in its form for inference: training samples them).
+    Zero-computation experts return what they read (LongCat-Flash, arXiv 2509.01322, section 2.1.1). A token is priced
+    as if it chose none of them: the most that it can cost.
     """
 
     kind: Literal["moe"]
     n_experts: Count
+    n_zero_experts: Count | None = None  # zero-computation experts, numbered behind the others
     top_k: Count
     scoring: Literal["softmax", "sigmoid", "sqrt_softplus", "sparsemixer"] = "softmax"
     router_jitter: Annotated[float, Field(ge=0, le=1e30)] | None = None  # half the reach of sparsemixer, as a share
@@ -52,11 +55,12 @@ class MixtureOfExperts(GatedComponent):
     expert_scales: bool = False  # a learned factor of each expert's weight
     latent: Count | None = None  # width between two matrices that all routed experts share; they read and write it
 
-    summarized: ClassVar[frozenset[str]] = GatedComponent.summarized | {"n_experts", "top_k"}
+    summarized: ClassVar[frozenset[str]] = GatedComponent.summarized | {"n_experts", "n_zero_experts", "top_k"}
 
     @property
     def label(self) -> str:
-        text = f"MoE {self.n_experts:,} experts x {self.d_ff:,}, top {self.top_k:,}"
+        zero = "" if self.n_zero_experts is None else f" + {self.n_zero_experts:,} zero"
+        text = f"MoE {self.n_experts:,} experts x {self.d_ff:,}{zero}, top {self.top_k:,}"
         if self.shared_expert is None:
             return text
         n_shared, rest = divmod(self.shared_expert.d_ff, self.d_ff)  # several are one of their joint width
@@ -79,6 +83,8 @@ class MixtureOfExperts(GatedComponent):
             raise ValueError("hashed_tokens fixes the choice; remove selection_bias, n_groups and scoring sparsemixer")
         if self.top_k > self.n_experts:
             raise ValueError(f"top_k ({self.top_k}) must not exceed n_experts ({self.n_experts})")
+        if self.n_zero_experts is not None and (self.n_groups is not None or self.scoring == "sparsemixer"):
+            raise ValueError("n_zero_experts excludes n_groups and scoring sparsemixer; remove one of them")
         if (self.n_groups is None) != (self.top_k_groups is None):
             raise ValueError("n_groups and top_k_groups need each other; give both or neither")
         if self.n_groups is not None and self.top_k_groups is not None:
@@ -96,19 +102,24 @@ class MixtureOfExperts(GatedComponent):
                 raise ValueError("group_score top2_sum needs groups of 2 experts or more")
         return self
 
+    @property
+    def n_routed(self) -> int:
+        """The number of experts that the router chooses from."""
+        return self.n_experts + (self.n_zero_experts or 0)
+
     def parts(self, d_model: int) -> Iterator[Part]:
         if self.router_norm:
             yield Norm("router_norm", d_model, weightless=True)
             yield Vector("router_scale", d_model)
-        yield Linear("router", d_model, self.n_experts, bias=self.router_bias)
+        yield Linear("router", d_model, self.n_routed, bias=self.router_bias)
         if self.expert_scales:
-            yield Vector("expert_scales", self.n_experts)
+            yield Vector("expert_scales", self.n_routed)
         if self.input_norm:
             yield Norm("input_norm", d_model)
         if self.selection_bias:
-            yield Buffer("selection_bias", self.n_experts)
+            yield Buffer("selection_bias", self.n_routed)
         if self.hashed_tokens is not None:
-            yield Assignments("token_experts", self.hashed_tokens, self.top_k, self.n_experts)
+            yield Assignments("token_experts", self.hashed_tokens, self.top_k, self.n_routed)
         width = self.latent or d_model
         if self.latent is not None:
             yield Linear("latent_down_proj", d_model, width)
@@ -135,8 +146,10 @@ class MixtureOfExperts(GatedComponent):
         fixed = None if self.hashed_tokens is None else m.token_experts[cache.read("tokens").flatten()]
         weights, chosen = self.route(m, x.flatten(0, 1), fixed)  # each (n_rows, top_k)
 
-        # Rows are sorted by expert: each expert's rows are one block that ends at its offset.
-        expert_ids, order = chosen.flatten().sort(stable=True)
+        # Rows are sorted by expert: each expert's rows are one block that ends at its offset. Those of zero-computation
+        # experts go through the last one, so that shapes do not depend on data, and are then replaced.
+        routed_ids, order = chosen.flatten().sort(stable=True)
+        expert_ids = routed_ids if self.n_zero_experts is None else routed_ids.clamp(max=self.n_experts - 1)
         offsets = torch.searchsorted(expert_ids, torch.arange(1, self.n_experts + 1, device=x.device)).int()
         if self.input_norm:
             x = m.input_norm(x)
@@ -148,7 +161,8 @@ class MixtureOfExperts(GatedComponent):
         if self.scale_input:
             rows = rows * row_weights
         gate = m.gate_proj(rows, expert_ids, offsets) if self.gated else None
-        rows = m.down_proj(self.hidden(m.up_proj(rows, expert_ids, offsets), gate), expert_ids, offsets)
+        outputs = m.down_proj(self.hidden(m.up_proj(rows, expert_ids, offsets), gate), expert_ids, offsets)
+        rows = outputs if self.n_zero_experts is None else outputs.where(self._computes(routed_ids), rows)
         if not self.scale_input:
             rows = rows * row_weights
 
@@ -158,6 +172,10 @@ class MixtureOfExperts(GatedComponent):
             shared = m.shared_expert(x, cache)
             out = out + (m.shared_expert_gate(x).sigmoid() * shared if self.shared_expert_gate else shared)
         return m.output_norm(out) if self.output_norm else out
+
+    def _computes(self, routed_ids: Tensor) -> Tensor:
+        """Whether the expert of each row has matrices: (n_rows,) -> (n_rows, 1)."""
+        return (routed_ids < self.n_experts).unsqueeze(-1)
 
     def route(self, m: Modules, tokens: Tensor, fixed: Tensor | None = None) -> tuple[Tensor, Tensor]:
         """Weights, in float32 for any model dtype, and expert numbers, both (n_rows, top_k); `fixed` are the latter."""

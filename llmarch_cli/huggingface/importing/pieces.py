@@ -27,11 +27,14 @@ ACTIVATIONS = {
 
 
 def frame(c: Config, norm: Fields, **fields: Any) -> Fields:
-    """The model-wide fields, and `fields`: attention, ffn and those specific to a family."""
+    """The model-wide fields, and `fields`: attention, ffn and those specific to a family.
+
+    A family that counts layers otherwise gives `n_layers`.
+    """
     return {
         "context_length": c.count("max_position_embeddings"),
         "d_model": c.count("hidden_size"),
-        "n_layers": c.layers(),
+        "n_layers": fields["n_layers"] if "n_layers" in fields else c.layers(),
         "vocab_size": c.count("vocab_size"),
         "tie_embeddings": c.flag("tie_word_embeddings"),
         "norm": norm,

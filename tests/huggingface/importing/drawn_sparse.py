@@ -32,6 +32,15 @@ LATENT = {
 }
 
 OPTIONS: dict[str, dict[str, st.SearchStrategy[Any]]] = {
+    "longcat_flash": {
+        **{name: LATENT[name] for name in ("q_lora_rank", "kv_lora_rank", "qk_nope_head_dim", "v_head_dim")},
+        "attention_bias": flags,
+        "n_routed_experts": st.sampled_from((4, 8)),
+        "zero_expert_num": st.integers(0, 5),
+        "moe_topk": st.integers(2, 3),  # its class cannot run a single one
+        "expert_ffn_hidden_size": widths,
+        "routed_scaling_factor": scales,
+    },
     "deepseek_v32": {**LATENT, **INDEXER},
     "glm_moe_dsa": {
         **LATENT,
@@ -59,6 +68,7 @@ OPTIONS: dict[str, dict[str, st.SearchStrategy[Any]]] = {
 NEEDED: dict[str, Settings] = {}
 
 ALWAYS: dict[str, tuple[str, ...]] = {
+    "longcat_flash": ("n_routed_experts", "moe_topk"),
     **dict.fromkeys(
         ("deepseek_v32", "glm_moe_dsa"),
         ("n_routed_experts", "num_experts_per_tok", "n_group", "topk_group", "qk_rope_head_dim", "index_head_dim"),
@@ -73,6 +83,11 @@ ALWAYS: dict[str, tuple[str, ...]] = {
 def of_family(draw: st.DrawFn, family: str, config: Settings) -> None:
     """What follows from other settings, and what a family calls otherwise."""
     n_layers = config["num_hidden_layers"]
+    if family == "longcat_flash":
+        config |= {"num_layers": config.pop("num_hidden_layers"), "ffn_hidden_size": config.pop("intermediate_size")}
+        del config["num_key_value_heads"]
+        config["qk_rope_head_dim"] = config["head_dim"] = draw(st.sampled_from((2, 6)))
+        return
     if draw(flags):
         config["mlp_layer_types"] = mlp_layer_types(draw, n_layers)
     if family == "minimax_m3_vl_text":

@@ -28,7 +28,7 @@ MODULES = {
         gpt_oss llama4_text flint mellum granitemoe_swa exaone_moe kolibri1 cohere2_moe afmoe laguna mimo_v2_flash
     """,
     "step": "step3p5",
-    "latent": "deepseek_v2 deepseek_v3 kimi_k2 axk1 glm4_moe_lite youtu minicpm3",
+    "latent": "deepseek_v2 deepseek_v3 kimi_k2 axk1 glm4_moe_lite longcat_flash youtu minicpm3",
     "fixed_states": "minimax minimax_text_01 minimax_m1 lfm2 lfm2_moe recurrent_gemma rwkv",
     "delta": "qwen3_next qwen3_5_text qwen3_5_moe_text kimi_linear olmo_hybrid",
     "state_spaces": "mamba falcon_mamba mamba2 granitemoehybrid bamba falcon_h1 nemotron_h jamba",

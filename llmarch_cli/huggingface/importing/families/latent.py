@@ -107,6 +107,42 @@ def axk1(c: Config) -> Fields:
     return frame(c, rms(c), attention=attention, ffn=mixed(sparse, experts, dense(c)))
 
 
+def longcat_flash(c: Config) -> Fields:
+    """Each of the config's layers is two of ours, with experts that read the first one and are added to the second."""
+    n_pairs, d_model, width = c.layers("num_layers"), c.count("hidden_size"), c.count("expert_ffn_hidden_size")
+    c.expect("num_hidden_layers", 2 * n_pairs, why="twice num_layers")
+    q_rank, kv_rank = c.count("q_lora_rank"), c.count("kv_lora_rank")
+    scales = {"q_scale": (d_model / q_rank) ** 0.5, "latent_scale": (d_model / kv_rank) ** 0.5}
+    n_zero = c.optional(c.count, "zero_expert_num", least=0) or None
+    experts = moe(
+        c,
+        "n_routed_experts",
+        "expert_ffn_hidden_size",
+        "moe_topk",
+        n_zero_experts=n_zero,
+        renormalize=False,
+        selection_bias=True,
+        routed_scale=c.number("routed_scaling_factor"),
+    )
+    if n_zero is not None:
+        c.leave_out(
+            "matrices of zero-computation experts, which the class of transformers holds and never reads",
+            n_pairs * n_zero * 2 * width * d_model,
+        )
+    own = {"kind": "dense", "d_ff": c.count("ffn_hidden_size"), "activation": experts["activation"]}
+    both = {"kind": "shortcut", "channels": d_model, "own": own}
+    return frame(
+        c,
+        rms(c),
+        n_layers=2 * n_pairs,
+        attention={**mla(c, rope_interleaved=True), **scales},
+        ffn={
+            "repeat": ["lower", "upper"],
+            "variants": {"lower": {**both, "deferred": experts}, "upper": {**both, "adds_from": "lower"}},
+        },
+    )
+
+
 def glm4_moe_lite(c: Config) -> Fields:
     sparse = listed_sparse(c)
     if not c.given("mlp_layer_types"):
@@ -199,6 +235,29 @@ FAMILIES = (
         | {"routed_scaling_factor": 1.8, "n_group": 1, "topk_group": 1, "num_nextn_predict_layers": 0}
         | sizes(154_880, 2048, 10_240, 47, 20, 20, 202_752),
         aliases={"num_local_experts": "n_routed_experts"},
+    ),
+    Family(
+        "longcat_flash",
+        longcat_flash,
+        USUAL
+        | LATENT
+        | {"rms_norm_eps": 1e-5, "rope_theta": 10_000_000.0, "num_layers": 28, "ffn_hidden_size": 12_288}
+        | {"n_routed_experts": 512, "zero_expert_num": 256, "moe_topk": 12, "expert_ffn_hidden_size": 2048}
+        | {"routed_scaling_factor": 6.0, "head_dim": 64}
+        | {"vocab_size": 131_072, "hidden_size": 6144, "num_attention_heads": 64, "num_key_value_heads": None}
+        | {"max_position_embeddings": 131_072},
+        aliases={
+            "intermediate_size": "ffn_hidden_size",
+            "moe_intermediate_size": "expert_ffn_hidden_size",
+            "num_experts_per_tok": "moe_topk",
+            "num_local_experts": "n_routed_experts",
+        },
+        without_effect={
+            **dict.fromkeys(("mla_scale_kv_lora", "mla_scale_q_lora"), (True,)),
+            "attention_method": ("MLA",),
+            "router_bias": (False,),
+            "zero_expert_type": ("identity",),
+        },
     ),
     Family(
         "youtu",

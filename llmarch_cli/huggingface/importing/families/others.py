@@ -29,7 +29,6 @@ _LACKING = {
     """,
     "latent attention with an indexer whose queries are scaled by their position": "mistral_large4_text",
     "sparse attention by an indexer and hyper-connections": "hy_v4",
-    "two attentions in a layer and experts that compute nothing": "longcat_flash",
 }
 
 # What a model is instead of a decoder of text, with its types.
