@@ -74,12 +74,13 @@ OF_KIND: dict[str, dict[str, Any]] = {
     "dense": {"d_ff": WHOLE, "gated": TRUTH, "clamp": FACTORS},
     "moe": {
         **dict.fromkeys(("n_experts", "top_k", "d_ff"), WHOLE),
-        **dict.fromkeys(("n_groups", "top_k_groups"), OPTIONAL),
+        **dict.fromkeys(("n_groups", "top_k_groups", "n_zero_experts"), OPTIONAL),
         "selection_bias": TRUTH,
         "shared_expert.d_ff": WHOLE,
         "group_score": st.permutations(("max", "top2_sum")),
     },
     "parallel": {"scale": FACTORS},
+    "shortcut": {"own.d_ff": WHOLE},
 }
 
 
@@ -96,7 +97,7 @@ def fields(spec: ModelSpec) -> dict[str, Any]:
         for above, component in inside.items():
             varied = OF_KIND[component.kind] if component.kind != "parallel" or axis == "ffn" else {}
             for name, values in varied.items():
-                if "." not in name or component.shared_expert is not None:
+                if not name.startswith("shared_expert.") or component.shared_expert is not None:
                     found[f"{axis}.{above}{name}"] = values
             for name, branch in getattr(component, "branches", {}).items():
                 if axis == "ffn":
