@@ -337,6 +337,7 @@ def mamba2(draw: DrawFn) -> Data:
         "conv_kernel": draw(st.integers(2, 5)),
         "norm_groups": norm_groups,
         "norm_before_gate": norm_groups is not None and draw(booleans),
+        "norm_eps": draw(optional(st.just(1e-5))),
         "activation": draw(st.sampled_from(("silu", "gelu"))),
         "step_min": draw(st.sampled_from((0.0, 0.5))),
         "step_max": draw(st.sampled_from((None, 0.75))),
@@ -398,9 +399,28 @@ def parallel_mixers(draw: DrawFn) -> Data:
     }
 
 
+@st.composite
+def shared_block(draw: DrawFn) -> Data:
+    pairs = draw(st.integers(1, 4))
+    return {
+        "kind": "shared_block",
+        "channels": 1,
+        "n_heads": draw(st.integers(1, 4)),
+        "head_dim": 2 * pairs,
+        "d_ff": draw(st.integers(1, 24) | st.just(2048)),
+        "adapter_rank": draw(st.integers(1, 9)),
+        "attention_adapters": draw(booleans),
+        "activation": draw(st.sampled_from(UNLEARNED)),
+        "bias": draw(booleans),
+        "score_scale": draw(optional(factors)),
+        "mixer": draw(mamba() | mamba2()),
+        **draw(rotary(pairs)),
+    }
+
+
 def attention_kinds() -> tuple[SearchStrategy[Data], ...]:
     """Every kind but the recurrences."""
-    return compressed(), gqa(), mla(), parallel_mixers()
+    return compressed(), gqa(), mla(), parallel_mixers(), shared_block()
 
 
 def attentions() -> SearchStrategy[Data]:
@@ -526,11 +546,13 @@ def spec_data(
     if data["learned_positions"] is not None or data.get("sinusoidal_theta") is not None:
         data["position_offset"] = draw(st.integers(0, 3))
     for each in (*components(data["attention"]), *components(data["ffn"])):
-        if "channels" in each and each["kind"] in ("rwkv4", "channel_mixing", "shortcut"):
+        if "channels" in each and each["kind"] in ("rwkv4", "channel_mixing", "shared_block", "shortcut"):
             each["channels"] = data["d_model"]
     if placement == "pre_shared":
         for each in (*components(data["attention"]), *components(data["ffn"])):
             each.pop("block_norms", None)
+    if placement == "pre_shared" or data["n_mtp_blocks"]:
+        without_shared_blocks(draw, data)
     share(draw, data)
     if ffn is None:
         defer(draw, data, aligned)
@@ -553,6 +575,16 @@ def placements(attention: Data, placement: str) -> SearchStrategy[Data]:
     names = {name for part in ("first", "repeat", "last") for name in attention.get(part, ())}
     anywhere = st.sampled_from(sorted({"pre", "post", "sandwich", placement}))
     return st.fixed_dictionaries(dict.fromkeys(sorted(names or {attention["kind"]}), anywhere))
+
+
+def without_shared_blocks(draw: DrawFn, data: Data) -> None:
+    """Other mixers in their place: they have norms of their own, and a prediction block cannot share their weights."""
+    axis = data["attention"]
+    for name, each in axis.get("variants", {}).items():
+        if each["kind"] == "shared_block":
+            axis["variants"][name] = draw(mamba2())
+    if axis.get("kind") == "shared_block":
+        data["attention"] = draw(mamba2())
 
 
 def share(draw: DrawFn, data: Data) -> None:

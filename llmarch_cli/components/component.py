@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Protocol
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, SerializeAsAny
 
 from llmarch_cli.components.cache import Mixing, Read, Rows, State, View
 from llmarch_cli.components.parts import Weights
@@ -178,6 +178,11 @@ class Component(Record):
         return True
 
     @property
+    def shared_parts(self) -> frozenset[str]:
+        """The names of parts that all layers of a variant share: stored once, used by each; none by default."""
+        return frozenset()
+
+    @property
     def deferred_children(self) -> frozenset[str]:
         """The names of children whose outputs are not part of this component's: it leaves them; none by default."""
         return frozenset()
@@ -225,6 +230,20 @@ class Child:
 
 
 Part = Weights | Child
+
+
+class SharedWeights(Component):
+    """The weights that all layers of a variant share: an item of its own in the inventory, without FLOPs or a cache."""
+
+    of: SerializeAsAny[Component]
+
+    def parts(self, d_model: int) -> Iterator[Part]:
+        for inner in walk(self.of):
+            yield from (part for part in inner.parts(d_model) if part.name in inner.shared_parts)
+
+    def forward(self, m: Modules, x: Tensor, cache: LayerCache) -> Tensor:
+        """As the component that they are of."""
+        return self.of.forward(m, x, cache)
 
 
 def walk(component: Component) -> Iterator[Component]:

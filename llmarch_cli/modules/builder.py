@@ -5,7 +5,7 @@ A new type of part needs a module here; a new kind of component does not.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import torch
@@ -221,6 +221,22 @@ class ComponentModule(nn.Module):
     def __getattr__(self, name: str) -> Any:  # a type checker cannot know the parts' names
         return super().__getattr__(name)
 
+    def shared_modules(self) -> Iterator[tuple[ComponentModule, str]]:
+        """The components inside, this one included, that have parts to share, each with the name of one."""
+        for module in self.modules():
+            if isinstance(module, ComponentModule):
+                yield from ((module, name) for name in sorted(module.component.shared_parts))
+
+    def shared_parameters(self) -> set[nn.Parameter]:
+        """The parameters that all layers of a variant share."""
+        return {weight for module, name in self.shared_modules() for weight in getattr(module, name).parameters()}
+
+    def share(self, other: ComponentModule) -> None:
+        """Take the shared parts of another layer of the same variant instead of its own."""
+        pairs = list(zip(self.shared_modules(), other.shared_modules(), strict=True))
+        for (module, name), (source, _) in pairs:
+            setattr(module, name, getattr(source, name))
+
 
 class Block(nn.Module):
     """One layer: attention and feed-forward, each added to the residual stream, with the model's norms."""
@@ -354,10 +370,22 @@ class Model(nn.Module):
         self.opening = None if opening is None else built(opening)
         layers = spec.layers
         self.layers = nn.ModuleList(Block(spec, layer) for layer in layers)
+        self._share_weights(layers)
         self.closing = None if closing is None else built(closing)
         self.final_norm = built(StreamNorm()) if spec.final_norm else None
         self.head = built(spec.head(), self.embedding.tokens.weight)
         self.mtp = nn.ModuleList(PredictionBlock(spec, layers[-1]) for _ in range(spec.n_mtp_blocks))
+
+    def _share_weights(self, layers: Sequence[LayerVariants]) -> None:
+        """Let all layers of a variant have the shared parts of the first one."""
+        first: dict[tuple[str, str], ComponentModule] = {}
+        for block, layer in zip(self.layers, layers, strict=True):
+            for axis in ("attention", "ffn"):
+                if (sublayer := getattr(block, axis)) is None:
+                    continue
+                source = first.setdefault((axis, getattr(layer, axis)), sublayer)
+                if source is not sublayer:
+                    sublayer.share(source)
 
     def forward(self, tokens: Tensor, cache: Cache | None = None) -> Tensor:
         """Logits (batch, n_tokens, vocab_size) for token ids (batch, n_tokens).
@@ -378,8 +406,9 @@ class Model(nn.Module):
                 raise InputError(f"{self.spec.name} has learned positions for {rows} tokens, not for {end}")
             x = self.position_embedding(x, cache.layers[0])
         self._leave_layer_inputs(tokens, x, cache.step)
-        for component in (self.embedding_norm, self.opening):
-            x = x if component is None else component(x, _NO_CACHE)
+        x = x if self.embedding_norm is None else self.embedding_norm(x, _NO_CACHE)
+        cache.step.left["embeddings"] = x
+        x = x if self.opening is None else self.opening(x, _NO_CACHE)
         for layer, layer_cache in zip(self.layers, cache.layers, strict=True):
             x = layer(x, layer_cache)
         cache.advance(tokens.shape[1])

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from math import prod
 
 from llmarch_cli.components.cache import Rows, State, View
-from llmarch_cli.components.component import Child, Component
+from llmarch_cli.components.component import Child, Component, SharedWeights
 from llmarch_cli.components.parts import (
     Assignments,
     BlockDiagonal,
@@ -40,7 +41,14 @@ def component_cost(component: Component, spec: ModelSpec, workload: Workload, ro
     """
     total = Cost()
     for part in component.parts(spec.d_model):
-        total += component_cost(part.component, spec, workload, rows) if isinstance(part, Child) else _price(part, spec)
+        if isinstance(part, Child):
+            total += component_cost(part.component, spec, workload, rows)
+        elif isinstance(component, SharedWeights):
+            total += replace(_price(part, spec), flops_per_token=0)
+        elif part.name in component.shared_parts:
+            total += Cost(flops_per_token=_price(part, spec).flops_per_token)
+        else:
+            total += _price(part, spec)
 
     for entry in component.cache():
         total += _rows_cost(entry, workload, rows) if isinstance(entry, Rows) else _state_cost(entry, workload)

@@ -13,7 +13,7 @@ import torch
 from torch import nn
 
 from llmarch_cli.components.cache import Rows
-from llmarch_cli.components.component import Component, cache_entries, walk_named
+from llmarch_cli.components.component import Component, SharedWeights, cache_entries, walk_named
 from llmarch_cli.components.frame import TokenEmbedding
 from llmarch_cli.errors import CheckError
 from llmarch_cli.modules.builder import ComponentModule
@@ -36,6 +36,9 @@ def measure(spec: ModelSpec, items: list[Item], workload: Workload) -> list[Cost
     table: nn.Parameter | None = None
     costs = []
     for item in items:
+        if isinstance(item.component, SharedWeights):
+            costs.append(_measure_shared(build_component(item.component.of, spec), spec, workload))
+            continue
         module = build_component(item.component, spec, table)
         if table is None and isinstance(item.component, TokenEmbedding):
             table = module.tokens.weight
@@ -96,7 +99,8 @@ def _measure_one(module: ComponentModule, spec: ModelSpec, workload: Workload, c
     with torch.no_grad(), OperatorCounter() as counter:
         module(x, cache)
 
-    own = [parameter for parameter in module.parameters() if parameter not in counted]
+    shared = module.shared_parameters()
+    own = [parameter for parameter in module.parameters() if parameter not in counted and parameter not in shared]
     counted.update(own)
     active = sum(
         parameter.numel()
@@ -126,6 +130,17 @@ def _measure_one(module: ComponentModule, spec: ModelSpec, workload: Workload, c
         partial_bytes=sum(kept[name] for name, entry in states.items() if entry.partial),
         flops_per_token=_per_sequence(counter.flops, batch, "FLOPs"),
     )
+
+
+def _measure_shared(module: ComponentModule, spec: ModelSpec, workload: Workload) -> Cost:
+    """The weights that layers share: their FLOPs and caches are those of the layers."""
+    x = decoding_input(module.component, spec, workload.batch)
+    cache = filled_cache(module.component, workload.context - 1, workload)
+    with torch.no_grad(), OperatorCounter() as counter:
+        module(x, cache)
+    shared = module.shared_parameters()
+    active = sum(parameter.numel() for parameter in shared & counter.read_whole)
+    return Cost(params=sum(parameter.numel() for parameter in shared), active_params=active)
 
 
 def _grown_together(

@@ -15,7 +15,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from llmarch_cli.components.component import Component, walk
+from llmarch_cli.components.component import Component, SharedWeights, walk
 from llmarch_cli.components.frame import TokenEmbedding
 from llmarch_cli.errors import CheckError, InputError
 from llmarch_cli.modules.builder import ComponentModule
@@ -86,6 +86,8 @@ def built_items(spec: ModelSpec) -> Iterator[tuple[Item, ComponentModule]]:
     """Each distinct component of `spec`, built on the meta device, with the head tied if the model's is."""
     table: nn.Parameter | None = None
     for item in spec.inventory():
+        if isinstance(item.component, SharedWeights):  # without FLOPs
+            continue
         module = build_component(item.component, spec, table)
         if table is None and isinstance(item.component, TokenEmbedding):
             table = module.tokens.weight

@@ -21,6 +21,7 @@ from llmarch_cli.components.component import (
     Name,
     Positive,
     Record,
+    SharedWeights,
     TokenCount,
     cache_entries,
     walk_named,
@@ -438,6 +439,20 @@ class ModelSpec(Record):
                     )
         return self
 
+    @model_validator(mode="after")
+    def _sharing_fits(self) -> Self:
+        if self.n_mtp_blocks:
+            last = self._abridged()[0][-1]
+            for axis in ("attention", "ffn"):
+                component = self.component(axis, getattr(last, axis))
+                if component is not None and any(inner.shared_parts for _, inner in _those(component, _is_sharing)):
+                    raise FieldError(
+                        ("n_mtp_blocks",),
+                        "must be 0 with a last layer that shares weights, because a multi-token-prediction block has"
+                        " its own",
+                    )
+        return self
+
     def _require_source(self, axis: str, name: str, prefix: str, read: Read, below: set[tuple[str, str]]) -> None:
         """Raise FieldError unless a layer below leaves what the variant `name` reads."""
         layout = self._layouts.get(axis)
@@ -622,7 +637,10 @@ class ModelSpec(Record):
             counts_of[axis] = counts = _totals((getattr(layer, axis), count) for layer, count in layers.items())
             named = axis in self._layouts
             for name, component in self.variants(axis).items():
-                yield Item(f"{axis}: {name}" if named else axis, axis, counts[name], component)
+                label = f"{axis}: {name}" if named else axis
+                yield Item(label, axis, counts[name], component)
+                if any(inner.shared_parts for _, inner in _those(component, _is_sharing)):
+                    yield Item(f"{label}, shared weights", axis, 1, SharedWeights.model_construct(of=component))
         several = len(self.placements) > 1
         for norms, count in _totals((self.block_norms(layer), count) for layer, count in layers.items()).items():
             words = [norms.placement] * several
@@ -697,6 +715,10 @@ def _reads(component: Component) -> Iterator[tuple[str, Read]]:
 
 def _is_reader(kind: type[Component]) -> bool:
     return kind.reads is not Component.reads
+
+
+def _is_sharing(kind: type[Component]) -> bool:
+    return kind.shared_parts is not Component.shared_parts
 
 
 def _has_channels(kind: type[Component]) -> bool:

@@ -41,6 +41,7 @@ from configs import (
 )
 from delta_families import DELTA
 from further_families import FURTHER
+from shared_block_families import SHARED_BLOCKS
 from shared_cache_families import SHARED_CACHES
 from sparse_families import SPARSE
 from state_families import STATES
@@ -469,4 +470,4 @@ FAMILIES = {
         ),
     )
 }
-FAMILIES |= DELTA | FURTHER | SHARED_CACHES | SPARSE | COMPRESSED | STATES | STATE_SPACES
+FAMILIES |= DELTA | FURTHER | SHARED_BLOCKS | SHARED_CACHES | SPARSE | COMPRESSED | STATES | STATE_SPACES

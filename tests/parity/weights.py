@@ -390,6 +390,7 @@ def found_in(theirs: Mapping[str, Tensor], name: str) -> dict[str, Tensor]:
 def carry(names: Names, theirs: Mapping[str, Tensor], ours: nn.Module) -> None:
     """Fill every parameter and buffer of `ours`, and leave none of `theirs` unread."""
     unread = {name for name in theirs if not name.endswith(CONSTANTS)}
+    taken: set[int] = set()  # where the tensors stand that were read: what layers share has several names
     for name, target in ours.state_dict().items():
         layers = re.findall(r"\d+", name)
         found = names[name if name in names else re.sub(r"\d+", "{}", name)]  # some name one layer
@@ -403,6 +404,8 @@ def carry(names: Names, theirs: Mapping[str, Tensor], ours: nn.Module) -> None:
         assert values.shape == target.shape, (name, values.shape, target.shape)
         target.copy_(values)
         unread -= read.keys()
+        taken |= {values.data_ptr() for values in read.values()}
+    unread = {name for name in unread if theirs[name].data_ptr() not in taken}
     assert not unread, f"weights of theirs that none of ours reads: {sorted(unread)}"
 
 

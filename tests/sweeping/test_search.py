@@ -69,6 +69,7 @@ OF_KIND: dict[str, dict[str, Any]] = {
     "mamba2": dict.fromkeys(("n_heads", "head_dim", "d_state", "n_groups"), WHOLE),
     "rg_lru": dict.fromkeys(("width", "n_blocks"), WHOLE),
     "rwkv4": {"width": WHOLE},
+    "shared_block": dict.fromkeys(("n_heads", "d_ff", "adapter_rank"), WHOLE),
     "short_conv": {"bias": TRUTH},
     "channel_mixing": {"d_ff": WHOLE},
     "dense": {"d_ff": WHOLE, "gated": TRUTH, "clamp": FACTORS},

@@ -13,6 +13,7 @@ from llmarch_cli.components.attention.mla import MultiHeadLatentAttention
 from llmarch_cli.components.attention.parallel import ParallelMixers
 from llmarch_cli.components.attention.rg_lru import RealGatedLinearRecurrentUnit
 from llmarch_cli.components.attention.rwkv import TimeMixing
+from llmarch_cli.components.attention.shared_block import SharedBlockMixer
 from llmarch_cli.components.attention.short_conv import ShortConvolution
 
 Attention = (
@@ -28,6 +29,7 @@ Attention = (
     | RealGatedLinearRecurrentUnit
     | TimeMixing
     | ParallelMixers
+    | SharedBlockMixer
 )
 
 __all__ = [
@@ -42,6 +44,7 @@ __all__ = [
     "MultiHeadLatentAttention",
     "ParallelMixers",
     "RealGatedLinearRecurrentUnit",
+    "SharedBlockMixer",
     "ShortConvolution",
     "TimeMixing",
 ]

@@ -37,6 +37,7 @@ class Mamba2(Component):
     activation: Activation = "silu"  # behind the convolution
     norm_groups: Count | None = 1
     norm_before_gate: bool = False
+    norm_eps: Positive | None = None  # None: the model's
     step_min: Annotated[float, Field(ge=0, le=1e30)] = 0.0  # limits of a step's size
     step_max: Positive | None = None
 
@@ -93,7 +94,15 @@ class Mamba2(Component):
         yield Vector("log_rate", self.n_heads)
         yield Vector("skip", self.n_heads)
         if self.norm_groups is not None:
-            yield Norm("norm", self._width, kind="rms", bias=False, unit_offset=False, groups=self.norm_groups)
+            yield Norm(
+                "norm",
+                self._width,
+                eps=self.norm_eps,
+                kind="rms",
+                bias=False,
+                unit_offset=False,
+                groups=self.norm_groups,
+            )
         yield Linear("o_proj", self._width, d_model, self.bias)
 
     def cache(self) -> Iterator[State]:

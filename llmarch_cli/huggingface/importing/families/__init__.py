@@ -32,6 +32,7 @@ MODULES = {
     "fixed_states": "minimax minimax_text_01 minimax_m1 lfm2 lfm2_moe recurrent_gemma rwkv",
     "delta": "qwen3_next qwen3_5_text qwen3_5_moe_text kimi_linear olmo_hybrid",
     "state_spaces": "mamba falcon_mamba mamba2 granitemoehybrid bamba falcon_h1 nemotron_h jamba",
+    "shared_blocks": "zamba2",
     "shared_caches": "gemma3n_text gemma4_text",
     "compressed": "deepseek_v4",
     "sparse": "deepseek_v32 glm_moe_dsa minimax_m3_vl_text minimax_m3",

@@ -20,7 +20,6 @@ _LACKING = {
     "layers that run several times": "hrm_text",
     "linear attention with forget gates, and hyper-connections": "glm5_next_text",
     "Mamba in blocks that share weights": "zamba",
-    "Mamba-2 with shared blocks": "zamba2",
     "LSTM cells": "xlstm",
     "norms that depend on the delay of the audio": "voxtral_realtime_text",
     "rotary positions by layer type that a text decoder takes from images": "cohere_compass_text",

@@ -287,7 +287,9 @@ def nemotron_h(c: Config) -> Fields:
         c.fail("time_step_limit", "is not read by the class, which limits steps by time_step_min alone")
     c.expect("attention_bias", False, why="the class has none")
     c.expect("sliding_window", None, why="the class attends to all tokens")
-    attention = {**heads(c, head_dim(c)), **NOPE}
+    width_of_heads = head_dim(c)
+    c.expect("attention_head_dim", width_of_heads, why="head_dim, which alone the class reads")
+    attention = {**heads(c, width_of_heads), **NOPE}
     eps = c.number("layer_norm_epsilon")
     c.expect("norm_eps", eps, why="layer_norm_epsilon")
     c.expect("rms_norm_eps", eps, why="layer_norm_epsilon")
@@ -508,7 +510,6 @@ FAMILIES = (
             "mamba_dt_min": "time_step_min",
             "mamba_dt_limit": "time_step_limit",
             "mamba_conv_bias": "use_conv_bias",
-            "attention_head_dim": "head_dim",
         },
         without_effect=IN_MIXERS
         | {
