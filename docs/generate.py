@@ -10,10 +10,13 @@ import json
 import os
 import re
 import shlex
+import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from textwrap import dedent
 
 from typer import Typer
@@ -63,16 +66,26 @@ for words in json.loads(sys.argv[1]):
 """
 
 
+@contextmanager
+def copied_examples() -> Iterator[Path]:
+    """A directory with a copy of the example files, as commands of the pages find them."""
+    with TemporaryDirectory() as directory:
+        shutil.copytree(DOCS / "examples", directory, dirs_exist_ok=True)
+        yield Path(directory)
+
+
 def printed(*commands: tuple[str, ...]) -> list[str]:
     """The outputs of commands, without styles and at a fixed width."""
     environment = {**os.environ, "COLUMNS": WIDTH, "TERMINAL_WIDTH": WIDTH, "NO_COLOR": "1", "TERM": "dumb"}
-    run = subprocess.run(
-        [sys.executable, "-c", _RUN_ALL, json.dumps(commands)],
-        capture_output=True,
-        text=True,
-        check=True,
-        env=environment,
-    )
+    with copied_examples() as directory:
+        run = subprocess.run(
+            [sys.executable, "-c", _RUN_ALL, json.dumps(commands)],
+            stdout=subprocess.PIPE,
+            text=True,
+            check=True,
+            cwd=directory,
+            env=environment,
+        )
     outputs = run.stdout.split("\0")[:-1]
     return ["\n".join(line.rstrip() for line in output.splitlines()).strip("\n") for output in outputs]
 
@@ -201,13 +214,16 @@ def _table(title: str, rows: dict[str, list[str]]) -> str:
 def draw() -> None:
     """Make the pictures of all pages with the commands that the pages show."""
     found = (re.findall(r"^[$] llmarch (.+\.svg)$", page.read_text(), re.MULTILINE) for page in PAGES)
-    for command in sorted({command for commands in found for command in commands}):
-        subprocess.run(
-            [sys.executable, "-m", "llmarch_cli", *shlex.split(command)],
-            check=True,
-            cwd=DOCS / "figures",
-            stdout=subprocess.DEVNULL,
-        )
+    with copied_examples() as directory:
+        for command in sorted({command for commands in found for command in commands}):
+            subprocess.run(
+                [sys.executable, "-m", "llmarch_cli", *shlex.split(command)],
+                check=True,
+                cwd=directory,
+                stdout=subprocess.DEVNULL,
+            )
+        for picture in directory.glob("*.svg"):
+            shutil.copy(picture, DOCS / "figures")
 
 
 if __name__ == "__main__":

@@ -42,6 +42,8 @@ def values(*shape: int, seed: int = 1) -> Tensor:
 def run(built: ComponentModule, x: Tensor, cache: TensorCache | None = None) -> Tensor:
     """The output of a module for x of shape (batch, n_tokens, d_model)."""
     cache = TensorCache.of(built.component) if cache is None else cache
+    cache.step.left["embeddings"] = x  # as in the first layer of a model, for components that read them
+    cache.sources["embeddings"] = cache.step.left
     with torch.no_grad():
         out: Tensor = built(x, cache)
     cache.advance(x.shape[1])
