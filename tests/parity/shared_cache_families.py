@@ -37,8 +37,9 @@ def gemma4(c: Config) -> Fields:
         ("local" if kind == SLIDING else "global") + "_shared" * above
         for kind, above in zip(c.layer_types, shared, strict=True)
     ]
-    dim = c.hidden_size_per_layer_input
-    layer_inputs = {"dim": dim, "vocab_size": c.vocab_size_per_layer_input, "activation": "gelu_tanh"}
+    dim = getattr(c, "hidden_size_per_layer_input", 0)
+    rows = getattr(c, "vocab_size_per_layer_input", None)
+    layer_inputs = {"dim": dim, "vocab_size": rows, "activation": "gelu_tanh"}
     return {
         **frame(c),
         "norm_placement": "sandwich",
@@ -108,7 +109,7 @@ def feed_forward(c: Config, shared: list[bool]) -> Fields:
             "d_ff": c.intermediate_size * (2 if wide and above else 1),
             "activation": "gelu_tanh",
         }
-        if not c.enable_moe_block:
+        if not getattr(c, "enable_moe_block", False):
             return plain
         moe = {
             "kind": "moe",
@@ -142,6 +143,10 @@ def shape(rng: Random) -> Fields:
             FULL: {"rope_type": "proportional", "rope_theta": 3 * THETA, "partial_rotary_factor": 0.5},
         },
     }
+
+
+def without_rows(rng: Random) -> Fields:
+    return {name: value for name, value in shape(rng).items() if "per_layer_input" not in name}
 
 
 def shape_3n(rng: Random) -> Fields:
@@ -182,6 +187,15 @@ SHARED_CACHES = {
                     "tie_word_embeddings": False,
                 },
                 {"attention_bias": True, "num_kv_shared_layers": 0, "final_logit_softcapping": 3.0},
+            ),
+        ),
+        Family(
+            "gemma4_unified_text",
+            gemma4,
+            without_rows,
+            (
+                {"num_kv_shared_layers": 3, "use_double_wide_mlp": True, **TIED},
+                {"attention_k_eq_v": True, "num_global_key_value_heads": 1, "final_logit_softcapping": 3.0},
             ),
         ),
         Family(

@@ -10,13 +10,15 @@ from mutations import Alteration, Patch, Renamed, each, shows_in_the_code, shows
 from pairs import Case
 from torch import Tensor
 
+from llmarch_cli.components.attention import GroupedQueryAttention
 from llmarch_cli.components.ffn import dense
 from llmarch_cli.components.ffn.gate import activate
-from llmarch_cli.components.layer_inputs import LayerEmbedding, LayerInput
+from llmarch_cli.components.layer_inputs import LayerEmbedding, LayerInput, LayerProjection
 from llmarch_cli.components.residual import laurel
 from llmarch_cli.components.residual.altup import AlternatingUpdate, StreamProjections
 
 SPARSE, ACTIVE_1, UNSHARED = (Case("gemma3n_text", variant) for variant in range(3))
+ROWS, EXPERTS = Case("gemma4_text", 0), Case("gemma4_text", 1)  # per-layer embeddings; experts beside dense layers
 
 
 def streams(**fields: Any) -> Alteration:
@@ -33,7 +35,34 @@ def from_the_other(spec: Any) -> None:
     variants["local_shared"] = {**variants["global_shared"], "rope_theta": variants["local"]["rope_theta"]}
 
 
+def of_experts(**fields: Any) -> Alteration:
+    return each("ffn", lambda found: fields if found["kind"] == "moe" else {})
+
+
+def of_global(**fields: Any) -> Alteration:
+    """Of layers without a window."""
+    return each("attention", lambda found: {} if found["window"] else fields)
+
+
 IN_THE_SPEC: dict[str, tuple[Case, Alteration]] = {
+    "all pairs turned": (ROWS, of_global(rotary_pairs=None)),
+    "one theta": (ROWS, of_global(rope_theta=30.0)),
+    "scores scaled by the width": (ROWS, each("attention", lambda found: {"score_scale": None})),
+    "no norm of values": (ROWS, each("attention", lambda found: {"v_norm": False})),
+    "no soft cap": (ROWS, lambda spec: spec.update(logit_softcap=None)),
+    "no layer scale": (ROWS, lambda spec: spec.update(layer_scale=False)),
+    "no norm of what the router reads": (EXPERTS, of_experts(router_norm=False)),
+    "no factors of experts": (EXPERTS, of_experts(expert_scales=False)),
+    "no norm of what experts read": (EXPERTS, of_experts(input_norm=False)),
+    "no norm of the branches' outputs": (
+        EXPERTS,
+        each("ffn", lambda found: {} if found["kind"] == "parallel" else {"output_norm": False}),
+    ),
+    "no norm of the branches' sum": (
+        EXPERTS,
+        each("ffn", lambda found: {"output_norm": False} if found["kind"] == "parallel" else {}),
+    ),
+    "experts' weights not renormalised": (EXPERTS, of_experts(renormalize=False)),
     "another active stream": (ACTIVE_1, streams(active=2)),
     "the first stream active": (ACTIVE_1, streams(active=0)),
     "keys of the other type": (ACTIVE_1, from_the_other),
@@ -114,7 +143,32 @@ def cut_and_kept(gate: Tensor, share: float) -> Any:
     return gate * (gate > cutoff)
 
 
+own = GroupedQueryAttention._own
+
+
+def values_behind_the_norm(self: Any, m: Any, x: Tensor, start: int, cache: Any) -> Any:
+    """With K = V, values are the normalised keys."""
+    if not self.values_from_keys:
+        return own(self, m, x, start, cache)
+    heads = self._heads(m.k_proj(x))
+    normed = m.k_norm(heads)
+    values = m.v_norm(normed).transpose(1, 2).flatten(2)
+    return cache.append(k=self.rotate_first(normed, start).transpose(1, 2).flatten(2), v=values)
+
+
+def rows_and_no_projection(self: Any, m: Any, x: Tensor, cache: Any) -> Any:
+    return cache.read("layer_rows")
+
+
+def unscaled_projection(self: Any, m: Any, x: Tensor, cache: Any) -> Any:
+    normed = m.norm(m.proj(x).unflatten(-1, (self.n_layers, -1))).flatten(2)
+    return normed + cache.read("layer_rows")
+
+
 IN_THE_CODE: dict[str, Patch] = {
+    "values behind the norm of keys": Patch(EXPERTS, GroupedQueryAttention, "_own", values_behind_the_norm),
+    "a layer's rows without the projection": Patch(ROWS, LayerProjection, "forward", rows_and_no_projection),
+    "inputs without their factor": Patch(ROWS, LayerProjection, "forward", unscaled_projection),
     "an unscaled router": Patch(ACTIVE_1, AlternatingUpdate, "_routed", unscaled_router),
     "a router without a bound": Patch(ACTIVE_1, AlternatingUpdate, "_routed", without_tanh),
     "streams not corrected": Patch(ACTIVE_1, AlternatingUpdate, "around", not_corrected),

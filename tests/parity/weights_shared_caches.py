@@ -45,7 +45,14 @@ UPDATES: Names = {
     **renamed({"connections.block.correct_proj": "altup.correction_coefs"}),
 }
 
+UNIFIED = {
+    **POST_NORMS,
+    "norms.ffn_pre.weight": "pre_feedforward_layernorm.weight",
+    "layer_scale.scale": "layer_scalar",
+}
+
 NAMES: dict[str, Names] = {
+    "gemma4_unified_text": {**PLAIN, **of_layer(UNIFIED)},
     "gemma3n_text": {
         **PLAIN,
         **PER_LAYER,

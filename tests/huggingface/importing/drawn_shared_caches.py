@@ -19,6 +19,16 @@ OPTIONS: dict[str, dict[str, st.SearchStrategy[Any]]] = {
         "final_logit_softcapping": st.just(3.0),
         "sliding_window": st.integers(1, 9),
     },
+    "gemma4_unified_text": {
+        "attention_bias": flags,
+        "head_dim": st.sampled_from((4, 8)),
+        "global_head_dim": st.sampled_from((8, 16)),
+        "num_global_key_value_heads": st.just(1),
+        "attention_k_eq_v": flags,
+        "use_double_wide_mlp": flags,
+        "final_logit_softcapping": st.none() | st.just(3.0),
+        "sliding_window": st.integers(1, 9),
+    },
     "gemma4_text": {
         "attention_bias": flags,
         "head_dim": st.sampled_from((4, 8)),
@@ -37,7 +47,7 @@ NEEDED: dict[str, Settings] = {"gemma3n_text": {"head_dim": 8, "vocab_size_per_l
 
 ALWAYS: dict[str, tuple[str, ...]] = {"gemma4_text": ("vocab_size_per_layer_input",)}
 
-OWN_ROPE: tuple[str, ...] = ("gemma3n_text", "gemma4_text")
+OWN_ROPE: tuple[str, ...] = ("gemma3n_text", "gemma4_text", "gemma4_unified_text")
 
 
 def of_family(draw: st.DrawFn, family: str, config: Settings) -> None:
@@ -50,7 +60,7 @@ def of_family(draw: st.DrawFn, family: str, config: Settings) -> None:
     types = config["layer_types"]
     if n_layers > 2 and set(types[:-1]) == set(types) and draw(flags):
         config["num_kv_shared_layers"] = 1
-    if draw(flags):
+    if family == "gemma4_text" and draw(flags):
         config["enable_moe_block"] = True
         config.update(num_experts=draw(st.integers(3, 6)), top_k_experts=2, moe_intermediate_size=draw(widths))
     config.setdefault("head_dim", 8)

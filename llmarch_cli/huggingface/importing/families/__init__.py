@@ -33,7 +33,7 @@ MODULES = {
     "delta": "qwen3_next qwen3_5_text qwen3_5_moe_text kimi_linear olmo_hybrid",
     "state_spaces": "mamba falcon_mamba mamba2 granitemoehybrid bamba falcon_h1 nemotron_h jamba",
     "shared_blocks": "zamba2",
-    "shared_caches": "gemma3n_text gemma4_text",
+    "shared_caches": "gemma3n_text gemma4_unified_text gemma4_text",
     "compressed": "deepseek_v4",
     "sparse": "deepseek_v32 glm_moe_dsa minimax_m3_vl_text minimax_m3",
     "hunyuan": "hunyuan_v1_dense hunyuan_v1_moe hunyuan",

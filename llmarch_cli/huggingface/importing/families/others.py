@@ -23,9 +23,6 @@ _LACKING = {
     "LSTM cells": "xlstm",
     "norms that depend on the delay of the audio": "voxtral_realtime_text",
     "rotary positions by layer type that a text decoder takes from images": "cohere_compass_text",
-    "shared key-value caches, per-layer embeddings and values that are keys": """
-        gemma4_unified gemma4_unified_text
-    """,
     "latent attention with an indexer whose queries are scaled by their position": "mistral_large4_text",
     "sparse attention by an indexer and hyper-connections": "hy_v4",
 }

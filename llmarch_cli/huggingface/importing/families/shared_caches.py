@@ -24,28 +24,45 @@ OVERRIDES = "per_layer_config"
 
 
 def gemma4(c: Config) -> Fields:
+    dim = c.optional(c.count, "hidden_size_per_layer_input", least=0) or 0
+    rows = c.count("vocab_size_per_layer_input")
+    inputs = {"dim": dim, "vocab_size": rows, "activation": _activation(c)} if dim else None
+    types, shared = _layers(c)
+    return _gemma4(c, types, shared, per_layer_embedding=inputs, ffn=_feed_forward(c, shared, _activation(c)))
+
+
+def gemma4_unified(c: Config) -> Fields:
+    """Without per-layer embeddings and experts."""
+    types, shared = _layers(c)
+    return _gemma4(c, types, shared, ffn=_dense_layers(c, shared, _activation(c)))
+
+
+def _activation(c: Config) -> str:
+    return fixed_activation(c, "hidden_activation", "layer of this family")
+
+
+def _layers(c: Config) -> tuple[list[str], list[bool]]:
+    """The type of each layer, and whether it reads the keys and values of one below."""
     types = layer_types(c, every(6))
     types[-1] = FULL  # as the class does
-    shared = _shared(c, types)
+    return types, _shared(c, types)
+
+
+def _gemma4(c: Config, types: list[str], shared: list[bool], **fields: Any) -> Fields:
     if (
         c.optional(lambda name: c.choice(name, {"vision": "vision", "all": "all"}), "use_bidirectional_attention")
         == "all"
     ):
         c.fail("use_bidirectional_attention", "all: tokens would attend to those that follow")
-    dim = c.optional(c.count, "hidden_size_per_layer_input", least=0) or 0
-    rows = c.count("vocab_size_per_layer_input")
-    activation = fixed_activation(c, "hidden_activation", "layer of this family")
-    layer_inputs = {"dim": dim, "vocab_size": rows, "activation": activation} if dim else None
     return frame(
         c,
         rms(c),
         norm_placement="sandwich",
         embedding_scale="sqrt_d_model",
         logit_softcap=c.optional(c.number, "final_logit_softcapping"),
-        per_layer_embedding=layer_inputs,
         layer_scale=True,
         attention=_attention(c, types, shared),
-        ffn=_feed_forward(c, shared, activation),
+        **fields,
     )
 
 
@@ -236,18 +253,23 @@ def _turned(c: Config, settings: Config, width: int) -> Fields:
 # --- feed-forward ---------------------------------------------------------------------------------------------------
 
 
-def _feed_forward(c: Config, shared: list[bool], activation: str) -> Fields:
-    """Dense layers, twice as wide where keys and values are shared; or experts beside a dense layer."""
+def _double_widths(c: Config, shared: list[bool]) -> list[int]:
+    """The width of each feed-forward layer, perhaps twice as much where keys and values are shared."""
     wide = c.flag("use_double_wide_mlp")
-    widths = [c.count("intermediate_size") * (2 if wide and is_shared else 1) for is_shared in shared]
+    return [c.count("intermediate_size") * (2 if wide and is_shared else 1) for is_shared in shared]
 
-    def dense(width: int) -> Fields:
-        return {"kind": "dense", "d_ff": width, "activation": activation}
 
+def _dense_layers(c: Config, shared: list[bool], activation: str) -> Fields:
+    widths = _double_widths(c, shared)
+    return axis(widths, lambda width: {"kind": "dense", "d_ff": width, "activation": activation})
+
+
+def _feed_forward(c: Config, shared: list[bool], activation: str) -> Fields:
+    """Dense layers, or experts beside a dense layer."""
     if not c.flag("enable_moe_block"):
         for name in ("num_experts", "top_k_experts", "moe_intermediate_size"):
             c.optional(c.count, name, least=0)
-        return axis(widths, dense)
+        return _dense_layers(c, shared, activation)
     experts = {
         "kind": "moe",
         "n_experts": c.count("num_experts"),
@@ -261,11 +283,11 @@ def _feed_forward(c: Config, shared: list[bool], activation: str) -> Fields:
     }
 
     def beside(width: int) -> Fields:
-        plain = {**dense(width), "input_norm": True, "output_norm": True}
+        plain = {"kind": "dense", "d_ff": width, "activation": activation, "input_norm": True, "output_norm": True}
         branches = {"dense": plain, "moe": experts}
         return {"kind": "parallel", "branches": branches, "output_norm": True, "block_norms": False}
 
-    return axis(widths, beside)
+    return axis(_double_widths(c, shared), beside)
 
 
 DEFAULT_ROPE: dict[str, dict[str, Any]] = {
@@ -292,6 +314,17 @@ FAMILIES = (
             ("hidden_act", "query_pre_attn_scalar", "altup_coef_clip", "altup_lr_multiplier"),
             ANY,
         ),
+    ),
+    Family(
+        "gemma4_unified_text",
+        gemma4_unified,
+        {key: value for key, value in USUAL.items() if key != "hidden_act"}
+        | SOFTCAPPED
+        | {"head_dim": 256, "sliding_window": 1024, "layer_types": None, "final_logit_softcapping": None}
+        | {"attention_k_eq_v": False, "num_kv_shared_layers": 0, "use_double_wide_mlp": False}
+        | {"use_bidirectional_attention": "vision"}
+        | sizes(262_144, 2304, 9216, 30, 8, 4, 262_144),
+        without_effect={"hidden_act": ANY},
     ),
     Family(
         "gemma4_text",
