@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from llmarch_cli.huggingface.importing.keys import ANY, Accepted
 
-_NAMING = "architectures auto_map model_type name_or_path _name_or_path _commit_hash custom_pipelines"
+_NAMING = "architectures auto_map model_type model_name name_or_path _name_or_path _commit_hash custom_pipelines"
 _SAVING = """
     dtype torch_dtype transformers_version quantization quantization_config compression_config
     unsloth_fixed unsloth_version transformers.js_config
@@ -15,7 +15,7 @@ _RUNNING = """
     attn_implementation _attn_implementation _attn_implementation_autoset _experts_implementation
     _flash_attn_2_enabled use_flash_attn use_flash_attention pretraining_tp gradient_checkpointing ep_size
     attention_softmax_in_fp32 scale_attention_softmax_in_fp32 bias_dropout_fusion output_past is_composition
-    max_sequence_length
+    max_sequence_length use_grouped_mm
 """
 _TRAINING = """
     attention_dropout attention_probs_dropout_prob attn_pdrop classifier_dropout emb_pdrop embd_pdrop embed_dropout
