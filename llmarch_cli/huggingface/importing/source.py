@@ -17,6 +17,8 @@ from llmarch_cli.specs.loading import exists, is_on_hub
 
 CONNECTION_TIMEOUT = 5  # seconds
 
+PARAMS = "params.json"  # in the place of a config.json in some repositories
+
 
 @dataclass(frozen=True)
 class Source:
@@ -48,10 +50,10 @@ def read(config: str | Path | Mapping[str, Any], revision: str | None = None) ->
     if revision is not None:
         raise InputError(f"--revision needs a model on the Hub; {shown_path(config)} is a path")
     if exists(path, Path.is_dir):
-        if not exists(path / FILE):
+        if not exists(path / FILE) and not exists(path / PARAMS):
             raise InputError(f"{shown_path(path)}: a directory without a {FILE}")
-        path = path / FILE
-    name = path.resolve().parent.name if path.name == FILE else path.stem
+        path = path / (FILE if exists(path / FILE) else PARAMS)
+    name = path.resolve().parent.name if path.name in (FILE, PARAMS) else path.stem
     if path == documents.STANDARD_INPUT:
         name = "stdin"
     return Source(_parsed(path, shown_path(path)), shown_path(path), name)
