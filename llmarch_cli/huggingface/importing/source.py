@@ -91,6 +91,7 @@ def _from_hub(model: str, revision: str | None) -> Source:
         HfHubHTTPError,
         HFValidationError,
         LocalEntryNotFoundError,
+        RemoteEntryNotFoundError,
         RepositoryNotFoundError,
         RevisionNotFoundError,
     )
@@ -101,7 +102,13 @@ def _from_hub(model: str, revision: str | None) -> Source:
     level = logger.level
     try:
         logger.setLevel(logging.ERROR)  # it logs each retry
-        file = hf_hub_download(model, FILE, revision=revision, local_files_only=not _is_reachable())
+        offline = not _is_reachable()
+        name = FILE
+        try:
+            file = hf_hub_download(model, name, revision=revision, local_files_only=offline)
+        except RemoteEntryNotFoundError:
+            name = PARAMS
+            file = hf_hub_download(model, name, revision=revision, local_files_only=offline)
     except GatedRepoError:
         raise InputError(
             f"{where}: gated; accept its terms on the Hub, then set HF_TOKEN or run `hf auth login`"
@@ -124,5 +131,5 @@ def _from_hub(model: str, revision: str | None) -> Source:
         raise InputError(f"{where}: cannot be read: {reason[0][:200]}") from None
     finally:
         logger.setLevel(level)
-    url = f"https://huggingface.co/{model}/blob/{revision or 'main'}/{FILE}"
+    url = f"https://huggingface.co/{model}/blob/{revision or 'main'}/{name}"
     return Source(_parsed(Path(file), model), model, model.split("/")[1], url)

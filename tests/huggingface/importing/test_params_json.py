@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
+import huggingface_hub
 import pytest
+from huggingface_hub import errors
 
 import llmarch_cli as llmarch
 from llmarch_cli.errors import InputError
-from llmarch_cli.huggingface.importing import import_config, imported
+from llmarch_cli.huggingface.importing import import_config, imported, source
 
 Settings = dict[str, Any]
 
@@ -139,6 +142,23 @@ def test_in_a_directory(tmp_path: Path) -> None:
     assert import_config(directory / "params.json") == spec
     (directory / "config.json").write_text(json.dumps(CONFIG | {"model_type": "mistral"}))
     assert import_config(directory) != spec
+
+
+def test_on_the_hub_without_a_config(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    file = tmp_path / "params.json"
+    file.write_text(json.dumps(LARGE))
+
+    def download(_: str, name: str, **__: object) -> str:
+        if name == "config.json":
+            response: Any = SimpleNamespace(status_code=404, headers={}, request=None)
+            raise errors.RemoteEntryNotFoundError("nothing", response=response)
+        return str(file)
+
+    monkeypatch.setattr(source, "_is_reachable", lambda: True)
+    monkeypatch.setattr(huggingface_hub, "hf_hub_download", download)
+    spec = import_config("some/large")
+    assert (spec.name, spec.source) == ("large", "https://huggingface.co/some/large/blob/main/params.json")
+    assert spec.attention == import_config(LARGE).attention
 
 
 @pytest.mark.parametrize(
