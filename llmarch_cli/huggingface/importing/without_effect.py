@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from llmarch_cli.huggingface.importing.keys import ANY, Accepted
 
-_NAMING = "architectures auto_map model_type model_name name_or_path _name_or_path _commit_hash custom_pipelines"
+_NAMING = """
+    architectures auto_map model_type model_name internal_version name_or_path _name_or_path _commit_hash
+    custom_pipelines
+"""
 _SAVING = """
     dtype torch_dtype transformers_version quantization quantization_config compression_config
     unsloth_fixed unsloth_version transformers.js_config

@@ -25,6 +25,9 @@ REQUIRED: dict[str, Settings] = {
     "deepseek_v2": {"num_experts_per_tok": 2, "num_key_value_heads": 4},
     "glm_moe_dsa": {"num_key_value_heads": 4},
     "deepseek_v4": {"num_key_value_heads": 1, "o_groups": 4},
+    "bamba": {"mamba_n_heads": 4, "mamba_d_state": 8, "attn_layer_indices": [1]},
+    "nemotron_h": {"hybrid_override_pattern": "M*", "mamba_num_heads": 8, "mamba_head_dim": 8, "ssm_state_size": 8},
+    "zamba2": {"layers_block_type": ["mamba", "hybrid"], "n_mamba_heads": 4, "num_key_value_heads": 4},
     "granitemoehybrid": {"mamba_n_heads": 4, "mamba_d_state": 8, "layer_types": ["mamba", "attention"]},
     "falcon_h1": {"mamba_n_heads": 4, "mamba_d_state": 8, "mamba_d_ssm": 64, "mamba_d_head": 16},
 }
@@ -130,6 +133,19 @@ KEYS: dict[str, tuple[str, Settings, Settings | None]] = {
         "jamba",
         {"calc_logits_for_entire_prompt": False, "mamba_inner_layernorms": True, "n_ctx": 262_144},
         {"mamba_inner_layernorms": False},
+    ),
+    "nemotron_nano_2": ("nemotron_h", {"num_query_groups": 2}, {"num_query_groups": 4}),
+    "bamba": ("bamba", {"attn_rotary_emb": 4}, {"attn_rotary_emb": 8}),
+    "hunyuan_a13b_off": (
+        "hunyuan_v1_moe",
+        {"n_group": False, "topk_group": False, "routed_scaling_factor": False, "group_limited_greedy": False},
+        {"n_group": 2},
+    ),
+    "allam": ("llama", {"internal_version": "7b-alpha"}, None),
+    "zamba2": (
+        "zamba2",
+        {"ffn_hidden_size": 48, "lora_rank": 128, "gated_linear_unit": True, "use_shared_mlp_adapter": True},
+        {"ffn_hidden_size": 64},
     ),
     "phi4mm": ("phi4_multimodal", {"full_attn_mod": 1, "interpolate_factor": 1}, {"full_attn_mod": 2}),
 }

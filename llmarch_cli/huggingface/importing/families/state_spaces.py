@@ -191,7 +191,9 @@ def granitemoehybrid(c: Config) -> Fields:
 def bamba(c: Config) -> Fields:
     attending = set(c.optional(c.whole_numbers, "attn_layer_indices") or ())
     types = [FULL if layer in attending else LINEAR for layer in range(c.layers())]
-    attention = gqa(c, only_divided(c), partial=True, **biased(c))
+    width = only_divided(c)
+    attention = gqa(c, width, partial=True, **biased(c))
+    c.expect("attn_rotary_emb", attention.get("rotary_dim", width), why="the width times partial_rotary_factor")
     return frame(
         c,
         rms(c),
@@ -290,6 +292,7 @@ def nemotron_h(c: Config) -> Fields:
     width_of_heads = head_dim(c)
     c.expect("attention_head_dim", width_of_heads, why="head_dim, which alone the class reads")
     attention = {**heads(c, width_of_heads), **NOPE}
+    c.expect("num_query_groups", attention["n_kv_heads"], why="num_key_value_heads, which alone the class reads")
     eps = c.number("layer_norm_epsilon")
     c.expect("norm_eps", eps, why="layer_norm_epsilon")
     c.expect("rms_norm_eps", eps, why="layer_norm_epsilon")
