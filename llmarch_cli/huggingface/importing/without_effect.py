@@ -63,7 +63,7 @@ BESIDE_TEXT: dict[str, Accepted] = {
     num_channels projector_hidden_act projector_layernorm_eps projector_bias projector_pooling_ratio projection_dim
     projection_hidden_size projection_layer_norm_eps projector_hidden_size projector_ln_eps multimodal_projector_bias
     projector_patch_to_query_dict max_value_projector_patch_to_query_dict
-    audio_soft_tokens_per_image
+    audio_soft_tokens_per_image language_model_only
     vision_feature_layer vision_feature_layers vision_feature_select_strategy vision_use_cls_token vision_aspect_ratio
     spatial_merge_size spatial_pool_mode spatial_pool_stride adapter_layer_norm_eps alignment_intermediate_size
     scale_factor downsample_factor downsample_ratio downsample_rate window_size vocabulary_map

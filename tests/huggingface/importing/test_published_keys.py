@@ -147,6 +147,8 @@ KEYS: dict[str, tuple[str, Settings, Settings | None]] = {
         {"ffn_hidden_size": 48, "lora_rank": 128, "gated_linear_unit": True, "use_shared_mlp_adapter": True},
         {"ffn_hidden_size": 64},
     ),
+    "k_exaone": ("exaone_moe", {"mtp_share_layers": False, "mtp_loss_scaling_factor": 0.05}, None),
+    "hunyuan_7b": ("hunyuan_v1_dense", {"enable_lm_head_fp32": True}, None),
     "phi4mm": ("phi4_multimodal", {"full_attn_mod": 1, "interpolate_factor": 1}, {"full_attn_mod": 2}),
 }
 
@@ -161,7 +163,17 @@ def test_keys_without_effect(model: str) -> None:
             import_config({**config, **keys, **changing})
 
 
-@pytest.mark.parametrize("key", ["use_image_newline_parameter", "system_message", "tile_tag", "image_seq_len"])
+@pytest.mark.parametrize(
+    "key",
+    [
+        "audio_soft_tokens_per_image",
+        "language_model_only",
+        "use_image_newline_parameter",
+        "system_message",
+        "tile_tag",
+        "image_seq_len",
+    ],
+)
 def test_keys_of_a_wrapper(key: str) -> None:
     config = {"model_type": "llava_next", "text_config": {**SIZES, "model_type": "llama"}}
     assert import_config({**config, key: None}) == import_config(config)
@@ -184,6 +196,14 @@ def test_outer_keys_repeat_what_an_absent_inner_one_means() -> None:
     assert import_config({**config, "rms_norm_eps": 1e-6, "hidden_act": "silu"}) == import_config(config)
     with pytest.raises(InputError, match="rms_norm_eps: unknown key"):
         import_config({**config, "rms_norm_eps": 1e-5})
+
+
+def test_a_text_decoder_without_a_family() -> None:
+    """Kimi-VL does not name the family of its text decoder."""
+    config: Settings = {"model_type": "kimi_vl", "text_config": SIZES, "tie_word_embeddings": False}
+    with pytest.raises(InputError, match=r"`llmarch import --assume text_config\.model_type=FAMILY` says it"):
+        import_config(config)
+    assert import_config(config, assume={"text_config.model_type": "llama"}).n_layers == 2
 
 
 @pytest.mark.parametrize("name", ["MultiModalityCausalLM", "InternVLChatModel", "Ovis"])

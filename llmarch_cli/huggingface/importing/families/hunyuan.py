@@ -117,7 +117,7 @@ TURNED_OFF: dict[str, Accepted] = {
     **dict.fromkeys(("kv_lora_rank", "q_lora_rank", "qk_nope_head_dim", "qk_rope_head_dim", "v_head_dim"), (None,)),
     "xdrope_section": (None,),
     **dict.fromkeys(("n_group", "topk_group"), (None, False)),
-    **dict.fromkeys(("capacity_factor", "class_num", "dense_list", "pool_type"), ANY),
+    **dict.fromkeys(("enable_lm_head_fp32", "capacity_factor", "class_num", "dense_list", "pool_type"), ANY),
     **dict.fromkeys(("mask_init_id", "org_vocab_size", "pad_id", "anyres_pooling_size"), ANY),
     **dict.fromkeys(("im_start_id", "im_end_id", "im_newline_id", "text_start_id", "text_end_id"), ANY),
     **dict.fromkeys(("video_start_id", "video_end_id"), ANY),

@@ -419,6 +419,7 @@ FAMILIES = (
         | {"mlp_layer_types": None, "first_k_dense_replace": 1, "moe_intermediate_size": 1024}
         | {"num_experts": 64, "num_shared_experts": 1, "routed_scaling_factor": 2.5}
         | sizes(102_400, 4096, 16_384, 32, 32, 32, 2048),
+        without_effect=dict.fromkeys(("mtp_loss_scaling_factor", "mtp_share_layers"), ANY),
     ),
     Family(
         "kolibri1",
