@@ -149,6 +149,11 @@ KEYS: dict[str, tuple[str, Settings, Settings | None]] = {
     ),
     "k_exaone": ("exaone_moe", {"mtp_share_layers": False, "mtp_loss_scaling_factor": 0.05}, None),
     "hunyuan_7b": ("hunyuan_v1_dense", {"enable_lm_head_fp32": True}, None),
+    "step_3_7": (
+        "step3p5",
+        {"first_k_dense_replace": 2, "num_experts": 288, "n_shared_experts": 1, "scoring_func": "sigmoid"},
+        {"first_k_dense_replace": 1},
+    ),
     "phi4mm": ("phi4_multimodal", {"full_attn_mod": 1, "interpolate_factor": 1}, {"full_attn_mod": 2}),
 }
 
