@@ -13,9 +13,7 @@ from configs import (
     Config,
     Family,
     Fields,
-    deepseek_moe,
     dense,
-    dense_then_moe,
     frame,
     gqa,
     laid,
@@ -127,32 +125,6 @@ def longcat(c: Config) -> Fields:
     }
 
 
-def mistral4(c: Config) -> Fields:
-    """Queries are scaled by the position that they stand at."""
-    widths = ("q_lora_rank", "kv_lora_rank", "qk_nope_head_dim", "qk_rope_head_dim", "v_head_dim")
-    said = c.rope_parameters
-    groups = {"n_groups": c.n_group, "top_k_groups": c.topk_group} if c.n_group > 1 else {}
-    moe = deepseek_moe(c, renormalize=c.norm_topk_prob, **groups)
-    return {
-        **frame(c),
-        "attention": {
-            "kind": "mla",
-            "n_heads": c.num_attention_heads,
-            **{name: getattr(c, name) for name in widths},
-            "bias": c.attention_bias,
-            "rope_interleaved": c.rope_interleave,
-            "temperature": {
-                "kind": "log_floor",
-                "floor_scale": said["original_max_position_embeddings"],
-                "attn_scale": said["llama_4_scaling_beta"],
-                "offset": 0,
-            },
-            **rope(said),
-        },
-        "ffn": dense_then_moe(c, dense(c), moe),
-    }
-
-
 # Enough heads that no two tokens score zero: which of them is chosen would be left to chance.
 def _indexed(rng: Random) -> Fields:
     rotated = 2 * rng.randrange(2, 4)  # pairs and halves are the same of two values
@@ -205,8 +177,6 @@ def _in_pairs(rng: Random) -> Fields:
     }
 
 
-SCALED_QUERIES: Fields = {**YARN, "original_max_position_embeddings": 5, "llama_4_scaling_beta": 0.4}
-
 SPARSE = {
     family.model_type: family
     for family in (
@@ -218,21 +188,6 @@ SPARSE = {
                 {},
                 {**BIASED, **TIED, **rotary(YARN, mscale=1.0, mscale_all_dim=1.0)},
                 {"zero_expert_num": 0, "moe_topk": 2, "num_layers": 1},
-            ),
-        ),
-        Family(
-            "mistral4",
-            mistral4,
-            lambda rng: {**latent(rng), **rotary(SCALED_QUERIES), "routed_scaling_factor": 1.7},
-            (
-                {},
-                {"rope_interleave": False, "norm_topk_prob": False, "n_group": 1, "topk_group": 1, **BIASED, **TIED},
-                {**rotary(SCALED_QUERIES, attention_factor=1.0), "first_k_dense_replace": 0},
-                {
-                    **rotary(SCALED_QUERIES, mscale=1.0, mscale_all_dim=0.7),
-                    "q_lora_rank": None,
-                    "num_experts_per_tok": 1,
-                },
             ),
         ),
         Family(
