@@ -82,6 +82,16 @@ def block_indexers(draw: DrawFn, n_kv_heads: int, least: int) -> Data:
     }
 
 
+TEMPERATURES = st.fixed_dictionaries(
+    {
+        "kind": st.just("log_floor"),
+        "floor_scale": factors,
+        "attn_scale": factors,
+        "offset": st.sampled_from((0, 1)),
+    }
+) | st.fixed_dictionaries({"kind": st.just("log_ratio"), "length": st.integers(2, 8192), "offset": st.integers(0, 1)})
+
+
 @st.composite
 def gqa(draw: DrawFn) -> Data:
     n_kv_heads = draw(st.sampled_from((1, 2, 3, 8)))
@@ -99,21 +109,7 @@ def gqa(draw: DrawFn) -> Data:
         "qk_norm": draw(st.sampled_from((None, "per_head", "per_head_weights", "full", "weightless"))),
         "softcap": draw(optional(factors)),
         "score_scale": draw(optional(factors)),
-        "temperature": draw(
-            optional(
-                st.fixed_dictionaries(
-                    {
-                        "kind": st.just("log_floor"),
-                        "floor_scale": factors,
-                        "attn_scale": factors,
-                        "offset": st.sampled_from((0, 1)),
-                    }
-                )
-                | st.fixed_dictionaries(
-                    {"kind": st.just("log_ratio"), "length": st.integers(2, 8192), "offset": st.integers(0, 1)}
-                )
-            )
-        ),
+        "temperature": draw(optional(TEMPERATURES)),
         "value_scale": draw(factors),
         **{name: draw(booleans) for name in ("qkv_bias", "o_bias", "sinks", "sub_norm", "block_norms")},
         **draw(rotary(rotary_pairs or head_pairs)),
@@ -169,6 +165,7 @@ def mla(draw: DrawFn) -> Data:
         "bias": draw(booleans),
         "q_scale": draw(st.sampled_from((1.0, 2.0))),
         "latent_scale": draw(st.sampled_from((1.0, 3.5))),
+        "temperature": draw(optional(TEMPERATURES)),
         **draw(rotary(rotary_pairs)),
     }
 

@@ -14,11 +14,13 @@ from configs import (
     ONE_HEAD,
     THETA,
     TIED,
+    YARN,
     Config,
     Family,
     Fields,
     biased,
     decoder,
+    deepseek_moe,
     dense,
     dense_then_moe,
     experts,
@@ -347,9 +349,53 @@ def longrope(n_pairs: int, original: int, **fields: object) -> Fields:
 ALIBI: Fields = {"alibi": True, "parallel_attn": False, "multi_query": False, "bias": True}
 OLD_HEADS: Fields = {"multi_query": False, "num_kv_heads": 2, "num_attention_heads": 2, "hidden_size": 20}
 
+
+def mistral4(c: Config) -> Fields:
+    """Queries are scaled by the position that they stand at."""
+    widths = ("q_lora_rank", "kv_lora_rank", "qk_nope_head_dim", "qk_rope_head_dim", "v_head_dim")
+    said = c.rope_parameters
+    groups = {"n_groups": c.n_group, "top_k_groups": c.topk_group} if c.n_group > 1 else {}
+    moe = deepseek_moe(c, renormalize=c.norm_topk_prob, **groups)
+    return {
+        **frame(c),
+        "attention": {
+            "kind": "mla",
+            "n_heads": c.num_attention_heads,
+            **{name: getattr(c, name) for name in widths},
+            "bias": c.attention_bias,
+            "rope_interleaved": c.rope_interleave,
+            "temperature": {
+                "kind": "log_floor",
+                "floor_scale": said["original_max_position_embeddings"],
+                "attn_scale": said["llama_4_scaling_beta"],
+                "offset": 0,
+            },
+            **rope(said),
+        },
+        "ffn": dense_then_moe(c, dense(c), moe),
+    }
+
+
+SCALED_QUERIES: Fields = {**YARN, "original_max_position_embeddings": 5, "llama_4_scaling_beta": 0.4}
+
 FURTHER = {
     family.model_type: family
     for family in (
+        Family(
+            "mistral4",
+            mistral4,
+            lambda rng: {**latent(rng), **rotary(SCALED_QUERIES), "routed_scaling_factor": 1.7},
+            (
+                {},
+                {"rope_interleave": False, "norm_topk_prob": False, "n_group": 1, "topk_group": 1, **BIASED, **TIED},
+                {**rotary(SCALED_QUERIES, attention_factor=1.0), "first_k_dense_replace": 0},
+                {
+                    **rotary(SCALED_QUERIES, mscale=1.0, mscale_all_dim=0.7),
+                    "q_lora_rank": None,
+                    "num_experts_per_tok": 1,
+                },
+            ),
+        ),
         Family("olmo", olmo, without_head_dim, ({"clip_qkv": 0.8}, {**TIED, **BIASED})),
         Family("olmoe", olmoe, few_experts, ({"clip_qkv": 0.8}, {"norm_topk_prob": True, **TIED})),
         Family(

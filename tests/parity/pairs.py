@@ -14,6 +14,7 @@ from families import FAMILIES
 from torch import Tensor, nn
 from transformers import AutoConfig, AutoModelForCausalLM, DynamicCache
 from transformers.modeling_outputs import CausalLMOutput
+from transformers.models.auto.modeling_auto import MODEL_FOR_CAUSAL_LM_MAPPING
 from weights import carry, names_of, randomize
 
 from llmarch_cli.huggingface.importing.check import head_class, wrapper_of
@@ -72,7 +73,8 @@ def reference(config: Any) -> Any:
         outer = {"vision_config": VISION, "tie_word_embeddings": config.tie_word_embeddings}
         whole = AutoConfig.for_model(around, text_config=config, **outer)
         return TextDecoder(head_class(whole)._from_config(whole, **plain)).eval()
-    model_of: Any = AutoModelForCausalLM.from_config
+    known = type(config) in MODEL_FOR_CAUSAL_LM_MAPPING
+    model_of: Any = AutoModelForCausalLM.from_config if known else head_class(config)._from_config
     # Its plain form of ALiBi in Falcon adds the biases twice: once with the mask, once beside it.
     attention = "sdpa" if getattr(config, "alibi", False) else "eager"
     return model_of(config, **{**plain, "attn_implementation": attention}).eval()

@@ -9,7 +9,7 @@ from pydantic import Field, model_validator
 
 from llmarch_cli.components.attention.indexer import Indexer, chosen_mask, chosen_rows
 from llmarch_cli.components.attention.rotary import RotaryComponent, YarnScaling
-from llmarch_cli.components.attention.scores import attend, visible
+from llmarch_cli.components.attention.scores import Temperature, attend, visible
 from llmarch_cli.components.cache import FULL, Mixing, Read, Rows, View
 from llmarch_cli.components.component import Count, LayerCache, Modules, Name, Part, Positive
 from llmarch_cli.components.parts import Linear, Norm
@@ -41,6 +41,7 @@ class MultiHeadLatentAttention(RotaryComponent):
     bias: bool = False  # of both compressions and the output
     q_scale: Positive = 1.0  # multiplies queries (LongCat-Flash, arXiv 2509.01322, section 2.2.2)
     latent_scale: Positive = 1.0  # multiplies latents behind their norm
+    temperature: Temperature | None = None  # multiplies queries by a factor of their position
     kv_from: Name | None = None  # a variant
     indexer: Indexer | None = None
 
@@ -130,6 +131,8 @@ class MultiHeadLatentAttention(RotaryComponent):
         if self.q_scale != 1:
             q = q * self.q_scale
         q = q.unflatten(-1, (self.n_heads, -1)).transpose(1, 2)  # (batch, n_heads, n_tokens, qk_head_dim)
+        if self.temperature is not None:
+            q = q * self.temperature.at(cache.positions(start, x)).to(q.dtype).unsqueeze(-1)
         q_nope, q_rope = q.split((self.qk_nope_head_dim, self.qk_rope_head_dim), dim=-1)
         q_rope = self.rotate(q_rope, start)
 

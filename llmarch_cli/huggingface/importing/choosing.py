@@ -8,7 +8,7 @@ from typing import NoReturn
 
 from llmarch_cli.errors import InputError, shown, unknown
 from llmarch_cli.huggingface.importing.advice import advice
-from llmarch_cli.huggingface.importing.families import BY_ARCHITECTURE, CLASSES, FAMILIES, MULTIMODAL, WRAPPERS
+from llmarch_cli.huggingface.importing.families import BY_ARCHITECTURE, BY_KEYS, CLASSES, FAMILIES, MULTIMODAL, WRAPPERS
 from llmarch_cli.huggingface.importing.families.others import OUT_OF_SCOPE, WAITING
 from llmarch_cli.huggingface.importing.keys import Config
 from llmarch_cli.huggingface.importing.wrappers import place
@@ -44,6 +44,9 @@ def _named(config: Config) -> str:
             if isinstance(each, str) and each in BY_ARCHITECTURE:
                 return BY_ARCHITECTURE[each]
     if not config.given(MODEL_TYPE):
+        for keys, family in BY_KEYS.items():
+            if keys <= set(config.data):
+                return family
         config.fail(MODEL_TYPE, f"required, but missing; {advice(config)}")
     if not isinstance(named, str):
         config.fail(MODEL_TYPE, f"must be text, not {shown(named)}")

@@ -233,12 +233,18 @@ def rope_by_layer_type(
     return found
 
 
-def settings_by_layer_type(settings: Config, types: Iterable[str]) -> dict[str, Config]:
-    """The rotary settings of each of these layer types, from a mapping with one for each."""
+def settings_by_layer_type(settings: Config, types: Iterable[str], beside: Iterable[str] = ()) -> dict[str, Config]:
+    """The rotary settings of each of these layer types, from a mapping with one for each.
+
+    `beside` are keys that may stand beside them, where transformers does not read them, and repeat one of a type.
+    """
     found = {layer_type: settings.inner(layer_type) for layer_type in dict.fromkeys(types)}
     for layer_type, of_type in found.items():
         if not of_type.data:
             settings.fail(layer_type, "required, but missing: some layers are of this type")
+    for name in beside:
+        said = [of_type.data[name] for of_type in found.values() if name in of_type.data]
+        settings.expect(name, *said, why="as inside, which alone transformers reads")
     settings.finish(dict.fromkeys((FULL, SLIDING), ANY))  # of a type that no layer has
     return found
 
@@ -280,16 +286,22 @@ def _given_or_default(c: Config) -> Config:
 
 
 def rotary_by_type(
-    c: Config, width: int, types: list[str], thetas: Mapping[str, str], share: float = 1.0
+    c: Config,
+    width: int,
+    types: list[str],
+    thetas: Mapping[str, str],
+    share: float = 1.0,
+    beside: Iterable[str] = (),
 ) -> dict[str, Fields]:
     """The rotary fields by layer type, from `rope_parameters` alone: older keys may only repeat what it says."""
     settings = _given_or_default(c)
-    rotary = rope_of_layer_types(c, settings_by_layer_type(settings, types), width, share)
+    rotary = rope_of_layer_types(c, settings_by_layer_type(settings, types, beside), width, share)
     why = "rope_parameters, which alone transformers reads"
     for name, kind in thetas.items():
         c.expect(name, settings.inner(kind).data.get("rope_theta"), why=why)
-    shares = {settings.inner(kind).data.get("partial_rotary_factor", share) for kind in types}
-    if len(shares) > 1 and c.given("partial_rotary_factor"):
+    said = [settings.inner(kind).data.get("partial_rotary_factor") for kind in types]
+    shares = {share if each is None else each for each in said}
+    if len(shares) > 1 and None in said and c.given("partial_rotary_factor"):
         c.fail("partial_rotary_factor", "differs by layer type in rope_parameters, which alone transformers reads")
     c.expect("partial_rotary_factor", *shares, why=why)
     c.expect("rope_scaling", {}, why=why)

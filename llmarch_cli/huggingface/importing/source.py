@@ -17,6 +17,8 @@ from llmarch_cli.specs.loading import exists, is_on_hub
 
 CONNECTION_TIMEOUT = 5  # seconds
 
+PARAMS = "params.json"  # in the place of a config.json in some repositories
+
 
 @dataclass(frozen=True)
 class Source:
@@ -48,10 +50,10 @@ def read(config: str | Path | Mapping[str, Any], revision: str | None = None) ->
     if revision is not None:
         raise InputError(f"--revision needs a model on the Hub; {shown_path(config)} is a path")
     if exists(path, Path.is_dir):
-        if not exists(path / FILE):
+        if not exists(path / FILE) and not exists(path / PARAMS):
             raise InputError(f"{shown_path(path)}: a directory without a {FILE}")
-        path = path / FILE
-    name = path.resolve().parent.name if path.name == FILE else path.stem
+        path = path / (FILE if exists(path / FILE) else PARAMS)
+    name = path.resolve().parent.name if path.name in (FILE, PARAMS) else path.stem
     if path == documents.STANDARD_INPUT:
         name = "stdin"
     return Source(_parsed(path, shown_path(path)), shown_path(path), name)
@@ -89,6 +91,7 @@ def _from_hub(model: str, revision: str | None) -> Source:
         HfHubHTTPError,
         HFValidationError,
         LocalEntryNotFoundError,
+        RemoteEntryNotFoundError,
         RepositoryNotFoundError,
         RevisionNotFoundError,
     )
@@ -99,7 +102,13 @@ def _from_hub(model: str, revision: str | None) -> Source:
     level = logger.level
     try:
         logger.setLevel(logging.ERROR)  # it logs each retry
-        file = hf_hub_download(model, FILE, revision=revision, local_files_only=not _is_reachable())
+        offline = not _is_reachable()
+        name = FILE
+        try:
+            file = hf_hub_download(model, name, revision=revision, local_files_only=offline)
+        except RemoteEntryNotFoundError:
+            name = PARAMS
+            file = hf_hub_download(model, name, revision=revision, local_files_only=offline)
     except GatedRepoError:
         raise InputError(
             f"{where}: gated; accept its terms on the Hub, then set HF_TOKEN or run `hf auth login`"
@@ -122,5 +131,5 @@ def _from_hub(model: str, revision: str | None) -> Source:
         raise InputError(f"{where}: cannot be read: {reason[0][:200]}") from None
     finally:
         logger.setLevel(level)
-    url = f"https://huggingface.co/{model}/blob/{revision or 'main'}/{FILE}"
+    url = f"https://huggingface.co/{model}/blob/{revision or 'main'}/{name}"
     return Source(_parsed(Path(file), model), model, model.split("/")[1], url)

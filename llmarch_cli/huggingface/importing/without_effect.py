@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from llmarch_cli.huggingface.importing.keys import ANY, Accepted
 
-_NAMING = "architectures auto_map model_type name_or_path _name_or_path _commit_hash custom_pipelines"
+_NAMING = """
+    architectures auto_map model_type model_name internal_version name_or_path _name_or_path _commit_hash
+    custom_pipelines
+"""
 _SAVING = """
     dtype torch_dtype transformers_version quantization quantization_config compression_config
     unsloth_fixed unsloth_version transformers.js_config
@@ -15,7 +18,7 @@ _RUNNING = """
     attn_implementation _attn_implementation _attn_implementation_autoset _experts_implementation
     _flash_attn_2_enabled use_flash_attn use_flash_attention pretraining_tp gradient_checkpointing ep_size
     attention_softmax_in_fp32 scale_attention_softmax_in_fp32 bias_dropout_fusion output_past is_composition
-    max_sequence_length
+    max_sequence_length use_grouped_mm
 """
 _TRAINING = """
     attention_dropout attention_probs_dropout_prob attn_pdrop classifier_dropout emb_pdrop embd_pdrop embed_dropout
@@ -60,6 +63,7 @@ BESIDE_TEXT: dict[str, Accepted] = {
     num_channels projector_hidden_act projector_layernorm_eps projector_bias projector_pooling_ratio projection_dim
     projection_hidden_size projection_layer_norm_eps projector_hidden_size projector_ln_eps multimodal_projector_bias
     projector_patch_to_query_dict max_value_projector_patch_to_query_dict
+    audio_soft_tokens_per_image language_model_only
     vision_feature_layer vision_feature_layers vision_feature_select_strategy vision_use_cls_token vision_aspect_ratio
     spatial_merge_size spatial_pool_mode spatial_pool_stride adapter_layer_norm_eps alignment_intermediate_size
     scale_factor downsample_factor downsample_ratio downsample_rate window_size vocabulary_map

@@ -178,7 +178,11 @@ def _without_a_class(config: Config, where: str, forced: str | None) -> Decoder:
         _finish(config, None, text)
         return found
     if forced is None and not named:
-        text.fail("model_type", "required, but missing: it names the family of the text decoder")
+        text.fail(
+            "model_type",
+            "required, but missing: it names the family of the text decoder;"
+            f" `llmarch import --assume {text.path}model_type=FAMILY` says it",
+        )
     family = _supported(text, forced or named)
     text.data = _usually_named(text.data, family)
     text.data = {**text.data, **_tied_alike(config, text)}

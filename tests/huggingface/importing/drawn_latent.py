@@ -38,6 +38,12 @@ OPTIONS: dict[str, dict[str, st.SearchStrategy[Any]]] = {
         "moe_layer_freq": st.integers(1, 3),
     },
     "glm4_moe_lite": {**LATENT, **INTERLEAVED, "n_group": st.sampled_from((1, 2))},
+    "mistral4": {
+        **LATENT,
+        **INTERLEAVED,
+        "n_group": st.sampled_from((1, 2)),
+        "first_k_dense_replace": st.integers(0, 4),
+    },
     "youtu": {**LATENT, "rope_interleave": flags},
     "minicpm3": {
         **LATENT,
@@ -56,8 +62,10 @@ NEEDED: dict[str, Settings] = {
 ALWAYS: dict[str, tuple[str, ...]] = {
     "deepseek_v2": ("num_experts_per_tok",),
     **dict.fromkeys(("deepseek_v3", "axk1"), ("n_routed_experts", "num_experts_per_tok", "n_group", "topk_group")),
-    "glm4_moe_lite": ("n_routed_experts", "num_experts_per_tok"),
+    **dict.fromkeys(("glm4_moe_lite", "mistral4"), ("n_routed_experts", "num_experts_per_tok")),
 }
+
+OWN_ROPE = ("mistral4",)
 
 
 def of_family(draw: st.DrawFn, family: str, config: Settings) -> None:
@@ -66,7 +74,15 @@ def of_family(draw: st.DrawFn, family: str, config: Settings) -> None:
     if family == "deepseek_v2" and draw(flags):
         config.update(topk_method="group_limited_greedy", n_group=2, topk_group=1)
         config["n_routed_experts"] = 8
-    if family == "glm4_moe_lite" and config.get("n_group", 1) > 1:
+    if family in ("glm4_moe_lite", "mistral4") and config.get("n_group", 1) > 1:
         config["topk_group"] = 1
+    if family == "mistral4" and draw(flags):
+        config["rope_parameters"] = {
+            "rope_type": "yarn",
+            "factor": 4.0,
+            "rope_theta": 30.0,
+            "original_max_position_embeddings": draw(st.sampled_from((5, 64))),
+            "llama_4_scaling_beta": draw(scales),
+        }
     if family in ("axk1", "glm4_moe_lite") and draw(flags):
         config["mlp_layer_types"] = mlp_layer_types(draw, config["num_hidden_layers"])

@@ -201,6 +201,31 @@ MIMO = {
     "num_nextn_predict_layers": 1,
 }
 
+MISTRAL_LARGE_3 = {
+    "dim": 7168,
+    "hidden_dim": 16_384,
+    "n_layers": 61,
+    "n_heads": 128,
+    "n_kv_heads": 128,
+    "head_dim": 192,
+    "q_lora_rank": 1536,
+    "kv_lora_rank": 512,
+    "qk_nope_head_dim": 128,
+    "qk_rope_head_dim": 64,
+    "v_head_dim": 128,
+    "vocab_size": 131_072,
+    "norm_eps": 1e-6,
+    "rope_theta": 10_000.0,
+    "max_position_embeddings": 294_912,
+    "moe": {
+        "num_experts": 128,
+        "num_experts_per_tok": 4,
+        "num_shared_experts": 1,
+        "expert_hidden_dim": 4096,
+        "first_k_dense_replace": 3,
+    },
+}
+
 GROK_SCALE = 0.08838834764831845
 
 GROK_1 = {
@@ -348,6 +373,7 @@ TOTALS["MiniMax-M1"] = (
     456_089_655_296,
     "transformers on meta",
 )
+TOTALS["Mistral-Large-3"] = (MISTRAL_LARGE_3, 673_421_089_792, "transformers' mistral4 on meta")
 TOTALS["StableLM-3B-4E1T"] = (STABLELM, 2_795_443_200, "model card")
 
 
@@ -612,8 +638,8 @@ COMPLETE = {config["model_type"]: config for config in (*(each[0] for each in AL
 
 
 def test_every_family_is_here() -> None:
-    """Grok 2 and MiniMax M3 have tests of their own."""
-    assert {*COMPLETE, "grok-2", "minimax_m3"} == set(REMOTE)
+    """Grok 2, MiniMax M3 and Mistral's own format have tests of their own."""
+    assert {*COMPLETE, "grok-2", "minimax_m3", "mistral-params"} == set(REMOTE)
 
 
 @pytest.mark.parametrize("family", COMPLETE)

@@ -28,7 +28,7 @@ MODULES = {
         gpt_oss llama4_text flint mellum granitemoe_swa exaone_moe kolibri1 cohere2_moe afmoe laguna mimo_v2_flash
     """,
     "step": "step3p5",
-    "latent": "deepseek_v2 deepseek_v3 kimi_k2 axk1 glm4_moe_lite longcat_flash youtu minicpm3",
+    "latent": "deepseek_v2 deepseek_v3 kimi_k2 axk1 glm4_moe_lite mistral4 longcat_flash youtu minicpm3",
     "fixed_states": "minimax minimax_text_01 minimax_m1 lfm2 lfm2_moe recurrent_gemma rwkv",
     "delta": "qwen3_next qwen3_5_text qwen3_5_moe_text kimi_linear olmo_hybrid",
     "state_spaces": "mamba falcon_mamba mamba2 granitemoehybrid bamba falcon_h1 nemotron_h jamba",
@@ -48,6 +48,7 @@ MODULES = {
         qwen mimo deepseek bailing_moe
     """,
     "heterogeneous": "deci nemotron-nas openelm",
+    "mistral_params": "mistral-params",
 }
 
 
@@ -77,6 +78,9 @@ FAMILIES = Families(MODULES)
 # Families with the `model_type` of another model, by the name of their class.
 BY_ARCHITECTURE = {"Grok1ForCausalLM": "grok-2"}
 
+# Keys that tell a family whose files have no `model_type`.
+BY_KEYS = {frozenset(("dim", "n_layers", "n_heads", "hidden_dim")): "mistral-params"}
+
 # Model types that transformers builds with the class of another one.
 CLASSES = {"internlm3": "llama", "glmga": "glm46v", "pp_chart2table": "got_ocr2"}
 
@@ -89,6 +93,7 @@ MULTIMODAL: dict[str, Wrapper] = {
 
 __all__ = [
     "BY_ARCHITECTURE",
+    "BY_KEYS",
     "CLASSES",
     "FAMILIES",
     "MODULES",

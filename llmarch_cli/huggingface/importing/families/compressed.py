@@ -7,7 +7,7 @@ from typing import Any
 
 from llmarch_cli.errors import shown
 from llmarch_cli.huggingface.importing.families.family import USUAL, Family, sizes
-from llmarch_cli.huggingface.importing.keys import Config, one_of
+from llmarch_cli.huggingface.importing.keys import Config, one_of, same
 from llmarch_cli.huggingface.importing.layers import Fields, axis
 from llmarch_cli.huggingface.importing.pieces import frame, moe, rms, shared, without_prediction_blocks
 from llmarch_cli.huggingface.importing.rope import SCALINGS, rope, rope_of_layer_types
@@ -35,6 +35,9 @@ def deepseek_v4(c: Config) -> Fields:
 def _attention(c: Config) -> Fields:
     c.expect("num_key_value_heads", 1, why="all heads share one key in this family")
     width = c.count("head_dim")
+    c.expect("rope_interleave", True, why="this family rotates pairs")
+    for name in ("kv_lora_rank", "v_head_dim"):  # of its predecessors
+        c.expect(name, None)
     near: Fields = {
         "kind": "compressed",
         "n_heads": c.count("num_attention_heads"),
@@ -46,6 +49,7 @@ def _attention(c: Config) -> Fields:
         "rope_interleaved": True,
     }
     of_near, of_far = _nested(c, width) if _is_nested(c) else _flat(c, width)
+    c.expect("qk_nope_head_dim", width - of_near["rotary_dim"], why="the values of a head that are not rotated")
     near |= of_near
     far, strides = {**near, **of_far}, _strides(c)
     indexer = {
@@ -107,8 +111,21 @@ def _nested(c: Config, width: int) -> tuple[Fields, Fields]:
 
 
 def _flat(c: Config, width: int) -> tuple[Fields, Fields]:
+    """Rotary settings for both sorts of layers, which differ in their base and in that one sort is not scaled."""
+    for name in ("rope_parameters", "rope_scaling"):
+        given = c.data.get(name)
+        if isinstance(given, Mapping) and "rope_theta" in given and same(given["rope_theta"], c.value("rope_theta")):
+            # The class overwrites this base with compress_rope_theta.
+            c.data = {**c.data, name: {key: value for key, value in given.items() if key != "rope_theta"}}
     near: Fields = {"rotary_dim": _rotary_dim(c, width), "rope_theta": c.number("rope_theta")}
+    _repeated(c, "compress_rope_parameters")
     return near, _rotary(c, width)
+
+
+def _repeated(c: Config, name: str) -> None:
+    """Settings of the layers with compressed rows that some files repeat, and transformers does not read."""
+    given = c.data.get("rope_parameters") or c.data.get("rope_scaling") or {}
+    c.expect(name, {**given, "rope_theta": c.value("compress_rope_theta")}, given, why="rope_parameters decides")
 
 
 def _rotary(c: Config, width: int) -> Fields:
@@ -158,6 +175,8 @@ def _experts(c: Config) -> Fields:
     c.expect("topk_method", "noaux_tc")
     c.expect("norm_topk_prob", True, why="this family always divides by the sum")
     c.expect("n_shared_experts", 1, why="this family always has one")
+    for name in ("first_k_dense_replace", "n_group", "topk_group"):  # of its predecessors
+        c.expect(name, None)
     limit = c.number("swiglu_limit")
     scoring = c.choice("scoring_func", {"sqrtsoftplus": "sqrt_softplus", "softmax": "softmax", "sigmoid": "sigmoid"})
     routed = moe(

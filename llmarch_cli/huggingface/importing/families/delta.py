@@ -208,7 +208,12 @@ DELTA: dict[str, Any] = {
     "partial_rotary_factor": 0.25,
     "attention_bias": False,
 }
-IN_QWEN: dict[str, Accepted] = {"mamba_ssm_dtype": ANY, "attn_output_gate": (True,)}
+IN_QWEN: dict[str, Accepted] = {
+    "mamba_ssm_dtype": ANY,
+    "attn_output_gate": (True,),
+    # Of the norm behind the delta rule, which the class fixes; gates of attention are sigmoids whatever it says.
+    "output_gate_type": ("swish", "silu"),
+}
 
 FAMILIES = (
     Family(

@@ -39,7 +39,8 @@ def internlm3(c: Config) -> Fields:
     return llama(c)
 
 
-def ministral3(c: Config) -> Fields:
+def tempered() -> tuple[dict[str, Scaling], Fields]:
+    """Kinds of rotary scaling, and the factor of queries by position that is filled in when its settings are read."""
     temperature: Fields = {}
 
     def noted(scaling: Scaling) -> Scaling:
@@ -53,7 +54,11 @@ def ministral3(c: Config) -> Fields:
 
         return read
 
-    scalings = {name: noted(scaling) for name, scaling in SCALINGS.items()}
+    return {name: noted(scaling) for name, scaling in SCALINGS.items()}, temperature
+
+
+def ministral3(c: Config) -> Fields:
+    scalings, temperature = tempered()
     attention = gqa(c, scalings=scalings, window=c.optional(c.count, "sliding_window"))
     return frame(c, rms(c), attention={**attention, "temperature": temperature or None}, ffn=dense(c))
 

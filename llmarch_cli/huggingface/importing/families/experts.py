@@ -239,6 +239,7 @@ FAMILIES = (
             ),
             **dict.fromkeys(("mlp_intermediate_size", "mtp_transformer_layers", "use_mtp"), ANY),
             **dict.fromkeys(("use_qk_norm", "use_routing_bias"), (True,)),
+            **dict.fromkeys(("attn_window_size", "max_model_len", "num_expert_group"), (None,)),
             "attn_type_list": lambda value: isinstance(value, list) and all(each == 1 for each in value),
             "qk_norm_type": ("per_layer",),
             "scoring_func": ("sigmoid",),

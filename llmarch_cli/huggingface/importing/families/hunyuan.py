@@ -115,8 +115,9 @@ TURNED_OFF: dict[str, Accepted] = {
     ),
     **dict.fromkeys(("norm_topk_prob", "use_mixed_mlp_moe", "use_qk_norm", "use_rotary_pos_emb"), (True,)),
     **dict.fromkeys(("kv_lora_rank", "q_lora_rank", "qk_nope_head_dim", "qk_rope_head_dim", "v_head_dim"), (None,)),
-    **dict.fromkeys(("n_group", "topk_group", "xdrope_section"), (None,)),
-    **dict.fromkeys(("capacity_factor", "class_num", "dense_list", "pool_type"), ANY),
+    "xdrope_section": (None,),
+    **dict.fromkeys(("n_group", "topk_group"), (None, False)),
+    **dict.fromkeys(("enable_lm_head_fp32", "capacity_factor", "class_num", "dense_list", "pool_type"), ANY),
     **dict.fromkeys(("mask_init_id", "org_vocab_size", "pad_id", "anyres_pooling_size"), ANY),
     **dict.fromkeys(("im_start_id", "im_end_id", "im_newline_id", "text_start_id", "text_end_id"), ANY),
     **dict.fromkeys(("video_start_id", "video_end_id"), ANY),
@@ -126,7 +127,7 @@ TURNED_OFF: dict[str, Accepted] = {
     **dict.fromkeys(("vit_path", "vit_type"), (None,)),
     "moe_layer_num_skipped": (0,),
     "norm_type": ("rms",),
-    "routed_scaling_factor": (1.0,),
+    "routed_scaling_factor": (1.0, False),
 }
 
 FAMILIES = (

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
+from llmarch_cli.huggingface.importing.families.dense import stretched, tempered
 from llmarch_cli.huggingface.importing.families.family import USUAL, Family, sizes
 from llmarch_cli.huggingface.importing.keys import ANY, Config
 from llmarch_cli.huggingface.importing.layers import Fields
@@ -19,11 +21,18 @@ from llmarch_cli.huggingface.importing.pieces import (
     moe,
     rms,
     shared,
+    sparse_from,
 )
 from llmarch_cli.huggingface.importing.rope import rope
 
 
-def mla(c: Config, rope_interleaved: bool, v_head_dim: int | None = None, repeats_head_dim: bool = True) -> Fields:
+def mla(
+    c: Config,
+    rope_interleaved: bool,
+    v_head_dim: int | None = None,
+    repeats_head_dim: bool = True,
+    rotary: Fields | None = None,
+) -> Fields:
     """Latent attention.
 
     Args:
@@ -31,6 +40,7 @@ def mla(c: Config, rope_interleaved: bool, v_head_dim: int | None = None, repeat
         rope_interleaved: whether rotary pairs are neighbours.
         v_head_dim: replaces the config's key of this name.
         repeats_head_dim: whether `head_dim` must repeat `qk_rope_head_dim`; otherwise the class ignores it.
+        rotary: the rotary fields, if the family has its own settings for them.
     """
     n_heads, rotated, plain = (
         c.count(name) for name in ("num_attention_heads", "qk_rope_head_dim", "qk_nope_head_dim")
@@ -49,7 +59,7 @@ def mla(c: Config, rope_interleaved: bool, v_head_dim: int | None = None, repeat
         "qk_rope_head_dim": rotated,
         "v_head_dim": v_head_dim or c.count("v_head_dim"),
         "bias": c.flag("attention_bias"),
-        **rope(c, rotated),
+        **(rotary or rope(c, rotated)),
         "rope_interleaved": rope_interleaved,
     }
 
@@ -105,6 +115,43 @@ def axk1(c: Config) -> Fields:
     attention = mla(c, rope_interleaved=c.flag("rope_interleave"))
     experts = grouped_sigmoid_moe(c, output_norm=True)
     return frame(c, rms(c), attention=attention, ffn=mixed(sparse, experts, dense(c)))
+
+
+def mistral4(c: Config) -> Fields:
+    rotated, width = c.count("qk_rope_head_dim"), c.count("qk_rope_head_dim") + c.count("qk_nope_head_dim")
+    c.expect("head_dim", width, why="the sum of qk_nope_head_dim and qk_rope_head_dim")
+    scalings, temperature = tempered()
+    # Of the kinds of scaling, the class can run this one alone with a part of a head.
+    rotary = rope(c, width, partial=True, scalings={"yarn": scalings["yarn"]})
+    found = rotary.pop("rotary_dim", None)
+    if found is None and any(_says_whole_heads(c.data.get(name)) for name in ("rope_parameters", "rope_scaling")):
+        found = width
+    if found not in (None, rotated):  # absent: the class takes the share of qk_rope_head_dim
+        c.fail("rope_parameters", f"rotates {found} values of a head, but qk_rope_head_dim is {rotated}")
+    attention = mla(c, c.flag("rope_interleave"), repeats_head_dim=False, rotary=rotary)
+    n_groups, kept = c.optional(c.count, "n_group") or 1, c.optional(c.count, "topk_group") or 1
+    if kept > n_groups:
+        c.fail("topk_group", f"{kept}, but there are {n_groups} groups (n_group)")
+    experts = moe(
+        c,
+        "n_routed_experts",
+        "moe_intermediate_size",
+        renormalize=c.flag("norm_topk_prob"),
+        routed_scale=c.number("routed_scaling_factor"),
+        n_groups=n_groups if n_groups > 1 else None,  # one group has no effect
+        top_k_groups=kept if n_groups > 1 else None,
+        shared_expert=shared(c, c.count("n_shared_experts") * c.count("moe_intermediate_size")),
+    )
+    return frame(
+        c,
+        rms(c),
+        attention={**attention, "temperature": temperature or None},
+        ffn=mixed(sparse_from(c, c.count("first_k_dense_replace", least=0)), experts, dense(c)),
+    )
+
+
+def _says_whole_heads(settings: Any) -> bool:
+    return isinstance(settings, Mapping) and settings.get("partial_rotary_factor") is not None
 
 
 def longcat_flash(c: Config) -> Fields:
@@ -234,6 +281,25 @@ FAMILIES = (
         | {"moe_intermediate_size": 1536, "n_shared_experts": 1, "n_routed_experts": 64, "num_experts_per_tok": 4}
         | {"routed_scaling_factor": 1.8, "n_group": 1, "topk_group": 1, "num_nextn_predict_layers": 0}
         | sizes(154_880, 2048, 10_240, 47, 20, 20, 202_752),
+        aliases={"num_local_experts": "n_routed_experts"},
+    ),
+    Family(
+        "mistral4",
+        mistral4,
+        USUAL
+        | LATENT
+        | {"kv_lora_rank": 256, "q_lora_rank": 1024, "qk_nope_head_dim": 64}
+        | {"moe_intermediate_size": 2048, "n_shared_experts": 1, "n_routed_experts": 128, "num_experts_per_tok": 4}
+        | {"routed_scaling_factor": 1.0, "n_group": 1, "topk_group": 1, "first_k_dense_replace": 0}
+        | {"norm_topk_prob": True, "rope_interleave": True}
+        | {
+            "rope_parameters": {
+                **stretched("yarn", 128.0, 8192, beta_fast=32.0, beta_slow=1.0, mscale=1.0, mscale_all_dim=1.0),
+                "llama_4_scaling_beta": 0.1,
+                "rope_theta": 10_000.0,
+            }
+        }
+        | sizes(131_072, 4096, 12_288, 36, 32, 32, 1_048_576),
         aliases={"num_local_experts": "n_routed_experts"},
     ),
     Family(

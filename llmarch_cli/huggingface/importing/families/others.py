@@ -16,7 +16,6 @@ _LACKING = {
     "convolutions of keys and values, and biases by distance": "inkling_text inkling2_text",
     "experts that read what a layer's attention reads": "arctic",
     "delta attention with bounded decays, and gated latent attention": "bailing_hybrid",
-    "latent attention whose queries are scaled by their position": "mistral4",
     "layers that run several times": "hrm_text",
     "linear attention with forget gates, and hyper-connections": "glm5_next_text",
     "Mamba in blocks that share weights": "zamba",

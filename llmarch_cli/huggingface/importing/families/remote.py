@@ -182,7 +182,7 @@ def bailing_moe(c: Config) -> Fields:
         "num_experts",
         "moe_intermediate_size",
         renormalize=c.flag("norm_topk_prob") and c.count("num_experts_per_tok") > 1,
-        shared_expert=shared(c, c.count("num_shared_experts", least=0) * d_ff),
+        shared_expert=shared(c, (c.optional(c.count, "num_shared_experts", least=0) or 0) * d_ff),
         **(_grouped(c) if c.choice("score_function", {"softmax": False, "sigmoid": True}) else {}),
     )
     return frame(

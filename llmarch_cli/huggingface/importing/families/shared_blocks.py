@@ -75,6 +75,9 @@ def _block(c: Config, mixer: Fields) -> Fields:
     c.expect("attention_hidden_size", 2 * d_model, why="2 * hidden_size")
     c.expect("attention_head_dim", width, why="2 * hidden_size / num_attention_heads")
     c.expect("kv_channels", d_model // n_heads, why="hidden_size / num_attention_heads")
+    d_ff = c.optional(c.count, "intermediate_size") or 4 * d_model
+    c.expect("ffn_hidden_size", d_ff, why="intermediate_size, which alone the class reads")
+    c.expect("lora_rank", c.count("adapter_rank"), why="adapter_rank, its newer name")
     c.expect("use_long_context", False, why="transformers then reads other positions than the authors' code")
     rotary = rope(c, width)
     if not c.flag("use_mem_rope"):
@@ -84,7 +87,7 @@ def _block(c: Config, mixer: Fields) -> Fields:
         "channels": d_model,
         "n_heads": n_heads,
         "head_dim": width,
-        "d_ff": c.optional(c.count, "intermediate_size") or 4 * d_model,
+        "d_ff": d_ff,
         "adapter_rank": c.count("adapter_rank"),
         "attention_adapters": c.flag("use_shared_attention_adapter"),
         "activation": fixed_activation(c, "hidden_act", "shared block"),
@@ -107,10 +110,14 @@ FAMILIES = (
         | {"num_attention_heads": 32, "num_key_value_heads": None, "num_mem_blocks": 1, "adapter_rank": 128}
         | {"use_shared_attention_adapter": False, "use_mem_rope": False, "use_long_context": False},
         aliases={"layer_types": "layers_block_type", "head_dim": "attention_head_dim"},
-        without_effect=dict.fromkeys(
-            "chunk_size num_logits_to_keep time_step_floor time_step_max use_conv_bias use_mamba_kernels"
-            " use_mem_eff_path".split(),
-            ANY,
-        ),
+        without_effect={
+            **dict.fromkeys(
+                "chunk_size num_logits_to_keep time_step_floor time_step_max use_conv_bias use_mamba_kernels"
+                " use_mem_eff_path".split(),
+                ANY,
+            ),
+            **dict.fromkeys(("gated_linear_unit", "use_shared_mlp_adapter"), (True,)),  # always so
+            "time_step_limit": (None,),
+        },
     ),
 )

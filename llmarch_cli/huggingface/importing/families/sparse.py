@@ -7,7 +7,7 @@ from typing import Any
 from llmarch_cli.errors import shown
 from llmarch_cli.huggingface.importing.families.family import USUAL, Family, sizes
 from llmarch_cli.huggingface.importing.families.latent import LATENT, mla
-from llmarch_cli.huggingface.importing.keys import Accepted, Config, one_of
+from llmarch_cli.huggingface.importing.keys import ANY, Accepted, Config, one_of
 from llmarch_cli.huggingface.importing.layers import Fields, axis, pattern
 from llmarch_cli.huggingface.importing.pieces import (
     dense,
@@ -33,7 +33,9 @@ def deepseek_v32(c: Config) -> Fields:
 
 def glm_moe_dsa(c: Config) -> Fields:
     c.expect("indexer_rope_interleave", True, why="the indexer of this family rotates pairs")
-    attention, indexer = _attention(c), _indexer(c, rope_interleaved=True)
+    # Published files also have the width of the unrotated values here. The class overwrites both.
+    c.expect("head_dim", c.count("qk_rope_head_dim"), c.count("qk_nope_head_dim"), why="a width of the heads")
+    attention, indexer = _attention(c, repeats_head_dim=False), _indexer(c, rope_interleaved=True)
     own = {**attention, "indexer": indexer}
     kinds = _indexer_types(c)
     if SHARED not in kinds:
@@ -53,10 +55,10 @@ def _latent(c: Config, attention: Fields, predicts: bool = True) -> Fields:
     return frame(c, rms(c), n_mtp_blocks=n_blocks, attention=attention, ffn=ffn)
 
 
-def _attention(c: Config) -> Fields:
+def _attention(c: Config, repeats_head_dim: bool = True) -> Fields:
     c.count("q_lora_rank")  # always compressed
     c.expect("rope_interleave", True, why="this family rotates pairs")
-    return mla(c, rope_interleaved=True)
+    return mla(c, rope_interleaved=True, repeats_head_dim=repeats_head_dim)
 
 
 def _indexer(c: Config, rope_interleaved: bool) -> Fields:
@@ -226,7 +228,11 @@ def _m3_feed_forward(c: Config) -> tuple[Fields, Fields]:
 
 
 INDEXED: dict[str, Accepted] = {
-    "layer_types": lambda value: isinstance(value, list) and all(each == "indexed_attention" for each in value)
+    "index_share_for_mtp_iteration": ANY,  # how blocks that predict run
+    # The second is the older name of the first.
+    "layer_types": lambda value: (
+        isinstance(value, list) and set(map(str, value)) <= {"indexed_attention", "deepseek_sparse_attention"}
+    ),
 }
 
 EXPERTS: dict[str, Any] = {

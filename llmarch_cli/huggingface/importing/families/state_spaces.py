@@ -191,7 +191,9 @@ def granitemoehybrid(c: Config) -> Fields:
 def bamba(c: Config) -> Fields:
     attending = set(c.optional(c.whole_numbers, "attn_layer_indices") or ())
     types = [FULL if layer in attending else LINEAR for layer in range(c.layers())]
-    attention = gqa(c, only_divided(c), partial=True, **biased(c))
+    width = only_divided(c)
+    attention = gqa(c, width, partial=True, **biased(c))
+    c.expect("attn_rotary_emb", attention.get("rotary_dim", width), why="the width times partial_rotary_factor")
     return frame(
         c,
         rms(c),
@@ -290,6 +292,7 @@ def nemotron_h(c: Config) -> Fields:
     width_of_heads = head_dim(c)
     c.expect("attention_head_dim", width_of_heads, why="head_dim, which alone the class reads")
     attention = {**heads(c, width_of_heads), **NOPE}
+    c.expect("num_query_groups", attention["n_kv_heads"], why="num_key_value_heads, which alone the class reads")
     eps = c.number("layer_norm_epsilon")
     c.expect("norm_eps", eps, why="layer_norm_epsilon")
     c.expect("rms_norm_eps", eps, why="layer_norm_epsilon")
@@ -444,7 +447,7 @@ FAMILIES = (
         | {"shared_intermediate_size": 1024, "num_local_experts": 8, "num_experts_per_tok": 2, "layer_types": None}
         | sizes(32_000, 4096, 11_008, 32, 32, None, 2048),
         aliases={"layers_block_type": "layer_types"},
-        without_effect=IN_MIXERS,
+        without_effect=IN_MIXERS | {"init_method": ANY, "normalization_function": ("rmsnorm",)},
     ),
     Family(
         "bamba",
@@ -466,7 +469,15 @@ FAMILIES = (
         | {"rms_norm_eps": 1e-5, "mamba_d_ssm": 1024, "mamba_norm_before_gate": True, "mamba_rms_norm": False}
         | {"projectors_bias": False, "mlp_multipliers": None, "ssm_multipliers": None}
         | sizes(128_000, 4096, 14_336, 32, 32, 8, 8192),
-        without_effect=IN_MIXERS | {"num_logits_to_keep": ANY, "layer_types": ANY, "layers_block_type": ANY},
+        without_effect=IN_MIXERS
+        | {
+            **dict.fromkeys("num_logits_to_keep layer_types layers_block_type add_bos_token".split(), ANY),
+            # Of the authors' code: the class always has all sublayers, and intermediate_size is the width.
+            "attn_layer_indices": (None,),
+            "mamba_use_mlp": (True,),
+            **dict.fromkeys(("mlp_expansion_factor", "expansion_factor"), ANY),
+            **dict.fromkeys(("time_step_min", "time_step_rank"), ANY),
+        },
     ),
     Family(
         "nemotron_h",
@@ -526,6 +537,12 @@ FAMILIES = (
         | {"attn_layer_period": 8, "attn_layer_offset": 4, "mamba_d_state": 16, "mamba_d_conv": 4, "mamba_expand": 2}
         | {"mamba_dt_rank": "auto", "mamba_conv_bias": True, "mamba_proj_bias": False}
         | sizes(65_536, 4096, 14_336, 32, 32, 8, 262_144),
-        without_effect=IN_MIXERS | {"num_logits_to_keep": ANY, "sliding_window": (None,)},
+        without_effect=IN_MIXERS
+        | {
+            **dict.fromkeys(("num_logits_to_keep", "calc_logits_for_entire_prompt"), ANY),
+            "mamba_inner_layernorms": (True,),
+            "n_ctx": (262_144,),  # nothing has positions
+            "sliding_window": (None,),
+        },
     ),
 )

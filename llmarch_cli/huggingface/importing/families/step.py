@@ -54,6 +54,7 @@ def step3p5(c: Config) -> Fields:
     }
     rotary = _rotary(c, width, types)
     sparse = _sparse(c)
+    c.expect("first_k_dense_replace", [*sparse, True].index(True), why="as other keys or the class have it")
     limits, shared_limits = _limits(c, "swiglu_limits"), _limits(c, "swiglu_limits_shared")
     plain, bias = dense(c), {"bias": c.flag("mlp_bias")}
     experts = sigmoid_moe(
@@ -212,6 +213,7 @@ FAMILIES = (
         aliases={
             "num_attention_groups": "num_key_value_heads",
             "moe_num_experts": "n_routed_experts",
+            "num_experts": "n_routed_experts",
             "moe_top_k": "num_experts_per_tok",
             "share_expert_dims": "share_expert_dim",
             "num_mtp_layers": "num_nextn_predict_layers",
@@ -226,7 +228,8 @@ FAMILIES = (
             "att_impl_type": ("GQA",),
             "moe_every_n_layer": (1,),
             "moe_layer_offset": (0,),
-            "moe_router_activation": ("sigmoid",),
+            **dict.fromkeys(("moe_router_activation", "scoring_func"), ("sigmoid",)),
+            "n_shared_experts": (1,),
             "use_rope_layers": _rotated_everywhere,
             "yarn_only_types": (None, [FULL]),
         },

@@ -250,7 +250,7 @@ def laguna(c: Config) -> Fields:
     listed = c.given(HEADS) and c.items(HEADS, above_zero, "a whole number above 0", c.layers())
     c.read.add(HEADS)
     n_heads = listed or [usual] * c.layers()
-    rotary = rotary_by_type(c, width, types, {"rope_theta": FULL})
+    rotary = rotary_by_type(c, width, types, {"rope_theta": FULL}, beside=("original_max_position_embeddings",))
     attention = {**heads(c, width), **_gate_of_laguna(c), "qk_norm": "per_head", **biased(c)}
     softcap = c.number("moe_router_logit_softcapping")
     experts = sigmoid_moe(
@@ -260,6 +260,8 @@ def laguna(c: Config) -> Fields:
         router_softcap=softcap if softcap > 0 else None,
         shared_expert=shared(c, c.count("shared_expert_intermediate_size")),
     )
+    sparse = listed_sparse(c)
+    c.expect("mlp_only_layers", [layer for layer, on in enumerate(sparse) if not on], why="mlp_layer_types decides")
     return frame(
         c,
         rms(c),
@@ -267,7 +269,7 @@ def laguna(c: Config) -> Fields:
             list(zip(n_heads, types, strict=True)),
             lambda of: {**attention, "n_heads": of[0], **rotary[of[1]], "window": window(c, of[1])},
         ),
-        ffn=mixed(listed_sparse(c), experts, dense(c)),
+        ffn=mixed(sparse, experts, dense(c)),
     )
 
 
@@ -276,6 +278,8 @@ def _gate_of_laguna(c: Config) -> Fields:
     if value is not True and value not in ("per-head", "per-element"):
         c.fail("gating", f"{shown(value)} is not supported: must be true, per-head or per-element")
     of = "elementwise" if value == "per-element" else "per_head"
+    repeated = "per_element" if of == "elementwise" else of
+    c.expect("gating_types", [repeated] * c.layers(), why="gating, which alone transformers reads")
     return {"output_gate": of, "output_gate_activation": "softplus"}
 
 
@@ -415,6 +419,7 @@ FAMILIES = (
         | {"mlp_layer_types": None, "first_k_dense_replace": 1, "moe_intermediate_size": 1024}
         | {"num_experts": 64, "num_shared_experts": 1, "routed_scaling_factor": 2.5}
         | sizes(102_400, 4096, 16_384, 32, 32, 32, 2048),
+        without_effect=dict.fromkeys(("mtp_loss_scaling_factor", "mtp_share_layers"), ANY),
     ),
     Family(
         "kolibri1",
@@ -451,7 +456,7 @@ FAMILIES = (
         | sizes(200_192, 2048, 6144, 32, 16, None, 16_384),
         without_effect={
             **dict.fromkeys(("n_group", "topk_group", "num_expert_groups", "num_limited_groups"), (1,)),
-            **dict.fromkeys(("load_balance_coeff", "use_grouped_mm"), ANY),
+            "load_balance_coeff": ANY,
             "route_norm": (True,),
             "score_func": ("sigmoid",),
         },
@@ -466,7 +471,11 @@ FAMILIES = (
         | {"num_experts_per_tok": 8, "moe_routed_scaling_factor": 1.0, "moe_router_logit_softcapping": 0.0}
         | {"rope_parameters": thetas(500_000.0, 10_000.0, 0.5, 1.0)}
         | sizes(100_352, 2048, 8192, 40, 48, 8, 131_072),
-        without_effect={"moe_apply_router_weight_on_input": (False,)},
+        without_effect={
+            **dict.fromkeys(("moe_apply_router_weight_on_input", "use_bidirectional_attention"), (False,)),
+            "norm_topk_prob": (True,),
+            "decoder_sparse_step": (1,),
+        },
     ),
     Family(
         "mimo_v2_flash",

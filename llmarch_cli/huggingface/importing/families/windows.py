@@ -27,6 +27,7 @@ from llmarch_cli.huggingface.importing.pieces import (
     layer_types,
     rms,
     window,
+    without_prediction_blocks,
 )
 from llmarch_cli.huggingface.importing.rope import FULL, SLIDING, rope, rope_by_layer_type
 
@@ -123,6 +124,7 @@ def hybrid(c: Config, usual: Callable[[int], str] | None = None) -> Fields:
 
 
 def exaone4(c: Config) -> Fields:
+    without_prediction_blocks(c, "num_nextn_predict_layers")
     return frame(c, rms(c), norm_placement="post", attention=hybrid(c), ffn=dense(c))
 
 
@@ -272,7 +274,9 @@ FAMILIES = (
         USUAL
         | {"sliding_window": 4096, "sliding_window_pattern": 4, "layer_types": None, "rms_norm_eps": 1e-5}
         | sizes(102_400, 4096, 16_384, 32, 32, 32, 2048),
-        without_effect={"layer_norm_epsilon": ANY},
+        without_effect=dict.fromkeys(
+            ("layer_norm_epsilon", "_num_mtp_layers", "mtp_loss_scaling_factor", "mtp_share_layers"), ANY
+        ),
     ),
     Family(
         "smollm3",

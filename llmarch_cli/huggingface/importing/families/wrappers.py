@@ -113,7 +113,17 @@ WRAPPERS: dict[str, Wrapper] = {
         absent=sizes(151_936, 1024, 3072, 28, 16, 8, 40_960)
         | {"head_dim": 128, "rms_norm_eps": 1e-6, "rope_theta": 1_000_000, "sliding_window": None},
     ),
-    "lfm2_vl": _of_any("lfm2", tied=True),
+    "lfm2_vl": _of_any(
+        "lfm2",
+        tied=True,
+        without_effect=dict.fromkeys(
+            """
+            do_image_splitting encoder_patch_size max_image_tokens max_pixels_tolerance max_tiles min_image_tokens
+            min_tiles projector_use_layernorm tile_size use_image_special_tokens max_num_patches
+            """.split(),
+            ANY,
+        ),
+    ),
     "llava": _of_any("llama", ties=Ties.EITHER),
     "llava_next": _of_any("llama"),
     "llava_next_video": _of_any("llama", ties=Ties.EITHER),
