@@ -73,7 +73,7 @@ def commands() -> bool:
     bounds = {
         "compare two, measured": ((*LLMARCH, "compare", *PAIR), 1.15),
         "kvcache of all, measured": ((*LLMARCH, "kvcache"), 1.4),
-        "compare two, closed form": ((*LLMARCH, "compare", *PAIR, "--engine", "closed-form"), 0.2),
+        "compare two, closed form": ((*LLMARCH, "compare", *PAIR, "--engine", "closed-form"), 0.22),
         "kvcache of all, closed form": ((*LLMARCH, "kvcache", "--engine", "closed-form"), 0.3),
         "draw all, one figure each": ((sys.executable, "-c", DRAW_ALL), 2.0),
         "import a config": ((*LLMARCH, "import", str(CONFIG)), 0.3),
