@@ -17,7 +17,8 @@ from pairs import Case
 from torch import Tensor
 
 from llmarch_cli.components.attention import GroupedQueryAttention, MultiHeadLatentAttention, gqa, mla, scores
-from llmarch_cli.components.attention.rotary import RotaryComponent, YarnScaling
+from llmarch_cli.components.attention.rope_scaling import YarnScaling
+from llmarch_cli.components.attention.rotary import RotaryComponent
 from llmarch_cli.components.ffn import MixtureOfExperts, gate
 from llmarch_cli.components.ffn.gate import GatedComponent
 from llmarch_cli.components.frame import PositionEmbedding, StreamNorm

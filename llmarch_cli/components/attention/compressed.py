@@ -13,12 +13,8 @@ from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
 from pydantic import Field, model_validator
 
 from llmarch_cli.components.attention.indexer import best_rows, chosen_mask, chosen_rows
-from llmarch_cli.components.attention.rotary import (
-    DynamicScaling,
-    LongRopeScaling,
-    RotaryComponent,
-    SteppedScaling,
-)
+from llmarch_cli.components.attention.rope_scaling import DynamicScaling, LongRopeScaling, SteppedScaling
+from llmarch_cli.components.attention.rotary import RotaryComponent
 from llmarch_cli.components.attention.scores import attend, visible
 from llmarch_cli.components.cache import Mixing, Rows, State, View
 from llmarch_cli.components.component import Child, Count, LayerCache, Modules, Part, Record, TokenCount

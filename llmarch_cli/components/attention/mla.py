@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
 from pydantic import Field, model_validator
 
 from llmarch_cli.components.attention.indexer import Indexer, chosen_mask, chosen_rows
-from llmarch_cli.components.attention.rotary import RotaryComponent, YarnScaling
+from llmarch_cli.components.attention.rope_scaling import YarnScaling
+from llmarch_cli.components.attention.rotary import RotaryComponent
 from llmarch_cli.components.attention.scores import Temperature, attend, visible
 from llmarch_cli.components.cache import FULL, Mixing, Read, Rows, View
 from llmarch_cli.components.component import Count, LayerCache, Modules, Name, Part, Positive

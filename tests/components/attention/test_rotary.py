@@ -14,14 +14,14 @@ from pydantic import ValidationError
 from sublayers import component, values
 from torch import Tensor
 
-from llmarch_cli.components.attention.rotary import (
+from llmarch_cli.components.attention.rope_scaling import (
     ByPartsScaling,
     LinearScaling,
     LongRopeScaling,
-    RotaryComponent,
     SteppedScaling,
     YarnScaling,
 )
+from llmarch_cli.components.attention.rotary import RotaryComponent
 
 THETA = 10_000.0
 
