@@ -408,7 +408,8 @@ class Model(nn.Module):
             x = self.position_embedding(x, cache.layers[0])
         self._leave_layer_inputs(tokens, x, cache.step)
         x = x if self.embedding_norm is None else self.embedding_norm(x, _NO_CACHE)
-        cache.step.left["embeddings"] = x
+        if "embeddings" in cache.step.wanted:  # otherwise they would stay in memory until the step ends
+            cache.step.left["embeddings"] = x
         x = x if self.opening is None else self.opening(x, _NO_CACHE)
         for layer, layer_cache in zip(self.layers, cache.layers, strict=True):
             x = layer(x, layer_cache)
@@ -466,6 +467,7 @@ class Model(nn.Module):
         for layer, name, source in self.spec.layer_reads():
             if source is None:
                 caches[layer].sources[name] = step.left
+                step.wanted.add(name.rpartition(".")[2])  # without the component's prefix
             else:
                 caches[layer].sources[name] = caches[source].left
                 caches[source].wanted.add(name)

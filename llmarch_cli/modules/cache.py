@@ -20,6 +20,7 @@ class Step:
     def __init__(self) -> None:
         self.length = 0
         self.left: dict[str, Tensor] = {}
+        self.wanted: set[str] = set()  # the names that layers read of the model
 
 
 class TensorCache:

@@ -69,6 +69,11 @@ def test_each_layer_has_its_own_cache() -> None:
     torch.testing.assert_close(steps, model(tokens))
 
 
+def test_embeddings_stay_in_memory_only_where_a_layer_reads_them() -> None:
+    assert build(spec(), device="meta").new_cache().step.wanted == {"embeddings"}
+    assert build(spec(attention=MAMBA), device="meta").new_cache().step.wanted == set()
+
+
 def test_a_step_of_training_moves_a_shared_weight_once() -> None:
     model = build(spec(), seed=0)
     model(torch.randint(50, (2, 7))).square().sum().backward()
