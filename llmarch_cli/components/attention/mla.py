@@ -129,11 +129,7 @@ class MultiHeadLatentAttention(RotaryComponent):
         start, n_tokens = cache.length, x.shape[1]
         q_latent = x if self.q_lora_rank is None else m.q_a_norm(m.q_a_proj(x))
         q = m.q_b_proj(q_latent)
-        if self.q_scale != 1:
-            q = q * self.q_scale
         q = q.unflatten(-1, (self.n_heads, -1)).transpose(1, 2)  # (batch, n_heads, n_tokens, qk_head_dim)
-        if self.temperature is not None:
-            q = q * self.temperature.at(cache.positions(start, x)).to(q.dtype).unsqueeze(-1)
         q_nope, q_rope = q.split((self.qk_nope_head_dim, self.qk_rope_head_dim), dim=-1)
         q_rope = self.rotate(q_rope, start)
 
@@ -149,7 +145,8 @@ class MultiHeadLatentAttention(RotaryComponent):
             else:
                 mask = chosen_mask(chosen, mask)
         attention = self._absorbed if n_tokens == 1 else self._expanded
-        return m.o_proj(attention(m, q_nope, q_rope, latent, k_rope, mask))
+        temperature = None if self.temperature is None else self.temperature.at(cache.positions(start, x))
+        return m.o_proj(attention(m, q_nope, q_rope, latent, k_rope, mask, temperature))
 
     def _rows(self, m: Modules, x: Tensor, cache: LayerCache) -> tuple[Tensor, Tensor]:
         """The latents and rotary keys of all tokens, each (batch, n_keys, width)."""
@@ -164,7 +161,14 @@ class MultiHeadLatentAttention(RotaryComponent):
         return latent, k_rope
 
     def _expanded(
-        self, m: Modules, q_nope: Tensor, q_rope: Tensor, latent: Tensor, k_rope: Tensor, mask: Tensor | None
+        self,
+        m: Modules,
+        q_nope: Tensor,
+        q_rope: Tensor,
+        latent: Tensor,
+        k_rope: Tensor,
+        mask: Tensor | None,
+        temperature: Tensor | None,
     ) -> Tensor:
         """The form for prompts: latents are expanded to keys and values once for all queries."""
         import torch
@@ -173,10 +177,17 @@ class MultiHeadLatentAttention(RotaryComponent):
         k_nope, v = kv.split((self.qk_nope_head_dim, self.v_head_dim), dim=-1)
         k = torch.cat((k_nope, k_rope.unsqueeze(1).expand(-1, self.n_heads, -1, -1)), dim=-1)
         v = v.contiguous()  # fused GPU kernels cannot read an unaligned slice
-        return attend(torch.cat((q_nope, q_rope), dim=-1), k, v, mask, self._scale)
+        return attend(torch.cat((q_nope, q_rope), dim=-1), k, v, mask, self._scale, temperature=temperature)
 
     def _absorbed(
-        self, m: Modules, q_nope: Tensor, q_rope: Tensor, latent: Tensor, k_rope: Tensor, mask: Tensor | None
+        self,
+        m: Modules,
+        q_nope: Tensor,
+        q_rope: Tensor,
+        latent: Tensor,
+        k_rope: Tensor,
+        mask: Tensor | None,
+        temperature: Tensor | None,
     ) -> Tensor:
         """The form for one token: `kv_b_proj`'s key half projects the query, its value half the mixed latent."""
         import torch
@@ -185,7 +196,8 @@ class MultiHeadLatentAttention(RotaryComponent):
         up_k, up_v = up.split((self.qk_nope_head_dim, self.v_head_dim), dim=1)
         q_latent = q_nope @ up_k  # (batch, n_heads, 1, kv_lora_rank)
         keys = torch.cat((latent, k_rope), dim=-1).unsqueeze(1)
-        mixed = attend(torch.cat((q_latent, q_rope), dim=-1), keys, latent.unsqueeze(1), mask, self._scale)
+        q = torch.cat((q_latent, q_rope), dim=-1)
+        mixed = attend(q, keys, latent.unsqueeze(1), mask, self._scale, temperature=temperature)
         mixed = mixed.unflatten(-1, (self.n_heads, -1)).transpose(1, 2)  # (batch, n_heads, 1, kv_lora_rank)
         return (mixed @ up_v.transpose(-1, -2)).transpose(1, 2).flatten(2)
 
@@ -196,4 +208,4 @@ class MultiHeadLatentAttention(RotaryComponent):
     @property
     def _scale(self) -> float:
         stretched = self.rope_scaling.score_magnitude if isinstance(self.rope_scaling, YarnScaling) else 1.0
-        return float(self._qk_head_dim**-0.5 * stretched)
+        return float(self._qk_head_dim**-0.5 * stretched * self.q_scale)
