@@ -445,7 +445,7 @@ class ModelSpec(Record):
             last = self._abridged()[0][-1]
             for axis in ("attention", "ffn"):
                 component = self.component(axis, getattr(last, axis))
-                if component is not None and any(inner.shared_parts for _, inner in _those(component, _is_sharing)):
+                if component is not None and _shares_weights(component):
                     raise FieldError(
                         ("n_mtp_blocks",),
                         "must be 0 with a last layer that shares weights, because a multi-token-prediction block has"
@@ -639,7 +639,7 @@ class ModelSpec(Record):
             for name, component in self.variants(axis).items():
                 label = f"{axis}: {name}" if named else axis
                 yield Item(label, axis, counts[name], component)
-                if any(inner.shared_parts for _, inner in _those(component, _is_sharing)):
+                if _shares_weights(component):
                     yield Item(f"{label}, shared weights", axis, 1, SharedWeights.model_construct(of=component))
         several = len(self.placements) > 1
         for norms, count in _totals((self.block_norms(layer), count) for layer, count in layers.items()).items():
@@ -715,6 +715,11 @@ def _reads(component: Component) -> Iterator[tuple[str, Read]]:
 
 def _is_reader(kind: type[Component]) -> bool:
     return kind.reads is not Component.reads
+
+
+def _shares_weights(component: Component) -> bool:
+    """Whether all layers of its variant have some weights in common."""
+    return any(inner.shared_parts for _, inner in _those(component, _is_sharing))
 
 
 def _is_sharing(kind: type[Component]) -> bool:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import zlib
+from abc import abstractmethod
 from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
 
 from pydantic import Field, model_validator
@@ -16,7 +17,25 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 
-class LinearScaling(Record):
+class Scaling(Record):
+    """What stretches rotary frequencies."""
+
+    @property
+    @abstractmethod
+    def label(self) -> str:
+        """A few words for a table cell."""
+
+    @property
+    def magnitude(self) -> float:
+        """The factor on cosines and sines."""
+        return 1.0
+
+    @abstractmethod
+    def stretch(self, frequencies: Tensor, theta: float, length: int) -> Tensor:
+        """The stretched angles per token, shape (n_pairs,), once `length` tokens have been seen."""
+
+
+class LinearScaling(Scaling):
     """Positions divided by `factor` (arXiv 2306.15595)."""
 
     kind: Literal["linear"]
@@ -28,16 +47,11 @@ class LinearScaling(Record):
     def label(self) -> str:
         return f"linear x{number(self.factor)}"
 
-    @property
-    def magnitude(self) -> float:
-        return 1.0
-
     def stretch(self, frequencies: Tensor, theta: float, length: int) -> Tensor:
-        """The stretched angles per token, shape (n_pairs,), once `length` tokens have been seen."""
         return frequencies / self.factor
 
 
-class DynamicScaling(Record):
+class DynamicScaling(Scaling):
     """A theta that grows with the tokens seen beyond the original context (dynamic NTK, arXiv 2309.00071, section 3.3).
 
     Keys that are cached keep the angles of the step that cached them.
@@ -53,12 +67,7 @@ class DynamicScaling(Record):
     def label(self) -> str:
         return f"dynamic NTK x{number(self.factor)} from {self.original_context_length:,}"
 
-    @property
-    def magnitude(self) -> float:
-        return 1.0
-
     def stretch(self, frequencies: Tensor, theta: float, length: int) -> Tensor:
-        """The stretched angles per token, shape (n_pairs,), once `length` tokens have been seen."""
         import torch
 
         n_pairs = frequencies.shape[0]
@@ -69,7 +78,7 @@ class DynamicScaling(Record):
         return frequencies / growth ** (pairs / (n_pairs - 1))
 
 
-class ByPartsScaling(Record):
+class ByPartsScaling(Scaling):
     """Slow pairs divided by `factor`, fast pairs kept, pairs between blended (arXiv 2309.00071, section 3.2)."""
 
     kind: Literal["ntk_by_parts"]
@@ -93,12 +102,7 @@ class ByPartsScaling(Record):
             )
         return self
 
-    @property
-    def magnitude(self) -> float:
-        return 1.0
-
     def stretch(self, frequencies: Tensor, theta: float, length: int) -> Tensor:
-        """The stretched angles per token, shape (n_pairs,), once `length` tokens have been seen."""
         turns = self.original_context_length * frequencies / (2 * math.pi)  # full turns within the original context
         slow, fast = frequencies / self.factor, frequencies
         if self.high_freq_factor == self.low_freq_factor:  # no blend: a step
@@ -107,7 +111,7 @@ class ByPartsScaling(Record):
         return (1 - blend) * slow + blend * fast
 
 
-class YarnScaling(Record):
+class YarnScaling(Scaling):
     """NTK-by-parts with bounds in pairs, and a larger softmax temperature (YaRN, arXiv 2309.00071, section 3.4).
 
     `mscale` and `mscale_all_dim` (DeepSeek-V2's code) split the temperature between rotary values and scores;
@@ -138,7 +142,6 @@ class YarnScaling(Record):
 
     @property
     def magnitude(self) -> float:
-        """The factor on cosines and sines."""
         if self.attention_factor is not None:
             return self.attention_factor
         if self.mscale is not None and self.mscale_all_dim is not None:
@@ -154,7 +157,6 @@ class YarnScaling(Record):
         return 1.0 if self.factor <= 1 else 0.1 * mscale * math.log(self.factor) + 1.0
 
     def stretch(self, frequencies: Tensor, theta: float, length: int) -> Tensor:
-        """The stretched angles per token, shape (n_pairs,), once `length` tokens have been seen."""
         import torch
 
         n_pairs = frequencies.shape[0]
@@ -173,7 +175,7 @@ class YarnScaling(Record):
         return frequencies / self.factor * slow_share + frequencies * (1 - slow_share)
 
 
-class SteppedScaling(Record):
+class SteppedScaling(Scaling):
     """A larger theta, in steps: beyond the original context, one step for each doubling of it (arXiv 2309.16609).
 
     After n doublings theta is multiplied by (2^(n + 1) - 1)^(d / (d - 2)) for d rotated values, which divides the
@@ -189,12 +191,7 @@ class SteppedScaling(Record):
     def label(self) -> str:
         return f"NTK in steps from {self.original_context_length:,}"
 
-    @property
-    def magnitude(self) -> float:
-        return 1.0
-
     def stretch(self, frequencies: Tensor, theta: float, length: int) -> Tensor:
-        """The stretched angles per token, shape (n_pairs,), once `length` tokens have been seen."""
         import torch
 
         n_pairs = frequencies.shape[0]
@@ -214,7 +211,7 @@ def _in_short(values: tuple[float, ...]) -> str:
     return f"{min(values):.3g} to {max(values):.3g} #{checksum:08x}"
 
 
-class LongRopeScaling(Record):
+class LongRopeScaling(Scaling):
     """Each pair divided by its own factor, from one of two lists (LongRoPE, arXiv 2402.13753).
 
     `long_factor` applies once more than `original_context_length` tokens have been seen; keys cached before that keep
@@ -245,7 +242,6 @@ class LongRopeScaling(Record):
 
     @property
     def magnitude(self) -> float:
-        """The factor on cosines and sines."""
         if self.attention_factor is not None:
             return self.attention_factor
         if self.factor is None or self.factor <= 1:
@@ -253,7 +249,6 @@ class LongRopeScaling(Record):
         return math.sqrt(1 + math.log(self.factor) / math.log(self.original_context_length))
 
     def stretch(self, frequencies: Tensor, theta: float, length: int) -> Tensor:
-        """The stretched angles per token, shape (n_pairs,), once `length` tokens have been seen."""
         import torch
 
         factors = self.short_factor if length <= self.original_context_length else self.long_factor

@@ -41,7 +41,7 @@ class SharedBlockMixer(RotaryComponent):
     score_scale: Positive | None = None  # None: head_dim ** -0.5
     mixer: Annotated[Mamba | Mamba2, Field(discriminator="kind")]
 
-    summarized: ClassVar[frozenset[str]] = RotaryComponent.summarized | {"channels", "n_heads", "head_dim", "mixer"}
+    summarized: ClassVar[frozenset[str]] = RotaryComponent.summarized | {"channels", "n_heads", "head_dim"}
 
     @model_validator(mode="after")
     def _fits(self) -> Self:
@@ -78,11 +78,6 @@ class SharedBlockMixer(RotaryComponent):
     @property
     def heads(self) -> str:
         return f"{self.mixer.heads} + MHA {self.n_heads:,} x {self.head_dim:,}".removeprefix(" + ")
-
-    @property
-    def settings(self) -> dict[str, str]:
-        inside = {"mixer": f"mixer ({self.mixer.details})"} if self.mixer.details else {}
-        return {**inside, **super().settings}
 
     @property
     def _width(self) -> int:

@@ -35,7 +35,7 @@ class ShortcutFeedForward(Component):
     deferred: Inner | None = None
     adds_from: Name | None = None  # a variant
 
-    summarized: ClassVar[frozenset[str]] = Component.summarized | {"channels", "own", "deferred"}
+    summarized: ClassVar[frozenset[str]] = Component.summarized | {"channels"}
     references: ClassVar[frozenset[str]] = frozenset({"adds_from"})
 
     @model_validator(mode="after")
@@ -57,12 +57,6 @@ class ShortcutFeedForward(Component):
         parts = [self.own.label]
         parts += [] if self.deferred is None else [f"deferred {self.deferred.label}"]
         return ", ".join(parts)
-
-    @property
-    def settings(self) -> dict[str, str]:
-        inside = {"own": self.own, "deferred": self.deferred}
-        words = {name: f"{name} ({inner.details})" for name, inner in inside.items() if inner and inner.details}
-        return {**words, **super().settings}
 
     @property
     def deferred_children(self) -> frozenset[str]:
