@@ -258,21 +258,24 @@ def grouped_sigmoid_moe(
     """Experts as in DeepSeek-V3, also used by other families (arXiv 2412.19437, section 2.1.2)."""
     c.expect("scoring_func", "sigmoid", "noaux_tc")
     c.expect("topk_method", "noaux_tc")
-    n_groups = c.optional(c.count, "n_group") or 1
-    kept = c.optional(c.count, "topk_group") or 1
-    if kept > n_groups:
-        c.fail("topk_group", f"{kept}, but there are {n_groups} groups (n_group)")
     n_shared = c.optional(c.count, n_shared_experts, least=0) or 0
     return sigmoid_moe(
         c,
         n_experts,
         "routed_scaling_factor",
         renormalize=c.flag("norm_topk_prob"),
-        n_groups=n_groups if n_groups > 1 else None,  # one group has no effect
-        top_k_groups=kept if n_groups > 1 else None,
         shared_expert=shared(c, n_shared * c.count("moe_intermediate_size")),
+        **expert_groups(c),
         **fields,
     )
+
+
+def expert_groups(c: Config) -> Fields:
+    """The groups of experts, and how many are kept; one group has no effect."""
+    n_groups, kept = (c.optional(c.count, name) or 1 for name in ("n_group", "topk_group"))
+    if kept > n_groups:
+        c.fail("topk_group", f"{kept}, but there are {n_groups} groups (n_group)")
+    return {"n_groups": n_groups, "top_k_groups": kept} if n_groups > 1 else {}
 
 
 def mixed(sparse: list[bool], experts: Fields, plain: Fields) -> Fields:

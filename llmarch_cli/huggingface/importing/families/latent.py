@@ -13,6 +13,7 @@ from llmarch_cli.huggingface.importing.pieces import (
     dense,
     dense_below,
     divided_width,
+    expert_groups,
     experts_if_any,
     frame,
     grouped_sigmoid_moe,
@@ -129,18 +130,14 @@ def mistral4(c: Config) -> Fields:
     if found not in (None, rotated):  # absent: the class takes the share of qk_rope_head_dim
         c.fail("rope_parameters", f"rotates {found} values of a head, but qk_rope_head_dim is {rotated}")
     attention = mla(c, c.flag("rope_interleave"), repeats_head_dim=False, rotary=rotary)
-    n_groups, kept = c.optional(c.count, "n_group") or 1, c.optional(c.count, "topk_group") or 1
-    if kept > n_groups:
-        c.fail("topk_group", f"{kept}, but there are {n_groups} groups (n_group)")
     experts = moe(
         c,
         "n_routed_experts",
         "moe_intermediate_size",
         renormalize=c.flag("norm_topk_prob"),
         routed_scale=c.number("routed_scaling_factor"),
-        n_groups=n_groups if n_groups > 1 else None,  # one group has no effect
-        top_k_groups=kept if n_groups > 1 else None,
         shared_expert=shared(c, c.count("n_shared_experts") * c.count("moe_intermediate_size")),
+        **expert_groups(c),
     )
     return frame(
         c,

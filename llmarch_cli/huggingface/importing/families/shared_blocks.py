@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from llmarch_cli.huggingface.importing.families.family import USUAL, Family
+from llmarch_cli.huggingface.importing.families.state_spaces import mamba2_mixer
 from llmarch_cli.huggingface.importing.keys import ANY, TIED, Config, one_of
 from llmarch_cli.huggingface.importing.layers import Fields, axis
 from llmarch_cli.huggingface.importing.pieces import NOPE, fixed_activation, frame, rms
@@ -27,7 +28,7 @@ def zamba2(c: Config) -> Fields:
     variants = {name: mixer if name == "mamba" else block for name in dict.fromkeys(laid)}
     found = axis(laid, lambda name: {"kind": name})
     attention = {**found, "variants": variants} if "variants" in found else variants[laid[0]]
-    return frame(c, rms(c), n_layers=len(types), attention=attention, ffn={"repeat": [NONE]})
+    return frame(c, rms(c), attention=attention, ffn={"repeat": [NONE]})
 
 
 def _types(c: Config) -> list[str]:
@@ -47,22 +48,18 @@ def _types(c: Config) -> list[str]:
 
 def _mamba2(c: Config) -> Fields:
     width = int(c.number("mamba_expand") * c.count("hidden_size"))
-    n_heads, n_groups = c.count("n_mamba_heads"), c.count("mamba_ngroups")
-    if not width or width % n_heads or n_heads % n_groups:
-        c.fail("n_mamba_heads", f"{n_heads} must divide the width {width}, and be a multiple of mamba_ngroups")
+    n_heads = c.count("n_mamba_heads")
+    if not width or width % n_heads:
+        c.fail("n_mamba_heads", f"{n_heads} must divide mamba_expand * hidden_size, {width}")
     c.expect("mamba_headdim", width // n_heads, why="mamba_expand * hidden_size / n_mamba_heads")
-    return {
-        "kind": "mamba2",
-        "n_heads": n_heads,
-        "head_dim": width // n_heads,
-        "d_state": c.count("mamba_d_state"),
-        "n_groups": n_groups,
-        "conv_kernel": c.count("mamba_d_conv", least=2),
-        "bias": c.flag("add_bias_linear"),
-        "norm_groups": n_groups,
-        "norm_eps": INNER_EPS,
-        "step_min": c.number("time_step_min"),
-    }
+    return mamba2_mixer(
+        c,
+        *(n_heads, width // n_heads),
+        *("mamba_d_state", "mamba_ngroups", "mamba_d_conv"),
+        bias=c.flag("add_bias_linear"),
+        norm_eps=INNER_EPS,
+        step_min=c.number("time_step_min"),
+    )
 
 
 def _block(c: Config, mixer: Fields) -> Fields:

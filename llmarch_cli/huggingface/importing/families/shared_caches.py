@@ -295,14 +295,18 @@ DEFAULT_ROPE: dict[str, dict[str, Any]] = {
     FULL: {"rope_type": "proportional", "partial_rotary_factor": 0.25, "rope_theta": 1_000_000.0},
 }
 
-SOFTCAPPED = {"hidden_activation": "gelu_pytorch_tanh", "tie_word_embeddings": True, "attention_bias": False}
+SOFTCAPPED: dict[str, Any] = {
+    **{key: value for key, value in USUAL.items() if key != "hidden_act"},
+    "hidden_activation": "gelu_pytorch_tanh",
+    "tie_word_embeddings": True,
+    "attention_bias": False,
+}
 
 FAMILIES = (
     Family(
         "gemma3n_text",
         gemma3n,
-        {key: value for key, value in USUAL.items() if key != "hidden_act"}
-        | SOFTCAPPED
+        SOFTCAPPED
         | {"head_dim": 256, "sliding_window": 512, "layer_types": None, "final_logit_softcapping": 30.0}
         | {"vocab_size_per_layer_input": 262_144, "hidden_size_per_layer_input": 256}
         | {"rope_theta": 1_000_000.0, "rope_local_base_freq": 10_000.0}
@@ -318,8 +322,7 @@ FAMILIES = (
     Family(
         "gemma4_unified_text",
         gemma4_unified,
-        {key: value for key, value in USUAL.items() if key != "hidden_act"}
-        | SOFTCAPPED
+        SOFTCAPPED
         | {"head_dim": 256, "sliding_window": 1024, "layer_types": None, "final_logit_softcapping": None}
         | {"attention_k_eq_v": False, "num_kv_shared_layers": 0, "use_double_wide_mlp": False}
         | {"use_bidirectional_attention": "vision"}
@@ -329,8 +332,7 @@ FAMILIES = (
     Family(
         "gemma4_text",
         gemma4,
-        {key: value for key, value in USUAL.items() if key != "hidden_act"}
-        | SOFTCAPPED
+        SOFTCAPPED
         | {"head_dim": 256, "sliding_window": 512, "layer_types": None, "final_logit_softcapping": None}
         | {"vocab_size_per_layer_input": 262_144, "hidden_size_per_layer_input": 256, "attention_k_eq_v": False}
         | {"num_kv_shared_layers": 0, "enable_moe_block": False, "use_double_wide_mlp": False}

@@ -92,27 +92,35 @@ def mamba2(c: Config) -> Fields:
     n_heads, head_width = c.count("num_heads"), c.count("head_dim")
     if n_heads * head_width != width:
         c.fail("num_heads", f"{n_heads} of {head_width} values must make expand * hidden_size, {width}")
-    n_groups = c.count("n_groups")
-    mixer = {
+    mixer = mamba2_mixer(
+        c,
+        *(n_heads, head_width),
+        *("state_size", "n_groups", "conv_kernel"),
+        conv_bias=c.flag("use_conv_bias"),
+        bias=c.flag("use_bias"),
+        activation=fixed_activation(c, "hidden_act", "state space"),
+        **_step_limits(c),
+    )
+    return _mixers_only(c, mixer)
+
+
+def mamba2_mixer(
+    c: Config, n_heads: int, head_dim: int, d_state: str, n_groups: str, kernel: str, **fields: Any
+) -> Fields:
+    """Mamba-2 with as many heads of that width; the arguments after them are the config's keys."""
+    groups = c.count(n_groups)
+    if n_heads % groups:
+        c.fail(n_groups, f"{groups} must divide the number of heads, {n_heads}")
+    return {
         "kind": "mamba2",
         "n_heads": n_heads,
-        "head_dim": head_width,
-        "d_state": c.count("state_size"),
-        "n_groups": n_groups,
-        "conv_kernel": c.count("conv_kernel", least=2),
-        "conv_bias": c.flag("use_conv_bias"),
-        "bias": c.flag("use_bias"),
-        "activation": fixed_activation(c, "hidden_act", "state space"),
-        "norm_groups": n_groups,
-        **_step_limits(c),
+        "head_dim": head_dim,
+        "d_state": c.count(d_state),
+        "n_groups": groups,
+        "conv_kernel": c.count(kernel, least=2),
+        "norm_groups": groups,
+        **fields,
     }
-    return _mixers_only(c, _grouped(c, mixer, "n_groups"))
-
-
-def _grouped(c: Config, mixer: Fields, name: str) -> Fields:
-    if mixer["n_heads"] % mixer["n_groups"]:
-        c.fail(name, f"{mixer['n_groups']} must divide the number of heads, {mixer['n_heads']}")
-    return mixer
 
 
 def _step_limits(c: Config) -> Fields:
@@ -144,21 +152,15 @@ def _mamba2_of_hybrids(c: Config, width: int | None = None) -> Fields:
         c.fail("mamba_n_heads", f"{n_heads} must divide {says}, {width}")
     if c.value("mamba_d_head") != "auto" and c.count("mamba_d_head") * n_heads != width:
         c.fail("mamba_d_head", f"must be {width // n_heads}: {says} / mamba_n_heads")
-    n_groups = c.count("mamba_n_groups")
-    mixer = {
-        "kind": "mamba2",
-        "n_heads": n_heads,
-        "head_dim": width // n_heads,
-        "d_state": c.count("mamba_d_state"),
-        "n_groups": n_groups,
-        "conv_kernel": c.count("mamba_d_conv", least=2),
-        "conv_bias": c.flag("mamba_conv_bias"),
-        "bias": c.flag("mamba_proj_bias"),
-        "activation": fixed_activation(c, "hidden_act", "state space"),
-        "norm_groups": n_groups,
+    return mamba2_mixer(
+        c,
+        *(n_heads, width // n_heads),
+        *("mamba_d_state", "mamba_n_groups", "mamba_d_conv"),
+        conv_bias=c.flag("mamba_conv_bias"),
+        bias=c.flag("mamba_proj_bias"),
+        activation=fixed_activation(c, "hidden_act", "state space"),
         **_step_limits(c),
-    }
-    return _grouped(c, mixer, "mamba_n_groups")
+    )
 
 
 def _hybrid(types: list[str], mixer: Fields, attention: Fields) -> Fields:
@@ -268,22 +270,17 @@ def nemotron_h(c: Config) -> Fields:
     """Each layer is Mamba-2, attention without positions, experts or a dense layer."""
     untied(c)
     types = _sublayers(c)
-    n_groups, n_heads, width = c.count("n_groups"), c.count("mamba_num_heads"), c.count("mamba_head_dim")
     bias = c.flag("use_bias")
     c.expect("mamba_proj_bias", *dict.fromkeys((bias, False)), why="use_bias, which alone the class reads")
-    mixer = {
-        "kind": "mamba2",
-        "n_heads": n_heads,
-        "head_dim": width,
-        "d_state": c.count("ssm_state_size"),
-        "n_groups": n_groups,
-        "conv_kernel": c.count("conv_kernel", least=2),
-        "conv_bias": c.flag("use_conv_bias"),
-        "bias": bias,
-        "activation": fixed_activation(c, "mamba_hidden_act", "state space"),
-        "norm_groups": n_groups,
-        "step_min": c.number("time_step_min"),
-    }
+    mixer = mamba2_mixer(
+        c,
+        *(c.count("mamba_num_heads"), c.count("mamba_head_dim")),
+        *("ssm_state_size", "n_groups", "conv_kernel"),
+        conv_bias=c.flag("use_conv_bias"),
+        bias=bias,
+        activation=fixed_activation(c, "mamba_hidden_act", "state space"),
+        step_min=c.number("time_step_min"),
+    )
     limits = _step_limits(c)
     if limits.get("step_min", 0.0) > mixer["step_min"] or limits.get("step_max") is not None:
         c.fail("time_step_limit", "is not read by the class, which limits steps by time_step_min alone")
@@ -304,7 +301,7 @@ def nemotron_h(c: Config) -> Fields:
         "bias": c.flag("mlp_bias"),
     }
     without_prediction_blocks(c, "num_nextn_predict_layers")
-    mixers = {LINEAR: _grouped(c, mixer, "n_groups"), FULL: attention}
+    mixers = {LINEAR: mixer, FULL: attention}
     experts = experts_if_any(c, [kind == EXPERTS for kind in types], lambda c: _latent_experts(c, plain))
     c.read.update(("moe_latent_size", "moe_shared_expert_intermediate_size"))
     layers = {DENSE: plain, EXPERTS: experts}
