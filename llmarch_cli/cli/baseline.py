@@ -28,7 +28,7 @@ def baseline() -> None:
 
 
 @app.command("write")
-@options.workload(context="contexts", unset=True)
+@options.workload(context="contexts", without=("prompt", "prefix"), unset=True)
 def write(
     file: File,
     asked: options.AskedAt,

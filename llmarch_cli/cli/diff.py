@@ -15,7 +15,7 @@ EXAMPLES = (
 )
 
 
-@options.workload()
+@options.workload(without=("prompt", "prefix"))
 def diff(
     before: options.Model,
     after: Annotated[

@@ -14,7 +14,7 @@ EXAMPLES = (
 )
 
 
-@options.workload(context="contexts")
+@options.workload(context="contexts", without=("prompt", "prefix"))
 def drift(
     files: Annotated[
         list[str],

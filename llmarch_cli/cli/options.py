@@ -50,16 +50,21 @@ def number(option: str) -> Callable[[str | int], int]:
     return read
 
 
-def tokens(text: str) -> int:
+def tokens(text: str, option: str = "--ctx", least: int = 1) -> int:
     """Parse `128k`, `1M`, `131072` or `131_072`. Raises InputError for anything else."""
     match = re.fullmatch(rf"({_WHOLE})([kKmM]?)", text)
-    if match is None or int(match[1]) == 0:
-        several = "; `llmarch kvcache` takes several" if "," in text else ""
+    if match is None or int(match[1]) < least:
+        several = "; `llmarch kvcache` takes several" if option == "--ctx" and "," in text else ""
         raise InputError(
-            f"--ctx takes a number of tokens, at least 1, such as 131072, 131_072, 128k or 1M, not {shown(text)}"
-            f"{several}"
+            f"{option} takes a number of tokens, at least {least}, such as 131072, 131_072, 128k or 1M, not"
+            f" {shown(text)}{several}"
         )
     return int(match[1]) * _SIZES[match[2].lower()]
+
+
+def tokens_of(option: str, least: int = 1) -> Callable[[str | int], int]:
+    """A parser of numbers of tokens for `option`."""
+    return lambda text: tokens(str(text), option, least)
 
 
 def several_tokens(text: str) -> list[int]:
@@ -304,6 +309,33 @@ _WORKLOAD: dict[str, tuple[Any, Any]] = {
             ),
         ],
         None,
+    ),
+    "prompt": (
+        Annotated[
+            int | None,
+            typer.Option(
+                "--prompt",
+                metavar="TOKENS",
+                help="Tokens of the prompt or training sequence. By default as many as the context.",
+                parser=tokens_of("--prompt"),
+                rich_help_panel=WORKLOAD,
+                show_default=False,
+            ),
+        ],
+        None,
+    ),
+    "prefix": (
+        Annotated[
+            int,
+            typer.Option(
+                "--prefix",
+                metavar="TOKENS",
+                help="Tokens before the prompt that are cached already.",
+                parser=tokens_of("--prefix", least=0),
+                rich_help_panel=WORKLOAD,
+            ),
+        ],
+        0,
     ),
     "engine": (Engine, None),
 }

@@ -20,7 +20,7 @@ EXAMPLES = (
 FORMATS = ("html", *(name for name in VERDICT_FORMATS if name != "table"))
 
 
-@options.workload()
+@options.workload(without=("prompt", "prefix"))
 def report(
     asked: options.Asked,
     models: options.AnyModels = None,

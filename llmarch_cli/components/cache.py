@@ -11,10 +11,15 @@ from typing import Literal
 
 @dataclass(frozen=True, slots=True)
 class View:
-    """The rows that one token meets: one for each `stride` tokens of the last `span`; of all if `span` is None."""
+    """The rows that one token meets: one for each `stride` tokens of the last `span`; of all if `span` is None.
+
+    The span moves with each token, or by a `unit` of tokens: a chunk, or a block. A decoded token's cost is that of the
+    whole span. In a prompt, only those rows of its own unit count that do not follow it.
+    """
 
     span: int | None = None
     stride: int = 1
+    unit: int = 1
 
     def rows(self, context: int) -> int:
         """How many rows are in view after `context` tokens."""
@@ -24,6 +29,36 @@ class View:
     def grows(self, context: int) -> bool:
         """Whether the last of `context` tokens is still added to those in view."""
         return self.span is None or context <= self.span
+
+    def pairs(self, start: int, end: int) -> int:
+        """The rows that each token of a prompt sees, summed over those after `start` tokens up to `end`."""
+        return self._pairs(end) - self._pairs(start)
+
+    def reaching(self, start: int, n_tokens: int) -> int:
+        """The rows that any of `n_tokens` tokens after `start` has in view."""
+        new = (start + n_tokens) // self.stride - start // self.stride
+        kept = start // self.stride
+        return new + (kept if self.span is None else min(kept, self.span // self.stride - 1))
+
+    def _pairs(self, n_tokens: int) -> int:
+        """`pairs` of the first tokens."""
+        grown = n_tokens if self.span is None else min(n_tokens, self.span)
+        pairs = _sum_of_rows(grown, self.stride)
+        if self.span is None or n_tokens <= self.span:
+            return pairs
+        whole = self.rows(self.span) - self.unit // self.stride
+        return pairs + (n_tokens - self.span) * whole + self._in_unit(n_tokens) - self._in_unit(self.span)
+
+    def _in_unit(self, n_tokens: int) -> int:
+        """The rows of its own unit that each of the first tokens sees, in sum."""
+        units, rest = divmod(n_tokens, self.unit)
+        return units * _sum_of_rows(self.unit, self.stride) + _sum_of_rows(rest, self.stride)
+
+
+def _sum_of_rows(n_tokens: int, stride: int) -> int:
+    """The sum of `token // stride` over the tokens from 1 to `n_tokens`."""
+    rows, rest = divmod(n_tokens, stride)
+    return stride * (rows * (rows - 1) // 2) + rows * (rest + 1)
 
 
 FULL = View()

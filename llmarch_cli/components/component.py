@@ -154,6 +154,10 @@ class Component(Record):
         """FLOPs for one token beyond its weights, for each row in view; none by default."""
         return iter(())
 
+    def prompt_mixing(self) -> Iterator[Mixing]:
+        """FLOPs for one token of a prompt beyond its weights, for each row that it sees; by default `mixing`."""
+        return self.mixing()
+
     def reads(self) -> Iterator[Read]:
         """What this component takes from other layers or from the model in each step; nothing by default."""
         return iter(())
@@ -180,6 +184,11 @@ class Component(Record):
     @property
     def shared_parts(self) -> frozenset[str]:
         """The names of parts that all layers of a variant share: stored once, used by each; none by default."""
+        return frozenset()
+
+    @property
+    def expanded_parts(self) -> frozenset[str]:
+        """The names of matrices that a prompt multiplies with all rows, not only with its tokens; none by default."""
         return frozenset()
 
     @property

@@ -8,9 +8,8 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from llmarch_cli.page.data import COLUMNS, in_words, models, settings
+from llmarch_cli.page.data import COLUMNS, SHOWN, in_words, models, settings
 from llmarch_cli.profilers.profile import Profile
-from llmarch_cli.report.columns import METRICS
 from llmarch_cli.report.comparison import comparison
 from llmarch_cli.version import __version__
 
@@ -32,7 +31,7 @@ def render(profiles: Sequence[Profile], with_pictures: bool = True) -> str:
         script_hash=b64encode(hashlib.sha256(script.encode()).digest()).decode(),
         style=Markup("\n".join(_styles(with_pictures))),
         version=__version__,
-        metrics=METRICS,
+        metrics=SHOWN,
         columns=COLUMNS,
         models=models(profiles),
         settings=settings(profiles),

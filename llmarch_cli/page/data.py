@@ -28,8 +28,11 @@ COLUMNS = tuple(
 )
 
 
+# The page shows any context, so it has no metrics that only one context is computed of.
+SHOWN = tuple(metric for metric in METRICS if metric.is_linear)
+
 # Metrics that the page computes anew at each context, and the name of each unit's writer in `page.js`.
-BY_CONTEXT = tuple(metric for metric in METRICS if metric.by_context)
+BY_CONTEXT = tuple(metric for metric in SHOWN if metric.by_context)
 _WRITERS: dict[Unit, str] = {
     units.INTEGER: "grouped",
     units.TOKENS: "tokens",
@@ -57,9 +60,9 @@ def settings(profiles: Sequence[Profile]) -> dict[str, Any]:
         "context": str(max(profile.workload.context for profile in profiles)),
         "longest": str(MAX_CONTEXT),
         "columns": [column.key for column in COLUMNS],
-        "numeric": [metric.key for metric in METRICS if not metric.unit.is_text],
+        "numeric": [metric.key for metric in SHOWN if not metric.unit.is_text],
         "metrics": [
-            {"key": metric.key, "title": metric.title, "group": metric.group} for metric in METRICS if metric != MODEL
+            {"key": metric.key, "title": metric.title, "group": metric.group} for metric in SHOWN if metric != MODEL
         ],
         "by_context": [
             {"key": metric.key, "unit": _WRITERS[metric.unit], "ratio_of": metric.ratio_of} for metric in BY_CONTEXT
@@ -116,7 +119,7 @@ def _number(metric: Metric) -> Callable[[Profile], Exact]:
 
 def _values(profile: Profile) -> Iterator[tuple[str, dict[str, Any]]]:
     """Each metric rounded, exact, and as a sort key."""
-    for one in METRICS:
+    for one in SHOWN:
         value = one.value(profile)
         yield (
             one.key,

@@ -57,6 +57,26 @@ def component_cost(component: Component, spec: ModelSpec, workload: Workload, ro
     return total
 
 
+def prompt_flops(component: Component, spec: ModelSpec, start: int, end: int) -> int:
+    """The FLOPs of one `component` for the tokens of a prompt after the first `start`, up to `end`.
+
+    Every matrix is multiplied once a token, or once a row in view if a prompt expands the rows by it. Scores and
+    recurrences cost what each token's own rows in view do: the exact causal sum. One token is a decoding step.
+    """
+    if end - start == 1:
+        return component_cost(component, spec, Workload(end)).flops_per_token
+    if isinstance(component, SharedWeights):
+        return 0
+    total = 0
+    for part in component.parts(spec.d_model):
+        if isinstance(part, Child):
+            total += prompt_flops(part.component, spec, start, end)
+        else:
+            n_times = end if part.name in component.expanded_parts else end - start
+            total += _price(part, spec).flops_per_token * n_times
+    return total + sum(mixing.flops * mixing.view.pairs(start, end) for mixing in component.prompt_mixing())
+
+
 def _rows_cost(entry: Rows, workload: Workload, rows: RowCount) -> Cost:
     """Rows grow with the context: by one for each `stride` tokens, until their span is full."""
     row = entry.width * DTYPE_BYTES[workload.kv_dtype] * workload.batch

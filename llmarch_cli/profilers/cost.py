@@ -23,12 +23,17 @@ DEFAULT_CONTEXT = 131_072
 
 @dataclass(frozen=True, slots=True)
 class Workload:
-    """One decoding step: a new token for each of `batch` sequences, with `context` tokens in view, itself included."""
+    """One decoding step: a new token for each of `batch` sequences, with `context` tokens in view, itself included.
+
+    Beside it, one prompt or training sequence of `prompt` tokens, behind `prefix` tokens that are cached already.
+    """
 
     context: int = DEFAULT_CONTEXT
     batch: int = 1
     kv_dtype: KvDtype = "bf16"
     state_dtype: KvDtype | None = None  # of all states; None: each state's own
+    prompt: int | None = None  # tokens; None: as many as the context
+    prefix: int = 0
 
     def at(self, context: int) -> Workload:
         """Return the workload at another context."""
@@ -38,7 +43,19 @@ class Workload:
     def settings(self) -> str:
         """Everything but the context, in words."""
         states = f", {self.state_dtype} states" if self.state_dtype else ""
-        return f"batch {self.batch:,}, {self.kv_dtype} cache{states}"
+        behind = f" behind {self.prefix:,} cached" if self.prefix else ""
+        prompts = f", prompt of {self.prompt_tokens:,} tokens{behind}" if self.prompt or self.prefix else ""
+        return f"batch {self.batch:,}, {self.kv_dtype} cache{states}{prompts}"
+
+    @property
+    def prompt_tokens(self) -> int:
+        """Tokens of a prompt, without its prefix."""
+        return self.context if self.prompt is None else self.prompt
+
+    @property
+    def longest(self) -> int:
+        """The most tokens in view of any token."""
+        return max(self.context, self.prefix + self.prompt_tokens)
 
 
 class Asked(TypedDict, total=False):
@@ -49,6 +66,8 @@ class Asked(TypedDict, total=False):
         batch: sequences; KV-cache bytes are for all of them.
         kv_dtype: the dtype of cached values: "bf16", "fp16", "fp32" or "fp8".
         state_dtype: the dtype of states; None keeps each in its own: float32, and bfloat16 for convolutions' inputs.
+        prompt: tokens of a prompt, or of a training sequence; None takes as many as the context.
+        prefix: tokens before the prompt that are cached already.
         engine: "measured" builds and runs the modules, "closed-form" calculates. None takes `LLMARCH_ENGINE`, else
             "measured".
     """
@@ -57,6 +76,8 @@ class Asked(TypedDict, total=False):
     batch: int
     kv_dtype: KvDtype
     state_dtype: KvDtype | None
+    prompt: int | None
+    prefix: int
     engine: Engine | None
 
 

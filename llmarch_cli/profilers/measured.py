@@ -6,6 +6,7 @@ cached tensors, and FLOPs from the operators called.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from fractions import Fraction
 from math import lcm
 
@@ -33,17 +34,26 @@ TORCH_DTYPES: dict[KvDtype, torch.dtype] = {
 def measure(spec: ModelSpec, items: list[Item], workload: Workload) -> list[Cost]:
     """The cost of each item's component, counted once."""
     counted: set[nn.Parameter] = set()  # a tied matrix counts at its first use
+    return [
+        _measure_shared(module, spec, workload)
+        if isinstance(item.component, SharedWeights)
+        else _measure_one(module, spec, workload, counted)
+        for item, module in built(spec, items)
+    ]
+
+
+def built(spec: ModelSpec, items: list[Item]) -> Iterator[tuple[Item, ComponentModule]]:
+    """Build the component of each item on the meta device; of shared weights, the component that they are of.
+
+    A tied head takes the matrix of the token embedding, which must come first.
+    """
     table: nn.Parameter | None = None
-    costs = []
     for item in items:
-        if isinstance(item.component, SharedWeights):
-            costs.append(_measure_shared(build_component(item.component.of, spec), spec, workload))
-            continue
-        module = build_component(item.component, spec, table)
-        if table is None and isinstance(item.component, TokenEmbedding):
+        component = item.component.of if isinstance(item.component, SharedWeights) else item.component
+        module = build_component(component, spec, table)
+        if table is None and isinstance(component, TokenEmbedding):
             table = module.tokens.weight
-        costs.append(_measure_one(module, spec, workload, counted))
-    return costs
+        yield item, module
 
 
 def build_component(component: Component, spec: ModelSpec, table: nn.Parameter | None = None) -> ComponentModule:
@@ -57,12 +67,12 @@ def build_component(component: Component, spec: ModelSpec, table: nn.Parameter |
         torch.set_default_dtype(previous)
 
 
-def decoding_input(component: Component, spec: ModelSpec, batch: int) -> torch.Tensor:
-    """The input of `component` when each of `batch` sequences decodes one token."""
+def decoding_input(component: Component, spec: ModelSpec, batch: int, n_tokens: int = 1) -> torch.Tensor:
+    """The input of `component` for `n_tokens` tokens of each of `batch` sequences."""
     if isinstance(component, TokenEmbedding):
-        return torch.empty((batch, 1), dtype=torch.int64, device="meta")
+        return torch.empty((batch, n_tokens), dtype=torch.int64, device="meta")
     streams = () if component.reads_streams is None else (component.reads_streams,)
-    return torch.empty((batch, 1, *streams, spec.d_model), dtype=torch.bfloat16, device="meta")
+    return torch.empty((batch, n_tokens, *streams, spec.d_model), dtype=torch.bfloat16, device="meta")
 
 
 def filled_cache(component: Component, length: int, workload: Workload, n_tokens: int = 1) -> TensorCache:
@@ -82,7 +92,7 @@ def filled_cache(component: Component, length: int, workload: Workload, n_tokens
     left: dict[str, torch.Tensor] = {}
     for prefix, inner in walk_named(component):
         for read in inner.reads():
-            n_rows = n_tokens if read.view is None else read.view.rows(length + n_tokens)
+            n_rows = n_tokens if read.view is None else read.view.reaching(length, n_tokens)
             width = () if read.width is None else (read.width,)
             left[prefix + read.name] = torch.empty(
                 (workload.batch, n_rows, *width), dtype=torch.int64 if read.integers else torch.bfloat16, device="meta"
@@ -153,7 +163,7 @@ def _grown_together(
     """
     n_tokens = lcm(*strides.values())
     cache = filled_cache(module.component, workload.context - 1, workload, n_tokens)
-    x = decoding_input(module.component, spec, workload.batch).expand(-1, n_tokens, -1)
+    x = decoding_input(module.component, spec, workload.batch, n_tokens)
     with torch.no_grad(), OperatorCounter():
         module(x, cache)
     after = cache.bytes_by_name

@@ -141,6 +141,31 @@ class Profile:
         """FLOPs of decoding one token at the workload's context."""
         return self.total.flops_per_token
 
+    @property
+    def prompt_tokens(self) -> int:
+        """Tokens of the workload's prompt, or of the training sequence."""
+        return self.workload.prompt_tokens
+
+    @cached_property
+    def prefill_flops(self) -> int:
+        """FLOPs of one prompt of the workload, behind its prefix; the head runs for the last token only."""
+        return forward_flops(self.spec, self.workload.prefix, self.workload.prompt_tokens, self.engine)
+
+    @cached_property
+    def training_forward_flops(self) -> int:
+        """FLOPs of the forward pass over one training sequence as long as the prompt, with the head at every token."""
+        return forward_flops(self.spec, 0, self.workload.prompt_tokens, self.engine, all_logits=True)
+
+    @property
+    def training_backward_flops(self) -> int:
+        """FLOPs of the backward pass: each product has two gradients, which cost a product each."""
+        return 2 * self.training_forward_flops
+
+    @property
+    def training_flops(self) -> int:
+        """FLOPs of both passes over one training sequence, without recomputation."""
+        return self.training_forward_flops + self.training_backward_flops
+
     def active_by(self, convention: ActiveConvention) -> int:
         """Active parameters by a publisher's convention."""
         match convention:
@@ -222,15 +247,47 @@ def costs_of(spec: ModelSpec, items: list[Item], workload: Workload, engine: Eng
     return costs
 
 
+def forward_flops(spec: ModelSpec, start: int, n_tokens: int, engine: Engine, *, all_logits: bool = False) -> int:
+    """FLOPs of the decoder for `n_tokens` tokens of one sequence behind `start` tokens, whose rows are cached.
+
+    Every matrix is multiplied once a token, scores count for the rows that each token sees, and recurrences token by
+    token. Latent attention expands the rows of all tokens, those of the prefix too. The head runs for the last token,
+    or with `all_logits` for each. Raises CheckError if the engines disagree, with "measured".
+    """
+    from llmarch_cli.profilers import closed_form
+
+    items = [item for item in spec.inventory() if not item.mtp]
+    end = start + n_tokens
+    starts = [end - 1 if item.role == "head" and not all_logits else start for item in items]
+    flops = [closed_form.prompt_flops(item.component, spec, at, end) for item, at in zip(items, starts, strict=True)]
+    if engine == "measured":
+        from llmarch_cli.profilers import prompts
+
+        for item, formula, measure in zip(items, flops, prompts.measure(spec, items, starts, end), strict=True):
+            if formula != measure:
+                raise CheckError(
+                    f"{spec.name}, {item.label}: the engines disagree on the FLOPs of {n_tokens} tokens behind {start}:"
+                    f" measured {measure}, closed form {formula}"
+                )
+    return sum(each * item.count for item, each in zip(items, flops, strict=True))
+
+
 def require(workload: Workload) -> None:
     """Raise InputError for an impossible workload."""
-    for name, value, limit in (("context", workload.context, MAX_CONTEXT), ("batch", workload.batch, MAX_BATCH)):
-        if not isinstance(value, int) or not 1 <= value <= limit:
-            raise InputError(f"{name} must be a whole number from 1 to {limit:,}, not {shown(value)}")
+    _require_count("context", workload.context, 1, MAX_CONTEXT)
+    _require_count("batch", workload.batch, 1, MAX_BATCH)
+    if workload.prompt is not None:
+        _require_count("prompt", workload.prompt, 1, MAX_CONTEXT)
+    _require_count("prefix", workload.prefix, 0, MAX_CONTEXT - workload.prompt_tokens)
     if workload.kv_dtype not in get_args(KvDtype):
         raise InputError(unknown("kv dtype", workload.kv_dtype, get_args(KvDtype)))
     if workload.state_dtype not in (None, *get_args(KvDtype)):
         raise InputError(unknown("state dtype", str(workload.state_dtype), get_args(KvDtype)))
+
+
+def _require_count(name: str, value: object, least: int, most: int) -> None:
+    if not isinstance(value, int) or not least <= value <= most:
+        raise InputError(f"{name} must be a whole number from {least} to {most:,}, not {shown(value)}")
 
 
 def _check_size(spec: ModelSpec, item: Item, cost: Cost, workload: Workload) -> None:

@@ -10,12 +10,13 @@ from llmarch_cli.components.component import views
 from llmarch_cli.errors import CheckError
 from llmarch_cli.profilers.closed_form import component_cost
 from llmarch_cli.profilers.cost import Workload
-from llmarch_cli.profilers.profile import MAX_CONTEXT, Engine, Profile, costs_of, profile
+from llmarch_cli.profilers.profile import MAX_CONTEXT, Engine, Profile, costs_of, forward_flops, profile
 from llmarch_cli.specs.spec import Item, ModelSpec
 
 LONG_CONTEXT = 131_072
 MOST_LISTED = 20  # contexts in a verdict
 _ENGINES = "both engines"
+_PROMPTS = "prompts"
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +38,7 @@ def verify(spec: ModelSpec) -> Iterator[Verdict]:
 
     witnesses.require_countable(spec)
     yield _engines(spec)
+    yield _prompts(spec)
     yield from _published(spec)
     for check in ("torch", "fvcore"):
         yield _counter(spec, check)
@@ -83,6 +85,24 @@ def _engines(spec: ModelSpec) -> Verdict:
     if len(items) > MOST_LISTED:
         contexts = f"{min(items):,} to {max(items):,} ({len(items):,} of them)"
     return Verdict(spec.id, _ENGINES, True, f"equal at contexts {contexts}, each with batch 1 and 3")
+
+
+def _prompts(spec: ModelSpec) -> Verdict:
+    """Check the FLOPs of prompts that end on both sides of each window, alone and behind others."""
+    edges = {edge for item in spec.inventory() for view in views(item.component) for edge in _edges(view)}
+    longest = max(edges, default=2)
+    runs = sorted({(0, end) for end in (2, *edges, LONG_CONTEXT) if end > 1} | {(1, 3), (longest, 2 * longest + 3)})
+    try:
+        for start, end in runs:
+            forward_flops(spec, start, end - start, "measured")
+    except CheckError as error:
+        return Verdict(spec.id, _PROMPTS, False, str(error))
+    return Verdict(
+        spec.id,
+        _PROMPTS,
+        True,
+        f"both engines equal for {len(runs)} prompts of up to {max(end for _, end in runs):,} tokens",
+    )
 
 
 def held(spec: ModelSpec, workload: Workload, engine: Engine) -> tuple[Profile, list[Verdict]]:

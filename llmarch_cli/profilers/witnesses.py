@@ -16,11 +16,10 @@ import torch
 from torch import Tensor, nn
 
 from llmarch_cli.components.component import Component, SharedWeights, walk
-from llmarch_cli.components.frame import TokenEmbedding
 from llmarch_cli.errors import CheckError, InputError
 from llmarch_cli.modules.builder import ComponentModule
 from llmarch_cli.profilers.cost import Workload
-from llmarch_cli.profilers.measured import build_component, decoding_input, filled_cache
+from llmarch_cli.profilers.measured import built, decoding_input, filled_cache
 from llmarch_cli.specs.spec import Item, ModelSpec
 
 # Operators of decoders that fvcore does not count and that multiply no matrices.
@@ -84,14 +83,9 @@ def require_countable(spec: ModelSpec) -> None:
 
 def built_items(spec: ModelSpec) -> Iterator[tuple[Item, ComponentModule]]:
     """Each distinct component of `spec`, built on the meta device, with the head tied if the model's is."""
-    table: nn.Parameter | None = None
-    for item in spec.inventory():
-        if isinstance(item.component, SharedWeights):  # without FLOPs
-            continue
-        module = build_component(item.component, spec, table)
-        if table is None and isinstance(item.component, TokenEmbedding):
-            table = module.tokens.weight
-        yield item, module
+    for item, module in built(spec, list(spec.inventory())):
+        if not isinstance(item.component, SharedWeights):  # without FLOPs
+            yield item, module
 
 
 def operator_flops(spec: ModelSpec, workload: Workload) -> list[tuple[Item, dict[str, int]]]:

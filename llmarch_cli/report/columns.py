@@ -39,18 +39,20 @@ class Metric(Column):
     Attributes:
         value: the value for one profile.
         by_context: whether it depends on the context length.
+        is_linear: whether it grows linearly with the rows in view, so that its line says it at every context.
         ratio_of: for a ratio, the keys of its two metrics: part and whole.
     """
 
     value: Callable[[Profile], Fact]
     by_context: bool = False
+    is_linear: bool = True
     ratio_of: tuple[str, str] | None = None
 
 
 def beyond_context_window(profile: Profile) -> bool:
     """Whether the workload's context is longer than the model's context window."""
     window = profile.spec.context_length
-    return window is not None and profile.workload.context > window
+    return window is not None and profile.workload.longest > window
 
 
 def _metric(
@@ -61,6 +63,7 @@ def _metric(
     value: str | Callable[[Profile], Fact] | None = None,
     *,
     by_context: bool = False,
+    is_linear: bool = True,
     ratio_of: tuple[str, str] | None = None,
 ) -> Metric:
     """A metric. Its value is the profile's attribute `value`, or `key` if that is None."""
@@ -68,7 +71,24 @@ def _metric(
         value = _ratio(*map(attrgetter, ratio_of))
     elif not callable(value):
         value = attrgetter(value or key)
-    return Metric(key, title, unit, _CONVENTIONS[key], shown, value=value, by_context=by_context, ratio_of=ratio_of)
+    return Metric(
+        key,
+        title,
+        unit,
+        _CONVENTIONS[key],
+        shown,
+        value=value,
+        by_context=by_context,
+        is_linear=is_linear,
+        ratio_of=ratio_of,
+    )
+
+
+def _of_sequence(
+    key: str, title: str, shown: Shown, unit: Unit = FLOPS, ratio_of: tuple[str, str] | None = None
+) -> Metric:
+    """A metric of a whole prompt or training sequence. It is as long as the context if no length is asked."""
+    return _metric(key, title, unit, shown, by_context=True, is_linear=False, ratio_of=ratio_of)
 
 
 def ratio(part: int, whole: int) -> Fraction | None:
@@ -137,6 +157,14 @@ _CONVENTIONS = {
     "beyond_context_window": "Whether the context is longer than the model's context window.",
     "flops_per_token": "FLOPs to decode one token at this context: 2 per multiply-add, matrix and attention products,"
     " head included.",
+    "prompt_tokens": "Tokens of the prompt, or of the training sequence, without the prefix.",
+    "prefix_tokens": "Tokens before the prompt that are cached already.",
+    "prefill_flops": "FLOPs of one prompt: each token against the tokens that it sees, the head for the last one only;"
+    " latent attention in its expanded form.",
+    "training_forward_flops": "FLOPs of the forward pass over one training sequence, the head at every token.",
+    "training_backward_flops": "FLOPs of the backward pass: twice the forward pass.",
+    "training_flops": "FLOPs of both passes over one training sequence, without recomputation.",
+    "training_flops_per_token": "Training FLOPs of a sequence, divided by its tokens.",
     "engine": "The engine that counted. If `measured`, the closed form gave the same values.",
 }
 
@@ -202,6 +230,15 @@ _GROUPS: dict[str, tuple[Metric, ...]] = {
     ),
     "compute": (
         _metric("flops_per_token", "FLOPs per token", FLOPS, by_context=True),
+        _of_sequence("prompt_tokens", "prompt", "data", TOKENS),
+        _metric("prefix_tokens", "prefix", TOKENS, "data", "workload.prefix"),
+        _of_sequence("prefill_flops", "prefill FLOPs", "always"),
+        _of_sequence("training_forward_flops", "training FLOPs forward", "data"),
+        _of_sequence("training_backward_flops", "training FLOPs backward", "data"),
+        _of_sequence("training_flops", "training FLOPs of a sequence", "data"),
+        _of_sequence(
+            "training_flops_per_token", "training FLOPs per token", "data", ratio_of=("training_flops", "prompt_tokens")
+        ),
         _metric("engine", "engine", TEXT, "data"),
     ),
 }

@@ -25,7 +25,7 @@ Array = NDArray[Any]  # of int64, or of Python integers if a value may not fit
 
 _WHOLE = (units.INTEGER, units.PARAMS, units.BYTES, units.FLOPS, units.TOKENS)
 
-COUNTS = tuple(metric.key for metric in METRICS if metric.unit in _WHOLE)
+COUNTS = tuple(metric.key for metric in METRICS if metric.unit in _WHOLE and metric.ratio_of is None)
 RATIOS = {metric.key: metric.ratio_of for metric in METRICS if metric.ratio_of is not None}
 
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 
 from pydantic import Field, model_validator
 
+from llmarch_cli.components import counting
 from llmarch_cli.components.cache import Mixing, Rows, View
 from llmarch_cli.components.component import Count, LayerCache, Modules, Record, TokenCount
 from llmarch_cli.components.parts import Linear, Norm, Weights
@@ -43,8 +44,8 @@ class BlockIndexer(Record):
 
     @property
     def view(self) -> View:
-        """The rows that attention sees: of whole blocks."""
-        return View(self.top_k * self.block)
+        """The rows that attention sees: of whole blocks, one of which is the token's own."""
+        return View(self.top_k * self.block, unit=self.block)
 
     def parts(self, d_model: int) -> Iterator[Weights]:
         """The weights, for a stream of `d_model` values."""
@@ -75,7 +76,8 @@ class BlockIndexer(Record):
         q = rotate(m.index_q_norm(m.index_q_proj(x).unflatten(-1, (self.n_heads, -1))).transpose(1, 2))
         k = rotate(m.index_k_norm(m.index_k_proj(x)).unsqueeze(1)).squeeze(1)
         (keys,) = cache.append(index_k=k)  # (batch, n_keys, head_dim)
-        scores = q.float() @ keys.float().unsqueeze(1).transpose(-1, -2)
+        with counting.over_pairs(mask):
+            scores = q.float() @ keys.float().unsqueeze(1).transpose(-1, -2)
         if mask is not None:
             scores = scores.masked_fill(~mask, float("-inf"))
         n_keys, n_tokens = keys.shape[1], x.shape[1]

@@ -134,7 +134,7 @@ class GroupedQueryAttention(RotaryComponent):
     @property
     def view(self) -> View:
         """The tokens in view; in a chunk, as many as its last token sees."""
-        return View(self.window or self.chunk)
+        return View(self.window) if self.chunk is None else View(self.chunk, unit=self.chunk)
 
     def parts(self, d_model: int) -> Iterator[Part]:
         mixed_width = self.n_heads * self.v_width

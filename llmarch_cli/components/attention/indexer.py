@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, ClassVar
 
 from pydantic import model_validator
 
+from llmarch_cli.components import counting
 from llmarch_cli.components.cache import Mixing, Read, Rows
 from llmarch_cli.components.component import Count, LayerCache, Modules, Name, Record, TokenCount
 from llmarch_cli.components.parts import Linear, Norm, Weights
@@ -112,8 +113,9 @@ def best_rows(q: Tensor, keys: Tensor, weights: Tensor, mask: Tensor | None, top
     tells the rows that are seen.
     """
     # The published scale of the scores is left out: it is above zero, and does not change their order.
-    scores = (q.float() @ keys.float().unsqueeze(1).transpose(-1, -2)).relu().transpose(1, 2)
-    total = (weights.float().unsqueeze(-2) @ scores).squeeze(-2)  # (batch, n_tokens, n_keys)
+    with counting.over_pairs(mask):
+        scores = (q.float() @ keys.float().unsqueeze(1).transpose(-1, -2)).relu().transpose(1, 2)
+        total = (weights.float().unsqueeze(-2) @ scores).squeeze(-2)  # (batch, n_tokens, n_keys)
     if mask is not None:
         total = total.masked_fill(~mask, float("-inf"))
     # Scores of zero are common. Of equal ones the earlier row counts, however many follow.

@@ -125,6 +125,16 @@ class MultiHeadLatentAttention(RotaryComponent):
         if self.indexer is not None:
             yield from self.indexer.mixing()
 
+    def prompt_mixing(self) -> Iterator[Mixing]:
+        """Scores and weighted sums of the keys and values that latents are expanded to."""
+        attended, *others = self.mixing()
+        yield Mixing(2 * self.n_heads * (self._qk_head_dim + self.v_head_dim), attended.view)
+        yield from others
+
+    @property
+    def expanded_parts(self) -> frozenset[str]:
+        return frozenset({"kv_b_proj"})
+
     def forward(self, m: Modules, x: Tensor, cache: LayerCache) -> Tensor:
         start, n_tokens = cache.length, x.shape[1]
         q_latent = x if self.q_lora_rank is None else m.q_a_norm(m.q_a_proj(x))

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 from pydantic import Field
 
+from llmarch_cli.components import counting
 from llmarch_cli.components.component import Positive, Record, TokenCount
 
 if TYPE_CHECKING:
@@ -108,6 +109,21 @@ def attend(
     and keys before scaling.
     Returns (batch, n_tokens, n_heads * d_v).
     """
+    with counting.over_pairs(mask):
+        return _attend(q, k, v, mask, scale, softcap, temperature, sinks, biases)
+
+
+def _attend(
+    q: Tensor,
+    k: Tensor,
+    v: Tensor,
+    mask: Tensor | None,
+    scale: float,
+    softcap: float | None,
+    temperature: Tensor | None,
+    sinks: Tensor | None,
+    biases: Tensor | None,
+) -> Tensor:
     import torch
     import torch.nn.functional as F
 
