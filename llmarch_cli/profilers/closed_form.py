@@ -44,11 +44,11 @@ def component_cost(component: Component, spec: ModelSpec, workload: Workload, ro
         if isinstance(part, Child):
             total += component_cost(part.component, spec, workload, rows)
         elif isinstance(component, SharedWeights):
-            total += replace(_price(part, spec), flops_per_token=0)
+            total += replace(part_cost(part, spec), flops_per_token=0)
         elif part.name in component.shared_parts:
-            total += Cost(flops_per_token=_price(part, spec).flops_per_token)
+            total += Cost(flops_per_token=part_cost(part, spec).flops_per_token)
         else:
-            total += _price(part, spec)
+            total += part_cost(part, spec)
 
     for entry in component.cache():
         total += _rows_cost(entry, workload, rows) if isinstance(entry, Rows) else _state_cost(entry, workload)
@@ -78,7 +78,7 @@ def _state_cost(entry: State, workload: Workload) -> Cost:
     return Cost(partial_bytes=kept) if entry.partial else Cost(state_bytes=kept)
 
 
-def _price(part: Weights, spec: ModelSpec) -> Cost:
+def part_cost(part: Weights, spec: ModelSpec) -> Cost:
     """The parameters of one part, and its FLOPs for one token: 2 per multiply-add."""
     match part:
         case Linear():
