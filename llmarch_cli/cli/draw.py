@@ -16,7 +16,7 @@ EXAMPLES = (
 )
 
 
-@options.workload(without=("batch", "kv_dtype", "state_dtype", "engine"))
+@options.workload(without=("batch", "kv_dtype", "state_dtype", "weights", "engine"))
 def draw(
     models: options.Models,
     asked: options.Asked,

@@ -29,6 +29,7 @@ class Workload:
     batch: int = 1
     kv_dtype: KvDtype = "bf16"
     state_dtype: KvDtype | None = None  # of all states; None: each state's own
+    weights: str = "bf16"  # a format of `specs/storage.py`, or "native": as the publisher ships them
 
     def at(self, context: int) -> Workload:
         """Return the workload at another context."""
@@ -38,7 +39,8 @@ class Workload:
     def settings(self) -> str:
         """Everything but the context, in words."""
         states = f", {self.state_dtype} states" if self.state_dtype else ""
-        return f"batch {self.batch:,}, {self.kv_dtype} cache{states}"
+        weights = f", {self.weights} weights" if self.weights != "bf16" else ""
+        return f"batch {self.batch:,}, {self.kv_dtype} cache{states}{weights}"
 
 
 class Asked(TypedDict, total=False):
@@ -49,6 +51,7 @@ class Asked(TypedDict, total=False):
         batch: sequences; KV-cache bytes are for all of them.
         kv_dtype: the dtype of cached values: "bf16", "fp16", "fp32" or "fp8".
         state_dtype: the dtype of states; None keeps each in its own: float32, and bfloat16 for convolutions' inputs.
+        weights: the storage format of weights, such as "fp8-block" or "q4_k_m"; "native" is what the publisher ships.
         engine: "measured" builds and runs the modules, "closed-form" calculates. None takes `LLMARCH_ENGINE`, else
             "measured".
     """
@@ -57,6 +60,7 @@ class Asked(TypedDict, total=False):
     batch: int
     kv_dtype: KvDtype
     state_dtype: KvDtype | None
+    weights: str
     engine: Engine | None
 
 

@@ -15,7 +15,6 @@ from llmarch_cli.specs.spec import Item, ModelSpec
 from llmarch_cli.specs.storage import (
     GGML,
     NATIVE,
-    PLAIN,
     Blocks,
     Encoding,
     Format,
@@ -41,9 +40,9 @@ class Place(NamedTuple):
 
 
 class Matrices(NamedTuple):
-    """The matrices of a part: `count` of (d_out, d_in)."""
+    """The matrices of a part: `number` of (d_out, d_in)."""
 
-    count: int
+    number: int
     d_out: int
     d_in: int
 
@@ -63,13 +62,6 @@ def stored_parts(spec: ModelSpec, name: str) -> Iterator[tuple[Place, int]]:
     storage = _Storage(spec, shipped)
     for place in storage.places:
         yield place, storage.bytes(place)
-
-
-def format_name(spec: ModelSpec, name: str) -> str:
-    """The format of a model's weights; for `native`, all that its publisher uses."""
-    if name != NATIVE:
-        return name
-    return PLAIN if spec.stored is None else spec.stored.name
 
 
 def places(spec: ModelSpec) -> Iterator[Place]:
@@ -126,10 +118,10 @@ class _Storage:
         params, of = part_cost(place.part, self.spec).params, matrices(place.part)
         if of is None or not (named or self._is_for(its, place)):
             return params * _other_bytes(its, place) * place.item.count
-        biases = (params - of.count * of.d_out * of.d_in) * its.other_bytes * place.item.count
+        biases = (params - of.number * of.d_out * of.d_in) * its.other_bytes * place.item.count
         try:
             return biases + sum(
-                encoding.bytes(of.d_out, of.d_in) * of.count * n_layers
+                encoding.bytes(of.d_out, of.d_in) * of.number * n_layers
                 for encoding, n_layers in self._encodings(its, place, of.d_in)
             )
         except MisfitError as misfit:
