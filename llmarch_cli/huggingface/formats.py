@@ -17,7 +17,6 @@ WHOLE_ROW = 0  # a group size: all values of a row share a scale
 ANY = -1  # a width that is not checked
 
 
-
 @dataclass(frozen=True, slots=True, order=True)
 class Packing:
     """The bits of a value, and the number of values that share a scale. `group` is WHOLE_ROW or a size."""

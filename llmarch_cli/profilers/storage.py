@@ -113,7 +113,7 @@ class _Storage:
 
     def bytes(self, place: Place) -> int:
         """The bytes of a part in all its layers."""
-        named = next((each for selector, each in self.parts.items() if fits(selector, place.words)), None)
+        named = next((each for selector, each in self.parts.items() if _names(selector, place)), None)
         its = named or self.format
         params, of = part_cost(place.part, self.spec).params, matrices(place.part)
         if of is None or not (named or self._is_for(its, place)):
@@ -158,6 +158,12 @@ class _Storage:
             for role, name in (("attention", "v_proj"), ("ffn", "down_proj"))
         )
         return Mix(self.spec, self.n_experts, with_values.values(), with_last.values())
+
+
+def _names(selector: str, place: Place) -> bool:
+    """Whether a name of `stored.parts` means a part. That of an axis does not mean its routers."""
+    own = place.words[-1]
+    return fits(selector, place.words) and (own not in ROUTERS or selector.rpartition(".")[2] == own)
 
 
 def _other_bytes(its: Format, place: Place) -> int:

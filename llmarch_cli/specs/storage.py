@@ -41,8 +41,8 @@ class Scaled:
         pads: whether the last block may be short; else a width that blocks do not divide is an error.
         matrix_bits: stored once a matrix.
         column_bits: stored for each input value.
-        flat_block: the values of a matrix are one row, cut into blocks of this size. Each has a scale of 8 bits, and
-            256 of these a float32 scale.
+        flat_block: the values of a matrix are one row, cut into blocks of this size.
+        nested: scales of `flat_block` have 8 bits, and 256 of them a float32 scale.
     """
 
     bits: int
@@ -55,12 +55,14 @@ class Scaled:
     matrix_bits: int = 0
     column_bits: int = 0
     flat_block: int | None = None
+    nested: bool = False
 
     def bytes(self, d_out: int, d_in: int) -> int:
         """The bytes of one matrix. Raises MisfitError if its width is not a multiple of the group."""
         if self.flat_block is not None:
             n_scales = _ceil(d_out * d_in, self.flat_block)
-            return _ceil(d_out * d_in * self.bits + self.matrix_bits, 8) + n_scales + 4 * _ceil(n_scales, NESTED_GROUP)
+            scales = n_scales + 4 * _ceil(n_scales, NESTED_GROUP) if self.nested else n_scales * self.scale_bits // 8
+            return _ceil(d_out * d_in * self.bits + self.matrix_bits, 8) + scales
         if self.columns is not None and not self.pads and d_in % self.columns:
             raise MisfitError(f"its {d_in:,} input values do not divide into groups of {self.columns}")
         across = 1 if self.columns is None else _ceil(d_in, self.columns)
@@ -159,6 +161,9 @@ FORMATS: dict[str, Format] = {
     "fp16": Format(Scaled(16), "2 bytes each"),
     "fp32": Format(Scaled(32), "4 bytes each", other_bytes=4),
     "fp8": Format(Scaled(8, 32), "8 bits, a float32 scale for each matrix"),
+    "fp8-static": Format(
+        Scaled(8, 32, matrix_bits=32), "8 bits, a float32 scale for each matrix and one for its inputs"
+    ),
     "fp8-channel": Format(Scaled(8, 32, 1), "8 bits, a float32 scale for each row"),
     "fp8-row": Format(Scaled(8, 16, 1), "8 bits, a 16-bit scale for each row"),
     "fp8-block": Format(_FP8_BLOCKS, "8 bits, a float32 scale for each 128 x 128 block"),
@@ -185,8 +190,12 @@ FORMATS: dict[str, Format] = {
         Scaled(4, 8, 1, NVFP4_GROUP, matrix_bits=64), "4 bits, an fp8 scale for each 16, two float32 for each matrix"
     ),
     "bnb-nf4": Format(  # a table of 16 values, one of 256 for the scales
-        Scaled(4, flat_block=64, matrix_bits=(16 + 256) * 32),
+        Scaled(4, 8, flat_block=64, nested=True, matrix_bits=(16 + 256) * 32),
         "4 bits, an 8-bit scale for each 64, a float32 for each 256 of these, 1,088 bytes of tables for each matrix",
+    ),
+    "bnb-nf4-single": Format(
+        Scaled(4, 32, flat_block=64, matrix_bits=16 * 32),
+        "4 bits, a float32 scale for each 64, a table of 64 bytes for each matrix",
     ),
     "q8_0": _gguf("q8_0", "34 bytes for each 32"),
     "q6_k": _gguf("q6_k", "210 bytes for each 256"),

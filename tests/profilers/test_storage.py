@@ -131,12 +131,12 @@ def as_words(values: Tensor, bits: int) -> Tensor:
 def as_bytes(values: Tensor) -> Tensor:
     pairs = values.to(torch.uint8).view(len(values), -1, 2)
     low, high = pairs.unbind(-1)
-    return low | (high << 4)
+    return low + 16 * high
 
 
 def digits(matrix: Tensor, bits: int, columns: int) -> Tensor:
-    scales = scales_of(matrix, 1, columns).repeat_interleave(columns, 1)
-    return ((matrix / scales + 1) / 2 * (2**bits - 1)).round()
+    scales: Tensor = scales_of(matrix, 1, columns).repeat_interleave(columns, 1)
+    return ((matrix / scales + 1) / 2).mul(2**bits - 1).round()
 
 
 def gptq(matrix: Tensor, bits: int = 4) -> Iterator[Tensor]:
