@@ -16,7 +16,7 @@ EXAMPLES = (
 )
 
 
-@options.workload(without=("batch", "kv_dtype", "state_dtype", "prompt", "prefix", "engine"))
+@options.workload(without=("batch", "kv_dtype", "state_dtype", "weights", "prompt", "prefix", "engine"))
 def draw(
     models: options.Models,
     asked: options.Asked,

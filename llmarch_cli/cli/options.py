@@ -83,6 +83,22 @@ def _dtype(option: str) -> Callable[[str], str]:
     return parsed
 
 
+def _weights(text: str) -> str:
+    from llmarch_cli.specs.storage import checked
+
+    try:
+        return checked(text)
+    except InputError as error:
+        raise InputError(f"--weights: {error}") from None
+
+
+def complete_format(incomplete: str) -> list[str]:
+    """Storage formats of weights by the start of their name."""
+    from llmarch_cli.specs.storage import FORMATS, NATIVE
+
+    return [name for name in (NATIVE, *FORMATS) if name.startswith(incomplete)]
+
+
 def _engine(text: str) -> str:
     from llmarch_cli.profilers.profile import as_engine
 
@@ -309,6 +325,21 @@ _WORKLOAD: dict[str, tuple[Any, Any]] = {
             ),
         ],
         None,
+    ),
+    "weights": (
+        Annotated[
+            str,
+            typer.Option(
+                "--weights",
+                metavar="FORMAT",
+                help="The storage format of weights: bf16, fp8-block, mxfp4, nvfp4, gptq-int4, q4_k_m ...; native is"
+                " what the publisher ships.",
+                autocompletion=complete_format,
+                parser=_weights,
+                rich_help_panel=WORKLOAD,
+            ),
+        ],
+        "bf16",
     ),
     "prompt": (
         Annotated[

@@ -28,6 +28,7 @@ from llmarch_cli.report import units
 from llmarch_cli.report.units import Unit
 from llmarch_cli.specs import documents
 from llmarch_cli.specs.loading import checked
+from llmarch_cli.specs.storage import AskedFormat
 
 COMPARISONS = {"<=": operator.le, "<": operator.lt, ">=": operator.ge, ">": operator.gt, "==": operator.eq}
 
@@ -128,6 +129,7 @@ class Budget(Record):
     batch: Batch | None = None  # overrides the file's
     kv_dtype: KvDtype | None = None  # overrides the file's
     state_dtype: KvDtype | None = None  # overrides the file's
+    weights: AskedFormat | None = None  # overrides the file's
 
 
 class BudgetFile(Settings):

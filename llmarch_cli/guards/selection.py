@@ -17,6 +17,7 @@ from llmarch_cli.profilers.cost import KvDtype, Workload
 from llmarch_cli.profilers.profile import MAX_BATCH
 from llmarch_cli.specs import loading
 from llmarch_cli.specs.spec import ModelSpec
+from llmarch_cli.specs.storage import PLAIN, AskedFormat
 
 
 def _is_version(value: Any) -> Any:
@@ -37,6 +38,7 @@ class Settings(Record):
     batch: Batch = 1  # sequences; cache bytes are for all of them
     kv_dtype: KvDtype = "bf16"  # the dtype of cached values
     state_dtype: KvDtype | None = None  # the dtype of states; null: each state's own
+    weights: AskedFormat = PLAIN  # the storage format of weights; native: as the publisher ships them
 
     @property
     def settings(self) -> dict[str, Any]:

@@ -36,6 +36,7 @@ _CHECKS = (
     Column("batch", "batch", INTEGER, "Sequences.", "data"),
     Column("kv_dtype", "KV dtype", TEXT, "The dtype of cached values.", "data"),
     Column("state_dtype", "state dtype", TEXT, "The dtype of states, if not their own.", "data"),
+    Column("weights", "weights", TEXT, "The storage format of weights.", "data"),
     Column("comparison", "comparison", TEXT, "The comparison operator.", "data"),
     Column("measured", "measured", INTEGER, "The value; a ratio as a decimal number.", "data"),
     Column("limit", "limit", INTEGER, "The limit's amount.", "data"),
@@ -70,7 +71,7 @@ def budget(checks: Sequence[Check], engine: Engine) -> Table:
         _CHECKS,
         tuple(map(_check, checks)),
         notes=(kept, ENGINE_NOTES[engine]),
-        named_by=("model", "check", "batch", "kv_dtype", "state_dtype"),
+        named_by=("model", "check", "batch", "kv_dtype", "state_dtype", "weights"),
         fails="violated",
     )
 
@@ -95,6 +96,7 @@ def _check(check: Check) -> Mapping[str, Value]:
         "batch": check.workload.batch,
         "kv_dtype": check.workload.kv_dtype,
         "state_dtype": check.workload.state_dtype,
+        "weights": check.workload.weights,
         "comparison": limit.comparison,
         "measured": check.measured,
         "limit": limit.amount,

@@ -8,7 +8,6 @@ import torch
 from torch import Tensor
 
 from llmarch_cli.huggingface.formats import (
-    FP8_BLOCK,
     FP8_BLOCKS,
     FP8_PER_CHANNEL,
     FP8_PER_TENSOR,
@@ -16,6 +15,7 @@ from llmarch_cli.huggingface.formats import (
     INT8_PER_TENSOR,
     MXFP4,
 )
+from llmarch_cli.specs.storage import FP8_BLOCK
 
 # The 16 values of E2M1: sign, two bits of exponent, one of mantissa.
 _E2M1 = (0.0, 0.5, 1.0, 1.5, 2.0, 3.0, 4.0, 6.0)

@@ -9,15 +9,12 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 
+from llmarch_cli.specs.storage import FP8_BLOCK, MX_GROUP, NESTED_GROUP, NVFP4_GROUP
+
 Shape = tuple[int, ...]
 
 WHOLE_ROW = 0  # a group size: all values of a row share a scale
 ANY = -1  # a width that is not checked
-
-FP8_BLOCK = 128  # rows and columns that share a scale (DeepSeek-V3, arXiv 2412.19437, section 3.3.2)
-_MX_GROUP = 32  # values that share a scale (OCP Microscaling Formats, section 5.2)
-_NVFP4_GROUP = 16
-_NESTED_GROUP = 256  # scales that share a scale in bitsandbytes
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -288,7 +285,7 @@ def _fp8(scale: str) -> Iterator[Format]:
         (FP8_PER_TENSOR, _one, _FLOAT),
         (FP8_PER_CHANNEL, _per_row, _FLOAT),
         (FP8_BLOCKS, _per_block, _FLOAT | {"F8_E8M0"}),
-        ("MXFP8", lambda d_out, d_in, _: ((d_out, _blocks(d_in, _MX_GROUP)),), _EXPONENT),
+        ("MXFP8", lambda d_out, d_in, _: ((d_out, _blocks(d_in, MX_GROUP)),), _EXPONENT),
     )
     for name, shapes, dtypes in granularities:
         yield Format(
@@ -336,7 +333,7 @@ def _nvfp4() -> Iterator[Format]:
             stored=_packed_in_bytes,
             beside=(per_group, Beside("scales of scales", global_scale, _FLOAT, _one), _SMOOTHING, *_OF_ACTIVATIONS),
             bits=(4,),
-            groups=(_NVFP4_GROUP,),
+            groups=(NVFP4_GROUP,),
         )
 
 
@@ -348,10 +345,10 @@ def _mxfp4() -> Iterator[Format]:
         ending="_blocks",
         replaces="_blocks",
         dtypes=_BYTE,
-        stored=lambda d_out, d_in, _: ((d_out, d_in // _MX_GROUP, _MX_GROUP // 2),) if d_in % _MX_GROUP == 0 else (),
+        stored=lambda d_out, d_in, _: ((d_out, d_in // MX_GROUP, MX_GROUP // 2),) if d_in % MX_GROUP == 0 else (),
         beside=(Beside("scales", "_scales", _BYTE, _per_group),),
         bits=(4,),
-        groups=(_MX_GROUP,),
+        groups=(MX_GROUP,),
     )
     for name, methods, ending in (
         ("MXFP4 (compressed-tensors)", _CT, ".weight_packed"),
@@ -365,7 +362,7 @@ def _mxfp4() -> Iterator[Format]:
             stored=_packed_in_bytes,
             beside=(Beside("scales", ".weight_scale", _EXPONENT, _per_group), *_OF_ACTIVATIONS),
             bits=(4,),
-            groups=(_MX_GROUP,),
+            groups=(MX_GROUP,),
         )
 
 
@@ -376,7 +373,7 @@ def _bitsandbytes_4_bit() -> Iterator[Format]:
         return ((packing.groups(d_out * d_in),),)
 
     def per_nested_block(d_out: int, d_in: int, packing: Packing) -> tuple[Shape, ...]:
-        return ((_blocks(packing.groups(d_out * d_in), _NESTED_GROUP),),)
+        return ((_blocks(packing.groups(d_out * d_in), NESTED_GROUP),),)
 
     def stored(n_bytes: int) -> Shapes:
         return lambda d_out, d_in, _: (((d_out * d_in + 1) // (2 * n_bytes), 1),)

@@ -10,6 +10,7 @@ from typing import Any
 
 from llmarch_cli.page.data import COLUMNS, SHOWN, in_words, models, settings
 from llmarch_cli.profilers.profile import Profile
+from llmarch_cli.report.columns import titled
 from llmarch_cli.report.comparison import comparison
 from llmarch_cli.version import __version__
 
@@ -31,7 +32,7 @@ def render(profiles: Sequence[Profile], with_pictures: bool = True) -> str:
         script_hash=b64encode(hashlib.sha256(script.encode()).digest()).decode(),
         style=Markup("\n".join(_styles(with_pictures))),
         version=__version__,
-        metrics=SHOWN,
+        metrics=titled(SHOWN, workload),
         columns=COLUMNS,
         models=models(profiles),
         settings=settings(profiles),

@@ -13,7 +13,7 @@ from typing import Any
 from llmarch_cli.profilers.lines import Exact, Piece, Piecewise, corners, line
 from llmarch_cli.profilers.profile import MAX_CONTEXT, Profile
 from llmarch_cli.report import units
-from llmarch_cli.report.columns import METRICS, MODEL, Metric, metric
+from llmarch_cli.report.columns import METRICS, MODEL, Metric, metric, titled
 from llmarch_cli.report.formats.grid import one_line
 from llmarch_cli.report.layout import is_moe
 from llmarch_cli.report.units import Unit, Value
@@ -62,7 +62,9 @@ def settings(profiles: Sequence[Profile]) -> dict[str, Any]:
         "columns": [column.key for column in COLUMNS],
         "numeric": [metric.key for metric in SHOWN if not metric.unit.is_text],
         "metrics": [
-            {"key": metric.key, "title": metric.title, "group": metric.group} for metric in SHOWN if metric != MODEL
+            {"key": metric.key, "title": metric.title, "group": metric.group}
+            for metric in titled(SHOWN, *(profile.workload for profile in profiles))
+            if metric.key != MODEL.key
         ],
         "by_context": [
             {"key": metric.key, "unit": _WRITERS[metric.unit], "ratio_of": metric.ratio_of} for metric in BY_CONTEXT

@@ -44,11 +44,11 @@ def component_cost(component: Component, spec: ModelSpec, workload: Workload, ro
         if isinstance(part, Child):
             total += component_cost(part.component, spec, workload, rows)
         elif isinstance(component, SharedWeights):
-            total += replace(_price(part, spec), flops_per_token=0)
+            total += replace(part_cost(part, spec), flops_per_token=0)
         elif part.name in component.shared_parts:
-            total += Cost(flops_per_token=_price(part, spec).flops_per_token)
+            total += Cost(flops_per_token=part_cost(part, spec).flops_per_token)
         else:
-            total += _price(part, spec)
+            total += part_cost(part, spec)
 
     for entry in component.cache():
         total += _rows_cost(entry, workload, rows) if isinstance(entry, Rows) else _state_cost(entry, workload)
@@ -73,7 +73,7 @@ def prompt_flops(component: Component, spec: ModelSpec, start: int, end: int) ->
             total += prompt_flops(part.component, spec, start, end)
         else:
             n_times = end if part.name in component.expanded_parts else end - start
-            total += _price(part, spec).flops_per_token * n_times
+            total += part_cost(part, spec).flops_per_token * n_times
     return total + sum(mixing.flops * mixing.view.pairs(start, end) for mixing in component.prompt_mixing())
 
 
@@ -98,7 +98,7 @@ def _state_cost(entry: State, workload: Workload) -> Cost:
     return Cost(partial_bytes=kept) if entry.partial else Cost(state_bytes=kept)
 
 
-def _price(part: Weights, spec: ModelSpec) -> Cost:
+def part_cost(part: Weights, spec: ModelSpec) -> Cost:
     """The parameters of one part, and its FLOPs for one token: 2 per multiply-add."""
     match part:
         case Linear():

@@ -32,6 +32,7 @@ class Workload:
     batch: int = 1
     kv_dtype: KvDtype = "bf16"
     state_dtype: KvDtype | None = None  # of all states; None: each state's own
+    weights: str = "bf16"  # a format of `specs/storage.py`, or "native": as the publisher ships them
     prompt: int | None = None  # tokens; None: as many as the context
     prefix: int = 0
 
@@ -43,9 +44,10 @@ class Workload:
     def settings(self) -> str:
         """Everything but the context, in words."""
         states = f", {self.state_dtype} states" if self.state_dtype else ""
+        weights = f", {self.weights} weights" if self.weights != "bf16" else ""
         behind = f" behind {self.prefix:,} cached" if self.prefix else ""
         prompts = f", prompt of {self.prompt_tokens:,} tokens{behind}" if self.prompt or self.prefix else ""
-        return f"batch {self.batch:,}, {self.kv_dtype} cache{states}{prompts}"
+        return f"batch {self.batch:,}, {self.kv_dtype} cache{states}{weights}{prompts}"
 
     @property
     def prompt_tokens(self) -> int:
@@ -66,6 +68,7 @@ class Asked(TypedDict, total=False):
         batch: sequences; KV-cache bytes are for all of them.
         kv_dtype: the dtype of cached values: "bf16", "fp16", "fp32" or "fp8".
         state_dtype: the dtype of states; None keeps each in its own: float32, and bfloat16 for convolutions' inputs.
+        weights: the storage format of weights, such as "fp8-block" or "q4_k_m"; "native" is what the publisher ships.
         prompt: tokens of a prompt, or of a training sequence; None takes as many as the context.
         prefix: tokens before the prompt that are cached already.
         engine: "measured" builds and runs the modules, "closed-form" calculates. None takes `LLMARCH_ENGINE`, else
@@ -76,6 +79,7 @@ class Asked(TypedDict, total=False):
     batch: int
     kv_dtype: KvDtype
     state_dtype: KvDtype | None
+    weights: str
     prompt: int | None
     prefix: int
     engine: Engine | None

@@ -13,6 +13,7 @@ from llmarch_cli.errors import CheckError, InputError, shown, unknown
 from llmarch_cli.profilers.cost import COST_FIELDS, DTYPE_BYTES, ENGINES, Cost, KvDtype, Workload, simplest
 from llmarch_cli.profilers.cost import Engine as Engine
 from llmarch_cli.specs.spec import ActiveConvention, Item, ModelSpec, ParamsConvention
+from llmarch_cli.specs.storage import NATIVE, PLAIN, PLAIN_BYTES, checked
 
 # Far above any real prompt, and low enough that other tools read the counts exactly.
 MAX_CONTEXT = 2**40
@@ -81,6 +82,29 @@ class Profile:
     def buffers(self) -> int:
         """Values stored with the weights but not learned: load-balancing biases of routers."""
         return self.total.buffers
+
+    @cached_property
+    def weight_bytes(self) -> int:
+        """Bytes of all parameters in the workload's format. Raises InputError if it cannot store one of them."""
+        name = self.workload.weights
+        if name in PLAIN_BYTES or (name == NATIVE and self.spec.stored is None):
+            return self.params * PLAIN_BYTES.get(name, PLAIN_BYTES[PLAIN])
+        from llmarch_cli.profilers import storage
+
+        return storage.weight_bytes(self.spec, name)
+
+    @property
+    def weight_format(self) -> str:
+        """The format of the weights; for `native`, all formats that the publisher uses."""
+        name, shipped = self.workload.weights, self.spec.stored
+        if name != NATIVE:
+            return name
+        return PLAIN if shipped is None else shipped.name
+
+    @property
+    def bits_per_weight(self) -> Fraction:
+        """Bits of a stored parameter, on average."""
+        return Fraction(8 * self.weight_bytes, self.params)
 
     @property
     def kv_cache_bytes(self) -> int:
@@ -283,6 +307,7 @@ def require(workload: Workload) -> None:
         raise InputError(unknown("kv dtype", workload.kv_dtype, get_args(KvDtype)))
     if workload.state_dtype not in (None, *get_args(KvDtype)):
         raise InputError(unknown("state dtype", str(workload.state_dtype), get_args(KvDtype)))
+    checked(workload.weights)
 
 
 def _require_count(name: str, value: object, least: int, most: int) -> None:

@@ -10,11 +10,12 @@ from operator import attrgetter, itemgetter
 from typing import Any
 
 from llmarch_cli.errors import InputError, shown, suggestion
-from llmarch_cli.profilers.cost import DTYPE_BYTES
+from llmarch_cli.profilers.cost import Workload
 from llmarch_cli.profilers.profile import Profile
 from llmarch_cli.report import layout
 from llmarch_cli.report.table import Column, Shown, Table
 from llmarch_cli.report.units import (
+    AVERAGE,
     BYTES,
     DATE,
     FLOPS,
@@ -30,6 +31,7 @@ from llmarch_cli.report.units import (
     Unit,
     Value,
 )
+from llmarch_cli.specs.storage import NATIVE, PLAIN
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -105,6 +107,10 @@ def _of_spec(words: Callable[..., Fact], *arguments: str) -> Callable[[Profile],
     return lambda profile: words(profile.spec, *arguments)
 
 
+def _bits_per_weight(profile: Profile) -> Fraction | None:
+    return None if profile.workload.weights == PLAIN else profile.bits_per_weight
+
+
 # What exactly each metric counts, in a sentence.
 _CONVENTIONS = {
     "model": "The spec's id; for a YAML file its name.",
@@ -137,7 +143,10 @@ _CONVENTIONS = {
     "active_params_without_embeddings": "Active parameters without input embedding, learned positions and head.",
     "mtp_params": "Parameters of the multi-token-prediction blocks. Not in the other totals.",
     "buffers": "Stored values that are not learned: the routers' load-balancing biases. Not in the other totals.",
-    "weight_bytes": "All parameters at 2 bytes each.",
+    "weight_bytes": "Bytes of all parameters as stored: at 2 bytes each, or in the format that `--weights` names, with"
+    " its scales and zero points.",
+    "weight_format": "The storage format of the weights; for `native`, what the publisher ships.",
+    "bits_per_weight": "Stored bits of a parameter, on average.",
     "context_tokens": "Tokens in view, including the one being decoded.",
     "batch": "Sequences. Cache bytes are for all of them.",
     "kv_dtype": "The dtype of cached values.",
@@ -209,7 +218,9 @@ _GROUPS: dict[str, tuple[Metric, ...]] = {
         _metric("active_params_without_embeddings", "active without embeddings", PARAMS, "data"),
         _metric("mtp_params", "MTP parameters", PARAMS, "if any"),
         _metric("buffers", "buffers", PARAMS, "if any"),
-        _metric("weight_bytes", "weights (bf16)", BYTES, value=lambda p: p.params * DTYPE_BYTES["bf16"]),
+        _metric("weight_bytes", "weights (bf16)", BYTES),
+        _metric("weight_format", "weight format", TEXT, "data"),
+        _metric("bits_per_weight", "bits per weight", AVERAGE, "if any", _bits_per_weight),
     ),
     "KV cache": (
         _metric("context_tokens", "context", TOKENS, "data", "workload.context", by_context=True),
@@ -277,6 +288,20 @@ def require(keys: Sequence[str] = (), sort: str | None = None) -> None:
 def picked(keys: Sequence[str]) -> tuple[Metric, ...]:
     """The model and the metrics of `keys`, in that order, all shown. Raises InputError for unknown keys."""
     return (MODEL, *(replace(metric(key), shown="always") for key in dict.fromkeys(keys) if key != MODEL.key))
+
+
+def titled(metrics: Iterable[Metric], *workloads: Workload) -> tuple[Metric, ...]:
+    """The metrics, with the storage format of these workloads in the title of `weight_bytes`.
+
+    For `native` the format of each model is shown too.
+    """
+    formats = list(dict.fromkeys(workload.weights for workload in workloads))
+    changes: dict[str, dict[str, Any]] = {}
+    if formats not in ([], [PLAIN]):
+        changes["weight_bytes"] = {"title": f"weights ({formats[0]})" if len(formats) == 1 else "weights"}
+    if NATIVE in formats:
+        changes["weight_format"] = {"shown": "always"}
+    return tuple(replace(each, **changes[each.key]) if each.key in changes else each for each in metrics)
 
 
 def sorted_by(profiles: Iterable[Profile], key: str) -> list[Profile]:

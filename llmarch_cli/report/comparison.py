@@ -5,8 +5,19 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
+from llmarch_cli.profilers.cost import Workload
 from llmarch_cli.profilers.profile import Engine, Profile
-from llmarch_cli.report.columns import METRICS, MODEL, Metric, beyond_context_window, metric, picked, rows, sorted_by
+from llmarch_cli.report.columns import (
+    METRICS,
+    MODEL,
+    Metric,
+    beyond_context_window,
+    metric,
+    picked,
+    rows,
+    sorted_by,
+    titled,
+)
 from llmarch_cli.report.table import Shown, Table
 from llmarch_cli.report.units import Delta, Value, tokens
 
@@ -52,7 +63,7 @@ def comparison(
 
     If `paired`, each model is followed by its changed copy, and a third row shows the change of every metric.
     """
-    metrics = picked(keys) if keys else METRICS
+    metrics = titled(picked(keys) if keys else METRICS, *_workloads(profiles))
     if paired:
         return _changes(profiles[::2], profiles[1::2], metrics, sort)
     ordered = sorted_by(profiles, sort) if sort else profiles
@@ -76,10 +87,14 @@ def kv_caches(profiles: Sequence[Profile], keys: Sequence[str] = (), sort: str |
     Raises InputError for unknown columns.
     """
     several = len({profile.workload.context for profile in profiles}) > 1
-    metrics = picked(keys) if keys else tuple(_cache_columns(several))
+    metrics = titled(picked(keys) if keys else _cache_columns(several), *_workloads(profiles))
     ordered = _model_by_model(profiles, sort or "kv_cache_bytes")
     legend = [_LEGEND[m.key] for m in metrics if m.key in _LEGEND and any(map(m.value, ordered))]
     return Table("kv_caches", metrics, rows(ordered, metrics), notes=(*_stated(ordered), *legend), bar="kv_cache_bytes")
+
+
+def _workloads(profiles: Sequence[Profile]) -> set[Workload]:
+    return {profile.workload for profile in profiles}
 
 
 def _cache_columns(several_contexts: bool) -> Iterator[Metric]:
@@ -104,7 +119,7 @@ def notes(profiles: Sequence[Profile]) -> Iterator[str]:
 
 
 def _stated(profiles: Sequence[Profile]) -> Iterator[str]:
-    workloads = {profile.workload for profile in profiles}
+    workloads = _workloads(profiles)
     contexts = {workload.context for workload in workloads}
     context = f"{min(contexts):,} tokens of context, " if len(contexts) == 1 else ""
     for settings in dict.fromkeys(workload.settings for workload in workloads):

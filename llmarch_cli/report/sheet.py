@@ -8,7 +8,7 @@ from dataclasses import replace
 from llmarch_cli.profilers.cost import Cost
 from llmarch_cli.profilers.profile import Profile
 from llmarch_cli.report import units
-from llmarch_cli.report.columns import METRICS, Metric, ratio, rows
+from llmarch_cli.report.columns import METRICS, Metric, ratio, rows, titled
 from llmarch_cli.report.comparison import notes
 from llmarch_cli.report.layout import layer_map
 from llmarch_cli.report.table import Column, Shown, Table
@@ -99,7 +99,7 @@ def operators(profile: Profile, counted: Iterable[tuple[Item, Mapping[str, int]]
 
 
 def _model(profile: Profile) -> Table:
-    metrics = tuple(_as_shown(metric) for metric in METRICS)
+    metrics = titled(map(_as_shown, METRICS), profile.workload)
     return Table(
         "model", metrics, rows([profile], metrics), notes=tuple(notes([profile])), side_by_side=True, main=False
     )

@@ -143,6 +143,12 @@ def tokens(value: int) -> str:
     return f"{value:,}"
 
 
+def decimal(value: int | Fraction) -> str:
+    """217/50 -> 4.34."""
+    whole, rest = divmod(_hundredths(value, 1), 100)
+    return f"{whole:,}.{rest:02}"
+
+
 def share(value: Fraction) -> str:
     """1/18 -> 5.6%. A share that would round to 0% or 100% is written <0.1% or >99.9%."""
     if value in (0, 1):
@@ -208,6 +214,7 @@ BYTES = Unit(binary_bytes, name="bytes")
 FLOPS = Unit(flops)
 SHARE = Unit(share, share, is_ratio=True, of_delta=" points")
 TIMES = Unit(times, times, is_ratio=True)
+AVERAGE = Unit(decimal, is_ratio=True)
 WRITTEN = Unit(str, str)  # numbers of mixed units, formatted by the caller
 DIFFERENCE = Unit(difference, difference, is_ratio=True)
 

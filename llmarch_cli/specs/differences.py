@@ -18,7 +18,7 @@ from llmarch_cli.components.component import Record
 from llmarch_cli.specs.pairs import AXES, Axis, Order, Pairs
 from llmarch_cli.specs.spec import NONE, ModelSpec
 
-FACTS = frozenset({"name", "organization", "source", "same_as", "released", "license", "published"})
+FACTS = frozenset({"name", "organization", "source", "same_as", "released", "license", "published", "stored"})
 
 # Changes that are valid only together are tried in groups up to this size, then all at once.
 LARGEST_GROUP = 3

@@ -46,6 +46,7 @@ from llmarch_cli.components.residual.connection import Connection, Place
 from llmarch_cli.components.residual.laurel import LowRankBranch
 from llmarch_cli.components.residual.plain import PlainResidual
 from llmarch_cli.errors import suggestion
+from llmarch_cli.specs.storage import Stored
 
 if TYPE_CHECKING:
     from typing import Self
@@ -246,6 +247,7 @@ class ModelSpec(Record):
     license: OneLine | None = None
     context_length: TokenCount | None = None  # the model's context window
     published: Published = Published()
+    stored: Stored | None = None  # the formats that the publisher ships the weights in; null: all in bf16
 
     d_model: Count
     n_layers: LayerCount
@@ -279,7 +281,7 @@ class ModelSpec(Record):
     summarized: ClassVar[frozenset[str]] = frozenset(
         {
             *("name", "organization", "source", "same_as", "released", "license", "context_length", "published"),
-            *("d_model", "n_layers", "vocab_size", "tie_embeddings", "learned_positions"),
+            *("stored", "d_model", "n_layers", "vocab_size", "tie_embeddings", "learned_positions"),
             *("norm", "norm_placement", "parallel_sublayers", "attention", "ffn"),
         }
     )

@@ -22,7 +22,7 @@ from llmarch_cli.writing import put
 
 WIDTH = 116
 INDENT = "  "
-ABOUT = ("name", "organization", "source", "same_as", "released", "license", "context_length", "published")
+ABOUT = ("name", "organization", "source", "same_as", "released", "license", "context_length", "published", "stored")
 SCHEMA = "schema.json"
 FOR_EDITORS = f"yaml-language-server: $schema={SCHEMA}"  # a comment that gives editors completion and checks
 FEWEST_SHARED = 3  # fewer shared fields get no anchor

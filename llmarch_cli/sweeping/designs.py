@@ -53,7 +53,9 @@ def priced(spec: ModelSpec, workload: Workload) -> Profile:
     costs = closed_form.measure(spec, items, workload)
     # Smallest arrays first, so that sums stay small as long as possible.
     rows = sorted(zip(items, costs, strict=True), key=lambda row: _extent(row[1]))
-    return Profile(spec, workload, "closed-form", tuple(rows))
+    found = Profile(spec, workload, "closed-form", tuple(rows))
+    _ = found.weight_bytes  # computed here, since it too may branch on an array
+    return found
 
 
 def _extent(cost: Cost) -> int:

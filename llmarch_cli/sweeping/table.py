@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import Any
 
 from llmarch_cli.report import units
-from llmarch_cli.report.columns import BY_KEY, metric, ratio
+from llmarch_cli.report.columns import BY_KEY, metric, ratio, titled
 from llmarch_cli.report.table import Column, Table
 from llmarch_cli.report.units import Unit, Value
 from llmarch_cli.sweeping.axes import Axis
@@ -32,7 +32,7 @@ def variants(search: Search, answer: Answer) -> Table:
     cells: dict[str, Sequence[Value]] = {axis.path: values[axis.path] for axis in question.axes}
     for key in question.columns:
         if key not in cells:
-            columns.append(replace(metric(key), shown="always"))
+            columns.append(replace(titled([metric(key)], question.workload)[0], shown="always"))
             parts = [rows.figures[name].tolist() for name in RATIOS.get(key, (key,))]
             cells[key] = [ratio(*pair) for pair in zip(*parts, strict=True)] if key in RATIOS else parts[0]
     return Table(

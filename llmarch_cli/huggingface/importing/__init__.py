@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from llmarch_cli.errors import InputError, shown
-from llmarch_cli.huggingface.importing import choosing, per_layer
+from llmarch_cli.huggingface.importing import choosing, per_layer, quantization
 from llmarch_cli.huggingface.importing.families import FAMILIES, Family
 from llmarch_cli.huggingface.importing.keys import ANY, Config, Reading
 from llmarch_cli.huggingface.importing.layers import Fields
@@ -113,14 +113,16 @@ def imported(
     known = {"name": called, **fields}
     if source.url is not None and re.search(URL_PATTERN, source.url):
         known["source"] = source.url
-    spec = validated(known, source.origin).with_id(called)
+    spec = validated(known, source.origin)
+    stored, unread = quantization.read(source.data, decoder.text.data, spec)
+    spec = spec.model_copy(update={"stored": stored}).with_id(called)
     return Imported(
         spec,
         source,
         family,
         decoder.model_type,
         decoder.built_from,
-        tuple(dict.fromkeys(reading.notes)),
+        tuple(dict.fromkeys((*reading.notes, *unread))),
         reading.left_out,
         str(own) if guessed else None,
     )

@@ -1,0 +1,172 @@
+"""Bytes of weights in a storage format, in closed form from the parts. Never imports torch."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from functools import cached_property
+from typing import NamedTuple
+
+from llmarch_cli.components.component import Child, Component, SharedWeights
+from llmarch_cli.components.parts import Assignments, BlockDiagonal, Buffer, Experts, Linear, Table, Weights
+from llmarch_cli.errors import InputError
+from llmarch_cli.profilers.closed_form import part_cost
+from llmarch_cli.profilers.mixes import Mix
+from llmarch_cli.specs.spec import Item, ModelSpec
+from llmarch_cli.specs.storage import (
+    GGML,
+    NATIVE,
+    Blocks,
+    Encoding,
+    Format,
+    MisfitError,
+    Stored,
+    fits,
+    format_of,
+)
+
+# Matrices that choose or weigh: publishers and llama.cpp leave them as they are.
+ROUTERS = frozenset({"router", "shared_expert_gate", "index_weights_proj"})
+
+
+class Place(NamedTuple):
+    """A part, the item that it is in, and the words of its place, from the axis to its own name."""
+
+    item: Item
+    words: tuple[str, ...]
+    part: Weights
+
+    def __str__(self) -> str:
+        return f"{self.item.label}: {self.words[-1]}"
+
+
+class Matrices(NamedTuple):
+    """The matrices of a part: `number` of (d_out, d_in)."""
+
+    number: int
+    d_out: int
+    d_in: int
+
+
+def weight_bytes(spec: ModelSpec, name: str) -> int:
+    """The bytes of all parameters of the decoder in a format, or as the publisher ships them (`native`).
+
+    Without multi-token-prediction blocks and buffers, as `params`. Raises InputError for an unknown format, and for a
+    matrix that the format cannot store.
+    """
+    return sum(total for place, total in stored_parts(spec, name) if not place.item.mtp)
+
+
+def stored_parts(spec: ModelSpec, name: str) -> Iterator[tuple[Place, int]]:
+    """Every part with its bytes in all its layers. Raises InputError as `weight_bytes`."""
+    shipped = Stored(format=name) if name != NATIVE else spec.stored or Stored()
+    storage = _Storage(spec, shipped)
+    for place in storage.places:
+        yield place, storage.bytes(place)
+
+
+def places(spec: ModelSpec) -> Iterator[Place]:
+    """All stored parts, buffers aside."""
+    for item in spec.inventory():
+        above = (*item.role.split(), *item.label.replace(":", " ").replace(",", " ").split())
+        for words, part in _parts(item.component, spec.d_model, above):
+            yield Place(item, words, part)
+
+
+def _parts(component: Component, d_model: int, above: tuple[str, ...]) -> Iterator[tuple[tuple[str, ...], Weights]]:
+    for part in component.parts(d_model):
+        if isinstance(part, Child):
+            yield from _parts(part.component, d_model, (*above, part.name))
+        elif isinstance(part, Buffer | Assignments):
+            continue
+        elif isinstance(component, SharedWeights) or part.name not in component.shared_parts:
+            yield (*above, *(("experts",) if isinstance(part, Experts) else ()), part.name), part
+
+
+def matrices(part: Weights) -> Matrices | None:
+    """The matrices of a part; None for a part without any of its own."""
+    match part:
+        case Linear():
+            return Matrices(1, part.d_out, part.d_in)
+        case BlockDiagonal():
+            return Matrices(part.n_blocks, part.d_out, part.d_in)
+        case Experts():
+            return Matrices(part.n_experts, part.d_out, part.d_in)
+        case Table():
+            return Matrices(1, part.n_rows, part.dim)
+        case _:
+            return None
+
+
+class _Storage:
+    """How the parts of a spec are stored. Raises InputError for a name in `shipped` that fits no part."""
+
+    def __init__(self, spec: ModelSpec, shipped: Stored) -> None:
+        self.spec, self.format = spec, format_of(shipped.format)
+        self.parts = {selector: format_of(name) for selector, name in shipped.parts.items()}
+        self.places = list(places(spec))
+        self.n_experts = max(
+            (place.part.n_experts for place in self.places if isinstance(place.part, Experts)), default=0
+        )
+        for selector in self.parts:
+            if not any(fits(selector, place.words) for place in self.places):
+                raise InputError(f"{spec.id}: stored.parts.{selector}: no part of this model has that name")
+
+    def bytes(self, place: Place) -> int:
+        """The bytes of a part in all its layers."""
+        named = next((each for selector, each in self.parts.items() if _names(selector, place)), None)
+        its = named or self.format
+        params, of = part_cost(place.part, self.spec).params, matrices(place.part)
+        if of is None or not (named or self._is_for(its, place)):
+            return params * _other_bytes(its, place) * place.item.count
+        biases = (params - of.number * of.d_out * of.d_in) * its.other_bytes * place.item.count
+        try:
+            return biases + sum(
+                encoding.bytes(of.d_out, of.d_in) * of.number * n_layers
+                for encoding, n_layers in self._encodings(its, place, of.d_in)
+            )
+        except MisfitError as misfit:
+            raise InputError(f"{self.spec.id}, {place}: {misfit}; ask for another weight format") from None
+
+    def _is_for(self, its: Format, place: Place) -> bool:
+        """Whether a part is among those that a format is for."""
+        role = place.item.role
+        if role in ("embedding", "layer embedding", "head"):
+            return its.scope == "embeddings"
+        if role not in ("attention", "ffn", "mtp") or "junction" in place.words or place.words[-1] in ROUTERS:
+            return False
+        return its.scope != "experts" or not self.n_experts or isinstance(place.part, Experts)
+
+    def _encodings(self, its: Format, place: Place, d_in: int) -> Iterable[tuple[Encoding, int]]:
+        """How a matrix is stored, each time with the number of its layers."""
+        match its.mix:
+            case "k_m":
+                assert isinstance(its.encoding, Blocks)
+                return self._mix.types(its.encoding, place.item, place.words[-1], d_in)
+            case "moe" if not isinstance(place.part, Experts):
+                return [(GGML["q8_0"], place.item.count)]
+            case _:
+                return [(its.encoding, place.item.count)]
+
+    @cached_property
+    def _mix(self) -> Mix:
+        with_values, with_last = (
+            {
+                place.item.label: place.item
+                for place in self.places
+                if place.item.role == role and place.words[-1] == name
+            }
+            for role, name in (("attention", "v_proj"), ("ffn", "down_proj"))
+        )
+        return Mix(self.spec, self.n_experts, with_values.values(), with_last.values())
+
+
+def _names(selector: str, place: Place) -> bool:
+    """Whether a name of `stored.parts` means a part. That of an axis does not mean its routers."""
+    own = place.words[-1]
+    return fits(selector, place.words) and (own not in ROUTERS or selector.rpartition(".")[2] == own)
+
+
+def _other_bytes(its: Format, place: Place) -> int:
+    """The bytes of each value of a part that is not quantised. A GGUF file has large matrices in 16 bits."""
+    is_matrix = matrices(place.part) is not None and place.words[-1] not in ROUTERS and place.item.role != "position"
+    return 2 if its.is_gguf and is_matrix else its.other_bytes
