@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 from itertools import cycle, islice
-from typing import Any, cast, get_args
+from typing import Any, get_args
 
 from hypothesis import strategies as st
 from hypothesis.strategies import DrawFn, SearchStrategy
 
-from llmarch_cli.components.component import views
+from llmarch_cli.components.cache import Rows
+from llmarch_cli.components.component import cache_entries, views
 from llmarch_cli.components.ffn.gate import Activation
 from llmarch_cli.components.frame import NormPlacement
-from llmarch_cli.profilers.cost import KvDtype, Workload
+from llmarch_cli.profilers.cost import ROW_ENCODINGS, KvDtype, Workload
 from llmarch_cli.specs.spec import NONE, ModelSpec
+from llmarch_cli.specs.storage import group_of
 
 Data = dict[str, Any]
 
@@ -656,10 +658,17 @@ def spans(spec: ModelSpec) -> set[int]:
     return {view.span for item in spec.inventory() for view in views(item.component) if view.span is not None}
 
 
+def fits_rows(spec: ModelSpec, kv_dtype: KvDtype) -> bool:
+    """Whether the groups of a format divide all cached rows."""
+    entries = (entry for item in spec.inventory() for _, entry in cache_entries(item.component))
+    group = group_of(ROW_ENCODINGS[kv_dtype])
+    return all(entry.width % group == 0 for entry in entries if isinstance(entry, Rows))
+
+
 @st.composite
 def workloads(draw: DrawFn, spec: ModelSpec) -> Workload:
     """Contexts that reveal mistakes: the first two, the end of each window and one past it, and a long one."""
     edges = spans(spec)
     context = draw(st.sampled_from(sorted({1, 2, LONG_CONTEXT, *edges, *(edge + 1 for edge in edges)})))
-    kv_dtype = cast("KvDtype", draw(st.sampled_from(get_args(KvDtype))))
+    kv_dtype = draw(st.sampled_from([name for name in ROW_ENCODINGS if fits_rows(spec, name)]))
     return Workload(context, draw(st.integers(1, 4)), kv_dtype)

@@ -37,6 +37,7 @@ HEAVY = {
         "modules",
         "profilers.measured",
         "profilers.operators",
+        "profilers.prompts",
         "profilers.witnesses",
         "huggingface.plan",
         "huggingface.checkpoint",

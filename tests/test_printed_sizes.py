@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 import llmarch_cli as llmarch
-from llmarch_cli.profilers.cost import KvDtype
+from llmarch_cli.profilers.cost import StateDtype
 from llmarch_cli.specs.loading import validated
 from llmarch_cli.specs.spec import ModelSpec
 
@@ -51,7 +51,7 @@ def test_states_of_a_hybrid(engine: Any) -> None:
 
 def test_each_state_has_its_own_dtype_unless_one_is_asked_for() -> None:
     matrices, inputs = 48 * 48 * 128 * 128, 48 * 3 * (2 * 16 + 48) * 128
-    sizes: dict[KvDtype | None, int] = {
+    sizes: dict[StateDtype | None, int] = {
         None: 4 * matrices + 2 * inputs,
         "fp32": 4 * (matrices + inputs),
         "bf16": 2 * (matrices + inputs),

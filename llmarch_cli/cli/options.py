@@ -72,15 +72,20 @@ def several_tokens(text: str) -> list[int]:
     return [tokens(part.strip()) for part in text.split(",")]
 
 
-def _dtype(option: str) -> Callable[[str], str]:
-    def parsed(text: str) -> str:
-        from llmarch_cli.profilers.cost import DTYPE_BYTES
+def _kv_dtype(text: str) -> str:
+    from llmarch_cli.profilers.cost import ROW_ENCODINGS
 
-        if text not in DTYPE_BYTES:
-            raise InputError(f"{option}: {unknown(option.strip('-').replace('-', ' '), text, DTYPE_BYTES)}")
-        return text
+    if text not in ROW_ENCODINGS:
+        raise InputError(f"--kv-dtype: {unknown('kv dtype', text, ROW_ENCODINGS)}")
+    return text
 
-    return parsed
+
+def _state_dtype(text: str) -> str:
+    from llmarch_cli.profilers.cost import DTYPE_BYTES
+
+    if text not in DTYPE_BYTES:
+        raise InputError(f"--state-dtype: {unknown('state dtype', text, DTYPE_BYTES)}")
+    return text
 
 
 def _weights(text: str) -> str:
@@ -97,6 +102,13 @@ def complete_format(incomplete: str) -> list[str]:
     from llmarch_cli.specs.storage import FORMATS, NATIVE
 
     return [name for name in (NATIVE, *FORMATS) if name.startswith(incomplete)]
+
+
+def complete_kv_dtype(incomplete: str) -> list[str]:
+    """Formats of cached values by the start of their name."""
+    from llmarch_cli.profilers.cost import ROW_ENCODINGS
+
+    return [name for name in ROW_ENCODINGS if name.startswith(incomplete)]
 
 
 def _engine(text: str) -> str:
@@ -302,10 +314,11 @@ _WORKLOAD: dict[str, tuple[Any, Any]] = {
             str,
             typer.Option(
                 "--kv-dtype",
-                metavar="bf16|fp16|fp32|fp8",
-                help="The dtype of cached values.",
-                autocompletion=among("bf16", "fp16", "fp32", "fp8"),
-                parser=_dtype("--kv-dtype"),
+                metavar="FORMAT",
+                help="How cached values are stored: bf16, fp16, fp32, fp8, q8_0, q5_1, q5_0, q4_1, q4_0, int8, int4 or"
+                " nvfp4.",
+                autocompletion=complete_kv_dtype,
+                parser=_kv_dtype,
                 rich_help_panel=WORKLOAD,
             ),
         ],
@@ -319,7 +332,7 @@ _WORKLOAD: dict[str, tuple[Any, Any]] = {
                 metavar="bf16|fp16|fp32|fp8",
                 help="The dtype of states. By default float32, and bfloat16 for the inputs of convolutions.",
                 autocompletion=among("bf16", "fp16", "fp32", "fp8"),
-                parser=_dtype("--state-dtype"),
+                parser=_state_dtype,
                 rich_help_panel=WORKLOAD,
                 show_default=False,
             ),

@@ -23,7 +23,7 @@ from llmarch_cli.expressions import UNITS, Expression
 from llmarch_cli.guards import selection
 from llmarch_cli.guards.gauge import CONTEXT_PATTERN, GUARDED, Gauge, MetricAt, difference, metric_at
 from llmarch_cli.guards.selection import Batch, ModelNames, Settings, Version
-from llmarch_cli.profilers.cost import Engine, KvDtype, Workload
+from llmarch_cli.profilers.cost import Engine, KvDtype, StateDtype, Workload
 from llmarch_cli.report import units
 from llmarch_cli.report.units import Unit
 from llmarch_cli.specs import documents
@@ -128,7 +128,7 @@ class Budget(Record):
     limits: Annotated[tuple[LimitText, ...], Field(strict=False, min_length=1)]  # METRIC[@CONTEXT] OP AMOUNT
     batch: Batch | None = None  # overrides the file's
     kv_dtype: KvDtype | None = None  # overrides the file's
-    state_dtype: KvDtype | None = None  # overrides the file's
+    state_dtype: StateDtype | None = None  # overrides the file's
     weights: AskedFormat | None = None  # overrides the file's
 
 

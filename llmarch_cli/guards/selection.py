@@ -13,7 +13,7 @@ from pydantic import BeforeValidator, Field
 from llmarch_cli import models
 from llmarch_cli.components.component import Record
 from llmarch_cli.errors import InputError, shown, suggestion
-from llmarch_cli.profilers.cost import KvDtype, Workload
+from llmarch_cli.profilers.cost import KvDtype, StateDtype, Workload
 from llmarch_cli.profilers.profile import MAX_BATCH
 from llmarch_cli.specs import loading
 from llmarch_cli.specs.spec import ModelSpec
@@ -37,7 +37,7 @@ class Settings(Record):
 
     batch: Batch = 1  # sequences; cache bytes are for all of them
     kv_dtype: KvDtype = "bf16"  # the dtype of cached values
-    state_dtype: KvDtype | None = None  # the dtype of states; null: each state's own
+    state_dtype: StateDtype | None = None  # the dtype of states; null: each state's own
     weights: AskedFormat = PLAIN  # the storage format of weights; native: as the publisher ships them
 
     @property

@@ -29,6 +29,7 @@ from llmarch_cli.components.parts import (
 )
 from llmarch_cli.errors import InputError
 from llmarch_cli.modules.cache import Cache, Step, TensorCache
+from llmarch_cli.modules.packing import Packing
 from llmarch_cli.specs.spec import LAYER_INPUT, LayerVariants, ModelSpec, NormStyle
 
 INIT_STD = 0.02
@@ -323,7 +324,10 @@ class Block(nn.Module):
         return x if norm is None else norm(x)
 
     def new_cache(
-        self, dtype: torch.dtype | None = None, state_dtype: torch.dtype | None = None, step: Step | None = None
+        self,
+        dtype: torch.dtype | Packing | None = None,
+        state_dtype: torch.dtype | None = None,
+        step: Step | None = None,
     ) -> TensorCache:
         """An empty cache for this layer: what its attention keeps, and its feed-forward layer as `ffn.entry`."""
         entries = {}
@@ -450,13 +454,16 @@ class Model(nn.Module):
         return predictions
 
     def new_cache(
-        self, batch: int | None = None, dtype: torch.dtype | None = None, state_dtype: torch.dtype | None = None
+        self,
+        batch: int | None = None,
+        dtype: torch.dtype | Packing | None = None,
+        state_dtype: torch.dtype | None = None,
     ) -> Cache:
         """An empty cache.
 
         Args:
             batch: number of sequences; None takes it from the first tokens.
-            dtype: dtype of the stored keys, values and other rows; None keeps the model's own.
+            dtype: dtype or packing of the stored keys, values and other rows; None keeps the model's own.
             state_dtype: dtype of the stored states; None keeps each state's own.
         """
         step = Step()

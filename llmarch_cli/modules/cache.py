@@ -12,6 +12,7 @@ from torch import Tensor
 from llmarch_cli.components.cache import Rows, State
 from llmarch_cli.components.component import Component, cache_entries
 from llmarch_cli.errors import InputError
+from llmarch_cli.modules.packing import Packing
 
 
 class Step:
@@ -29,7 +30,7 @@ class TensorCache:
     Args:
         entries: what the layer keeps, by full name: those of a component inside another one as `child.entry`.
         step: the step that all layers of a model share; None for a layer alone.
-        dtype: dtype of the stored rows; None keeps the dtype of the input.
+        dtype: dtype or packing of the stored rows; None keeps the dtype of the input.
         state_dtype: dtype of the stored states; None keeps each state's own.
         layer: the layer that it is for, from 0 at the bottom.
         n_layers: the layers of the model.
@@ -39,7 +40,7 @@ class TensorCache:
         self,
         entries: Mapping[str, Rows | State],
         step: Step | None = None,
-        dtype: torch.dtype | None = None,
+        dtype: torch.dtype | Packing | None = None,
         state_dtype: torch.dtype | None = None,
         layer: int = 0,
         n_layers: int = 1,
@@ -81,7 +82,7 @@ class TensorCache:
             name = self._prefix + short
             view = self.entries[name].view  # type: ignore[union-attr]
             n_kept = None if view.span is None else view.span // view.stride
-            stored = [values if self.dtype is None else values.to(self.dtype)]
+            stored = [self._stored(values)]
             if name in self.stored and n_kept != 1:
                 kept = self.stored[name]
                 stored.insert(0, kept if n_kept is None else kept[:, 1 - n_kept :])
@@ -90,11 +91,22 @@ class TensorCache:
                 self.stored[name] = joined
             else:
                 self.stored[name] = joined[:, -n_kept:].clone()
-            joined = joined.to(values.dtype)
+            joined = self._read(joined, values)
             if name in self.wanted:
                 self.left[name] = joined
             in_view.append(joined)
         return tuple(in_view)
+
+    def _stored(self, values: Tensor) -> Tensor:
+        if isinstance(self.dtype, Packing):
+            return self.dtype.encode(values)
+        return values if self.dtype is None else values.to(self.dtype)
+
+    def _read(self, rows: Tensor, like: Tensor) -> Tensor:
+        """Stored rows as values of the width and dtype of `like`."""
+        if isinstance(self.dtype, Packing):
+            return self.dtype.decode(rows, like.shape[-1], like.dtype)
+        return rows.to(like.dtype)
 
     def state(self, name: str, x: Tensor) -> Tensor:
         """The state of that name (batch, *shape), on the device of `x` (batch, ...); zeros before the first token.

@@ -22,8 +22,10 @@ from llmarch_cli.components.parts import (
     Vector,
     Weights,
 )
-from llmarch_cli.profilers.cost import DTYPE_BYTES, STATE_BYTES, Cost, Workload, per
+from llmarch_cli.errors import InputError
+from llmarch_cli.profilers.cost import DTYPE_BYTES, ROW_ENCODINGS, STATE_BYTES, Cost, KvDtype, Workload, per
 from llmarch_cli.specs.spec import Item, ModelSpec
+from llmarch_cli.specs.storage import MisfitError, group_of
 
 
 def measure(spec: ModelSpec, items: list[Item], workload: Workload) -> list[Cost]:
@@ -70,16 +72,16 @@ def prompt_flops(component: Component, spec: ModelSpec, start: int, end: int) ->
     total = 0
     for part in component.parts(spec.d_model):
         if isinstance(part, Child):
-            total += prompt_flops(part.component, spec, start, end)
+            total = total + prompt_flops(part.component, spec, start, end)  # not in place: they may be arrays
         else:
             n_times = end if part.name in component.expanded_parts else end - start
-            total += part_cost(part, spec).flops_per_token * n_times
+            total = total + part_cost(part, spec).flops_per_token * n_times
     return total + sum(mixing.flops * mixing.view.pairs(start, end) for mixing in component.prompt_mixing())
 
 
 def _rows_cost(entry: Rows, workload: Workload, rows: RowCount) -> Cost:
     """Rows grow with the context: by one for each `stride` tokens, until their span is full."""
-    row = entry.width * DTYPE_BYTES[workload.kv_dtype] * workload.batch
+    row = _row_bytes(entry, workload.kv_dtype) * workload.batch
     view, context = entry.view, workload.context
     kept, grows = row * rows(view, context), view.grows(context)
     return Cost(
@@ -89,6 +91,17 @@ def _rows_cost(entry: Rows, workload: Workload, rows: RowCount) -> Cost:
         kv_fixed_bytes=kept * (1 - grows),
         kv_cache_bytes_without_windows=row * rows(View(None, view.stride), context),
     )
+
+
+def _row_bytes(entry: Rows, dtype: KvDtype) -> int:
+    try:
+        return ROW_ENCODINGS[dtype].bytes(1, entry.width)
+    except MisfitError:
+        group = group_of(ROW_ENCODINGS[dtype])
+        raise InputError(
+            f"a cached row of {entry.name} has {entry.width:,} values, which do not divide into groups of {group}; ask"
+            f" for another --kv-dtype than {dtype}"
+        ) from None
 
 
 def _state_cost(entry: State, workload: Workload) -> Cost:

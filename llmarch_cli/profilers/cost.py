@@ -6,13 +6,26 @@ from dataclasses import dataclass, fields, replace
 from fractions import Fraction
 from typing import Literal, TypedDict, get_args
 
+from llmarch_cli.specs.storage import GGML, NVFP4_GROUP, Encoding, Scaled
+
 Engine = Literal["measured", "closed-form"]
 ENGINES: tuple[Engine, ...] = get_args(Engine)
 
-KvDtype = Literal["bf16", "fp16", "fp32", "fp8"]
+StateDtype = Literal["bf16", "fp16", "fp32", "fp8"]
+KvDtype = Literal[StateDtype, "q8_0", "q5_1", "q5_0", "q4_1", "q4_0", "int8", "int4", "nvfp4"]
 
 # Bytes of one value.
-DTYPE_BYTES: dict[KvDtype, int] = {"bf16": 2, "fp16": 2, "fp32": 4, "fp8": 1}
+DTYPE_BYTES: dict[StateDtype, int] = {"bf16": 2, "fp16": 2, "fp32": 4, "fp8": 1}
+
+# How a cached row is stored: plainly, as ggml's types, as NVFP4, or as integers with a scale and an offset of 16 bits
+# for each 64. Scales of whole tensors, which fp8 and nvfp4 may have besides, do not grow with the cache or count.
+ROW_ENCODINGS: dict[KvDtype, Encoding] = {
+    **{name: Scaled(8 * n_bytes) for name, n_bytes in DTYPE_BYTES.items()},
+    **{name: GGML[name] for name in ("q8_0", "q5_1", "q5_0", "q4_1", "q4_0")},
+    "int8": Scaled(8, 32, 1, 64),
+    "int4": Scaled(4, 32, 1, 64),
+    "nvfp4": Scaled(4, 8, 1, NVFP4_GROUP),
+}
 
 
 STATE_BYTES: dict[str, int] = {"fp32": 4, "bf16": 2}  # of one value, by the dtype that a state declares
@@ -31,7 +44,7 @@ class Workload:
     context: int = DEFAULT_CONTEXT
     batch: int = 1
     kv_dtype: KvDtype = "bf16"
-    state_dtype: KvDtype | None = None  # of all states; None: each state's own
+    state_dtype: StateDtype | None = None  # of all states; None: each state's own
     weights: str = "bf16"  # a format of `specs/storage.py`, or "native": as the publisher ships them
     prompt: int | None = None  # tokens; None: as many as the context
     prefix: int = 0
@@ -66,7 +79,7 @@ class Asked(TypedDict, total=False):
     Attributes:
         context: tokens in view, the decoded one included; 131,072 by default.
         batch: sequences; KV-cache bytes are for all of them.
-        kv_dtype: the dtype of cached values: "bf16", "fp16", "fp32" or "fp8".
+        kv_dtype: how cached values are stored: "bf16", "fp16", "fp32", "fp8", "q8_0", "q4_0", "int8", "nvfp4" ...
         state_dtype: the dtype of states; None keeps each in its own: float32, and bfloat16 for convolutions' inputs.
         weights: the storage format of weights, such as "fp8-block" or "q4_k_m"; "native" is what the publisher ships.
         prompt: tokens of a prompt, or of a training sequence; None takes as many as the context.
@@ -78,7 +91,7 @@ class Asked(TypedDict, total=False):
     context: int
     batch: int
     kv_dtype: KvDtype
-    state_dtype: KvDtype | None
+    state_dtype: StateDtype | None
     weights: str
     prompt: int | None
     prefix: int

@@ -19,16 +19,18 @@ from llmarch_cli.components.frame import TokenEmbedding
 from llmarch_cli.errors import CheckError
 from llmarch_cli.modules.builder import ComponentModule
 from llmarch_cli.modules.cache import TensorCache
-from llmarch_cli.profilers.cost import Cost, KvDtype, Workload, per
+from llmarch_cli.modules.packing import PACKINGS, Packing
+from llmarch_cli.profilers.cost import Cost, KvDtype, StateDtype, Workload, per
 from llmarch_cli.profilers.operators import OperatorCounter
 from llmarch_cli.specs.spec import Item, ModelSpec
 
-TORCH_DTYPES: dict[KvDtype, torch.dtype] = {
+TORCH_DTYPES: dict[StateDtype, torch.dtype] = {
     "bf16": torch.bfloat16,
     "fp16": torch.float16,
     "fp32": torch.float32,
     "fp8": torch.float8_e4m3fn,
 }
+ROW_DTYPES: dict[KvDtype, torch.dtype | Packing] = dict([*TORCH_DTYPES.items(), *PACKINGS.items()])
 
 
 def measure(spec: ModelSpec, items: list[Item], workload: Workload) -> list[Cost]:
@@ -78,14 +80,15 @@ def decoding_input(component: Component, spec: ModelSpec, batch: int, n_tokens: 
 def filled_cache(component: Component, length: int, workload: Workload, n_tokens: int = 1) -> TensorCache:
     """A cache after `length` tokens, holding what is in view, with what other layers leave for the next `n_tokens`."""
     entries = dict(cache_entries(component))
-    dtype = TORCH_DTYPES[workload.kv_dtype]
+    dtype = ROW_DTYPES[workload.kv_dtype]
     state_dtype = None if workload.state_dtype is None else TORCH_DTYPES[workload.state_dtype]
     cache = TensorCache(entries, None, dtype, state_dtype)
     cache.step.length = length
     for name, entry in entries.items():
         if isinstance(entry, Rows):
-            shape: tuple[int, ...] = (entry.view.rows(length), entry.width)
-            stored_as = dtype
+            n_stored = dtype.row_bytes(entry.width) if isinstance(dtype, Packing) else entry.width
+            shape: tuple[int, ...] = (entry.view.rows(length), n_stored)
+            stored_as = torch.uint8 if isinstance(dtype, Packing) else dtype
         else:
             shape, stored_as = entry.shape, state_dtype or TORCH_DTYPES[entry.dtype]
         cache.stored[name] = torch.empty((workload.batch, *shape), dtype=stored_as, device="meta")

@@ -239,6 +239,10 @@ def _zeros(counter: OperatorCounter, shape: Shape, dtype: torch.dtype, device: A
     return _empty(tuple(shape), dtype)
 
 
+def _new_empty(counter: OperatorCounter, x: Tensor, shape: Shape, dtype: torch.dtype) -> Tensor:
+    return _empty(shape, dtype)
+
+
 def _pad(counter: OperatorCounter, x: Tensor, pad: tuple[int, int], **options: Any) -> Tensor:
     return _empty((*x.shape[:-1], x.shape[-1] + sum(pad)), x.dtype)
 
@@ -313,6 +317,7 @@ _ANSWERS: dict[str, Callable[..., Any]] = {
     "arange": _arange,
     "tensor": _tensor,
     "zeros": _zeros,
+    "new_empty": _new_empty,
     "pad": _pad,
     "repeat_interleave": _repeat_interleave,
     **dict.fromkeys(("sum", "mean", "std", "amax"), _reduced),

@@ -6,14 +6,13 @@ import os
 from dataclasses import dataclass, replace
 from fractions import Fraction
 from functools import cached_property
-from typing import get_args
 
 from llmarch_cli.components.component import walk
 from llmarch_cli.errors import CheckError, InputError, shown, unknown
-from llmarch_cli.profilers.cost import COST_FIELDS, DTYPE_BYTES, ENGINES, Cost, KvDtype, Workload, simplest
+from llmarch_cli.profilers.cost import COST_FIELDS, DTYPE_BYTES, ENGINES, ROW_ENCODINGS, Cost, Workload, per, simplest
 from llmarch_cli.profilers.cost import Engine as Engine
 from llmarch_cli.specs.spec import ActiveConvention, Item, ModelSpec, ParamsConvention
-from llmarch_cli.specs.storage import NATIVE, PLAIN, PLAIN_BYTES, checked
+from llmarch_cli.specs.storage import NATIVE, PLAIN, PLAIN_BYTES, checked, group_of
 
 # Far above any real prompt, and low enough that other tools read the counts exactly.
 MAX_CONTEXT = 2**40
@@ -38,7 +37,7 @@ class Profile:
     def at(self, context: int, total: Cost) -> Profile:
         """Return the profile at another context, in closed form, given its total cost there. `rows` do not change."""
         other = replace(self, workload=self.workload.at(context), engine="closed-form")
-        other.__dict__.update(total=total, _multi_head_width=self._multi_head_width)  # the cached properties
+        other.__dict__.update(total=total, _multi_head_row=self._multi_head_row)  # the cached properties
         return other
 
     @cached_property
@@ -150,15 +149,17 @@ class Profile:
         return self.total.kv_cache_bytes_without_windows
 
     @cached_property
-    def _multi_head_width(self) -> int:
-        """Values per token if each query head cached its own key and value, in all layers."""
-        return sum(item.count * item.component.multi_head_width for item, _ in self.rows if not item.mtp)
+    def _multi_head_row(self) -> int:
+        """Bytes per token if each query head cached its own key and value, in all layers."""
+        encoding = ROW_ENCODINGS[self.workload.kv_dtype]
+        group = group_of(encoding)
+        widths = ((item.count, item.component.multi_head_width) for item, _ in self.rows if not item.mtp)
+        return sum(n * encoding.bytes(1, width if group == 1 else -(-width // group) * group) for n, width in widths)
 
     @property
     def kv_cache_bytes_multi_head(self) -> int:
         """Bytes of the KV cache of plain multi-head attention: a key and a value per query head and token."""
-        workload = self.workload
-        return self._multi_head_width * DTYPE_BYTES[workload.kv_dtype] * workload.batch * workload.context
+        return self._multi_head_row * self.workload.batch * self.workload.context
 
     @property
     def flops_per_token(self) -> int:
@@ -189,6 +190,11 @@ class Profile:
     def training_flops(self) -> int:
         """FLOPs of both passes over one training sequence, without recomputation."""
         return self.training_forward_flops + self.training_backward_flops
+
+    @property
+    def training_flops_per_token(self) -> int | Fraction:
+        """`training_flops` of one of the sequence's tokens."""
+        return per(self.training_flops, self.prompt_tokens)
 
     def active_by(self, convention: ActiveConvention) -> int:
         """Active parameters by a publisher's convention."""
@@ -303,10 +309,10 @@ def require(workload: Workload) -> None:
     if workload.prompt is not None:
         _require_count("prompt", workload.prompt, 1, MAX_CONTEXT)
     _require_count("prefix", workload.prefix, 0, MAX_CONTEXT - workload.prompt_tokens)
-    if workload.kv_dtype not in get_args(KvDtype):
-        raise InputError(unknown("kv dtype", workload.kv_dtype, get_args(KvDtype)))
-    if workload.state_dtype not in (None, *get_args(KvDtype)):
-        raise InputError(unknown("state dtype", str(workload.state_dtype), get_args(KvDtype)))
+    if workload.kv_dtype not in ROW_ENCODINGS:
+        raise InputError(unknown("kv dtype", workload.kv_dtype, ROW_ENCODINGS))
+    if workload.state_dtype not in (None, *DTYPE_BYTES):
+        raise InputError(unknown("state dtype", str(workload.state_dtype), DTYPE_BYTES))
     checked(workload.weights)
 
 

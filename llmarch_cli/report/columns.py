@@ -68,8 +68,8 @@ def _metric(
     is_linear: bool = True,
     ratio_of: tuple[str, str] | None = None,
 ) -> Metric:
-    """A metric. Its value is the profile's attribute `value`, or `key` if that is None."""
-    if ratio_of is not None:
+    """A metric. Its value is the profile's attribute `value`, or if that is None the ratio or the attribute `key`."""
+    if ratio_of is not None and value is None:
         value = _ratio(*map(attrgetter, ratio_of))
     elif not callable(value):
         value = attrgetter(value or key)
@@ -90,7 +90,7 @@ def _of_sequence(
     key: str, title: str, shown: Shown, unit: Unit = FLOPS, ratio_of: tuple[str, str] | None = None
 ) -> Metric:
     """A metric of a whole prompt or training sequence. It is as long as the context if no length is asked."""
-    return _metric(key, title, unit, shown, by_context=True, is_linear=False, ratio_of=ratio_of)
+    return _metric(key, title, unit, shown, key, by_context=True, is_linear=False, ratio_of=ratio_of)
 
 
 def ratio(part: int, whole: int) -> Fraction | None:

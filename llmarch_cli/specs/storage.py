@@ -104,6 +104,7 @@ GGML: dict[str, Blocks] = {
     "q4_k": Blocks(256, 144, "q5_0"),
     "q5_1": Blocks(32, 24),
     "q5_0": Blocks(32, 22),
+    "q4_1": Blocks(32, 20),
     "q4_0": Blocks(32, 18),
     "iq4_xs": Blocks(256, 136, "iq4_nl"),
     "iq4_nl": Blocks(32, 18),
@@ -286,6 +287,11 @@ def fits(selector: str, place: tuple[str, ...]) -> bool:
     """Whether the words of `selector` occur in a part's place, in this order."""
     words = iter(place)
     return all(word in words for word in selector.split("."))
+
+
+def group_of(encoding: Encoding) -> int:
+    """The values of a row that share a scale; 1 if no width is a misfit."""
+    return encoding.values if isinstance(encoding, Blocks) else 1 if encoding.pads else encoding.columns or 1
 
 
 def _ceil(count: int, size: int) -> int:

@@ -14,9 +14,10 @@ import llmarch_cli as llmarch
 from llmarch_cli.errors import InputError
 from llmarch_cli.modules.builder import ExpertStack, Model, build
 from llmarch_cli.modules.cache import Cache
+from llmarch_cli.modules.packing import Packing
 from llmarch_cli.profilers.closed_form import component_cost
 from llmarch_cli.profilers.cost import KvDtype, Workload
-from llmarch_cli.profilers.measured import TORCH_DTYPES
+from llmarch_cli.profilers.measured import ROW_DTYPES
 from llmarch_cli.specs.spec import ModelSpec
 
 torch.set_num_threads(1)  # tensors are tiny: threads would only wait for each other
@@ -73,7 +74,8 @@ def check_cache(cache: Cache, of: ModelSpec, length: int, batch: int, kv_dtype: 
     assert cache.length == length
     assert cache.n_bytes == closed_form_bytes(of, length, batch, kv_dtype)
     for entry in (entry for layer in cache.layers for entry in layer.stored.values()):
-        assert entry.dtype == TORCH_DTYPES[kv_dtype]
+        stored_as = ROW_DTYPES[kv_dtype]
+        assert entry.dtype == (torch.uint8 if isinstance(stored_as, Packing) else stored_as)
         assert entry.untyped_storage().nbytes() == entry.numel() * entry.element_size()
 
 
@@ -83,7 +85,7 @@ def check_cache(cache: Cache, of: ModelSpec, length: int, batch: int, kv_dtype: 
 def test_the_cache_holds_what_the_closed_form_says(pieces: list[int], kv_dtype: KvDtype) -> None:
     of = mixed(ffn=MOE, learned_positions=20)
     model = build(of, seed=0)
-    cache = model.new_cache(batch=3, dtype=TORCH_DTYPES[kv_dtype])
+    cache = model.new_cache(batch=3, dtype=ROW_DTYPES[kv_dtype])
     assert cache.n_bytes == cache.length == 0
     for piece in tokens(3, LENGTH).split(pieces, dim=1):
         logits = model(piece, cache)
@@ -97,7 +99,7 @@ def test_the_cache_holds_what_the_closed_form_says(pieces: list[int], kv_dtype: 
 def test_a_smaller_cache_dtype_only_rounds(kv_dtype: KvDtype, rounding: float) -> None:
     model = build(mixed(), seed=0)
     prompt = tokens(2, LENGTH)
-    exact, cache = model(prompt), model.new_cache(dtype=TORCH_DTYPES[kv_dtype])
+    exact, cache = model(prompt), model.new_cache(dtype=ROW_DTYPES[kv_dtype])
     logits = torch.cat([model(token, cache) for token in prompt.split(1, dim=1)], dim=1)
     deviation = (logits - exact).abs().max() / exact.abs().max()
     assert deviation < rounding

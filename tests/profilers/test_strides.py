@@ -25,7 +25,7 @@ from llmarch_cli.components.component import Component, Part
 from llmarch_cli.components.parts import Linear
 from llmarch_cli.guards import baselines, selection
 from llmarch_cli.page.data import BY_CONTEXT, models, settings
-from llmarch_cli.profilers.cost import KvDtype, Workload
+from llmarch_cli.profilers.cost import KvDtype, StateDtype, Workload
 from llmarch_cli.profilers.lines import Piece, at, corners, line
 from llmarch_cli.profilers.profile import Profile, profile
 from llmarch_cli.profilers.verification import critical_contexts
@@ -70,7 +70,7 @@ def spec() -> ModelSpec:
     return llmarch.load("llama3.2-1b").model_copy(update={"attention": Compressed(), "name": "strided"})
 
 
-def priced(context: int, batch: int = 1, kv_dtype: KvDtype = "bf16", state_dtype: KvDtype | None = None) -> Profile:
+def priced(context: int, batch: int = 1, kv_dtype: KvDtype = "bf16", state_dtype: StateDtype | None = None) -> Profile:
     return profile(spec(), Workload(context, batch, kv_dtype, state_dtype), "closed-form")
 
 

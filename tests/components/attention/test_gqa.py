@@ -79,8 +79,9 @@ def test_a_norm_before_the_output_projection() -> None:
 @pytest.mark.parametrize(("fields", "span"), [({}, None), ({"window": 5}, 5), ({"chunk": 7}, 7)])
 def test_span(fields: dict[str, int], span: int | None) -> None:
     gqa = component(GQA | fields)
-    assert list(gqa.cache()) == [Rows("k", 16, View(span)), Rows("v", 16, View(span))]
-    assert [mixing.view for mixing in gqa.mixing()] == [View(span)]
+    view = View(span, unit=fields.get("chunk", 1))
+    assert list(gqa.cache()) == [Rows("k", 16, view), Rows("v", 16, view)]
+    assert [mixing.view for mixing in gqa.mixing()] == [view]
 
 
 def test_a_group_of_heads_shares_a_key() -> None:

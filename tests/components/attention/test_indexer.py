@@ -61,7 +61,7 @@ def test_cache_and_cost() -> None:
     assert list(tokens.cache()) == [Rows("latent", 10), Rows("k_rope", 6), Rows("index_k", 8, FULL, "index")]
     assert list(tokens.mixing()) == [Mixing(3 * 2 * (10 + 6 + 10), View(5)), Mixing(2 * 24 * 8 + 2 * 24)]
     assert list(blocks.cache()) == [Rows("k", 12), Rows("v", 12), Rows("index_k", 8, FULL, "index")]
-    assert list(blocks.mixing()) == [Mixing(2 * 4 * (6 + 6), View(6)), Mixing(2 * 2 * 8)]
+    assert list(blocks.mixing()) == [Mixing(2 * 4 * (6 + 6), View(6, unit=3)), Mixing(2 * 2 * 8)]
     shared = component({**MLA, "indexer": {"indices_from": "other", "top_k": 5}})
     assert [entry.name for entry in shared.cache()] == ["latent", "k_rope"]
     assert list(shared.mixing()) == [Mixing(3 * 2 * (10 + 6 + 10), View(5))]

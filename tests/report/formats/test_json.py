@@ -23,7 +23,8 @@ def test_it_holds_what_the_profile_holds() -> None:
         assert row["weight_bytes"] == 2 * profile.params
         assert (row["context_tokens"], row["batch"], row["kv_dtype"]) == (8192, 3, "fp8")
         assert row["engine"] == "closed-form"
-        assert not any(isinstance(value, float) for value in row.values())
+        fractions = {key for key, value in row.items() if isinstance(value, float)}
+        assert fractions <= {"training_flops_per_token"}  # windows need not divide a sequence
 
 
 def test_integers_beyond_floating_point_are_exact() -> None:
