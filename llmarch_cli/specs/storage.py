@@ -255,7 +255,8 @@ def _is_asked(name: str) -> str:
 
 
 def _schema(names: Iterable[str]) -> WithJsonSchema:
-    return WithJsonSchema({"type": "string", "pattern": rf"^({'|'.join(names)}|{_WITH_GROUP.pattern})$"})
+    with_group = [f"{name}-g{size}" for name in _SEVERAL for size in GROUPS]
+    return WithJsonSchema({"enum": [*names, *with_group]})
 
 
 FormatName = Annotated[str, AfterValidator(_is_format), _schema(FORMATS)]

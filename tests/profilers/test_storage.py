@@ -13,7 +13,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from safetensors.torch import save_file
-from strategies import specs
+from strategies import specs, weight_formats
 from torch import Tensor
 
 import llmarch_cli as llmarch
@@ -276,6 +276,16 @@ def test_plain_formats_are_the_measured_parameters(spec: ModelSpec) -> None:
     for name, size in (("bf16", 2), ("fp16", 2), ("fp32", 4)):
         assert weight_bytes(spec, name) == size * params
         assert profile(spec, Workload(8, weights=name), "closed-form").weight_bytes == size * params
+
+
+@settings(max_examples=40)
+@given(specs(), weight_formats())
+def test_every_spec_has_bytes_in_every_format_without_groups(spec: ModelSpec, name: str) -> None:
+    found = weight_bytes(spec, name)
+    assert 0 < found <= 2 * weight_bytes(spec, "fp32") + 1088 * 2**20
+    shipped = ModelSpec.model_validate({**spec.model_dump(), "stored": {"format": name}})
+    assert weight_bytes(shipped, "native") == found
+    assert profile(shipped, Workload(8, weights="native"), "closed-form").weight_bytes == found
 
 
 # Those of our formats that checkpoints are recognised by, each with the optional tensors that it has.
