@@ -28,6 +28,9 @@ from llmarch_cli.specs.storage import (
 ROUTERS = frozenset({"router", "shared_expert_gate", "index_weights_proj"})
 
 
+_AXES = ("attention", "ffn")
+
+
 class Place(NamedTuple):
     """A part, the item that it is in, and the words of its place, from the axis to its own name."""
 
@@ -67,9 +70,17 @@ def stored_parts(spec: ModelSpec, name: str) -> Iterator[tuple[Place, int]]:
 def places(spec: ModelSpec) -> Iterator[Place]:
     """All stored parts, buffers aside."""
     for item in spec.inventory():
-        above = (*item.role.split(), *item.label.replace(":", " ").replace(",", " ").split())
+        above = label_words(item)
         for words, part in _parts(item.component, spec.d_model, above):
             yield Place(item, words, part)
+
+
+def label_words(item: Item) -> tuple[str, ...]:
+    """The first words of the places in an item: its role and its variant. No other role has the name of an axis."""
+    words = item.label.replace(":", " ").replace(",", " ").split()
+    if item.role not in (*_AXES, "mtp"):
+        words = [word for word in words if word not in _AXES]
+    return (*item.role.split(), *words)
 
 
 def _parts(component: Component, d_model: int, above: tuple[str, ...]) -> Iterator[tuple[tuple[str, ...], Weights]]:

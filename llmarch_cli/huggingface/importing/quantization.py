@@ -19,7 +19,7 @@ from llmarch_cli.components.component import cache_entries
 from llmarch_cli.components.parts import Experts
 from llmarch_cli.errors import InputError, shown
 from llmarch_cli.huggingface import names
-from llmarch_cli.profilers.storage import ROUTERS, Place, matrices, places
+from llmarch_cli.profilers.storage import ROUTERS, Place, label_words, matrices, places
 from llmarch_cli.specs.spec import NONE, ModelSpec
 from llmarch_cli.specs.storage import PLAIN, Stored, fits, format_of
 
@@ -277,7 +277,7 @@ def _matching(entries: Iterable[str]) -> Callable[[str], bool]:
     patterns: list[str] = []
     for each in entries:
         if each.startswith("re:"):
-            patterns.append(f"(?:{each[3:]})")
+            patterns.append(f"(?:{_quick(each[3:])})")
         elif "*" in each or "?" in each:
             patterns.append(rf"(?:{translate(each)}|{translate(each + '.*')})")
         else:
@@ -298,6 +298,13 @@ def _matching(entries: Iterable[str]) -> Callable[[str], bool]:
     return matches
 
 
+def _quick(pattern: str) -> str:
+    """Return a regular expression. Raises _UnreadError for one that could take very long."""
+    if len(pattern) > 500 or len(re.findall(r"[*+{]", pattern)) > 4 or re.search(r"\)[*+{]", pattern):
+        raise _UnreadError(f"the pattern {shown(pattern)}")
+    return pattern
+
+
 def _inside(name: str) -> str:
     """A module's name from the layers on."""
     found = re.search(r"(?:^|\.)((?:layers|h|blocks)\.\d+(?:\..*)?)$", name)
@@ -312,9 +319,13 @@ def _collected(spec: ModelSpec, said: _Read) -> Stored | None:
     if spec.n_layers > MOST_LAYERS:
         raise _UnreadError(f"{spec.n_layers:,} layers are too many to ask for each")
     found: dict[Place, str] = {}
+    others: list[Place] = []
     for place in places(spec):
-        name, is_expert = place.words[-1], isinstance(place.part, Experts)
-        if place.item.role not in ("attention", "ffn") or name in ROUTERS or matrices(place.part) is None:
+        is_expert = isinstance(place.part, Experts)
+        if matrices(place.part) is None or place.words[-1] in ROUTERS or place.item.mtp:
+            continue
+        if place.item.role not in ("attention", "ffn"):
+            others.append(place)
             continue
         if said.experts_only and not is_expert:
             found[place] = PLAIN
@@ -324,7 +335,7 @@ def _collected(spec: ModelSpec, said: _Read) -> Stored | None:
         if len(answers) > 1:
             raise _UnreadError(f"{place} is {' or '.join(sorted(answers))} by layer")
         found[place] = answers.pop()
-    return _in_few_names(found, said.default)
+    return _in_few_names(found, others, said.default)
 
 
 def _answer(said: _Read, layer: int, published: Iterable[str]) -> str:
@@ -343,7 +354,7 @@ def _layers(spec: ModelSpec, place: Place) -> list[int]:
 def _published(place: Place) -> tuple[str, ...]:
     """The names inside a layer that published checkpoints have for a matrix."""
     axis, component = place.item.role, place.item.component
-    inside = place.words[1 + len(place.item.label.replace(":", " ").replace(",", " ").split()) :]
+    inside = place.words[len(label_words(place.item)) :]
     is_expert = isinstance(place.part, Experts)
     ours = ".".join((axis, *(word for word in inside if not (is_expert and word == "experts")), "weight"))
     without = []
@@ -384,10 +395,10 @@ def _written_out(pattern: str) -> list[str]:
 # --- few names for many matrices ------------------------------------------------------------------------------------
 
 
-def _in_few_names(found: Mapping[Place, str], default: str) -> Stored | None:
-    """The shortest `stored` that gives each matrix its format."""
+def _in_few_names(found: Mapping[Place, str], others: list[Place], default: str) -> Stored | None:
+    """The shortest `stored` that gives each matrix its format, and says nothing of the `others`."""
     formats = dict.fromkeys((default, PLAIN, *found.values()))
-    named = {base: _named(found, base) for base in formats if format_of(base).scope != "experts"}
+    named = {base: _named(found, others, base) for base in formats if format_of(base).scope != "experts"}
     base = min(named, key=lambda each: (len(named[each]), each != default))
     return None if base == PLAIN and not named[base] else Stored(format=base, parts=named[base])
 
@@ -395,7 +406,7 @@ def _in_few_names(found: Mapping[Place, str], default: str) -> Stored | None:
 _USUAL = ("experts", "shared_expert")  # names that are taken before others for as many matrices
 
 
-def _named(found: Mapping[Place, str], base: str) -> dict[str, str]:
+def _named(found: Mapping[Place, str], others: list[Place], base: str) -> dict[str, str]:
     """Names of parts for all matrices that are not in the format `base`."""
     parts: dict[str, str] = {}
     left = {place for place, name in found.items() if name != base}
@@ -403,7 +414,8 @@ def _named(found: Mapping[Place, str], base: str) -> dict[str, str]:
         best: tuple[int, bool, int, str] | None = None
         for selector in {each for place in left for each in _selectors(place)}:
             covered = [place for place in found if fits(selector, place.words)]
-            if len({found[place] for place in covered}) == 1:
+            means_others = any(fits(selector, place.words) for place in others)
+            if len({found[place] for place in covered}) == 1 and not means_others:
                 rank = (-len(left.intersection(covered)), selector not in _USUAL, len(selector), selector)
                 best = rank if best is None else min(best, rank)
         if best is None:
