@@ -16,10 +16,9 @@ from typing import Any
 
 from llmarch_cli.components.cache import State
 from llmarch_cli.components.component import cache_entries
-from llmarch_cli.components.parts import Experts
 from llmarch_cli.errors import InputError, shown
 from llmarch_cli.huggingface import names
-from llmarch_cli.profilers.storage import ROUTERS, Place, label_words, matrices, places
+from llmarch_cli.profilers.storage import ROUTERS, Place, label_words, places
 from llmarch_cli.specs.spec import NONE, ModelSpec
 from llmarch_cli.specs.storage import PLAIN, Stored, fits, format_of
 
@@ -321,13 +320,12 @@ def _collected(spec: ModelSpec, said: _Read) -> Stored | None:
     found: dict[Place, str] = {}
     others: list[Place] = []
     for place in places(spec):
-        is_expert = isinstance(place.part, Experts)
-        if matrices(place.part) is None or place.words[-1] in ROUTERS or place.item.mtp:
+        if place.matrices is None or place.words[-1] in ROUTERS or place.item.mtp:
             continue
         if place.item.role not in ("attention", "ffn"):
             others.append(place)
             continue
-        if said.experts_only and not is_expert:
+        if said.experts_only and not place.is_experts:
             found[place] = PLAIN
             continue
         published = _published(place)
@@ -355,8 +353,7 @@ def _published(place: Place) -> tuple[str, ...]:
     """The names inside a layer that published checkpoints have for a matrix."""
     axis, component = place.item.role, place.item.component
     inside = place.words[len(label_words(place.item)) :]
-    is_expert = isinstance(place.part, Experts)
-    ours = ".".join((axis, *(word for word in inside if not (is_expert and word == "experts")), "weight"))
+    ours = ".".join((axis, *(word for word in inside if not (place.is_experts and word == "experts")), "weight"))
     without = []
     if axis == "attention":
         has_states = any(isinstance(entry, State) for _, entry in cache_entries(component))
@@ -365,7 +362,7 @@ def _published(place: Place) -> tuple[str, ...]:
     return tuple(
         name
         for name in _by_ours().get(ours, ())
-        if bool(_IS_EXPERT.search(name)) == is_expert and name.split(".")[0] not in without
+        if bool(_IS_EXPERT.search(name)) == place.is_experts and name.split(".")[0] not in without
     )
 
 
