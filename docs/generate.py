@@ -27,6 +27,7 @@ from llmarch_cli.huggingface.importing.families import FAMILIES, MULTIMODAL
 from llmarch_cli.huggingface.importing.families.others import OUT_OF_SCOPE, WAITING
 from llmarch_cli.schema import write_schema
 from llmarch_cli.specs.loading import names, specs_directory
+from llmarch_cli.specs.storage import FORMATS
 
 DOCS = Path(__file__).parent
 PAGES = (DOCS.parent / "README.md", *sorted(DOCS.rglob("*.md")))
@@ -166,6 +167,17 @@ def listed(page: str) -> str:
     )
 
 
+def weighed(page: str) -> str:
+    """A page with a current table of the storage formats of weights, between its markers."""
+    rows = "\n".join(f"| `{name}` | {each.words} |" for name, each in FORMATS.items())
+    return re.sub(
+        r"(<!-- formats: [^\n]*-->\n).*?(<!-- end -->)",
+        lambda match: f"{match[1]}| format | a matrix |\n| --- | --- |\n{rows}\n{match[2]}",
+        page,
+        flags=re.DOTALL,
+    )
+
+
 def _families() -> str:
     import transformers
     from transformers.models.auto.modeling_auto import MODEL_FOR_CAUSAL_LM_MAPPING_NAMES
@@ -234,4 +246,4 @@ if __name__ == "__main__":
         write_schema(DOCS / f"{of}.schema.json", of)
     draw()
     for page in PAGES:
-        page.write_text(listed(quoted(counted(refreshed(page.read_text())))))
+        page.write_text(weighed(listed(quoted(counted(refreshed(page.read_text()))))))

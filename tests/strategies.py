@@ -13,8 +13,8 @@ from llmarch_cli.components.component import cache_entries, views
 from llmarch_cli.components.ffn.gate import Activation
 from llmarch_cli.components.frame import NormPlacement
 from llmarch_cli.profilers.cost import ROW_ENCODINGS, KvDtype, Workload
+from llmarch_cli.specs.encodings import group_of
 from llmarch_cli.specs.spec import NONE, ModelSpec
-from llmarch_cli.specs.storage import group_of
 
 Data = dict[str, Any]
 
@@ -30,6 +30,11 @@ def widths(aligned: bool) -> SearchStrategy[int]:
     """Small and large widths; `aligned` ones are multiples of 8, as torch's grouped product needs them."""
     any_width = st.integers(1, 24) | st.sampled_from((64, 255, 1000, 7168, 18_432))
     return any_width.map(lambda width: 8 * width) if aligned else any_width
+
+
+def weight_formats() -> SearchStrategy[str]:
+    """Formats that store a matrix of any width."""
+    return st.sampled_from(("bf16", "fp32", "fp8", "fp8-channel", "fp8-block", "int8", "bnb-nf4", "q4_k", "q6_k"))
 
 
 def optional(strategy: SearchStrategy[Any]) -> SearchStrategy[Any]:
@@ -494,6 +499,11 @@ def spec_data(
         "logit_softcap": draw(optional(factors)),
         "head_norm": draw(booleans),
         "n_mtp_blocks": draw(st.integers(0, 2)),
+        "stored": draw(
+            optional(
+                st.fixed_dictionaries({"format": weight_formats(), "parts": st.sampled_from(({}, {"head": "fp32"}))})
+            )
+        ),
         "attention": draw(axes(n_layers, attentions() if attention is None else attention, with_none == "attention")),
         "ffn": draw(axes(n_layers, feed_forwards(aligned) if ffn is None else ffn, with_none == "ffn")),
     }
@@ -671,4 +681,5 @@ def workloads(draw: DrawFn, spec: ModelSpec) -> Workload:
     edges = spans(spec)
     context = draw(st.sampled_from(sorted({1, 2, LONG_CONTEXT, *edges, *(edge + 1 for edge in edges)})))
     kv_dtype = draw(st.sampled_from([name for name in ROW_ENCODINGS if fits_rows(spec, name)]))
-    return Workload(context, draw(st.integers(1, 4)), kv_dtype)
+    weights = draw(st.just("native") | weight_formats())
+    return Workload(context, draw(st.integers(1, 4)), kv_dtype, weights=weights)

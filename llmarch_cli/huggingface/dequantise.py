@@ -15,10 +15,7 @@ from llmarch_cli.huggingface.formats import (
     INT8_PER_TENSOR,
     MXFP4,
 )
-from llmarch_cli.specs.storage import FP8_BLOCK
-
-# The 16 values of E2M1: sign, two bits of exponent, one of mantissa.
-_E2M1 = (0.0, 0.5, 1.0, 1.5, 2.0, 3.0, 4.0, 6.0)
+from llmarch_cli.specs.encodings import E2M1, FP8_BLOCK
 
 
 def fp8_blocks(packed: Tensor, scales: Tensor) -> Tensor:
@@ -38,7 +35,7 @@ def mxfp4(blocks: Tensor, scales: Tensor) -> Tensor:
 
     Returns (..., n_groups * 32) in bfloat16, which represents each value exactly.
     """
-    values = torch.tensor((*_E2M1, *(-value for value in _E2M1)), dtype=torch.bfloat16, device=blocks.device)
+    values = torch.tensor((*E2M1, *(-value for value in E2M1)), dtype=torch.bfloat16, device=blocks.device)
     halves = torch.stack((blocks & 0x0F, blocks >> 4), dim=-1).flatten(-2)  # (..., n_groups, 32)
     exponents = scales.int().unsqueeze(-1) - 127
     return torch.ldexp(values[halves.int()], exponents).to(torch.bfloat16).flatten(-2)

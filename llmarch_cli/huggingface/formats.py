@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 
-from llmarch_cli.specs.storage import FP8_BLOCK, MX_GROUP, NESTED_GROUP, NVFP4_GROUP
+from llmarch_cli.specs.encodings import FP8_BLOCK, MX_GROUP, NESTED_GROUP, NVFP4_GROUP
 
 Shape = tuple[int, ...]
 

@@ -11,10 +11,9 @@ from typing import Literal
 import torch
 from torch import Tensor
 
-PackedName = Literal["q8_0", "q5_1", "q5_0", "q4_1", "q4_0", "int8", "int4", "nvfp4"]
+from llmarch_cli.specs.encodings import E2M1
 
-# The magnitudes of 4-bit floating-point numbers (OCP Microscaling Formats, section 5.3.3).
-_E2M1 = (0.0, 0.5, 1.0, 1.5, 2.0, 3.0, 4.0, 6.0)
+PackedName = Literal["q8_0", "q5_1", "q5_0", "q4_1", "q4_0", "int8", "int4", "nvfp4"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,8 +53,8 @@ class Packing:
                 scales = (extreme / reach).to(self.scale_dtype)
                 codes = _quotient(groups, scales.float()).round() + 2 ** (self.bits - 1)
             case "e2m1":
-                scales = (groups.abs().amax(-1, keepdim=True) / _E2M1[-1]).to(self.scale_dtype)
-                levels = torch.tensor(_E2M1, device=x.device)
+                scales = (groups.abs().amax(-1, keepdim=True) / E2M1[-1]).to(self.scale_dtype)
+                levels = torch.tensor(E2M1, device=x.device)
                 scaled = _quotient(groups, scales.float())
                 nearest = torch.bucketize(scaled.abs(), (levels[1:] + levels[:-1]) / 2)
                 codes = nearest + 8 * (scaled < 0)
@@ -78,7 +77,7 @@ class Packing:
             case "symmetric":
                 values = (codes - 2 ** (self.bits - 1)) * scales
             case "e2m1":
-                values = torch.tensor(_E2M1, device=rows.device)[codes % 8] * (1 - codes // 8 * 2) * scales
+                values = torch.tensor(E2M1, device=rows.device)[codes % 8] * (1 - codes // 8 * 2) * scales
         decoded: Tensor = values.flatten(-2).to(dtype)
         return decoded
 

@@ -24,8 +24,8 @@ from llmarch_cli.components.parts import (
 )
 from llmarch_cli.errors import InputError
 from llmarch_cli.profilers.cost import DTYPE_BYTES, ROW_ENCODINGS, STATE_BYTES, Cost, KvDtype, Workload, per
+from llmarch_cli.specs.encodings import MisfitError, group_of
 from llmarch_cli.specs.spec import Item, ModelSpec
-from llmarch_cli.specs.storage import MisfitError, group_of
 
 
 def measure(spec: ModelSpec, items: list[Item], workload: Workload) -> list[Cost]:

@@ -6,7 +6,7 @@ from dataclasses import dataclass, fields, replace
 from fractions import Fraction
 from typing import Literal, TypedDict, get_args
 
-from llmarch_cli.specs.storage import GGML, NVFP4_GROUP, Encoding, Scaled
+from llmarch_cli.specs.encodings import GGML, NVFP4_GROUP, Encoding, Scaled
 
 Engine = Literal["measured", "closed-form"]
 ENGINES: tuple[Engine, ...] = get_args(Engine)

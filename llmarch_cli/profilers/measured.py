@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from fractions import Fraction
-from math import lcm
+from math import lcm, prod
 
 import torch
 from torch import nn
@@ -17,11 +17,12 @@ from llmarch_cli.components.cache import Rows
 from llmarch_cli.components.component import Component, SharedWeights, cache_entries, walk_named
 from llmarch_cli.components.frame import TokenEmbedding
 from llmarch_cli.errors import CheckError
-from llmarch_cli.modules.builder import ComponentModule
+from llmarch_cli.modules.builder import BlockProjection, ComponentModule, ExpertStack, LookupTable, Projection
 from llmarch_cli.modules.cache import TensorCache
 from llmarch_cli.modules.packing import PACKINGS, Packing
 from llmarch_cli.profilers.cost import Cost, KvDtype, StateDtype, Workload, per
 from llmarch_cli.profilers.operators import OperatorCounter
+from llmarch_cli.profilers.storage import Matrices, Place, label_words
 from llmarch_cli.specs.spec import Item, ModelSpec
 
 TORCH_DTYPES: dict[StateDtype, torch.dtype] = {
@@ -102,6 +103,41 @@ def filled_cache(component: Component, length: int, workload: Workload, n_tokens
             )
             cache.sources[prefix + read.name] = left
     return cache
+
+
+def stored_places(spec: ModelSpec) -> Iterator[Place]:
+    """All stored parts as `storage.places` gives them, with the shapes of built tensors."""
+    counted: set[nn.Parameter] = set()
+    table: nn.Parameter | None = None
+    for item in spec.inventory():
+        is_shared = isinstance(item.component, SharedWeights)
+        component = item.component.of if isinstance(item.component, SharedWeights) else item.component
+        module = build_component(component, spec, table)
+        if table is None and isinstance(component, TokenEmbedding):
+            table = module.tokens.weight
+        shared = module.shared_parameters()
+        for path, inner in module.named_modules():
+            words = (*label_words(item), *filter(None, path.split(".")))
+            tensors = {
+                name: tensor
+                for name, tensor in inner.named_parameters(recurse=False)
+                if tensor not in counted and (tensor in shared) == is_shared
+            }
+            counted.update(tensors.values())
+            if isinstance(inner, ComponentModule):
+                yield from (Place(item, (*words, name), tensor.numel()) for name, tensor in tensors.items())
+            elif tensors:
+                of_experts = isinstance(inner, ExpertStack)
+                named = (*words[:-1], *["experts"] * of_experts, words[-1])
+                params = sum(tensor.numel() for tensor in tensors.values())
+                yield Place(item, named, params, _matrices(inner, tensors.get("weight")), of_experts)
+
+
+def _matrices(module: nn.Module, weight: nn.Parameter | None) -> Matrices | None:
+    if weight is None or not isinstance(module, Projection | ExpertStack | BlockProjection | LookupTable):
+        return None
+    *stack, d_out, d_in = weight.shape
+    return Matrices(prod(stack), d_out, d_in)
 
 
 def _measure_one(module: ComponentModule, spec: ModelSpec, workload: Workload, counted: set[nn.Parameter]) -> Cost:

@@ -9,8 +9,8 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable
 
+from llmarch_cli.specs.encodings import GGML, Blocks
 from llmarch_cli.specs.spec import NONE, Item, ModelSpec
-from llmarch_cli.specs.storage import GGML, Blocks
 
 Q4, Q5, MORE, MOST = GGML["q4_k"], GGML["q5_k"], GGML["q6_k"], GGML["q8_0"]
 

@@ -11,8 +11,9 @@ from llmarch_cli.components.component import walk
 from llmarch_cli.errors import CheckError, InputError, shown, unknown
 from llmarch_cli.profilers.cost import COST_FIELDS, DTYPE_BYTES, ENGINES, ROW_ENCODINGS, Cost, Workload, per, simplest
 from llmarch_cli.profilers.cost import Engine as Engine
+from llmarch_cli.specs.encodings import group_of
 from llmarch_cli.specs.spec import ActiveConvention, Item, ModelSpec, ParamsConvention
-from llmarch_cli.specs.storage import NATIVE, PLAIN, PLAIN_BYTES, checked, group_of
+from llmarch_cli.specs.storage import NATIVE, PLAIN, PLAIN_BYTES, checked
 
 # Far above any real prompt, and low enough that other tools read the counts exactly.
 MAX_CONTEXT = 2**40
@@ -84,13 +85,26 @@ class Profile:
 
     @cached_property
     def weight_bytes(self) -> int:
-        """Bytes of all parameters in the workload's format. Raises InputError if it cannot store one of them."""
+        """Bytes of all parameters in the workload's format.
+
+        Raises InputError if it cannot store one of them, and CheckError if the engines disagree.
+        """
         name = self.workload.weights
         if name in PLAIN_BYTES or (name == NATIVE and self.spec.stored is None):
             return self.params * PLAIN_BYTES.get(name, PLAIN_BYTES[PLAIN])
         from llmarch_cli.profilers import storage
 
-        return storage.weight_bytes(self.spec, name)
+        by_formula = storage.weight_bytes(self.spec, name)
+        if self.engine == "measured":
+            from llmarch_cli.profilers import measured
+
+            seen = storage.weight_bytes(self.spec, name, measured.stored_places(self.spec))
+            if seen != by_formula:
+                raise CheckError(
+                    f"{self.spec.name}: the engines disagree on weight_bytes in {name}: measured {seen}, closed form"
+                    f" {by_formula}"
+                )
+        return by_formula
 
     @property
     def weight_format(self) -> str:

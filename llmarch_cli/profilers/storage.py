@@ -11,32 +11,15 @@ from llmarch_cli.components.parts import Assignments, BlockDiagonal, Buffer, Exp
 from llmarch_cli.errors import InputError
 from llmarch_cli.profilers.closed_form import part_cost
 from llmarch_cli.profilers.mixes import Mix
+from llmarch_cli.specs.encodings import GGML, Blocks, Encoding, MisfitError
 from llmarch_cli.specs.spec import Item, ModelSpec
-from llmarch_cli.specs.storage import (
-    GGML,
-    NATIVE,
-    Blocks,
-    Encoding,
-    Format,
-    MisfitError,
-    Stored,
-    fits,
-    format_of,
-)
+from llmarch_cli.specs.storage import NATIVE, Format, Stored, fits, format_of
 
 # Matrices that choose or weigh: publishers and llama.cpp leave them as they are.
 ROUTERS = frozenset({"router", "shared_expert_gate", "index_weights_proj"})
 
 
-class Place(NamedTuple):
-    """A part, the item that it is in, and the words of its place, from the axis to its own name."""
-
-    item: Item
-    words: tuple[str, ...]
-    part: Weights
-
-    def __str__(self) -> str:
-        return f"{self.item.label}: {self.words[-1]}"
+_AXES = ("attention", "ffn")
 
 
 class Matrices(NamedTuple):
@@ -47,19 +30,40 @@ class Matrices(NamedTuple):
     d_in: int
 
 
-def weight_bytes(spec: ModelSpec, name: str) -> int:
+class Place(NamedTuple):
+    """A part of a component.
+
+    Attributes:
+        item: what it is in.
+        words: of its place, from the axis to its own name.
+        params: its learned values, in one layer.
+        matrices: its matrices; None for a part without any of its own.
+        is_experts: whether these are those of routed experts.
+    """
+
+    item: Item
+    words: tuple[str, ...]
+    params: int
+    matrices: Matrices | None = None
+    is_experts: bool = False
+
+    def __str__(self) -> str:
+        return f"{self.item.label}: {self.words[-1]}"
+
+
+def weight_bytes(spec: ModelSpec, name: str, found: Iterable[Place] | None = None) -> int:
     """The bytes of all parameters of the decoder in a format, or as the publisher ships them (`native`).
 
-    Without multi-token-prediction blocks and buffers, as `params`. Raises InputError for an unknown format, and for a
-    matrix that the format cannot store.
+    `found` are its parts if they were not found in closed form. Without multi-token-prediction blocks and buffers, as
+    `params`. Raises InputError for an unknown format, and for a matrix that the format cannot store.
     """
-    return sum(total for place, total in stored_parts(spec, name) if not place.item.mtp)
+    return sum(total for place, total in stored_parts(spec, name, found) if not place.item.mtp)
 
 
-def stored_parts(spec: ModelSpec, name: str) -> Iterator[tuple[Place, int]]:
+def stored_parts(spec: ModelSpec, name: str, found: Iterable[Place] | None = None) -> Iterator[tuple[Place, int]]:
     """Every part with its bytes in all its layers. Raises InputError as `weight_bytes`."""
     shipped = Stored(format=name) if name != NATIVE else spec.stored or Stored()
-    storage = _Storage(spec, shipped)
+    storage = _Storage(spec, shipped, places(spec) if found is None else found)
     for place in storage.places:
         yield place, storage.bytes(place)
 
@@ -67,9 +71,16 @@ def stored_parts(spec: ModelSpec, name: str) -> Iterator[tuple[Place, int]]:
 def places(spec: ModelSpec) -> Iterator[Place]:
     """All stored parts, buffers aside."""
     for item in spec.inventory():
-        above = (*item.role.split(), *item.label.replace(":", " ").replace(",", " ").split())
-        for words, part in _parts(item.component, spec.d_model, above):
-            yield Place(item, words, part)
+        for words, part in _parts(item.component, spec.d_model, label_words(item)):
+            yield Place(item, words, part_cost(part, spec).params, _matrices(part), isinstance(part, Experts))
+
+
+def label_words(item: Item) -> tuple[str, ...]:
+    """The first words of the places in an item: its role and its variant. No other role has the name of an axis."""
+    words = item.label.replace(":", " ").replace(",", " ").split()
+    if item.role not in (*_AXES, "mtp"):
+        words = [word for word in words if word not in _AXES]
+    return (*item.role.split(), *words)
 
 
 def _parts(component: Component, d_model: int, above: tuple[str, ...]) -> Iterator[tuple[tuple[str, ...], Weights]]:
@@ -82,7 +93,7 @@ def _parts(component: Component, d_model: int, above: tuple[str, ...]) -> Iterat
             yield (*above, *(("experts",) if isinstance(part, Experts) else ()), part.name), part
 
 
-def matrices(part: Weights) -> Matrices | None:
+def _matrices(part: Weights) -> Matrices | None:
     """The matrices of a part; None for a part without any of its own."""
     match part:
         case Linear():
@@ -100,13 +111,12 @@ def matrices(part: Weights) -> Matrices | None:
 class _Storage:
     """How the parts of a spec are stored. Raises InputError for a name in `shipped` that fits no part."""
 
-    def __init__(self, spec: ModelSpec, shipped: Stored) -> None:
+    def __init__(self, spec: ModelSpec, shipped: Stored, found: Iterable[Place]) -> None:
         self.spec, self.format = spec, format_of(shipped.format)
         self.parts = {selector: format_of(name) for selector, name in shipped.parts.items()}
-        self.places = list(places(spec))
-        self.n_experts = max(
-            (place.part.n_experts for place in self.places if isinstance(place.part, Experts)), default=0
-        )
+        self.places = list(found)
+        numbers = (place.matrices.number for place in self.places if place.matrices and place.is_experts)
+        self.n_experts = max(numbers, default=0)
         for selector in self.parts:
             if not any(fits(selector, place.words) for place in self.places):
                 raise InputError(f"{spec.id}: stored.parts.{selector}: no part of this model has that name")
@@ -115,7 +125,7 @@ class _Storage:
         """The bytes of a part in all its layers."""
         named = next((each for selector, each in self.parts.items() if _names(selector, place)), None)
         its = named or self.format
-        params, of = part_cost(place.part, self.spec).params, matrices(place.part)
+        params, of = place.params, place.matrices
         if of is None or not (named or self._is_for(its, place)):
             return params * _other_bytes(its, place) * place.item.count
         biases = (params - of.number * of.d_out * of.d_in) * its.other_bytes * place.item.count
@@ -134,7 +144,7 @@ class _Storage:
             return its.scope == "embeddings"
         if role not in ("attention", "ffn", "mtp") or "junction" in place.words or place.words[-1] in ROUTERS:
             return False
-        return its.scope != "experts" or not self.n_experts or isinstance(place.part, Experts)
+        return its.scope != "experts" or not self.n_experts or place.is_experts
 
     def _encodings(self, its: Format, place: Place, d_in: int) -> Iterable[tuple[Encoding, int]]:
         """How a matrix is stored, each time with the number of its layers."""
@@ -142,7 +152,7 @@ class _Storage:
             case "k_m":
                 assert isinstance(its.encoding, Blocks)
                 return self._mix.types(its.encoding, place.item, place.words[-1], d_in)
-            case "moe" if not isinstance(place.part, Experts):
+            case "moe" if not place.is_experts:
                 return [(GGML["q8_0"], place.item.count)]
             case _:
                 return [(its.encoding, place.item.count)]
@@ -168,5 +178,5 @@ def _names(selector: str, place: Place) -> bool:
 
 def _other_bytes(its: Format, place: Place) -> int:
     """The bytes of each value of a part that is not quantised. A GGUF file has large matrices in 16 bits."""
-    is_matrix = matrices(place.part) is not None and place.words[-1] not in ROUTERS and place.item.role != "position"
+    is_matrix = place.matrices is not None and place.words[-1] not in ROUTERS and place.item.role != "position"
     return 2 if its.is_gguf and is_matrix else its.other_bytes

@@ -15,101 +15,11 @@ from pydantic import AfterValidator, Field, WithJsonSchema
 
 from llmarch_cli.components.component import Record
 from llmarch_cli.errors import InputError, unknown
-
-FP8_BLOCK = 128  # rows and columns that share a scale (DeepSeek-V3, arXiv 2412.19437, section 3.3.2)
-MX_GROUP = 32  # values that share a scale (OCP Microscaling Formats, section 5.2)
-NVFP4_GROUP = 16
-NESTED_GROUP = 256  # scales that share a scale in bitsandbytes
+from llmarch_cli.specs.encodings import FP8_BLOCK, GGML, MX_GROUP, NVFP4_GROUP, Blocks, Encoding, Scaled
 
 PLAIN, NATIVE = "bf16", "native"
 PLAIN_BYTES = {"bf16": 2, "fp16": 2, "fp32": 4}  # of one value
 
-
-class MisfitError(ValueError):
-    """A matrix that a format cannot store."""
-
-
-@dataclass(frozen=True, slots=True)
-class Scaled:
-    """A matrix (d_out, d_in) whose values share scales: one for each block of `rows` x `columns`, or of all (None).
-
-    Attributes:
-        bits: of a value.
-        scale_bits: of a scale; 0 without scales. Where values have an offset of their own beside the scale, both.
-        zero_bits: of a zero point beside each scale, packed into words along the rows.
-        word_bits: the values of a row fill whole words of this size.
-        pads: whether the last block may be short; else a width that blocks do not divide is an error.
-        matrix_bits: stored once a matrix.
-        column_bits: stored for each input value.
-        flat_block: the values of a matrix are one row, cut into blocks of this size.
-        nested: scales of `flat_block` have 8 bits, and 256 of them a float32 scale.
-    """
-
-    bits: int
-    scale_bits: int = 0
-    rows: int | None = None
-    columns: int | None = None
-    zero_bits: int = 0
-    word_bits: int = 8
-    pads: bool = False
-    matrix_bits: int = 0
-    column_bits: int = 0
-    flat_block: int | None = None
-    nested: bool = False
-
-    def bytes(self, d_out: int, d_in: int) -> int:
-        """The bytes of one matrix. Raises MisfitError if its width is not a multiple of the group."""
-        if self.flat_block is not None:
-            n_scales = _ceil(d_out * d_in, self.flat_block)
-            scales = n_scales + 4 * _ceil(n_scales, NESTED_GROUP) if self.nested else n_scales * self.scale_bits // 8
-            return _ceil(d_out * d_in * self.bits + self.matrix_bits, 8) + scales
-        if self.columns is not None and not self.pads and d_in % self.columns:
-            raise MisfitError(f"its {d_in:,} input values do not divide into groups of {self.columns}")
-        across = 1 if self.columns is None else _ceil(d_in, self.columns)
-        down = 1 if self.rows is None else _ceil(d_out, self.rows)
-        values = _ceil(d_in * self.bits, self.word_bits) * self.word_bits * d_out
-        zeros = across * _ceil(down * self.zero_bits, self.word_bits) * self.word_bits
-        return (values + across * down * self.scale_bits + zeros + self.matrix_bits + self.column_bits * d_in) // 8
-
-
-@dataclass(frozen=True, slots=True)
-class Blocks:
-    """Rows cut into blocks of `values`, each of `size` bytes (ggml, ggml-common.h).
-
-    Attributes:
-        fallback: the type that llama.cpp takes for a width that blocks do not divide; None for none.
-    """
-
-    values: int
-    size: int
-    fallback: str | None = None
-
-    def bytes(self, d_out: int, d_in: int) -> int:
-        """The bytes of one matrix. Raises MisfitError if its width is not a multiple of the block."""
-        if d_in % self.values == 0:
-            return d_in // self.values * self.size * d_out
-        if self.fallback is None:
-            raise MisfitError(f"its {d_in:,} input values do not divide into blocks of {self.values}")
-        other = GGML[self.fallback]
-        return other.bytes(d_out, d_in) if d_in % other.values == 0 else 2 * d_in * d_out  # else fp16
-
-
-Encoding = Scaled | Blocks
-
-# The types of ggml. Fallbacks: llama.cpp, src/llama-quant.cpp, tensor_type_fallback.
-GGML: dict[str, Blocks] = {
-    "q8_0": Blocks(32, 34),
-    "q6_k": Blocks(256, 210, "q8_0"),
-    "q5_k": Blocks(256, 176, "q5_1"),
-    "q4_k": Blocks(256, 144, "q5_0"),
-    "q5_1": Blocks(32, 24),
-    "q5_0": Blocks(32, 22),
-    "q4_1": Blocks(32, 20),
-    "q4_0": Blocks(32, 18),
-    "iq4_xs": Blocks(256, 136, "iq4_nl"),
-    "iq4_nl": Blocks(32, 18),
-    "mxfp4": Blocks(32, 17),
-}
 
 # Which parts a format is for. "layers": the matrices of attention and feed-forward layers, except routers. "experts":
 # of these the routed experts, or all in a model without. "embeddings": those of layers, input embedding and head.
@@ -256,7 +166,8 @@ def _is_asked(name: str) -> str:
 
 
 def _schema(names: Iterable[str]) -> WithJsonSchema:
-    return WithJsonSchema({"type": "string", "pattern": rf"^({'|'.join(names)}|{_WITH_GROUP.pattern})$"})
+    with_group = [f"{name}-g{size}" for name in _SEVERAL for size in GROUPS]
+    return WithJsonSchema({"enum": [*names, *with_group]})
 
 
 FormatName = Annotated[str, AfterValidator(_is_format), _schema(FORMATS)]
@@ -287,12 +198,3 @@ def fits(selector: str, place: tuple[str, ...]) -> bool:
     """Whether the words of `selector` occur in a part's place, in this order."""
     words = iter(place)
     return all(word in words for word in selector.split("."))
-
-
-def group_of(encoding: Encoding) -> int:
-    """The values of a row that share a scale; 1 if no width is a misfit."""
-    return encoding.values if isinstance(encoding, Blocks) else 1 if encoding.pads else encoding.columns or 1
-
-
-def _ceil(count: int, size: int) -> int:
-    return -(-count // size)

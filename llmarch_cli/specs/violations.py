@@ -12,6 +12,7 @@ from pydantic_core import ErrorDetails
 from llmarch_cli.components.component import NAME_PATTERN, number
 from llmarch_cli.errors import shown, suggestion
 from llmarch_cli.specs.spec import HUB_PATTERN, LINE_PATTERN, URL_PATTERN, FieldError, ModelSpec
+from llmarch_cli.specs.storage import SELECTOR_PATTERN
 
 MAX_LINES = 5
 LONGEST_NAME = 40
@@ -23,6 +24,7 @@ _PATTERNS = {
     LINE_PATTERN: "one line of text",
     NAME_PATTERN: "a name of lowercase letters, digits and _ that starts with a letter",
     HUB_PATTERN: "a repository on the Hugging Face Hub, written org/name",
+    SELECTOR_PATTERN: "a name of a part, such as experts or attention.o_proj",
     URL_PATTERN: "a web address such as https://example.com/config.json",
 }
 

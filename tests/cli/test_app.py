@@ -96,7 +96,10 @@ def test_help_imports_no_library() -> None:
             "error: unknown format 'jsn'; known: table, markdown, csv, json; did you mean json",
         ),
         ("compare gpt2 --engine mesured", "error: --engine: unknown engine 'mesured'"),
-        ("compare gpt2 --kv-dtype int4", "error: --kv-dtype: unknown kv dtype 'int4'; known: bf16, fp16, fp32, fp8"),
+        (
+            "compare gpt2 --kv-dtype int3",
+            "error: --kv-dtype: unknown kv dtype 'int3'; known: bf16, fp16, fp32, fp8, q8_0",
+        ),
         ("compare gpt2 --batch 0", "error: batch must be"),
         ("columns parms", "error: unknown column"),
         ("list --org nobody-at-all", "error: unknown organization"),

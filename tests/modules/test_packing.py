@@ -14,8 +14,8 @@ from llmarch_cli.modules.builder import build
 from llmarch_cli.modules.packing import PACKINGS, PackedName
 from llmarch_cli.profilers.cost import DTYPE_BYTES, ROW_ENCODINGS, KvDtype, Workload
 from llmarch_cli.profilers.profile import profile
+from llmarch_cli.specs.encodings import group_of
 from llmarch_cli.specs.spec import ModelSpec
-from llmarch_cli.specs.storage import group_of
 
 # The largest error of a value, as a share of the largest in its group: half a step of the codes, and the scale's own.
 ERRORS = {"q8_0": 0.006, "q5_1": 0.035, "q5_0": 0.065, "q4_1": 0.07, "q4_0": 0.13, "int8": 0.006, "int4": 0.07}

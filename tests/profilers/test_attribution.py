@@ -1,3 +1,4 @@
+from dataclasses import replace
 from itertools import permutations
 
 import pytest
@@ -26,7 +27,8 @@ def adds_up(found: Difference) -> None:
 
 @given(specs(), specs(), st.data())
 def test_effects_add_up_to_the_whole_difference(before: ModelSpec, after: ModelSpec, data: st.DataObject) -> None:
-    adds_up(difference(before, after, data.draw(workloads(after)), "closed-form"))
+    workload = replace(data.draw(workloads(after)), kv_dtype="bf16")  # groups may not divide the rows of the other
+    adds_up(difference(before, after, workload, "closed-form"))
 
 
 @pytest.mark.parametrize(("before", "after"), list(permutations(MODELS, 2)))

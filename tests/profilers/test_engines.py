@@ -47,6 +47,7 @@ from llmarch_cli.profilers import closed_form
 from llmarch_cli.profilers.cost import COST_FIELDS, DTYPE_BYTES, ENGINES, Cost, Workload
 from llmarch_cli.profilers.profile import Profile, profile
 from llmarch_cli.specs.spec import NONE, ModelSpec, Published
+from llmarch_cli.specs.storage import Stored
 
 SHORT = Workload(100)
 
@@ -113,7 +114,7 @@ def test_drawn_specs_set_every_field() -> None:
     expected = {(kind, name) for kind in kinds for name in kind.model_fields if name not in about_no_figure}
     assert expected <= seen
     in_homes = {kind for kind in subclasses(BaseModel) if kind.__module__.startswith(HOMES)}
-    every_record: set[type[BaseModel]] = in_homes | {HeadTransform, LayerInputs}
+    every_record: set[type[BaseModel]] = in_homes | {HeadTransform, LayerInputs, Stored}
     abstract = {kind for kind in every_record if kind is not ModelSpec and subclasses(kind) & every_record}
     assert kinds == every_record - abstract - {Published, Connection, *BUILT}
 

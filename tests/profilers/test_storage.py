@@ -13,23 +13,24 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from safetensors.torch import save_file
-from strategies import specs
+from strategies import specs, weight_formats
 from torch import Tensor
 
 import llmarch_cli as llmarch
 from llmarch_cli.components.ffn import MixtureOfExperts
-from llmarch_cli.errors import InputError
+from llmarch_cli.errors import CheckError, InputError
 from llmarch_cli.huggingface.formats import FORMATS as RECOGNISED
 from llmarch_cli.huggingface.formats import Packing, possible
 from llmarch_cli.huggingface.headers import DTYPE_BITS
 from llmarch_cli.modules.builder import build
-from llmarch_cli.profilers.closed_form import part_cost
-from llmarch_cli.profilers.cost import Workload
+from llmarch_cli.profilers import measured
+from llmarch_cli.profilers.cost import ENGINES, Workload
 from llmarch_cli.profilers.mixes import more_bits
 from llmarch_cli.profilers.profile import profile
-from llmarch_cli.profilers.storage import stored_parts, weight_bytes
+from llmarch_cli.profilers.storage import places, stored_parts, weight_bytes
+from llmarch_cli.specs.encodings import GGML, Blocks, MisfitError, Scaled
 from llmarch_cli.specs.spec import ModelSpec
-from llmarch_cli.specs.storage import FORMATS, GGML, Blocks, MisfitError, Scaled, checked, fits, format_of
+from llmarch_cli.specs.storage import FORMATS, checked, fits, format_of
 
 torch.set_num_threads(1)  # tensors are small: threads would only wait for each other
 
@@ -60,7 +61,7 @@ def test_deepseek_v3() -> None:
     spec = llmarch.load("deepseek-v3")
     n_values, n_bytes, n_scales = {1: 0, 2: 0}, 0, 0
     for place, total in stored_parts(spec, "native"):  # the prediction block's too
-        params = part_cost(place.part, spec).params * place.item.count
+        params = place.params * place.item.count
         n_values[2 if total == 2 * params else 1] += params
         n_bytes += total
         n_scales += 0 if total == 2 * params else (total - params) // 4
@@ -278,6 +279,17 @@ def test_plain_formats_are_the_measured_parameters(spec: ModelSpec) -> None:
         assert profile(spec, Workload(8, weights=name), "closed-form").weight_bytes == size * params
 
 
+@settings(max_examples=40)
+@given(specs(), weight_formats())
+def test_every_spec_has_bytes_in_every_format_without_groups(spec: ModelSpec, name: str) -> None:
+    found = weight_bytes(spec, name)
+    assert 0 < found <= 2 * weight_bytes(spec, "fp32") + 1088 * 2**20
+    shipped = ModelSpec.model_validate({**spec.model_dump(), "stored": {"format": name}})
+    assert weight_bytes(shipped, "native") == found
+    for engine in ENGINES:
+        assert profile(shipped, Workload(8, weights="native"), engine).weight_bytes == found
+
+
 # Those of our formats that checkpoints are recognised by, each with the optional tensors that it has.
 AS_RECOGNISED = {
     "fp8": ("fp8 per tensor", ()),
@@ -490,6 +502,20 @@ def test_a_spec_names_known_formats(stored: dict[str, Any]) -> None:
 def test_a_name_that_fits_no_part_is_an_error() -> None:
     with pytest.raises(InputError, match=r"tiny: stored\.parts\.experts: no part of this model has that name"):
         weight_bytes(tiny(stored={"parts": {"experts": "mxfp4"}}), "native")
+
+
+@pytest.mark.parametrize("name", llmarch.names())
+def test_bundled_specs_by_both_engines(name: str) -> None:
+    for weights in ("native", "q6_k", "fp8-block"):
+        found = [profile(llmarch.load(name), Workload(8, weights=weights), engine) for engine in ENGINES]
+        assert found[0].weight_bytes == found[1].weight_bytes > 0
+
+
+def test_engines_that_disagree_are_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    spec = tiny()
+    monkeypatch.setattr(measured, "stored_places", lambda spec: list(places(spec))[1:])
+    with pytest.raises(CheckError, match="tiny: the engines disagree on weight_bytes in fp8: measured"):
+        _ = profile(spec, Workload(8, weights="fp8"), "measured").weight_bytes
 
 
 def test_every_format_says_what_it_stores() -> None:

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from llmarch_cli.errors import InputError, shown
-from llmarch_cli.huggingface.importing import choosing, per_layer, quantization
+from llmarch_cli.huggingface.importing import choosing, per_layer
 from llmarch_cli.huggingface.importing.families import FAMILIES, Family
 from llmarch_cli.huggingface.importing.keys import ANY, Config, Reading
 from llmarch_cli.huggingface.importing.layers import Fields
@@ -18,6 +18,9 @@ from llmarch_cli.huggingface.importing.without_effect import TOKEN_ENDINGS, WITH
 from llmarch_cli.huggingface.importing.wrappers import text_decoder
 from llmarch_cli.specs.loading import validated
 from llmarch_cli.specs.spec import LINE_PATTERN, URL_PATTERN, ModelSpec
+from llmarch_cli.specs.storage import Stored
+
+STORAGE_KEYS = ("quantization_config", "quantization", "compression_config", "dtype", "torch_dtype")
 
 
 @dataclass(frozen=True)
@@ -114,7 +117,7 @@ def imported(
     if source.url is not None and re.search(URL_PATTERN, source.url):
         known["source"] = source.url
     spec = validated(known, source.origin)
-    stored, unread = quantization.read(source.data, decoder.text.data, spec)
+    stored, unread = _stored(source.data, decoder.text.data, spec)
     spec = spec.model_copy(update={"stored": stored}).with_id(called)
     return Imported(
         spec,
@@ -126,6 +129,15 @@ def imported(
         reading.left_out,
         str(own) if guessed else None,
     )
+
+
+def _stored(top: Mapping[str, Any], text: Mapping[str, Any], spec: ModelSpec) -> tuple[Stored | None, tuple[str, ...]]:
+    """How the weights are stored, and a note if the config says it in an unknown way."""
+    if not any(name in config for config in (top, text) for name in STORAGE_KEYS):
+        return None, ()
+    from llmarch_cli.huggingface.importing import quantization
+
+    return quantization.read(top, text, spec)
 
 
 def _with(source: Source, assume: Mapping[str, Any], notes: list[str]) -> Mapping[str, Any]:

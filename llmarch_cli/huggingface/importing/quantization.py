@@ -16,10 +16,9 @@ from typing import Any
 
 from llmarch_cli.components.cache import State
 from llmarch_cli.components.component import cache_entries
-from llmarch_cli.components.parts import Experts
 from llmarch_cli.errors import InputError, shown
 from llmarch_cli.huggingface import names
-from llmarch_cli.profilers.storage import ROUTERS, Place, matrices, places
+from llmarch_cli.profilers.storage import ROUTERS, Place, label_words, places
 from llmarch_cli.specs.spec import NONE, ModelSpec
 from llmarch_cli.specs.storage import PLAIN, Stored, fits, format_of
 
@@ -277,7 +276,7 @@ def _matching(entries: Iterable[str]) -> Callable[[str], bool]:
     patterns: list[str] = []
     for each in entries:
         if each.startswith("re:"):
-            patterns.append(f"(?:{each[3:]})")
+            patterns.append(f"(?:{_quick(each[3:])})")
         elif "*" in each or "?" in each:
             patterns.append(rf"(?:{translate(each)}|{translate(each + '.*')})")
         else:
@@ -298,6 +297,13 @@ def _matching(entries: Iterable[str]) -> Callable[[str], bool]:
     return matches
 
 
+def _quick(pattern: str) -> str:
+    """Return a regular expression. Raises _UnreadError for one that could take very long."""
+    if len(pattern) > 500 or len(re.findall(r"[*+{]", pattern)) > 4 or re.search(r"\)[*+{]", pattern):
+        raise _UnreadError(f"the pattern {shown(pattern)}")
+    return pattern
+
+
 def _inside(name: str) -> str:
     """A module's name from the layers on."""
     found = re.search(r"(?:^|\.)((?:layers|h|blocks)\.\d+(?:\..*)?)$", name)
@@ -312,11 +318,14 @@ def _collected(spec: ModelSpec, said: _Read) -> Stored | None:
     if spec.n_layers > MOST_LAYERS:
         raise _UnreadError(f"{spec.n_layers:,} layers are too many to ask for each")
     found: dict[Place, str] = {}
+    others: list[Place] = []
     for place in places(spec):
-        name, is_expert = place.words[-1], isinstance(place.part, Experts)
-        if place.item.role not in ("attention", "ffn") or name in ROUTERS or matrices(place.part) is None:
+        if place.matrices is None or place.words[-1] in ROUTERS or place.item.mtp:
             continue
-        if said.experts_only and not is_expert:
+        if place.item.role not in ("attention", "ffn"):
+            others.append(place)
+            continue
+        if said.experts_only and not place.is_experts:
             found[place] = PLAIN
             continue
         published = _published(place)
@@ -324,7 +333,7 @@ def _collected(spec: ModelSpec, said: _Read) -> Stored | None:
         if len(answers) > 1:
             raise _UnreadError(f"{place} is {' or '.join(sorted(answers))} by layer")
         found[place] = answers.pop()
-    return _in_few_names(found, said.default)
+    return _in_few_names(found, others, said.default)
 
 
 def _answer(said: _Read, layer: int, published: Iterable[str]) -> str:
@@ -343,9 +352,8 @@ def _layers(spec: ModelSpec, place: Place) -> list[int]:
 def _published(place: Place) -> tuple[str, ...]:
     """The names inside a layer that published checkpoints have for a matrix."""
     axis, component = place.item.role, place.item.component
-    inside = place.words[1 + len(place.item.label.replace(":", " ").replace(",", " ").split()) :]
-    is_expert = isinstance(place.part, Experts)
-    ours = ".".join((axis, *(word for word in inside if not (is_expert and word == "experts")), "weight"))
+    inside = place.words[len(label_words(place.item)) :]
+    ours = ".".join((axis, *(word for word in inside if not (place.is_experts and word == "experts")), "weight"))
     without = []
     if axis == "attention":
         has_states = any(isinstance(entry, State) for _, entry in cache_entries(component))
@@ -354,7 +362,7 @@ def _published(place: Place) -> tuple[str, ...]:
     return tuple(
         name
         for name in _by_ours().get(ours, ())
-        if bool(_IS_EXPERT.search(name)) == is_expert and name.split(".")[0] not in without
+        if bool(_IS_EXPERT.search(name)) == place.is_experts and name.split(".")[0] not in without
     )
 
 
@@ -384,10 +392,10 @@ def _written_out(pattern: str) -> list[str]:
 # --- few names for many matrices ------------------------------------------------------------------------------------
 
 
-def _in_few_names(found: Mapping[Place, str], default: str) -> Stored | None:
-    """The shortest `stored` that gives each matrix its format."""
+def _in_few_names(found: Mapping[Place, str], others: list[Place], default: str) -> Stored | None:
+    """The shortest `stored` that gives each matrix its format, and says nothing of the `others`."""
     formats = dict.fromkeys((default, PLAIN, *found.values()))
-    named = {base: _named(found, base) for base in formats if format_of(base).scope != "experts"}
+    named = {base: _named(found, others, base) for base in formats if format_of(base).scope != "experts"}
     base = min(named, key=lambda each: (len(named[each]), each != default))
     return None if base == PLAIN and not named[base] else Stored(format=base, parts=named[base])
 
@@ -395,7 +403,7 @@ def _in_few_names(found: Mapping[Place, str], default: str) -> Stored | None:
 _USUAL = ("experts", "shared_expert")  # names that are taken before others for as many matrices
 
 
-def _named(found: Mapping[Place, str], base: str) -> dict[str, str]:
+def _named(found: Mapping[Place, str], others: list[Place], base: str) -> dict[str, str]:
     """Names of parts for all matrices that are not in the format `base`."""
     parts: dict[str, str] = {}
     left = {place for place, name in found.items() if name != base}
@@ -403,7 +411,8 @@ def _named(found: Mapping[Place, str], base: str) -> dict[str, str]:
         best: tuple[int, bool, int, str] | None = None
         for selector in {each for place in left for each in _selectors(place)}:
             covered = [place for place in found if fits(selector, place.words)]
-            if len({found[place] for place in covered}) == 1:
+            means_others = any(fits(selector, place.words) for place in others)
+            if len({found[place] for place in covered}) == 1 and not means_others:
                 rank = (-len(left.intersection(covered)), selector not in _USUAL, len(selector), selector)
                 best = rank if best is None else min(best, rank)
         if best is None:

@@ -63,7 +63,8 @@ def qwen3_moe(*shape: int, **more: Any) -> Settings:
 
 
 def olmo2(*shape: int) -> Settings:
-    return {"model_type": "olmo2", **sized(*shape, 100_352, 4096), "rms_norm_eps": 1e-6, "rope_theta": 500_000.0}
+    sizes = sized(*shape, 100_352, 4096)
+    return {"model_type": "olmo2", **sizes, "rms_norm_eps": 1e-6, "rope_theta": 500_000.0, "torch_dtype": "float32"}
 
 
 def gemma3(*shape: int, **more: Any) -> Settings:
@@ -102,6 +103,13 @@ def deepseek_v2(*shape: int, **more: Any) -> Settings:
     }
 
 
+FP8_BLOCKS = {
+    "activation_scheme": "dynamic",
+    "fmt": "e4m3",
+    "quant_method": "fp8",
+    "weight_block_size": [128, 128],
+}
+
 DEEPSEEK_V3: Settings = {
     "model_type": "deepseek_v3",
     **sized(7168, 18_432, 61, 128, 128, 129_280, 163_840),
@@ -109,7 +117,7 @@ DEEPSEEK_V3: Settings = {
     "topk_method": "noaux_tc",
     "scoring_func": "sigmoid",
     "rope_scaling": yarn(40, 1.0, beta_fast=32, beta_slow=1),
-    "quantization_config": {"quant_method": "fp8"},
+    "quantization_config": FP8_BLOCKS,
 }
 
 
@@ -153,6 +161,12 @@ def gpt_oss(n_layers: int, n_experts: int) -> Settings:
         },
         "rope_theta": 150_000,
         "swiglu_limit": 7.0,
+        "quantization_config": {
+            "modules_to_not_convert": [
+                *("model.layers.*.self_attn", "model.layers.*.mlp.router", "model.embed_tokens", "lm_head"),
+            ],
+            "quant_method": "mxfp4",
+        },
     }
 
 
@@ -301,6 +315,8 @@ PUBLISHED: dict[str, Settings] = {
         "compress_ratios": [0, 0, *[4, 128] * 20, 4, 0],
         "num_hash_layers": 3,
         "qk_rope_head_dim": 64,
+        "quantization_config": FP8_BLOCKS | {"scale_fmt": "ue8m0"},
+        "expert_dtype": "fp4",
         "rope_scaling": {
             "type": "yarn",
             "factor": 16,

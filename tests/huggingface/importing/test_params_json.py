@@ -128,7 +128,10 @@ def test_engines_agree() -> None:
 def test_other_parts_are_left_out() -> None:
     found = imported(PARAMS | {"vision_encoder": {"hidden_size": 16}, "max_seq_len": 256, "quantization": {"x": 1}})
     assert found.spec == import_config(PARAMS)
-    assert found.notes == ("Text decoder only; left out: vision_encoder.",)
+    assert found.notes == (
+        "Text decoder only; left out: vision_encoder.",
+        "Not read: quantization (quant_method null). `--weights native` takes the weights as bf16.",
+    )
 
 
 def test_in_a_directory(tmp_path: Path) -> None:

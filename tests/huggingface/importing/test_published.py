@@ -10,12 +10,16 @@ from published import PUBLISHED
 import llmarch_cli as llmarch
 from llmarch_cli.huggingface.importing import import_config
 from llmarch_cli.specs.spec import Layout, ModelSpec
+from llmarch_cli.specs.storage import Stored
 
 # What no config says.
 FACTS = {"name", "organization", "source", "same_as", "released", "license", "published"}
 
 # What a checkpoint stores and its config does not say.
-STORED = {"qwen3-next-80b-a3b": {"n_mtp_blocks": 1}}
+STORED: dict[str, dict[str, Any]] = {
+    "qwen3-next-80b-a3b": {"n_mtp_blocks": 1},
+    **{name: {"stored": Stored(format="fp32")} for name in ("gpt2", "gpt2-medium", "gpt2-large", "gpt2-xl")},
+}
 
 
 def said(spec: ModelSpec) -> dict[str, Any]:
