@@ -76,7 +76,7 @@ class Target:
 
 
 def adapted(spec: ModelSpec, lora: Lora) -> list[Target]:
-    """The matrices of `spec` that `lora` adapts. Raises InputError for a rank out of range and for an unknown target."""
+    """The matrices of `spec` that `lora` adapts. Raises InputError for a rank out of range or an unknown target."""
     require_rank(lora.rank)
     if not lora.targets:
         raise InputError(f"no target: name matrices, or {ALL_LINEAR}")
