@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 from pydantic import Field
 
 from llmarch_cli.components.component import Positive, Record, TokenCount
+from llmarch_cli.components.recomputation import mixes_tokens
 
 if TYPE_CHECKING:
     import torch
@@ -89,6 +90,7 @@ def linear_biases(n_heads: int, end: int, n_keys: int, device: torch.device, rou
     return (slopes.view(-1, 1, 1) * keys).float()
 
 
+@mixes_tokens
 def attend(
     q: Tensor,
     k: Tensor,
