@@ -8,6 +8,7 @@ needs only while it runs comes on top.
 from __future__ import annotations
 
 import weakref
+from collections import Counter
 from collections.abc import Collection, Iterator
 from contextlib import ExitStack, contextmanager, nullcontext
 from dataclasses import dataclass, field
@@ -16,73 +17,31 @@ from typing import Any
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
+from torch.overrides import TorchFunctionMode
 
 from llmarch_cli.components.recomputation import selective_recomputation
+from llmarch_cli.errors import CheckError
 from llmarch_cli.modules.builder import Model, build
 from llmarch_cli.modules.cache import TensorCache
 from llmarch_cli.modules.lora import Adaptable, add_adapters
 from llmarch_cli.profilers.lora import Lora, adapted
-from llmarch_cli.profilers.training import Training
+from llmarch_cli.profilers.training import Activations, LayerActivations, Training, trained_tensors
 from llmarch_cli.specs.spec import LayerVariants, Layout, ModelSpec
 
 OUTSIDE = -1  # instead of a layer's number: embeddings, final norm, head and loss
 
 
-@dataclass(frozen=True, slots=True)
-class LayerActivations:
-    """What layers of one sort keep, all of them together, for each way to recompute.
-
-    Attributes:
-        layer: the variants of their sublayers.
-        count: how many layers there are.
-        all_kept: bytes without recomputation.
-        selective: bytes if the mixing of tokens is repeated in the backward pass.
-        inputs: bytes of what they read, if whole layers are repeated.
-    """
-
-    layer: LayerVariants
-    count: int
-    all_kept: int
-    selective: int
-    inputs: int
-
-
-@dataclass(frozen=True, slots=True)
-class Activations:
-    """What a forward pass of one micro-batch keeps.
-
-    Attributes:
-        layers: by sort of layer, in the order of their first.
-        outside: bytes of embeddings, final norm, head and loss; the same for each way to recompute.
-        largest: with whole layers repeated, the bytes of the largest one while it is repeated, itself selectively.
-    """
-
-    layers: tuple[LayerActivations, ...]
-    outside: int
-    largest: int
-
-    @property
-    def all_kept(self) -> int:
-        """Bytes without recomputation."""
-        return self.outside + sum(layer.all_kept for layer in self.layers)
-
-    @property
-    def selective(self) -> int:
-        """Bytes with selective recomputation."""
-        return self.outside + sum(layer.selective for layer in self.layers)
-
-    @property
-    def full(self) -> int:
-        """Bytes with full recomputation."""
-        return self.outside + self.largest + sum(layer.inputs for layer in self.layers)
-
-
 def activations(spec: ModelSpec, training: Training) -> Activations:
-    """Count what a micro-batch keeps. Raises InputError for more tokens than learned positions."""
+    """Count what a micro-batch keeps.
+
+    Raises InputError for more tokens than learned positions, and CheckError if the closed form says that other tensors
+    are trained.
+    """
     dtype = torch.float32 if training.precision == "fp32" else torch.bfloat16
     model = build(spec, "meta", dtype)
     if training.lora is not None:
         freeze(model, training.lora)
+    _check_trained(model, training.lora)
     tokens = torch.empty((training.micro_batch, training.n_tokens), dtype=torch.int64, device="meta")
     alike = _alike(spec)
     kept, selective = (saved(model, tokens, each, skipped=alike) for each in (False, True))
@@ -119,6 +78,21 @@ def _alike(spec: ModelSpec) -> dict[int, int]:
     return alike
 
 
+def _check_trained(model: Model, lora: Lora | None) -> None:
+    """Raise CheckError unless the model trains tensors of the sizes that the closed form says."""
+    apart = set(model.mtp.parameters())
+    seen = Counter(each.numel() for each in model.parameters() if each.requires_grad and each not in apart)
+    told = Counter[int]()
+    for tensor in trained_tensors(model.spec, lora):
+        told[tensor.values] += tensor.count
+    if seen != told:
+        raise CheckError(
+            f"{model.spec.name}: the engines disagree on what is trained: measured {seen.total()} tensors of"
+            f" {sum(size * count for size, count in seen.items())} values, closed form {told.total()} of"
+            f" {sum(size * count for size, count in told.items())}"
+        )
+
+
 def freeze(model: Model, lora: Lora) -> None:
     """Train only adapters of `model`, which are added to the matrices that `lora` names."""
     model.requires_grad_(requires_grad=False)
@@ -153,6 +127,7 @@ def saved(model: Model, tokens: Tensor, selective: bool = False, skipped: Collec
         for number, layer in enumerate(model.layers):
             stack.enter_context(_passing(layer) if number in skipped else _watched(layer, number, ledger))
         stack.enter_context(torch.enable_grad())
+        stack.enter_context(_ProductsByExpert())
         stack.enter_context(torch.nn.attention.sdpa_kernel(torch.nn.attention.SDPBackend.MATH))
         stack.enter_context(selective_recomputation() if selective else nullcontext())
         stack.enter_context(torch.autograd.graph.saved_tensors_hooks(ledger.save, lambda saved: saved.tensor))
@@ -162,6 +137,31 @@ def saved(model: Model, tokens: Tensor, selective: bool = False, skipped: Collec
     counted = ledger.totals()
     del loss  # until here it kept what was saved alive
     return counted
+
+
+class _ProductsByExpert(TorchFunctionMode):
+    """On the meta device, save what torch's product by experts saves: its kernel there takes no narrow matrices."""
+
+    def __torch_function__(
+        self, function: Any, types: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
+    ) -> Any:
+        kwargs = kwargs or {}
+        if function.__name__ != "_grouped_mm" or not args[0].is_meta:
+            return function(*args, **kwargs)
+        rows, experts = args[:2]
+        if all(width * rows.element_size() % 16 == 0 for width in experts.shape[1:]):
+            return _GroupedProduct.apply(rows, experts, kwargs["offs"])  # type: ignore[no-untyped-call]
+        return F.linear(rows, experts[0].T)  # on a device, these are multiplied one by one
+
+
+class _GroupedProduct(torch.autograd.Function):
+    """Rows (n_rows, d_in) by matrices (n, d_in, d_out); autograd keeps where each expert's rows end, too."""
+
+    @staticmethod
+    def forward(ctx: Any, rows: Tensor, experts: Tensor, offsets: Tensor) -> Tensor:
+        """A result of the right shape, without values."""
+        ctx.save_for_backward(rows, experts, offsets)
+        return rows.new_empty(rows.shape[0], experts.shape[2])
 
 
 class _Handle:

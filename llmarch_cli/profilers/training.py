@@ -28,9 +28,9 @@ from llmarch_cli.components.parts import (
     Weights,
 )
 from llmarch_cli.errors import InputError, shown, unknown
-from llmarch_cli.profilers.lora import Lora, Target, adapted
+from llmarch_cli.profilers.lora import Lora, Target, adapted, require_rank
 from llmarch_cli.profilers.profile import MAX_BATCH, MAX_CONTEXT
-from llmarch_cli.specs.spec import ModelSpec, NormStyle
+from llmarch_cli.specs.spec import LayerVariants, ModelSpec, NormStyle
 
 MAX_DEVICES = 1 << 24
 MAX_TOKENS = 10**18
@@ -168,6 +168,55 @@ class Stored:
 
 
 @dataclass(frozen=True, slots=True)
+class LayerActivations:
+    """What layers of one sort keep, all of them together, for each way to recompute.
+
+    Attributes:
+        layer: the variants of their sublayers.
+        count: how many layers there are.
+        all_kept: bytes without recomputation.
+        selective: bytes if the mixing of tokens is repeated in the backward pass.
+        inputs: bytes of what they read, if whole layers are repeated.
+    """
+
+    layer: LayerVariants
+    count: int
+    all_kept: int
+    selective: int
+    inputs: int
+
+
+@dataclass(frozen=True, slots=True)
+class Activations:
+    """What a forward pass of one micro-batch keeps.
+
+    Attributes:
+        layers: by sort of layer, in the order of their first.
+        outside: bytes of embeddings, final norm, head and loss; the same for each way to recompute.
+        largest: with whole layers repeated, the bytes of the largest one while it is repeated, itself selectively.
+    """
+
+    layers: tuple[LayerActivations, ...]
+    outside: int
+    largest: int
+
+    @property
+    def all_kept(self) -> int:
+        """Bytes without recomputation."""
+        return self.outside + sum(layer.all_kept for layer in self.layers)
+
+    @property
+    def selective(self) -> int:
+        """Bytes with selective recomputation."""
+        return self.outside + sum(layer.selective for layer in self.layers)
+
+    @property
+    def full(self) -> int:
+        """Bytes with full recomputation."""
+        return self.outside + self.largest + sum(layer.inputs for layer in self.layers)
+
+
+@dataclass(frozen=True, slots=True)
 class TrainingFlops:
     """FLOPs of one sequence.
 
@@ -199,6 +248,8 @@ def require(training: Training) -> None:
         raise InputError(unknown("optimizer", training.optimizer, OPTIMIZERS))
     if training.precision not in PRECISIONS:
         raise InputError(unknown("precision", training.precision, PRECISIONS))
+    if training.lora is not None:
+        require_rank(training.lora.rank)
     if not 0 <= training.zero < len(ZERO_STAGES):
         raise InputError(f"the stage of ZeRO must be 0, 1, 2 or 3, not {training.zero}")
 
@@ -207,11 +258,9 @@ def stored(spec: ModelSpec, training: Training) -> list[Stored]:
     """The bytes of parameters, gradients and optimizer states. Raises InputError for an impossible training."""
     require(training)
     precision, optimizer = PRECISIONS[training.precision], OPTIMIZERS[training.optimizer]
-    own = list(tensors(spec))
-    chosen = None if training.lora is None else adapted(spec, training.lora)
-    trained = own if training.lora is None or chosen is None else list(_adapters(chosen, training.lora.rank))
+    trained = list(trained_tensors(spec, training.lora))
     n_trained = sum(tensor.values * tensor.count for tensor in trained)
-    n_frozen = 0 if chosen is None else sum(tensor.values * tensor.count for tensor in own)
+    n_frozen = 0 if training.lora is None else trained_params(spec, None)
     moments = sum(optimizer.state_bytes(tensor, precision) * tensor.count for tensor in trained)
     divided = ZERO_STAGES[training.zero]
     sizes: tuple[tuple[Share, int], ...] = (
@@ -223,10 +272,13 @@ def stored(spec: ModelSpec, training: Training) -> list[Stored]:
 
 
 def trained_params(spec: ModelSpec, lora: Lora | None) -> int:
-    """The values that are trained: all parameters, or those of adapters."""
-    if lora is None:
-        return sum(tensor.values * tensor.count for tensor in tensors(spec))
-    return sum(target.trained(lora.rank) for target in adapted(spec, lora))
+    """The values that are trained. Raises InputError as `adapted` does."""
+    return sum(tensor.values * tensor.count for tensor in trained_tensors(spec, lora))
+
+
+def trained_tensors(spec: ModelSpec, lora: Lora | None) -> Iterator[TrainedTensor]:
+    """The tensors that are trained: all parameters, or those of adapters. Raises InputError as `adapted` does."""
+    return tensors(spec) if lora is None else _adapters(adapted(spec, lora), lora.rank)
 
 
 def tensors(spec: ModelSpec) -> Iterator[TrainedTensor]:
