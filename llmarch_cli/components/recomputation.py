@@ -43,9 +43,12 @@ def mixes_tokens(function: Callable[Arguments, Result]) -> Callable[Arguments, R
             return function(*args, **kwargs)
         from torch.utils.checkpoint import checkpoint
 
-        # By position, since only such tensors are handed over to autograd.
-        inputs = parameters.bind(*args, **kwargs).args
-        result: Result = checkpoint(function, *inputs, use_reentrant=False, preserve_rng_state=False)
+        # By position where that is possible: only such tensors are handed over to autograd.
+        bound = parameters.bind(*args, **kwargs)
+        bound.apply_defaults()
+        result: Result = checkpoint(
+            function, *bound.args, use_reentrant=False, preserve_rng_state=False, **bound.kwargs
+        )
         return result
 
     return run
