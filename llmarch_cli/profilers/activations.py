@@ -19,12 +19,14 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 
+from llmarch_cli.components.component import walk
 from llmarch_cli.components.recomputation import selective_recomputation
-from llmarch_cli.errors import CheckError
+from llmarch_cli.errors import CheckError, InputError
 from llmarch_cli.modules.builder import Model, build
 from llmarch_cli.modules.cache import TensorCache
 from llmarch_cli.modules.lora import Adaptable, add_adapters
 from llmarch_cli.profilers.lora import Lora, adapted
+from llmarch_cli.profilers.profile import MAX_TENSOR_BYTES
 from llmarch_cli.profilers.training import Activations, LayerActivations, Training, trained_tensors
 from llmarch_cli.specs.spec import LayerVariants, Layout, ModelSpec
 
@@ -34,9 +36,10 @@ OUTSIDE = -1  # instead of a layer's number: embeddings, final norm, head and lo
 def activations(spec: ModelSpec, training: Training) -> Activations:
     """Count what a micro-batch keeps.
 
-    Raises InputError for more tokens than learned positions, and CheckError if the closed form says that other tensors
-    are trained.
+    Raises InputError for more tokens than learned positions or than tensors can hold, and CheckError if the closed form
+    says that other tensors are trained.
     """
+    _require_small(spec, training)
     dtype = torch.float32 if training.precision == "fp32" else torch.bfloat16
     model = build(spec, "meta", dtype)
     if training.lora is not None:
@@ -60,6 +63,22 @@ def activations(spec: ModelSpec, training: Training) -> Activations:
         kept.saved.get(OUTSIDE, 0),
         max((size for number, size in selective.saved.items() if number != OUTSIDE), default=0),
     )
+
+
+def _require_small(spec: ModelSpec, training: Training) -> None:
+    """Raise InputError if the float32 scores of all pairs, or the logits, exceed a tensor's limit."""
+    n_tokens, batch = training.n_tokens, training.micro_batch
+    products = (
+        mixing.flops  # 4 or more for each score
+        for item in spec.inventory()
+        for inner in walk(item.component)
+        for mixing in inner.mixing()
+    )
+    if batch * n_tokens * max(n_tokens * max(products, default=1), 4 * spec.vocab_size) > MAX_TENSOR_BYTES:
+        raise InputError(
+            f"{spec.name}: {batch:,} x {n_tokens:,} tokens at once are more than one tensor can hold; lower one,"
+            " or use --engine closed-form"
+        )
 
 
 def _alike(spec: ModelSpec) -> dict[int, int]:

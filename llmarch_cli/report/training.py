@@ -112,7 +112,7 @@ _ADAPTERS = (
     Column("share", "share", units.SHARE, shown="reading"),
 )
 
-OUTSIDE, LARGEST = "embeddings, head and loss", "the largest layer, while it is repeated"
+OUTSIDE, LARGEST = "embeddings, head and loss", "one layer at a time"
 
 NOT_MEASURED = "Activations are counted by running the modules: add --engine measured."
 MEASURED = "Activations are measured. The modules train the same tensors as the closed form says."
