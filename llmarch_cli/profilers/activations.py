@@ -22,9 +22,9 @@ from torch.overrides import TorchFunctionMode
 from llmarch_cli.components.component import walk
 from llmarch_cli.components.recomputation import selective_recomputation
 from llmarch_cli.errors import CheckError, InputError
+from llmarch_cli.modules.adapters import Adaptable, add_adapters
 from llmarch_cli.modules.builder import Model, build
 from llmarch_cli.modules.cache import TensorCache
-from llmarch_cli.modules.lora import Adaptable, add_adapters
 from llmarch_cli.profilers.lora import Lora, adapted
 from llmarch_cli.profilers.profile import MAX_TENSOR_BYTES
 from llmarch_cli.profilers.training import Activations, LayerActivations, Training, trained_tensors

@@ -8,8 +8,8 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+from llmarch_cli.modules.adapters import add_adapters
 from llmarch_cli.modules.builder import BlockProjection, ExpertStack, LookupTable, Projection
-from llmarch_cli.modules.lora import add_adapters
 
 ENDS = torch.tensor([2, 2, 7])  # of the rows of three experts
 EXPERTS = torch.tensor([0, 0, 2, 2, 2, 2, 2])
