@@ -19,6 +19,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from textwrap import dedent
 
+import training_flops
 from typer import Typer
 
 from llmarch_cli.claims import claims
@@ -158,10 +159,11 @@ def _source(path: str, name: str, statement: str | None) -> str:
 
 
 def listed(page: str) -> str:
-    """A page with current tables of the families that can be imported, between its markers."""
+    """A page with current tables between its markers: of families that are imported, of conventions of FLOPs."""
+    tables = {"families": _families, "training FLOPs": training_flops.written}
     return re.sub(
-        r"(<!-- families: [^\n]*-->\n).*?(\n<!-- end -->)",
-        lambda match: f"{match[1]}{_families()}{match[2]}",
+        r"(<!-- ([\w ]+): [^\n]*-->\n).*?(\n<!-- end -->)",
+        lambda match: f"{match[1]}{tables[match[2]]()}{match[3]}",
         page,
         flags=re.DOTALL,
     )

@@ -19,7 +19,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from llmarch_cli.api import compare, diff, draw, kv_cache, load_checkpoint, profile, reconcile, sweep
+    from llmarch_cli.api import compare, diff, draw, kv_cache, load_checkpoint, profile, reconcile, sweep, training
     from llmarch_cli.errors import CheckError, InputError, LlmarchError
     from llmarch_cli.huggingface.importing import import_config
     from llmarch_cli.huggingface.reconcile import Reconciliation
@@ -55,6 +55,7 @@ _HOMES = {
     "Profile": "profilers.profile",
     "Reconciliation": "huggingface.reconcile",
     "reconcile": "api",
+    "training": "api",
     "Table": "report.table",
 }
 
@@ -81,6 +82,7 @@ __all__ = [
     "profile",
     "reconcile",
     "sweep",
+    "training",
 ]
 
 

@@ -150,6 +150,57 @@ def kv_cache(
     return kv_caches(profiles(models, contexts=contexts, changes=changes, track=track, **asked), columns, sort)
 
 
+def training(
+    models: Sequence[ModelLike],
+    *,
+    seq: int = 8192,
+    micro_batch: int = 1,
+    optimizer: str = "adamw",
+    precision: str = "mixed",
+    zero: int = 0,
+    devices: int = 1,
+    lora_rank: int | None = None,
+    lora_targets: Sequence[str] = ("all-linear",),
+    tokens: int | None = None,
+    changes: Mapping[str, Any] | None = None,
+    engine: Engine | None = None,
+    track: Track = iter,
+) -> tuple[Table, ...]:
+    """Say what training takes on a device: one row per model; then activations by layer, and adapters by matrix.
+
+    Args:
+        models: at least one.
+        seq: tokens of a sequence.
+        micro_batch: sequences that a device reads at once.
+        optimizer: "adamw", "adamw-8bit", "sgd", "sgd-momentum" or "muon".
+        precision: "mixed", "bf16" or "fp32".
+        zero: the stage of ZeRO, 0 to 3, which says what is divided over the devices.
+        devices: how many devices there are.
+        lora_rank: the rank of adapters to train instead of the model; None trains all parameters.
+        lora_targets: the matrices that have adapters.
+        tokens: tokens of the whole run.
+        changes: values by path, as in `changed`. Each model is then followed by its changed copy.
+        engine: "measured" runs the modules to count activations; "closed-form" leaves them out.
+        track: wraps the specs to show progress.
+
+    Raises InputError for an impossible training or an unknown target, and CheckError if the engines disagree on what is
+    trained.
+
+    >>> training(["llama3.1-8b"], lora_rank=64, engine="closed-form")[0].rows[0]["trained_params"]
+    167772160
+    """
+    from llmarch_cli.profilers.lora import Lora
+    from llmarch_cli.profilers.training import Training, require
+    from llmarch_cli.profilers.training_cost import training_cost
+    from llmarch_cli.report.training import tables
+
+    lora = None if lora_rank is None else Lora(lora_rank, tuple(lora_targets))
+    asked = Training(seq, micro_batch, optimizer, precision, zero, devices, lora, tokens)
+    require(asked)
+    chosen = profiling.default_engine() if engine is None else profiling.as_engine(engine)
+    return tables([training_cost(spec, asked, chosen) for spec in track(specs(models, changes))])
+
+
 def overview(
     *, moe: bool | None = None, organization: str | None = None, attention: str | None = None, sort: str | None = None
 ) -> Table:

@@ -35,6 +35,7 @@ LEVEL = {room: level for level, line in enumerate(LINES) for room in line.split(
 HEAVY = {
     "torch": (
         "modules",
+        "profilers.activations",
         "profilers.measured",
         "profilers.operators",
         "profilers.prompts",

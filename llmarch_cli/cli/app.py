@@ -32,6 +32,7 @@ from llmarch_cli.cli import (
     schema,
     show,
     sweep,
+    train,
     validate,
     verify,
 )
@@ -54,6 +55,7 @@ COMMANDS = (
     ("draw", COMPARE, draw.draw, draw.EXAMPLES),
     ("report", COMPARE, report.report, report.EXAMPLES),
     ("sweep", SEARCH, sweep.sweep, sweep.EXAMPLES),
+    ("train", SEARCH, train.train, train.EXAMPLES),
     ("columns", EXPLAIN, columns.columns, columns.EXAMPLES),
     ("verify", EXPLAIN, verify.verify, verify.EXAMPLES),
     ("claims", EXPLAIN, claims.claims, claims.EXAMPLES),

@@ -99,8 +99,16 @@ class BlockProjection(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """(..., n_blocks, d_in) -> (..., n_blocks, d_out)."""
-        out = torch.matmul(self.weight, x.unsqueeze(-1)).squeeze(-1)
+        out = by_blocks(self.weight, x)
         return out if self.bias is None else out + self.bias
+
+
+def by_blocks(weight: Tensor, x: Tensor) -> Tensor:
+    """Blocks (n_blocks, d_out, d_in) times (..., n_blocks, d_in): (..., n_blocks, d_out)."""
+    # Blocks first: as the left factor, the matrices would be copied for every token.
+    rows = x.flatten(0, -3).transpose(0, 1)  # (n_blocks, n_rows, d_in)
+    out: Tensor = torch.matmul(rows, weight.transpose(1, 2)).transpose(0, 1).unflatten(0, x.shape[:-2])
+    return out
 
 
 class LookupTable(nn.Module):

@@ -20,6 +20,9 @@ MAX_CONTEXT = 2**40
 MAX_BATCH = 2**20
 MAX_TENSOR_BYTES = 2**62
 
+# Products of the backward pass for each of the forward pass: the gradients of what it read, and of its weights.
+BACKWARD = 2
+
 
 @dataclass(frozen=True)
 class Profile:
@@ -197,8 +200,8 @@ class Profile:
 
     @property
     def training_backward_flops(self) -> int:
-        """FLOPs of the backward pass: each product has two gradients, which cost a product each."""
-        return 2 * self.training_forward_flops
+        """FLOPs of the backward pass."""
+        return BACKWARD * self.training_forward_flops
 
     @property
     def training_flops(self) -> int:

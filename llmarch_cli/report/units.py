@@ -131,7 +131,7 @@ def binary_bytes(value: int | Fraction) -> str:
 
 def flops(value: int) -> str:
     """73250000000 -> 73.25 GFLOPs."""
-    names = (" FLOPs", " kFLOPs", " MFLOPs", " GFLOPs", " TFLOPs", " PFLOPs", " EFLOPs")
+    names = (" FLOPs", " kFLOPs", " MFLOPs", " GFLOPs", " TFLOPs", " PFLOPs", " EFLOPs", " ZFLOPs", " YFLOPs")
     return _scaled(value, 1000, names, whole_below=1000)
 
 

@@ -12,7 +12,7 @@ from torch import nn
 
 import llmarch_cli as llmarch
 from llmarch_cli.errors import InputError
-from llmarch_cli.modules.builder import ExpertStack, Model, build
+from llmarch_cli.modules.builder import BlockProjection, ExpertStack, Model, build
 from llmarch_cli.modules.cache import Cache
 from llmarch_cli.modules.packing import Packing
 from llmarch_cli.profilers.closed_form import component_cost
@@ -332,3 +332,18 @@ def test_a_model_that_only_a_file_describes_is_priced_and_runs(tmp_path: Path) -
         whole = model(tokens)
         steps = torch.cat([model(tokens[:, i : i + 1], cache) for i in range(30)], dim=1)
     torch.testing.assert_close(steps, whole, rtol=1e-4, atol=1e-5)
+
+
+def test_blocks_are_not_copied_for_every_token() -> None:
+    with torch.device("meta"):
+        module, x = BlockProjection(8, 16, 32, bias=True), torch.empty(2, 100, 8, 16, requires_grad=True)
+    kept: set[int] = set()
+
+    def keep(tensor: torch.Tensor) -> torch.Tensor:
+        kept.add(tensor.untyped_storage().nbytes())
+        return tensor
+
+    with torch.autograd.graph.saved_tensors_hooks(keep, lambda tensor: tensor):
+        out = module(x)
+    assert out.shape == (2, 100, 8, 32)
+    assert max(kept) == x.untyped_storage().nbytes()

@@ -16,6 +16,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from llmarch_cli.components import counting
+from llmarch_cli.components.recomputation import mixes_tokens
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -24,6 +25,7 @@ CHUNK = 64  # tokens of a prompt that are computed at once
 CHUNK_BY_CHANNEL = 16  # the same where each channel decays by itself, which takes k_dim times as much memory
 
 
+@mixes_tokens
 def recur(
     q: Tensor, k: Tensor, v: Tensor, decay: Tensor, state: Tensor, beta: Tensor | None = None
 ) -> tuple[Tensor, Tensor]:

@@ -7,10 +7,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from llmarch_cli.components.recomputation import mixes_tokens
+
 if TYPE_CHECKING:
     from torch import Tensor
 
 
+@mixes_tokens
 def accumulated(decay: Tensor, added: Tensor, before: Tensor) -> Tensor:
     """h[t] = decay[t] * h[t - 1] + added[t] for all tokens, both (batch, n_tokens, width), from h[-1] = `before`."""
     import torch
@@ -26,6 +29,7 @@ def accumulated(decay: Tensor, added: Tensor, before: Tensor) -> Tensor:
     return hidden
 
 
+@mixes_tokens
 def largest(keys: Tensor, decay: Tensor, before: Tensor) -> Tensor:
     """max(keys[t], m[t - 1] + decay) for all tokens: keys (batch, n_tokens, width), from m[-1] = `before`."""
     import torch

@@ -9,6 +9,7 @@ from pydantic import Field
 
 from llmarch_cli.components import counting
 from llmarch_cli.components.component import Positive, Record, TokenCount
+from llmarch_cli.components.recomputation import mixes_tokens
 
 if TYPE_CHECKING:
     import torch
@@ -90,6 +91,7 @@ def linear_biases(n_heads: int, end: int, n_keys: int, device: torch.device, rou
     return (slopes.view(-1, 1, 1) * keys).float()
 
 
+@mixes_tokens
 def attend(
     q: Tensor,
     k: Tensor,

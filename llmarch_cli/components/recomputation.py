@@ -1,0 +1,54 @@
+"""Selective recomputation (arXiv 2205.05198, section 5): mixing tokens is repeated in the backward pass.
+
+Between tokens, a layer makes far more values than it reads: scores of every pair, states of every token. So only what
+goes in is kept for the backward pass, as fused kernels keep it. To include a function: decorate it with `mixes_tokens`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from functools import wraps
+from inspect import signature
+from typing import ParamSpec, TypeVar
+
+Arguments = ParamSpec("Arguments")
+Result = TypeVar("Result")
+
+_repeats = False
+
+
+@contextmanager
+def selective_recomputation() -> Iterator[None]:
+    """Train with less memory: a forward pass inside keeps no scores and no states of tokens.
+
+    The loss and its gradients stay the same.
+    """
+    global _repeats
+    before, _repeats = _repeats, True
+    try:
+        yield
+    finally:
+        _repeats = before
+
+
+def mixes_tokens(function: Callable[Arguments, Result]) -> Callable[Arguments, Result]:
+    """Decorate a function of tensors whose insides `selective_recomputation` does not keep."""
+
+    parameters = signature(function)
+
+    @wraps(function)
+    def run(*args: Arguments.args, **kwargs: Arguments.kwargs) -> Result:
+        if not _repeats:
+            return function(*args, **kwargs)
+        from torch.utils.checkpoint import checkpoint
+
+        # By position where that is possible: only such tensors are handed over to autograd.
+        bound = parameters.bind(*args, **kwargs)
+        bound.apply_defaults()
+        result: Result = checkpoint(
+            function, *bound.args, use_reentrant=False, preserve_rng_state=False, **bound.kwargs
+        )
+        return result
+
+    return run
