@@ -143,6 +143,12 @@ def tokens(value: int) -> str:
     return f"{value:,}"
 
 
+def decimal(value: Fraction) -> str:
+    """145/32 -> 4.53."""
+    whole, rest = divmod(_hundredths(value, 1), 100)
+    return f"{whole:,}.{rest:02}"
+
+
 def share(value: Fraction) -> str:
     """1/18 -> 5.6%. A share that would round to 0% or 100% is written <0.1% or >99.9%."""
     if value in (0, 1):
@@ -205,6 +211,7 @@ FIELD = Unit(field, field, is_text=True)  # text or a number
 TOKENS = Unit(tokens, name="tokens")
 PARAMS = Unit(count)
 BYTES = Unit(binary_bytes, name="bytes")
+BITS = Unit(decimal, name="bits")
 FLOPS = Unit(flops)
 SHARE = Unit(share, share, is_ratio=True, of_delta=" points")
 TIMES = Unit(times, times, is_ratio=True)

@@ -37,11 +37,13 @@ class Source:
     url: str | None = None
 
 
-def read(config: str | Path | Mapping[str, Any], revision: str | None = None) -> Source:
-    """Read the config of a path, a directory or a Hub id; a mapping is returned as it is.
+def read(config: str | Path | Mapping[str, Any] | Source, revision: str | None = None) -> Source:
+    """Read the config of a path, a directory or a Hub id; a mapping and a source are returned as they are.
 
     Raises InputError if there is no config, it is too large, or it is not a JSON object.
     """
+    if isinstance(config, Source):
+        return config
     if isinstance(config, Mapping):
         return Source(config, "config", None)
     path = Path(config)
