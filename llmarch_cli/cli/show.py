@@ -64,7 +64,7 @@ def show(
     if (path := weights(model)) is not None and not spec:
         named, stored = _stored(path)
         if named is None:
-            for option, given in (("--plot", plot is not None), ("--operators", operators), ("--set", changes)):
+            for option, given in (("--plot", plot is not None), ("--operators", operators), ("--set", bool(changes))):
                 if given:
                     raise InputError(f"{model}: {option} needs an architecture")
             output.show(stored, file_format, exact)

@@ -19,8 +19,8 @@ from llmarch_cli.huggingface.weights import Weights
 
 OTHER = "other"
 
-# Components in the order of a report, each with a regular expression for the parts of a tensor's name, and the order in
-# which they are tried: what comes first in it stands inside the others.
+# Components in the order of a report, each with a regular expression for one part of a tensor's name, and the place of
+# this expression in the order of trying them: a norm inside attention is a norm.
 _COMPONENTS = {
     "embedding": (5, r"wte|wpe|\w*embed(?:ding)?s?(?:_\w+)?|(?:\w+_)?embd|tok_embeddings"),
     "attention": (
@@ -29,7 +29,8 @@ _COMPONENTS = {
     ),
     "feed-forward": (
         6,
-        r"mlp|mlp_block|ffn|ffn_\w+|feed_forward|block_sparse_moe|moe|fc[12]|(?:up|down)_proj|shared_mlp|channel_mix_\w+",
+        r"mlp|mlp_block|ffn|ffn_\w+|feed_forward|block_sparse_moe|moe|fc[12](?:_latent_proj)?|(?:up|down)_proj"
+        r"|shared_mlp|channel_mix_\w+",
     ),
     "shared experts": (3, r"shared_experts?|ffn_\w+_shexp"),
     "experts": (4, r"experts|ffn_\w+_exps"),
@@ -38,16 +39,27 @@ _COMPONENTS = {
         r"router|ffn_gate_inp(?:_shexp)?|exp_probs_b|(?:e_score_correction|expert)_bias|shared_expert_gate|tid2eid",
     ),
     "norms": (1, r"(?:\w+_)?(?:(?:layer_?|rms_?)?norms?|ln)(?:_\w+|\d)?"),
-    "head": (8, r"lm_head|output|head|embed_out|output_projection"),
 }
-COMPONENTS = (*_COMPONENTS, OTHER)
+COMPONENTS = (*_COMPONENTS, "head", OTHER)
 
-_ORDERED = sorted(_COMPONENTS, key=lambda name: _COMPONENTS[name][0])
+_PATTERNS = [
+    (name, re.compile(pattern)) for name, (_, pattern) in sorted(_COMPONENTS.items(), key=lambda item: item[1])
+]
 
-# The router of Qwen, DeepSeek and others is a `gate` right below the layer; a gate elsewhere is a matrix of the layer.
-_GATE = re.compile(r"(?:.*\.)?(?:mlp|block_sparse_moe|feed_forward|ffn|mixer|moe)\.gate(?:\.wg)?\.(?:weight|bias)")
-_HEAD = re.compile(r"(?:language_model\.)?(?:model\.)?(?:lm_head|output|head|embed_out|output_projection)\.(?:.+)")
-_OUTSIDE = re.compile("|".join(f"(?:{pattern})" for pattern in (names.BEYOND | gguf_names.BEYOND).values()))
+_HEAD = r"(?:language_model\.)?(?:model\.)?(?:lm_head|output|head|embed_out|output_projection)\."
+
+# By whole names: where the same part of a name stands for something else. Tried first, in this order.
+_WHOLE = tuple(
+    (re.compile(pattern), name)
+    for pattern, name in (
+        *((pattern, OTHER) for pattern in (names.BEYOND | gguf_names.BEYOND).values()),
+        (rf"{_HEAD}norm\..+", "norms"),
+        (rf"{_HEAD}.+", "head"),
+        # The router of many families is a `gate` right below the layer; elsewhere, a gate is a matrix of the layer.
+        (r"(?:.*\.)?(?:mlp|block_sparse_moe|feed_forward|ffn|mixer|moe)\.gate(?:\.wg)?\.(?:weight|bias)", "router"),
+        (r".*\.block_sparse_moe\.(?:input|output)_linear\.weight", "experts"),
+    )
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,18 +116,10 @@ def contents(weights: Weights) -> Contents:
 @cache  # names repeat in each expert
 def component(name: str) -> str:
     """The component of a tensor by its plain name."""
-    if _OUTSIDE.fullmatch(name):
-        return OTHER
-    if _HEAD.fullmatch(name):
-        return "norms" if _matches("norms", name) else "head"
-    if _GATE.fullmatch(name):
-        return "router"
-    return next((each for each in _ORDERED if _matches(each, name)), OTHER)
-
-
-def _matches(of: str, name: str) -> bool:
-    pattern = _COMPONENTS[of][1]
-    return of != "head" and any(re.fullmatch(pattern, part) for part in name.split("."))
+    whole = (of for pattern, of in _WHOLE if pattern.fullmatch(name))
+    parts = name.split(".")
+    inside = (of for of, pattern in _PATTERNS if any(pattern.fullmatch(part) for part in parts))
+    return next(whole, None) or next(inside, OTHER)
 
 
 def _packed(weights: Weights) -> tuple[dict[str, Packed], set[str]]:

@@ -59,6 +59,12 @@ class BoundedReader(GGUFReader):
         """The values by key. Texts of a list are left out: an empty list of their number, as `Texts`."""
         return {name: _value(field) for name, field in self.fields.items() if not name.startswith("GGUF.")}
 
+    def floats(self, tensor: Declared, n_values: int) -> list[float]:
+        """The data of a tensor of float32, at most MAX_ITEMS of them."""
+        start = self.data_offset + tensor.offset
+        raw = self.data[start : start + 4 * min(n_values, MAX_ITEMS)].tobytes()
+        return [float(str(value)) for value in np.frombuffer(raw, np.dtype(f"{self._order}f4"))]
+
     def _get(self, offset: int, dtype: Any, count: int = 1, override_order: Any = None) -> Any:
         end = int(offset) + np.dtype(dtype).itemsize * int(count)
         if end > len(self.data):

@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping
 from typing import Any, NoReturn
 
 from llmarch_cli.errors import InputError, shown, shown_path
-from llmarch_cli.huggingface.gguf.header import Header
+from llmarch_cli.huggingface.gguf.header import FACTORS, Header
 from llmarch_cli.huggingface.gguf.names import BEYOND
 from llmarch_cli.huggingface.importing import imported
 from llmarch_cli.huggingface.importing.keys import ANY, Accepted, Config
@@ -75,7 +75,7 @@ class _Keys(Config):
 
     def __init__(self, header: Header, keys: Mapping[str, Any], prefix: str) -> None:
         super().__init__(keys, shown_path(header.path), {}, path=prefix)
-        self.tensors = header.tensors
+        self.tensors, self.factors = header.tensors, header.factors
 
     def _fail(self, called: str, why: str) -> NoReturn:
         key = f"{self.path}{called}"
@@ -143,13 +143,10 @@ def _head_dim(c: _Keys, found: _Fields) -> int:
 
 
 def _scaling(c: _Keys) -> _Fields:
-    """The scaling of rotary positions. Factors that are stored as a tensor are data, which a header does not have."""
-    kinds = ("none", "linear", "yarn", "longrope")
-    kind = c.optional(lambda name: c.choice(name, dict.fromkeys(kinds, "") | {each: each for each in kinds}), _TYPE)
-    pattern = re.compile("|".join(BEYOND.values()))
-    if kind == "longrope" or any(pattern.fullmatch(name) for name in c.tensors):
-        stored = next((name for name in c.tensors if pattern.fullmatch(name)), "rope_factors_long.weight")
-        c.fail("rope.scaling", f"missing: the factors of rotary frequencies are known as the tensor {stored} only")
+    """The scaling of rotary positions. Factors of frequencies are tensors, whose data a file may lack."""
+    kind = c.optional(lambda name: c.choice(name, {each: each for each in _SCALINGS}), "rope.scaling.type")
+    if kind == "longrope" or any(map(FACTORS.fullmatch, c.tensors)):
+        return {"rope_scaling": _factors(c)}
     if kind in (None, "none"):
         return {}
     found: _Fields = {"rope_type": kind, "factor": c.number("rope.scaling.factor")}
@@ -161,7 +158,26 @@ def _scaling(c: _Keys) -> _Fields:
     return {"rope_scaling": found}
 
 
-_TYPE = "rope.scaling.type"
+_SCALINGS = ("none", "linear", "yarn", "longrope")
+
+
+def _factors(c: _Keys) -> _Fields:
+    """A factor of each frequency: one set for all contexts, or one for short and one for long ones."""
+    whole, *both = (f"rope_{name}.weight" for name in ("freqs", "factors_short", "factors_long"))
+    short, long = (whole, whole) if whole in c.tensors else both
+    for name in (short, long):
+        if name not in c.factors:
+            c.fail("rope.scaling", f"the factors of rotary frequencies are the tensor {name}, which the file lacks")
+    found: _Fields = {
+        "rope_type": "longrope",
+        "short_factor": c.factors[short],
+        "long_factor": c.factors[long],
+        "attention_factor": c.optional(c.number, "rope.scaling.attn_factor") or 1.0,
+    }
+    if short == long:
+        c.expect("rope.scaling.type", "none")
+        return {**found, "factor": 1.0, "original_max_position_embeddings": c.count("context_length")}
+    return {**found, "original_max_position_embeddings": c.count("rope.scaling.original_context_length")}
 
 
 def _biased(c: _Keys, tensor: str) -> bool:

@@ -1,14 +1,14 @@
 """Read the header of a GGUF file, or of all parts of a split one: keys, and the declarations of all tensors.
 
-A file consists of the header, the data of one tensor after another, and padding. Only the header is read, so files may
-lack the data. All fields are validated.
+A file consists of the header, the data of one tensor after another, and padding. Files may lack the data: only the
+header is read, and of the data the factors of rotary frequencies, which keys do not repeat. All fields are validated.
 """
 
 from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from math import prod
 from pathlib import Path
 from typing import Any
@@ -18,6 +18,9 @@ from llmarch_cli.huggingface.headers import MAX_VALUES, Stored, joined
 
 ENDING = ".gguf"
 PART = re.compile(r"(?P<stem>.*)-(?P<number>[0-9]{5})-of-(?P<count>[0-9]{5})\.gguf", re.DOTALL)
+
+# Tensors with factors of rotary frequencies: for all contexts, and for short and long ones.
+FACTORS = re.compile(r"rope_(?:freqs|factors_(?:long|short))\.weight")
 
 _MAGIC = b"GGUF"
 
@@ -34,6 +37,7 @@ class Header:
         metadata: values by key. Lists of texts, and very long ones, are known by their length.
         tensors: by name, in the order of the file.
         header_bytes, padding_bytes: the bytes before the data, and those behind the tensors.
+        factors: those of rotary frequencies by the name of their tensor, if the file has its data.
     """
 
     path: Path
@@ -41,6 +45,7 @@ class Header:
     tensors: Mapping[str, Stored]
     header_bytes: int
     padding_bytes: int
+    factors: Mapping[str, list[float]] = field(default_factory=dict)
 
 
 def read(path: Path) -> Header:
@@ -66,6 +71,7 @@ def read(path: Path) -> Header:
         joined(tensor for part in parts for tensor in part.tensors.values()),
         sum(part.header_bytes for part in parts),
         sum(part.padding_bytes for part in parts),
+        {name: values for part in parts for name, values in part.factors.items()},
     )
 
 
@@ -111,7 +117,12 @@ def _read_one(path: Path) -> Header:
         end, padding = end + n_bytes + own, padding + own
     _check_size(path, size, reader.header_bytes, reader.data_offset, end, own)
     ordered = {each.name: tensors[each.name] for each in reader.declared}
-    return Header(path, metadata, ordered, reader.data_offset, padding)
+    factors = {
+        each.name: reader.floats(each, tensors[each.name].n_values)
+        for each in reader.declared
+        if size > reader.data_offset and each.dtype == "F32" and FACTORS.fullmatch(each.name)
+    }
+    return Header(path, metadata, ordered, reader.data_offset, padding, factors)
 
 
 def _check_size(path: Path, size: int, header: int, start: int, n_bytes: int, last_padding: int) -> None:
