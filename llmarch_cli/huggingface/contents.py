@@ -19,6 +19,8 @@ from llmarch_cli.huggingface.weights import Weights
 
 OTHER = "other"
 
+LONGEST_NAME = 500  # of a tensor in a component; matching takes long with longer ones, which no publisher has
+
 # Components in the order of a report, each with a regular expression for one part of a tensor's name, and the place of
 # this expression in the order of trying them: a norm inside attention is a norm.
 _COMPONENTS = {
@@ -116,6 +118,8 @@ def contents(weights: Weights) -> Contents:
 @cache  # names repeat in each expert
 def component(name: str) -> str:
     """The component of a tensor by its plain name."""
+    if len(name) > LONGEST_NAME:
+        return OTHER
     whole = (of for pattern, of in _WHOLE if pattern.fullmatch(name))
     parts = name.split(".")
     inside = (of for of, pattern in _PATTERNS if any(pattern.fullmatch(part) for part in parts))

@@ -91,4 +91,8 @@ AROUND_LAYERS = (
 HEAD = "output.weight"
 
 # Tensors outside the model, by class in a reconciliation.
-BEYOND = {"factors of rotary frequencies": r"(?:blk\.[0-9]+\.)?rope_(?:freqs|factors_(?:long|short))\.weight"}
+BEYOND = {
+    "factors of rotary frequencies": (
+        r"(?:blk\.[0-9]+\.)?(?:rope_freqs|rope_factors_(?:long|short)|attn_rot_embd)\.weight"
+    )
+}
