@@ -262,6 +262,57 @@ def _parts(name: str, values: Tensor, config: dict[str, Any]) -> Iterator[tuple[
         yield name, values
 
 
+def write_example(path: Path) -> None:
+    """Write the header of Qwen3-8B in llama.cpp's mix Q4_K_M, without a vocabulary: the example in `docs/examples`."""
+    writer = gguf.GGUFWriter(path, "qwen3")
+    writer.add_name("Qwen3 8B")
+    writer.add_context_length(40_960)
+    writer.add_embedding_length(4096)
+    writer.add_block_count(36)
+    writer.add_feed_forward_length(12_288)
+    writer.add_head_count(32)
+    writer.add_head_count_kv(8)
+    writer.add_key_length(128)
+    writer.add_value_length(128)
+    writer.add_rope_freq_base(1_000_000.0)
+    writer.add_layer_norm_rms_eps(1e-6)
+    writer.add_file_type(gguf.LlamaFileType.MOSTLY_Q4_K_M)
+    matrices = {
+        "attn_q": (4096, 4096),
+        "attn_k": (1024, 4096),
+        "attn_v": (1024, 4096),
+        "attn_output": (4096, 4096),
+        "ffn_gate": (12_288, 4096),
+        "ffn_up": (12_288, 4096),
+        "ffn_down": (4096, 12_288),
+    }
+    norms = {"attn_norm": 4096, "ffn_norm": 4096, "attn_q_norm": 128, "attn_k_norm": 128}
+    declared: dict[str, tuple[tuple[int, ...], Type]] = {
+        "token_embd": ((151_936, 4096), Type.Q4_K),
+        "output_norm": ((4096,), Type.F32),
+        "output": ((151_936, 4096), Type.Q6_K),
+    }
+    for layer in range(36):
+        for name, shape in matrices.items():
+            is_better = name in ("attn_v", "ffn_down") and _has_more_bits(layer, 36)
+            declared[f"blk.{layer}.{name}"] = shape, Type.Q6_K if is_better else Type.Q4_K
+        declared |= {f"blk.{layer}.{name}": ((width,), Type.F32) for name, width in norms.items()}
+    for name, (of_all, kind) in declared.items():
+        values, size = gguf.GGML_QUANT_SIZES[kind]
+        n_bytes = int(np.prod(of_all)) // values * size
+        writer.add_tensor_info(f"{name}.weight", of_all, np.dtype(np.float32), n_bytes, kind)
+    writer.write_header_to_file()
+    writer.write_kv_data_to_file()
+    writer.write_ti_data_to_file()
+    writer.close()
+
+
+def _has_more_bits(layer: int, n_layers: int) -> bool:
+    """The layers that the mix gives six bits: the first and last eighth, and every third between."""
+    eighth = n_layers // 8
+    return layer < eighth or layer >= 7 * n_layers // 8 or (layer - eighth) % 3 == 2
+
+
 def keys_of(name: str) -> dict[str, Any]:
     """The keys of a model, as llama.cpp's converter writes them."""
     architecture, config = MODELS[name]

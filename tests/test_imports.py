@@ -45,6 +45,7 @@ HEAVY = {
     "matplotlib": (),
     "pandas": (),
     "transformers": (),
+    "gguf": ("huggingface.gguf.bounded",),
 }
 
 

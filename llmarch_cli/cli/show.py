@@ -19,7 +19,7 @@ EXAMPLES = (
     "llmarch show deepseek-v3 --ctx 8k --operators",
     "llmarch show deepseek-r1 --spec > my-model.yaml",
     "llmarch show gpt-oss-20b --set ffn.n_experts=64 --save wider.yaml",
-    "llmarch show tiny-q8_0.gguf",
+    "llmarch show qwen3-8b-q4_k_m.gguf",
 )
 
 

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 EXAMPLES = (
     "llmarch verify",
     "llmarch verify deepseek-v3 gpt-oss-120b",
+    "llmarch verify qwen3-8b --checkpoint qwen3-8b-q4_k_m.gguf",
     "llmarch verify my-model.yaml --format junit > verified.xml",
 )
 

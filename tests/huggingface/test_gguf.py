@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 import torch
 from gguf import GGMLQuantizationType as Type
-from gguf_files import MODELS, keys_of, tensors, write
+from gguf_files import MODELS, keys_of, tensors, write, write_example
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -451,3 +451,19 @@ def test_without_the_library(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
     monkeypatch.delitem(sys.modules, "llmarch_cli.huggingface.gguf.bounded")
     with pytest.raises(InputError, match=r"reading GGUF needs the library gguf: pip install 'llmarch\[gguf\]'"):
         llmarch.load(tmp_path / "tiny.gguf")
+
+
+def test_the_example_of_the_documentation(tmp_path: Path) -> None:
+    """A header alone, of a bundled model. With the vocabulary, the published file has 5.03 GB."""
+    path = Path(__file__).parents[2] / "docs" / "examples" / "qwen3-8b-q4_k_m.gguf"
+    write_example(tmp_path / "example.gguf")
+    assert path.read_bytes() == (tmp_path / "example.gguf").read_bytes()
+    assert llmarch.reconcile("qwen3-8b", path).ok
+    found, bundled = llmarch.load(path), llmarch.load("qwen3-8b")
+    assert (found.attention, found.ffn, found.norm) == (bundled.attention, bundled.ffn, bundled.norm)
+    assert contents(read_weights(path)).n_bytes == 5_021_827_072
+
+
+def test_it_is_not_a_config() -> None:
+    with pytest.raises(InputError, match="a GGUF file; `llmarch show FILE --spec` prints"):
+        import_config("tiny.gguf")

@@ -51,6 +51,8 @@ def read(config: str | Path | Mapping[str, Any] | Source, revision: str | None =
         return _from_hub(config, revision)
     if revision is not None:
         raise InputError(f"--revision needs a model on the Hub; {shown_path(config)} is a path")
+    if path.suffix == ".gguf":
+        raise InputError(f"{shown_path(path)}: a GGUF file; `llmarch show FILE --spec` prints the spec of its metadata")
     if exists(path, Path.is_dir):
         if not exists(path / FILE) and not exists(path / PARAMS):
             raise InputError(f"{shown_path(path)}: a directory without a {FILE}")
