@@ -54,7 +54,7 @@ _HEAD = r"(?:language_model\.)?(?:model\.)?(?:lm_head|output|head|embed_out|outp
 _WHOLE = tuple(
     (re.compile(pattern), name)
     for pattern, name in (
-        *((pattern, OTHER) for pattern in (names.BEYOND | gguf_names.BEYOND).values()),
+        *((pattern, OTHER) for pattern in (*names.BEYOND.values(), gguf_names.FACTORS)),
         (rf"{_HEAD}norm\..+", "norms"),
         (rf"{_HEAD}.+", "head"),
         # The router of many families is a `gate` right below the layer; elsewhere, a gate is a matrix of the layer.
@@ -110,7 +110,8 @@ def contents(weights: Weights) -> Contents:
             its = packed[tensor.name]
             n_values = None if tensor.name in unknown else prod(its.values)
             return Content(tensor, own, its.format.name if n_values is None else str(its), n_values)
-        return Content(tensor, own, tensor.dtype, tensor.n_values)
+        is_scale = weights.gguf is not None and re.fullmatch(gguf_names.SCALES, tensor.name) is not None
+        return Content(tensor, own, tensor.dtype, 0 if is_scale else tensor.n_values)
 
     return Contents(weights.path, tuple(map(of, weights.tensors.values())), weights.header_bytes, weights.padding_bytes)
 

@@ -138,6 +138,12 @@ class TestKeys:
             ("phi3", {"phi3.rope.scaling.type": "longrope"}, "rope_factors_short.weight, which the file lacks"),
             ("deepseek2", {"deepseek2.expert_group_count": None}, "expert_group_count: required"),
             ("deepseek2", {"deepseek2.expert_gating_func": 4}, "4 is not supported"),
+            (
+                "deepseek2",
+                {"deepseek2.expert_gating_func": None},
+                "sigmoid and the tensors exp_probs_b.bias go together",
+            ),
+            ("deepseek2", {"deepseek2.rope.scaling.yarn_log_multiplier": None}, "yarn_log_multiplier: required"),
             ("deepseek2", {"deepseek2.attention.key_length": 40}, "must be that of a latent and a rotary key"),
         ],
     )
@@ -264,6 +270,19 @@ class TestFactorsOfFrequencies:
         factors = np.full(8, wrong, np.float32)
         with pytest.raises(InputError):
             read_spec(write("llama", tmp_path / "tiny.gguf", more={"rope_freqs.weight": factors}))
+
+
+def test_scales_beside_a_matrix_are_no_values(tmp_path: Path) -> None:
+    """NVFP4 has one for each matrix, and one for its inputs."""
+    one = np.ones(1, np.float32)
+    scales = {f"blk.0.attn_q.{name}": one for name in ("scale", "input_scale")}
+    header = write("qwen3", tmp_path / "tiny.gguf", more=scales)
+    spec = read_spec(header)
+    found = llmarch.reconcile(spec, tmp_path / "tiny.gguf")
+    assert found.ok
+    assert found.stored["scales of NVFP4"] == (2, 2)
+    own = [each for each in contents(read_weights(tmp_path / "tiny.gguf")).tensors if each.stored.name in scales]
+    assert [(each.component, each.n_values) for each in own] == [("attention", 0)] * 2
 
 
 def test_the_other_byte_order(tmp_path: Path) -> None:

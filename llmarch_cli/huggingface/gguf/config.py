@@ -225,7 +225,7 @@ def _gemma(c: _Keys, divided: int) -> _Fields:
     """
     found = _dense(c)
     largest = found["num_hidden_layers"] == divided
-    scalar = found["hidden_size"] / found["num_attention_heads"] if largest else found["head_dim"]
+    scalar = found["hidden_size"] // found["num_attention_heads"] if largest else found["head_dim"]
     return {
         **found,
         "hidden_activation": "gelu_pytorch_tanh",
@@ -325,6 +325,8 @@ def _deepseek2(c: _Keys) -> _Fields:
     scoring = c.optional(c.count, "expert_gating_func") or _SOFTMAX
     if scoring not in (_SOFTMAX, _SIGMOID):
         c.fail("expert_gating_func", f"{scoring} is not supported: must be {_SOFTMAX} or {_SIGMOID}")
+    if (scoring == _SIGMOID) != any(name.endswith(".exp_probs_b.bias") for name in c.tensors):
+        c.fail("expert_gating_func", "sigmoid and the tensors exp_probs_b.bias go together, but only one is there")
     n_groups = c.count("expert_group_count")
     kept = c.count("expert_group_used_count")
     limited = "group_limited_greedy" if n_groups > 1 else "greedy"
@@ -361,10 +363,11 @@ def _deepseek2(c: _Keys) -> _Fields:
 def _scaling_of_latents(c: _Keys) -> _Fields:
     """YaRN, whose factor of the scores is stored as a tenth; the factor of the rotary values is then 1."""
     found = _scaling(c)
-    multiplier = c.optional(c.number, "rope.scaling.yarn_log_multiplier")
-    if multiplier and found:
-        scale = round(multiplier * 10, 9)
+    if found.get("rope_scaling", {}).get("rope_type") == "yarn":
+        scale = round(10 * c.number("rope.scaling.yarn_log_multiplier"), 9)
         found["rope_scaling"] |= {"mscale": scale, "mscale_all_dim": scale}
+    else:
+        c.expect("rope.scaling.yarn_log_multiplier", 0.0)
     return found
 
 

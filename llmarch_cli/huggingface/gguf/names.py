@@ -90,9 +90,8 @@ AROUND_LAYERS = (
 # The head; of a tied one, a copy of the embedding.
 HEAD = "output.weight"
 
+FACTORS = r"(?:blk\.[0-9]+\.)?(?:rope_freqs|rope_factors_(?:long|short)|attn_rot_embd)\.weight"
+SCALES = r"(?:blk\.[0-9]+\.\w+|output)\.(?:input_)?scale"  # one of each matrix in NVFP4
+
 # Tensors outside the model, by class in a reconciliation.
-BEYOND = {
-    "factors of rotary frequencies": (
-        r"(?:blk\.[0-9]+\.)?(?:rope_freqs|rope_factors_(?:long|short)|attn_rot_embd)\.weight"
-    )
-}
+BEYOND = {"factors of rotary frequencies": FACTORS, "scales of NVFP4": SCALES}
