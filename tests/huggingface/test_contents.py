@@ -5,12 +5,16 @@ from __future__ import annotations
 import json
 import re
 from fractions import Fraction
+from math import prod
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import pytest
 import torch
 from families import FAMILIES
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from pairs import Case, pair
 from safetensors.torch import save_file
 from torch import Tensor
@@ -19,6 +23,7 @@ from weights import UNNAMED
 import llmarch_cli as llmarch
 from llmarch_cli.errors import InputError
 from llmarch_cli.huggingface.contents import COMPONENTS, Contents, component, contents
+from llmarch_cli.huggingface.headers import DTYPE_BITS
 from llmarch_cli.huggingface.weights import read
 from llmarch_cli.modules.builder import ExpertStack, Model
 from llmarch_cli.report.contents import stored
@@ -112,6 +117,44 @@ class TestBits:
 def test_a_packed_tensor_of_a_wrong_shape_has_no_known_number_of_values(tmp_path: Path) -> None:
     found = of(tmp_path, matrix(qweight=(I32, (3, 5)), qzeros=(I32, (7, 11)), scales=(F16, (2, 2))))
     assert [each.n_values for each in found.tensors if each.n_values != 0] == [None]
+
+
+ENDINGS = (
+    *("weight", "bias", "qweight", "qzeros", "scales", "biases", "g_idx", "weight_scale", "weight_scale_inv"),
+    *("weight_packed", "weight_global_scale", "weight_scale_2", "SCB", "weight.absmax", "weight.quant_map"),
+)
+
+
+@st.composite
+def headers(draw: st.DrawFn) -> dict[str, Any]:
+    """Headers that are right in themselves, whose tensors need not go together."""
+    found: dict[str, Any] = {}
+    end = 0
+    for stem, ending in draw(st.sets(st.tuples(st.sampled_from("ab"), st.sampled_from(ENDINGS)), max_size=8)):
+        dtype = draw(st.sampled_from(("F32", "F16", "BF16", "U8", "I8", "I32", "U32", "F8_E4M3", "F8_E8M0")))
+        shape = draw(st.lists(st.sampled_from((0, 1, 2, 8, 16, 32, 64, 128, 1 << 40)), max_size=4))
+        n_bytes = prod(shape) * DTYPE_BITS[dtype] // 8
+        if end + n_bytes < 1 << 62:
+            name = f"model.layers.0.self_attn.{stem}.{ending}"
+            found[name] = {"dtype": dtype, "shape": shape, "data_offsets": [end, end + n_bytes]}
+            end += n_bytes
+    return found
+
+
+@given(headers())
+@settings(max_examples=300)
+def test_any_tensors_are_sorted(header: dict[str, Any]) -> None:
+    text = json.dumps(header).encode()
+    with TemporaryDirectory() as directory:
+        path = Path(directory) / "model.safetensors"
+        path.write_bytes(len(text).to_bytes(8, "little") + text)
+        found = contents(read(path))
+        table, formats = stored(found)
+    n_bytes = sum(each["data_offsets"][1] - each["data_offsets"][0] for each in header.values())
+    assert found.n_bytes == n_bytes
+    for each in (table, formats):
+        assert sum(int(str(row["bytes"])) for row in each.rows) == n_bytes
+        assert sum(int(str(row["tensors"])) for row in each.rows) == len(header)
 
 
 # What can stand in a part of our modules, by the start of its path inside a layer or the model.

@@ -126,9 +126,14 @@ def _dense(c: _Keys) -> _Fields:
         "head_dim": width,
         "intermediate_size": c.count("feed_forward_length"),
         "rms_norm_eps": c.number("attention.layer_norm_rms_epsilon"),
-        "rope_theta": c.optional(c.number, "rope.freq_base") or 10_000.0,
+        "rope_theta": _or(c.optional(c.number, "rope.freq_base"), 10_000.0),
         **_scaling(c),
     }
+
+
+def _or(value: float | None, default: float) -> float:
+    """A value, or what llama.cpp has for an absent one."""
+    return default if value is None else value
 
 
 def _head_dim(c: _Keys, found: _Fields) -> int:
@@ -172,7 +177,7 @@ def _factors(c: _Keys) -> _Fields:
         "rope_type": "longrope",
         "short_factor": c.factors[short],
         "long_factor": c.factors[long],
-        "attention_factor": c.optional(c.number, "rope.scaling.attn_factor") or 1.0,
+        "attention_factor": _or(c.optional(c.number, "rope.scaling.attn_factor"), 1.0),
     }
     if short == long:
         c.expect("rope.scaling.type", "none")
@@ -243,7 +248,7 @@ def _gemma2(c: _Keys) -> _Fields:
 
 def _gemma3(c: _Keys) -> _Fields:
     found = {"model_type": "gemma3_text", **_gemma(c, divided=62)}
-    found["rope_local_base_freq"] = c.optional(c.number, "rope.freq_base_swa") or 10_000.0
+    found["rope_local_base_freq"] = _or(c.optional(c.number, "rope.freq_base_swa"), 10_000.0)
     name = "attention.sliding_window_pattern"
     if isinstance(c.data.get(name), list):
         local = c.items(name, _flag, "true or false", found["num_hidden_layers"])
@@ -278,7 +283,7 @@ def _phi3(c: _Keys) -> _Fields:
         "num_key_value_heads": c.optional(c.count, "attention.head_count_kv") or found["num_attention_heads"],
         "intermediate_size": c.count("feed_forward_length"),
         "rms_norm_eps": c.number("attention.layer_norm_rms_epsilon"),
-        "rope_theta": c.optional(c.number, "rope.freq_base") or 10_000.0,
+        "rope_theta": _or(c.optional(c.number, "rope.freq_base"), 10_000.0),
         "partial_rotary_factor": rotated / width,
         "sliding_window": c.optional(c.count, "attention.sliding_window"),
         "original_max_position_embeddings": original,
@@ -354,7 +359,7 @@ def _deepseek2(c: _Keys) -> _Fields:
         "topk_method": "noaux_tc" if kind == "deepseek_v3" else limited,
         "scoring_func": "sigmoid" if kind == "deepseek_v3" else "softmax",
         "rms_norm_eps": c.number("attention.layer_norm_rms_epsilon"),
-        "rope_theta": c.optional(c.number, "rope.freq_base") or 10_000.0,
+        "rope_theta": _or(c.optional(c.number, "rope.freq_base"), 10_000.0),
         **({"num_nextn_predict_layers": 0} if kind == "deepseek_v3" else {}),
         **_scaling_of_latents(c),
     }
