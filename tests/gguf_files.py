@@ -27,7 +27,7 @@ LATENT = {
     "num_attention_heads": 4,
     "num_key_value_heads": 4,
     "q_lora_rank": 32,
-    "kv_lora_rank": 32,
+    "kv_lora_rank": 64,
     "qk_rope_head_dim": 16,
     "qk_nope_head_dim": 32,
     "v_head_dim": 64,

@@ -217,7 +217,7 @@ class TestKeys:
     def test_half_of_a_matrix_is_missing(self, tmp_path: Path) -> None:
         write("deepseek2", tmp_path / "tiny.gguf", more={"blk.1.attn_v_b.weight": None})
         found = llmarch.reconcile(import_config(MODELS["deepseek2"][1]), tmp_path / "tiny.gguf")
-        assert found.plan.missing == ("layers.1.attention.kv_b_proj.weight [384, 32] lacks 256 of 384 rows",)
+        assert found.plan.missing == ("layers.1.attention.kv_b_proj.weight [384, 64] lacks 256 of 384 rows",)
 
 
 class TestFactorsOfFrequencies:
@@ -376,6 +376,7 @@ FORGED: dict[str, tuple[bytes, str]] = {
     "too many values": (header(1, 0, tensor(shape=(1 << 40, 1 << 40))), "has the shape"),
     "an unknown type": (header(1, 0, tensor(kind=999)), "'a' has the type 999, which the library gguf does not know"),
     "half a block": (header(1, 0, tensor(shape=(33,), kind=8)), "rows of 33 values; Q8_0 has blocks of 32"),
+    "blocks across rows": (header(1, 0, tensor(shape=(16, 2), kind=8)), "rows of 16 values; Q8_0 has blocks of 32"),
     "behind the data": (header(1, 0, tensor(offset=32)), "'a' starts at byte 32 of the data, not at 0"),
     "an overlap": (header(2, 0, tensor() + tensor(b"b", offset=64)), "'b' starts at byte 64 of the data, not at 128"),
     "a gap": (header(2, 0, tensor() + tensor(b"b", offset=256)), "'b' starts at byte 256 of the data, not at 128"),
