@@ -159,8 +159,8 @@ def _source(path: str, name: str, statement: str | None) -> str:
 
 
 def listed(page: str) -> str:
-    """A page with current tables between its markers: of families that are imported, of conventions of FLOPs."""
-    tables = {"families": _families, "training FLOPs": training_flops.written}
+    """A page with current tables between its markers: of families that are imported, of formats, of conventions."""
+    tables = {"families": _families, "formats": _formats, "training FLOPs": training_flops.written}
     return re.sub(
         r"(<!-- ([\w ]+): [^\n]*-->\n).*?(\n<!-- end -->)",
         lambda match: f"{match[1]}{tables[match[2]]()}{match[3]}",
@@ -169,15 +169,9 @@ def listed(page: str) -> str:
     )
 
 
-def weighed(page: str) -> str:
-    """A page with a current table of the storage formats of weights, between its markers."""
+def _formats() -> str:
     rows = "\n".join(f"| `{name}` | {each.words} |" for name, each in FORMATS.items())
-    return re.sub(
-        r"(<!-- formats: [^\n]*-->\n).*?(<!-- end -->)",
-        lambda match: f"{match[1]}| format | a matrix |\n| --- | --- |\n{rows}\n{match[2]}",
-        page,
-        flags=re.DOTALL,
-    )
+    return f"| format | a matrix |\n| --- | --- |\n{rows}"
 
 
 def _families() -> str:
@@ -248,4 +242,4 @@ if __name__ == "__main__":
         write_schema(DOCS / f"{of}.schema.json", of)
     draw()
     for page in PAGES:
-        page.write_text(weighed(listed(quoted(counted(refreshed(page.read_text()))))))
+        page.write_text(listed(quoted(counted(refreshed(page.read_text())))))

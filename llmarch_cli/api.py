@@ -1,6 +1,7 @@
 """The public functions: models in, profiles and tables out.
 
-A model is a bundled id, the path of a YAML file or a config.json, `org/name` on the Hugging Face Hub, or a `ModelSpec`.
+A model is a bundled id, the path of a YAML file, a config.json or a .gguf file, `org/name` on the Hugging Face Hub, or
+a `ModelSpec`.
 `**asked` is the workload and the engine: `context`, `batch`, `kv_dtype`, `engine`, all optional (`Asked`).
 
 Every function raises InputError for an unknown model or an impossible workload, and CheckError if the engines disagree.
@@ -425,7 +426,7 @@ def load_checkpoint(
 
     Args:
         model: the model whose checkpoint it is.
-        directory: safetensors files, one or several with an index.
+        directory: safetensors files, one or several with an index; or the path of one file.
         device: the device of the model; not "meta".
         dtype: the dtype of all parameters; None takes that of the stored embedding, and bfloat16 if it is packed.
 
@@ -441,6 +442,10 @@ def load_checkpoint(
 
 def reconcile(model: ModelLike, directory: str | Path) -> Reconciliation:
     """Account for every tensor of a checkpoint from its headers. The data may be absent.
+
+    Args:
+        model: the model whose checkpoint it is.
+        directory: a directory of safetensors files, its index, or the path of one file: safetensors or GGUF.
 
     Raises InputError if a file is broken. Tensors that do not fit are in the result.
 

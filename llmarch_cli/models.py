@@ -1,20 +1,25 @@
-"""Load a model by name: a bundled spec, a YAML file or a Hugging Face config."""
+"""Load a model by name: a bundled spec, a YAML file, a Hugging Face config or a GGUF file."""
 
 from __future__ import annotations
 
 import warnings
 from pathlib import Path
 
+from llmarch_cli.errors import InputError, shown_path
 from llmarch_cli.specs import documents, loading
 from llmarch_cli.specs.loading import CONFIG_ENDING, CONFIG_FILE, ENDINGS, YAML_ENDINGS, exists, find, is_on_hub, names
 from llmarch_cli.specs.spec import ModelSpec
+
+GGUF_ENDING = ".gguf"
+SAFETENSORS_ENDINGS = (".safetensors", ".safetensors.index.json")  # of files that hold weights and no architecture
 
 
 def load(name: str | Path | ModelSpec) -> ModelSpec:
     """Load the spec of a bundled model by its id, or of a YAML file by its path. A spec is returned unchanged.
 
-    A Hugging Face config is imported: a config.json, a checkpoint's directory, or `org/name` on the Hub. The
-    repository or another spelling of a bundled model's name finds that model, with a FutureWarning that says so.
+    A Hugging Face config is imported: a config.json, a checkpoint's directory, or `org/name` on the Hub. A GGUF file
+    is read by its metadata. The repository or another spelling of a bundled model's name finds that model, with a
+    FutureWarning that says so.
 
     Raises InputError for an unknown model or file, an invalid spec, or an unsupported config.
 
@@ -27,6 +32,8 @@ def load(name: str | Path | ModelSpec) -> ModelSpec:
         return read(name)
     if name in names():
         return read(find(name))
+    if name.endswith((GGUF_ENDING, *SAFETENSORS_ENDINGS)):
+        return read(Path(name))
     if (known := synonym(name)) is not None:
         return load(known)
     if name == str(documents.STANDARD_INPUT):
@@ -39,17 +46,35 @@ def load(name: str | Path | ModelSpec) -> ModelSpec:
 
 
 def read(path: Path, inside: Path | None = None) -> ModelSpec:
-    """The spec of a file: a YAML file, a config, or a directory with a config.json.
+    """The spec of a file: a YAML file, a config, a GGUF file, or a directory with a config.json.
 
     With `inside`, files outside that directory are not read, except bundled specs.
 
     Raises InputError if the file is missing, not a valid spec, or an unsupported config.
     """
+    if path.name.endswith(SAFETENSORS_ENDINGS):
+        raise InputError(
+            f"{shown_path(path)}: holds weights and no architecture; give its directory, if that has a {CONFIG_FILE}"
+        )
+    if path.suffix == GGUF_ENDING:
+        from llmarch_cli.huggingface.gguf import config, header
+
+        return config.read_spec(header.read(path if inside is None else loading.within(inside, path)))
     if not _is_config(path):
         return loading.read(path, inside, _fields)
     if inside is not None:
         loading.within(inside, path / CONFIG_FILE if exists(path, Path.is_dir) else path)
     return _imported(path)
+
+
+def weights(name: str) -> Path | None:
+    """The path of weights that a name means: a file of them, or a directory with safetensors files; None for others."""
+    path = Path(name)
+    if name.endswith((GGUF_ENDING, *SAFETENSORS_ENDINGS)):
+        return path
+    if name in names() or not exists(path, Path.is_dir):
+        return None
+    return path if any(path.glob(f"*{SAFETENSORS_ENDINGS[0]}")) else None
 
 
 def synonym(name: str, directory: Path | None = None) -> str | None:
@@ -73,7 +98,7 @@ def is_model(name: str) -> bool:
     from llmarch_cli.specs.repositories import bundled
 
     path = Path(name)
-    stands = exists(path, Path.is_file) and path.suffix in ENDINGS
+    stands = exists(path, Path.is_file) and name.endswith((*ENDINGS, GGUF_ENDING, *SAFETENSORS_ENDINGS))
     return stands or exists(path / CONFIG_FILE) or is_on_hub(name) or name in names() or bundled(name) is not None
 
 

@@ -47,6 +47,7 @@ HEAVY = {
     "matplotlib": (),
     "pandas": (),
     "transformers": (),
+    "gguf": ("huggingface.gguf.bounded",),
 }
 
 

@@ -200,8 +200,8 @@ Model = Annotated[
     str,
     typer.Argument(
         metavar="MODEL",
-        help="A bundled id, a path to a YAML file or a config.json, `org/name` on the Hugging Face Hub, or - for"
-        " standard input.",
+        help="A bundled id, a path to a YAML file, a config.json or a .gguf file, `org/name` on the Hugging Face Hub,"
+        " or - for standard input.",
         autocompletion=complete_model,
         show_default=False,
     ),
@@ -210,8 +210,8 @@ Models = Annotated[
     list[str],
     typer.Argument(
         metavar="MODEL",
-        help="Bundled ids or patterns of them, paths to YAML files or config.json, `org/name` on the Hugging Face Hub,"
-        " or - for standard input.",
+        help="Bundled ids or patterns of them, paths to YAML files, config.json or .gguf files, `org/name` on the"
+        " Hugging Face Hub, or - for standard input.",
         callback=matched,
         autocompletion=complete_model,
         show_default=False,
@@ -221,8 +221,8 @@ AnyModels = Annotated[
     list[str] | None,
     typer.Argument(
         metavar="MODEL",
-        help="Bundled ids or patterns of them, paths to YAML files or config.json, or - for standard input. If none is"
-        " given: all bundled models.",
+        help="Bundled ids or patterns of them, paths to YAML files, config.json or .gguf files, or - for standard"
+        " input. If none is given: all bundled models.",
         callback=matched,
         autocompletion=complete_model,
         show_default=False,

@@ -1,19 +1,25 @@
-"""`llmarch show`: the fact sheet of one model, or its spec."""
+"""`llmarch show`: the fact sheet of one model, or its spec; and what a file of weights stores."""
 
 from __future__ import annotations
 
-from typing import Annotated
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from llmarch_cli.cli import options, output, plots
 from llmarch_cli.errors import InputError
 
+if TYPE_CHECKING:
+    from llmarch_cli.report.table import Table
+    from llmarch_cli.specs.spec import ModelSpec
+
 EXAMPLES = (
     "llmarch show gemma3-27b",
     "llmarch show deepseek-v3 --ctx 8k --operators",
     "llmarch show deepseek-r1 --spec > my-model.yaml",
     "llmarch show gpt-oss-20b --set ffn.n_experts=64 --save wider.yaml",
+    "llmarch show qwen3-8b-q4_k_m.gguf",
 )
 
 
@@ -37,6 +43,9 @@ def show(
     """Describe one model: metrics, layers and components.
 
     Components are shown with their shares, and metrics beside the published numbers.
+
+    Of a file of weights (.gguf, .safetensors, an index, or a checkpoint's directory), also what it stores by component
+    and by format, from headers alone: values, bytes, bits a value.
     """
     kind = plots.kind(plot_kind, "params", plot)
     plots.require(plot, file_format, kind, 1)
@@ -48,8 +57,19 @@ def show(
     if spec and file_format != "table":
         raise InputError("--spec prints YAML: leave out --format")
     from llmarch_cli import api
+    from llmarch_cli.models import weights
 
-    chosen = api.specs([model], assignments)[-1]
+    named: str | ModelSpec | None = model
+    stored: tuple[Table, ...] = ()
+    if (path := weights(model)) is not None and not spec:
+        named, stored = _stored(path)
+        if named is None:
+            for option, given in (("--plot", plot is not None), ("--operators", operators), ("--set", bool(changes))):
+                if given:
+                    raise InputError(f"{model}: {option} needs an architecture")
+            output.show(stored, file_format, exact)
+            return
+    chosen = api.specs([model if named is None else named], assignments)[-1]
     if spec:
         from llmarch_cli.specs import spec_file
 
@@ -59,5 +79,27 @@ def show(
     profile = api.profile(chosen, **asked)
     tables = api.fact_sheet(profile, operators=operators)
     output.save(chosen, save)
-    output.show(tables, file_format, exact)
+    output.show((*tables, *stored), file_format, exact)
     plots.show(plot, kind, [profile])
+
+
+def _stored(path: Path) -> tuple[str | ModelSpec | None, tuple[Table, ...]]:
+    """The model that a file of weights or a directory describes, or None; and the tables of what it stores."""
+    from llmarch_cli.huggingface import weights
+    from llmarch_cli.huggingface.contents import contents
+    from llmarch_cli.report.contents import stored
+    from llmarch_cli.specs.loading import CONFIG_FILE
+
+    read = weights.read(path)
+    named: str | ModelSpec | None = None
+    notes = ["No architecture: safetensors files do not describe one; a directory with a config.json does."]
+    if read.gguf is not None:
+        from llmarch_cli.huggingface.gguf.config import read_spec
+
+        try:
+            named, notes = read_spec(read.gguf), []
+        except InputError as error:
+            notes = [f"No architecture: {error}"]
+    elif path.is_dir() and any((path / name).is_file() for name in (CONFIG_FILE, "params.json")):
+        named, notes = str(path), []
+    return named, stored(contents(read), notes, main=named is None)

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 EXAMPLES = (
     "llmarch verify",
     "llmarch verify deepseek-v3 gpt-oss-120b",
+    "llmarch verify qwen3-8b --checkpoint qwen3-8b-q4_k_m.gguf",
     "llmarch verify my-model.yaml --format junit > verified.xml",
 )
 
@@ -26,8 +27,9 @@ def verify(
     checkpoint: Annotated[
         Path | None,
         typer.Option(
-            metavar="DIRECTORY",
-            help="Account for every tensor of this Hugging Face checkpoint. Only headers are read.",
+            metavar="PATH",
+            help="Account for every tensor of a checkpoint: a Hugging Face directory, its index, a .safetensors or a"
+            " .gguf file. Only headers are read.",
             show_default=False,
         ),
     ] = None,
@@ -44,10 +46,10 @@ def verify(
     from llmarch_cli.specs.loading import names
 
     if tensors and checkpoint is None:
-        raise InputError("--tensors needs --checkpoint DIRECTORY")
+        raise InputError("--tensors needs --checkpoint PATH")
     if checkpoint is not None:
         if models is None or len(models) != 1:
-            raise InputError("--checkpoint takes one model: `llmarch verify MODEL --checkpoint DIRECTORY`")
+            raise InputError("--checkpoint takes one model: `llmarch verify MODEL --checkpoint PATH`")
         from llmarch_cli.huggingface.reconcile import reconcile
         from llmarch_cli.report.checkpoint import reconciled
 

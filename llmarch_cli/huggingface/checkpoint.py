@@ -12,6 +12,7 @@ from torch import Tensor
 
 from llmarch_cli.errors import InputError, shown
 from llmarch_cli.huggingface.dequantise import UNPACK
+from llmarch_cli.huggingface.gguf.header import ENDING
 from llmarch_cli.huggingface.headers import Stored, has_data
 from llmarch_cli.huggingface.plan import Assigned, Plan, plan
 from llmarch_cli.modules.builder import Model, build
@@ -38,7 +39,7 @@ def load_checkpoint(
 
     Args:
         spec: the architecture.
-        directory: the checkpoint: one safetensors file, or several with an index.
+        directory: the checkpoint: a directory with one safetensors file, or several with an index; or one such file.
         device: the device of the model.
         dtype: the dtype of all parameters; None takes that of the stored embedding, or bfloat16 if it is packed.
 
@@ -48,6 +49,10 @@ def load_checkpoint(
     """
     if torch.device(device).type == "meta":
         raise InputError('device "meta" cannot hold values; use `reconcile` to check a checkpoint without its data')
+    if directory.suffix == ENDING:
+        raise InputError(
+            f"{directory}: GGUF files are not loaded; `llmarch verify MODEL --checkpoint PATH` counts them"
+        )
     planned = plan(spec, directory)
     require_fit(planned, spec, directory)
     for file in {each.stored.file for each in planned.assigned}:
@@ -78,12 +83,12 @@ def require_fit(planned: Plan, spec: ModelSpec, directory: Path) -> None:
         lines = [f"{directory}: is not a checkpoint of {spec.name}:", *planned.faults[:MAX_LINES]]
         if (more := len(planned.faults) - MAX_LINES) > 0:
             lines.append(f"and {more:,} more")
-        lines.append("use the spec of this checkpoint; `llmarch verify MODEL --checkpoint DIRECTORY` lists all faults")
+        lines.append("use the spec of this checkpoint; `llmarch verify MODEL --checkpoint PATH` lists all faults")
         raise InputError("\n  ".join(lines))
     if planned.not_loadable:
         raise InputError(
             f"{directory}: is a checkpoint of {spec.name}, but {' and '.join(planned.not_loadable)} cannot be unpacked;"
-            " `llmarch verify MODEL --checkpoint DIRECTORY` counts its values"
+            " `llmarch verify MODEL --checkpoint PATH` counts its values"
         )
 
 

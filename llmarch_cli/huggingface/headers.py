@@ -1,4 +1,4 @@
-"""Read the headers of the safetensors files in a directory.
+"""Read the headers of safetensors files: one, those of an index, or those in a directory.
 
 A file consists of 8 bytes of header length, the header in JSON, and the data. Only the first two are read, so files may
 lack the data. All fields of a header are validated.
@@ -36,12 +36,19 @@ DTYPE_BITS = {
 
 @dataclass(frozen=True, slots=True)
 class Stored:
-    """A tensor as declared in the header of its file."""
+    """A tensor as declared in the header of its file.
+
+    Attributes:
+        n_bytes: of its data, without padding.
+        in_blocks: whether its dtype packs values into blocks with their scales. `shape` is that of the values.
+    """
 
     name: str
     dtype: str
     shape: tuple[int, ...]
     file: Path
+    n_bytes: int
+    in_blocks: bool = False
 
     @property
     def n_values(self) -> int:
@@ -58,18 +65,20 @@ def read_directory(directory: Path) -> dict[str, Stored]:
     if not directory.is_dir():
         raise InputError(f"{directory}: no such directory; a checkpoint is a directory of .safetensors files")
     if (single := directory / SINGLE).is_file():  # other files repeat it in another format
-        return _joined(iter(read_file(single)))
+        return joined(iter(read_file(single)))
     if (index := directory / INDEX).is_file():
-        return _indexed(directory, index)
+        return read_index(index)
     files = sorted(path for path in directory.glob("*.safetensors") if path.is_file())
     if not files:
         pickles = sorted(path.name for pattern in ("*.bin", "*.pt", "*.pth") for path in directory.glob(pattern))
         hint = f"; {pickles[0]} is a pickle, which can run code when read; convert it to safetensors" if pickles else ""
         raise InputError(f"{directory}: no .safetensors files{hint}")
-    return _joined(tensor for file in files for tensor in read_file(file))
+    return joined(tensor for file in files for tensor in read_file(file))
 
 
-def _indexed(directory: Path, index: Path) -> dict[str, Stored]:
+def read_index(index: Path) -> dict[str, Stored]:
+    """The tensors of the files that an index names. Raises InputError if it is broken or disagrees with a file."""
+    directory = index.parent
     weight_map = parse(bounded(index), index, HEADER).get("weight_map")
     if not isinstance(weight_map, dict) or not all(isinstance(file, str) for file in weight_map.values()):
         raise InputError(f"{index}: weight_map must map each tensor to a file")
@@ -80,7 +89,7 @@ def _indexed(directory: Path, index: Path) -> dict[str, Stored]:
         if not (directory / file).is_file():
             raise InputError(f"{index}: {shown(file)} is missing; download the whole checkpoint")
         files[file] = directory / file
-    found = _joined(tensor for file in files.values() for tensor in read_file(file))
+    found = joined(tensor for file in files.values() for tensor in read_file(file))
     for name, file in weight_map.items():
         if name not in found or found[name].file.name != file:
             raise InputError(f"{index}: lists {shown(name)} in {shown(file)}, which does not contain it")
@@ -89,7 +98,8 @@ def _indexed(directory: Path, index: Path) -> dict[str, Stored]:
     return found
 
 
-def _joined(tensors: Iterator[Stored]) -> dict[str, Stored]:
+def joined(tensors: Iterator[Stored]) -> dict[str, Stored]:
+    """Tensors by name. Raises InputError if two files have one of the same name."""
     found: dict[str, Stored] = {}
     for tensor in tensors:
         if (other := found.get(tensor.name)) is not None:
@@ -129,10 +139,15 @@ def read_file(path: Path) -> list[Stored]:
     return tensors
 
 
+def header_bytes(path: Path) -> int:
+    """The bytes of a file accepted by `read_file` that are not data."""
+    with path.open("rb") as file:
+        return 8 + int.from_bytes(file.read(8), "little")
+
+
 def has_data(path: Path) -> bool:
     """Whether a file accepted by `read_file` contains its data."""
-    with path.open("rb") as file:
-        return path.stat().st_size > 8 + int.from_bytes(file.read(8), "little")
+    return path.stat().st_size > header_bytes(path)
 
 
 def _declared(path: Path, name: str, entry: Any) -> tuple[Stored, tuple[int, int]]:
@@ -152,7 +167,7 @@ def _declared(path: Path, name: str, entry: Any) -> tuple[Stored, tuple[int, int
         raise InputError(
             f"{path}: {shown(name)} of shape {list(shape)} in {dtype} does not fit into {stop - start:,} bytes"
         )
-    return Stored(name, dtype, shape, path), (start, stop)
+    return Stored(name, dtype, shape, path, stop - start), (start, stop)
 
 
 def bounded(path: Path) -> bytes:

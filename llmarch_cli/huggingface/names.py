@@ -27,6 +27,8 @@ class Rule:
         merged: the first two dimensions of ours are one in it.
         blocks: it holds only some rows of ours, a block: these matrices of ours have as many rows as each block.
         block: the number of that block.
+        heads: fields of the layer's attention: the rows of each head of ours are blocks of these widths, and it holds
+            one of them, as a stack with a matrix of each head.
     """
 
     name: str
@@ -41,6 +43,7 @@ class Rule:
     merged: bool = False
     blocks: tuple[str, ...] = ()
     block: int = 0
+    heads: tuple[str, ...] = ()
 
 
 def _same(published: str, ours: str) -> tuple[Rule, ...]:
@@ -515,8 +518,8 @@ PREFIX = (
     r"|model\.|biogpt\.|transformer\.|backbone\.|rwkv\.)?"
 )
 
-# `layers.7.` or, in GPT-2, `h.7.`, in RWKV `blocks.7.`, before a name inside a layer.
-LAYER = rf"(?P<stack>layers|h|blocks)\.(?P<layer>{_NUMBER})\."
+# `layers.7.` or, in GPT-2, `h.7.`, in RWKV `blocks.7.`, in GGUF `blk.7.`, before a name inside a layer.
+LAYER = rf"(?P<stack>layers|h|blocks|blk)\.(?P<layer>{_NUMBER})\."
 
 IN_A_LAYER = (
     *_ATTENTION,

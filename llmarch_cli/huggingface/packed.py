@@ -8,6 +8,7 @@ from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from functools import cache
 from itertools import chain
+from math import prod
 from pathlib import Path
 from typing import Any
 
@@ -126,7 +127,7 @@ def unrecognised(tensor: Stored) -> str:
     return f"is packed as {tensor.dtype}, without the tensors that must be beside it in {' or '.join(near)}"
 
 
-def candidates(stored: dict[str, Stored]) -> dict[str, dict[Format, Companions]]:
+def candidates(stored: Mapping[str, Stored]) -> dict[str, dict[Format, Companions]]:
     """The packed tensors by name, and the formats that each can be in by the names and dtypes of those beside it."""
     found = {}
     endings = {f".{name.rpartition('.')[2]}" for name in stored}
@@ -140,7 +141,9 @@ def candidates(stored: dict[str, Stored]) -> dict[str, dict[Format, Companions]]
     return found
 
 
-def _beside(tensor: Stored, packing: Format, stored: dict[str, Stored], endings: AbstractSet[str]) -> Companions | None:
+def _beside(
+    tensor: Stored, packing: Format, stored: Mapping[str, Stored], endings: AbstractSet[str]
+) -> Companions | None:
     """The tensors beside one in a format. None if a required one is absent or of another dtype.
 
     `endings` are those of all stored names: what occurs nowhere is not looked for beside each of many tensors.
@@ -189,6 +192,46 @@ class Candidate:
         shapes = [(self.tensor, each.stored), *((other, its.shapes) for its, other in self.formats[each])]
         found = [(tensor, possible(of, self.shape, packing)) for tensor, of in shapes]
         return tuple((tensor, one_of) for tensor, one_of in found if not matches(tensor.shape, one_of))
+
+
+def fitting_shapes(tensor: Stored, formats: Mapping[Format, Companions], settings: Settings) -> tuple[Shape, ...]:
+    """The shapes of values that a packed tensor and those beside it fit, whatever model they belong to.
+
+    Rows are taken to fill their last word, as they do in all published checkpoints.
+    """
+    beside = tuple((each, tuple((its, other.shape) for its, other in of)) for each, of in formats.items())
+    return _fitting_shapes(tensor.shape, DTYPE_BITS[tensor.dtype], beside, settings)
+
+
+@cache
+def _fitting_shapes(
+    shape: Shape,
+    word_bits: int,
+    formats: tuple[tuple[Format, tuple[tuple[Beside, Shape], ...]], ...],
+    settings: Settings,
+) -> tuple[Shape, ...]:
+    return tuple(
+        dict.fromkeys(
+            values
+            for each, beside in formats
+            for packing in dict.fromkeys(chain.from_iterable(_options(each, settings)))
+            for values in _unpacked(shape, word_bits, packing.bits)
+            if _fitting(each, (packing,), values, shape, beside)
+        )
+    )
+
+
+def _unpacked(shape: Shape, word_bits: int, bits: int) -> Iterator[Shape]:
+    """The shapes that values packed into words can have: rows or columns packed, transposed, in blocks, or in a row."""
+    if len(shape) >= 2:
+        *stack, rows, columns = shape
+        yield (*stack, rows, columns * word_bits // bits)
+        yield (*stack, columns, rows * word_bits // bits)
+        yield (*stack, columns * word_bits // bits, rows)
+    if len(shape) >= 3:
+        *stack, rows, blocks, columns = shape
+        yield (*stack, rows, blocks * columns * word_bits // bits)
+    yield (1, prod(shape) * word_bits // bits)
 
 
 @cache  # shapes repeat in each layer

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cache
 from itertools import accumulate
@@ -15,11 +15,12 @@ from typing import Any, Literal
 from torch import Tensor
 
 from llmarch_cli.components.component import Component
-from llmarch_cli.errors import shown
+from llmarch_cli.errors import InputError, shown
 from llmarch_cli.huggingface import names
 from llmarch_cli.huggingface.dequantise import UNPACK
 from llmarch_cli.huggingface.formats import Shape
-from llmarch_cli.huggingface.headers import Stored, read_directory
+from llmarch_cli.huggingface.gguf import names as gguf_names
+from llmarch_cli.huggingface.headers import Stored
 from llmarch_cli.huggingface.names import Rule
 from llmarch_cli.huggingface.packed import (
     Candidate,
@@ -28,10 +29,10 @@ from llmarch_cli.huggingface.packed import (
     candidates,
     contradiction,
     plain_name,
-    read_settings,
     recognised,
     unrecognised,
 )
+from llmarch_cli.huggingface.weights import read
 from llmarch_cli.modules.builder import ExpertStack, build
 from llmarch_cli.specs.spec import ModelSpec
 
@@ -102,6 +103,11 @@ class Assigned:
         """The number of unpacked values."""
         return prod(self.shape)
 
+    @property
+    def format(self) -> str | None:
+        """The format of packed values; None if each is stored on its own."""
+        return str(self.packed) if self.packed is not None else self.stored.dtype if self.stored.in_blocks else None
+
 
 @dataclass(frozen=True)
 class Plan:
@@ -138,16 +144,20 @@ class Plan:
         """The formats of packed tensors, each with the number of tensors and of values."""
         found: dict[str, tuple[int, int]] = {}
         for each in self.assigned:
-            if each.packed is not None:
-                tensors, values = found.get(str(each.packed), (0, 0))
-                found[str(each.packed)] = tensors + 1, values + each.n_values
+            if (name := each.format) is not None:
+                tensors, values = found.get(name, (0, 0))
+                found[name] = tensors + 1, values + each.n_values
         return found
 
     @property
     def not_loadable(self) -> tuple[str, ...]:
         """The formats that can be counted, but not unpacked."""
-        packed = (each.packed for each in self.assigned)
-        return tuple(dict.fromkeys(str(each) for each in packed if each is not None and each.format.name not in UNPACK))
+        packed = {each.format: each.packed for each in self.assigned}
+        return tuple(
+            name
+            for name, each in packed.items()
+            if name is not None and (each is None or each.format.name not in UNPACK)
+        )
 
     @property
     def faults(self) -> tuple[str, ...]:
@@ -155,9 +165,20 @@ class Plan:
         return (*self.unreadable, *self.misshapen, *self.missing, *self.left_over)
 
 
-def plan(spec: ModelSpec, directory: Path) -> Plan:
-    """Assign each tensor in `directory`. Raises InputError for broken files only; other faults are in the plan."""
-    return _Planner(spec, read_directory(directory), read_settings(directory)).plan()
+def plan(spec: ModelSpec, path: Path) -> Plan:
+    """Assign each tensor of a checkpoint's directory, of its index, or of a file.
+
+    Raises InputError for broken files, and for a GGUF file of an unknown architecture; other faults are in the plan.
+    """
+    weights = read(path)
+    if weights.gguf is not None:
+        architecture = weights.gguf.metadata.get("general.architecture")
+        if architecture not in gguf_names.ARCHITECTURES:
+            known = ", ".join(gguf_names.ARCHITECTURES)
+            raise InputError(
+                f"{path}: the tensor names of the architecture {shown(architecture)} are not known; known: {known}"
+            )
+    return _Planner(spec, weights.tensors, weights.settings).plan()
 
 
 @dataclass(frozen=True, slots=True)
@@ -179,7 +200,7 @@ class _Place:
 class _Planner:
     """Assigns tensors one by one and collects the faults."""
 
-    def __init__(self, spec: ModelSpec, stored: dict[str, Stored], settings: Settings) -> None:
+    def __init__(self, spec: ModelSpec, stored: Mapping[str, Stored], settings: Settings) -> None:
         model = build(spec, device="meta")
         self.spec, self.stored, self.settings = spec, stored, settings
         self.shapes = {name: tuple(tensor.shape) for name, tensor in model.state_dict().items()}
@@ -234,7 +255,9 @@ class _Planner:
             for other, shapes in packed.wrong:
                 expected = " or ".join(str(list(shape)) for shape in shapes) or f"{list(place.shape)} in a plain dtype"
                 self.misshapen.append(f"{_described(other)} should be {expected}, in {packed}, to fill {place.filled}")
-        elif tensor.dtype not in (PLAIN_DTYPES if self._is_floating(place) else WHOLE_DTYPES):
+        elif not (tensor.in_blocks and self._is_floating(place)) and tensor.dtype not in (
+            PLAIN_DTYPES if self._is_floating(place) else WHOLE_DTYPES
+        ):
             self.unreadable.append(f"{_described(tensor)} {unrecognised(tensor)}")
         elif tensor.shape != place.shape:
             self.misshapen.append(f"{_described(tensor)} should be {list(place.shape)}, to fill {place.filled}")
@@ -243,7 +266,7 @@ class _Planner:
         return all(self.buffers.get(target.name, True) for target in place.targets)
 
     def _place(self, published: str) -> _Place:
-        for belongs, pattern in names.BEYOND.items():
+        for belongs, pattern in (names.BEYOND | gguf_names.BEYOND).items():
             if re.fullmatch(pattern, published):
                 return _Place(belongs)
         belongs, where, found = self._find(published)
@@ -263,7 +286,8 @@ class _Planner:
         )
         if belongs == MODEL and ours[0] in self.buffers:
             belongs = BUFFERS if ours[0].endswith("selection_bias") else CONSTANTS
-        return _Place(belongs, _whole(rule, shapes, rows), filled, targets)
+        whole = self._heads(rule, where, shapes[0]) if rule.heads else _whole(rule, shapes, rows)
+        return _Place(belongs, whole, filled, targets)
 
     def _find(self, published: str) -> tuple[str, str, tuple[Rule, int | None] | str | None]:
         """Look up a published name: its class, the prefix of our names, and its rule with the index of an expert.
@@ -273,7 +297,7 @@ class _Planner:
         inside = re.fullmatch(f"{names.PREFIX}{names.LAYER}(?P<rest>.+)", published)
         if inside is None:
             name = re.sub(f"^{names.PREFIX}", "", published)
-            if name in names.HEADS and self.spec.tie_embeddings:
+            if name in (*names.HEADS, gguf_names.HEAD) and self.spec.tie_embeddings:
                 return HEAD_COPY, "", "embedding.tokens.weight"
             if (prediction := re.fullmatch(names.PREDICTION_LAYER, name)) is not None:
                 where = f"mtp.{prediction['layer']}.block."
@@ -288,7 +312,7 @@ class _Planner:
         layer, rest = int(inside["layer"]), inside["rest"]
         if layer < self.spec.n_layers:
             where = f"layers.{layer}."
-            place: Place = "GPT-2 layer" if inside["stack"] == "h" else "layer"
+            place = _LAYERS.get(inside["stack"], "layer")
             if (found := self._rule(place, rest, where, _before(published, rest))) is not None:
                 return MODEL, where, found
             if layer:
@@ -333,10 +357,26 @@ class _Planner:
 
     def _rows(self, rule: Rule, where: str) -> tuple[int, int] | None:
         """The rows of ours that a rule's block fills; None for all."""
-        if not rule.blocks:
+        if rule.heads:
+            n_heads, widths = self._of_heads(rule, where)
+            ends = [0, *accumulate(n_heads * width for width in widths)]
+        elif rule.blocks:
+            ends = [0, *accumulate(self.shapes[where + each][0] for each in rule.blocks)]
+        else:
             return None
-        ends = [0, *accumulate(self.shapes[where + each][0] for each in rule.blocks)]
         return ends[rule.block], ends[rule.block + 1]
+
+    def _of_heads(self, rule: Rule, where: str) -> tuple[int, list[int]]:
+        """The number of heads, and the widths of the blocks of each."""
+        attention = self._attention(int(where.split(".")[1]))
+        n_heads, *widths = (getattr(attention, name) for name in ("n_heads", *rule.heads))
+        return n_heads, widths
+
+    def _heads(self, rule: Rule, where: str, shape: Shape) -> Shape:
+        """The shape of a stack with one block of each head."""
+        n_heads, widths = self._of_heads(rule, where)
+        matrix = (widths[rule.block], shape[1])
+        return (n_heads, *(reversed(matrix) if rule.transposed else matrix))
 
     def _rule(self, place: Place, name: str, where: str, around: str = "") -> tuple[Rule, int | None] | None:
         """The first matching rule with all its targets in the model, and the index of the expert.
@@ -391,15 +431,21 @@ class _Planner:
                 yield name, line
 
 
-Place = Literal["around", "layer", "GPT-2 layer", "behind a layer", "prediction block", "around a prediction block"]
+Place = Literal[
+    "around", "layer", "GPT-2 layer", "GGUF layer", "behind a layer", "prediction block", "around a prediction block"
+]
 _RULES: dict[Place, tuple[Rule, ...]] = {
-    "around": names.AROUND_LAYERS,
+    "around": (*names.AROUND_LAYERS, *gguf_names.AROUND_LAYERS),
     "layer": names.IN_A_LAYER,
     "GPT-2 layer": names.IN_A_GPT2_LAYER,
+    "GGUF layer": gguf_names.IN_A_LAYER,
     "behind a layer": names.BEHIND_A_LAYER,
     "prediction block": names.IN_A_PREDICTION_BLOCK,
     "around a prediction block": names.AROUND_A_PREDICTION_BLOCK,
 }
+
+# By the word before the number of a layer.
+_LAYERS: dict[str, Place] = {"h": "GPT-2 layer", "blk": "GGUF layer"}
 
 
 def _before(published: str, rest: str) -> str:

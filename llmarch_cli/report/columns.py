@@ -15,7 +15,7 @@ from llmarch_cli.profilers.profile import Profile
 from llmarch_cli.report import layout
 from llmarch_cli.report.table import Column, Shown, Table
 from llmarch_cli.report.units import (
-    AVERAGE,
+    BITS,
     BYTES,
     DATE,
     FLOPS,
@@ -220,7 +220,7 @@ _GROUPS: dict[str, tuple[Metric, ...]] = {
         _metric("buffers", "buffers", PARAMS, "if any"),
         _metric("weight_bytes", "weights (bf16)", BYTES),
         _metric("weight_format", "weight format", TEXT, "data"),
-        _metric("bits_per_weight", "bits per weight", AVERAGE, "if any", _bits_per_weight),
+        _metric("bits_per_weight", "bits per weight", BITS, "if any", _bits_per_weight),
     ),
     "KV cache": (
         _metric("context_tokens", "context", TOKENS, "data", "workload.context", by_context=True),

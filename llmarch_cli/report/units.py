@@ -214,7 +214,7 @@ BYTES = Unit(binary_bytes, name="bytes")
 FLOPS = Unit(flops)
 SHARE = Unit(share, share, is_ratio=True, of_delta=" points")
 TIMES = Unit(times, times, is_ratio=True)
-AVERAGE = Unit(decimal, is_ratio=True)
+BITS = Unit(decimal, name="bits", is_ratio=True)
 WRITTEN = Unit(str, str)  # numbers of mixed units, formatted by the caller
 DIFFERENCE = Unit(difference, difference, is_ratio=True)
 

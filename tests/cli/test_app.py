@@ -116,7 +116,7 @@ def test_help_imports_no_library() -> None:
         ("show gpt2 --spec --exact", "error: --spec prints YAML, without metrics: leave out --exact"),
         ("show gpt2 --spec --operators", "error: --spec prints YAML, without metrics: leave out --operators"),
         ("show gpt2 --spec --format json", "error: --spec prints YAML: leave out --format"),
-        ("verify gpt2 --tensors", "error: --tensors needs --checkpoint DIRECTORY"),
+        ("verify gpt2 --tensors", "error: --tensors needs --checkpoint PATH"),
         ("draw gpt2 -o nowhere/gpt2.svg", "error: nowhere/gpt2.svg: No such file or directory"),
     ],
 )

@@ -140,9 +140,7 @@ def test_generated_pages_are_current(generate: Any, page: str, made_by: str) -> 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
 def test_what_pages_count_quote_and_list_is_as_they_say(generate: Any, page: Path) -> None:
-    assert page.read_text() == generate.weighed(generate.listed(generate.quoted(generate.counted(page.read_text())))), (
-        "run `make docs`"
-    )
+    assert page.read_text() == generate.listed(generate.quoted(generate.counted(page.read_text()))), "run `make docs`"
 
 
 def test_pages_count() -> None:

@@ -430,4 +430,4 @@ def test_a_format_that_is_only_counted_is_an_error_that_names_it(tmp_path: Path)
     with pytest.raises(llmarch.InputError) as error:
         llmarch.load_checkpoint(SPEC, tmp_path)
     assert "GPTQ, 4 bits, groups of 128 cannot be unpacked" in str(error.value)
-    assert "`llmarch verify MODEL --checkpoint DIRECTORY` counts its values" in str(error.value)
+    assert "`llmarch verify MODEL --checkpoint PATH` counts its values" in str(error.value)

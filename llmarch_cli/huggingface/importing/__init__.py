@@ -81,7 +81,7 @@ def import_config(
 
 
 def imported(
-    given: str | Path | Mapping[str, Any],
+    given: str | Path | Mapping[str, Any] | Source,
     name: str | None = None,
     as_: str | None = None,
     revision: str | None = None,

@@ -37,11 +37,13 @@ class Source:
     url: str | None = None
 
 
-def read(config: str | Path | Mapping[str, Any], revision: str | None = None) -> Source:
-    """Read the config of a path, a directory or a Hub id; a mapping is returned as it is.
+def read(config: str | Path | Mapping[str, Any] | Source, revision: str | None = None) -> Source:
+    """Read the config of a path, a directory or a Hub id; a mapping and a source are returned as they are.
 
     Raises InputError if there is no config, it is too large, or it is not a JSON object.
     """
+    if isinstance(config, Source):
+        return config
     if isinstance(config, Mapping):
         return Source(config, "config", None)
     path = Path(config)
@@ -49,6 +51,8 @@ def read(config: str | Path | Mapping[str, Any], revision: str | None = None) ->
         return _from_hub(config, revision)
     if revision is not None:
         raise InputError(f"--revision needs a model on the Hub; {shown_path(config)} is a path")
+    if path.suffix == ".gguf":
+        raise InputError(f"{shown_path(path)}: a GGUF file; `llmarch show FILE --spec` prints the spec of its metadata")
     if exists(path, Path.is_dir):
         if not exists(path / FILE) and not exists(path / PARAMS):
             raise InputError(f"{shown_path(path)}: a directory without a {FILE}")
