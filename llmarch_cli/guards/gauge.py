@@ -19,7 +19,7 @@ CONTEXT_PATTERN = "[0-9]{1,15}(_[0-9]{3}){0,5}[kM]?"
 _FIGURE = re.compile(rf"[a-z][a-z0-9_]*(@{CONTEXT_PATTERN})?", re.ASCII)
 ANY_CONTEXT = 1  # for metrics that do not depend on it
 
-_ASKED = ("context_tokens", "batch")  # part of the workload
+_ASKED = ("context_tokens", "batch", "prompt_tokens", "prefix_tokens")  # part of the workload
 _QUANTITIES = (units.INTEGER, units.TOKENS, units.PARAMS, units.BYTES, units.FLOPS, units.SHARE, units.TIMES)
 
 # All numeric metrics by key.

@@ -16,18 +16,20 @@ from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils.flop_counter import FlopCounterMode
 
 import llmarch_cli as llmarch
-from llmarch_cli.components import counting
-from llmarch_cli.components.attention import scores
+from llmarch_cli.components import cache, counting
+from llmarch_cli.components.attention import MultiHeadLatentAttention, scores
 from llmarch_cli.components.attention.block_indexer import BlockIndexer
 from llmarch_cli.components.cache import View
 from llmarch_cli.components.component import walk
 from llmarch_cli.components.frame import PositionEmbedding
 from llmarch_cli.components.parts import Assignments, Linear, Table
 from llmarch_cli.errors import CheckError, InputError
+from llmarch_cli.guards.gauge import Gauge, metric_at
 from llmarch_cli.modules.builder import build
 from llmarch_cli.profilers import closed_form
 from llmarch_cli.profilers.cost import Workload
 from llmarch_cli.profilers.profile import MAX_CONTEXT, forward_flops, profile
+from llmarch_cli.profilers.verification import _prompts
 from llmarch_cli.profilers.witnesses import _grouped_mm_flops
 from llmarch_cli.specs.spec import ModelSpec
 
@@ -148,14 +150,14 @@ def real_flops(spec: ModelSpec, prefix: int, n_tokens: int) -> int:
     model = build(spec, device="cpu", dtype=torch.float32)
     tokens = torch.randint(0, smallest_table(spec), (1, prefix + n_tokens))
     counter = FlopCounterMode(display=False, custom_mapping={torch.ops.aten._grouped_mm: _grouped_mm_flops})
-    cache = model.new_cache()
+    kept = model.new_cache()
     with torch.no_grad(), sdpa_kernel(SDPBackend.MATH):
         if prefix:
-            model(tokens[:, :prefix], cache)
+            model(tokens[:, :prefix], kept)
         with counter:
             counting.counter = real = RealCounter(counter)
             try:
-                model(tokens[:, prefix:], cache)
+                model(tokens[:, prefix:], kept)
             finally:
                 counting.counter = None
     return real.flops
@@ -303,3 +305,77 @@ def test_the_measured_engine_refuses_a_prompt_that_does_not_fit_in_memory() -> N
     with pytest.raises(InputError, match=r"prompts of at most 16,777,216 tokens .* use --engine closed-form"):
         _ = found.prefill_flops
     assert llmarch.profile("gpt2", prompt=2**40, engine="closed-form").prefill_flops > 0
+
+
+def test_sweeps_and_budgets_know_prompts_and_training() -> None:
+    keys = ["prefill_flops", "training_flops", "training_flops_per_token"]
+    vary = {"d_model": [640, 1280], "attention.variants.local.window": [128, 512], "n_layers": [12, 24]}
+    found = llmarch.sweep(
+        "gemma3-1b", vary, columns=keys, where="training_flops_per_token > 1e9", context=3000, prompt=1000, prefix=24
+    )
+    assert len(found.rows) == 8
+    for row in found.rows:
+        spec = llmarch.changed(llmarch.load("gemma3-1b"), {path: row[path] for path in vary})
+        one = profile(spec, Workload(3000, prompt=1000, prefix=24), "closed-form")
+        assert (row["prefill_flops"], row["training_flops"]) == (one.prefill_flops, one.training_flops)
+        assert row["training_flops_per_token"] == pytest.approx(float(one.training_flops_per_token))
+    figures = Gauge("closed-form")
+    for text in ("prefill_flops@8k", "training_flops_per_token@8k"):
+        read = figures.read(llmarch.load("llama3.1-8b"), metric_at(text), Workload(1))
+        expected = llmarch.profile("llama3.1-8b", context=8192, engine="closed-form")
+        assert read == getattr(expected, text.partition("@")[0])
+
+
+# --- seeded errors --------------------------------------------------------------------------------------------------
+
+
+def _without_expansion(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(MultiHeadLatentAttention, "expanded_parts", frozenset())
+
+
+def _absorbed(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(MultiHeadLatentAttention, "prompt_mixing", MultiHeadLatentAttention.mixing)
+
+
+def _square(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(View, "pairs", lambda view, start, end: (end - start) * view.rows(end))
+
+
+def _one_pair_less(patch: pytest.MonkeyPatch) -> None:
+    true = View.pairs
+    patch.setattr(View, "pairs", lambda view, start, end: true(view, start, end) - 1)
+
+
+def _whole_units(patch: pytest.MonkeyPatch) -> None:
+    true = View.pairs
+    patch.setattr(View, "pairs", lambda view, start, end: true(View(view.span, view.stride), start, end))
+
+
+def _rows_rounded_up(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(cache, "_sum_of_rows", lambda n, stride: sum(-(-token // stride) for token in range(1, n + 1)))
+
+
+def _shared_rows_too_few(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(View, "reaching", lambda view, start, n_tokens: view.rows(start + n_tokens))
+
+
+@pytest.mark.parametrize(
+    ("seed", "model"),
+    [
+        (_without_expansion, "deepseek-v3"),
+        (_absorbed, "deepseek-v3"),
+        (_square, "llama3.1-8b"),
+        (_one_pair_less, "llama3.1-8b"),
+        (_one_pair_less, "qwen3-next-80b-a3b"),
+        (_whole_units, "llama4-scout"),
+        (_whole_units, "minimax-m3"),
+        (_rows_rounded_up, "deepseek-v4-flash"),
+        (_shared_rows_too_few, "gemma-3n-e4b"),
+    ],
+)
+def test_a_seeded_error_is_found(seed: Callable[[pytest.MonkeyPatch], None], model: str) -> None:
+    spec = llmarch.load(model)
+    assert _prompts(spec).agrees
+    with pytest.MonkeyPatch.context() as patch:
+        seed(patch)
+        assert _prompts(spec).agrees is False
