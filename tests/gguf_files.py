@@ -262,21 +262,43 @@ def _parts(name: str, values: Tensor, config: dict[str, Any]) -> Iterator[tuple[
         yield name, values
 
 
+Declared = Mapping[str, tuple[tuple[int, ...], Type]]
+
+
+def write_header(path: Path, architecture: str, keys: Mapping[str, Any], declared: Declared) -> None:
+    """Write a header without data and vocabulary."""
+    writer = gguf.GGUFWriter(path, architecture)
+    for key, value in keys.items():
+        match value:
+            case int():
+                writer.add_uint32(key, value)
+            case float():
+                writer.add_float32(key, value)
+            case _:
+                writer.add_string(key, value)
+    for name, (shape, kind) in declared.items():
+        values, size = gguf.GGML_QUANT_SIZES[kind]
+        writer.add_tensor_info(name, shape, np.dtype(np.float32), int(np.prod(shape)) // values * size, kind)
+    writer.write_header_to_file()
+    writer.write_kv_data_to_file()
+    writer.write_ti_data_to_file()
+    writer.close()
+
+
 def write_example(path: Path) -> None:
     """Write the header of Qwen3-8B in llama.cpp's mix Q4_K_M, without a vocabulary: the example in `docs/examples`."""
-    writer = gguf.GGUFWriter(path, "qwen3")
-    writer.add_name("Qwen3 8B")
-    writer.add_context_length(40_960)
-    writer.add_embedding_length(4096)
-    writer.add_block_count(36)
-    writer.add_feed_forward_length(12_288)
-    writer.add_head_count(32)
-    writer.add_head_count_kv(8)
-    writer.add_key_length(128)
-    writer.add_value_length(128)
-    writer.add_rope_freq_base(1_000_000.0)
-    writer.add_layer_norm_rms_eps(1e-6)
-    writer.add_file_type(gguf.LlamaFileType.MOSTLY_Q4_K_M)
+    keys = {
+        "context_length": 40_960,
+        "embedding_length": 4096,
+        "block_count": 36,
+        "feed_forward_length": 12_288,
+        "attention.head_count": 32,
+        "attention.head_count_kv": 8,
+        "attention.key_length": 128,
+        "attention.value_length": 128,
+        "rope.freq_base": 1_000_000.0,
+        "attention.layer_norm_rms_epsilon": 1e-6,
+    }
     matrices = {
         "attn_q": (4096, 4096),
         "attn_k": (1024, 4096),
@@ -288,29 +310,66 @@ def write_example(path: Path) -> None:
     }
     norms = {"attn_norm": 4096, "ffn_norm": 4096, "attn_q_norm": 128, "attn_k_norm": 128}
     declared: dict[str, tuple[tuple[int, ...], Type]] = {
-        "token_embd": ((151_936, 4096), Type.Q4_K),
-        "output_norm": ((4096,), Type.F32),
-        "output": ((151_936, 4096), Type.Q6_K),
+        "token_embd.weight": ((151_936, 4096), Type.Q4_K),
+        "output_norm.weight": ((4096,), Type.F32),
+        "output.weight": ((151_936, 4096), Type.Q6_K),
     }
     for layer in range(36):
         for name, shape in matrices.items():
             is_better = name in ("attn_v", "ffn_down") and _has_more_bits(layer, 36)
-            declared[f"blk.{layer}.{name}"] = shape, Type.Q6_K if is_better else Type.Q4_K
-        declared |= {f"blk.{layer}.{name}": ((width,), Type.F32) for name, width in norms.items()}
-    for name, (of_all, kind) in declared.items():
-        values, size = gguf.GGML_QUANT_SIZES[kind]
-        n_bytes = int(np.prod(of_all)) // values * size
-        writer.add_tensor_info(f"{name}.weight", of_all, np.dtype(np.float32), n_bytes, kind)
-    writer.write_header_to_file()
-    writer.write_kv_data_to_file()
-    writer.write_ti_data_to_file()
-    writer.close()
+            declared[f"blk.{layer}.{name}.weight"] = shape, Type.Q6_K if is_better else Type.Q4_K
+        declared |= {f"blk.{layer}.{name}.weight": ((width,), Type.F32) for name, width in norms.items()}
+    named = {"general.name": "Qwen3 8B", "general.file_type": int(gguf.LlamaFileType.MOSTLY_Q4_K_M)}
+    write_header(path, "qwen3", {**named, **{f"qwen3.{key}": value for key, value in keys.items()}}, declared)
 
 
 def _has_more_bits(layer: int, n_layers: int) -> bool:
     """The layers that the mix gives six bits: the first and last eighth, and every third between."""
     eighth = n_layers // 8
     return layer < eighth or layer >= 7 * n_layers // 8 or (layer - eighth) % 3 == 2
+
+
+def write_gpt_oss_120b(path: Path) -> None:
+    """Write the header of gpt-oss-120b as published in GGUF: experts in MXFP4, other matrices in Q8_0."""
+    keys = {
+        "context_length": 131_072,
+        "embedding_length": 2880,
+        "block_count": 36,
+        "feed_forward_length": 2880,
+        "expert_feed_forward_length": 2880,
+        "attention.head_count": 64,
+        "attention.head_count_kv": 8,
+        "attention.key_length": 64,
+        "attention.value_length": 64,
+        "attention.sliding_window": 128,
+        "rope.freq_base": 150_000.0,
+        "rope.scaling.type": "yarn",
+        "rope.scaling.factor": 32.0,
+        "rope.scaling.original_context_length": 4096,
+        "attention.layer_norm_rms_epsilon": 1e-5,
+        "expert_count": 128,
+        "expert_used_count": 4,
+    }
+    matrices = {
+        "attn_q": ((4096, 2880), Type.Q8_0),
+        "attn_k": ((512, 2880), Type.Q8_0),
+        "attn_v": ((512, 2880), Type.Q8_0),
+        "attn_output": ((2880, 4096), Type.Q8_0),
+        "ffn_gate_inp": ((128, 2880), Type.F32),
+        **{f"ffn_{part}_exps": ((128, 2880, 2880), Type.MXFP4) for part in ("gate", "up", "down")},
+    }
+    vectors = {"attn_norm": 2880, "post_attention_norm": 2880, "attn_sinks": 64}
+    declared: dict[str, tuple[tuple[int, ...], Type]] = {
+        "token_embd.weight": ((201_088, 2880), Type.Q8_0),
+        "output_norm.weight": ((2880,), Type.F32),
+        "output.weight": ((201_088, 2880), Type.Q8_0),
+    }
+    for layer in range(36):
+        for name, (shape, kind) in matrices.items():
+            declared[f"blk.{layer}.{name}.weight"] = shape, kind
+            declared[f"blk.{layer}.{name}.bias"] = shape[:-1], Type.F32
+        declared |= {f"blk.{layer}.{name}.weight": ((width,), Type.F32) for name, width in vectors.items()}
+    write_header(path, "gpt-oss", {f"gpt-oss.{key}": value for key, value in keys.items()}, declared)
 
 
 def keys_of(name: str) -> dict[str, Any]:

@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 import torch
 from gguf import GGMLQuantizationType as Type
-from gguf_files import MODELS, keys_of, tensors, write, write_example
+from gguf_files import MODELS, keys_of, tensors, write, write_example, write_gpt_oss_120b
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -482,6 +482,20 @@ def test_the_example_of_the_documentation(tmp_path: Path) -> None:
     found, bundled = llmarch.load(path), llmarch.load("qwen3-8b")
     assert (found.attention, found.ffn, found.norm) == (bundled.attention, bundled.ffn, bundled.norm)
     assert contents(read_weights(path)).n_bytes == 5_021_827_072
+
+
+def test_a_published_size(tmp_path: Path) -> None:
+    """llama.cpp prints 59.02 GiB for gpt-oss-120b, at 4.34 bits a weight."""
+    path = tmp_path / "gpt-oss-120b.gguf"
+    write_gpt_oss_120b(path)
+    found, bundled = llmarch.load(path), llmarch.load("gpt-oss-120b")
+    assert (found.ffn, found.norm) == (bundled.ffn, bundled.norm)
+    layers = ([spec.component("attention", layer.attention) for layer in spec.layers] for spec in (found, bundled))
+    assert next(layers) == next(layers)
+    assert llmarch.reconcile("gpt-oss-120b", path).ok
+    n_bytes = contents(read_weights(path)).n_bytes
+    assert round(n_bytes / 2**30, 2) == 59.02
+    assert round(8 * n_bytes / llmarch.profile(found, engine="closed-form").params, 2) == 4.34
 
 
 def test_it_is_not_a_config() -> None:
