@@ -281,7 +281,11 @@ def report(
     if file_format != "html":
         render.require(file_format)
     found = profiles(models, track=track, **asked)
-    return page.render(found, pictures) if file_format == "html" else render.render([comparison(found)], file_format)
+    return (
+        page.render(found, pictures)
+        if file_format == "html"
+        else render.render([comparison(found, brief=True)], file_format)
+    )
 
 
 def checked(models: Sequence[ModelLike] | None = None, *, track: Track = iter, **asked: Unpack[Asked]) -> Table:

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+from typing import Annotated
+
+import typer
+
 from llmarch_cli.cli import options, output, plots
 
 EXAMPLES = (
@@ -20,6 +24,9 @@ def compare(
     changes: options.Changes = None,
     sort: options.Sort = None,
     columns: options.Columns = None,
+    everything: Annotated[
+        bool, typer.Option("--all", help="Show every metric and setting.", rich_help_panel=options.OUTPUT)
+    ] = False,
     file_format: options.Format = "table",
     exact: options.Exact = False,
     save: options.Save = None,
@@ -28,8 +35,8 @@ def compare(
 ) -> None:
     """Compare models side by side: shape, parameters, cache, FLOPs.
 
-    Equal values are dim. Up to three models are shown as columns, more as rows. With --set, each model is compared
-    with its changed copy.
+    Figures come first; --all shows every metric and setting. Equal values are dim. Two models are columns, with the
+    ratio of the first to the second; more are rows. With --set, each model is compared with its changed copy.
     """
     kind = plots.kind(plot_kind, "cache", plot)
     keys = options.keys(columns)
@@ -43,5 +50,6 @@ def compare(
     require(keys, sort)
     profiles = api.profiles(models, changes=assignments, **asked)
     output.save(profiles[-1].spec, save)
-    output.show([comparison(profiles, keys, sort, paired=bool(assignments))], file_format, exact)
+    table = comparison(profiles, keys, sort, paired=bool(assignments), brief=not everything)
+    output.show([table], file_format, exact)
     plots.show(plot, kind, profiles)

@@ -97,10 +97,11 @@ class State:
 
 @dataclass(frozen=True, slots=True)
 class Mixing:
-    """FLOPs of one decoded token for each row in `view`."""
+    """FLOPs of one decoded token for each row in `view`, or of a recurrence: then once, over its state."""
 
     flops: int
     view: View = FULL
+    over: Literal["rows", "state"] = "rows"
 
 
 @dataclass(frozen=True, slots=True)

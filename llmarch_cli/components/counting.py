@@ -15,21 +15,26 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 
-class Counter(Protocol):
-    """What counts while it is `counter`."""
+class PairCounter(Protocol):
+    """What counts pairs while it is `pair_counter`."""
 
-    def pairs(self, mask: Tensor) -> AbstractContextManager[None]:
-        """While it is open, every product is of a pair of a token and a row; those count that `mask` shows."""
+    def pairs(self, mask: Tensor | None) -> AbstractContextManager[None]:
+        """While it is open, every product is of a pair of a token and a row. `mask` shows those seen; None: all."""
 
-    def by_token(
+
+class ByToken(Protocol):
+    """What runs recurrences while it is `by_token`."""
+
+    def __call__(
         self, step: Callable[..., tuple[Tensor, Tensor]], tokens: tuple[Tensor, ...], state: Tensor, beta: Tensor | None
     ) -> tuple[Tensor, Tensor]:
         """Run `step(*tokens, state, beta)` for each token, dimension 2 of `tokens`: outputs, and the last state."""
 
 
-counter: Counter | None = None
+pair_counter: PairCounter | None = None
+by_token: ByToken | None = None
 
 
 def over_pairs(mask: Tensor | None) -> AbstractContextManager[None]:
     """A context whose products are of pairs of a token and a row. `mask` (..., n_tokens, n_rows) tells those seen."""
-    return nullcontext() if counter is None or mask is None else counter.pairs(mask)
+    return nullcontext() if pair_counter is None else pair_counter.pairs(mask)

@@ -55,7 +55,8 @@ def component_cost(component: Component, spec: ModelSpec, workload: Workload, ro
     for entry in component.cache():
         total += _rows_cost(entry, workload, rows) if isinstance(entry, Rows) else _state_cost(entry, workload)
     for mixing in component.mixing():
-        total += Cost(flops_per_token=mixing.flops * rows(mixing.view, workload.context))
+        flops = mixing.flops * rows(mixing.view, workload.context)
+        total += Cost(flops_per_token=flops, context_flops=flops if mixing.over == "rows" else 0)
     return total
 
 

@@ -115,6 +115,7 @@ class Cost:
         state_bytes: bytes of states, which do not depend on the context, for the whole batch.
         partial_bytes: bytes of the inputs of rows that are not complete yet, for the whole batch.
         flops_per_token: FLOPs of decoding one token at the workload's context.
+        context_flops: the part of `flops_per_token` that is over rows in view: scores, weighted sums, an indexer.
     """
 
     params: int = 0
@@ -128,6 +129,7 @@ class Cost:
     state_bytes: int = 0
     partial_bytes: int = 0
     flops_per_token: int = 0
+    context_flops: int = 0
 
     def __add__(self, other: Cost) -> Cost:
         return Cost(*(getattr(self, f) + getattr(other, f) for f in COST_FIELDS))

@@ -178,6 +178,7 @@ def _measure_one(module: ComponentModule, spec: ModelSpec, workload: Workload, c
         state_bytes=sum(kept[name] for name, entry in states.items() if not entry.partial),
         partial_bytes=sum(kept[name] for name, entry in states.items() if entry.partial),
         flops_per_token=_per_sequence(counter.flops, batch, "FLOPs"),
+        context_flops=_per_sequence(counter.flops_of_pairs, batch, "FLOPs"),
     )
 
 

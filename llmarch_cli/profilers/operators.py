@@ -10,13 +10,15 @@ A function that is not in the table is an error: only listed functions count as 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from math import prod
-from typing import Any
+from typing import Any, Self
 
 import torch
 from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 
+from llmarch_cli.components import counting
 from llmarch_cli.errors import CheckError
 
 Shape = tuple[int, ...]
@@ -41,6 +43,7 @@ class OperatorCounter(TorchFunctionMode):
 
     Attributes:
         flops: 2 for each multiply-add of every matrix product seen.
+        flops_of_pairs: the part of `flops` that is over pairs of a token and a row in view.
         by_operator: `flops` by the function's name.
         read_whole: the parameters that every token reads whole.
         read_by_row: for the other parameters, the number of values read, summed over the rows that read them.
@@ -49,9 +52,26 @@ class OperatorCounter(TorchFunctionMode):
     def __init__(self) -> None:
         super().__init__()
         self.flops = 0
+        self.flops_of_pairs = 0
         self.by_operator: dict[str, int] = {}
         self.read_whole: set[nn.Parameter] = set()
         self.read_by_row: dict[nn.Parameter, int] = {}
+
+    def __enter__(self) -> Self:
+        super().__enter__()  # type: ignore[no-untyped-call]
+        counting.pair_counter = self
+        return self
+
+    def __exit__(self, *why: Any) -> None:
+        counting.pair_counter = None
+        super().__exit__(*why)  # type: ignore[no-untyped-call]
+
+    @contextmanager
+    def pairs(self, mask: Tensor | None) -> Iterator[None]:
+        """Count the products inside as those of pairs, too; `mask` is without effect on them."""
+        before = self.flops
+        yield
+        self.flops_of_pairs += self.flops - before
 
     def __torch_function__(
         self, func: Callable[..., Any], types: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None

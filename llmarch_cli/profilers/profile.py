@@ -184,6 +184,16 @@ class Profile:
         return self.total.flops_per_token
 
     @property
+    def context_flops_per_token(self) -> int:
+        """The part of `flops_per_token` that is attention over the rows in view."""
+        return self.total.context_flops
+
+    @property
+    def weight_flops_per_token(self) -> int:
+        """The rest of `flops_per_token`: products with weights, and recurrences."""
+        return self.total.flops_per_token - self.total.context_flops
+
+    @property
     def prompt_tokens(self) -> int:
         """Tokens of the workload's prompt, or of the training sequence."""
         return self.workload.prompt_tokens

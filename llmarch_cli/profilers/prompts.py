@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Self
 
 import torch
 from torch import Tensor
@@ -96,18 +96,20 @@ class PromptCounter(OperatorCounter):
         self._seen: dict[int, tuple[Tensor, _Seen]] = {}  # by the mask's id; the mask, so that its id stays its own
         self._differences: dict[int, tuple[Tensor, Tensor, Tensor]] = {}  # query minus row: the result and its operands
 
-    def __enter__(self) -> PromptCounter:
-        super().__enter__()  # type: ignore[no-untyped-call]
-        counting.counter = self
-        return self
+    def __enter__(self) -> Self:
+        counting.by_token = self.by_token
+        return super().__enter__()
 
     def __exit__(self, *why: Any) -> None:
-        counting.counter = None
-        super().__exit__(*why)  # type: ignore[no-untyped-call]
+        super().__exit__(*why)
+        counting.by_token = None
 
     @contextmanager
-    def pairs(self, mask: Tensor) -> Iterator[None]:
+    def pairs(self, mask: Tensor | None) -> Iterator[None]:
         """Of the products inside, those count whose token sees their row."""
+        if mask is None:
+            yield
+            return
         before, by_operator = self.flops, dict(self.by_operator)
         yield
         known = self._seen.get(id(mask))

@@ -166,6 +166,9 @@ _CONVENTIONS = {
     "beyond_context_window": "Whether the context is longer than the model's context window.",
     "flops_per_token": "FLOPs to decode one token at this context: 2 per multiply-add, matrix and attention products,"
     " head included.",
+    "weight_flops_per_token": "The part of these FLOPs that is products with weights, and recurrences.",
+    "context_flops_per_token": "The part of these FLOPs that is attention over the rows in view: scores, weighted sums,"
+    " and an indexer's scores.",
     "prompt_tokens": "Tokens of the prompt, or of the training sequence, without the prefix.",
     "prefix_tokens": "Tokens before the prompt that are cached already.",
     "prefill_flops": "FLOPs of one prompt: each token against the tokens that it sees, the head for the last one only;"
@@ -187,28 +190,6 @@ _GROUPS: dict[str, tuple[Metric, ...]] = {
         _metric("released", "released", DATE, "data", "spec.released"),
         _metric("license", "license", TEXT, "data", "spec.license"),
         _metric("source", "source", TEXT, "data", "spec.source"),
-    ),
-    "shape": (
-        _metric("context_window", "context window", TOKENS, value="spec.context_length"),
-        _metric("n_layers", "layers", INTEGER, value="spec.n_layers"),
-        _metric("d_model", "d_model", INTEGER, value="spec.d_model"),
-        _metric("vocab_size", "vocabulary size", INTEGER, value="spec.vocab_size"),
-        _metric("tie_embeddings", "tied embeddings", YES_NO, value="spec.tie_embeddings"),
-    ),
-    "layout": (
-        _metric("layout", "layout", TEXT, "data", _of_spec(layout.in_short)),
-        _metric("attention", "attention", TEXT, value=_of_spec(layout.attention)),
-        _metric("heads", "heads", TEXT, value=_of_spec(layout.heads)),
-        _metric("positions", "positions", TEXT, value=_of_spec(layout.positions)),
-        _metric("ffn", "feed-forward", TEXT, value=_of_spec(layout.feed_forward)),
-        _metric("attention_pattern", "attention pattern", TEXT, "if any", _of_spec(layout.pattern, "attention")),
-        _metric("ffn_pattern", "feed-forward pattern", TEXT, "if any", _of_spec(layout.pattern, "ffn")),
-        _metric("norms", "norms", TEXT, value=_of_spec(layout.norms)),
-    ),
-    "settings": (
-        _metric("attention_settings", "attention settings", TEXT, "if any", _of_spec(layout.settings, "attention")),
-        _metric("ffn_settings", "feed-forward settings", TEXT, "if any", _of_spec(layout.settings, "ffn")),
-        _metric("model_settings", "model settings", TEXT, "if any", "spec.details"),
     ),
     "parameters": (
         _metric("params", "parameters", PARAMS),
@@ -241,6 +222,8 @@ _GROUPS: dict[str, tuple[Metric, ...]] = {
     ),
     "compute": (
         _metric("flops_per_token", "FLOPs per token", FLOPS, by_context=True),
+        _metric("weight_flops_per_token", "of these weights", FLOPS),
+        _metric("context_flops_per_token", "of these attention", FLOPS, by_context=True),
         _of_sequence("prompt_tokens", "prompt", "data", TOKENS),
         _metric("prefix_tokens", "prefix", TOKENS, "data", "workload.prefix"),
         _of_sequence("prefill_flops", "prefill FLOPs", "always"),
@@ -251,6 +234,28 @@ _GROUPS: dict[str, tuple[Metric, ...]] = {
             "training_flops_per_token", "training FLOPs per token", "data", ratio_of=("training_flops", "prompt_tokens")
         ),
         _metric("engine", "engine", TEXT, "data"),
+    ),
+    "shape": (
+        _metric("context_window", "context window", TOKENS, value="spec.context_length"),
+        _metric("n_layers", "layers", INTEGER, value="spec.n_layers"),
+        _metric("d_model", "d_model", INTEGER, value="spec.d_model"),
+        _metric("vocab_size", "vocabulary size", INTEGER, value="spec.vocab_size"),
+        _metric("tie_embeddings", "tied embeddings", YES_NO, value="spec.tie_embeddings"),
+    ),
+    "layout": (
+        _metric("layout", "layout", TEXT, "data", _of_spec(layout.in_short)),
+        _metric("attention", "attention", TEXT, value=_of_spec(layout.attention)),
+        _metric("heads", "heads", TEXT, value=_of_spec(layout.heads)),
+        _metric("positions", "positions", TEXT, value=_of_spec(layout.positions)),
+        _metric("ffn", "feed-forward", TEXT, value=_of_spec(layout.feed_forward)),
+        _metric("attention_pattern", "attention pattern", TEXT, "if any", _of_spec(layout.pattern, "attention")),
+        _metric("ffn_pattern", "feed-forward pattern", TEXT, "if any", _of_spec(layout.pattern, "ffn")),
+        _metric("norms", "norms", TEXT, value=_of_spec(layout.norms)),
+    ),
+    "settings": (
+        _metric("attention_settings", "attention settings", TEXT, "if any", _of_spec(layout.settings, "attention")),
+        _metric("ffn_settings", "feed-forward settings", TEXT, "if any", _of_spec(layout.settings, "ffn")),
+        _metric("model_settings", "model settings", TEXT, "if any", "spec.details"),
     ),
 }
 

@@ -44,6 +44,16 @@ _CACHE_COLUMNS: dict[str, Shown] = {
     "engine": "data",
 }
 
+# The metrics that readers are shown by default. `--all` shows the others too.
+_BRIEF = frozenset(
+    (
+        *("model", "params", "active_params", "weight_bytes", "weight_format", "bits_per_weight"),
+        *("kv_cache_bytes", "kv_bytes_per_token", "state_bytes", "kv_times_smaller"),
+        *("flops_per_token", "weight_flops_per_token", "context_flops_per_token", "prefill_flops"),
+        *("context_window", "n_layers", "d_model", "attention", "heads", "positions", "ffn"),
+    )
+)
+
 # The note below a table, by engine.
 ENGINE_NOTES: dict[Engine, str] = {
     "measured": "Measured; the closed form agrees on every value.",
@@ -57,17 +67,31 @@ _LEGEND = {
 
 
 def comparison(
-    profiles: Sequence[Profile], keys: Sequence[str] = (), sort: str | None = None, *, paired: bool = False
+    profiles: Sequence[Profile],
+    keys: Sequence[str] = (),
+    sort: str | None = None,
+    *,
+    paired: bool = False,
+    brief: bool = False,
 ) -> Table:
     """One row per model, with all metrics or those of `keys`. Raises InputError for unknown keys.
 
-    If `paired`, each model is followed by its changed copy, and a third row shows the change of every metric.
+    If `paired`, each model is followed by its changed copy, and a third row shows the change of every metric. If
+    `brief`, readers are shown the figures that models are compared by, and data still has all metrics.
     """
-    metrics = titled(picked(keys) if keys else METRICS, *_workloads(profiles))
+    metrics = titled(picked(keys) if keys else _brief() if brief else METRICS, *_workloads(profiles))
     if paired:
         return _changes(profiles[::2], profiles[1::2], metrics, sort)
     ordered = sorted_by(profiles, sort) if sort else profiles
-    return Table("models", metrics, rows(ordered, metrics), notes=tuple(notes(ordered)), side_by_side=True)
+    return Table(
+        "models", metrics, rows(ordered, metrics), notes=tuple(notes(ordered)), side_by_side=True, compares=True
+    )
+
+
+def _brief() -> tuple[Metric, ...]:
+    """All metrics of data; readers are shown those of `_BRIEF` alone."""
+    kept = (one for one in METRICS if one.key in _BRIEF or one.shown != "reading")
+    return tuple(one if one.key in _BRIEF else replace(one, shown="data") for one in kept)
 
 
 def _changes(before: Sequence[Profile], after: Sequence[Profile], metrics: Sequence[Metric], sort: str | None) -> Table:

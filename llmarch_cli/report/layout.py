@@ -99,7 +99,7 @@ def in_short(spec: ModelSpec) -> str:
     """`GQA window, MoE`: attention in at most two words, kinds before what they see; and feed-forward in one."""
     variants = spec.variants("attention").values()
     words = map(_first_word, [*(c.heads for c in variants), *(c.label for c in variants)])
-    attention = list(dict.fromkeys(word for word in words if word not in ("", "full")))[:2]
+    attention = list(dict.fromkeys(word for word in words if word not in ("", "full", "latent")))[:2]
     return f"{' '.join(attention)}, {'MoE' if is_moe(spec) else 'dense'}"
 
 

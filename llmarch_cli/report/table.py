@@ -49,6 +49,7 @@ class Table:
         title: a heading for readers.
         notes: remarks on all rows, for readers.
         side_by_side: show up to three rows as columns, for comparison.
+        compares: of two rows side by side, show the ratio too, and of more show lines.
         may_drop: keys of columns to hide in a narrow terminal before text is wrapped, in this order.
         total: a last row for readers, not in data.
         bar: the key of the column that a wide terminal also draws as bars.
@@ -63,6 +64,7 @@ class Table:
     title: str = ""
     notes: tuple[str, ...] = ()
     side_by_side: bool = False
+    compares: bool = False
     may_drop: tuple[str, ...] = ()
     bar: str | None = None
     total: Mapping[str, Value] | None = None
@@ -73,7 +75,13 @@ class Table:
     @property
     def is_side_by_side(self) -> bool:
         """Whether rows are shown as columns."""
-        return self.side_by_side and 0 < len(self.rows) <= MAX_SIDE_BY_SIDE
+        most = 2 if self.compares else MAX_SIDE_BY_SIDE
+        return self.side_by_side and 0 < len(self.rows) <= most
+
+    @property
+    def with_ratio(self) -> bool:
+        """Whether two rows side by side have their ratio beside them."""
+        return self.compares and len(self.rows) == 2
 
     @property
     def for_reading(self) -> tuple[Column, ...]:

@@ -56,6 +56,34 @@ def exactly(value: float | Fraction) -> str:
 
 
 @dataclass(frozen=True)
+class Scale:
+    """A unit's multiples: 1, `base`, `base` ** 2 ... Whole numbers below `whole_below` are written in full."""
+
+    base: int
+    names: tuple[str, ...]
+    whole_below: int
+
+    def multiple(self, value: int | Fraction) -> int:
+        """The largest multiple in which `value` is at least 1, as the power of the base."""
+        if value < self.whole_below and value.denominator == 1:
+            return 0
+        power = 0
+        while power + 1 < len(self.names) and _hundredths(value, self.base**power) >= self.base * 100:
+            power += 1
+        return power
+
+    def write(self, value: int | Fraction, power: int | None = None) -> str:
+        """`value` in a multiple; None takes the largest one in which it is at least 1."""
+        if value == 0:
+            return "0"
+        power = self.multiple(value) if power is None else power
+        if power == 0 and value.denominator == 1:
+            return f"{int(value):,}{self.names[0]}"
+        whole, rest = divmod(_hundredths(value, self.base**power), 100)
+        return f"{whole:,}.{rest:02}{self.names[power]}"
+
+
+@dataclass(frozen=True)
 class Unit:
     """A way to write values.
 
@@ -66,6 +94,7 @@ class Unit:
         is_text: left-aligned, and wrapped in narrow columns. Other values are right-aligned and never cut.
         is_ratio: calculated from two exact values in the same table, so data formats leave it out.
         of_delta: the unit of a difference, if it is another one.
+        scale: of a unit with multiples, of which values beside each other take one.
     """
 
     rounded: Callable[[Any], str]
@@ -74,6 +103,19 @@ class Unit:
     is_text: bool = False
     is_ratio: bool = False
     of_delta: str = ""
+    scale: Scale | None = None
+
+    def write_together(self, values: Sequence[Value], exact: bool = False) -> list[str]:
+        """The values as they are compared: rounded numbers in one multiple of the unit."""
+        numbers = [value for value in values if isinstance(value, int | Fraction) and value]
+        if exact or self.scale is None or len(numbers) < 2 or any(isinstance(value, Delta) for value in values):
+            return [self.write(value, exact) for value in values]
+        multiples = [self.scale.multiple(number) for number in numbers]
+        shared = max(min(multiples), max(multiples) - 1)
+        return [
+            self.scale.write(value, shared) if isinstance(value, int | Fraction) else self.write(value)
+            for value in values
+        ]
 
     def write(self, value: Value, exact: bool = False) -> str:
         """`value` in this unit; a `Delta` with its sign and as a share of the value before."""
@@ -100,39 +142,32 @@ class Unit:
         return f"{'+' if amount > 0 else '-'}{self.write(size, exact)}" if amount else "0"
 
 
-def _scaled(value: int | Fraction, base: int, names: Sequence[str], whole_below: int) -> str:
-    """`value` in the largest of the units 1, `base`, `base` ** 2 ... in which it is at least 1."""
-    if value == 0:
-        return "0"
-    if value < whole_below and value.denominator == 1:
-        return f"{int(value):,}{names[0]}"
-    unit, name = 1, names[0]
-    for larger in names[1:]:
-        if _hundredths(value, unit) < base * 100:
-            break
-        unit, name = unit * base, larger
-    whole, rest = divmod(_hundredths(value, unit), 100)
-    return f"{whole:,}.{rest:02}{name}"
-
-
 def _hundredths(value: int | Fraction, unit: int) -> int:
     return int((200 * value + unit) // (2 * unit))
 
 
+_COUNTS = Scale(1000, ("", "K", "M", "B", "T"), whole_below=1_000_000)
+_BYTES = Scale(1024, (" B", " KiB", " MiB", " GiB", " TiB", " PiB", " EiB"), whole_below=1024)
+_FLOPS = Scale(
+    1000,
+    (" FLOPs", " kFLOPs", " MFLOPs", " GFLOPs", " TFLOPs", " PFLOPs", " EFLOPs", " ZFLOPs", " YFLOPs"),
+    whole_below=1000,
+)
+
+
 def count(value: int) -> str:
     """671026404352 -> 671.03B; numbers below a million in full."""
-    return _scaled(value, 1000, ("", "K", "M", "B", "T"), whole_below=1_000_000)
+    return _COUNTS.write(value)
 
 
 def binary_bytes(value: int | Fraction) -> str:
     """9210691584 -> 8.58 GiB; a share of a byte, which a token has in a row of several, with two decimals."""
-    return _scaled(value, 1024, (" B", " KiB", " MiB", " GiB", " TiB", " PiB", " EiB"), whole_below=1024)
+    return _BYTES.write(value)
 
 
 def flops(value: int) -> str:
     """73250000000 -> 73.25 GFLOPs."""
-    names = (" FLOPs", " kFLOPs", " MFLOPs", " GFLOPs", " TFLOPs", " PFLOPs", " EFLOPs", " ZFLOPs", " YFLOPs")
-    return _scaled(value, 1000, names, whole_below=1000)
+    return _FLOPS.write(value)
 
 
 def tokens(value: int) -> str:
@@ -209,9 +244,9 @@ INTEGER = Unit("{:,}".format)
 DECIMAL = Unit(number, number)
 FIELD = Unit(field, field, is_text=True)  # text or a number
 TOKENS = Unit(tokens, name="tokens")
-PARAMS = Unit(count)
-BYTES = Unit(binary_bytes, name="bytes")
-FLOPS = Unit(flops)
+PARAMS = Unit(count, scale=_COUNTS)
+BYTES = Unit(binary_bytes, name="bytes", scale=_BYTES)
+FLOPS = Unit(flops, scale=_FLOPS)
 SHARE = Unit(share, share, is_ratio=True, of_delta=" points")
 TIMES = Unit(times, times, is_ratio=True)
 BITS = Unit(decimal, name="bits", is_ratio=True)

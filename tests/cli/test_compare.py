@@ -16,17 +16,24 @@ Run = Callable[..., Any]
 def test_models_stand_side_by_side(llmarch: Run) -> None:
     result = llmarch("compare", "deepseek-v3", "llama4-maverick")
     assert (result.status, result.err) == (0, "")
+    assert len(result.out.splitlines()) <= 30
     lines = {cells[0]: cells[1:] for line in result.out.splitlines() if (cells := re.split(" {2,}", line.strip()))}
     for title, first, second in (
         ("layers", "61", "48"),
-        ("attention", "full", "36 chunked 8,192 + 12 full NoPE"),
+        ("attention", "latent", "36 chunked 8,192 + 12 full NoPE"),
         ("heads", "MLA 128 heads", "GQA 40:8 x 128"),
         ("parameters", "671.03B", "400.71B"),
         ("active parameters", "37.55B", "17.18B"),
         ("KV cache", "8.58 GiB", "7.13 GiB"),
-        ("FLOPs per token", "2.30 TFLOPs", "70.55 GFLOPs"),
+        ("FLOPs per token", "2,300.19 GFLOPs", "70.55 GFLOPs"),
+        ("of these weights", "73.25 GFLOPs", "32.30 GFLOPs"),
+        ("of these attention", "2,226.94 GFLOPs", "38.25 GFLOPs"),
     ):
-        assert lines[title] == [first, second]
+        assert lines[title][:2] == [first, second]
+    assert lines["KV cache"][2] == "1.20x"
+    everything = llmarch("compare", "deepseek-v3", "llama4-maverick", "--all").out
+    assert "attention settings" in everything
+    assert "attention settings" not in result.out
     assert "Closed form only" in result.out
 
 

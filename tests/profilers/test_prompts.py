@@ -103,7 +103,7 @@ def test_a_mask_that_cannot_be_counted_is_an_error(monkeypatch: pytest.MonkeyPat
     monkeypatch.setattr("llmarch_cli.components.attention.gqa.visible", opaque)
     with pytest.raises(CheckError, match=r"a mask of shape \(8, 8\): the measuring engine cannot count what it shows"):
         forward_flops(llmarch.load("gpt2"), 0, 8, "measured")
-    assert counting.counter is None
+    assert (counting.pair_counter, counting.by_token) == (None, None)
 
 
 # --- a real run -----------------------------------------------------------------------------------------------------
@@ -120,9 +120,11 @@ class RealCounter:
         return int(self.torch_counter.get_total_flops()) - self.hidden
 
     @contextmanager
-    def pairs(self, mask: Tensor) -> Iterator[None]:
+    def pairs(self, mask: Tensor | None) -> Iterator[None]:
         before = self.flops
         yield
+        if mask is None:
+            return
         full = mask.expand(*mask.shape)
         share, rest = divmod((self.flops - before) * int(full.sum()), full.numel() or 1)
         assert not rest
@@ -155,11 +157,12 @@ def real_flops(spec: ModelSpec, prefix: int, n_tokens: int) -> int:
         if prefix:
             model(tokens[:, :prefix], kept)
         with counter:
-            counting.counter = real = RealCounter(counter)
+            counting.pair_counter = real = RealCounter(counter)
+            counting.by_token = real.by_token
             try:
                 model(tokens[:, prefix:], kept)
             finally:
-                counting.counter = None
+                counting.pair_counter = counting.by_token = None
     return real.flops
 
 

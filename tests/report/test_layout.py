@@ -23,7 +23,7 @@ def spec_of(attention: Any = None, ffn: Any = DENSE, **fields: Any) -> ModelSpec
     [
         (
             "deepseek-v3",
-            "full",
+            "latent",
             "MLA 128 heads",
             "RoPE 10,000 YaRN x40 from 4,096",
             "3 dense 18,432 + 58 MoE 256 experts x 2,048, top 8 + 1 shared",

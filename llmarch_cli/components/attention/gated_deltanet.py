@@ -81,7 +81,7 @@ class GatedDeltaNet(Component):
 
     def mixing(self) -> Iterator[Mixing]:
         """Read what the key recalls, add the correction, and read out: k_head_dim * v_head_dim multiply-adds each."""
-        yield Mixing(6 * self.n_v_heads * self.k_head_dim * self.v_head_dim, ONCE)
+        yield Mixing(6 * self.n_v_heads * self.k_head_dim * self.v_head_dim, ONCE, "state")
 
     def forward(self, m: Modules, x: Tensor, cache: LayerCache) -> Tensor:
         import torch

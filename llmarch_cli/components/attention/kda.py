@@ -62,7 +62,7 @@ class KimiDeltaAttention(Component):
 
     def mixing(self) -> Iterator[Mixing]:
         """Read what the key recalls, add the correction, and read out: head_dim ** 2 multiply-adds each."""
-        yield Mixing(6 * self.n_heads * self.head_dim**2, ONCE)
+        yield Mixing(6 * self.n_heads * self.head_dim**2, ONCE, "state")
 
     def forward(self, m: Modules, x: Tensor, cache: LayerCache) -> Tensor:
         import torch

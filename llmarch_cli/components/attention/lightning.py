@@ -51,7 +51,7 @@ class LightningAttention(Component):
 
     def mixing(self) -> Iterator[Mixing]:
         """The product of key and value that is added to the state, and that of query and state."""
-        yield Mixing(4 * self.n_heads * self.head_dim**2, ONCE)
+        yield Mixing(4 * self.n_heads * self.head_dim**2, ONCE, "state")
 
     @property
     def label(self) -> str:

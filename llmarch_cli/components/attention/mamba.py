@@ -84,7 +84,7 @@ class Mamba(Component):
 
     def mixing(self) -> Iterator[Mixing]:
         """Write to the states and read them: d_state multiply-adds each for a channel."""
-        yield Mixing(4 * self.width * self.d_state, ONCE)
+        yield Mixing(4 * self.width * self.d_state, ONCE, "state")
 
     def forward(self, m: Modules, x: Tensor, cache: LayerCache) -> Tensor:
         import torch.nn.functional as F

@@ -111,7 +111,7 @@ class Mamba2(Component):
 
     def mixing(self) -> Iterator[Mixing]:
         """Write to the state and read it: d_state * head_dim multiply-adds each."""
-        yield Mixing(4 * self.n_heads * self.d_state * self.head_dim, ONCE)
+        yield Mixing(4 * self.n_heads * self.d_state * self.head_dim, ONCE, "state")
 
     def forward(self, m: Modules, x: Tensor, cache: LayerCache) -> Tensor:
         import torch

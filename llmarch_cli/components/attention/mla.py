@@ -112,7 +112,7 @@ class MultiHeadLatentAttention(RotaryComponent):
 
     @property
     def label(self) -> str:
-        return "full" if self.indexer is None else f"top {self.indexer.top_k:,}"
+        return "latent" if self.indexer is None else f"latent top {self.indexer.top_k:,}"
 
     @property
     def heads(self) -> str:

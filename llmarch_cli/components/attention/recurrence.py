@@ -48,8 +48,8 @@ def recur(
     beta = None if beta is None else beta.float().unsqueeze(-1)
     if q.shape[2] == 1:
         return _one_token(q, k, v, decay, state, beta)
-    if counting.counter is not None:
-        return counting.counter.by_token(_one_token, (q, k, v, decay), state, beta)
+    if counting.by_token is not None:
+        return counting.by_token(_one_token, (q, k, v, decay), state, beta)
     size = CHUNK if decay.shape[-1] == 1 else CHUNK_BY_CHANNEL
     out = []
     for start in range(0, q.shape[2], size):

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from fractions import Fraction
 
+from llmarch_cli.report import units
 from llmarch_cli.report.table import Column, Table
 from llmarch_cli.report.units import Delta, Value
 
@@ -63,18 +65,32 @@ def _side_by_side(table: Table, columns: Sequence[Column], exact: bool) -> TextG
     first, *others = columns
     lines, group = [], others[0].group if others else ""
     for column in others:
-        cells = (_cell(column, value, exact) for value in table.values(column))
+        values = table.values(column)
+        written = map(one_line, column.unit.write_together(values, exact))
+        cells = [Cell(text, column.unit.is_text) for text in written]
+        if table.with_ratio:
+            cells.append(Cell(_ratio(column, values), is_text=False))
         title = Cell(heading(column, exact), is_text=True)
         lines.append(TextLine((title, *cells), _all_equal(table, column), opens_group=column.group != group))
         group = column.group
-    names = (_cell(first, value, exact) for value in table.values(first))
-    n_columns = 1 + len(table.rows)
+    names = [_cell(first, value, exact) for value in table.values(first)]
+    names += [Cell("ratio", is_text=True)] * table.with_ratio
     return TextGrid(
         heading=(Cell("", is_text=True), *names),
         lines=tuple(lines),
-        right_aligned=(False,) * n_columns,
-        receding=(False,) * n_columns,
+        right_aligned=(*(False,) * (1 + len(table.rows)), *(True,) * table.with_ratio),
+        receding=(False,) * (1 + len(names)),
     )
+
+
+def _ratio(column: Column, values: Sequence[Value]) -> str:
+    """How many times the second value the first one is, of two amounts that differ; else ""."""
+    first, second = values
+    if column.unit.scale is None or not first or not second or first == second:
+        return ""
+    if not isinstance(first, int | Fraction) or not isinstance(second, int | Fraction):
+        return ""
+    return f"{units.decimal(Fraction(first) / second)}x"
 
 
 def _cell(column: Column, value: Value, exact: bool) -> Cell:

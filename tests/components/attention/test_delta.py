@@ -47,9 +47,9 @@ def test_parameters() -> None:
 def test_states_and_costs() -> None:
     net, channels = component(NET), component(CHANNELS)
     assert list(net.cache()) == [State("recurrence", (6, 3, 4)), State("conv_inputs", (2, 36), "bf16")]
-    assert list(net.mixing()) == [Mixing(6 * 6 * 3 * 4, ONCE)]
+    assert list(net.mixing()) == [Mixing(6 * 6 * 3 * 4, ONCE, "state")]
     assert list(channels.cache()) == [State("recurrence", (3, 4, 4)), State("conv_inputs", (3, 36), "bf16")]
-    assert list(channels.mixing()) == [Mixing(6 * 3 * 4 * 4, ONCE)]
+    assert list(channels.mixing()) == [Mixing(6 * 3 * 4 * 4, ONCE, "state")]
 
 
 def test_fields_that_do_not_fit() -> None:

@@ -63,9 +63,9 @@ def test_parameters_of_mamba_2() -> None:
 def test_states_and_costs() -> None:
     mamba, mamba2 = component(MAMBA), component(MAMBA2 | {"conv_kernel": 3})
     assert list(mamba.cache()) == [State("recurrence", (6, 3, 1)), State("conv_inputs", (3, 6), "bf16")]
-    assert list(mamba.mixing()) == [Mixing(4 * 6 * 3, ONCE)]
+    assert list(mamba.mixing()) == [Mixing(4 * 6 * 3, ONCE, "state")]
     assert list(mamba2.cache()) == [State("recurrence", (4, 5, 3)), State("conv_inputs", (2, 32), "bf16")]
-    assert list(mamba2.mixing()) == [Mixing(4 * 4 * 5 * 3, ONCE)]
+    assert list(mamba2.mixing()) == [Mixing(4 * 4 * 5 * 3, ONCE, "state")]
 
 
 @pytest.mark.parametrize("engine", ["measured", "closed-form"])

@@ -67,7 +67,7 @@ def test_parameters() -> None:
 def test_states_and_costs() -> None:
     lightning, short_conv, rg_lru = (component(KINDS[kind]) for kind in ("lightning", "short_conv", "rg_lru"))
     assert list(lightning.cache()) == [State("kv", (3, 4, 4))]
-    assert list(lightning.mixing()) == [Mixing(4 * 3 * 4 * 4, ONCE)]
+    assert list(lightning.mixing()) == [Mixing(4 * 3 * 4 * 4, ONCE, "state")]
     assert list(short_conv.cache()) == [State("inputs", (2, 6), "bf16")]
     assert list(rg_lru.cache()) == [State("inputs", (3, 6), "bf16"), State("hidden", (6,))]
     rwkv, channel_mixing = component(RWKV), component(CHANNEL_MIXING)

@@ -19,9 +19,9 @@ def test_every_line_has_a_cell_for_each_column() -> None:
         assert set("".join(lines[1])) <= {"-", ":"}
 
 
-def test_models_stand_in_columns_up_to_three_and_then_in_rows() -> None:
+def test_two_models_stand_in_columns_and_more_in_rows() -> None:
     table = api.compare(["gpt2", "gpt2-xl"], engine="closed-form")
-    assert cells(markdown.render([table]).splitlines()[0]) == ["", "gpt2", "gpt2-xl"]
+    assert cells(markdown.render([table]).splitlines()[0]) == ["", "gpt2", "gpt2-xl", "ratio"]
     table = api.compare(["gpt2", "gpt2-xl", "gemma3-1b", "kimi-k2"], engine="closed-form", columns=["params"])
     assert cells(markdown.render([table]).splitlines()[0]) == ["model", "parameters"]
     assert markdown.render([table]).splitlines()[1] == "| --- | ---: |"

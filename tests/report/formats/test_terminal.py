@@ -35,20 +35,25 @@ def test_a_comparison_fits_and_no_figure_is_cut(n_models: int, width: int, exact
     assert max(cell_len(line) for line in text.splitlines()) <= width
     standing = words(text)
     for column in table.for_reading:
-        for row in table.rows:
-            for word in column.unit.write(row[column.key], exact).split():
-                assert word in standing
+        alone = [column.unit.write(value, exact) for value in table.values(column)]
+        together = column.unit.write_together(table.values(column), exact)
+        for text in together if table.is_side_by_side else alone:
+            assert set(text.split()) <= set(standing)
 
 
 @pytest.mark.parametrize("width", WIDTHS)
-def test_up_to_three_models_stand_in_columns(width: int) -> None:
-    for n_models in (2, 3):
-        heading = terminal.render([comparison(n_models)], width).splitlines()[0]
-        assert heading.split() == MODELS[:n_models]
+def test_two_models_stand_in_columns_beside_their_ratio(width: int) -> None:
+    lines = terminal.render([comparison(2)], width).splitlines()
+    assert lines[0].split() == [*MODELS[:2], "ratio"]
+    cells = {line[:23].strip(): line[23:].split() for line in lines}
+    assert cells["parameters"] == ["671.03B", "400.71B", "1.67x"]
+    assert cells["layers"] == ["61", "48"]
+    assert cells["FLOPs per token"] == ["2,300.19", "GFLOPs", "70.55", "GFLOPs", "32.60x"]  # one unit
 
 
 @pytest.mark.parametrize("width", WIDTHS)
 def test_more_models_stand_in_rows_of_tables_that_each_name_them(width: int) -> None:
+    assert not comparison(3).is_side_by_side
     text = terminal.render([comparison(5)], width)
     tables = [part for part in text.split("\n\n") if part.startswith("model ")]
     assert tables
@@ -98,8 +103,9 @@ def test_what_is_equal_is_dim_and_what_differs_is_not() -> None:
 def test_equal_columns_are_dim_too() -> None:
     table = api.compare(["qwen3-8b", "qwen3-14b", "qwen3-32b", "qwen3-4b"], engine="closed-form")
     line = next(line for line in terminal.render([table], 200, color=True).splitlines() if line.startswith("qwen3-8b"))
-    assert re.search(r"\x1b\[2m +40k", line)
-    assert not re.search(r"\x1b\[2m +4,096", line)
+    assert not re.search(r"\x1b\[2m +8.19B", line)
+    rows = [row for row in terminal.render([table], 200, color=True).splitlines() if row.startswith("qwen3-8b")]
+    assert any(re.search(r"\x1b\[2m +40k", row) for row in rows)
 
 
 def test_ascii_terminals_get_ascii() -> None:
