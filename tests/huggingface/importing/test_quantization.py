@@ -152,6 +152,22 @@ def test_several_formats() -> None:
     assert stored(settings, MIXTURE) == Stored(parts={"experts": "nvfp4", "attention": "fp8-static"})
 
 
+def test_branches_and_layers_of_states() -> None:
+    config = PUBLISHED["falcon-h1-0.5b"]
+    assert stored({**FP8, "modules_to_not_convert": ["lm_head", "re:.*mamba.*"]}, config) == Stored(
+        format="fp8", parts={"mamba_branch": "bf16"}
+    )
+
+
+def test_a_list_of_modules_that_are_not_known_is_a_note() -> None:
+    config = {"model_type": "falcon", "hidden_size": 64, "num_hidden_layers": 2, "num_attention_heads": 4}
+    config |= {"vocab_size": 100, "new_decoder_architecture": False}
+    assert stored({**FP8, "modules_to_not_convert": ["lm_head"]}, config) == Stored(format="fp8")
+    assert "'h.0.self_attention.dense' is no module that is known" in unread(
+        {**FP8, "modules_to_not_convert": ["transformer.h.0.self_attention.dense"]}, config
+    )
+
+
 def test_groups_of_several_targets() -> None:
     settings = compressed({**grouped(8, "float", "channel"), "targets": ["re:.*self_attn.*"]})
     settings["config_groups"]["group_1"] = grouped(4, "int", "group", group_size=128)
@@ -180,7 +196,7 @@ def test_float32_without_quantisation() -> None:
         ({"quant_method": "hqq"}, "quant_method 'hqq'"),
         ({"quant_method": ["fp8"]}, "quant_method a list"),
         ({"quantized": True}, "quant_method null"),
-        ({**FP8, "weight_block_size": [64, 64]}, "weight_block_size [64, 64]"),
+        ({**FP8, "weight_block_size": [64, 64]}, "weight_block_size '[64, 64]'"),
         ({**FP8, "fmt": "e5m2"}, "fmt 'e5m2'"),
         ({"quant_method": "gptq", "bits": 3, "group_size": 128}, "gptq-int3"),
         ({"quant_method": "gptq", "bits": 4, "group_size": -1}, "gptq-int4-g-1"),
@@ -188,13 +204,16 @@ def test_float32_without_quantisation() -> None:
         ({"quant_method": "awq", "bits": 4, "group_size": 128, "version": "gemv"}, "gemm"),
         ({"quant_method": "bitsandbytes"}, "neither load_in_4bit"),
         ({"quant_method": "modelopt", "quant_algo": "W4A8_AWQ"}, "quant_algo 'W4A8_AWQ'"),
-        (compressed(grouped(4, "int", "group", group_size=128, symmetric=False)), "4-bit int weights by group"),
+        (compressed(grouped(4, "int", "group", group_size=128, symmetric=False)), "weights '4-bit int by group'"),
         ({"quant_method": "compressed-tensors", "config_groups": {}}, "no config_groups"),
         ({"quant_method": "compressed-tensors", "config_groups": [1]}, "config_groups is no mapping"),
         ({**FP8, "modules_to_not_convert": "lm_head"}, "modules_to_not_convert is no list"),
         ({**FP8, "modules_to_not_convert": [1]}, "modules_to_not_convert is no list"),
         ({**FP8, "modules_to_not_convert": ["re:("]}, "no regular expression"),
         ({**FP8, "modules_to_not_convert": ["re:(.+)+x"]}, "the pattern"),
+        ({**FP8, "modules_to_not_convert": ["re:a{99999999999}"]}, "the pattern"),
+        ({**FP8, "modules_to_not_convert": ["re:" + "(" * 400 + ")" * 4]}, "the pattern"),
+        ({**FP8, "modules_to_not_convert": [f"a{i}*" for i in range(2000)]}, "2,000 patterns are too many"),
         ({**FP8, "modules_to_not_convert": ["re:" + ".*" * 9]}, "the pattern"),
         ({**FP8, "modules_to_not_convert": ["model.layers.2.mlp"]}, "by layer"),
         ({"bits": 4, "group_size": 64, "mode": "mxfp4"}, "mode 'mxfp4'"),
