@@ -131,6 +131,19 @@ def test_layers_of_a_hybrid_by_their_numbers() -> None:
     assert weight_bytes(spec, "native") == 237_032_044_032
 
 
+def test_qwen3_235b_in_fp8() -> None:
+    kept = ("input_layernorm", "mlp.gate", "post_attention_layernorm")
+    ignored = ["lm_head", *(f"model.layers.{i}.{name}" for i in range(94) for name in kept)]
+    settings = {**FP8, "weight_block_size": [128, 128], "modules_to_not_convert": ignored}
+    spec = imported({**PUBLISHED["qwen3-235b-a22b"], "quantization_config": settings}).spec
+    assert spec.stored == Stored(format="fp8-block")
+    # Queries and outputs, keys and values, 128 experts of three matrices: all widths are multiples of 128.
+    values = 94 * 4096 * (2 * 64 * 128 + 2 * 4 * 128 + 128 * 3 * 1536)
+    plain = 2 * 151_936 * 4096 + 94 * (128 * 4096 + 2 * 4096 + 2 * 128) + 4096
+    assert values + plain == 235_093_634_560
+    assert weight_bytes(spec, "native") == values + 4 * values // 128**2 + 2 * plain == 236_445_455_360
+
+
 def test_one_sort_of_attention_of_a_hybrid() -> None:
     found = stored({**FP8, "modules_to_not_convert": ["re:.*linear_attn.*"]}, HYBRID)
     assert found is not None
