@@ -224,7 +224,7 @@ def _modelopt(settings: Mapping[str, Any]) -> _Read:
 
 def _algorithm(settings: object) -> str:
     algorithm = settings.get("quant_algo") if isinstance(settings, Mapping) else None
-    if algorithm not in _ALGORITHMS:
+    if not isinstance(algorithm, str) or algorithm not in _ALGORITHMS:
         raise _UnreadError(f"quant_algo {shown(algorithm)}")
     return _ALGORITHMS[algorithm]
 

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from copy import deepcopy
 from typing import Any
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from published import PUBLISHED
 
 from llmarch_cli.huggingface.importing import imported
@@ -19,14 +22,14 @@ MIXTURE |= {"mlp_only_layers": [0], "decoder_sparse_step": 1}
 HYBRID = PUBLISHED["qwen3.5-397b-a17b"]
 
 
-def stored(settings: Any, config: dict[str, Any] = DENSE, key: str = "quantization_config") -> Stored | None:
-    found = imported({**config, key: settings})
+def stored(quantized: Any, config: dict[str, Any] = DENSE, key: str = "quantization_config") -> Stored | None:
+    found = imported({**config, key: quantized})
     assert not [note for note in found.notes if note.startswith("Not read")]
     return found.spec.stored
 
 
-def unread(settings: Any, config: dict[str, Any] = DENSE) -> str:
-    found = imported({**config, "quantization_config": settings})
+def unread(quantized: Any, config: dict[str, Any] = DENSE) -> str:
+    found = imported({**config, "quantization_config": quantized})
     assert found.spec.stored is None
     (note,) = (note for note in found.notes if note.startswith("Not read"))
     return note
@@ -45,7 +48,7 @@ FP8 = {"quant_method": "fp8", "fmt": "e4m3", "activation_scheme": "dynamic"}
 
 
 @pytest.mark.parametrize(
-    ("settings", "expected"),
+    ("quantized", "expected"),
     [
         ({**FP8, "weight_block_size": [128, 128]}, "fp8-block"),
         (FP8, "fp8"),
@@ -71,8 +74,8 @@ FP8 = {"quant_method": "fp8", "fmt": "e4m3", "activation_scheme": "dynamic"}
         ({"bits": 8, "group_size": 32, "mode": "affine"}, "mlx-8bit-g32"),
     ],
 )
-def test_each_method(settings: dict[str, Any], expected: str) -> None:
-    assert stored(settings) == Stored(format=expected)
+def test_each_method(quantized: dict[str, Any], expected: str) -> None:
+    assert stored(quantized) == Stored(format=expected)
 
 
 @pytest.mark.parametrize("key", ["quantization_config", "quantization", "compression_config"])
@@ -119,14 +122,14 @@ def test_experts_alone() -> None:
 def test_layers_of_a_hybrid_by_their_numbers() -> None:
     names = [f"model.language_model.layers.{i}.{'self_attn' if i % 4 == 3 else 'linear_attn'}*" for i in range(60)]
     shared = [f"model.language_model.layers.{i}.mlp.shared_expert*" for i in range(60)]
-    settings = {
+    quantized = {
         "quant_method": "modelopt",
         "quant_algo": "NVFP4",
         "ignore": ["lm_head", "mtp.layers.0*", *names, *shared],
     }
-    found = stored(settings, HYBRID)
+    found = stored(quantized, HYBRID)
     assert found == Stored(parts={"experts": "nvfp4"})
-    spec = imported({**HYBRID, "quantization_config": settings}).spec
+    spec = imported({**HYBRID, "quantization_config": quantized}).spec
     # Of 396.35 B parameters 386.55 B are those of experts.
     assert weight_bytes(spec, "native") == 237_032_044_032
 
@@ -134,8 +137,8 @@ def test_layers_of_a_hybrid_by_their_numbers() -> None:
 def test_qwen3_235b_in_fp8() -> None:
     kept = ("input_layernorm", "mlp.gate", "post_attention_layernorm")
     ignored = ["lm_head", *(f"model.layers.{i}.{name}" for i in range(94) for name in kept)]
-    settings = {**FP8, "weight_block_size": [128, 128], "modules_to_not_convert": ignored}
-    spec = imported({**PUBLISHED["qwen3-235b-a22b"], "quantization_config": settings}).spec
+    quantized = {**FP8, "weight_block_size": [128, 128], "modules_to_not_convert": ignored}
+    spec = imported({**PUBLISHED["qwen3-235b-a22b"], "quantization_config": quantized}).spec
     assert spec.stored == Stored(format="fp8-block")
     # Queries and outputs, keys and values, 128 experts of three matrices: all widths are multiples of 128.
     values = 94 * 4096 * (2 * 64 * 128 + 2 * 4 * 128 + 128 * 3 * 1536)
@@ -161,8 +164,8 @@ def test_several_formats() -> None:
         for part in ("gate", "up", "down")
     }
     layers |= {f"model.layers.{i}.self_attn.{part}_proj": {"quant_algo": "FP8"} for i in range(4) for part in "qkvo"}
-    settings = {"quant_method": "modelopt", "quant_algo": "MIXED_PRECISION", "quantized_layers": layers}
-    assert stored(settings, MIXTURE) == Stored(parts={"experts": "nvfp4", "attention": "fp8-static"})
+    quantized = {"quant_method": "modelopt", "quant_algo": "MIXED_PRECISION", "quantized_layers": layers}
+    assert stored(quantized, MIXTURE) == Stored(parts={"experts": "nvfp4", "attention": "fp8-static"})
 
 
 def test_branches_and_layers_of_states() -> None:
@@ -182,9 +185,9 @@ def test_a_list_of_modules_that_are_not_known_is_a_note() -> None:
 
 
 def test_groups_of_several_targets() -> None:
-    settings = compressed({**grouped(8, "float", "channel"), "targets": ["re:.*self_attn.*"]})
-    settings["config_groups"]["group_1"] = grouped(4, "int", "group", group_size=128)
-    found = stored(settings, MIXTURE)
+    quantized = compressed({**grouped(8, "float", "channel"), "targets": ["re:.*self_attn.*"]})
+    quantized["config_groups"]["group_1"] = grouped(4, "int", "group", group_size=128)
+    found = stored(quantized, MIXTURE)
     assert found is not None
     assert (found.format, dict(found.parts)) == ("int4", {"attention": "fp8-row"})
 
@@ -204,7 +207,7 @@ def test_float32_without_quantisation() -> None:
 
 
 @pytest.mark.parametrize(
-    ("settings", "why"),
+    ("quantized", "why"),
     [
         ({"quant_method": "hqq"}, "quant_method 'hqq'"),
         ({"quant_method": ["fp8"]}, "quant_method a list"),
@@ -233,19 +236,47 @@ def test_float32_without_quantisation() -> None:
         ({**FP8, "expert_dtype": "fp4"}, ""),
     ],
 )
-def test_what_is_not_understood_is_a_note(settings: dict[str, Any], why: str) -> None:
-    if "expert_dtype" in settings:  # a setting of the config, not of its format
-        assert stored(settings) == Stored(format="fp8")
+def test_what_is_not_understood_is_a_note(quantized: dict[str, Any], why: str) -> None:
+    if "expert_dtype" in quantized:  # a setting of the config, not of its format
+        assert stored(quantized) == Stored(format="fp8")
         return
-    note = unread(settings)
+    note = unread(quantized)
     assert why in note
     assert note.startswith("Not read: quantization_config (")
     assert note.endswith("`--weights native` takes the weights as bf16.")
 
 
-@pytest.mark.parametrize("settings", [None, {}, 5, "fp8", [], True])
-def test_nothing_to_read(settings: Any) -> None:
-    assert imported({**DENSE, "quantization_config": settings}).spec.stored is None
+@pytest.mark.parametrize("quantized", [None, {}, 5, "fp8", [], True])
+def test_nothing_to_read(quantized: Any) -> None:
+    assert imported({**DENSE, "quantization_config": quantized}).spec.stored is None
+
+
+VALUES = st.recursive(
+    st.none() | st.booleans() | st.integers(-2, 200) | st.floats(allow_nan=False) | st.text(max_size=6),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=4), inner, max_size=3),
+    max_leaves=4,
+)
+EXAMPLES = (
+    {**FP8, "weight_block_size": [128, 128], "modules_to_not_convert": ["lm_head"]},
+    {"quant_method": "gptq", "bits": 4, "group_size": 128},
+    {"quant_method": "bitsandbytes", "load_in_4bit": True},
+    {"quant_method": "modelopt", "quant_algo": "MIXED_PRECISION", "quantized_layers": {"a": {"quant_algo": "FP8"}}},
+    compressed(grouped(4, "int", "group", group_size=128), "re:.*self_attn.*"),
+    {"bits": 4, "group_size": 64, "model.layers.0.mlp": {"bits": 8}},
+)
+
+
+@settings(max_examples=150)
+@given(st.data())
+def test_any_settings_give_a_format_or_a_note(data: st.DataObject) -> None:
+    said: Any = deepcopy(data.draw(st.sampled_from(EXAMPLES)))
+    where = said
+    for name in ("config_groups", "group_0", "weights", "quantized_layers", "a"):
+        if name in where and data.draw(st.booleans()):
+            where = where[name]
+    where[data.draw(st.sampled_from(sorted(where)))] = data.draw(VALUES)
+    found = imported({**DENSE, "quantization_config": said})
+    assert all(len(note) < 2000 for note in found.notes)
 
 
 def test_patterns_of_names_written_out() -> None:
