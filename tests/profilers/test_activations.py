@@ -11,7 +11,10 @@ from itertools import pairwise
 import pytest
 import torch
 import torch.nn.functional as F
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from pairs import CASES, Case
+from strategies import specs
 from torch import Tensor
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
@@ -21,7 +24,7 @@ from llmarch_cli.errors import CheckError, InputError
 from llmarch_cli.modules.builder import Model, build
 from llmarch_cli.profilers import activations as measuring
 from llmarch_cli.profilers.activations import activations, freeze
-from llmarch_cli.profilers.lora import Lora
+from llmarch_cli.profilers.lora import Lora, targets
 from llmarch_cli.profilers.training import TrainedTensor, Training
 from llmarch_cli.specs.spec import ModelSpec
 
@@ -134,6 +137,24 @@ def test_they_grow_with_the_batch_and_with_the_square_of_the_tokens() -> None:
     steps = [after - before for before, after in pairwise(kept(n, 1) for n in (64, 128, 192, 256, 320))]
     (growth,) = {after - before for before, after in pairwise(steps)}
     assert growth == 2 * 12 * 4 * 64**2  # of the scores
+
+
+small = specs().filter(lambda spec: spec.n_layers < 8)
+
+
+@given(small, st.integers(2, 70), st.none() | st.builds(Lora, st.integers(1, 5)), st.sampled_from(("bf16", "fp32")))
+@settings(max_examples=6)
+def test_every_model_can_be_counted_and_grows_by_as_much_for_each_sequence(
+    spec: ModelSpec, n_tokens: int, lora: Lora | None, precision: str
+) -> None:
+    n_tokens = min(n_tokens, spec.learned_positions or n_tokens)
+    if lora is not None and not any(target.by_default for target in targets(spec)):
+        lora = None
+    # Not from one sequence on: without a batch, fewer heads must be copied to stand side by side.
+    counts = [activations(spec, Training(n_tokens, batch, precision=precision, lora=lora)) for batch in (2, 3, 4)]
+    for way in ("all_kept", "selective", "full"):
+        two, three, four = (getattr(count, way) for count in counts)
+        assert four - three == three - two > 0
 
 
 @pytest.mark.parametrize("family", ["deepseek_v3", "gemma3n_text", "minimax", "qwen3_next"])
