@@ -80,12 +80,14 @@ def test_they_are_those_of_a_real_run(case: Case) -> None:
     assert [kept_on_the_cpu(model, selective) for selective in (False, True)] == [told.all_kept, told.selective]
 
 
-@pytest.mark.parametrize("family", ["llama", "mixtral", "deepseek_v32", "recurrent_gemma", "zamba2"])
-def test_so_they_are_with_adapters_and_in_float32(family: str) -> None:
-    spec = next(case for case in CASES if case.family == family).spec()
-    lora = Lora(3)
-    told = activations(spec, replace(TINY, precision="fp32", lora=lora))
-    model = build(spec, seed=0)
+@pytest.mark.parametrize("precision", ["bf16", "fp32"])
+@pytest.mark.parametrize("targets", [("all-linear",), ("o_proj",), ("gate_proj", "tokens", "lm_head")])
+@pytest.mark.parametrize("name", ["llama-0", "qwen3_moe-3", "deepseek_v32-0", "recurrent_gemma-0", "zamba2-0"])
+def test_so_they_are_with_adapters(name: str, targets: tuple[str, ...], precision: str) -> None:
+    spec = next(case for case in CASES if str(case) == name).spec()
+    lora = Lora(3, targets)
+    told = activations(spec, replace(TINY, precision=precision, lora=lora))
+    model = build(spec, dtype=torch.float32 if precision == "fp32" else torch.bfloat16, seed=0)
     freeze(model, lora)
     assert [kept_on_the_cpu(model, selective) for selective in (False, True)] == [told.all_kept, told.selective]
 
