@@ -166,6 +166,8 @@ def train(
     """
     if target is not None and lora is None:
         raise InputError("--target names matrices with adapters: add --lora r=RANK")
+    if tokens is not None and lora is not None:
+        raise InputError("--tokens counts the FLOPs of a run, but they are not counted for adapters: leave out --lora")
     if zero and devices == 1:
         raise InputError("--zero divides over several devices: add --devices N")
     assignments = options.changes(changes)

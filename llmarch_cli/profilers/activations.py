@@ -179,7 +179,8 @@ class _GroupedProduct(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, rows: Tensor, experts: Tensor, offsets: Tensor) -> Tensor:
         """A result of the right shape, without values."""
-        ctx.save_for_backward(rows, experts, offsets)
+        for_rows, for_experts, _ = ctx.needs_input_grad
+        ctx.save_for_backward(rows if for_experts else None, experts if for_rows else None, offsets)
         return rows.new_empty(rows.shape[0], experts.shape[2])
 
 

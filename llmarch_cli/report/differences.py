@@ -17,7 +17,7 @@ from llmarch_cli.report.units import ABSENT, Value, signed
 from llmarch_cli.specs.differences import Change
 from llmarch_cli.specs.spec import ModelSpec
 
-SAME = "The architectures are equal. Names, dates, licenses and published numbers are not compared."
+SAME = "The architectures are equal. Names, dates, licenses, published numbers and storage formats are not compared."
 ORDER = (
     "Effects add up exactly, each on top of the steps before it. Steps follow the order of a spec's fields: a layout"
     " changes after its components, or before them if it drops a variant."

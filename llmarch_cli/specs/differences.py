@@ -1,7 +1,7 @@
 """The steps from one spec to another: each changes one field or a few, and ends at a valid spec.
 
 Specs are compared by meaning: variants are paired by content, whatever their names, and layouts layer by layer. Names,
-dates, licenses and published numbers are not part of an architecture.
+dates, licenses, published numbers and storage formats are not part of an architecture.
 """
 
 from __future__ import annotations

@@ -189,9 +189,9 @@ class Stored(Record):
 
     @property
     def name(self) -> str:
-        """The formats in one word, without bf16 beside others."""
-        names = list(dict.fromkeys((*self.parts.values(), self.format)))
-        return " + ".join([name for name in names if name != PLAIN] or [PLAIN])
+        """The formats in one word, without plain ones beside others."""
+        names = list(dict.fromkeys((self.format, *self.parts.values())))
+        return " + ".join([name for name in names if name not in PLAIN_BYTES] or names)
 
 
 def fits(selector: str, place: tuple[str, ...]) -> bool:

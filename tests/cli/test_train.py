@@ -101,6 +101,7 @@ def test_tokens_of_the_run(llmarch: Run, text: str, tokens: int) -> None:
         ("--lora 8 --target q_pro", "unknown target 'q_pro'"),
         ("--lora 8 --target ,", "--target is empty"),
         ("--target q_proj", "add --lora r=RANK"),
+        ("--tokens 1T --lora 8", "not counted for adapters: leave out --lora"),
         ("--optimizer adam", "unknown optimizer 'adam'; known: adamw"),
         ("--precision bf61", "unknown precision 'bf61'; known: mixed, bf16, fp32; did you mean bf16"),
         ("--zero 4 --devices 8", "the stage of ZeRO must be 0, 1, 2 or 3, not 4"),

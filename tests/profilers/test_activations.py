@@ -11,7 +11,10 @@ from itertools import pairwise
 import pytest
 import torch
 import torch.nn.functional as F
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from pairs import CASES, Case
+from strategies import specs
 from torch import Tensor
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
@@ -21,7 +24,7 @@ from llmarch_cli.errors import CheckError, InputError
 from llmarch_cli.modules.builder import Model, build
 from llmarch_cli.profilers import activations as measuring
 from llmarch_cli.profilers.activations import activations, freeze
-from llmarch_cli.profilers.lora import Lora
+from llmarch_cli.profilers.lora import Lora, targets
 from llmarch_cli.profilers.training import TrainedTensor, Training
 from llmarch_cli.specs.spec import ModelSpec
 
@@ -77,12 +80,14 @@ def test_they_are_those_of_a_real_run(case: Case) -> None:
     assert [kept_on_the_cpu(model, selective) for selective in (False, True)] == [told.all_kept, told.selective]
 
 
-@pytest.mark.parametrize("family", ["llama", "mixtral", "deepseek_v32", "recurrent_gemma", "zamba2"])
-def test_so_they_are_with_adapters_and_in_float32(family: str) -> None:
-    spec = next(case for case in CASES if case.family == family).spec()
-    lora = Lora(3)
-    told = activations(spec, replace(TINY, precision="fp32", lora=lora))
-    model = build(spec, seed=0)
+@pytest.mark.parametrize("precision", ["bf16", "fp32"])
+@pytest.mark.parametrize("targets", [("all-linear",), ("o_proj",), ("gate_proj", "tokens", "lm_head")])
+@pytest.mark.parametrize("name", ["llama-0", "qwen3_moe-3", "deepseek_v32-0", "recurrent_gemma-0", "zamba2-0"])
+def test_so_they_are_with_adapters(name: str, targets: tuple[str, ...], precision: str) -> None:
+    spec = next(case for case in CASES if str(case) == name).spec()
+    lora = Lora(3, targets)
+    told = activations(spec, replace(TINY, precision=precision, lora=lora))
+    model = build(spec, dtype=torch.float32 if precision == "fp32" else torch.bfloat16, seed=0)
     freeze(model, lora)
     assert [kept_on_the_cpu(model, selective) for selective in (False, True)] == [told.all_kept, told.selective]
 
@@ -134,6 +139,24 @@ def test_they_grow_with_the_batch_and_with_the_square_of_the_tokens() -> None:
     steps = [after - before for before, after in pairwise(kept(n, 1) for n in (64, 128, 192, 256, 320))]
     (growth,) = {after - before for before, after in pairwise(steps)}
     assert growth == 2 * 12 * 4 * 64**2  # of the scores
+
+
+small = specs().filter(lambda spec: spec.n_layers < 8)
+
+
+@given(small, st.integers(2, 70), st.none() | st.builds(Lora, st.integers(1, 5)), st.sampled_from(("bf16", "fp32")))
+@settings(max_examples=6)
+def test_every_model_can_be_counted_and_grows_by_as_much_for_each_sequence(
+    spec: ModelSpec, n_tokens: int, lora: Lora | None, precision: str
+) -> None:
+    n_tokens = min(n_tokens, spec.learned_positions or n_tokens)
+    if lora is not None and not any(target.by_default for target in targets(spec)):
+        lora = None
+    # Not from one sequence on: without a batch, fewer heads must be copied to stand side by side.
+    counts = [activations(spec, Training(n_tokens, batch, precision=precision, lora=lora)) for batch in (2, 3, 4)]
+    for way in ("all_kept", "selective", "full"):
+        two, three, four = (getattr(count, way) for count in counts)
+        assert four - three == three - two > 0
 
 
 @pytest.mark.parametrize("family", ["deepseek_v3", "gemma3n_text", "minimax", "qwen3_next"])

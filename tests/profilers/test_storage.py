@@ -518,6 +518,20 @@ def test_engines_that_disagree_are_an_error(monkeypatch: pytest.MonkeyPatch) -> 
         _ = profile(spec, Workload(8, weights="fp8"), "measured").weight_bytes
 
 
+@pytest.mark.parametrize(
+    ("stored", "name"),
+    [
+        ({}, "bf16"),
+        ({"format": "fp32"}, "fp32"),
+        ({"parts": {"experts": "mxfp4"}}, "mxfp4"),
+        ({"format": "fp8-block", "parts": {"experts": "mxfp4", "sinks": "fp32"}}, "fp8-block + mxfp4"),
+        ({"parts": {"head": "fp32"}}, "bf16 + fp32"),
+    ],
+)
+def test_formats_in_one_word(stored: dict[str, Any], name: str) -> None:
+    assert tiny(stored=stored).stored.name == name  # type: ignore[union-attr]
+
+
 def test_every_format_says_what_it_stores() -> None:
     assert all(each.words for each in FORMATS.values())
     assert {name for name, each in FORMATS.items() if isinstance(each.encoding, Blocks)} == {

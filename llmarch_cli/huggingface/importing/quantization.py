@@ -7,6 +7,7 @@ matrix of the spec, by all names that `huggingface/names.py` knows for it, and t
 from __future__ import annotations
 
 import re
+import warnings
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
@@ -25,7 +26,7 @@ from llmarch_cli.specs.storage import PLAIN, Stored, fits, format_of
 SETTINGS = ("quantization_config", "quantization", "compression_config")
 _IGNORED = ("modules_to_not_convert", "ignored_layers", "ignore", "exclude_modules", "llm_int8_skip_modules")
 _BLOCK = [128, 128]
-MOST_LAYERS = 1000
+MOST_LAYERS, MOST_PATTERNS = 1000, 1000
 
 # What stands before the layers in published names.
 _OUTER = ("model.", "model.language_model.", "language_model.model.", "backbone.", "transformer.", "")
@@ -44,6 +45,7 @@ class _UnreadError(ValueError):
     """Settings that are not understood, in words."""
 
 
+Words = tuple[str, ...]  # of the place of a matrix
 Rule = Callable[[str], str | None]  # from a module's name to its format; None if the rule says nothing of it
 
 
@@ -61,7 +63,8 @@ def read(top: Mapping[str, Any], text: Mapping[str, Any], spec: ModelSpec) -> tu
                 try:
                     return _stored(settings, {**top, **text}, spec), ()
                 except (_UnreadError, InputError) as error:
-                    return None, (f"Not read: {key} ({error}). `--weights native` takes the weights as bf16.",)
+                    why = str(error).partition("; known")[0]
+                    return None, (f"Not read: {key} ({why}). `--weights native` takes the weights as bf16.",)
     dtypes = [config.get(name) for config in (text, top) for name in ("dtype", "torch_dtype")]
     dtype = next((each for each in dtypes if each is not None), None)
     return (Stored(format="fp32") if dtype in ("float32", "torch.float32") else None), ()
@@ -95,17 +98,19 @@ class _Read:
         default: the format of matrices that the rule says nothing of.
         of: the rule.
         experts_only: whether it is for routed experts only.
+        listed: what the settings list.
     """
 
     default: str
     of: Rule
     experts_only: bool = False
+    listed: _Listed | None = None
 
 
 def _all_in(name: str, settings: Mapping[str, Any], experts_only: bool = False) -> _Read:
     """One format for all matrices but those that the settings list."""
-    ignored = _matching(each for key in _IGNORED for each in _texts(settings, key))
-    return _Read(name, lambda module: PLAIN if ignored(module) else None, experts_only)
+    listed = _Listed(each for key in _IGNORED for each in _texts(settings, key))
+    return _Read(name, lambda module: PLAIN if module in listed else None, experts_only, listed)
 
 
 def _fp8(settings: Mapping[str, Any]) -> _Read:
@@ -115,16 +120,13 @@ def _fp8(settings: Mapping[str, Any]) -> _Read:
     if block is None:
         return _all_in("fp8-static" if scheme == "static" else "fp8", settings)
     if block != _BLOCK:
-        raise _UnreadError(f"weight_block_size {block}")
+        raise _UnreadError(f"weight_block_size {shown(str(block))}")
     return _all_in("fp8-block", settings)
 
 
-def _by_groups(name: str, settings: Mapping[str, Any], bits_key: str = "bits") -> str:
-    bits, group = (
-        settings.get(bits_key, settings.get("w_bit")),
-        settings.get("group_size", settings.get("q_group_size")),
-    )
-    return _grouped(name.format(bits=bits), group)
+def _by_groups(name: str, settings: Mapping[str, Any]) -> str:
+    group = settings.get("group_size", settings.get("q_group_size"))
+    return _grouped(name.format(bits=settings.get("bits", settings.get("w_bit"))), group)
 
 
 def _grouped(name: str, group: object) -> str:
@@ -160,7 +162,7 @@ def _bitsandbytes(settings: Mapping[str, Any]) -> _Read:
 
 
 def _compressed_tensors(settings: Mapping[str, Any]) -> _Read:
-    rules: list[tuple[Callable[[str], bool], str]] = []
+    rules: list[tuple[_Listed, str]] = []
     default = PLAIN
     for group in _mappings(settings, "config_groups"):
         weights = group.get("weights")
@@ -171,17 +173,17 @@ def _compressed_tensors(settings: Mapping[str, Any]) -> _Read:
         if "Linear" in targets:
             default = name
         else:
-            rules.append((_matching(targets), name))
+            rules.append((_Listed(targets), name))
     if default == PLAIN and not rules:
         raise _UnreadError("no config_groups")
-    ignored = _matching(_texts(settings, "ignore"))
+    listed = _Listed(_texts(settings, "ignore"))
 
     def of(module: str) -> str | None:
-        if ignored(module):
+        if module in listed:
             return PLAIN
-        return next((name for is_target, name in rules if is_target(module)), None)
+        return next((name for targets, name in rules if module in targets), None)
 
-    return _Read(default, of)
+    return _Read(default, of, listed=listed)
 
 
 def _of_weights(weights: Mapping[str, Any], layout: str) -> str:
@@ -203,7 +205,7 @@ def _of_weights(weights: Mapping[str, Any], layout: str) -> str:
             return "int8"
         case "int", 4, "group" if weights.get("symmetric", True):
             return _grouped("int4", group)
-    raise _UnreadError(f"{bits}-bit {kind} weights by {strategy}")
+    raise _UnreadError(f"weights {shown(f'{bits}-bit {kind} by {strategy}')}")
 
 
 _ALGORITHMS = {"FP8": "fp8-static", "NVFP4": "nvfp4", "MXFP8": "mxfp8", "FP8_PB_WO": "fp8-block"}
@@ -222,7 +224,7 @@ def _modelopt(settings: Mapping[str, Any]) -> _Read:
 
 def _algorithm(settings: object) -> str:
     algorithm = settings.get("quant_algo") if isinstance(settings, Mapping) else None
-    if algorithm not in _ALGORITHMS:
+    if not isinstance(algorithm, str) or algorithm not in _ALGORITHMS:
         raise _UnreadError(f"quant_algo {shown(algorithm)}")
     return _ALGORITHMS[algorithm]
 
@@ -270,36 +272,58 @@ def _mappings(settings: Mapping[str, Any], key: str) -> list[Mapping[str, Any]]:
     return list(groups.values())
 
 
-def _matching(entries: Iterable[str]) -> Callable[[str], bool]:
-    """Whether a list has a module's name or a module around it: as it is, by a glob, or by a pattern after `re:`."""
-    plain: set[str] = set()
-    patterns: list[str] = []
-    for each in entries:
-        if each.startswith("re:"):
-            patterns.append(f"(?:{_quick(each[3:])})")
-        elif "*" in each or "?" in each:
-            patterns.append(rf"(?:{translate(each)}|{translate(each + '.*')})")
-        else:
-            plain.add(_inside(each))
-    try:
-        pattern = re.compile("|".join(patterns)) if patterns else None
-    except re.error:
-        raise _UnreadError("a pattern that is no regular expression") from None
+# Modules that are never quantised here, or are no part of the layers.
+_HARMLESS = re.compile(
+    r"norm|embed|(?:^|[._])(?:lm_)?head$|gate$|router|bias|index|conv|A_log|eh_proj|proj(?:ection|ector)"
+    rf"|(?:^|[.])(?:mtp|audio|{names.VISION})"
+)
 
-    def matches(module: str) -> bool:
+
+class _Listed:
+    """The names in a list: as they are, globs, or patterns after `re:`. Each means the modules inside too."""
+
+    def __init__(self, entries: Iterable[str]) -> None:
+        self.plain: set[str] = set()
+        self._met: set[str] = set()
+        patterns: list[str] = []
+        for each in entries:
+            if each.startswith("re:"):
+                patterns.append(f"(?:{_quick(each[3:])})")
+            elif "*" in each or "?" in each:
+                patterns.append(rf"(?:{translate(each)}|{translate(each + '.*')})")
+            else:
+                self.plain.add(_inside(each))
+        if len(patterns) > MOST_PATTERNS:
+            raise _UnreadError(f"{len(patterns):,} patterns are too many")
+        try:
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")  # of sets in patterns that may change their meaning
+                self._pattern = re.compile("|".join(patterns)) if patterns else None
+        except re.error:
+            raise _UnreadError("a pattern that is no regular expression") from None
+
+    def __contains__(self, module: str) -> bool:
         words = _inside(module).split(".")
         starts = (start for start in range(len(words)) if start != 1)  # not at a layer's number
-        spans = ((start, end) for start in starts for end in range(start + 1, len(words) + 1))
-        if any(".".join(words[start:end]) in plain for start, end in spans):
-            return True
-        return pattern is not None and any(pattern.match(outer + module) for outer in _OUTER)
+        spans = (".".join(words[start:end]) for start in starts for end in range(start + 1, len(words) + 1))
+        met = self.plain.intersection(spans)
+        self._met |= met
+        pattern = self._pattern
+        return bool(met) or (pattern is not None and any(pattern.match(outer + module) for outer in _OUTER))
 
-    return matches
+    def unmet(self, n_layers: int) -> str | None:
+        """A name that no module of the layers had, and that is not known to be harmless; None if there is none."""
+        for name in sorted(self.plain - self._met):
+            layer = re.search(r"(?:layers|h|blocks)\.(\d+)", name)
+            if not (_HARMLESS.search(name) or (layer and int(layer[1]) >= n_layers)):
+                return name
+        return None
 
 
 def _quick(pattern: str) -> str:
     """Return a regular expression. Raises _UnreadError for one that could take very long."""
-    if len(pattern) > 500 or len(re.findall(r"[*+{]", pattern)) > 4 or re.search(r"\)[*+{]", pattern):
+    n_loops, n_groups = len(re.findall(r"[*+]", pattern)), pattern.count("(")
+    if len(pattern) > 500 or n_loops > 4 or n_groups > 10 or re.search(r"[{]|\)[*+]", pattern):
         raise _UnreadError(f"the pattern {shown(pattern)}")
     return pattern
 
@@ -317,22 +341,24 @@ def _collected(spec: ModelSpec, said: _Read) -> Stored | None:
     """Ask the rule for each matrix in each of its layers. Raises _UnreadError if layers of a variant differ."""
     if spec.n_layers > MOST_LAYERS:
         raise _UnreadError(f"{spec.n_layers:,} layers are too many to ask for each")
-    found: dict[Place, str] = {}
-    others: list[Place] = []
+    found: dict[Words, str] = {}
+    others: list[Words] = []
     for place in places(spec):
         if place.matrices is None or place.words[-1] in ROUTERS or place.item.mtp:
             continue
         if place.item.role not in ("attention", "ffn"):
-            others.append(place)
+            others.append(place.words)
             continue
         if said.experts_only and not place.is_experts:
-            found[place] = PLAIN
+            found[place.words] = PLAIN
             continue
         published = _published(place)
         answers = {_answer(said, layer, published) for layer in _layers(spec, place)}
         if len(answers) > 1:
             raise _UnreadError(f"{place} is {' or '.join(sorted(answers))} by layer")
-        found[place] = answers.pop()
+        found[place.words] = answers.pop()
+    if said.listed and not said.experts_only and (name := said.listed.unmet(spec.n_layers)) is not None:
+        raise _UnreadError(f"{shown(name)} is no module that is known")
     return _in_few_names(found, others, said.default)
 
 
@@ -345,8 +371,8 @@ def _answer(said: _Read, layer: int, published: Iterable[str]) -> str:
 def _layers(spec: ModelSpec, place: Place) -> list[int]:
     """The layers that a part stands in."""
     variant = place.item.label.partition(": ")[2].partition(",")[0]
-    names_ = enumerate(spec.names(place.item.role, spec.n_layers))
-    return [layer for layer, name in names_ if (name == variant if variant else name != NONE)]
+    variants = enumerate(spec.names(place.item.role, spec.n_layers))
+    return [layer for layer, name in variants if (name == variant if variant else name != NONE)]
 
 
 def _published(place: Place) -> tuple[str, ...]:
@@ -392,7 +418,7 @@ def _written_out(pattern: str) -> list[str]:
 # --- few names for many matrices ------------------------------------------------------------------------------------
 
 
-def _in_few_names(found: Mapping[Place, str], others: list[Place], default: str) -> Stored | None:
+def _in_few_names(found: Mapping[Words, str], others: list[Words], default: str) -> Stored | None:
     """The shortest `stored` that gives each matrix its format, and says nothing of the `others`."""
     formats = dict.fromkeys((default, PLAIN, *found.values()))
     named = {base: _named(found, others, base) for base in formats if format_of(base).scope != "experts"}
@@ -403,33 +429,33 @@ def _in_few_names(found: Mapping[Place, str], others: list[Place], default: str)
 _USUAL = ("experts", "shared_expert")  # names that are taken before others for as many matrices
 
 
-def _named(found: Mapping[Place, str], others: list[Place], base: str) -> dict[str, str]:
+def _named(found: Mapping[Words, str], others: list[Words], base: str) -> dict[str, str]:
     """Names of parts for all matrices that are not in the format `base`."""
     parts: dict[str, str] = {}
     left = {place for place, name in found.items() if name != base}
     while left:
         best: tuple[int, bool, int, str] | None = None
         for selector in {each for place in left for each in _selectors(place)}:
-            covered = [place for place in found if fits(selector, place.words)]
-            means_others = any(fits(selector, place.words) for place in others)
+            covered = [place for place in found if fits(selector, place)]
+            means_others = any(fits(selector, place) for place in others)
             if len({found[place] for place in covered}) == 1 and not means_others:
                 rank = (-len(left.intersection(covered)), selector not in _USUAL, len(selector), selector)
                 best = rank if best is None else min(best, rank)
         if best is None:
             raise _UnreadError("matrices of one name in several formats")
-        covered = [place for place in found if fits(best[-1], place.words)]
+        covered = [place for place in found if fits(best[-1], place)]
         parts[best[-1]] = found[covered[0]]
         left.difference_update(covered)
     return parts
 
 
-def _selectors(place: Place) -> Iterator[str]:
+def _selectors(place: Words) -> Iterator[str]:
     """Names that fit a part, from those of many parts to its own."""
-    role, *_, part = place.words
-    inner = place.words[2:-1]  # its variant, and what it is inside of
+    role, *_, part = place
+    inner = place[2:-1]  # its variant, and what it is inside of
     yield role
     yield from inner
     yield from (f"{role}.{word}" for word in inner)
     yield from (part, f"{role}.{part}")
     yield from (f"{word}.{part}" for word in inner)
-    yield ".".join(place.words[1:])
+    yield ".".join(place[1:])

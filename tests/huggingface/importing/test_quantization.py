@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from copy import deepcopy
 from typing import Any
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from published import PUBLISHED
 
 from llmarch_cli.huggingface.importing import imported
@@ -19,14 +22,14 @@ MIXTURE |= {"mlp_only_layers": [0], "decoder_sparse_step": 1}
 HYBRID = PUBLISHED["qwen3.5-397b-a17b"]
 
 
-def stored(settings: Any, config: dict[str, Any] = DENSE, key: str = "quantization_config") -> Stored | None:
-    found = imported({**config, key: settings})
+def stored(quantized: Any, config: dict[str, Any] = DENSE, key: str = "quantization_config") -> Stored | None:
+    found = imported({**config, key: quantized})
     assert not [note for note in found.notes if note.startswith("Not read")]
     return found.spec.stored
 
 
-def unread(settings: Any, config: dict[str, Any] = DENSE) -> str:
-    found = imported({**config, "quantization_config": settings})
+def unread(quantized: Any, config: dict[str, Any] = DENSE) -> str:
+    found = imported({**config, "quantization_config": quantized})
     assert found.spec.stored is None
     (note,) = (note for note in found.notes if note.startswith("Not read"))
     return note
@@ -45,7 +48,7 @@ FP8 = {"quant_method": "fp8", "fmt": "e4m3", "activation_scheme": "dynamic"}
 
 
 @pytest.mark.parametrize(
-    ("settings", "expected"),
+    ("quantized", "expected"),
     [
         ({**FP8, "weight_block_size": [128, 128]}, "fp8-block"),
         (FP8, "fp8"),
@@ -71,8 +74,8 @@ FP8 = {"quant_method": "fp8", "fmt": "e4m3", "activation_scheme": "dynamic"}
         ({"bits": 8, "group_size": 32, "mode": "affine"}, "mlx-8bit-g32"),
     ],
 )
-def test_each_method(settings: dict[str, Any], expected: str) -> None:
-    assert stored(settings) == Stored(format=expected)
+def test_each_method(quantized: dict[str, Any], expected: str) -> None:
+    assert stored(quantized) == Stored(format=expected)
 
 
 @pytest.mark.parametrize("key", ["quantization_config", "quantization", "compression_config"])
@@ -119,16 +122,29 @@ def test_experts_alone() -> None:
 def test_layers_of_a_hybrid_by_their_numbers() -> None:
     names = [f"model.language_model.layers.{i}.{'self_attn' if i % 4 == 3 else 'linear_attn'}*" for i in range(60)]
     shared = [f"model.language_model.layers.{i}.mlp.shared_expert*" for i in range(60)]
-    settings = {
+    quantized = {
         "quant_method": "modelopt",
         "quant_algo": "NVFP4",
         "ignore": ["lm_head", "mtp.layers.0*", *names, *shared],
     }
-    found = stored(settings, HYBRID)
+    found = stored(quantized, HYBRID)
     assert found == Stored(parts={"experts": "nvfp4"})
-    spec = imported({**HYBRID, "quantization_config": settings}).spec
+    spec = imported({**HYBRID, "quantization_config": quantized}).spec
     # Of 396.35 B parameters 386.55 B are those of experts.
     assert weight_bytes(spec, "native") == 237_032_044_032
+
+
+def test_qwen3_235b_in_fp8() -> None:
+    kept = ("input_layernorm", "mlp.gate", "post_attention_layernorm")
+    ignored = ["lm_head", *(f"model.layers.{i}.{name}" for i in range(94) for name in kept)]
+    quantized = {**FP8, "weight_block_size": [128, 128], "modules_to_not_convert": ignored}
+    spec = imported({**PUBLISHED["qwen3-235b-a22b"], "quantization_config": quantized}).spec
+    assert spec.stored == Stored(format="fp8-block")
+    # Queries and outputs, keys and values, 128 experts of three matrices: all widths are multiples of 128.
+    values = 94 * 4096 * (2 * 64 * 128 + 2 * 4 * 128 + 128 * 3 * 1536)
+    plain = 2 * 151_936 * 4096 + 94 * (128 * 4096 + 2 * 4096 + 2 * 128) + 4096
+    assert values + plain == 235_093_634_560
+    assert weight_bytes(spec, "native") == values + 4 * values // 128**2 + 2 * plain == 236_445_455_360
 
 
 def test_one_sort_of_attention_of_a_hybrid() -> None:
@@ -148,14 +164,30 @@ def test_several_formats() -> None:
         for part in ("gate", "up", "down")
     }
     layers |= {f"model.layers.{i}.self_attn.{part}_proj": {"quant_algo": "FP8"} for i in range(4) for part in "qkvo"}
-    settings = {"quant_method": "modelopt", "quant_algo": "MIXED_PRECISION", "quantized_layers": layers}
-    assert stored(settings, MIXTURE) == Stored(parts={"experts": "nvfp4", "attention": "fp8-static"})
+    quantized = {"quant_method": "modelopt", "quant_algo": "MIXED_PRECISION", "quantized_layers": layers}
+    assert stored(quantized, MIXTURE) == Stored(parts={"experts": "nvfp4", "attention": "fp8-static"})
+
+
+def test_branches_and_layers_of_states() -> None:
+    config = PUBLISHED["falcon-h1-0.5b"]
+    assert stored({**FP8, "modules_to_not_convert": ["lm_head", "re:.*mamba.*"]}, config) == Stored(
+        format="fp8", parts={"mamba_branch": "bf16"}
+    )
+
+
+def test_a_list_of_modules_that_are_not_known_is_a_note() -> None:
+    config = {"model_type": "falcon", "hidden_size": 64, "num_hidden_layers": 2, "num_attention_heads": 4}
+    config |= {"vocab_size": 100, "new_decoder_architecture": False}
+    assert stored({**FP8, "modules_to_not_convert": ["lm_head"]}, config) == Stored(format="fp8")
+    assert "'h.0.self_attention.dense' is no module that is known" in unread(
+        {**FP8, "modules_to_not_convert": ["transformer.h.0.self_attention.dense"]}, config
+    )
 
 
 def test_groups_of_several_targets() -> None:
-    settings = compressed({**grouped(8, "float", "channel"), "targets": ["re:.*self_attn.*"]})
-    settings["config_groups"]["group_1"] = grouped(4, "int", "group", group_size=128)
-    found = stored(settings, MIXTURE)
+    quantized = compressed({**grouped(8, "float", "channel"), "targets": ["re:.*self_attn.*"]})
+    quantized["config_groups"]["group_1"] = grouped(4, "int", "group", group_size=128)
+    found = stored(quantized, MIXTURE)
     assert found is not None
     assert (found.format, dict(found.parts)) == ("int4", {"attention": "fp8-row"})
 
@@ -175,12 +207,12 @@ def test_float32_without_quantisation() -> None:
 
 
 @pytest.mark.parametrize(
-    ("settings", "why"),
+    ("quantized", "why"),
     [
         ({"quant_method": "hqq"}, "quant_method 'hqq'"),
         ({"quant_method": ["fp8"]}, "quant_method a list"),
         ({"quantized": True}, "quant_method null"),
-        ({**FP8, "weight_block_size": [64, 64]}, "weight_block_size [64, 64]"),
+        ({**FP8, "weight_block_size": [64, 64]}, "weight_block_size '[64, 64]'"),
         ({**FP8, "fmt": "e5m2"}, "fmt 'e5m2'"),
         ({"quant_method": "gptq", "bits": 3, "group_size": 128}, "gptq-int3"),
         ({"quant_method": "gptq", "bits": 4, "group_size": -1}, "gptq-int4-g-1"),
@@ -188,32 +220,63 @@ def test_float32_without_quantisation() -> None:
         ({"quant_method": "awq", "bits": 4, "group_size": 128, "version": "gemv"}, "gemm"),
         ({"quant_method": "bitsandbytes"}, "neither load_in_4bit"),
         ({"quant_method": "modelopt", "quant_algo": "W4A8_AWQ"}, "quant_algo 'W4A8_AWQ'"),
-        (compressed(grouped(4, "int", "group", group_size=128, symmetric=False)), "4-bit int weights by group"),
+        (compressed(grouped(4, "int", "group", group_size=128, symmetric=False)), "weights '4-bit int by group'"),
         ({"quant_method": "compressed-tensors", "config_groups": {}}, "no config_groups"),
         ({"quant_method": "compressed-tensors", "config_groups": [1]}, "config_groups is no mapping"),
         ({**FP8, "modules_to_not_convert": "lm_head"}, "modules_to_not_convert is no list"),
         ({**FP8, "modules_to_not_convert": [1]}, "modules_to_not_convert is no list"),
         ({**FP8, "modules_to_not_convert": ["re:("]}, "no regular expression"),
         ({**FP8, "modules_to_not_convert": ["re:(.+)+x"]}, "the pattern"),
+        ({**FP8, "modules_to_not_convert": ["re:a{99999999999}"]}, "the pattern"),
+        ({**FP8, "modules_to_not_convert": ["re:" + "(" * 400 + ")" * 4]}, "the pattern"),
+        ({**FP8, "modules_to_not_convert": [f"a{i}*" for i in range(2000)]}, "2,000 patterns are too many"),
         ({**FP8, "modules_to_not_convert": ["re:" + ".*" * 9]}, "the pattern"),
         ({**FP8, "modules_to_not_convert": ["model.layers.2.mlp"]}, "by layer"),
         ({"bits": 4, "group_size": 64, "mode": "mxfp4"}, "mode 'mxfp4'"),
         ({**FP8, "expert_dtype": "fp4"}, ""),
     ],
 )
-def test_what_is_not_understood_is_a_note(settings: dict[str, Any], why: str) -> None:
-    if "expert_dtype" in settings:  # a setting of the config, not of its format
-        assert stored(settings) == Stored(format="fp8")
+def test_what_is_not_understood_is_a_note(quantized: dict[str, Any], why: str) -> None:
+    if "expert_dtype" in quantized:  # a setting of the config, not of its format
+        assert stored(quantized) == Stored(format="fp8")
         return
-    note = unread(settings)
+    note = unread(quantized)
     assert why in note
     assert note.startswith("Not read: quantization_config (")
     assert note.endswith("`--weights native` takes the weights as bf16.")
 
 
-@pytest.mark.parametrize("settings", [None, {}, 5, "fp8", [], True])
-def test_nothing_to_read(settings: Any) -> None:
-    assert imported({**DENSE, "quantization_config": settings}).spec.stored is None
+@pytest.mark.parametrize("quantized", [None, {}, 5, "fp8", [], True])
+def test_nothing_to_read(quantized: Any) -> None:
+    assert imported({**DENSE, "quantization_config": quantized}).spec.stored is None
+
+
+VALUES = st.recursive(
+    st.none() | st.booleans() | st.integers(-2, 200) | st.floats(allow_nan=False) | st.text(max_size=6),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=4), inner, max_size=3),
+    max_leaves=4,
+)
+EXAMPLES = (
+    {**FP8, "weight_block_size": [128, 128], "modules_to_not_convert": ["lm_head"]},
+    {"quant_method": "gptq", "bits": 4, "group_size": 128},
+    {"quant_method": "bitsandbytes", "load_in_4bit": True},
+    {"quant_method": "modelopt", "quant_algo": "MIXED_PRECISION", "quantized_layers": {"a": {"quant_algo": "FP8"}}},
+    compressed(grouped(4, "int", "group", group_size=128), "re:.*self_attn.*"),
+    {"bits": 4, "group_size": 64, "model.layers.0.mlp": {"bits": 8}},
+)
+
+
+@settings(max_examples=150)
+@given(st.data())
+def test_any_settings_give_a_format_or_a_note(data: st.DataObject) -> None:
+    said: Any = deepcopy(data.draw(st.sampled_from(EXAMPLES)))
+    where = said
+    for name in ("config_groups", "group_0", "weights", "quantized_layers", "a"):
+        if name in where and data.draw(st.booleans()):
+            where = where[name]
+    where[data.draw(st.sampled_from(sorted(where)))] = data.draw(VALUES)
+    found = imported({**DENSE, "quantization_config": said})
+    assert all(len(note) < 2000 for note in found.notes)
 
 
 def test_patterns_of_names_written_out() -> None:

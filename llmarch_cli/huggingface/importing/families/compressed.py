@@ -124,7 +124,7 @@ def _flat(c: Config, width: int) -> tuple[Fields, Fields]:
 
 def _repeated(c: Config, name: str) -> None:
     """Settings of the layers with compressed rows that some files repeat, and transformers does not read."""
-    given = c.data.get("rope_parameters") or c.data.get("rope_scaling") or {}
+    given = next((found.data for key in ("rope_parameters", "rope_scaling") if (found := c.inner(key)).data), {})
     c.expect(name, {**given, "rope_theta": c.value("compress_rope_theta")}, given, why="rope_parameters decides")
 
 
@@ -157,7 +157,9 @@ def _kinds(c: Config) -> list[str]:
     """The sort of each layer. A list of ratios may go on with those of blocks that predict."""
     n_layers, ratios = c.layers(), None
     if c.given("compress_ratios"):
-        ratios = c.items("compress_ratios", lambda value: OF_RATIO.get(value), "0, 4 or 128", None)
+        ratios = c.items(
+            "compress_ratios", lambda value: OF_RATIO.get(value) if type(value) is int else None, "0, 4 or 128", None
+        )
         if len(ratios) < n_layers:
             c.fail("compress_ratios", f"has {len(ratios)} entries for {n_layers} layers")
         ratios = ratios[:n_layers]
