@@ -36,17 +36,24 @@ def measure(spec: ModelSpec, items: list[Item], starts: list[int], end: int) -> 
             f"the measured engine counts prompts of at most {MOST_TOKENS:,} tokens with their prefix, not {end:,};"
             " use --engine closed-form"
         )
-    flops = []
+    n_threads = torch.get_num_threads()
+    torch.set_num_threads(1)  # for such short vectors, others only wait for each other
+    try:
+        return list(_measured(spec, items, starts, end))
+    finally:
+        torch.set_num_threads(n_threads)
+
+
+def _measured(spec: ModelSpec, items: list[Item], starts: list[int], end: int) -> Iterator[int]:
     for (item, module), start in zip(built(spec, items), starts, strict=True):
         if isinstance(item.component, SharedWeights):  # their FLOPs are those of the layers
-            flops.append(0)
+            yield 0
             continue
         cache = filled_cache(item.component, start, Workload(end), end - start)
         x = decoding_input(item.component, spec, 1, end - start)
         with torch.no_grad(), PromptCounter() as counter:
             module(x, cache)
-        flops.append(counter.flops)
-    return flops
+        yield counter.flops
 
 
 @dataclass(frozen=True, slots=True)
@@ -199,17 +206,25 @@ def _query_and_row(a: Tensor, b: Tensor) -> tuple[Tensor, Tensor] | None:
 
 def _rows_where(relation: str, queries: Tensor, rows: Tensor) -> _Seen:
     """The rows whose numbers, which ascend, stand in a relation to each query's: query `relation` row."""
-    below = torch.searchsorted(rows, queries)  # rows with smaller numbers
-    up_to = torch.searchsorted(rows, queries, right=True)  # and with the same
-    none, all_rows = torch.zeros_like(below), torch.full_like(below, len(rows))
-    first, end = {
-        "gt": (none, below),
-        "ge": (none, up_to),
-        "lt": (up_to, all_rows),
-        "le": (below, all_rows),
-        "__eq__": (below, up_to),
-    }[relation]
-    return _Seen(first, end)
+
+    def below() -> Tensor:  # rows with smaller numbers
+        return torch.searchsorted(rows, queries)
+
+    def up_to() -> Tensor:  # and with the same
+        return torch.searchsorted(rows, queries, right=True)
+
+    none, all_rows = torch.zeros_like(queries), torch.full_like(queries, len(rows))
+    match relation:
+        case "gt":
+            return _Seen(none, below())
+        case "ge":
+            return _Seen(none, up_to())
+        case "lt":
+            return _Seen(up_to(), all_rows)
+        case "le":
+            return _Seen(below(), all_rows)
+        case _:
+            return _Seen(below(), up_to())
 
 
 def _flat(args: tuple[Any, ...]) -> Iterator[Any]:
