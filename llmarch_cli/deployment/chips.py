@@ -85,7 +85,7 @@ class Chip(Record):
 
     name: OneLine
     vendor: OneLine
-    released: dt.date  # the date of announcement
+    released: dt.date | None = None  # the date of announcement
     memory_gb: Annotated[int, Field(gt=0, le=10**6)] | None = None  # as sold; the vendor's GB is 10^9 to 2^30 bytes
     memory_bytes: MemoryBytes  # what the device reports to programs in all; else as sold, with 10^9 bytes to the GB
     bandwidth: Bandwidth  # bytes per second between the device and its memory
