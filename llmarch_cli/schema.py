@@ -1,4 +1,4 @@
-"""The JSON schemas of spec, budget and baseline files, for editors and other programs.
+"""The JSON schemas of spec, budget, baseline and chip files, for editors and other programs.
 
 They describe single fields. Rules between fields are checked only when a file is read.
 """
@@ -63,7 +63,14 @@ def baseline_schema() -> Schema:
     return _file_schema(Baseline, "A baseline of llmarch")
 
 
-SCHEMAS = {"spec": spec_schema, "budgets": budgets_schema, "baseline": baseline_schema}
+def chip_schema() -> Schema:
+    """The schema of a chip's file."""
+    from llmarch_cli.deployment.chips import Chip
+
+    return _file_schema(Chip, "A chip of llmarch")
+
+
+SCHEMAS = {"spec": spec_schema, "budgets": budgets_schema, "baseline": baseline_schema, "chip": chip_schema}
 
 
 def render(of: str) -> str:
