@@ -40,7 +40,7 @@ def chips(
 
     keys = options.keys(columns, hint=f"known: {', '.join(chips_table.BY_KEY)}")
     found = [known.chip(name) for name in options.matched_chips(names)]
-    tables = [chips_table.listing(found, sort, keys, all_numbers=bool(names))]
+    tables = [chips_table.listing(found if names else chips_table.by_origin(found), sort, keys, whole=bool(names))]
     if names and not keys:
         tables.append(chips_table.sources(found))
     output.show(tables, file_format, exact)

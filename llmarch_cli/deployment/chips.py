@@ -30,7 +30,7 @@ from pydantic import Field, PrivateAttr, model_validator
 from llmarch_cli.components.component import Record
 from llmarch_cli.errors import InputError, shown, shown_path, suggestion
 from llmarch_cli.specs import documents
-from llmarch_cli.specs.loading import YAML_ENDINGS, checked
+from llmarch_cli.specs.loading import YAML_ENDINGS, checked, exists
 from llmarch_cli.specs.spec import URL_PATTERN, FieldError, OneLine
 
 if TYPE_CHECKING:
@@ -54,6 +54,8 @@ _HOLD: dict[str, tuple[Dtype, ...]] = {
     "int8": ("fp16", "bf16", "tf32", "fp32"),
     "int4": ("int8", "fp8", "fp16", "bf16", "tf32", "fp32"),
 }
+
+_SIXTEEN_BITS: tuple[Dtype, ...] = ("bf16", "fp16")
 
 # Lower bounds reject numbers in another unit, such as 80 for 80 GB.
 MemoryBytes = Annotated[int, Field(ge=GB, le=10**15)]
@@ -137,7 +139,7 @@ class Chip(Record):
         """
         if dtype not in _HOLD:
             raise InputError(f"no chip has a peak for {shown(dtype)}; known: {', '.join(DTYPES)}")
-        peaks = [self.peak[each] for each in (dtype, *_HOLD[dtype]) if each in self.peak]  # type: ignore[index]
+        peaks = [self.peak[each] for each in (dtype, *_HOLD[dtype]) if each in self.peak]
         if not peaks:
             known = f"it has: {', '.join(self.peak)}" if self.peak else "it has none"
             raise InputError(f"{self.id}: no `peak` is known for {dtype} or a dtype that holds its values; {known}")
@@ -151,12 +153,14 @@ class Chip(Record):
         return value
 
     @property
-    def balance(self) -> Fraction | None:
-        """Operations on bf16 per byte read at which both take equally long; None if no such peak is known."""
-        try:
-            return Fraction(self.peak_of("bf16"), self.bandwidth)
-        except InputError:
-            return None
+    def peak_16(self) -> int | None:
+        """The larger of the peaks in bf16 and fp16; None if neither is known."""
+        return max((self.peak[each] for each in _SIXTEEN_BITS if each in self.peak), default=None)
+
+    @property
+    def flops_per_byte(self) -> Fraction | None:
+        """Operations in 16 bits per byte read at which both take equally long; None if no such peak is known."""
+        return None if self.peak_16 is None else Fraction(self.peak_16, self.bandwidth)
 
 
 @dataclass(frozen=True)
@@ -217,6 +221,16 @@ def _bundled(name: str) -> Chip:
 def read(path: Path) -> Chip:
     """The chip of a YAML file. Raises InputError if the file is missing or not a valid chip."""
     return checked(Chip, documents.read(path, "chip"), shown_path(path)).with_id(path.stem)
+
+
+def is_chip(path: Path) -> bool:
+    """Whether a YAML file is meant as a chip: whether it has a field that chips have and no spec has."""
+    if path.suffix not in YAML_ENDINGS or not exists(path, Path.is_file):
+        return False
+    try:
+        return not {"memory_bytes", "bandwidth", "peak"}.isdisjoint(documents.read(path, "chip"))
+    except InputError:
+        return False
 
 
 _MACHINES = re.compile(r"(?:(?P<first>[0-9]{1,7})x)?(?:(?P<second>[0-9]{1,7})x)?(?P<chip>.+)", re.DOTALL)

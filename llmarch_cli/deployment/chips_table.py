@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from operator import attrgetter, itemgetter
 from typing import Any
 
-from llmarch_cli.deployment.chips import DTYPES, Chip, Sources
+from llmarch_cli.deployment.chips import DTYPES, Chip, Dtype, Sources
 from llmarch_cli.errors import InputError, shown, suggestion
 from llmarch_cli.report.table import Column, Shown, Table
 from llmarch_cli.report.units import (
@@ -42,14 +42,15 @@ def _column(
     return ChipColumn(key, title, unit, convention, shown, value=value or attrgetter(key))
 
 
-def _peak(dtype: str, shown: Shown) -> ChipColumn:
+def _peak(dtype: Dtype, shown: Shown) -> ChipColumn:
     says = f"Dense operations per second on {dtype}."
     return _column(f"peak_{dtype}", dtype, OPERATION_RATE, says, shown, lambda chip: chip.peak.get(dtype))
 
 
-_USUAL = ("bf16", "fp8", "fp4", "int8")  # dtypes whose peaks the list shows
-
 CHIP = _column("chip", "chip", TEXT, "The chip's id; for a YAML file its name.", value=attrgetter("id"))
+PEAK_16 = _column("peak_16", "16 bit", OPERATION_RATE, "The larger of the peaks in bf16 and fp16.", "reading")
+
+_LISTED = ("fp8", "fp4", "int8")  # dtypes whose peaks the list shows, beside those of 16 bits
 
 COLUMNS = (
     CHIP,
@@ -59,18 +60,9 @@ COLUMNS = (
     _column("memory_gb", "GB", INTEGER, "Memory as sold, in the vendor's gigabytes.", "data"),
     _column("memory_bytes", "memory", BYTES, "Bytes that the device reports to programs in all; else as sold."),
     _column("bandwidth", "bandwidth", BYTE_RATE, "Bytes per second between the device and its memory."),
-    *(
-        _peak(dtype, "always" if dtype in _USUAL else "data")
-        for dtype in (*_USUAL, *(d for d in DTYPES if d not in _USUAL))
-    ),
-    _column(
-        "flops_per_byte",
-        "FLOPs/byte",
-        QUOTIENT,
-        "Operations on bf16, or on a dtype that holds its values, per byte of bandwidth.",
-        "reading",
-        attrgetter("balance"),
-    ),
+    PEAK_16,
+    *(_peak(dtype, "always" if dtype in _LISTED else "data") for dtype in DTYPES),
+    _column("flops_per_byte", "FLOPs/B", QUOTIENT, "The peak in 16 bits over the bandwidth.", "reading"),
     _column("peers", "peers", INTEGER, "Devices of a node."),
     _column("link", "link", BYTE_RATE, "Bytes per second each way between a device and its node, over all links."),
     _column("network", "network", BYTE_RATE, "Bytes per second each way between a device and other nodes."),
@@ -78,7 +70,7 @@ COLUMNS = (
 
 BY_KEY = {column.key: column for column in COLUMNS}
 
-NOTES = ("Peaks: dense operations per second. Links and network: one direction.",)
+NOTES = ("Peaks: dense operations per second. Link and network: each way.",)
 
 _SOURCES = (
     Column("chip", "chip", TEXT, "The chip's id."),
@@ -97,27 +89,35 @@ def column(key: str) -> ChipColumn:
     return BY_KEY[key]
 
 
-def listing(
-    chips: Sequence[Chip], sort: str | None = None, keys: Sequence[str] = (), *, all_numbers: bool = False
-) -> Table:
-    """One row per chip, by vendor and date, or by `sort`; with a leading `-` descending, and missing values last.
+def listing(chips: Sequence[Chip], sort: str | None = None, keys: Sequence[str] = (), *, whole: bool = False) -> Table:
+    """One row per chip.
 
     Args:
+        chips: the rows, in their order.
+        sort: the key of a column to sort by; with a leading `-` descending. Missing values are last.
         keys: show only these columns, and the chip.
-        all_numbers: show every column that any chip has a value for, side by side for up to three chips.
+        whole: show all numbers, and up to three chips side by side.
 
     Raises InputError for an unknown column.
     """
     columns: tuple[ChipColumn, ...] = COLUMNS
     if keys:
         columns = (CHIP, *(replace(column(key), shown="always") for key in dict.fromkeys(keys) if key != CHIP.key))
-    elif all_numbers:
-        columns = tuple(each if each.shown == "always" else replace(each, shown="if any") for each in COLUMNS)
-    ordered = _sorted(chips, sort) if sort else sorted(chips, key=_by_origin)
+    elif whole:
+        columns = tuple(_if_any(each) for each in COLUMNS if each is not PEAK_16)
+    ordered = chips if sort is None else _sorted(chips, sort)
     rows = tuple({each.key: each.value(chip) for each in columns} for chip in ordered)
-    return Table(
-        "chips", columns, rows, notes=NOTES, side_by_side=all_numbers, may_drop=("network", "int8", "peers", "fp4")
-    )
+    dropped = ("network", "peak_int8", "peers", "peak_fp4")
+    return Table("chips", columns, rows, notes=NOTES, side_by_side=whole, may_drop=dropped)
+
+
+def by_origin(chips: Iterable[Chip]) -> list[Chip]:
+    """The chips by vendor, date and id."""
+    return sorted(chips, key=lambda chip: (chip.vendor.lower(), str(chip.released or ""), chip.id))
+
+
+def _if_any(column: ChipColumn) -> ChipColumn:
+    return replace(column, shown="if any") if column.shown == "data" else column
 
 
 def sources(chips: Sequence[Chip]) -> Table:
@@ -143,7 +143,3 @@ def _sorted(chips: Sequence[Chip], key: str) -> list[Chip]:
     pairs = [(value(chip), chip) for chip in chips]
     known = sorted((pair for pair in pairs if pair[0] is not None), key=itemgetter(0), reverse=key.startswith("-"))
     return [chip for _, chip in (*known, *(pair for pair in pairs if pair[0] is None))]
-
-
-def _by_origin(chip: Chip) -> tuple[str, str, str]:
-    return chip.vendor.lower(), str(chip.released or ""), chip.id

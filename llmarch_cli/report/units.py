@@ -136,13 +136,18 @@ def flops(value: int) -> str:
 
 
 def operations(value: int) -> str:
-    """989400000000000 -> 989.40T."""
-    return _scaled(value, 1000, ("", "K", "M", "G", "T", "P"), whole_below=1000)
+    """989400000000000 -> 989.4T."""
+    return _trimmed(_scaled(value, 1000, ("", "K", "M", "G", "T"), whole_below=1000))
 
 
 def byte_rate(value: int) -> str:
-    """3352000000000 -> 3.35 TB/s: decimal, as rates are published."""
-    return _scaled(value, 1000, (" B/s", " kB/s", " MB/s", " GB/s", " TB/s", " PB/s"), whole_below=1000)
+    """3350000000000 -> 3.35 TB/s: decimal, as rates are published."""
+    return _trimmed(_scaled(value, 1000, (" B/s", " kB/s", " MB/s", " GB/s", " TB/s"), whole_below=1000))
+
+
+def _trimmed(text: str) -> str:
+    """450.00 GB/s -> 450 GB/s."""
+    return re.sub(r"\.00|(?<=\.\d)0", "", text)
 
 
 def tokens(value: int) -> str:
