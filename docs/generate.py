@@ -160,7 +160,7 @@ def _source(path: str, name: str, statement: str | None) -> str:
 
 
 def listed(page: str) -> str:
-    """A page with current tables between its markers: of families that are imported, of formats, of chips, of conventions."""
+    """A page with current tables between its markers: of families that are imported, formats, chips, conventions."""
     tables = {"families": _families, "formats": _formats, "chips": _chips, "training FLOPs": training_flops.written}
     return re.sub(
         r"(<!-- ([\w ]+): [^\n]*-->\n).*?(\n<!-- end -->)",

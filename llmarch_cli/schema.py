@@ -116,6 +116,8 @@ def _tidied(schema: Any) -> Any:
     if not isinstance(schema, dict):
         return schema
     tidy = {name: _tidied(value) for name, value in schema.items() if name not in ("discriminator", "title")}
+    if "properties" in schema:  # a field may be named `title`
+        tidy["properties"] = {name: _tidied(value) for name, value in schema["properties"].items()}
     if "patternProperties" in tidy:
         tidy["additionalProperties"] = False
     return tidy

@@ -233,7 +233,9 @@ def is_chip(path: Path) -> bool:
         return False
 
 
-_MACHINES = re.compile(r"(?:(?P<first>[0-9]{1,7})x)?(?:(?P<second>[0-9]{1,7})x)?(?P<chip>.+)", re.DOTALL)
+_MACHINES = re.compile(
+    r"(?:(?P<first>[0-9]{1,6})x)?(?:(?P<second>[0-9]{1,6})x)?(?P<chip>(?!(?:[0-9]+x)+$).+)", re.DOTALL
+)
 
 
 def machines(text: str) -> Machines:
@@ -251,9 +253,9 @@ def machines(text: str) -> Machines:
         raise InputError(f"{shown(text)} is no device; write at least 1")
     found = chip(match["chip"])
     if found.peers is not None and per_node > found.peers:
-        nodes = n_nodes * -(-per_node // found.peers)
+        parts = next(n for n in range(-(-per_node // found.peers), per_node + 1) if per_node % n == 0)
         raise InputError(
             f"{shown(text)}: a node of {found.name} has {found.peers:,} device{'s' * (found.peers > 1)}, not"
-            f" {per_node:,}; for several nodes write {nodes}x{found.peers}x{match['chip']}"
+            f" {per_node:,}; for several nodes write {n_nodes * parts}x{per_node // parts}x{match['chip']}"
         )
     return Machines(found, n_nodes, per_node)
