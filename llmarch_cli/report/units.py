@@ -153,6 +153,8 @@ _FLOPS = Scale(
     (" FLOPs", " kFLOPs", " MFLOPs", " GFLOPs", " TFLOPs", " PFLOPs", " EFLOPs", " ZFLOPs", " YFLOPs"),
     whole_below=1000,
 )
+_OPERATIONS = Scale(1000, ("", "K", "M", "G", "T"), whole_below=1000)
+_BYTE_RATES = Scale(1000, (" B/s", " kB/s", " MB/s", " GB/s", " TB/s"), whole_below=1000)
 
 
 def count(value: int) -> str:
@@ -168,6 +170,21 @@ def binary_bytes(value: int | Fraction) -> str:
 def flops(value: int) -> str:
     """73250000000 -> 73.25 GFLOPs."""
     return _FLOPS.write(value)
+
+
+def operations(value: int) -> str:
+    """989400000000000 -> 989.4T."""
+    return _trimmed(_OPERATIONS.write(value))
+
+
+def byte_rate(value: int) -> str:
+    """3350000000000 -> 3.35 TB/s: decimal, as rates are published."""
+    return _trimmed(_BYTE_RATES.write(value))
+
+
+def _trimmed(text: str) -> str:
+    """450.00 GB/s -> 450 GB/s."""
+    return re.sub(r"\.00|(?<=\.\d)0", "", text)
 
 
 def tokens(value: int) -> str:
@@ -247,9 +264,12 @@ TOKENS = Unit(tokens, name="tokens")
 PARAMS = Unit(count, scale=_COUNTS)
 BYTES = Unit(binary_bytes, name="bytes", scale=_BYTES)
 FLOPS = Unit(flops, scale=_FLOPS)
+OPERATION_RATE = Unit(operations, name="operations/s")
+BYTE_RATE = Unit(byte_rate, name="bytes/s")
 SHARE = Unit(share, share, is_ratio=True, of_delta=" points")
 TIMES = Unit(times, times, is_ratio=True)
 BITS = Unit(decimal, name="bits", is_ratio=True)
+QUOTIENT = Unit(decimal, decimal, is_ratio=True)
 WRITTEN = Unit(str, str)  # numbers of mixed units, formatted by the caller
 DIFFERENCE = Unit(difference, difference, is_ratio=True)
 
