@@ -31,7 +31,7 @@ _FREE_FOR_FVCORE = frozenset(
         " mean std add sub rsub mul div pow sqrt reciprocal neg cos sin floor floor_divide log2 log1p expm1 clamp"
         " clamp_min clamp_max eq gt ge lt le bitwise_and __and__ bitwise_not where masked_fill amax sum"
         " topk sort argsort searchsorted gather scatter index index_select ones_like zeros_like zeros arange clone pad"
-        " repeat_interleave"
+        " repeat_interleave erfinv"
     ).split()
 )
 

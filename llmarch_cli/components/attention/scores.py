@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from pydantic import Field
 
@@ -141,7 +141,9 @@ def _attend(
             return F.scaled_dot_product_attention(rows, k, v, attn_mask=mask, scale=scale).reshape(batch, 1, -1)
         if mask is not None and mask.ndim == 4 and mask.shape[1] > 1:
             mask = mask.repeat_interleave(n_heads // n_kv_heads, dim=1)
-        mixed = F.scaled_dot_product_attention(q, k, v, attn_mask=mask, scale=scale, enable_gqa=n_kv_heads != n_heads)
+        # Not `enable_gqa=n_kv_heads != n_heads`: torch.compile may have symbols for numbers of heads, and for that.
+        grouped: dict[str, Any] = {"enable_gqa": True} if n_kv_heads != n_heads else {}
+        mixed = F.scaled_dot_product_attention(q, k, v, attn_mask=mask, scale=scale, **grouped)
         return mixed.transpose(1, 2).flatten(2)
 
     # Query heads that share keys become further rows beside the tokens, so that no key is copied.

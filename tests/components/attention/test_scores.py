@@ -95,9 +95,9 @@ def test_a_decoding_token_is_one_call_of_the_kernel(
     mask = None if seen_by is None else values(*shapes[seen_by], seed=3) > -0.5
     factor = None if temperature is None else torch.tensor([temperature])
     calls: list[tuple[Tensor, ...]] = []
-    kernel = torch.nn.functional.scaled_dot_product_attention
+    kernel: Any = torch.nn.functional.scaled_dot_product_attention
 
-    def call(*tensors: Tensor, **options: Any) -> Tensor:
+    def call(*tensors: Tensor, **options: Any) -> Any:
         assert not options.get("enable_gqa"), "keys would be repeated"
         calls.append(tensors)
         return kernel(*tensors, **options)
