@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import wraps
 from inspect import signature
-from typing import ParamSpec, TypeVar
+from typing import Any, ParamSpec, TypeVar
 
 Arguments = ParamSpec("Arguments")
 Result = TypeVar("Result")
@@ -35,7 +35,9 @@ def selective_recomputation() -> Iterator[None]:
 def mixes_tokens(function: Callable[Arguments, Result]) -> Callable[Arguments, Result]:
     """Decorate a function of tensors whose insides `selective_recomputation` does not keep."""
 
-    parameters = signature(function)
+    parameters = [each for each in signature(function).parameters.values() if each.kind is each.POSITIONAL_OR_KEYWORD]
+    defaults = {each.name: each.default for each in parameters if each.default is not each.empty}
+    names = [each.name for each in parameters]
 
     @wraps(function)
     def run(*args: Arguments.args, **kwargs: Arguments.kwargs) -> Result:
@@ -43,12 +45,15 @@ def mixes_tokens(function: Callable[Arguments, Result]) -> Callable[Arguments, R
             return function(*args, **kwargs)
         from torch.utils.checkpoint import checkpoint
 
-        # By position where that is possible: only such tensors are handed over to autograd.
-        bound = parameters.bind(*args, **kwargs)
-        bound.apply_defaults()
-        result: Result = checkpoint(
-            function, *bound.args, use_reentrant=False, preserve_rng_state=False, **bound.kwargs
-        )
+        # By position where that is possible: only such tensors are handed over to autograd. Without
+        # `inspect.BoundArguments`, which torch.compile cannot trace.
+        ordered: list[Any] = [*args]
+        others: dict[str, Any] = {**kwargs}
+        for name in names[len(args) :]:
+            if name not in others and name not in defaults:
+                break  # the function says what is missing
+            ordered.append(others.pop(name) if name in others else defaults[name])
+        result: Result = checkpoint(function, *ordered, use_reentrant=False, preserve_rng_state=False, **others)
         return result
 
     return run

@@ -320,7 +320,7 @@ _ANSWERS: dict[str, Callable[..., Any]] = {
     # free: no matrix products
     **dict.fromkeys(
         "add sub __rsub__ mul div __rdiv__ __floordiv__ __rpow__ square cos sin tanh sigmoid silu gelu relu softmax"
-        " neg exp sqrt log1p log2 abs floor clamp maximum softplus expm1 __and__ __invert__ clone contiguous"
+        " neg exp sqrt erfinv log1p log2 abs floor clamp maximum softplus expm1 __and__ __invert__ clone contiguous"
         " ones_like".split(),
         _elementwise,
     ),

@@ -10,6 +10,7 @@ import warnings
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
+from math import prod
 from typing import Any
 
 import torch
@@ -30,7 +31,7 @@ _FREE_FOR_FVCORE = frozenset(
         " mean std add sub rsub mul div pow sqrt reciprocal neg cos sin floor floor_divide log2 log1p expm1 clamp"
         " clamp_min clamp_max eq gt ge lt le bitwise_and __and__ bitwise_not where masked_fill amax sum"
         " topk sort argsort searchsorted gather scatter index index_select ones_like zeros_like zeros arange clone pad"
-        " repeat_interleave"
+        " repeat_interleave erfinv"
     ).split()
 )
 
@@ -61,6 +62,7 @@ def fvcore_flops(module: ComponentModule, spec: ModelSpec, workload: Workload) -
         tokens, _ = _arguments(module.component, spec, workload)
         analysis = FlopCountAnalysis(_WithCache(module, spec, workload), (tokens,))
         analysis.set_op_handle("aten::_grouped_mm", _grouped_mm_multiply_adds)
+        analysis.set_op_handle("aten::scaled_dot_product_attention", _attention_multiply_adds)
         analysis.set_op_handle("aten::layer_norm", _nothing)  # fvcore counts norms; they are free by our convention
         analysis.unsupported_ops_warnings(False).uncalled_modules_warnings(False).tracer_warnings("none")
         with _refusals("fvcore", module, spec, workload):
@@ -155,3 +157,9 @@ def _grouped_mm_multiply_adds(inputs: list[Any], outputs: list[Any]) -> Counter[
     """Multiply-adds of a grouped product: fvcore counts each as one."""
     rows, weight = (value.type().sizes() for value in inputs[:2])
     return Counter({"grouped_mm": rows[0] * weight[-2] * weight[-1]})
+
+
+def _attention_multiply_adds(inputs: list[Any], outputs: list[Any]) -> Counter[str]:
+    """Multiply-adds of fused attention: queries (..., n_rows, d_qk), keys (..., n_keys, d_qk), values (..., d_v)."""
+    q, k, v = (value.type().sizes() for value in inputs[:3])
+    return Counter({"scaled_dot_product_attention": prod(q[:-1]) * k[-2] * (q[-1] + v[-1])})

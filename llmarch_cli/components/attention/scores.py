@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from pydantic import Field
 
@@ -131,13 +131,19 @@ def _attend(
 
     batch, n_heads, n_tokens, _ = q.shape
     n_kv_heads = k.shape[1]
-    if n_tokens > 1 and softcap is None and sinks is None and biases is None:
-        # Prompts: the fused kernel never stores the (n_tokens, n_keys) scores.
+    plain = softcap is None and sinks is None and biases is None
+    if plain and (n_tokens > 1 or _kernel_decodes(k, v)):
+        # The fused kernel never stores the (n_tokens, n_keys) scores, nor copies keys.
         if temperature is not None:
             q = (q * temperature.unsqueeze(-1)).to(q.dtype)
+        if n_tokens == 1:  # heads that share keys are the rows of one query
+            rows = q.reshape(batch, n_kv_heads, -1, q.shape[-1])
+            return F.scaled_dot_product_attention(rows, k, v, attn_mask=mask, scale=scale).reshape(batch, 1, -1)
         if mask is not None and mask.ndim == 4 and mask.shape[1] > 1:
             mask = mask.repeat_interleave(n_heads // n_kv_heads, dim=1)
-        mixed = F.scaled_dot_product_attention(q, k, v, attn_mask=mask, scale=scale, enable_gqa=n_kv_heads != n_heads)
+        # Not `enable_gqa=n_kv_heads != n_heads`: torch.compile may have symbols for numbers of heads, and for that.
+        grouped: dict[str, Any] = {"enable_gqa": True} if n_kv_heads != n_heads else {}
+        mixed = F.scaled_dot_product_attention(q, k, v, attn_mask=mask, scale=scale, **grouped)
         return mixed.transpose(1, 2).flatten(2)
 
     # Query heads that share keys become further rows beside the tokens, so that no key is copied.
@@ -159,3 +165,13 @@ def _attend(
         shares = torch.cat((scores, sink), dim=-1).softmax(dim=-1, dtype=torch.float32)[..., :-1]
     mixed = shares.to(v.dtype).view(batch, n_kv_heads, -1, v.shape[-2]) @ v
     return mixed.view(batch, n_heads, n_tokens, -1).transpose(1, 2).flatten(2)
+
+
+def _kernel_decodes(k: Tensor, v: Tensor) -> bool:
+    """Whether one token's attention runs fastest in the fused kernel, rather than as two products.
+
+    On a GPU, products read the keys of one sequence, or of one head, in place and on all multiprocessors, where the
+    kernel has one for each head and sequence; other keys they copy. On a CPU, there is a fused kernel for values as
+    wide as keys.
+    """
+    return k.shape[0] > 1 < k.shape[1] if k.is_cuda else k.shape[-1] == v.shape[-1]

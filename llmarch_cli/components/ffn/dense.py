@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from statistics import NormalDist
 from typing import TYPE_CHECKING, Annotated, Literal
 
 from pydantic import Field, model_validator
@@ -84,6 +83,10 @@ def _above(gate: Tensor, share: float) -> Tensor:
 
     The distribution has the values' mean and variance, so that nothing is sorted (arXiv 2506.06644, section 3.1).
     """
-    deviation = gate.std(dim=-1, keepdim=True, correction=0)
-    cutoff = gate.mean(dim=-1, keepdim=True) + deviation * NormalDist().inv_cdf(share)
+    import torch
+
+    # As a tensor: torch.compile cannot trace statistics.NormalDist.
+    center = torch.zeros((1,), dtype=torch.float32, device=gate.device) + (2 * share - 1)
+    quantile = (center.erfinv() * 2**0.5).to(gate.dtype)
+    cutoff = gate.mean(dim=-1, keepdim=True) + gate.std(dim=-1, keepdim=True, correction=0) * quantile
     return (gate - cutoff).relu()

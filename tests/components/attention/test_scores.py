@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import pytest
 import torch
@@ -77,6 +78,39 @@ def test_attention_is_what_is_written_out(
     out = attend(q, k, v, mask, 0.7, softcap, factors, sinks)
     expected = written_out(q, k, v, 0.7, softcap, factors, sinks)
     torch.testing.assert_close(out.double(), expected, rtol=1e-5, atol=1e-5)
+
+
+@pytest.mark.parametrize("heads", [(6, 2), (6, 6), (4, 1)])
+@pytest.mark.parametrize("seen_by", [None, "all", "batch", "key heads"])
+@pytest.mark.parametrize("temperature", [None, 1.5])
+def test_a_decoding_token_is_one_call_of_the_kernel(
+    heads: tuple[int, int], seen_by: str | None, temperature: float | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Heads that share keys are the rows of a query, and the kernel reads the keys where the cache has them."""
+    (n_heads, n_kv_heads), width, n_keys = heads, 8, 5
+    q = values(2, n_heads, 1, width)
+    cached = values(2, n_keys, 2 * n_kv_heads * width, seed=2)
+    k, v = (each.unflatten(-1, (n_kv_heads, width)).transpose(1, 2) for each in cached.chunk(2, dim=-1))
+    shapes = {"all": (1, n_keys), "batch": (2, 1, 1, n_keys), "key heads": (2, n_kv_heads, 1, n_keys)}
+    mask = None if seen_by is None else values(*shapes[seen_by], seed=3) > -0.5
+    factor = None if temperature is None else torch.tensor([temperature])
+    calls: list[tuple[Tensor, ...]] = []
+    kernel: Any = torch.nn.functional.scaled_dot_product_attention
+
+    def call(*tensors: Tensor, **options: Any) -> Any:
+        assert not options.get("enable_gqa"), "keys would be repeated"
+        calls.append(tensors)
+        return kernel(*tensors, **options)
+
+    monkeypatch.setattr(torch.nn.functional, "scaled_dot_product_attention", call)
+    out = attend(q, k, v, mask, 0.3, temperature=factor)
+    ((rows, *kept),) = calls
+    assert rows.shape == (2, n_kv_heads, n_heads // n_kv_heads, width)
+    assert [each.data_ptr() for each in kept] == [k.data_ptr(), v.data_ptr()]
+    # Sinks that take nothing leave the result as it is, but have no kernel.
+    expected = attend(q, k, v, mask, 0.3, temperature=factor, sinks=torch.full((n_heads,), -torch.inf))
+    assert len(calls) == 1
+    torch.testing.assert_close(out, expected)
 
 
 @pytest.mark.parametrize("n_tokens", [1, 3])
