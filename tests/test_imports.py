@@ -20,7 +20,7 @@ LINES = (
     "cli",
     "api",
     "page schema",
-    "guards sweeping claims drawings",
+    "guards sweeping claims drawings deployment",
     "report models",
     "huggingface",
     "profilers",
