@@ -17,7 +17,7 @@ from llmarch_cli.deployment.chips import Machines
 from llmarch_cli.deployment.experts import expected_experts
 from llmarch_cli.deployment.layouts import Layout
 from llmarch_cli.deployment.loads import Flops, Model, Reads
-from llmarch_cli.errors import InputError, unknown
+from llmarch_cli.errors import InputError
 from llmarch_cli.specs.spec import ModelSpec
 from llmarch_cli.specs.storage import NATIVE, PLAIN
 
@@ -117,10 +117,11 @@ def _implied(name: str) -> str:
 
 
 def peak_of(machines: Machines, dtype: str) -> int | None:
-    """The peak in a dtype; None if the chip states none at all. Raises InputError for an unknown dtype."""
-    if not machines.chip.peak:
+    """The peak in a dtype; None if none is known, so that nothing bounds the time to compute."""
+    try:
+        return machines.chip.peak_of(dtype)
+    except InputError:
         return None
-    return machines.chip.peak_of(dtype)
 
 
 @dataclass(frozen=True)

@@ -229,7 +229,11 @@ def machines(text: str) -> Machines:
     if found.peers is not None and per_node > found.peers:
         nodes, rest = divmod(per_node, found.peers)
         written = match["chip"]
-        many = f"{n_nodes * nodes}x{found.peers}x{written}" if not rest else f"{n_nodes * (nodes + 1)}x{found.peers}x{written}"
+        many = (
+            f"{n_nodes * nodes}x{found.peers}x{written}"
+            if not rest
+            else f"{n_nodes * (nodes + 1)}x{found.peers}x{written}"
+        )
         raise InputError(
             f"{shown(text)} has {per_node:,} devices in a node, but {found.name} has at most {found.peers:,};"
             f" write NODESxDEVICESxCHIP, such as {many}"

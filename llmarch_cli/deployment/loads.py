@@ -12,7 +12,7 @@ from llmarch_cli.components.parts import Experts, Table, Weights
 from llmarch_cli.components.shards import Shard
 from llmarch_cli.deployment.division import share_of_entry, share_of_part
 from llmarch_cli.deployment.layouts import Layout
-from llmarch_cli.profilers.closed_form import component_cost, entry_cost, part_cost, prompt_flops
+from llmarch_cli.profilers.closed_form import RowCount, component_cost, entry_cost, part_cost, prompt_flops
 from llmarch_cli.profilers.cost import Workload
 from llmarch_cli.profilers.storage import Place, Storage, label_words, place_of, stored_in
 from llmarch_cli.specs.spec import Item, ModelSpec
@@ -124,6 +124,11 @@ class Model:
         attention = sum(flops for role, flops in by_role if role == "attention")
         return Flops(attention, routed, sum(flops for _, flops in by_role) - attention - routed)
 
+    @property
+    def stacks(self) -> tuple[Stack, ...]:
+        """The routed experts of the whole model."""
+        return self.reads(Layout()).stacks
+
     def n_layers(self, role: str, with_experts: bool = False) -> int:
         """The layers that have a sublayer of a role, or those of them with routed experts."""
         return sum(
@@ -157,9 +162,8 @@ class Model:
                 others += n_bytes
         for item in self.items:
             tp = _tp_of(item, layout)
-            for entry, n_rows, shard in _entries(item.component, self.workload.context, ()):
-                share = share_of_entry(entry, shard, tp, 0)
-                cost = entry_cost(share, self.workload, lambda view, context, n_rows=n_rows: n_rows)  # type: ignore[misc]
+            for entry, seen, shard in _entries(item.component):
+                cost = entry_cost(share_of_entry(entry, shard, tp, 0), self.workload, _rows_in(seen))
                 cache += cost.kv_cache_bytes * item.count
                 state += (cost.state_bytes + cost.partial_bytes) * item.count
         return Reads(attention, others, tuple(Stack(*key, size) for key, size in stacks.items()), rows, cache, state)
@@ -187,22 +191,28 @@ def expert_flops(component: Component, spec: ModelSpec) -> int:
     return sum(part_cost(part, spec).flops_per_token for part in parts if isinstance(part, Experts))
 
 
-def _entries(
-    component: Component, context: int, around: tuple[View, ...]
-) -> Iterator[tuple[Rows | State, int, Shard | None]]:
-    """What a component keeps, with the number of rows that a token reads of it: those that it attends to.
+Entry = tuple[Rows | State, tuple[View, ...], Shard | None]
 
-    Index keys are all read. Where attention sees some rows of a cache only, its products say how many.
+
+def _entries(component: Component, around: tuple[View, ...] = ()) -> Iterator[Entry]:
+    """What a component keeps, with the views through which a token meets it; none of index keys, which are all read.
+
+    Where attention sees some rows of a cache only, its products say how many.
     """
     seen = tuple(mixing.view for mixing in component.mixing() if mixing.view != ONCE) or around
     shards = component.shards()
     for entry in component.cache():
-        n_rows = 0
-        if isinstance(entry, Rows):
-            n_rows = entry.view.rows(context)
-            if entry.of != "index":
-                n_rows = min(n_rows, *(view.rows(context) for view in seen if view.stride == entry.view.stride), n_rows)
-        yield entry, n_rows, shards.get(entry.name)
+        is_index = isinstance(entry, Rows) and entry.of == "index"
+        yield entry, () if is_index else seen, shards.get(entry.name)
     for part in component.parts(1):
         if isinstance(part, Child):
-            yield from _entries(part.component, context, seen)
+            yield from _entries(part.component, seen)
+
+
+def _rows_in(seen: tuple[View, ...]) -> RowCount:
+    """Counts the rows of a view that a token reads: of all through which it meets them, the fewest."""
+
+    def rows(view: View, context: int) -> int:
+        return min(each.rows(context) for each in (view, *seen) if each.stride == view.stride)
+
+    return rows
