@@ -38,7 +38,7 @@ class Reads:
         attention: bytes of attention's weights.
         others: bytes of all other weights, but routed experts and what is read by row.
         stacks: routed experts.
-        rows: bytes of the tables' rows of one token.
+        rows: bytes of the rows of tables that one token looks up, of those on the device on average.
         cache: bytes of the cached rows that the next token of one sequence reads, if devices do not divide them.
         state: bytes of its states.
     """
