@@ -143,7 +143,7 @@ def decode_step(model: Model, setting: Setting, batch: int) -> Bound:
     own = _tokens(layout, batch)
     reads = (
         *_weights(of, setting, own.routed),
-        Read("embedding rows", of.rows * own.all),
+        Read("embedding rows", min(of.rows * own.all, of.tables)),
         Read("cache", of.cache * own.attended // layout.cp),
         Read("state", of.state * own.attended),
     )

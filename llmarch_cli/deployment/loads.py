@@ -39,6 +39,7 @@ class Reads:
         others: bytes of all other weights, but routed experts and what is read by row.
         stacks: routed experts.
         rows: bytes of the rows of tables that one token looks up, of those on the device on average.
+        tables: bytes of these tables.
         cache: bytes of the cached rows that the next token of one sequence reads, if devices do not divide them.
         state: bytes of its states.
     """
@@ -47,6 +48,7 @@ class Reads:
     others: int
     stacks: tuple[Stack, ...]
     rows: int
+    tables: int
     cache: int
     state: int
 
@@ -147,7 +149,7 @@ class Model:
         return self._reads[key]
 
     def _reads_of(self, layout: Layout) -> Reads:
-        attention = others = rows = cache = state = 0
+        attention = others = rows = tables = cache = state = 0
         stacks: dict[tuple[int, int], int] = {}
         for each in self._parts:
             n_bytes = self._bytes(each, layout)
@@ -156,6 +158,7 @@ class Model:
                 stacks[key] = stacks.get(key, 0) + n_bytes
             elif isinstance(each.part, Table) and each.item.role in TABLES and not self._is_head_too(each.item):
                 rows += n_bytes // each.part.n_rows
+                tables += n_bytes
             elif each.item.role == "attention":
                 attention += n_bytes
             else:
@@ -166,7 +169,8 @@ class Model:
                 cost = entry_cost(share_of_entry(entry, shard, tp, 0), self.workload, _rows_in(seen))
                 cache += cost.kv_cache_bytes * item.count
                 state += (cost.state_bytes + cost.partial_bytes) * item.count
-        return Reads(attention, others, tuple(Stack(*key, size) for key, size in stacks.items()), rows, cache, state)
+        found = tuple(Stack(*key, n_bytes) for key, n_bytes in stacks.items())
+        return Reads(attention, others, found, rows, tables, cache, state)
 
     def _bytes(self, each: _Part, layout: Layout) -> int:
         """The bytes of a part on the first of the devices that divide it."""

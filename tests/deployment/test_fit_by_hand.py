@@ -227,13 +227,7 @@ def qwen_hybrid(tp: int) -> Device:
     layers = n_delta + n_full
     return Qwen(
         whole=BF16
-        * (
-            n_delta * own_delta
-            + n_full * own_full
-            + layers * (3 * d * ff // tp + 2 * d)
-            + d
-            + vocabulary * d // tp
-        ),
+        * (n_delta * own_delta + n_full * own_full + layers * (3 * d * ff // tp + 2 * d) + d + vocabulary * d // tp),
         experts=0,
         n_experts=0,
         top_k=0,
