@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from functools import cached_property
 from math import gcd, isqrt
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 from llmarch_cli.components.cache import Rows, State, View
 from llmarch_cli.components.component import cache_entries, walk_named
@@ -25,6 +25,7 @@ from llmarch_cli.specs.spec import Item, ModelSpec
 from llmarch_cli.specs.storage import NATIVE, Stored
 
 MOST_DEVICES = 2**20
+MOST_LISTED = 32  # sizes in an error
 
 
 @dataclass(frozen=True, slots=True)
@@ -171,12 +172,13 @@ class Division:
         self._storage = Storage(spec, shipped, (part.place for parts in self._parts.values() for part in parts))
         self._weight_bytes: dict[tuple[object, ...], int] = {}
         self._misfits: dict[tuple[int, int, bool, KvDtype], _Misfit | None] = {}
+        self._read_across: dict[int, tuple[int, int] | None] = {}
         self._stages: dict[int, list[tuple[range, list[Item]]]] = {}
 
     def per_device(self, workload: Workload, layout: Layout) -> DeviceBytes:
         """As the function of that name."""
         self._require(layout, workload)
-        ranks = range(layout.tp) if self._ranks_differ(layout) else range(1)
+        ranks = range(layout.tp) if self.ranks_differ(layout) else range(1)
         per_stage = []
         for layers, items in self._in_stages(layout.pp):
             per_rank = (self._of_rank(layers, items, workload, layout, rank) for rank in ranks)
@@ -231,7 +233,8 @@ class Division:
             self._stages[pp] = [(layers, list(self.spec.stage(layers))) for layers in stages(self.spec.n_layers, pp)]
         return self._stages[pp]
 
-    def _ranks_differ(self, layout: Layout) -> bool:
+    def ranks_differ(self, layout: Layout) -> bool:
+        """Whether another tensor-parallel device than the first one may hold most."""
         return any(
             units.differs(self._tp_of(each.place.item, layout))
             for parts in self._parts.values()
@@ -241,8 +244,9 @@ class Division:
 
     def layouts(self, n_devices: int, per_node: int | None, workload: Workload | None = None) -> Iterator[Layout]:
         """As the function of that name."""
-        if n_devices < 1 or (per_node is not None and per_node < 1):
-            raise InputError(f"layouts need 1 device or more, not {min(n_devices, per_node or n_devices):,}")
+        for count in (n_devices, n_devices if per_node is None else per_node):
+            if not 1 <= count <= MOST_DEVICES:
+                raise InputError(f"layouts are for 1 to {MOST_DEVICES:,} devices, not {count:,}")
         asked = Workload(weights=self.weights) if workload is None else workload
         has_rows = any(isinstance(entry, Rows) for item in self._items for entry, _ in self._entries(item))
         tps = [tp for tp in _divisors(n_devices) if per_node is None or per_node % tp == 0]
@@ -281,7 +285,7 @@ class Division:
         """Raise InputError unless the layout divides all parts and entries."""
         stages(self.spec.n_layers, layout.pp)
         if (cut := self._cut_reader(layout.pp)) is not None:
-            sizes = [pp for pp in range(1, self.spec.n_layers + 1) if self._cut_reader(pp) is None]
+            sizes = [pp for pp in range(1, min(self.spec.n_layers, MOST_LISTED) + 1) if self._cut_reader(pp) is None]
             raise InputError(
                 f"{self.spec.id}: with pp {layout.pp:,}, {cut} on another stage; pp can be {_listed(sizes)}"
             )
@@ -296,12 +300,13 @@ class Division:
         misfit = self._misfit(layout.tp, layout.ep, layout.dp_attention, workload)
         if misfit is None:
             return
-        if self._misfit(1, 1, False, workload) is not None:  # the whole matrix or row does not fit its format
-            raise InputError(f"{self.spec.id}, {misfit}; ask for another format")
+        if (whole := self._misfit(1, 1, False, workload)) is not None:
+            other = "--kv-dtype" if whole.of == "rows" else "weight format"
+            raise InputError(f"{self.spec.id}, {whole}; ask for another {other}")
         sizes = [
             tp for tp in self._candidates(layout) if self._misfit(tp, layout.ep, layout.dp_attention, workload) is None
         ]
-        hint = "; or divide whole experts, by ep" if misfit.of_experts and layout.expert_tp > 1 else ""
+        hint = "; or divide whole experts, by ep" if misfit.of == "experts" else ""
         raise InputError(f"{self.spec.id}, {misfit}; tp can be {_listed(sizes)}{hint}")
 
     def _candidates(self, layout: Layout) -> list[int]:
@@ -327,34 +332,40 @@ class Division:
         for item in self._items:
             of_item = self._tp_of(item, layout)
             for each in self._parts[item.label]:
-                of_experts = isinstance(each.part, Experts)
-                n_devices = layout.expert_tp if of_experts else of_item
+                of: Literal["experts", "weights"] = "experts" if isinstance(each.part, Experts) else "weights"
+                n_devices = layout.expert_tp if of == "experts" else of_item
                 if cut := _cut(each.shard, n_devices):
-                    yield _Misfit(each.place, cut, of_experts)
+                    yield _Misfit(each.place, cut, of)
                     continue
                 for rank in range(n_devices if _differs(each.shard, n_devices) else 1):
                     try:
                         self._storage.shard_bytes(each.place, self._share(each, item, of_item, layout, rank))
                     except MisfitError as misfit:
-                        yield _Misfit(each.place, str(misfit), of_experts)
+                        yield _Misfit(each.place, str(misfit), of)
             for entry, shard in self._entries(item):
                 if cut := _cut(shard, of_item):
-                    yield _Misfit(f"{item.label}: {entry.name}", cut, False)
+                    yield _Misfit(f"{item.label}: {entry.name}", cut, "rows")
                     continue
                 group = group_of(ROW_ENCODINGS[kv_dtype])
                 for rank in range(of_item if _differs(shard, of_item) else 1):
                     share = share_of_entry(entry, shard, of_item, rank)
                     if isinstance(share, Rows) and share.width % group:
                         reason = f"groups of {group} ({kv_dtype}) do not divide cached rows of {share.width:,} values"
-                        yield _Misfit(f"{item.label}: {entry.name}", reason, False)
+                        yield _Misfit(f"{item.label}: {entry.name}", reason, "rows")
 
     def _cut_reader(self, pp: int) -> str | None:
-        """The first layer that reads the cache of a layer on another stage, in words."""
-        ends = [layers.stop for layers in stages(self.spec.n_layers, pp)] if pp > 1 else []
-        for layer, source in self._readers if ends else ():
-            if any(source < end <= layer for end in ends):
-                return f"layer {layer:,} reads the cache of layer {source:,}"
+        """A layer that reads the cache of a layer on another stage, in words."""
+        for layers in stages(self.spec.n_layers, pp)[:-1] if pp > 1 and self._readers else ():
+            if (found := self._across(layers.stop)) is not None:
+                return f"layer {found[0]:,} reads the cache of layer {found[1]:,}"
         return None
+
+    def _across(self, end: int) -> tuple[int, int] | None:
+        """A layer from `end` on that reads the cache of one below, and that one."""
+        if end not in self._read_across:
+            found = ((layer, source) for layer, source in self._readers if source < end <= layer)
+            self._read_across[end] = next(found, None)
+        return self._read_across[end]
 
     @cached_property
     def _readers(self) -> list[tuple[int, int]]:
@@ -380,7 +391,7 @@ class _Misfit:
 
     place: object
     reason: str
-    of_experts: bool
+    of: Literal["experts", "weights", "rows"]
 
     def __str__(self) -> str:
         return f"{self.place}: {self.reason}"
@@ -410,5 +421,5 @@ def _divisors(number: int) -> list[int]:
 
 
 def _listed(sizes: list[int]) -> str:
-    *others, last = [f"{size:,}" for size in sizes]
+    *others, last = [f"{size:,}" for size in sizes[:MOST_LISTED]]
     return f"{', '.join(others)} or {last}" if others else last

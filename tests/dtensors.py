@@ -112,7 +112,9 @@ def weights_of(component: ComponentModule, layout: Layout, tp: int) -> Iterator[
         if not isinstance(module, ComponentModule):
             continue
         shards = module.component.shards()
-        own = [(name, module, weight) for name, weight in module.named_parameters(recurse=False)]
+        own: list[tuple[str, nn.Module, nn.Parameter]] = [
+            (name, module, weight) for name, weight in module.named_parameters(recurse=False)
+        ]
         for part, child in module.named_children():
             if not isinstance(child, ComponentModule):
                 own += [(part, child, weight) for _, weight in child.named_parameters()]
@@ -183,6 +185,7 @@ class Built:
                 shards = inner.shards()
                 for entry in inner.cache():
                     is_rows, shard = isinstance(entry, Rows), shards.get(entry.name)
+                    shape: tuple[int, ...]
                     if isinstance(entry, Rows):
                         shape, size = (entry.view.rows(workload.context), entry.width), 2
                     else:
