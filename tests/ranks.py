@@ -67,12 +67,13 @@ def parallelize(model: Model, n_ranks: int) -> None:
 def linear(part: Projection) -> nn.Linear:
     """torch's own module with the same parameters: `parallelize_module` knows no other."""
     module = nn.Linear(part.weight.shape[1], part.weight.shape[0], part.bias is not None, device="meta")
-    module.weight, module.bias = part.weight, part.bias
+    module.weight = part.weight
+    module.register_parameter("bias", part.bias)
     return module
 
 
 def embedding(part: LookupTable) -> nn.Embedding:
     """As `linear`, of a table."""
-    module = nn.Embedding(*part.weight.shape, device="meta")
+    module = nn.Embedding(part.weight.shape[0], part.weight.shape[1], device="meta")
     module.weight = part.weight
     return module

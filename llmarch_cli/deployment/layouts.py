@@ -11,7 +11,7 @@ from functools import cached_property
 from math import gcd, isqrt
 from typing import Literal, NamedTuple
 
-from llmarch_cli.components.cache import Rows, State, View
+from llmarch_cli.components.cache import Rows, State
 from llmarch_cli.components.component import cache_entries, walk_named
 from llmarch_cli.components.parts import Experts, Weights
 from llmarch_cli.components.shards import Shard
@@ -164,13 +164,22 @@ class Division:
         self.spec, self.weights = spec, weights
         shipped = Stored(format=weights) if weights != NATIVE else spec.stored or Stored()
         self._parts: dict[str, list[_Part]] = {}
+        self._entries: dict[str, list[tuple[Rows | State, Shard | None]]] = {}
         for item in spec.inventory():
             self._parts[item.label] = [
                 _Part(place_of(item, words, part, spec), part, owner.shards().get(part.name))
                 for words, owner, part in stored_in(item.component, spec.d_model, label_words(item))
             ]
+            self._entries[item.label] = [
+                (entry, inner.shards().get(entry.name))
+                for _, inner in walk_named(item.component)
+                for entry in inner.cache()
+            ]
         self._storage = Storage(spec, shipped, (part.place for parts in self._parts.values() for part in parts))
+        # What was computed, by all that it depends on.
         self._weight_bytes: dict[tuple[object, ...], int] = {}
+        self._kept_bytes: dict[tuple[object, ...], tuple[int, int]] = {}
+        self._differing: dict[tuple[int, bool], bool] = {}
         self._misfits: dict[tuple[int, int, bool, KvDtype], _Misfit | None] = {}
         self._read_across: dict[int, tuple[int, int] | None] = {}
         self._stages: dict[int, list[tuple[range, list[Item]]]] = {}
@@ -186,30 +195,39 @@ class Division:
         most = max(per_stage, key=lambda device: device.total)
         return replace(most, stages=tuple(per_stage))
 
+    def ranks_differ(self, layout: Layout) -> bool:
+        """Whether another tensor-parallel device than the first one may hold most."""
+        key = layout.tp, layout.dp_attention
+        if key not in self._differing:
+            self._differing[key] = any(
+                _differs(each.shard, self._tp_of(each.place.item, layout)) for each in self._of_decoder
+            )
+        return self._differing[key]
+
     def _of_rank(self, layers: range, items: list[Item], workload: Workload, layout: Layout, rank: int) -> DeviceBytes:
-        weights, kept = 0, Cost()
+        weights, cache, state = 0, 0, 0
         for item in items:
             weights += self._weights_of(item, layers, layout, rank)
-            tp = self._tp_of(item, layout)
+            rows, states = self._kept_of(item, workload, layout, rank)
             n_sequences = -(-workload.batch // layout.dp)
             if item.role == "attention" and layout.dp_attention:
                 n_sequences = -(-n_sequences // layout.tp)
-            own = replace(workload, batch=n_sequences)
-            for entry, shard in self._entries(item):
-                share = share_of_entry(entry, shard, tp, rank)
-                kept += entry_cost(share, own, lambda view, context: _rows(view, context, layout.cp)) * item.count
-        return DeviceBytes(weights, kept.kv_cache_bytes, kept.state_bytes + kept.partial_bytes)
+            cache += rows * n_sequences * item.count
+            state += states * n_sequences * item.count
+        return DeviceBytes(weights, cache, state)
 
     def _weights_of(self, item: Item, layers: range, layout: Layout, rank: int) -> int:
         """The bytes of an item in these layers, on one device."""
-        tp = self._tp_of(item, layout)
-        key = (item.label, item.count, layers, tp, layout.ep, layout.expert_tp, rank)
+        tp, alike = self._tp_of(item, layout), not self._storage.differs_by_layer
+        there = None if alike else (layers, item.count)
+        key = (item.label, tp, layout.ep, layout.expert_tp, rank, there)
         if key not in self._weight_bytes:
+            counted = replace(item, count=1) if alike else item
             self._weight_bytes[key] = sum(
-                self._storage.shard_bytes(each.place, self._share(each, item, tp, layout, rank), layers)
+                self._storage.shard_bytes(each.place, self._share(each, counted, tp, layout, rank), layers)
                 for each in self._parts[item.label]
             )
-        return self._weight_bytes[key]
+        return self._weight_bytes[key] * (item.count if alike else 1)
 
     def _share(self, each: _Part, item: Item, tp: int, layout: Layout, rank: int) -> Place:
         """What a device has of a part, in the layers of `item`."""
@@ -218,29 +236,27 @@ class Division:
         part = share_of_part(each.part, each.shard, n_devices, its_rank, layout.ep)
         return place_of(item, each.place.words, part, self.spec)
 
+    def _kept_of(self, item: Item, workload: Workload, layout: Layout, rank: int) -> tuple[int, int]:
+        """The bytes of rows and of states of one sequence in one layer, on one device."""
+        if not self._entries[item.label]:
+            return 0, 0
+        tp = self._tp_of(item, layout)
+        key = (item.label, tp, rank, layout.cp, workload.context, workload.kv_dtype, workload.state_dtype)
+        if key not in self._kept_bytes:
+            own, kept = replace(workload, batch=1), Cost()
+            for entry, shard in self._entries[item.label]:
+                share = share_of_entry(entry, shard, tp, rank)
+                kept += entry_cost(share, own, lambda view, context: -(-view.rows(context) // layout.cp))
+            self._kept_bytes[key] = kept.kv_cache_bytes, kept.state_bytes + kept.partial_bytes
+        return self._kept_bytes[key]
+
     def _tp_of(self, item: Item, layout: Layout) -> int:
         return 1 if layout.dp_attention and item.role == "attention" else layout.tp
-
-    def _entries(self, item: Item) -> list[tuple[Rows | State, Shard | None]]:
-        return [
-            (entry, inner.shards().get(entry.name))
-            for _, inner in walk_named(item.component)
-            for entry in inner.cache()
-        ]
 
     def _in_stages(self, pp: int) -> list[tuple[range, list[Item]]]:
         if pp not in self._stages:
             self._stages[pp] = [(layers, list(self.spec.stage(layers))) for layers in stages(self.spec.n_layers, pp)]
         return self._stages[pp]
-
-    def ranks_differ(self, layout: Layout) -> bool:
-        """Whether another tensor-parallel device than the first one may hold most."""
-        return any(
-            units.differs(self._tp_of(each.place.item, layout))
-            for parts in self._parts.values()
-            for each in parts
-            for units in (each.shard.sections if each.shard else ())
-        )
 
     def layouts(self, n_devices: int, per_node: int | None, workload: Workload | None = None) -> Iterator[Layout]:
         """As the function of that name."""
@@ -248,7 +264,7 @@ class Division:
             if not 1 <= count <= MOST_DEVICES:
                 raise InputError(f"layouts are for 1 to {MOST_DEVICES:,} devices, not {count:,}")
         asked = Workload(weights=self.weights) if workload is None else workload
-        has_rows = any(isinstance(entry, Rows) for item in self._items for entry, _ in self._entries(item))
+        has_rows = any(isinstance(entry, Rows) for item in self._items for entry, _ in self._entries[item.label])
         tps = [tp for tp in _divisors(n_devices) if per_node is None or per_node % tp == 0]
         for pp in _divisors(n_devices):
             if pp > self.spec.n_layers or self._cut_reader(pp) is not None:
@@ -342,7 +358,7 @@ class Division:
                         self._storage.shard_bytes(each.place, self._share(each, item, of_item, layout, rank))
                     except MisfitError as misfit:
                         yield _Misfit(each.place, str(misfit), of)
-            for entry, shard in self._entries(item):
+            for entry, shard in self._entries[item.label]:
                 if cut := _cut(shard, of_item):
                     yield _Misfit(f"{item.label}: {entry.name}", cut, "rows")
                     continue
@@ -407,11 +423,6 @@ def _cut(shard: Shard | None, n_devices: int) -> str | None:
 
 def _differs(shard: Shard | None, n_devices: int) -> bool:
     return shard is not None and any(units.differs(n_devices) for units in shard.sections)
-
-
-def _rows(view: View, context: int, cp: int) -> int:
-    """The rows in view on one of `cp` devices that divide them: on the one that has most."""
-    return -(-view.rows(context) // cp)
 
 
 def _divisors(number: int) -> list[int]:

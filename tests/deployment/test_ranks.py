@@ -25,7 +25,7 @@ SMALL: dict[str, Any] = {
 
 
 def test_two_ranks_hold_the_bytes_of_the_layout_and_give_the_logits_of_the_whole(tmp_path: Path) -> None:
-    spawn(ranks.run, (2, SMALL, str(tmp_path)), nprocs=2)  # type: ignore[no-untyped-call]
+    spawn(ranks.run, (2, SMALL, str(tmp_path)), nprocs=2)
     found = [json.loads((tmp_path / f"{rank}.json").read_text()) for rank in range(2)]
     expected = per_device(ModelSpec.model_validate(SMALL), Workload(1, weights="fp32"), Layout(tp=2))
     assert found[0]["bytes"] == expected.weights
