@@ -176,8 +176,11 @@ class Division:
                 for entry in inner.cache()
             ]
         self._storage = Storage(spec, shipped, (part.place for parts in self._parts.values() for part in parts))
+        self._with_experts = {
+            label for label, parts in self._parts.items() if any(isinstance(each.part, Experts) for each in parts)
+        }
         # What was computed, by all that it depends on.
-        self._weight_bytes: dict[tuple[object, ...], int] = {}
+        self._weight_bytes: dict[tuple[object, ...], int | _Misfit] = {}
         self._kept_bytes: dict[tuple[object, ...], tuple[int, int]] = {}
         self._differing: dict[tuple[int, bool], bool] = {}
         self._misfits: dict[tuple[int, int, bool, KvDtype], _Misfit | None] = {}
@@ -218,21 +221,39 @@ class Division:
 
     def _weights_of(self, item: Item, layers: range, layout: Layout, rank: int) -> int:
         """The bytes of an item in these layers, on one device."""
-        tp, alike = self._tp_of(item, layout), not self._storage.differs_by_layer
-        there = None if alike else (layers, item.count)
-        key = (item.label, tp, layout.ep, layout.expert_tp, rank, there)
-        if key not in self._weight_bytes:
-            counted = replace(item, count=1) if alike else item
-            self._weight_bytes[key] = sum(
-                self._storage.shard_bytes(each.place, self._share(each, counted, tp, layout, rank), layers)
-                for each in self._parts[item.label]
-            )
-        return self._weight_bytes[key] * (item.count if alike else 1)
+        if not self._storage.differs_by_layer:
+            of_layer = self._divided(item, layout, rank)
+            assert isinstance(of_layer, int), "the layout divides all parts"
+            return of_layer * item.count
+        return sum(
+            self._storage.shard_bytes(each.place, self._share(each, item, layout, rank), layers)
+            for each in self._parts[item.label]
+        )
 
-    def _share(self, each: _Part, item: Item, tp: int, layout: Layout, rank: int) -> Place:
+    def _divided(self, item: Item, layout: Layout, rank: int) -> int | _Misfit:
+        """The bytes of an item in one layer on one device; or the first part that cannot be divided so."""
+        of_experts = (layout.ep, layout.expert_tp) if item.label in self._with_experts else None
+        key = (item.label, self._tp_of(item, layout), of_experts, rank)
+        if key not in self._weight_bytes:
+            self._weight_bytes[key] = self._bytes_or_misfit(replace(item, count=1), layout, rank)
+        return self._weight_bytes[key]
+
+    def _bytes_or_misfit(self, item: Item, layout: Layout, rank: int) -> int | _Misfit:
+        total = 0
+        for each in self._parts[item.label]:
+            of: Literal["experts", "weights"] = "experts" if isinstance(each.part, Experts) else "weights"
+            if cut := _cut(each.shard, layout.expert_tp if of == "experts" else self._tp_of(item, layout)):
+                return _Misfit(each.place, cut, of)
+            try:
+                total += self._storage.shard_bytes(each.place, self._share(each, item, layout, rank))
+            except MisfitError as misfit:
+                return _Misfit(each.place, str(misfit), of)
+        return total
+
+    def _share(self, each: _Part, item: Item, layout: Layout, rank: int) -> Place:
         """What a device has of a part, in the layers of `item`."""
         by_expert = isinstance(each.part, Experts)
-        n_devices, its_rank = (layout.expert_tp, 0) if by_expert else (tp, rank)
+        n_devices, its_rank = (layout.expert_tp, 0) if by_expert else (self._tp_of(item, layout), rank)
         part = share_of_part(each.part, each.shard, n_devices, its_rank, layout.ep)
         return place_of(item, each.place.words, part, self.spec)
 
@@ -326,15 +347,14 @@ class Division:
         raise InputError(f"{self.spec.id}, {misfit}; tp can be {_listed(sizes)}{hint}")
 
     def _candidates(self, layout: Layout) -> list[int]:
-        """The sizes of `tp` that may divide all units."""
-        of_parts = (
-            units.divided
-            for each in self._of_decoder
-            if each.shard is not None and not (isinstance(each.part, Experts) and layout.ep > 1)
-            for units in each.shard.sections
-            if not (layout.dp_attention and each.place.item.role == "attention")
-        )
-        return _divisors(gcd(*(number for number in of_parts if number is not None)))
+        """The sizes of `tp` that may divide all units, and into which `ep` fits."""
+        numbers: dict[bool, list[int]] = {True: [], False: []}  # by whether they are of experts
+        for each in self._of_decoder:
+            if each.shard is not None and not (layout.dp_attention and each.place.item.role == "attention"):
+                of = [units.divided for units in each.shard.sections]
+                numbers[isinstance(each.part, Experts)] += [number for number in of if number is not None]
+        most = gcd(*numbers[False]) or layout.ep * gcd(*numbers[True]) or 1
+        return [tp for tp in _divisors(most) if tp % layout.ep == 0 or layout.ep % tp == 0]
 
     def _misfit(self, tp: int, ep: int, dp_attention: bool, workload: Workload) -> _Misfit | None:
         """The first part or entry that cannot be divided so."""
@@ -347,17 +367,9 @@ class Division:
         layout = Layout(tp, ep=ep, dp=max(1, ep // tp), dp_attention=dp_attention)
         for item in self._items:
             of_item = self._tp_of(item, layout)
-            for each in self._parts[item.label]:
-                of: Literal["experts", "weights"] = "experts" if isinstance(each.part, Experts) else "weights"
-                n_devices = layout.expert_tp if of == "experts" else of_item
-                if cut := _cut(each.shard, n_devices):
-                    yield _Misfit(each.place, cut, of)
-                    continue
-                for rank in range(n_devices if _differs(each.shard, n_devices) else 1):
-                    try:
-                        self._storage.shard_bytes(each.place, self._share(each, item, of_item, layout, rank))
-                    except MisfitError as misfit:
-                        yield _Misfit(each.place, str(misfit), of)
+            for rank in range(layout.tp if self.ranks_differ(layout) else 1):
+                if isinstance(found := self._divided(item, layout, rank), _Misfit):
+                    yield found
             for entry, shard in self._entries[item.label]:
                 if cut := _cut(shard, of_item):
                     yield _Misfit(f"{item.label}: {entry.name}", cut, "rows")

@@ -263,6 +263,17 @@ def test_a_shard_keeps_what_shares_a_scale() -> None:
     assert refusal(tiny(ffn=MOE | {"d_ff": 32}), Layout(tp=2), weights="mxfp4") == f"tiny, ffn: down_proj: {of_experts}"
 
 
+def test_experts_on_several_devices_each() -> None:
+    mixture = tiny(ffn=MOE | {"d_ff": 18})
+    cut = "tiny, ffn: gate_proj: 18 heads, channels or hidden values do not divide by 4"
+    assert refusal(mixture, Layout(tp=8, ep=2, dp_attention=True)) == (
+        f"{cut}; tp can be 1, 2, 4, 6, 12, 18 or 36; or divide whole experts, by ep"
+    )
+    assert refusal(mixture, Layout(tp=8, ep=2)) == f"{cut}; tp can be 1, 2 or 4; or divide whole experts, by ep"
+    found, whole = (per_device(mixture, Workload(1), layout) for layout in (Layout(tp=4, ep=2), Layout(tp=4, ep=4)))
+    assert found.weights == whole.weights  # half of 6 experts, or 3 experts
+
+
 def test_a_cached_row_keeps_what_shares_a_scale() -> None:
     groups = "groups of 32 (q8_0) do not divide cached rows of 16 values; tp can be 1"
     assert refusal(tiny(), Layout(tp=2), kv_dtype="q8_0") == f"tiny, attention: k: {groups}"
