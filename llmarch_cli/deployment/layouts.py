@@ -9,9 +9,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from functools import cached_property
 from math import gcd, isqrt
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
-from llmarch_cli.components.cache import Rows, State, View
+from llmarch_cli.components.cache import Rows, State
 from llmarch_cli.components.component import cache_entries, walk_named
 from llmarch_cli.components.parts import Experts, Weights
 from llmarch_cli.components.shards import Shard
@@ -25,6 +25,7 @@ from llmarch_cli.specs.spec import Item, ModelSpec
 from llmarch_cli.specs.storage import NATIVE, Stored
 
 MOST_DEVICES = 2**20
+MOST_LISTED = 32  # sizes in an error
 
 
 @dataclass(frozen=True, slots=True)
@@ -163,20 +164,33 @@ class Division:
         self.spec, self.weights = spec, weights
         shipped = Stored(format=weights) if weights != NATIVE else spec.stored or Stored()
         self._parts: dict[str, list[_Part]] = {}
+        self._entries: dict[str, list[tuple[Rows | State, Shard | None]]] = {}
         for item in spec.inventory():
             self._parts[item.label] = [
                 _Part(place_of(item, words, part, spec), part, owner.shards().get(part.name))
                 for words, owner, part in stored_in(item.component, spec.d_model, label_words(item))
             ]
+            self._entries[item.label] = [
+                (entry, inner.shards().get(entry.name))
+                for _, inner in walk_named(item.component)
+                for entry in inner.cache()
+            ]
         self._storage = Storage(spec, shipped, (part.place for parts in self._parts.values() for part in parts))
-        self._weight_bytes: dict[tuple[object, ...], int] = {}
+        self._with_experts = {
+            label for label, parts in self._parts.items() if any(isinstance(each.part, Experts) for each in parts)
+        }
+        # What was computed, by all that it depends on.
+        self._weight_bytes: dict[tuple[object, ...], int | _Misfit] = {}
+        self._kept_bytes: dict[tuple[object, ...], tuple[int, int]] = {}
+        self._differing: dict[tuple[int, bool], bool] = {}
         self._misfits: dict[tuple[int, int, bool, KvDtype], _Misfit | None] = {}
+        self._read_across: dict[int, tuple[int, int] | None] = {}
         self._stages: dict[int, list[tuple[range, list[Item]]]] = {}
 
     def per_device(self, workload: Workload, layout: Layout) -> DeviceBytes:
         """As the function of that name."""
         self._require(layout, workload)
-        ranks = range(layout.tp) if self._ranks_differ(layout) else range(1)
+        ranks = range(layout.tp) if self.ranks_differ(layout) else range(1)
         per_stage = []
         for layers, items in self._in_stages(layout.pp):
             per_rank = (self._of_rank(layers, items, workload, layout, rank) for rank in ranks)
@@ -184,67 +198,94 @@ class Division:
         most = max(per_stage, key=lambda device: device.total)
         return replace(most, stages=tuple(per_stage))
 
+    def ranks_differ(self, layout: Layout) -> bool:
+        """Whether another tensor-parallel device than the first one may hold most."""
+        key = layout.tp, layout.dp_attention
+        if key not in self._differing:
+            self._differing[key] = any(
+                _differs(each.shard, self._tp_of(each.place.item, layout)) for each in self._of_decoder
+            )
+        return self._differing[key]
+
     def _of_rank(self, layers: range, items: list[Item], workload: Workload, layout: Layout, rank: int) -> DeviceBytes:
-        weights, kept = 0, Cost()
+        weights, cache, state = 0, 0, 0
         for item in items:
             weights += self._weights_of(item, layers, layout, rank)
-            tp = self._tp_of(item, layout)
+            rows, states = self._kept_of(item, workload, layout, rank)
             n_sequences = -(-workload.batch // layout.dp)
             if item.role == "attention" and layout.dp_attention:
                 n_sequences = -(-n_sequences // layout.tp)
-            own = replace(workload, batch=n_sequences)
-            for entry, shard in self._entries(item):
-                share = share_of_entry(entry, shard, tp, rank)
-                kept += entry_cost(share, own, lambda view, context: _rows(view, context, layout.cp)) * item.count
-        return DeviceBytes(weights, kept.kv_cache_bytes, kept.state_bytes + kept.partial_bytes)
+            cache += rows * n_sequences * item.count
+            state += states * n_sequences * item.count
+        return DeviceBytes(weights, cache, state)
 
     def _weights_of(self, item: Item, layers: range, layout: Layout, rank: int) -> int:
         """The bytes of an item in these layers, on one device."""
-        tp = self._tp_of(item, layout)
-        key = (item.label, item.count, layers, tp, layout.ep, layout.expert_tp, rank)
+        if not self._storage.differs_by_layer:
+            of_layer = self._divided(item, layout, rank)
+            assert isinstance(of_layer, int), "the layout divides all parts"
+            return of_layer * item.count
+        return sum(
+            self._storage.shard_bytes(each.place, self._share(each, item, layout, rank), layers)
+            for each in self._parts[item.label]
+        )
+
+    def _divided(self, item: Item, layout: Layout, rank: int) -> int | _Misfit:
+        """The bytes of an item in one layer on one device; or the first part that cannot be divided so."""
+        of_experts = (layout.ep, layout.expert_tp) if item.label in self._with_experts else None
+        key = (item.label, self._tp_of(item, layout), of_experts, rank)
         if key not in self._weight_bytes:
-            self._weight_bytes[key] = sum(
-                self._storage.shard_bytes(each.place, self._share(each, item, tp, layout, rank), layers)
-                for each in self._parts[item.label]
-            )
+            self._weight_bytes[key] = self._bytes_or_misfit(replace(item, count=1), layout, rank)
         return self._weight_bytes[key]
 
-    def _share(self, each: _Part, item: Item, tp: int, layout: Layout, rank: int) -> Place:
+    def _bytes_or_misfit(self, item: Item, layout: Layout, rank: int) -> int | _Misfit:
+        total = 0
+        for each in self._parts[item.label]:
+            of: Literal["experts", "weights"] = "experts" if isinstance(each.part, Experts) else "weights"
+            if cut := _cut(each.shard, layout.expert_tp if of == "experts" else self._tp_of(item, layout)):
+                return _Misfit(each.place, cut, of)
+            try:
+                total += self._storage.shard_bytes(each.place, self._share(each, item, layout, rank))
+            except MisfitError as misfit:
+                return _Misfit(each.place, str(misfit), of)
+        return total
+
+    def _share(self, each: _Part, item: Item, layout: Layout, rank: int) -> Place:
         """What a device has of a part, in the layers of `item`."""
         by_expert = isinstance(each.part, Experts)
-        n_devices, its_rank = (layout.expert_tp, 0) if by_expert else (tp, rank)
+        n_devices, its_rank = (layout.expert_tp, 0) if by_expert else (self._tp_of(item, layout), rank)
         part = share_of_part(each.part, each.shard, n_devices, its_rank, layout.ep)
         return place_of(item, each.place.words, part, self.spec)
 
+    def _kept_of(self, item: Item, workload: Workload, layout: Layout, rank: int) -> tuple[int, int]:
+        """The bytes of rows and of states of one sequence in one layer, on one device."""
+        if not self._entries[item.label]:
+            return 0, 0
+        tp = self._tp_of(item, layout)
+        key = (item.label, tp, rank, layout.cp, workload.context, workload.kv_dtype, workload.state_dtype)
+        if key not in self._kept_bytes:
+            own, kept = replace(workload, batch=1), Cost()
+            for entry, shard in self._entries[item.label]:
+                share = share_of_entry(entry, shard, tp, rank)
+                kept += entry_cost(share, own, lambda view, context: -(-view.rows(context) // layout.cp))
+            self._kept_bytes[key] = kept.kv_cache_bytes, kept.state_bytes + kept.partial_bytes
+        return self._kept_bytes[key]
+
     def _tp_of(self, item: Item, layout: Layout) -> int:
         return 1 if layout.dp_attention and item.role == "attention" else layout.tp
-
-    def _entries(self, item: Item) -> list[tuple[Rows | State, Shard | None]]:
-        return [
-            (entry, inner.shards().get(entry.name))
-            for _, inner in walk_named(item.component)
-            for entry in inner.cache()
-        ]
 
     def _in_stages(self, pp: int) -> list[tuple[range, list[Item]]]:
         if pp not in self._stages:
             self._stages[pp] = [(layers, list(self.spec.stage(layers))) for layers in stages(self.spec.n_layers, pp)]
         return self._stages[pp]
 
-    def _ranks_differ(self, layout: Layout) -> bool:
-        return any(
-            units.differs(self._tp_of(each.place.item, layout))
-            for parts in self._parts.values()
-            for each in parts
-            for units in (each.shard.sections if each.shard else ())
-        )
-
     def layouts(self, n_devices: int, per_node: int | None, workload: Workload | None = None) -> Iterator[Layout]:
         """As the function of that name."""
-        if n_devices < 1 or (per_node is not None and per_node < 1):
-            raise InputError(f"layouts need 1 device or more, not {min(n_devices, per_node or n_devices):,}")
+        for count in (n_devices, n_devices if per_node is None else per_node):
+            if not 1 <= count <= MOST_DEVICES:
+                raise InputError(f"layouts are for 1 to {MOST_DEVICES:,} devices, not {count:,}")
         asked = Workload(weights=self.weights) if workload is None else workload
-        has_rows = any(isinstance(entry, Rows) for item in self._items for entry, _ in self._entries(item))
+        has_rows = any(isinstance(entry, Rows) for item in self._items for entry, _ in self._entries[item.label])
         tps = [tp for tp in _divisors(n_devices) if per_node is None or per_node % tp == 0]
         for pp in _divisors(n_devices):
             if pp > self.spec.n_layers or self._cut_reader(pp) is not None:
@@ -281,7 +322,7 @@ class Division:
         """Raise InputError unless the layout divides all parts and entries."""
         stages(self.spec.n_layers, layout.pp)
         if (cut := self._cut_reader(layout.pp)) is not None:
-            sizes = [pp for pp in range(1, self.spec.n_layers + 1) if self._cut_reader(pp) is None]
+            sizes = [pp for pp in range(1, min(self.spec.n_layers, MOST_LISTED) + 1) if self._cut_reader(pp) is None]
             raise InputError(
                 f"{self.spec.id}: with pp {layout.pp:,}, {cut} on another stage; pp can be {_listed(sizes)}"
             )
@@ -296,24 +337,24 @@ class Division:
         misfit = self._misfit(layout.tp, layout.ep, layout.dp_attention, workload)
         if misfit is None:
             return
-        if self._misfit(1, 1, False, workload) is not None:  # the whole matrix or row does not fit its format
-            raise InputError(f"{self.spec.id}, {misfit}; ask for another format")
+        if (whole := self._misfit(1, 1, False, workload)) is not None:
+            other = "--kv-dtype" if whole.of == "rows" else "weight format"
+            raise InputError(f"{self.spec.id}, {whole}; ask for another {other}")
         sizes = [
             tp for tp in self._candidates(layout) if self._misfit(tp, layout.ep, layout.dp_attention, workload) is None
         ]
-        hint = "; or divide whole experts, by ep" if misfit.of_experts and layout.expert_tp > 1 else ""
+        hint = "; or divide whole experts, by ep" if misfit.of == "experts" else ""
         raise InputError(f"{self.spec.id}, {misfit}; tp can be {_listed(sizes)}{hint}")
 
     def _candidates(self, layout: Layout) -> list[int]:
-        """The sizes of `tp` that may divide all units."""
-        of_parts = (
-            units.divided
-            for each in self._of_decoder
-            if each.shard is not None and not (isinstance(each.part, Experts) and layout.ep > 1)
-            for units in each.shard.sections
-            if not (layout.dp_attention and each.place.item.role == "attention")
-        )
-        return _divisors(gcd(*(number for number in of_parts if number is not None)))
+        """The sizes of `tp` that may divide all units, and into which `ep` fits."""
+        numbers: dict[bool, list[int]] = {True: [], False: []}  # by whether they are of experts
+        for each in self._of_decoder:
+            if each.shard is not None and not (layout.dp_attention and each.place.item.role == "attention"):
+                of = [units.divided for units in each.shard.sections]
+                numbers[isinstance(each.part, Experts)] += [number for number in of if number is not None]
+        most = gcd(*numbers[False]) or layout.ep * gcd(*numbers[True]) or 1
+        return [tp for tp in _divisors(most) if tp % layout.ep == 0 or layout.ep % tp == 0]
 
     def _misfit(self, tp: int, ep: int, dp_attention: bool, workload: Workload) -> _Misfit | None:
         """The first part or entry that cannot be divided so."""
@@ -326,35 +367,33 @@ class Division:
         layout = Layout(tp, ep=ep, dp=max(1, ep // tp), dp_attention=dp_attention)
         for item in self._items:
             of_item = self._tp_of(item, layout)
-            for each in self._parts[item.label]:
-                of_experts = isinstance(each.part, Experts)
-                n_devices = layout.expert_tp if of_experts else of_item
-                if cut := _cut(each.shard, n_devices):
-                    yield _Misfit(each.place, cut, of_experts)
-                    continue
-                for rank in range(n_devices if _differs(each.shard, n_devices) else 1):
-                    try:
-                        self._storage.shard_bytes(each.place, self._share(each, item, of_item, layout, rank))
-                    except MisfitError as misfit:
-                        yield _Misfit(each.place, str(misfit), of_experts)
-            for entry, shard in self._entries(item):
+            for rank in range(layout.tp if self.ranks_differ(layout) else 1):
+                if isinstance(found := self._divided(item, layout, rank), _Misfit):
+                    yield found
+            for entry, shard in self._entries[item.label]:
                 if cut := _cut(shard, of_item):
-                    yield _Misfit(f"{item.label}: {entry.name}", cut, False)
+                    yield _Misfit(f"{item.label}: {entry.name}", cut, "rows")
                     continue
                 group = group_of(ROW_ENCODINGS[kv_dtype])
                 for rank in range(of_item if _differs(shard, of_item) else 1):
                     share = share_of_entry(entry, shard, of_item, rank)
                     if isinstance(share, Rows) and share.width % group:
                         reason = f"groups of {group} ({kv_dtype}) do not divide cached rows of {share.width:,} values"
-                        yield _Misfit(f"{item.label}: {entry.name}", reason, False)
+                        yield _Misfit(f"{item.label}: {entry.name}", reason, "rows")
 
     def _cut_reader(self, pp: int) -> str | None:
-        """The first layer that reads the cache of a layer on another stage, in words."""
-        ends = [layers.stop for layers in stages(self.spec.n_layers, pp)] if pp > 1 else []
-        for layer, source in self._readers if ends else ():
-            if any(source < end <= layer for end in ends):
-                return f"layer {layer:,} reads the cache of layer {source:,}"
+        """A layer that reads the cache of a layer on another stage, in words."""
+        for layers in stages(self.spec.n_layers, pp)[:-1] if pp > 1 and self._readers else ():
+            if (found := self._across(layers.stop)) is not None:
+                return f"layer {found[0]:,} reads the cache of layer {found[1]:,}"
         return None
+
+    def _across(self, end: int) -> tuple[int, int] | None:
+        """A layer from `end` on that reads the cache of one below, and that one."""
+        if end not in self._read_across:
+            found = ((layer, source) for layer, source in self._readers if source < end <= layer)
+            self._read_across[end] = next(found, None)
+        return self._read_across[end]
 
     @cached_property
     def _readers(self) -> list[tuple[int, int]]:
@@ -380,7 +419,7 @@ class _Misfit:
 
     place: object
     reason: str
-    of_experts: bool
+    of: Literal["experts", "weights", "rows"]
 
     def __str__(self) -> str:
         return f"{self.place}: {self.reason}"
@@ -398,11 +437,6 @@ def _differs(shard: Shard | None, n_devices: int) -> bool:
     return shard is not None and any(units.differs(n_devices) for units in shard.sections)
 
 
-def _rows(view: View, context: int, cp: int) -> int:
-    """The rows in view on one of `cp` devices that divide them: on the one that has most."""
-    return -(-view.rows(context) // cp)
-
-
 def _divisors(number: int) -> list[int]:
     """All divisors, in rising order."""
     small = [n for n in range(1, isqrt(number) + 1) if number % n == 0]
@@ -410,5 +444,5 @@ def _divisors(number: int) -> list[int]:
 
 
 def _listed(sizes: list[int]) -> str:
-    *others, last = [f"{size:,}" for size in sizes]
+    *others, last = [f"{size:,}" for size in sizes[:MOST_LISTED]]
     return f"{', '.join(others)} or {last}" if others else last
