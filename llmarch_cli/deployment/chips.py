@@ -253,17 +253,7 @@ def machines(text: str) -> Machines:
         raise InputError(f"{shown(text)} is no device; write at least 1")
     found = chip(match["chip"])
     if found.peers is not None and per_node > found.peers:
-<<<<<<< HEAD
-        nodes, rest = divmod(per_node, found.peers)
-        written = match["chip"]
-        many = (
-            f"{n_nodes * nodes}x{found.peers}x{written}"
-            if not rest
-            else f"{n_nodes * (nodes + 1)}x{found.peers}x{written}"
-        )
-=======
         parts = next(n for n in range(-(-per_node // found.peers), per_node + 1) if per_node % n == 0)
->>>>>>> chips
         raise InputError(
             f"{shown(text)}: a node of {found.name} has {found.peers:,} device{'s' * (found.peers > 1)}, not"
             f" {per_node:,}; for several nodes write {n_nodes * parts}x{per_node // parts}x{match['chip']}"

@@ -262,7 +262,7 @@ def _notes(found: Fit) -> Iterator[str]:
         f"Products on {chip.id}: no peak in {found.setting.compute} is known, so that nothing bounds them."
         if peak is None
         else f"Products on {chip.id}: in {found.setting.compute}, {units.flops(peak)}/s dense at most"
-        f"{'' if question.compute else ', as the weights imply'}; it reads {_per_second(chip.bandwidth)} at most."
+        f"{'' if question.compute else ', as the weights imply'}; it reads {units.byte_rate(chip.bandwidth)} at most."
     )
     yield (
         "Bounds: each weight that a step uses is read once, and so are the cached rows in view and the states; reads"
@@ -289,7 +289,3 @@ def _notes(found: Fit) -> Iterator[str]:
 
 def _sequences(number: int) -> str:
     return f"{number:,} sequence{'s' * (number > 1)}"
-
-
-def _per_second(rate: int) -> str:
-    return f"{rate / 10**12:,.3g} TB/s" if rate >= 10**12 else f"{rate / 10**9:,.4g} GB/s"
