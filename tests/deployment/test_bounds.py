@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from fractions import Fraction
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -56,6 +57,14 @@ def on(text: str, layout: Layout = ALONE, compute: str = "bf16", skew: float = 0
 def test_no_measured_step_beats_the_bound(name: str, batch: int, context: int, seconds: float) -> None:
     bound = decode_step(model(name, context), on("h100"), batch)
     assert 0.2 * seconds < bound.seconds < seconds
+
+
+def test_the_page_states_them() -> None:
+    page = (Path(__file__).parents[2] / "docs" / "fit.md").read_text()
+    for name, batch, context, seconds in MEASURED:
+        bound = decode_step(model(name, context), on("h100"), batch).seconds
+        line = f"| `{name}` | {batch} | {context:,} | {1000 * seconds:.2f} ms | {1000 * float(bound):.2f} ms |"
+        assert f"{line} {100 * float(bound) / seconds:.0f}% |" in page
 
 
 @pytest.mark.parametrize(("name", "n_tokens", "seconds"), PROMPTS)
