@@ -153,7 +153,7 @@ def fit(
     file_format: options.Format = "table",
     exact: options.Exact = False,
 ) -> None:
-    """Say whether models fit on machines, in which layout, and how fast they can be at best.
+    """Say what fits on devices, and how fast it can be at best.
 
     Shows bytes on a device, the most sequences, the longest context, the fewest devices, and bounds: seconds of a
     decode step, tokens per second, time to the first token. Bounds are what no deployment can beat, not predictions.
