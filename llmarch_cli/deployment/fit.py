@@ -10,6 +10,7 @@ from functools import cached_property
 from llmarch_cli.deployment import bounds
 from llmarch_cli.deployment.bounds import Bound, Setting
 from llmarch_cli.deployment.chips import Chip, Machines
+from llmarch_cli.deployment.chips import machines as machines_of
 from llmarch_cli.deployment.layouts import DeviceBytes, Division, Layout
 from llmarch_cli.deployment.loads import Model
 from llmarch_cli.errors import InputError, shown, unknown
@@ -312,6 +313,16 @@ def fits(specs: Sequence[ModelSpec], machines: Sequence[Machines], question: Que
             f"{'' if few is None else f'; {few:,} devices hold it'}"
         )
     return found
+
+
+def most_sequences(spec: ModelSpec, on: str, workload: Workload) -> int:
+    """The most sequences that fit on machines such as `8xh200`, with the usual reserve, in any layout.
+
+    Raises InputError for unknown machines, and if no layout divides the model.
+    """
+    sizes, where = Sizes(spec, Question(workload)), machines_of(on)
+    room = where.chip.memory_bytes - reserved(where.chip, sizes.question)
+    return max(sizes.most_sequences(layout, room) for layout in sizes.candidates(where))
 
 
 def require_question(question: Question) -> None:
