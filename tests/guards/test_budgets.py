@@ -204,7 +204,7 @@ GOOD = "budgets:\n  - models: [gpt2]\n    limits:\n      - params <= 30B\n"
         ("params <= 30B", "parms <= 30B", "budgets.yaml:4: budgets.0.limits.0: unknown metric 'parms'"),
         ("params <= 30B", "30", "budgets.yaml:4: budgets.0.limits.0: must be text, not 30"),
         ("budgets:", "batch: 0\nbudgets:", "budgets.yaml:1: batch: must be above 0, not 0"),
-        ("budgets:", "kv_dtype: int4\nbudgets:", "budgets.yaml:1: kv_dtype: must be"),
+        ("budgets:", "kv_dtype: int3\nbudgets:", "budgets.yaml:1: kv_dtype: must be"),
         ("budgets:", "schema_version: 2\nbudgets:", "budgets.yaml:1: schema_version: must be 1, not 2"),
         ("budgets:", "schema_version: true\nbudgets:", "budgets.yaml:1: schema_version: must be 1, not true"),
         ("budgets:", "schema_version: 1.0\nbudgets:", "budgets.yaml:1: schema_version: must be 1, not 1.0"),
