@@ -473,7 +473,7 @@ MetricSort = Annotated[str | None, _sort(complete_metric)]
 Columns = Annotated[str | None, _columns(complete_column)]
 Metrics = Annotated[str | None, _columns(complete_metric)]
 ChipSort = Annotated[str | None, _sort(complete_chip_column)]
-ChipColumns = Annotated[str | None, _columns(complete_chip_column, "with their keys in `--format json`")]
+ChipColumns = Annotated[str | None, _columns(complete_chip_column, "named as in `--format json`")]
 
 
 def format_option(formats: tuple[str, ...], words: str) -> Any:
