@@ -24,6 +24,7 @@ from typer import Typer
 
 from llmarch_cli.claims import claims
 from llmarch_cli.cli.app import COMMANDS
+from llmarch_cli.deployment.chips import chips_directory
 from llmarch_cli.huggingface.importing.families import FAMILIES, MULTIMODAL
 from llmarch_cli.huggingface.importing.families.others import OUT_OF_SCOPE, WAITING
 from llmarch_cli.schema import write_schema
@@ -159,8 +160,8 @@ def _source(path: str, name: str, statement: str | None) -> str:
 
 
 def listed(page: str) -> str:
-    """A page with current tables between its markers: of families that are imported, of formats, of conventions."""
-    tables = {"families": _families, "formats": _formats, "training FLOPs": training_flops.written}
+    """A page with current tables between its markers: of families that are imported, formats, chips, conventions."""
+    tables = {"families": _families, "formats": _formats, "chips": _chips, "training FLOPs": training_flops.written}
     return re.sub(
         r"(<!-- ([\w ]+): [^\n]*-->\n).*?(\n<!-- end -->)",
         lambda match: f"{match[1]}{tables[match[2]]()}{match[3]}",
@@ -172,6 +173,11 @@ def listed(page: str) -> str:
 def _formats() -> str:
     rows = "\n".join(f"| `{name}` | {each.words} |" for name, each in FORMATS.items())
     return f"| format | a matrix |\n| --- | --- |\n{rows}"
+
+
+def _chips() -> str:
+    (table,) = printed(("chips", "--format", "markdown"))
+    return table.partition("\n\n")[0]
 
 
 def _families() -> str:
@@ -238,6 +244,7 @@ if __name__ == "__main__":
     (DOCS / "commands.md").write_text(reference())
     (DOCS / "article.md").write_text(article())
     write_schema(specs_directory() / "schema.json")
+    write_schema(chips_directory() / "schema.json", "chip")
     for of in ("budgets", "baseline"):
         write_schema(DOCS / f"{of}.schema.json", of)
     draw()

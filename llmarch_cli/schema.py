@@ -1,4 +1,4 @@
-"""The JSON schemas of spec, budget and baseline files, for editors and other programs.
+"""The JSON schemas of spec, budget, baseline and chip files, for editors and other programs.
 
 They describe single fields. Rules between fields are checked only when a file is read.
 """
@@ -63,7 +63,14 @@ def baseline_schema() -> Schema:
     return _file_schema(Baseline, "A baseline of llmarch")
 
 
-SCHEMAS = {"spec": spec_schema, "budgets": budgets_schema, "baseline": baseline_schema}
+def chip_schema() -> Schema:
+    """The schema of a chip's file."""
+    from llmarch_cli.deployment.chips import Chip
+
+    return _file_schema(Chip, "A chip of llmarch")
+
+
+SCHEMAS = {"spec": spec_schema, "budgets": budgets_schema, "baseline": baseline_schema, "chip": chip_schema}
 
 
 def render(of: str) -> str:
@@ -109,6 +116,8 @@ def _tidied(schema: Any) -> Any:
     if not isinstance(schema, dict):
         return schema
     tidy = {name: _tidied(value) for name, value in schema.items() if name not in ("discriminator", "title")}
+    if "properties" in schema:  # a field may be named `title`
+        tidy["properties"] = {name: _tidied(value) for name, value in schema["properties"].items()}
     if "patternProperties" in tidy:
         tidy["additionalProperties"] = False
     return tidy

@@ -11,6 +11,7 @@ from hypothesis import given
 from jsonschema import Draft202012Validator
 from strategies import spec_data
 
+from llmarch_cli.deployment.chips import chips_directory
 from llmarch_cli.errors import InputError
 from llmarch_cli.models import load
 from llmarch_cli.schema import SCHEMAS, render, spec_schema, write_schema
@@ -39,6 +40,10 @@ def test_the_file_is_current(tmp_path: Path) -> None:
 def test_the_files_of_guards_are_current(of: str) -> None:
     committed = specs_directory().parent / "docs" / f"{of}.schema.json"
     assert committed.read_text() == render(of), "the records changed: write it again with `make docs`"
+
+
+def test_the_file_of_chips_is_current() -> None:
+    assert (chips_directory() / "schema.json").read_text() == render("chip"), "write it again with `make docs`"
 
 
 @pytest.mark.parametrize("of", SCHEMAS)

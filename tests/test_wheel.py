@@ -86,6 +86,12 @@ def test_it_finds_its_specs_and_its_claims(site: Path) -> None:
     assert "statements" in llmarch(site, "claims", "--engine", "closed-form")
 
 
+def test_it_finds_its_chips(site: Path) -> None:
+    listed = llmarch(site, "chips")
+    bundled = sorted(path.stem for path in (ROOT / "chips").glob("*.yaml"))
+    assert [name for name in bundled if f"{name} " not in listed] == []
+
+
 def test_it_brings_what_a_page_is_made_of(site: Path) -> None:
     for package in (ROOT / "llmarch_cli").rglob("*"):
         if package.is_file() and package.suffix not in (".py", ".pyc"):
@@ -97,5 +103,6 @@ def test_it_brings_what_a_page_is_made_of(site: Path) -> None:
 
 def test_it_is_typed_and_brings_the_schema_and_no_tests(site: Path) -> None:
     assert (site / "llmarch_cli" / "py.typed").is_file()
-    assert (site / "llmarch_cli" / "model_specs" / "schema.json").is_file()
+    for data in ("model_specs", "chips"):
+        assert (site / "llmarch_cli" / data / "schema.json").is_file()
     assert {path.name for path in site.iterdir()} == {"bin", "llmarch_cli", f"llmarch-{__version__}.dist-info"}

@@ -20,6 +20,7 @@ import typer
 from llmarch_cli.cli import (
     baseline,
     check,
+    chips,
     claims,
     columns,
     compare,
@@ -49,6 +50,7 @@ COMMANDS = (
     ("list", INSPECT, list_.list_models, list_.EXAMPLES),
     ("show", INSPECT, show.show, show.EXAMPLES),
     ("import", INSPECT, import_command.import_, import_command.EXAMPLES),
+    ("chips", INSPECT, chips.chips, chips.EXAMPLES),
     ("compare", COMPARE, compare.compare, compare.EXAMPLES),
     ("diff", COMPARE, diff.diff, diff.EXAMPLES),
     ("kvcache", COMPARE, kvcache.kvcache, kvcache.EXAMPLES),

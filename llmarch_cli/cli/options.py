@@ -5,7 +5,7 @@ from __future__ import annotations
 import inspect
 import re
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from functools import wraps
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -140,6 +140,20 @@ def complete_column(incomplete: str) -> list[str]:
     return _after_a_comma(incomplete, [metric.key for metric in METRICS])
 
 
+def complete_chip(incomplete: str) -> list[str]:
+    """Bundled chips by the start of their id."""
+    from llmarch_cli.deployment.chips import chips
+
+    return [name for name in chips() if name.startswith(incomplete)]
+
+
+def complete_chip_column(incomplete: str) -> list[str]:
+    """Columns of chips by the start of their key, in a comma-separated list."""
+    from llmarch_cli.deployment.chips_table import BY_KEY
+
+    return _after_a_comma(incomplete, list(BY_KEY))
+
+
 def complete_metric(incomplete: str) -> list[str]:
     """Numeric columns, which a sweep can use, by the start of their key."""
     from llmarch_cli.sweeping.pricing import COUNTS, RATIOS
@@ -180,20 +194,33 @@ def matched(given: list[str] | None) -> list[str] | None:
 
     Raises InputError for a pattern that matches none. The shell expands patterns of files.
     """
+    from llmarch_cli.specs.loading import names
+
+    return _matched(given, names(), "model", "llmarch list") if given else given
+
+
+def matched_chips(given: list[str] | None) -> list[str]:
+    """The chips of a command line, with patterns as in `matched`; all bundled chips if none is given."""
+    from llmarch_cli.deployment.chips import chips
+
+    return _matched(given, chips(), "chip", "llmarch chips") if given else list(chips())
+
+
+def _matched(given: list[str], known: Iterable[str], what: str, command: str) -> list[str]:
     from fnmatch import fnmatchcase
     from glob import has_magic
 
-    from llmarch_cli.specs.loading import exists, names
+    from llmarch_cli.specs.loading import exists
 
     found: list[str] = []
-    for name in given or ():
+    for name in given:
         if not has_magic(name) or exists(Path(name)):
             found.append(name)
-        elif matches := [each for each in names() if fnmatchcase(each, name)]:
+        elif matches := [each for each in known if fnmatchcase(each, name)]:
             found += matches
         else:
-            raise InputError(f"no bundled model matches {shown(name)}; see `llmarch list`")
-    return found if given else given
+            raise InputError(f"no bundled {what} matches {shown(name)}; see `{command}`")
+    return found
 
 
 Model = Annotated[
@@ -431,11 +458,11 @@ def _sort(complete: Callable[[str], list[str]]) -> Any:
     )
 
 
-def _columns(complete: Callable[[str], list[str]]) -> Any:
+def _columns(complete: Callable[[str], list[str]], listed: str = "as listed by `llmarch columns`") -> Any:
     return typer.Option(
         "--columns",
         metavar="A,B,...",
-        help="Show only these columns, as listed by `llmarch columns`.",
+        help=f"Show only these columns, {listed}.",
         autocompletion=complete,
         show_default=False,
         rich_help_panel=OUTPUT,
@@ -446,6 +473,8 @@ Sort = Annotated[str | None, _sort(complete_column)]
 MetricSort = Annotated[str | None, _sort(complete_metric)]
 Columns = Annotated[str | None, _columns(complete_column)]
 Metrics = Annotated[str | None, _columns(complete_metric)]
+ChipSort = Annotated[str | None, _sort(complete_chip_column)]
+ChipColumns = Annotated[str | None, _columns(complete_chip_column, "named as in `--format json`")]
 
 
 def format_option(formats: tuple[str, ...], words: str) -> Any:
@@ -512,11 +541,11 @@ def engine(text: str | None) -> EngineName:
     return default_engine() if text is None else as_engine(text)
 
 
-def keys(text: str | None, option: str = "--columns") -> list[str]:
+def keys(text: str | None, option: str = "--columns", hint: str = "`llmarch columns` lists all") -> list[str]:
     """Split a comma-separated list. Raises InputError if it is empty."""
     if text is None:
         return []
     found = [key for key in (part.strip() for part in text.split(",")) if key]
     if not found:
-        raise InputError(f"{option} is empty; `llmarch columns` lists all")
+        raise InputError(f"{option} is empty; {hint}")
     return found

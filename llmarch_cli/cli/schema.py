@@ -12,9 +12,9 @@ EXAMPLES = ("llmarch schema > spec.schema.json", "llmarch schema budgets > budge
 
 
 def schema(
-    of: Annotated[str, typer.Argument(metavar="spec|budgets|baseline", help="The kind of file.")] = "spec",
+    of: Annotated[str, typer.Argument(metavar="spec|budgets|baseline|chip", help="The kind of file.")] = "spec",
 ) -> None:
-    """Print the JSON schema of a spec, a budget or a baseline.
+    """Print the JSON schema of a spec, a budget, a baseline or a chip.
 
     It has every field with its type and bounds.
     """

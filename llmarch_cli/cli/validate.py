@@ -1,29 +1,35 @@
-"""`llmarch validate`: a quick check that specs are valid."""
+"""`llmarch validate`: a quick check that specs and chips are valid."""
 
 from __future__ import annotations
+
+from pathlib import Path
 
 from llmarch_cli.cli import options, output
 from llmarch_cli.errors import InputError
 
 EXAMPLES = (
     "llmarch validate my-model.yaml",
-    "llmarch validate qwen3-8b my-model.yaml",
+    "llmarch validate qwen3-8b my-model.yaml my-chip.yaml",
 )
 
 
 def validate(models: options.Models) -> None:
-    """Check that specs are valid, without measuring.
+    """Check that specs are valid, without measuring, and the YAML files of chips.
 
     Exit 2 if one is not.
 
     The pre-commit hook runs this command.
     """
+    from llmarch_cli.deployment import chips
     from llmarch_cli.models import load
 
     wrong: dict[str, None] = {}
     for model in models:
         try:
-            load(model)
+            if chips.is_chip(Path(model)):
+                chips.chip(model)
+            else:
+                load(model)
         except InputError as error:
             wrong[str(error)] = None
     if wrong:

@@ -6,8 +6,9 @@ All numbers are of one device, as a program sees it. Units and conventions:
   nvidia-smi and the like, which is what is sold, less what the driver keeps. Where no report was found, what is sold,
   with 10^9 bytes to the gigabyte, which no chip here falls below. The source says which.
 - `bandwidth`: bytes per second between the device and that memory, decimal, as published.
-- `peak`: dense floating-point or integer operations per second by dtype, as published, without structured sparsity.
-- `peers`: the most devices of a node: of the domain in which every device reaches every other over `link`.
+- `peak`: operations of matrix products per second by dtype of the factors, two per multiply-add, as published: dense,
+  without structured sparsity, and with sums in 32 bits where a chip also has a faster sum in 16.
+- `peers`: devices of a node, of the domain that `link` joins: of the system that the source names.
 - `link`: bytes per second that a device sends to its node, and as many that it receives: the sum over its links.
 - `network`: bytes per second that a device sends beyond its node, and as many that it receives.
 
@@ -19,6 +20,7 @@ from __future__ import annotations
 import datetime as dt
 import re
 from dataclasses import dataclass
+from fractions import Fraction
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal, get_args
@@ -28,7 +30,7 @@ from pydantic import Field, PrivateAttr, model_validator
 from llmarch_cli.components.component import Record
 from llmarch_cli.errors import InputError, shown, shown_path, suggestion
 from llmarch_cli.specs import documents
-from llmarch_cli.specs.loading import YAML_ENDINGS, checked
+from llmarch_cli.specs.loading import YAML_ENDINGS, checked, exists
 from llmarch_cli.specs.spec import URL_PATTERN, FieldError, OneLine
 
 if TYPE_CHECKING:
@@ -52,6 +54,8 @@ _HOLD: dict[str, tuple[Dtype, ...]] = {
     "int8": ("fp16", "bf16", "tf32", "fp32"),
     "int4": ("int8", "fp8", "fp16", "bf16", "tf32", "fp32"),
 }
+
+_SIXTEEN_BITS: tuple[Dtype, ...] = ("bf16", "fp16")
 
 # Lower bounds reject numbers in another unit, such as 80 for 80 GB.
 MemoryBytes = Annotated[int, Field(ge=GB, le=10**15)]
@@ -90,7 +94,7 @@ class Chip(Record):
     memory_bytes: MemoryBytes  # what the device reports to programs in all; else as sold, with 10^9 bytes to the GB
     bandwidth: Bandwidth  # bytes per second between the device and its memory
     peak: dict[Dtype, Flops] = Field(default={})  # operations per second by dtype, dense
-    peers: Devices | None = None  # the most devices of a node, which reach each other over the link
+    peers: Devices | None = None  # devices of a node, which the link joins
     link: LinkRate | None = None  # bytes per second each way between a device and its node, over all links
     network: LinkRate | None = None  # bytes per second each way between a device and other nodes
     sources: Sources
@@ -135,7 +139,7 @@ class Chip(Record):
         """
         if dtype not in _HOLD:
             raise InputError(f"no chip has a peak for {shown(dtype)}; known: {', '.join(DTYPES)}")
-        peaks = [self.peak[each] for each in (dtype, *_HOLD[dtype]) if each in self.peak]  # type: ignore[index]
+        peaks = [self.peak[each] for each in (dtype, *_HOLD[dtype]) if each in self.peak]
         if not peaks:
             known = f"it has: {', '.join(self.peak)}" if self.peak else "it has none"
             raise InputError(f"{self.id}: no `peak` is known for {dtype} or a dtype that holds its values; {known}")
@@ -145,8 +149,18 @@ class Chip(Record):
         """A number that a chip may lack. Raises InputError if it does."""
         value: int | None = getattr(self, number)
         if value is None:
-            raise InputError(f"{self.id}: no `{number}` is known; a copy of its file with that number can be used")
+            raise InputError(f"{self.id}: no `{number}` is known; use a copy of its file that gives it")
         return value
+
+    @property
+    def peak_16(self) -> int | None:
+        """The larger of the peaks in bf16 and fp16; None if neither is known."""
+        return max((self.peak[each] for each in _SIXTEEN_BITS if each in self.peak), default=None)
+
+    @property
+    def flops_per_byte(self) -> Fraction | None:
+        """Operations in 16 bits per byte read at which both take equally long; None if no such peak is known."""
+        return None if self.peak_16 is None else Fraction(self.peak_16, self.bandwidth)
 
 
 @dataclass(frozen=True)
@@ -209,13 +223,25 @@ def read(path: Path) -> Chip:
     return checked(Chip, documents.read(path, "chip"), shown_path(path)).with_id(path.stem)
 
 
-_MACHINES = re.compile(r"(?:(?P<first>[0-9]{1,7})x)?(?:(?P<second>[0-9]{1,7})x)?(?P<chip>.+)", re.DOTALL)
+def is_chip(path: Path) -> bool:
+    """Whether a YAML file is meant as a chip: whether it has a field that chips have and no spec has."""
+    if path.suffix not in YAML_ENDINGS or not exists(path, Path.is_file):
+        return False
+    try:
+        return not {"memory_bytes", "bandwidth", "peak"}.isdisjoint(documents.read(path, "chip"))
+    except InputError:
+        return False
+
+
+_MACHINES = re.compile(
+    r"(?:(?P<first>[0-9]{1,6})x)?(?:(?P<second>[0-9]{1,6})x)?(?P<chip>(?!(?:[0-9]+x)+$).+)", re.DOTALL
+)
 
 
 def machines(text: str) -> Machines:
     """Devices by their text: `h200`, eight in a node `8xh200`, two nodes of eight `2x8xh200`, or `8x./chip.yaml`.
 
-    Raises InputError for no devices, an unknown chip, and more devices in a node than the chip has `peers`.
+    Raises InputError for no devices, an unknown chip, and more devices in a node than the chip's `peers`.
     """
     match = _MACHINES.fullmatch(text)
     if match is None:
@@ -227,11 +253,9 @@ def machines(text: str) -> Machines:
         raise InputError(f"{shown(text)} is no device; write at least 1")
     found = chip(match["chip"])
     if found.peers is not None and per_node > found.peers:
-        nodes, rest = divmod(per_node, found.peers)
-        written = match["chip"]
-        many = f"{n_nodes * nodes}x{found.peers}x{written}" if not rest else f"{n_nodes * (nodes + 1)}x{found.peers}x{written}"
+        parts = next(n for n in range(-(-per_node // found.peers), per_node + 1) if per_node % n == 0)
         raise InputError(
-            f"{shown(text)} has {per_node:,} devices in a node, but {found.name} has at most {found.peers:,};"
-            f" write NODESxDEVICESxCHIP, such as {many}"
+            f"{shown(text)}: a node of {found.name} has {found.peers:,} device{'s' * (found.peers > 1)}, not"
+            f" {per_node:,}; for several nodes write {n_nodes * parts}x{per_node // parts}x{match['chip']}"
         )
     return Machines(found, n_nodes, per_node)

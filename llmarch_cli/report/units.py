@@ -135,6 +135,21 @@ def flops(value: int) -> str:
     return _scaled(value, 1000, names, whole_below=1000)
 
 
+def operations(value: int) -> str:
+    """989400000000000 -> 989.4T."""
+    return _trimmed(_scaled(value, 1000, ("", "K", "M", "G", "T"), whole_below=1000))
+
+
+def byte_rate(value: int) -> str:
+    """3350000000000 -> 3.35 TB/s: decimal, as rates are published."""
+    return _trimmed(_scaled(value, 1000, (" B/s", " kB/s", " MB/s", " GB/s", " TB/s"), whole_below=1000))
+
+
+def _trimmed(text: str) -> str:
+    """450.00 GB/s -> 450 GB/s."""
+    return re.sub(r"\.00|(?<=\.\d)0", "", text)
+
+
 def tokens(value: int) -> str:
     """131072 -> 128k, 1048576 -> 1M; numbers that are not multiples of 1024 in full."""
     for size, name in ((1 << 20, "M"), (1 << 10, "k")):
@@ -212,9 +227,12 @@ TOKENS = Unit(tokens, name="tokens")
 PARAMS = Unit(count)
 BYTES = Unit(binary_bytes, name="bytes")
 FLOPS = Unit(flops)
+OPERATION_RATE = Unit(operations, name="operations/s")
+BYTE_RATE = Unit(byte_rate, name="bytes/s")
 SHARE = Unit(share, share, is_ratio=True, of_delta=" points")
 TIMES = Unit(times, times, is_ratio=True)
 BITS = Unit(decimal, name="bits", is_ratio=True)
+QUOTIENT = Unit(decimal, decimal, is_ratio=True)
 WRITTEN = Unit(str, str)  # numbers of mixed units, formatted by the caller
 DIFFERENCE = Unit(difference, difference, is_ratio=True)
 

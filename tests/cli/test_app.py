@@ -1,6 +1,7 @@
 import os
 import re
 import shlex
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable
@@ -9,6 +10,7 @@ from typing import Any
 
 import pytest
 from pages import DOCUMENTED
+from pages import EXAMPLES as EXAMPLE_FILES
 from processes import CLOSED_FORM, LLMARCH, modules, on_a_terminal, process
 from repositories import git
 from typer import Typer
@@ -39,6 +41,8 @@ Run = Callable[..., Any]
         "compare gpt2 --set n_layers=3 --engine closed-form",
         "validate gpt2",
         "schema baseline",
+        "chips",
+        "chips h100",
         "check budgets.yaml --engine closed-form",
         "baseline write baseline.yaml gpt2 --engine closed-form",
         "baseline compare baseline.yaml --engine closed-form",
@@ -271,6 +275,7 @@ def a_place_to_work(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         Path(directory).mkdir()
     for spec in ("my-model.yaml", "specs/one.yaml"):
         Path(spec).write_text("extends: gpt2\nn_layers: 3\npublished: {params: null}\n")
+    shutil.copy(EXAMPLE_FILES / "my-chip.yaml", "my-chip.yaml")
     for config in ("config.json", "checkpoint/config.json"):
         Path(config).write_text('{"model_type": "llama"}')
     Path("budgets.yaml").write_text("budgets: [{models: [gpt2], limits: [params < 1B]}]")

@@ -11,6 +11,37 @@ from llmarch_cli.report import units
     ("value", "written"),
     [
         (0, "0"),
+        (999, "999 B/s"),
+        (56_250_000_000, "56.25 GB/s"),
+        (450_000_000_000, "450 GB/s"),
+        (537_600_000_000, "537.6 GB/s"),
+        (3_352_000_000_000, "3.35 TB/s"),
+        (1_000_500_000_000_000, "1,000.5 TB/s"),
+    ],
+)
+def test_byte_rates(value: int, written: str) -> None:
+    assert units.BYTE_RATE.write(value) == written
+    assert units.BYTE_RATE.write(value, exact=True) == f"{value:,}"
+
+
+@pytest.mark.parametrize(
+    ("value", "written"),
+    [
+        (0, "0"),
+        (362_050_000_000_000, "362.05T"),
+        (100_000_000_000_000, "100T"),
+        (15_700_000_000_000, "15.7T"),
+        (14_000_000_000_000_000, "14,000T"),
+    ],
+)
+def test_operation_rates(value: int, written: str) -> None:
+    assert units.OPERATION_RATE.write(value) == written
+
+
+@pytest.mark.parametrize(
+    ("value", "written"),
+    [
+        (0, "0"),
         (14_848, "14,848"),
         (999_999, "999,999"),
         (1_000_000, "1.00M"),
