@@ -24,7 +24,7 @@ from llmarch_cli.specs.storage import NATIVE, PLAIN
 Binds = Literal["memory", "compute"]
 
 ACTIVATION_BYTES = 2  # of a value that devices exchange: bfloat16
-MOST_SEQUENCES = 1 << 30  # beyond which no batch is looked for
+MOST_SEQUENCES = 1 << 30  # a step of more is not looked at
 
 # The dtype in which matrices of a format are multiplied, where that is not bfloat16. Other formats of 4 and 8 bits are
 # widened first.
@@ -171,12 +171,11 @@ def compute_bound_batch(model: Model, setting: Setting) -> int | None:
     def binds(batch: int) -> bool:
         return decode_step(model, setting, batch).binds == "compute"
 
-    above = 1
+    if not binds(MOST_SEQUENCES):
+        return None
+    below, above = 0, 1
     while not binds(above):
-        above *= 2
-        if above > MOST_SEQUENCES:
-            return None
-    below = above // 2
+        below, above = above, 2 * above
     while above - below > 1:
         middle = (below + above) // 2
         above, below = (middle, below) if binds(middle) else (above, middle)

@@ -77,6 +77,7 @@ class Sizes:
         self.division = Division(spec, question.workload.weights)
         self.model = Model(spec, question.workload)
         self._held: dict[tuple[int, ...], tuple[DeviceBytes, ...]] = {}
+        self._lines: dict[Layout, set[tuple[int, int]]] = {}  # of stages: bytes of weights, and of one sequence
         self._layouts: dict[tuple[int, int], list[Layout]] = {}
 
     def held(self, layout: Layout, context: int | None = None) -> tuple[DeviceBytes, ...]:
@@ -119,12 +120,15 @@ class Sizes:
 
     def most_sequences(self, layout: Layout, room: int) -> int:
         """The most sequences that fit into `room` bytes of each device."""
+        if layout not in self._lines:
+            stages = self.held(layout)
+            self._lines[layout] = {(stage.weights, stage.total - stage.weights) for stage in stages}
         each = MAX_BATCH
-        for stage in self.held(layout):
-            if stage.weights > room:
+        for weights, sequence in self._lines[layout]:
+            if weights > room:
                 return 0
-            if stage.total > stage.weights:
-                each = min(each, (room - stage.weights) // (stage.total - stage.weights))
+            if sequence:
+                each = min(each, (room - weights) // sequence)
         return min(each * n_groups(layout), MAX_BATCH)
 
     def needed(self, layout: Layout, n_sequences: int, context: int | None = None) -> int:

@@ -276,7 +276,8 @@ class Division:
 
     def _in_stages(self, pp: int) -> list[tuple[range, list[Item]]]:
         if pp not in self._stages:
-            self._stages[pp] = [(layers, list(self.spec.stage(layers))) for layers in stages(self.spec.n_layers, pp)]
+            parts = stages(self.spec.n_layers, pp)
+            self._stages[pp] = list(zip(parts, self.spec.stages(parts), strict=True))
         return self._stages[pp]
 
     def layouts(self, n_devices: int, per_node: int | None, workload: Workload | None = None) -> Iterator[Layout]:

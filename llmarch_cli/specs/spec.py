@@ -637,23 +637,21 @@ class ModelSpec(Record):
             if norms.attention or norms.ffn:
                 yield Item("mtp: block norms", "mtp", self.n_mtp_blocks, norms, mtp=True)
 
-    def stage(self, layers: range) -> Iterator[Item]:
-        """The items of `inventory` that stand with these layers, where they are run apart from the others.
+    def stages(self, parts: Iterable[range]) -> Iterator[list[Item]]:
+        """The items of `inventory` for each part of the layers, where they are run apart from the others.
 
         The first stage has the embeddings, and the last one the final norm and the head, with a table of its own if
         that is the embedding's. Weights that layers share stand in each stage that has one of the layers. Without
         multi-token-prediction blocks.
         """
-        first, last = layers.start == 0, layers.stop == self.n_layers
-        if first:
-            yield from self._first_items()
-        yield from self._layer_items(
-            self.layer_counts if first and last else Counter(self.layers[layers.start : layers.stop])
-        )
-        if last:
-            if self.tie_embeddings and not first:
-                yield self._token_embedding()
-            yield from self._last_items()
+        listed = self.layers
+        for layers in parts:
+            first, last = layers.start == 0, layers.stop == self.n_layers
+            items = [*self._first_items()] if first else []
+            items += self._layer_items(Counter(listed[layers.start : layers.stop]))
+            if last and self.tie_embeddings and not first:
+                items.append(self._token_embedding())
+            yield [*items, *self._last_items()] if last else items
 
     def _token_embedding(self) -> Item:
         return Item("token embedding", "embedding", 1, TokenEmbedding.model_construct(vocab_size=self.vocab_size))

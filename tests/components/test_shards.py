@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from itertools import pairwise
-from typing import Any
+from typing import Any, get_args
 
 import pytest
 import torch
@@ -14,7 +14,9 @@ from strategies import attentions, feed_forwards
 from sublayers import component, module, run, values
 from torch import Tensor
 
+from llmarch_cli.components.attention import Attention
 from llmarch_cli.components.component import Child, Component, cache_entries, walk_named
+from llmarch_cli.components.ffn import FeedForward
 from llmarch_cli.components.parts import Assignments, Buffer, Weights
 from llmarch_cli.components.shards import Shard, Units
 from llmarch_cli.deployment.division import share_of_entry, share_of_part
@@ -112,6 +114,16 @@ def stored(whole: Component, prefix: str = "") -> Iterator[tuple[str, Component,
             yield from stored(part.component, f"{prefix}{part.name}.")
         elif not isinstance(part, Buffer | Assignments):
             yield prefix + part.name, whole, part
+
+
+def test_every_kind_is_tried() -> None:
+    kinds = {
+        kind
+        for axis in (Attention, FeedForward)
+        for each in get_args(axis)
+        for kind in get_args(each.model_fields["kind"].annotation)
+    }
+    assert {data["kind"] for data, _ in SHARES.values()} == kinds - {"parallel", "shortcut"}  # of other kinds only
 
 
 @pytest.mark.parametrize("name", SHARES)

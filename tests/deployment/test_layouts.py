@@ -109,7 +109,6 @@ def copies_or_divides(spec: ModelSpec, layout: Layout) -> bool:
 
 
 @given(st.data())
-@settings(max_examples=60)
 def test_random_specs_and_layouts_hold_what_dtensor_says(data: st.DataObject) -> None:
     spec = data.draw(specs())
     n_devices = data.draw(st.sampled_from((2, 3, 4, 6, 8)))
@@ -138,6 +137,7 @@ def test_one_device_holds_the_whole_model(data: st.DataObject) -> None:
 
 
 @given(st.data())
+@settings(max_examples=20)
 def test_layouts_are_those_that_per_device_accepts(data: st.DataObject) -> None:
     spec = data.draw(specs())
     found = list(layouts(spec, 4))
