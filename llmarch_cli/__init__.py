@@ -19,7 +19,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from llmarch_cli.api import compare, diff, draw, kv_cache, load_checkpoint, profile, reconcile, sweep, training
+    from llmarch_cli.api import compare, diff, draw, fit, kv_cache, load_checkpoint, profile, reconcile, sweep, training
     from llmarch_cli.errors import CheckError, InputError, LlmarchError
     from llmarch_cli.huggingface.importing import import_config
     from llmarch_cli.huggingface.reconcile import Reconciliation
@@ -39,6 +39,7 @@ _HOMES = {
     "changed": "specs.changes",
     "compare": "api",
     "diff": "api",
+    "fit": "api",
     "draw": "api",
     "kv_cache": "api",
     "profile": "api",
@@ -74,6 +75,7 @@ __all__ = [
     "compare",
     "diff",
     "draw",
+    "fit",
     "import_config",
     "kv_cache",
     "load",

@@ -10,13 +10,14 @@ Every function raises InputError for an unknown model or an impossible workload,
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from fractions import Fraction
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Unpack
 
 from llmarch_cli.errors import InputError
 from llmarch_cli.models import load
 from llmarch_cli.profilers import profile as profiling
-from llmarch_cli.profilers.cost import Asked, Engine, Workload
+from llmarch_cli.profilers.cost import DEFAULT_CONTEXT, Asked, Engine, KvDtype, StateDtype, Workload
 from llmarch_cli.profilers.profile import Profile
 from llmarch_cli.report.table import Table
 from llmarch_cli.specs.loading import names
@@ -200,6 +201,68 @@ def training(
     require(asked)
     chosen = profiling.default_engine() if engine is None else profiling.as_engine(engine)
     return tables([training_cost(spec, asked, chosen) for spec in track(specs(models, changes))])
+
+
+def fit(
+    models: Sequence[ModelLike],
+    on: Sequence[str],
+    *,
+    context: int = DEFAULT_CONTEXT,
+    batch: int | None = None,
+    weights: str = "native",
+    kv_dtype: KvDtype = "bf16",
+    state_dtype: StateDtype | None = None,
+    prompt: int | None = None,
+    prefix: int = 0,
+    layout: Mapping[str, int | bool] | None = None,
+    reserve: Fraction | None = None,
+    compute: str | None = None,
+    skew: float = 0.0,
+    price: Fraction | None = None,
+    explain: bool = False,
+    changes: Mapping[str, Any] | None = None,
+    track: Track = iter,
+) -> tuple[Table, ...]:
+    """Say what fits on machines and how fast it can be at best, in closed form: one row per model and machine.
+
+    For one row alone, tables follow of what a device holds, of a decode step's parts, and of the layouts.
+
+    Args:
+        models: at least one.
+        on: machines such as "h100", "8xh200", "2x8xb200" or "8x./chip.yaml", at least one.
+        context: tokens of each sequence.
+        batch: sequences; None takes as many as fit.
+        weights: the storage format of weights; "native" is what the publisher ships.
+        kv_dtype: how cached values are stored.
+        state_dtype: the dtype of states; None keeps each in its own.
+        prompt: tokens of a prompt; None takes as many as the context.
+        prefix: tokens before the prompt that are cached already.
+        layout: fixed sizes of the layout by name: tp, pp, dp, ep, cp, dp_attention; others are tried.
+        reserve: the share of a device's memory that is left free; None takes a tenth.
+        compute: the dtype of products; None takes what the weights imply.
+        skew: 0 if tokens choose all experts equally often; s if those of rank r in proportion to 1 / r^s.
+        price: of a device for an hour: adds the least price of a million tokens.
+        explain: add a table of how each figure follows.
+        changes: values by path, as in `changed`. Each model is then followed by its changed copy.
+        track: wraps the specs to show progress.
+
+    Raises InputError for unknown machines, for an impossible layout, and if nothing fits anywhere.
+
+    >>> fit(["llama3.1-8b"], ["h100"])[0].rows[0]["most_sequences"]
+    3
+    """
+    from llmarch_cli.deployment import fit as fitting
+    from llmarch_cli.deployment.chips import machines
+    from llmarch_cli.deployment.table import tables
+
+    chosen = [machines(text) for text in on]
+    workload = Workload(
+        context, kv_dtype=kv_dtype, state_dtype=state_dtype, weights=weights, prompt=prompt, prefix=prefix
+    )
+    share = fitting.RESERVE if reserve is None else reserve
+    question = fitting.Question(workload, batch, dict(layout or {}), share, compute, skew, price)
+    found = fitting.fits(list(track(specs(models, changes))), chosen, question)
+    return tables(found, explain)
 
 
 def overview(

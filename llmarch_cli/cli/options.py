@@ -306,6 +306,19 @@ Contexts = Annotated[
     ),
 ]
 
+Weights = Annotated[
+    str,
+    typer.Option(
+        "--weights",
+        metavar="FORMAT",
+        help="The storage format of weights: bf16, fp8-block, mxfp4, nvfp4, gptq-int4, q4_k_m ...; native is"
+        " what the publisher ships.",
+        autocompletion=complete_format,
+        parser=_weights,
+        rich_help_panel=WORKLOAD,
+    ),
+]
+
 # The workload options by the key of `Asked`, each with its default. To add one: here, and in `profilers/cost.py`.
 _WORKLOAD: dict[str, tuple[Any, Any]] = {
     "context": (
@@ -366,21 +379,7 @@ _WORKLOAD: dict[str, tuple[Any, Any]] = {
         ],
         None,
     ),
-    "weights": (
-        Annotated[
-            str,
-            typer.Option(
-                "--weights",
-                metavar="FORMAT",
-                help="The storage format of weights: bf16, fp8-block, mxfp4, nvfp4, gptq-int4, q4_k_m ...; native is"
-                " what the publisher ships.",
-                autocompletion=complete_format,
-                parser=_weights,
-                rich_help_panel=WORKLOAD,
-            ),
-        ],
-        "bf16",
-    ),
+    "weights": (Weights, "bf16"),
     "prompt": (
         Annotated[
             int | None,

@@ -15,6 +15,7 @@ from pydantic import BaseModel, ConfigDict, Field, SerializeAsAny
 
 from llmarch_cli.components.cache import Mixing, Read, Rows, State, View
 from llmarch_cli.components.parts import Weights
+from llmarch_cli.components.shards import Shard
 
 if TYPE_CHECKING:
     from typing import Self
@@ -166,6 +167,13 @@ class Component(Record):
         """What layers above may read of this one, besides the rows of `cache`; nothing by default."""
         return iter(())
 
+    def shards(self) -> Mapping[str, Shard]:
+        """How the devices of a tensor-parallel group divide parts and entries of `cache`, by name.
+
+        What has no shard stands whole on each device. Routed experts are also divided among themselves.
+        """
+        return {}
+
     @property
     def stream_width(self) -> int | None:
         """The width that the residual stream must have; None for any."""
@@ -249,6 +257,14 @@ class SharedWeights(Component):
     def parts(self, d_model: int) -> Iterator[Part]:
         for inner in walk(self.of):
             yield from (part for part in inner.parts(d_model) if part.name in inner.shared_parts)
+
+    def shards(self) -> Mapping[str, Shard]:
+        return {
+            name: shard
+            for inner in walk(self.of)
+            for name, shard in inner.shards().items()
+            if name in inner.shared_parts
+        }
 
     def forward(self, m: Modules, x: Tensor, cache: LayerCache) -> Tensor:
         """As the component that they are of."""

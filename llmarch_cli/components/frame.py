@@ -5,7 +5,7 @@ Engines and builder treat them as they treat any component, but specs cannot nam
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Literal
 
 from pydantic import model_validator
@@ -13,6 +13,7 @@ from pydantic import model_validator
 from llmarch_cli.components.component import Component, LayerCache, Modules, Part, Positive, Record, TokenCount
 from llmarch_cli.components.ffn.gate import Activation, activate, require_fixed
 from llmarch_cli.components.parts import Buffer, Linear, Norm, Table, TiedLinear
+from llmarch_cli.components.shards import Shard, Units, column_parallel
 
 if TYPE_CHECKING:
     from typing import Self
@@ -30,6 +31,9 @@ class TokenEmbedding(Component):
 
     def parts(self, d_model: int) -> Iterator[Part]:
         yield Table("tokens", self.vocab_size, d_model)
+
+    def shards(self) -> Mapping[str, Shard]:
+        return column_parallel(Units(self.vocab_size, uneven=True), "tokens")
 
     def forward(self, m: Modules, x: Tensor, cache: LayerCache) -> Tensor:
         """Token ids (batch, n_tokens) -> (batch, n_tokens, d_model)."""
@@ -149,6 +153,9 @@ class Head(Component):
             yield Norm("norm", d_model)
         matrix = TiedLinear if self.tied else Linear
         yield matrix("lm_head", d_model, self.vocab_size, self.bias)
+
+    def shards(self) -> Mapping[str, Shard]:
+        return column_parallel(Units(self.vocab_size, uneven=True), "lm_head")
 
     def forward(self, m: Modules, x: Tensor, cache: LayerCache) -> Tensor:
         """(batch, n_tokens, d_model) -> (batch, n_tokens, vocab_size)."""

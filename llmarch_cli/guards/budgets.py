@@ -21,9 +21,19 @@ from llmarch_cli.components.component import Record
 from llmarch_cli.errors import InputError, shown, shown_path
 from llmarch_cli.expressions import UNITS, Expression
 from llmarch_cli.guards import selection
-from llmarch_cli.guards.gauge import CONTEXT_PATTERN, GUARDED, Gauge, MetricAt, difference, metric_at
+from llmarch_cli.guards.gauge import (
+    CONTEXT_PATTERN,
+    GUARDED,
+    Gauge,
+    MetricAt,
+    MostSequences,
+    SequencesOn,
+    difference,
+    metric_at,
+)
 from llmarch_cli.guards.selection import Batch, ModelNames, Settings, Version
 from llmarch_cli.profilers.cost import Engine, KvDtype, StateDtype, Workload
+from llmarch_cli.profilers.profile import MAX_CONTEXT
 from llmarch_cli.report import units
 from llmarch_cli.report.units import Unit
 from llmarch_cli.specs import documents
@@ -33,6 +43,10 @@ from llmarch_cli.specs.storage import AskedFormat
 COMPARISONS = {"<=": operator.le, "<": operator.lt, ">=": operator.ge, ">": operator.gt, "==": operator.eq}
 
 _LIMIT = re.compile(r"(?P<figure>\S+?)\s*(?P<comparison><=|>=|==|<|>)\s*(?P<amount>[0-9][0-9_.]*)\s*(?P<unit>\S*)")
+_MACHINES = r"[^\s,()]{1,100}"
+_FITS = re.compile(
+    rf"fits\(\s*(?P<machines>{_MACHINES})\s*,\s*(?P<context>{CONTEXT_PATTERN})\s*(?:,\s*(?P<sequences>[0-9]{{1,7}})\s*)?\)"
+)
 LONGEST_LIMIT = 200
 _COUNTS = ("", "K", "M", "B", "T")
 _UNITS: dict[Unit, tuple[str, ...]] = {  # "": no unit
@@ -48,9 +62,9 @@ _UNITS: dict[Unit, tuple[str, ...]] = {  # "": no unit
 
 @dataclass(frozen=True, slots=True)
 class Limit:
-    """A limit: a metric, a comparison and an exact amount."""
+    """A limit: a metric, a comparison and an exact amount. `fits` is a limit on the most sequences that do."""
 
-    figure: MetricAt
+    figure: MetricAt | SequencesOn
     comparison: str
     amount: int | Fraction
     text: str  # as written in the file
@@ -71,7 +85,12 @@ class Limit:
 
 
 def limit(text: str) -> Limit:
-    """Parse `METRIC[@CONTEXT] OP AMOUNT`. Raises InputError for any other text, and for a wrong unit."""
+    """Parse `METRIC[@CONTEXT] OP AMOUNT`, or `fits(MACHINES, CONTEXT[, SEQUENCES])`.
+
+    Raises InputError for any other text, and for a wrong unit.
+    """
+    if text.strip().startswith("fits"):
+        return _fits(text.strip())
     match = _LIMIT.fullmatch(text.strip())
     if match is None:
         raise InputError(
@@ -92,6 +111,19 @@ def limit(text: str) -> Limit:
     return Limit(limited, match["comparison"], amount, text.strip())
 
 
+def _fits(text: str) -> Limit:
+    match = _FITS.fullmatch(text)
+    if match is None or int(match["sequences"] or 1) < 1:
+        raise InputError(
+            f"{shown(text)}: write fits(MACHINES, CONTEXT, SEQUENCES), such as fits(8xh100, 32k, 64); in a list in"
+            " brackets, in quotes"
+        )
+    (named,) = Expression(f"context@{match['context']}").references()
+    if not 1 <= (context := named.context or 0) <= MAX_CONTEXT:
+        raise InputError(f"{shown(text)}: a context must be from 1 to {MAX_CONTEXT:,} tokens")
+    return Limit(SequencesOn(match["machines"], context), ">=", int(match["sequences"] or 1), text)
+
+
 def _is_limit(text: str) -> str:
     try:
         limit(text)
@@ -110,7 +142,8 @@ def _pattern() -> str:
         rf"({'|'.join(keys)}){f'@{CONTEXT_PATTERN}' if at else ''} *{comparison} *{number} *({'|'.join(takes)})"
         for (at, takes), keys in sorts.items()
     )
-    return f"^ *({'|'.join(each)}) *$"
+    fits = rf"fits\( *{_MACHINES} *, *{CONTEXT_PATTERN} *(, *[1-9][0-9]{{0,6}} *)?\)"
+    return f"^ *({'|'.join(each)}|{fits}) *$"
 
 
 LimitText = Annotated[
@@ -125,7 +158,9 @@ class Budget(Record):
     """Limits, and the models they apply to."""
 
     models: ModelNames  # bundled ids, paths relative to this file, or patterns of either
-    limits: Annotated[tuple[LimitText, ...], Field(strict=False, min_length=1)]  # METRIC[@CONTEXT] OP AMOUNT
+    limits: Annotated[
+        tuple[LimitText, ...], Field(strict=False, min_length=1)
+    ]  # METRIC[@CONTEXT] OP AMOUNT, or fits(MACHINES, CONTEXT, SEQUENCES)
     batch: Batch | None = None  # overrides the file's
     kv_dtype: KvDtype | None = None  # overrides the file's
     state_dtype: StateDtype | None = None  # overrides the file's
@@ -165,8 +200,10 @@ def read(path: Path) -> tuple[BudgetFile, documents.Mapping]:
     return checked(BudgetFile, data, shown_path(path)), data
 
 
-def check(path: Path, engine: Engine) -> Iterator[Check]:
+def check(path: Path, engine: Engine, most_sequences: MostSequences | None = None) -> Iterator[Check]:
     """Check each limit for each of its models, in the order of the file at `path`.
+
+    `most_sequences` says what fits on machines; a file with `fits` needs it.
 
     Raises InputError for an invalid file or spec and for names that match no model, before measuring; and what
     `profile` raises.
@@ -177,12 +214,18 @@ def check(path: Path, engine: Engine) -> Iterator[Check]:
     ]
     names = {name for _, models in chosen for name in models}
     specs = {name: selection.load(name, path.parent) for name in sorted(names)}
-    gauge = Gauge(engine)
+    gauge = Gauge(engine, most_sequences)
     for budget, models in chosen:
         workload = file.overridden(budget)
         for name in models:
             for each in map(limit, budget.limits):
-                yield Check(name, each, workload, gauge.read(specs[name], each.figure, workload))
+                try:
+                    measured = gauge.read(specs[name], each.figure, workload)
+                except InputError as error:
+                    if isinstance(each.figure, SequencesOn):  # of its machines
+                        raise InputError(f"{shown_path(path)}: {each.text}: {error}") from None
+                    raise
+                yield Check(name, each, workload, measured)
 
 
 def _models(budget: Budget, items: Any, path: Path) -> list[str]:

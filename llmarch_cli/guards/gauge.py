@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from dataclasses import dataclass
 from fractions import Fraction
+from typing import ClassVar
 
 from llmarch_cli.errors import InputError, shown, suggestion
 from llmarch_cli.expressions import Expression
@@ -13,6 +15,7 @@ from llmarch_cli.profilers.cost import Workload
 from llmarch_cli.profilers.profile import Engine, Profile
 from llmarch_cli.report import units
 from llmarch_cli.report.columns import BY_KEY, METRICS, RENAMED, Metric, metric
+from llmarch_cli.report.units import Unit
 from llmarch_cli.specs.spec import ModelSpec
 
 CONTEXT_PATTERN = "[0-9]{1,15}(_[0-9]{3}){0,5}[kM]?"
@@ -42,9 +45,28 @@ class MetricAt:
         return GUARDED[self.key]
 
     @property
+    def unit(self) -> Unit:
+        """The unit of its values."""
+        return self.metric.unit
+
+    @property
     def order(self) -> tuple[str, int]:
         """The sort key: as text, `@8k` would come after `@128k`."""
         return self.key, self.context or 0
+
+
+@dataclass(frozen=True, slots=True)
+class SequencesOn:
+    """The most sequences of a context that fit on machines, such as `8xh200`."""
+
+    machines: str
+    context: int
+
+    key: ClassVar[str] = "most_sequences"
+    unit: ClassVar[Unit] = units.INTEGER
+
+
+MostSequences = Callable[[ModelSpec, str, Workload], int]  # a spec, machines, and the context and formats
 
 
 def checked_key(key: str) -> str:
@@ -84,14 +106,17 @@ def difference(left: int | Fraction, right: int | Fraction) -> int | Fraction:
 
 
 class Gauge:
-    """Measures metrics of specs, each spec once per workload."""
+    """Measures metrics of specs, each spec once per workload. `most_sequences` says what fits, if that is limited."""
 
-    def __init__(self, engine: Engine) -> None:
-        self.engine = engine
+    def __init__(self, engine: Engine, most_sequences: MostSequences | None = None) -> None:
+        self.engine, self.most_sequences = engine, most_sequences
         self._profiles: dict[tuple[int, Workload], Profile] = {}
 
-    def read(self, spec: ModelSpec, figure: MetricAt, workload: Workload) -> int | Fraction | None:
+    def read(self, spec: ModelSpec, figure: MetricAt | SequencesOn, workload: Workload) -> int | Fraction | None:
         """The exact value of a metric; None if the spec does not state it. Raises what `profile` raises."""
+        if isinstance(figure, SequencesOn):
+            assert self.most_sequences is not None
+            return self.most_sequences(spec, figure.machines, workload.at(figure.context))
         asked = workload.at(figure.context or ANY_CONTEXT)
         key = id(spec), asked
         if key not in self._profiles:

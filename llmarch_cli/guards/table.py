@@ -81,7 +81,7 @@ def _limits(number: int) -> str:
 
 
 def _check(check: Check) -> Mapping[str, Value]:
-    limit, unit = check.limit, check.limit.figure.metric.unit
+    limit, unit = check.limit, check.limit.figure.unit
     headroom = check.headroom
     none = "UNKNOWN" if check.measured is None else "EXCEEDED"
     return {

@@ -53,7 +53,7 @@ def component_cost(component: Component, spec: ModelSpec, workload: Workload, ro
             total += part_cost(part, spec)
 
     for entry in component.cache():
-        total += _rows_cost(entry, workload, rows) if isinstance(entry, Rows) else _state_cost(entry, workload)
+        total += entry_cost(entry, workload, rows)
     for mixing in component.mixing():
         flops = mixing.flops * rows(mixing.view, workload.context)
         total += Cost(flops_per_token=flops, context_flops=flops if mixing.over == "rows" else 0)
@@ -78,6 +78,11 @@ def prompt_flops(component: Component, spec: ModelSpec, start: int, end: int) ->
             n_times = end if part.name in component.expanded_parts else end - start
             total = total + part_cost(part, spec).flops_per_token * n_times
     return total + sum(mixing.flops * mixing.view.pairs(start, end) for mixing in component.prompt_mixing())
+
+
+def entry_cost(entry: Rows | State, workload: Workload, rows: RowCount = View.rows) -> Cost:
+    """The cost of one entry of a cache, for all sequences."""
+    return _rows_cost(entry, workload, rows) if isinstance(entry, Rows) else _state_cost(entry, workload)
 
 
 def _rows_cost(entry: Rows, workload: Workload, rows: RowCount) -> Cost:

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable
 
+from llmarch_cli.components.component import SharedWeights
 from llmarch_cli.specs.encodings import GGML, Blocks
 from llmarch_cli.specs.spec import NONE, Item, ModelSpec
 
@@ -39,8 +40,13 @@ class Mix:
         self._values = self._numbered(with_values)
         self._last = self._numbered(with_last)
 
-    def types(self, default: Blocks, item: Item, part: str, d_in: int) -> list[tuple[Blocks, int]]:
-        """The types of a matrix with `d_in` input values, each with the number of its layers."""
+    def types(
+        self, default: Blocks, item: Item, part: str, d_in: int, layers: range | None = None
+    ) -> list[tuple[Blocks, int]]:
+        """The types of a matrix with `d_in` input values, each with the number of its layers: of all, or of `layers`.
+
+        A matrix that has one type in all layers has it once, with all of them.
+        """
         is_output = item.role == "head" or (item.role in ("embedding", "layer embedding") and self.spec.tie_embeddings)
         if is_output:
             return [(MOST if d_in % default.values else MORE, 1)]
@@ -51,14 +57,19 @@ class Mix:
             return [(Q5, item.count)]
         if item.role == "attention" and part == "v_proj":
             few = Q5 if default is Q4 and self.spec.n_layers == N_LAYERS_OF_70B else default
-            return self._by_layer(item, self._values, len(self._values), few)
+            return self._by_layer(item, self._values, len(self._values), few, layers)
         if item.role == "ffn" and part == "down_proj":
             numbers = {layer: layer for layer in self._last} if self.n_experts > 1 else self._last
-            return self._by_layer(item, numbers, self.spec.n_layers, default)
+            return self._by_layer(item, numbers, self.spec.n_layers, default, layers)
         return [(default, item.count)]
 
-    def _by_layer(self, item: Item, numbers: dict[int, int], n_layers: int, few: Blocks) -> list[tuple[Blocks, int]]:
-        counts = Counter(more_bits(numbers[layer], n_layers) for layer in self._layers(item))
+    def _by_layer(
+        self, item: Item, numbers: dict[int, int], n_layers: int, few: Blocks, layers: range | None
+    ) -> list[tuple[Blocks, int]]:
+        there = self._layers(item)
+        if layers is not None and not isinstance(item.component, SharedWeights):  # which stand wherever they are used
+            there = [layer for layer in there if layer in layers]
+        counts = Counter(more_bits(numbers[layer], n_layers) for layer in there)
         return [(MORE, counts[True]), (few, counts[False])]
 
     def _numbered(self, items: Iterable[Item]) -> dict[int, int]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from functools import cached_property
 from typing import NamedTuple
 
@@ -11,7 +11,7 @@ from llmarch_cli.components.parts import Assignments, BlockDiagonal, Buffer, Exp
 from llmarch_cli.errors import InputError
 from llmarch_cli.profilers.closed_form import part_cost
 from llmarch_cli.profilers.mixes import Mix
-from llmarch_cli.specs.encodings import GGML, Blocks, Encoding, MisfitError
+from llmarch_cli.specs.encodings import GGML, Blocks, Encoding, MisfitError, shard_bytes
 from llmarch_cli.specs.spec import Item, ModelSpec
 from llmarch_cli.specs.storage import NATIVE, Format, Stored, fits, format_of
 
@@ -63,7 +63,7 @@ def weight_bytes(spec: ModelSpec, name: str, found: Iterable[Place] | None = Non
 def stored_parts(spec: ModelSpec, name: str, found: Iterable[Place] | None = None) -> Iterator[tuple[Place, int]]:
     """Every part with its bytes in all its layers. Raises InputError as `weight_bytes`."""
     shipped = Stored(format=name) if name != NATIVE else spec.stored or Stored()
-    storage = _Storage(spec, shipped, places(spec) if found is None else found)
+    storage = Storage(spec, shipped, places(spec) if found is None else found)
     for place in storage.places:
         yield place, storage.bytes(place)
 
@@ -71,8 +71,13 @@ def stored_parts(spec: ModelSpec, name: str, found: Iterable[Place] | None = Non
 def places(spec: ModelSpec) -> Iterator[Place]:
     """All stored parts, buffers aside."""
     for item in spec.inventory():
-        for words, part in _parts(item.component, spec.d_model, label_words(item)):
-            yield Place(item, words, part_cost(part, spec).params, _matrices(part), isinstance(part, Experts))
+        for words, _, part in stored_in(item.component, spec.d_model, label_words(item)):
+            yield place_of(item, words, part, spec)
+
+
+def place_of(item: Item, words: tuple[str, ...], part: Weights, spec: ModelSpec) -> Place:
+    """The place of a part, by its words."""
+    return Place(item, words, part_cost(part, spec).params, _matrices(part), isinstance(part, Experts))
 
 
 def label_words(item: Item) -> tuple[str, ...]:
@@ -83,14 +88,17 @@ def label_words(item: Item) -> tuple[str, ...]:
     return (*item.role.split(), *words)
 
 
-def _parts(component: Component, d_model: int, above: tuple[str, ...]) -> Iterator[tuple[tuple[str, ...], Weights]]:
+def stored_in(
+    component: Component, d_model: int, above: tuple[str, ...]
+) -> Iterator[tuple[tuple[str, ...], Component, Weights]]:
+    """The stored parts of a component, buffers aside: the words of each, the component that it is of, and the part."""
     for part in component.parts(d_model):
         if isinstance(part, Child):
-            yield from _parts(part.component, d_model, (*above, part.name))
+            yield from stored_in(part.component, d_model, (*above, part.name))
         elif isinstance(part, Buffer | Assignments):
             continue
         elif isinstance(component, SharedWeights) or part.name not in component.shared_parts:
-            yield (*above, *(("experts",) if isinstance(part, Experts) else ()), part.name), part
+            yield (*above, *(("experts",) if isinstance(part, Experts) else ()), part.name), component, part
 
 
 def _matrices(part: Weights) -> Matrices | None:
@@ -108,7 +116,7 @@ def _matrices(part: Weights) -> Matrices | None:
             return None
 
 
-class _Storage:
+class Storage:
     """How the parts of a spec are stored. Raises InputError for a name in `shipped` that fits no part."""
 
     def __init__(self, spec: ModelSpec, shipped: Stored, found: Iterable[Place]) -> None:
@@ -121,21 +129,36 @@ class _Storage:
             if not any(fits(selector, place.words) for place in self.places):
                 raise InputError(f"{spec.id}: stored.parts.{selector}: no part of this model has that name")
 
+    @property
+    def differs_by_layer(self) -> bool:
+        """Whether a matrix may be stored in another way in another layer."""
+        return any(each.mix == "k_m" for each in (self.format, *self.parts.values()))
+
     def bytes(self, place: Place) -> int:
         """The bytes of a part in all its layers."""
-        named = next((each for selector, each in self.parts.items() if _names(selector, place)), None)
-        its = named or self.format
-        params, of = place.params, place.matrices
-        if of is None or not (named or self._is_for(its, place)):
-            return params * _other_bytes(its, place) * place.item.count
-        biases = (params - of.number * of.d_out * of.d_in) * its.other_bytes * place.item.count
         try:
-            return biases + sum(
-                encoding.bytes(of.d_out, of.d_in) * of.number * n_layers
-                for encoding, n_layers in self._encodings(its, place, of.d_in)
-            )
+            return self.shard_bytes(place, place)
         except MisfitError as misfit:
             raise InputError(f"{self.spec.id}, {place}: {misfit}; ask for another weight format") from None
+
+    def shard_bytes(self, place: Place, shard: Place, layers: range | None = None) -> int:
+        """The bytes of a `shard` of a part, stored as the whole part is.
+
+        `layers` are those of the model that are there, and `shard.item.count` those of them that have the part; None
+        for all. Raises MisfitError for a matrix that the format cannot store, and for one that it cannot divide so.
+        """
+        named = next((each for selector, each in self.parts.items() if _names(selector, place)), None)
+        its = named or self.format
+        params, of, whole, n_layers = shard.params, shard.matrices, place.matrices, shard.item.count
+        if of is None or whole is None or not (named or self._is_for(its, place)):
+            return params * _other_bytes(its, place) * n_layers
+        biases = (params - of.number * of.d_out * of.d_in) * its.other_bytes * n_layers
+        encodings = self._encodings(its, place, whole.d_in, layers)
+        if len(encodings) == 1:
+            encodings = [(encodings[0][0], n_layers)]
+        return biases + sum(
+            shard_bytes(encoding, whole[1:], of[1:]) * of.number * n_times for encoding, n_times in encodings
+        )
 
     def _is_for(self, its: Format, place: Place) -> bool:
         """Whether a part is among those that a format is for."""
@@ -146,12 +169,12 @@ class _Storage:
             return False
         return its.scope != "experts" or not self.n_experts or place.is_experts
 
-    def _encodings(self, its: Format, place: Place, d_in: int) -> Iterable[tuple[Encoding, int]]:
-        """How a matrix is stored, each time with the number of its layers."""
+    def _encodings(self, its: Format, place: Place, d_in: int, layers: range | None) -> Sequence[tuple[Encoding, int]]:
+        """How a matrix is stored, each time with the number of its layers; of one encoding, of all layers."""
         match its.mix:
             case "k_m":
                 assert isinstance(its.encoding, Blocks)
-                return self._mix.types(its.encoding, place.item, place.words[-1], d_in)
+                return self._mix.types(its.encoding, place.item, place.words[-1], d_in, layers)
             case "moe" if not place.is_experts:
                 return [(GGML["q8_0"], place.item.count)]
             case _:

@@ -201,6 +201,29 @@ def decimal(value: int | Fraction) -> str:
     return f"{whole:,}.{rest:02}"
 
 
+def seconds(value: float | Fraction) -> str:
+    """13/1000 -> 13.00 ms, 95 -> 95.00 s: in seconds, or in the largest smaller unit in which it is at least 1."""
+    exact = Fraction(value)
+    for size, name in ((1, "s"), (1_000, "ms"), (1_000_000, "us")):
+        if exact * size >= 1 or name == "us":
+            return f"{decimal(exact * size)} {name}"
+    raise AssertionError(value)
+
+
+def rate(value: float | Fraction) -> str:
+    """76.84 -> 76.8; from 1,000 on whole numbers."""
+    exact = Fraction(value)
+    if exact >= 1000:
+        return f"{int(exact + Fraction(1, 2)):,}"
+    tenths = int(exact * 10 + Fraction(1, 2))
+    return f"{tenths // 10:,}.{tenths % 10}"
+
+
+def significant(value: float | Fraction) -> str:
+    """A number that is not an exact fact, such as a bound in seconds, in 12 digits."""
+    return f"{float(value):,.12g}"
+
+
 def share(value: Fraction) -> str:
     """1/18 -> 5.6%. A share that would round to 0% or 100% is written <0.1% or >99.9%."""
     if value in (0, 1):
@@ -269,6 +292,9 @@ BYTE_RATE = Unit(byte_rate, name="bytes/s")
 SHARE = Unit(share, share, is_ratio=True, of_delta=" points")
 TIMES = Unit(times, times, is_ratio=True)
 BITS = Unit(decimal, name="bits", is_ratio=True)
+SECONDS = Unit(seconds, significant, name="seconds")
+RATE = Unit(rate, significant, name="tokens/s")
+PRICE = Unit(decimal, significant)
 QUOTIENT = Unit(decimal, decimal, is_ratio=True)
 WRITTEN = Unit(str, str)  # numbers of mixed units, formatted by the caller
 DIFFERENCE = Unit(difference, difference, is_ratio=True)

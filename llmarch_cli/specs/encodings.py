@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from math import gcd, lcm
 
 FP8_BLOCK = 128  # rows and columns that share a scale (DeepSeek-V3, arXiv 2412.19437, section 3.3.2)
 MX_GROUP = 32  # values that share a scale (OCP Microscaling Formats, section 5.2)
@@ -45,6 +46,13 @@ class Scaled:
     flat_block: int | None = None
     nested: bool = False
 
+    @property
+    def block(self) -> tuple[int, int]:
+        """The fewest rows and columns whose values, scales and zero points are stored by themselves."""
+        zeros = self.word_bits // gcd(self.zero_bits, self.word_bits) if self.zero_bits else 1
+        values = self.word_bits // gcd(self.bits, self.word_bits)
+        return lcm(self.rows or 1, zeros), lcm(self.columns or 1, values)
+
     def bytes(self, d_out: int, d_in: int) -> int:
         """The bytes of one matrix. Raises MisfitError if its width is not a multiple of the group."""
         if self.flat_block is not None:
@@ -72,14 +80,27 @@ class Blocks:
     size: int
     fallback: str | None = None
 
-    def bytes(self, d_out: int, d_in: int) -> int:
-        """The bytes of one matrix. Raises MisfitError if its width is not a multiple of the block."""
+    @property
+    def block(self) -> tuple[int, int]:
+        """The fewest rows and columns that are stored by themselves."""
+        return 1, self.values
+
+    def for_width(self, d_in: int) -> Encoding:
+        """What stores rows of that width. Raises MisfitError if blocks do not divide it, and nothing takes their place.
+
+        llama.cpp takes 16 bits where those of the fallback do not divide it either.
+        """
         if d_in % self.values == 0:
-            return d_in // self.values * self.size * d_out
+            return self
         if self.fallback is None:
             raise MisfitError(f"its {d_in:,} input values do not divide into blocks of {self.values}")
         other = GGML[self.fallback]
-        return other.bytes(d_out, d_in) if d_in % other.values == 0 else 2 * d_in * d_out  # else fp16
+        return Scaled(16) if d_in % other.values else other
+
+    def bytes(self, d_out: int, d_in: int) -> int:
+        """The bytes of one matrix. Raises MisfitError if its width is not a multiple of the block."""
+        stored = self.for_width(d_in)
+        return d_in // self.values * self.size * d_out if stored is self else stored.bytes(d_out, d_in)
 
 
 Encoding = Scaled | Blocks
@@ -98,6 +119,23 @@ GGML: dict[str, Blocks] = {
     "iq4_nl": Blocks(32, 18),
     "mxfp4": Blocks(32, 17),
 }
+
+
+def shard_bytes(encoding: Encoding, whole: tuple[int, int], shard: tuple[int, int]) -> int:
+    """The bytes of a shard (d_out, d_in) of a matrix, stored as the whole one is.
+
+    What a format stores once a matrix, each shard has. Raises MisfitError if the whole one does not fit the format, and
+    if a shard would cut what shares a scale.
+    """
+    stored = encoding.for_width(whole[1]) if isinstance(encoding, Blocks) else encoding
+    if isinstance(stored, Scaled) and stored.flat_block is not None and shard != whole:
+        if shard[0] * shard[1] % stored.flat_block:
+            raise MisfitError(f"shards of {shard[0]:,} x {shard[1]:,} values cut blocks of {stored.flat_block}")
+        return stored.bytes(*shard)
+    for size, own, block, words in zip(whole, shard, stored.block, ("output", "input"), strict=True):
+        if own != size and own % block:
+            raise MisfitError(f"shards with {own:,} of {size:,} {words} values cut blocks of {block}")
+    return stored.bytes(*shard)
 
 
 def group_of(encoding: Encoding) -> int:

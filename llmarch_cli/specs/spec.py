@@ -623,7 +623,42 @@ class ModelSpec(Record):
 
         Embeddings, norms and head are made of the spec's own, validated fields, so they are not validated again.
         """
-        yield Item("token embedding", "embedding", 1, TokenEmbedding.model_construct(vocab_size=self.vocab_size))
+        yield from self._first_items()
+        yield from self._layer_items(self.layer_counts)
+        yield from self._last_items()
+        if self.n_mtp_blocks:
+            last = self._abridged()[0][-1]
+            yield Item("mtp: junction", "mtp", self.n_mtp_blocks, PredictionJunction(), mtp=True)
+            for axis, name in (("attention", last.attention), ("ffn", last.ffn)):
+                if name != NONE:
+                    component = self.variants(axis)[name]
+                    yield Item(f"mtp: {axis}", "mtp", self.n_mtp_blocks, component, mtp=True)
+            norms = self.block_norms(last)
+            if norms.attention or norms.ffn:
+                yield Item("mtp: block norms", "mtp", self.n_mtp_blocks, norms, mtp=True)
+
+    def stages(self, parts: Iterable[range]) -> Iterator[list[Item]]:
+        """The items of `inventory` for each part of the layers, where they are run apart from the others.
+
+        The first stage has the embeddings, and the last one the final norm and the head, with a table of its own if
+        that is the embedding's. Weights that layers share stand in each stage that has one of the layers. Without
+        multi-token-prediction blocks.
+        """
+        listed = self.layers
+        for layers in parts:
+            first, last = layers.start == 0, layers.stop == self.n_layers
+            items = [*self._first_items()] if first else []
+            items += self._layer_items(Counter(listed[layers.start : layers.stop]))
+            if last and self.tie_embeddings and not first:
+                items.append(self._token_embedding())
+            yield [*items, *self._last_items()] if last else items
+
+    def _token_embedding(self) -> Item:
+        return Item("token embedding", "embedding", 1, TokenEmbedding.model_construct(vocab_size=self.vocab_size))
+
+    def _first_items(self) -> Iterator[Item]:
+        """What stands below the layers."""
+        yield self._token_embedding()
         if (positions := self.position_embedding()) is not None:
             yield Item("position embedding", "position", 1, positions)
         if self.embedding_norm:
@@ -633,12 +668,16 @@ class ModelSpec(Record):
             yield Item("per-layer projection", "residual", 1, inputs[1])
         if (opening := self.residual.opening()) is not None:
             yield Item("residual: opening", "residual", 1, opening)
-        layers = self.layer_counts
+
+    def _layer_items(self, layers: Counter[LayerVariants]) -> Iterator[Item]:
+        """What stands in layers, of which there are so many of each sort."""
         counts_of: dict[str, Counter[str]] = {}
         for axis in ("attention", "ffn"):
             counts_of[axis] = counts = _totals((getattr(layer, axis), count) for layer, count in layers.items())
             named = axis in self._layouts
             for name, component in self.variants(axis).items():
+                if name not in counts:
+                    continue
                 label = f"{axis}: {name}" if named else axis
                 yield Item(label, axis, counts[name], component)
                 if _shares_weights(component):
@@ -656,24 +695,17 @@ class ModelSpec(Record):
         if (branch := self.laurel()) is not None:
             yield Item("laurel", "residual", layers.total() - counts_of["attention"][NONE], branch)
         if (layer_input := self.layer_input()) is not None:
-            yield Item("layer input", "residual", self.n_layers, layer_input)
+            yield Item("layer input", "residual", layers.total(), layer_input)
         if self.layer_scale:
-            yield Item("layer scale", "residual", self.n_layers, LayerScale())
+            yield Item("layer scale", "residual", layers.total(), LayerScale())
+
+    def _last_items(self) -> Iterator[Item]:
+        """What stands above the layers."""
         if (closing := self.residual.closing()) is not None:
             yield Item("residual: closing", "residual", 1, closing)
         if self.final_norm:
             yield Item("final norm", "norm", 1, StreamNorm())
         yield Item("lm head", "head", 1, self.head())
-        if self.n_mtp_blocks:
-            last = self._abridged()[0][-1]
-            yield Item("mtp: junction", "mtp", self.n_mtp_blocks, PredictionJunction(), mtp=True)
-            for axis, name in (("attention", last.attention), ("ffn", last.ffn)):
-                if name != NONE:
-                    component = self.variants(axis)[name]
-                    yield Item(f"mtp: {axis}", "mtp", self.n_mtp_blocks, component, mtp=True)
-            norms = self.block_norms(last)
-            if norms.attention or norms.ffn:
-                yield Item("mtp: block norms", "mtp", self.n_mtp_blocks, norms, mtp=True)
 
     def head(self) -> Head:
         """The projection to logits."""

@@ -62,6 +62,14 @@ class TestCheck:
         root = ET.fromstring(llmarch("check", "budgets.yaml", "--format", "junit").out)
         assert (root.get("tests"), root.get("failures")) == ("6", "1")
 
+    def test_what_does_not_fit_is_status_1(self, llmarch: Run, here: Path) -> None:
+        text = "budgets:\n  - models: [deepseek-v3]\n    weights: native\n    limits:\n      - fits({}, 32k, 8)\n"
+        for machines, status in (("8xh200", 0), ("8xh100", 1), ("8xh10", 2)):
+            (here / "fits.yaml").write_text(text.format(machines))
+            result = llmarch("check", "fits.yaml")
+            assert result.status == status
+        assert result.err == "error: fits.yaml: fits(8xh10, 32k, 8): unknown chip 'h10'; did you mean h100 or h20?\n"
+
     def test_a_bad_file_is_status_2(self, llmarch: Run) -> None:
         Path("budgets.yaml").write_text(BUDGETS.replace("params", "parms"))
         result = llmarch("check", "budgets.yaml")

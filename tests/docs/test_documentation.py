@@ -72,7 +72,7 @@ def test_links_lead_to_files(page: Path) -> None:
             assert (page.parent / target).exists(), target
 
 
-@pytest.mark.parametrize("page", ["README.md", "docs/api.md", "docs/what-if.md"])
+@pytest.mark.parametrize("page", ["README.md", "docs/api.md", "docs/layouts.md", "docs/what-if.md"])
 def test_python_examples_run(page: str, capsys: pytest.CaptureFixture[str]) -> None:
     examples = list(blocks(ROOT / page, "python"))
     assert examples

@@ -12,10 +12,11 @@ import llmarch_cli
 from llmarch_cli.errors import InputError
 from llmarch_cli.guards import budgets
 from llmarch_cli.guards.budgets import COMPARISONS, Limit, limit
-from llmarch_cli.guards.gauge import GUARDED, MetricAt, metric_at
+from llmarch_cli.guards.gauge import GUARDED, MetricAt, SequencesOn, metric_at
 from llmarch_cli.profilers.cost import Workload
 from llmarch_cli.profilers.profile import profile
 from llmarch_cli.schema import budgets_schema
+from llmarch_cli.specs.spec import ModelSpec
 
 
 @pytest.mark.parametrize(
@@ -104,6 +105,48 @@ def test_figures_are_written_as_they_are_read() -> None:
     for text in ("params", "kv_cache_bytes@128k", "kv_cache_bytes@1M", "flops_per_token@100000"):
         assert str(metric_at(text)) == text
     assert str(metric_at("kv_cache_bytes@131072")) == "kv_cache_bytes@128k"
+
+
+@pytest.mark.parametrize(
+    ("text", "machines", "context", "amount"),
+    [
+        ("fits(8xh100, 32k, 64)", "8xh100", 32_768, 64),
+        (" fits( 2x8xh200,131072 ) ", "2x8xh200", 131_072, 1),
+        ("fits(./my-chip.yaml, 1M, 8)", "./my-chip.yaml", 2**20, 8),
+    ],
+)
+def test_what_fits_is_a_limit_on_sequences(text: str, machines: str, context: int, amount: int) -> None:
+    read = limit(text)
+    assert (read.figure, read.comparison, read.amount) == (SequencesOn(machines, context), ">=", amount)
+    assert re.fullmatch(budgets._pattern().strip("^$"), text), "the schema agrees"
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["fits(8xh100)", "fits(8xh100, 32k, 0)", "fits(8xh100, 32q)", "fits(a, 0)", "fits 8xh100", "fits(a, 1, 2, 3)"],
+)
+def test_what_is_no_such_limit(text: str) -> None:
+    with pytest.raises(InputError, match=r"write fits\(MACHINES, CONTEXT, SEQUENCES\)|a context must be from 1"):
+        limit(text)
+    assert not re.fullmatch(budgets._pattern().strip("^$"), text) or text == "fits(a, 0)"
+
+
+def test_what_fits_is_asked_with_the_context_and_the_formats(tmp_path: Path) -> None:
+    asked: list[tuple[str, str, Workload]] = []
+
+    def most(spec: ModelSpec, machines: str, workload: Workload) -> int:
+        asked.append((spec.id, machines, workload))
+        return 63
+
+    text = """
+weights: native
+budgets:
+  - {models: [gpt2], kv_dtype: fp8, limits: ["fits(8xh100, 1k, 64)", "fits(h100, 1k, 63)"]}
+"""
+    short, enough = budgets.check(write(tmp_path, text), "closed-form", most)
+    workload = Workload(1024, kv_dtype="fp8", weights="native")
+    assert asked == [("gpt2", "8xh100", workload), ("gpt2", "h100", workload)]
+    assert (short.measured, short.holds, short.headroom, enough.holds) == (63, False, -1, True)
 
 
 def write(directory: Path, text: str) -> Path:

@@ -28,7 +28,7 @@ from llmarch_cli.profilers.cost import ENGINES, Workload
 from llmarch_cli.profilers.mixes import more_bits
 from llmarch_cli.profilers.profile import profile
 from llmarch_cli.profilers.storage import places, stored_parts, weight_bytes
-from llmarch_cli.specs.encodings import GGML, Blocks, MisfitError, Scaled
+from llmarch_cli.specs.encodings import GGML, Blocks, MisfitError, Scaled, shard_bytes
 from llmarch_cli.specs.spec import ModelSpec
 from llmarch_cli.specs.storage import FORMATS, checked, fits, format_of
 
@@ -351,6 +351,37 @@ def test_more_bits_are_more_bytes(names: tuple[str, ...], data: st.DataObject) -
     spec = data.draw(small_specs(whole_groups=True))
     found = [weight_bytes(spec, name) for name in names]
     assert found == sorted(found, reverse=True)
+
+
+@pytest.mark.parametrize("name", FORMATS)
+def test_shards_take_what_the_whole_takes_and_what_each_has_besides(name: str) -> None:
+    """A matrix of 1,024 x 2,048, by 4 shards of its rows or columns."""
+    encoding, whole = FORMATS[name].encoding, (1024, 2048)
+    each_row, each_column = (0, 0) if isinstance(encoding, Blocks) else (encoding.rows, encoding.columns)
+    extra = {(256, 2048): 0, (1024, 512): 0}
+    if isinstance(encoding, Scaled) and encoding.scale_bits:
+        once = encoding.matrix_bits + (encoding.scale_bits if (each_row, each_column) == (None, None) else 0)
+        of_flat = encoding.matrix_bits if encoding.flat_block is not None else once
+        by_row = 1024 * encoding.scale_bits if each_row == 1 and each_column is None else 0
+        extra = {(256, 2048): of_flat + encoding.column_bits * 2048, (1024, 512): of_flat + by_row}
+    for shard, bits in extra.items():
+        assert 4 * shard_bytes(encoding, whole, shard) == encoding.bytes(*whole) + 3 * bits // 8
+
+
+def test_shards_that_cut_what_shares_a_scale_are_refused() -> None:
+    for name, shard in (
+        ("fp8-block", (64, 2048)),
+        ("fp8-block", (1024, 64)),
+        ("gptq-int4", (4, 2048)),  # zero points of 8 rows fill a word
+        ("awq-int4", (1024, 64)),
+        ("mxfp4", (1024, 16)),
+        ("q4_k", (1024, 128)),
+        ("mlx-4bit", (1024, 32)),
+        ("bnb-nf4", (1, 32)),
+    ):
+        with pytest.raises(MisfitError, match="cut blocks of"):
+            shard_bytes(FORMATS[name].encoding, (1024, 2048), shard)
+    assert shard_bytes(FORMATS["q4_k"].encoding, (1024, 2048 + 32), (1024, 32)) == 1024 * 22  # llama.cpp takes q5_0
 
 
 @given(st.integers(1, 2000), st.integers(1, 2000), st.sampled_from(sorted(FORMATS)))

@@ -7,7 +7,7 @@ Keys are also the values, in one head that all query heads share. Earlier tokens
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
 
 from pydantic import Field, model_validator
@@ -19,6 +19,7 @@ from llmarch_cli.components.attention.scores import attend, visible
 from llmarch_cli.components.cache import Mixing, Rows, State, View
 from llmarch_cli.components.component import Child, Count, LayerCache, Modules, Part, Record, TokenCount
 from llmarch_cli.components.parts import BlockDiagonal, Linear, Matrix, Norm, Vector
+from llmarch_cli.components.shards import Shard, Units, column_parallel, row_parallel
 
 if TYPE_CHECKING:
     from typing import Self
@@ -202,6 +203,15 @@ class CompressedAttention(RotaryComponent):
 
     def cache(self) -> Iterator[Rows | State]:
         yield Rows("kv", self.head_dim, View(self.window))
+
+    def shards(self) -> Mapping[str, Shard]:
+        """Groups of heads are divided, with their part of the output projection; all read the same rows."""
+        groups, heads = Units(self.o_groups), Units(self.n_heads)
+        return {
+            **column_parallel(heads, "q_b_proj", "sinks"),
+            **column_parallel(groups, "o_a_proj"),
+            **row_parallel(groups, "o_b_proj"),
+        }
 
     def mixing(self) -> Iterator[Mixing]:
         """Scores and weighted sums for the window and the rows attended to; the indexer's scores for all rows."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
 
 from pydantic import Field, model_validator
@@ -11,6 +11,7 @@ from llmarch_cli.components.attention.recurrence import recur, spread, unit
 from llmarch_cli.components.cache import ONCE, Mixing, State
 from llmarch_cli.components.component import Component, Count, LayerCache, Modules, Part, Positive
 from llmarch_cli.components.parts import Convolution, Linear, Norm, Vector
+from llmarch_cli.components.shards import Shard, Units, column_parallel, row_parallel
 
 if TYPE_CHECKING:
     from typing import Self
@@ -78,6 +79,19 @@ class GatedDeltaNet(Component):
     def cache(self) -> Iterator[State]:
         yield State("recurrence", (self.n_v_heads, self.k_head_dim, self.v_head_dim))
         yield State("conv_inputs", (self.conv_kernel - 1, 2 * self._k_width + self._v_width), "bf16")
+
+    def shards(self) -> Mapping[str, Shard]:
+        """Key heads are divided with the value heads that share them."""
+        keys, values = Units(self.n_k_heads), Units(self.n_v_heads)
+        parts = (Units(self.n_k_heads, self.k_head_dim),) * 2 + (Units(self.n_v_heads, self.v_head_dim),)
+        by_value = ("v_proj", "beta_proj", "decay_proj", "decay_bias", "log_rate", "gate_proj", "recurrence")
+        return {
+            **column_parallel(keys, "q_proj", "k_proj"),
+            **column_parallel(values, *by_value),
+            "conv": Shard("out", parts),
+            "conv_inputs": Shard("in", parts),
+            **row_parallel(values, "o_proj"),
+        }
 
     def mixing(self) -> Iterator[Mixing]:
         """Read what the key recalls, add the correction, and read out: k_head_dim * v_head_dim multiply-adds each."""

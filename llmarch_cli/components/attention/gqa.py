@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
 from pydantic import Field, model_validator
@@ -13,6 +13,7 @@ from llmarch_cli.components.attention.scores import Temperature, attend, linear_
 from llmarch_cli.components.cache import Mixing, Read, Rows, View
 from llmarch_cli.components.component import Count, LayerCache, Modules, Name, Part, Positive, TokenCount
 from llmarch_cli.components.parts import Linear, Norm, Vector
+from llmarch_cli.components.shards import Shard, Units, column_parallel, row_parallel
 
 if TYPE_CHECKING:
     from typing import Self
@@ -177,6 +178,16 @@ class GroupedQueryAttention(RotaryComponent):
         if self.kv_from is not None:
             yield Read("k", self.n_kv_heads * self.head_dim, self.kv_from, self.view)
             yield Read("v", self.n_kv_heads * self.v_width, self.kv_from, self.view)
+
+    def shards(self) -> Mapping[str, Shard]:
+        """Query heads are divided; the key and value heads that they read go with them."""
+        q, kv = Units(self.n_heads), Units(self.n_kv_heads, readers=self.n_heads)
+        by_head = self.qk_norm in ("full", "per_head_weights")  # other norms have one head's weights, for all
+        return {
+            **column_parallel(q, "q_proj", "gate_proj", "sinks", "sub_norm", *["q_norm"] * by_head),
+            **column_parallel(kv, "k_proj", "v_proj", "k", "v", *["k_norm"] * by_head),
+            **row_parallel(q, "o_proj"),
+        }
 
     @property
     def has_block_norms(self) -> bool:

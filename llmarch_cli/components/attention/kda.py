@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
 
 from pydantic import Field
@@ -11,6 +11,7 @@ from llmarch_cli.components.attention.recurrence import recur, unit
 from llmarch_cli.components.cache import ONCE, Mixing, State
 from llmarch_cli.components.component import Component, Count, LayerCache, Modules, Part
 from llmarch_cli.components.parts import Convolution, Linear, Norm, Vector
+from llmarch_cli.components.shards import Shard, Units, column_parallel, row_parallel
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -59,6 +60,17 @@ class KimiDeltaAttention(Component):
     def cache(self) -> Iterator[State]:
         yield State("recurrence", (self.n_heads, self.head_dim, self.head_dim))
         yield State("conv_inputs", (self.conv_kernel - 1, 3 * self._width), "bf16")
+
+    def shards(self) -> Mapping[str, Shard]:
+        heads = Units(self.n_heads)
+        by_head = ("q_proj", "k_proj", "v_proj", "beta_proj", "decay_b_proj", "decay_bias", "log_rate", "gate_b_proj")
+        parts = (Units(self.n_heads, self.head_dim),) * 3
+        return {
+            **column_parallel(heads, *by_head, "recurrence"),
+            "conv": Shard("out", parts),
+            "conv_inputs": Shard("in", parts),
+            **row_parallel(heads, "o_proj"),
+        }
 
     def mixing(self) -> Iterator[Mixing]:
         """Read what the key recalls, add the correction, and read out: head_dim ** 2 multiply-adds each."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, ClassVar, Literal
 
 from pydantic import model_validator
@@ -12,6 +12,7 @@ from llmarch_cli.components.cache import ONCE, Mixing, State
 from llmarch_cli.components.component import Component, Count, LayerCache, Modules, Part
 from llmarch_cli.components.ffn.gate import Activation, activate, require_fixed
 from llmarch_cli.components.parts import Linear, Norm
+from llmarch_cli.components.shards import Shard, Units, column_parallel, row_parallel
 
 if TYPE_CHECKING:
     from typing import Self
@@ -48,6 +49,13 @@ class LightningAttention(Component):
 
     def cache(self) -> Iterator[State]:
         yield State("kv", (self.n_heads, self.head_dim, self.head_dim))
+
+    def shards(self) -> Mapping[str, Shard]:
+        heads = Units(self.n_heads)
+        return {
+            **column_parallel(heads, "q_proj", "k_proj", "v_proj", "norm", "gate_proj", "kv"),
+            **row_parallel(heads, "o_proj"),
+        }
 
     def mixing(self) -> Iterator[Mixing]:
         """The product of key and value that is added to the state, and that of query and state."""

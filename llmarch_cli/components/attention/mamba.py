@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
 
 from pydantic import Field, model_validator
@@ -12,6 +12,7 @@ from llmarch_cli.components.cache import ONCE, Mixing, State
 from llmarch_cli.components.component import Component, Count, LayerCache, Modules, Part, Positive
 from llmarch_cli.components.ffn.gate import Activation, activate, require_fixed
 from llmarch_cli.components.parts import Convolution, Linear, Matrix, Norm, Vector
+from llmarch_cli.components.shards import Shard, Units, column_parallel, row_parallel
 
 if TYPE_CHECKING:
     from typing import Self
@@ -81,6 +82,15 @@ class Mamba(Component):
     def cache(self) -> Iterator[State]:
         yield State("recurrence", (self.width, self.d_state, 1))
         yield State("conv_inputs", (self.conv_kernel - 1, self.width), "bf16")
+
+    def shards(self) -> Mapping[str, Shard]:
+        """Channels are divided; what all of them share of a token is summed over the devices."""
+        channels = Units(self.width)
+        by_channel = ("x_proj", "gate_proj", "conv", "step_b_proj", "log_rate", "skip", "recurrence")
+        return {
+            **column_parallel(channels, *by_channel),
+            **row_parallel(channels, "step_a_proj", "write_proj", "read_proj", "o_proj", "conv_inputs"),
+        }
 
     def mixing(self) -> Iterator[Mixing]:
         """Write to the states and read them: d_state multiply-adds each for a channel."""

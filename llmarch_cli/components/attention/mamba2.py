@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
 
 from pydantic import Field, model_validator
@@ -12,6 +12,7 @@ from llmarch_cli.components.cache import ONCE, Mixing, State
 from llmarch_cli.components.component import Component, Count, LayerCache, Modules, Part, Positive
 from llmarch_cli.components.ffn.gate import Activation, activate, require_fixed
 from llmarch_cli.components.parts import Convolution, Linear, Norm, Vector
+from llmarch_cli.components.shards import Shard, Units, column_parallel, row_parallel
 
 if TYPE_CHECKING:
     from typing import Self
@@ -108,6 +109,19 @@ class Mamba2(Component):
     def cache(self) -> Iterator[State]:
         yield State("recurrence", (self.n_heads, self.d_state, self.head_dim))
         yield State("conv_inputs", (self.conv_kernel - 1, self._width + 2 * self._shared_width), "bf16")
+
+    def shards(self) -> Mapping[str, Shard]:
+        """Heads are divided; what writes to their states and reads them goes with them."""
+        heads, shared = Units(self.n_heads), Units(self.n_groups, self.d_state, readers=self.n_heads)
+        parts = (Units(self.n_heads, self.head_dim), shared, shared)
+        by_head = ("gate_proj", "x_proj", "step_proj", "step_bias", "log_rate", "skip", "norm", "recurrence")
+        return {
+            **column_parallel(heads, *by_head),
+            **column_parallel(shared, "write_proj", "read_proj"),
+            "conv": Shard("out", parts),
+            "conv_inputs": Shard("in", parts),
+            **row_parallel(heads, "o_proj"),
+        }
 
     def mixing(self) -> Iterator[Mixing]:
         """Write to the state and read it: d_state * head_dim multiply-adds each."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
 
 from pydantic import Field, model_validator
@@ -14,6 +14,7 @@ from llmarch_cli.components.attention.scores import Temperature, attend, visible
 from llmarch_cli.components.cache import FULL, Mixing, Read, Rows, View
 from llmarch_cli.components.component import Count, LayerCache, Modules, Name, Part, Positive
 from llmarch_cli.components.parts import Linear, Norm
+from llmarch_cli.components.shards import Shard, Units, column_parallel, row_parallel
 
 if TYPE_CHECKING:
     from typing import Self
@@ -90,6 +91,11 @@ class MultiHeadLatentAttention(RotaryComponent):
             yield Rows("k_rope", self.qk_rope_head_dim)
         if self.indexer is not None:
             yield from self.indexer.cache()
+
+    def shards(self) -> Mapping[str, Shard]:
+        """All heads read one latent, so that each device has it."""
+        heads = Units(self.n_heads)
+        return {**column_parallel(heads, "q_b_proj", "kv_b_proj"), **row_parallel(heads, "o_proj")}
 
     def reads(self) -> Iterator[Read]:
         if self.kv_from is not None:

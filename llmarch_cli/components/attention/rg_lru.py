@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, ClassVar, Literal
 
 from pydantic import model_validator
@@ -13,6 +13,7 @@ from llmarch_cli.components.cache import State
 from llmarch_cli.components.component import Component, Count, LayerCache, Modules, Part
 from llmarch_cli.components.ffn.gate import Activation, activate, require_fixed
 from llmarch_cli.components.parts import BlockDiagonal, Convolution, Linear, Vector
+from llmarch_cli.components.shards import Shard, Units, column_parallel, row_parallel
 
 if TYPE_CHECKING:
     from typing import Self
@@ -62,6 +63,11 @@ class RealGatedLinearRecurrentUnit(Component):
     @property
     def heads(self) -> str:
         return f"RG-LRU {self.n_blocks:,} x {self.width // self.n_blocks:,}"
+
+    def shards(self) -> Mapping[str, Shard]:
+        blocks = Units(self.n_blocks)
+        by_block = ("gate_proj", "x_proj", "conv", "input_gate", "decay_gate", "decay", "hidden")
+        return {**column_parallel(blocks, *by_block), **row_parallel(blocks, "o_proj", "inputs")}
 
     def forward(self, m: Modules, x: Tensor, cache: LayerCache) -> Tensor:
         import torch

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, ClassVar, Literal
 
 from llmarch_cli.components.attention.scan import accumulated, largest
 from llmarch_cli.components.cache import State
 from llmarch_cli.components.component import Component, Count, LayerCache, Modules, Part
 from llmarch_cli.components.parts import Linear, Vector
+from llmarch_cli.components.shards import Shard, Units, column_parallel, row_parallel
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -51,6 +52,13 @@ class TimeMixing(Component):
     @property
     def heads(self) -> str:
         return f"RWKV-4 {self.width:,}"
+
+    def shards(self) -> Mapping[str, Shard]:
+        channels = Units(self.width)
+        return {
+            **column_parallel(channels, "k_proj", "v_proj", "gate_proj", "decay", "bonus"),
+            **row_parallel(channels, "o_proj", "sums"),
+        }
 
     def forward(self, m: Modules, x: Tensor, cache: LayerCache) -> Tensor:
         import torch

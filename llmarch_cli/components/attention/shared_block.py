@@ -6,7 +6,7 @@ stream. All layers of the variant have one block, to which each adds matrices of
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
 
 from pydantic import Field, model_validator
@@ -19,6 +19,7 @@ from llmarch_cli.components.cache import Mixing, Read, Rows
 from llmarch_cli.components.component import Child, Count, LayerCache, Modules, Part, Positive
 from llmarch_cli.components.ffn.gate import Activation, activate, require_fixed
 from llmarch_cli.components.parts import Linear, Norm
+from llmarch_cli.components.shards import Shard, Units, column_parallel, row_parallel
 
 if TYPE_CHECKING:
     from typing import Self
@@ -105,6 +106,17 @@ class SharedBlockMixer(RotaryComponent):
     def cache(self) -> Iterator[Rows]:
         yield Rows("k", self._width)
         yield Rows("v", self._width)
+
+    def shards(self) -> Mapping[str, Shard]:
+        """Heads and hidden values of the block are divided, with what its adapters add to them."""
+        heads, hidden = Units(self.n_heads), Units(self.d_ff)
+        by_head = [f"{name}_{rest}" for name in "qkv" for rest in ("proj", "adapter_up")]
+        return {
+            **column_parallel(heads, *by_head, "k", "v"),
+            **row_parallel(heads, "o_proj"),
+            **column_parallel(hidden, "gate_proj", "up_proj", "gate_adapter_up", "up_adapter_up"),
+            **row_parallel(hidden, "down_proj"),
+        }
 
     def reads(self) -> Iterator[Read]:
         yield Read("embeddings", self.channels)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
 
 from pydantic import Field
@@ -10,6 +10,7 @@ from pydantic import Field
 from llmarch_cli.components.cache import State
 from llmarch_cli.components.component import Component, Count, LayerCache, Modules, Part
 from llmarch_cli.components.parts import Convolution, Linear
+from llmarch_cli.components.shards import Shard, Units, column_parallel, row_parallel
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -44,6 +45,13 @@ class ShortConvolution(Component):
     @property
     def heads(self) -> str:
         return f"conv {self.conv_kernel:,} x {self.channels:,}"
+
+    def shards(self) -> Mapping[str, Shard]:
+        channels = Units(self.channels)
+        return {
+            **column_parallel(channels, "in_gate_proj", "out_gate_proj", "x_proj", "conv"),
+            **row_parallel(channels, "o_proj", "inputs"),
+        }
 
     def forward(self, m: Modules, x: Tensor, cache: LayerCache) -> Tensor:
         mixed = m.conv(cache.extended("inputs", m.in_gate_proj(x) * m.x_proj(x)))

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, ClassVar, Literal
 
 from llmarch_cli.components.attention.rwkv import mixed
 from llmarch_cli.components.cache import State
 from llmarch_cli.components.component import Component, Count, LayerCache, Modules, Part
 from llmarch_cli.components.parts import Linear, Vector
+from llmarch_cli.components.shards import Shard, Units, column_parallel, row_parallel
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -36,6 +37,10 @@ class ChannelMixing(Component):
 
     def cache(self) -> Iterator[State]:
         yield State("previous", (1, self.channels), "bf16")
+
+    def shards(self) -> Mapping[str, Shard]:
+        hidden = Units(self.d_ff)
+        return {**column_parallel(hidden, "up_proj"), **row_parallel(hidden, "down_proj")}
 
     @property
     def label(self) -> str:

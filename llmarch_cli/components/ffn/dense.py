@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Annotated, Literal
 
 from pydantic import Field, model_validator
@@ -10,6 +10,7 @@ from pydantic import Field, model_validator
 from llmarch_cli.components.component import LayerCache, Modules, Part, Positive
 from llmarch_cli.components.ffn.gate import GatedComponent
 from llmarch_cli.components.parts import Linear, Norm, Vector
+from llmarch_cli.components.shards import Shard, Units, column_parallel, row_parallel
 
 if TYPE_CHECKING:
     from typing import Self
@@ -61,6 +62,10 @@ class DenseFeedForward(GatedComponent):
         yield Linear("down_proj", self.d_ff, d_model, bias=self.bias)
         if self.output_norm:
             yield Norm("output_norm", d_model)
+
+    def shards(self) -> Mapping[str, Shard]:
+        hidden = Units(self.d_ff)
+        return {**column_parallel(hidden, "gate_proj", "up_proj", "sub_norm"), **row_parallel(hidden, "down_proj")}
 
     def forward(self, m: Modules, x: Tensor, cache: LayerCache) -> Tensor:
         if self.input_norm:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
 
 from pydantic import Field, model_validator
@@ -12,6 +12,7 @@ from llmarch_cli.components.component import Child, Count, LayerCache, Modules, 
 from llmarch_cli.components.ffn.dense import DenseFeedForward
 from llmarch_cli.components.ffn.gate import GatedComponent
 from llmarch_cli.components.parts import Assignments, Buffer, Experts, Linear, Norm, Vector
+from llmarch_cli.components.shards import Shard, Units, column_parallel, row_parallel
 
 if TYPE_CHECKING:
     from typing import Self
@@ -135,6 +136,11 @@ class MixtureOfExperts(GatedComponent):
             yield Linear("shared_expert_gate", d_model, 1)
         if self.output_norm:
             yield Norm("output_norm", d_model)
+
+    def shards(self) -> Mapping[str, Shard]:
+        """Inside each expert."""
+        hidden = Units(self.d_ff)
+        return {**column_parallel(hidden, "gate_proj", "up_proj"), **row_parallel(hidden, "down_proj")}
 
     def reads(self) -> Iterator[Read]:
         if self.hashed_tokens is not None:

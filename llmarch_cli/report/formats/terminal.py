@@ -122,7 +122,7 @@ def _drawn(cells: TextGrid, width: int, bars: Sequence[float], ascii_only: bool)
     for number, line in enumerate(cells.lines):
         if line.opens_group:
             drawn.add_section()
-        bar = drawn_bars[number] if drawn_bars else []
+        bar = drawn_bars[number] if number < len(drawn_bars) else []  # none beside a total
         drawn.add_row(*(Text(cell.text) for cell in line.cells), *bar, style="dim" if line.recedes else "")
     return drawn
 

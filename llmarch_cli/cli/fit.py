@@ -1,0 +1,182 @@
+"""`llmarch fit`: what fits on machines, and how fast it can be at best."""
+
+from __future__ import annotations
+
+import re
+from fractions import Fraction
+from typing import Annotated, Any
+
+import typer
+
+from llmarch_cli.cli import options, output
+from llmarch_cli.errors import InputError, shown
+
+EXAMPLES = (
+    "llmarch fit deepseek-v3 --on 8xh200",
+    "llmarch fit llama3.1-8b --on h100 --ctx 16k --batch 8 --explain",
+    "llmarch fit gpt-oss-120b --on 2x8xh100 --tp 8 --ctx 32k --price 2.5/h",
+    "llmarch fit gpt-oss-120b qwen3-30b-a3b --on h100 --on 8xh200 --ctx 32k",
+)
+
+LAYOUT, BOUNDS = "Layout", "Bounds"
+
+
+def complete_machines(incomplete: str) -> list[str]:
+    """Chips by the start of their id, behind a number of devices if one is given."""
+    from llmarch_cli.deployment.chips import chips
+
+    match = re.match(r"(?:\d+x)*", incomplete)
+    many = match[0] if match else ""
+    return [f"{many}{name}" for name in chips() if name.startswith(incomplete[len(many) :])]
+
+
+def _share(text: str | Fraction) -> Fraction:
+    """Parse `10%`. Raises InputError for anything else."""
+    match = re.fullmatch(r"(\d{1,3}(?:\.\d{1,6})?)%", str(text))
+    if match is None:
+        raise InputError(f"--reserve takes a share of a device's memory, such as 10%, not {shown(text)}")
+    return Fraction(match[1]) / 100
+
+
+def _price(text: str) -> Fraction:
+    """Parse `2.5/h` or `2.5`. Raises InputError for anything else."""
+    match = re.fullmatch(r"(\d{1,9}(?:\.\d{1,6})?)(?:/h)?", text)
+    if match is None:
+        raise InputError(f"--price takes the price of a device for an hour, such as 2.5/h, not {shown(text)}")
+    return Fraction(match[1])
+
+
+def _skew(text: str | float) -> float:
+    if not re.fullmatch(r"\d{1,3}(?:\.\d{1,6})?", str(text)):
+        raise InputError(f"--skew takes an exponent from 0 to 10, such as 0.5, not {shown(text)}")
+    return float(text)
+
+
+def _size(name: str, words: str) -> Any:
+    return typer.Option(
+        f"--{name}",
+        metavar="N",
+        help=words,
+        parser=options.number(f"--{name}"),
+        show_default=False,
+        rich_help_panel=LAYOUT,
+    )
+
+
+@options.workload(without=("batch", "weights", "engine"))
+def fit(
+    asked: options.Asked,
+    models: options.Models,
+    on: Annotated[
+        list[str],
+        typer.Option(
+            "--on",
+            metavar="MACHINES",
+            help="The devices: h100, 8xh200, 2x8xb200 for two nodes, 8x./chip.yaml. Repeatable.",
+            autocompletion=complete_machines,
+            show_default=False,
+        ),
+    ],
+    batch: Annotated[
+        int | None,
+        typer.Option(
+            "--batch",
+            metavar="N",
+            help="Sequences. By default as many as fit.",
+            parser=options.number("--batch"),
+            show_default=False,
+            rich_help_panel=options.WORKLOAD,
+        ),
+    ] = None,
+    weights: options.Weights = "native",
+    tp: Annotated[int | None, _size("tp", "Devices that divide matrices and heads.")] = None,
+    pp: Annotated[int | None, _size("pp", "Stages with neighbouring layers.")] = None,
+    dp: Annotated[int | None, _size("dp", "Replicas with sequences of their own.")] = None,
+    ep: Annotated[int | None, _size("ep", "Groups of devices that divide routed experts.")] = None,
+    cp: Annotated[int | None, _size("cp", "Devices that divide the cache of each sequence.")] = None,
+    dp_attention: Annotated[
+        bool | None,
+        typer.Option(
+            "--dp-attention/--no-dp-attention",
+            help="Attention stands whole on each of the tp devices, which have sequences of their own; or never.",
+            show_default=False,
+            rich_help_panel=LAYOUT,
+        ),
+    ] = None,
+    reserve: Annotated[
+        Any,
+        typer.Option(
+            "--reserve",
+            metavar="SHARE",
+            help="The share of a device's memory to leave free.",
+            parser=_share,
+            rich_help_panel=BOUNDS,
+        ),
+    ] = "10%",
+    compute: Annotated[
+        str | None,
+        typer.Option(
+            "--compute",
+            metavar="DTYPE",
+            help="The dtype of products: bf16, fp8, fp4, int8 ... By default as the weights imply.",
+            autocompletion=options.among("bf16", "fp16", "fp8", "fp4", "int8", "fp32", "tf32"),
+            show_default=False,
+            rich_help_panel=BOUNDS,
+        ),
+    ] = None,
+    skew: Annotated[
+        float,
+        typer.Option(
+            "--skew",
+            metavar="S",
+            help="How unevenly tokens choose experts: the one of rank r in proportion to 1 / r^S.",
+            parser=_skew,
+            rich_help_panel=BOUNDS,
+        ),
+    ] = 0,
+    price: Annotated[
+        Any,
+        typer.Option(
+            "--price",
+            metavar="PRICE/h",
+            help="Of a device for an hour, such as 2.5/h: adds the least price of a million tokens.",
+            parser=_price,
+            show_default=False,
+            rich_help_panel=BOUNDS,
+        ),
+    ] = None,
+    explain: Annotated[
+        bool,
+        typer.Option("--explain", help="Show how each figure follows: formula, inputs, source."),
+    ] = False,
+    changes: options.Changes = None,
+    file_format: options.Format = "table",
+    exact: options.Exact = False,
+) -> None:
+    """Say what fits on devices, and how fast it can be at best.
+
+    Shows bytes on a device, the most sequences, the longest context, the fewest devices, and bounds: seconds of a
+    decode step, tokens per second, time to the first token. Bounds are what no deployment can beat, not predictions.
+    All layouts that divide the model are tried, and the best is shown.
+    """
+    sizes = {"tp": tp, "pp": pp, "dp": dp, "ep": ep, "cp": cp, "dp_attention": dp_attention}
+    assignments = options.changes(changes)
+    settings: dict[str, Any] = {**asked}
+    from llmarch_cli import api
+
+    tables = api.fit(
+        models,
+        on,
+        batch=batch,
+        weights=weights,
+        layout={name: size for name, size in sizes.items() if size is not None},
+        reserve=reserve,
+        compute=compute,
+        skew=skew,
+        price=price,
+        explain=explain,
+        changes=assignments,
+        track=output.tracking("fitting"),
+        **settings,
+    )
+    output.show([table for table in tables if table.main or table.rows], file_format, exact)
