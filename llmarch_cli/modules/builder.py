@@ -249,7 +249,11 @@ class ComponentModule(nn.Module):
 
 
 class Block(nn.Module):
-    """One layer: attention and feed-forward, each added to the residual stream, with the model's norms."""
+    """One layer: attention and feed-forward, each added to the residual stream, with the model's norms.
+
+    It compiles whole, `block.compile(fullgraph=True)`, and layers of a kind share their graphs. For a model with more
+    than a few kinds of layers, raise `torch._dynamo.config.recompile_limit`: all blocks are one function to torch.
+    """
 
     def __init__(self, spec: ModelSpec, layer: LayerVariants) -> None:
         super().__init__()

@@ -9,6 +9,7 @@ import torch
 from pairs import CASES, WAYS, Case, deviation, pair
 
 import llmarch_cli as llmarch
+from benchmarks import gpu
 from llmarch_cli.modules.builder import ExpertStack, Model, build
 
 if not torch.cuda.is_available():
@@ -55,6 +56,14 @@ def test_memory_is_what_the_figures_say(name: str) -> None:
     model = build(profile.spec, "cuda", torch.bfloat16, initialized=False)
     assert requested_bytes() - before == 2 * profile.params
     assert kept(model, context) == profile.kv_cache_bytes
+
+
+@pytest.mark.parametrize("options", [[], ["--compile"]])
+def test_the_benchmark_runs(options: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    assert gpu.main(["qwen3-0.6b", "--steps", "1x300,4x300", "--prompts", "100", *options]) == 0
+    printed = capsys.readouterr()
+    assert "no CUDA graph" not in printed.err
+    assert printed.out.count("decode") == 2
 
 
 def requested_bytes() -> int:
