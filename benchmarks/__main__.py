@@ -75,6 +75,7 @@ def commands() -> bool:
         "kvcache of all, measured": ((*LLMARCH, "kvcache"), 1.4),
         "compare two, closed form": ((*LLMARCH, "compare", *PAIR, "--engine", "closed-form"), 0.22),
         "kvcache of all, closed form": ((*LLMARCH, "kvcache", "--engine", "closed-form"), 0.3),
+        "fit one on a device": ((*LLMARCH, "fit", "gpt-oss-120b", "--on", "h200"), 0.25),
         "draw all, one figure each": ((sys.executable, "-c", DRAW_ALL), 2.0),
         "import a config": ((*LLMARCH, "import", str(CONFIG)), 0.3),
     }

@@ -12,20 +12,22 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from fractions import Fraction
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Unpack
+from typing import TYPE_CHECKING, Any, TypedDict, Unpack
 
 from llmarch_cli.errors import InputError
 from llmarch_cli.models import load
 from llmarch_cli.profilers import profile as profiling
-from llmarch_cli.profilers.cost import DEFAULT_CONTEXT, Asked, Engine, KvDtype, StateDtype, Workload
+from llmarch_cli.profilers.cost import Asked, Engine, KvDtype, StateDtype, Workload
 from llmarch_cli.profilers.profile import Profile
 from llmarch_cli.report.table import Table
 from llmarch_cli.specs.loading import names
 from llmarch_cli.specs.spec import ModelSpec
+from llmarch_cli.specs.storage import NATIVE
 
 if TYPE_CHECKING:
     import torch
 
+    from llmarch_cli.deployment.fit import Fit
     from llmarch_cli.huggingface.reconcile import Reconciliation
     from llmarch_cli.modules.builder import Model as Built
     from llmarch_cli.profilers.attribution import Difference
@@ -203,25 +205,46 @@ def training(
     return tables([training_cost(spec, asked, chosen) for spec in track(specs(models, changes))])
 
 
+class AskedToFit(TypedDict, total=False):
+    """What is asked of models on machines, as keyword arguments.
+
+    Attributes:
+        context: tokens of each sequence; 131,072 by default.
+        batch: sequences; None takes as many as fit.
+        weights: the storage format of weights; "native", the default, is what the publisher ships.
+        kv_dtype: how cached values are stored.
+        state_dtype: the dtype of states; None keeps each in its own.
+        prompt: tokens of a prompt; None takes as many as the context.
+        prefix: tokens before the prompt that are cached already.
+        layout: fixed sizes of the layout by name: tp, pp, dp, ep, cp, dp_attention; others are tried.
+        reserve: the share of a device's memory that is left free; a tenth by default.
+        compute: the dtype of products; None takes what the weights imply.
+        skew: 0 if tokens choose all experts equally often; s if those of rank r in proportion to 1 / r^s.
+        price: of a device for an hour: adds the least price of a million tokens.
+    """
+
+    context: int
+    batch: int | None
+    weights: str
+    kv_dtype: KvDtype
+    state_dtype: StateDtype | None
+    prompt: int | None
+    prefix: int
+    layout: Mapping[str, int | bool]
+    reserve: Fraction
+    compute: str | None
+    skew: float
+    price: Fraction | None
+
+
 def fit(
     models: Sequence[ModelLike],
     on: Sequence[str],
     *,
-    context: int = DEFAULT_CONTEXT,
-    batch: int | None = None,
-    weights: str = "native",
-    kv_dtype: KvDtype = "bf16",
-    state_dtype: StateDtype | None = None,
-    prompt: int | None = None,
-    prefix: int = 0,
-    layout: Mapping[str, int | bool] | None = None,
-    reserve: Fraction | None = None,
-    compute: str | None = None,
-    skew: float = 0.0,
-    price: Fraction | None = None,
     explain: bool = False,
     changes: Mapping[str, Any] | None = None,
     track: Track = iter,
+    **asked: Unpack[AskedToFit],
 ) -> tuple[Table, ...]:
     """Say what fits on machines and how fast it can be at best, in closed form: one row per model and machine.
 
@@ -230,39 +253,45 @@ def fit(
     Args:
         models: at least one.
         on: machines such as "h100", "8xh200", "2x8xb200" or "8x./chip.yaml", at least one.
-        context: tokens of each sequence.
-        batch: sequences; None takes as many as fit.
-        weights: the storage format of weights; "native" is what the publisher ships.
-        kv_dtype: how cached values are stored.
-        state_dtype: the dtype of states; None keeps each in its own.
-        prompt: tokens of a prompt; None takes as many as the context.
-        prefix: tokens before the prompt that are cached already.
-        layout: fixed sizes of the layout by name: tp, pp, dp, ep, cp, dp_attention; others are tried.
-        reserve: the share of a device's memory that is left free; None takes a tenth.
-        compute: the dtype of products; None takes what the weights imply.
-        skew: 0 if tokens choose all experts equally often; s if those of rank r in proportion to 1 / r^s.
-        price: of a device for an hour: adds the least price of a million tokens.
         explain: add a table of how each figure follows.
         changes: values by path, as in `changed`. Each model is then followed by its changed copy.
         track: wraps the specs to show progress.
+        asked: the context, formats, sizes of the layout and so on, all optional (`AskedToFit`).
 
     Raises InputError for unknown machines, for an impossible layout, and if nothing fits anywhere.
 
     >>> fit(["llama3.1-8b"], ["h100"])[0].rows[0]["most_sequences"]
     3
     """
-    from llmarch_cli.deployment import fit as fitting
-    from llmarch_cli.deployment.chips import machines
     from llmarch_cli.deployment.table import tables
 
+    return tables(fits(models, on, changes=changes, track=track, **asked), explain)
+
+
+def fits(
+    models: Sequence[ModelLike],
+    on: Sequence[str],
+    *,
+    changes: Mapping[str, Any] | None = None,
+    track: Track = iter,
+    **asked: Unpack[AskedToFit],
+) -> list[Fit]:
+    """The answers of `fit` as objects. Arguments and errors as there.
+
+    >>> fits(["llama3.1-8b"], ["8xh100"], batch=1)[0].layout.words
+    'tp 8'
+    """
+    from llmarch_cli.deployment import fit as fitting
+    from llmarch_cli.deployment.chips import machines
+
     chosen = [machines(text) for text in on]
-    workload = Workload(
-        context, kv_dtype=kv_dtype, state_dtype=state_dtype, weights=weights, prompt=prompt, prefix=prefix
-    )
-    share = fitting.RESERVE if reserve is None else reserve
-    question = fitting.Question(workload, batch, dict(layout or {}), share, compute, skew, price)
-    found = fitting.fits(list(track(specs(models, changes))), chosen, question)
-    return tables(found, explain)
+    settings: dict[str, Any] = {"weights": NATIVE, **asked}
+    formats = {key: settings.pop(key) for key in tuple(settings) if key in _FORMATS}
+    question = fitting.Question(Workload(**formats), sizes=dict(settings.pop("layout", {})), **settings)
+    return fitting.fits(list(track(specs(models, changes))), chosen, question)
+
+
+_FORMATS = ("context", "weights", "kv_dtype", "state_dtype", "prompt", "prefix")  # of a workload
 
 
 def overview(

@@ -8,14 +8,14 @@ from typing import Annotated, Any
 
 import typer
 
-from llmarch_cli.cli import options, output
+from llmarch_cli.cli import options, output, plots
 from llmarch_cli.errors import InputError, shown
 
 EXAMPLES = (
     "llmarch fit deepseek-v3 --on 8xh200",
     "llmarch fit llama3.1-8b --on h100 --ctx 16k --batch 8 --explain",
     "llmarch fit gpt-oss-120b --on 2x8xh100 --tp 8 --ctx 32k --price 2.5/h",
-    "llmarch fit gpt-oss-120b qwen3-30b-a3b --on h100 --on 8xh200 --ctx 32k",
+    "llmarch fit gpt-oss-120b qwen3-30b-a3b --on h100 --on 8xh200 --ctx 32k --plot",
 )
 
 LAYOUT, BOUNDS = "Layout", "Bounds"
@@ -152,6 +152,18 @@ def fit(
     changes: options.Changes = None,
     file_format: options.Format = "table",
     exact: options.Exact = False,
+    plot: plots.Plot = None,
+    plot_kind: Annotated[
+        str | None,
+        typer.Option(
+            "--plot-kind",
+            metavar="memory|step|pareto",
+            help="memory: bytes by context; step: times by sequences; both for one model on one machine. pareto:"
+            " tokens/s of a user against those of a device. Default: memory for one, else pareto.",
+            show_default=False,
+            rich_help_panel=plots.PANEL,
+        ),
+    ] = None,
 ) -> None:
     """Say what fits on devices, and how fast it can be at best.
 
@@ -162,9 +174,18 @@ def fit(
     sizes = {"tp": tp, "pp": pp, "dp": dp, "ep": ep, "cp": cp, "dp_attention": dp_attention}
     assignments = options.changes(changes)
     settings: dict[str, Any] = {**asked}
+    n_answers = len(models) * len(on) * (2 if assignments else 1)
     from llmarch_cli import api
+    from llmarch_cli.deployment import plots as drawn
+    from llmarch_cli.deployment.table import tables
 
-    tables = api.fit(
+    if plot_kind is not None and plot is None:
+        raise InputError(f"--plot-kind {plot_kind} needs --plot or --plot FILE")
+    kind = drawn.checked_kind(plot_kind or ("memory" if n_answers == 1 else "pareto"))
+    if plot is not None:
+        drawn.require(kind, n_answers)
+        plots.require(plot, file_format, "cache", drawn.n_curves(kind, n_answers))
+    found = api.fits(
         models,
         on,
         batch=batch,
@@ -174,9 +195,11 @@ def fit(
         compute=compute,
         skew=skew,
         price=price,
-        explain=explain,
         changes=assignments,
         track=output.tracking("fitting"),
         **settings,
     )
-    output.show([table for table in tables if table.main or table.rows], file_format, exact)
+    answers = tables(found, explain)
+    output.show([table for table in answers if table.main or table.rows], file_format, exact)
+    if plot is not None:
+        plots.put(plot, drawn.plot(kind, found))

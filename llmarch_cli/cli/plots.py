@@ -15,6 +15,7 @@ from llmarch_cli.errors import InputError
 if TYPE_CHECKING:
     from llmarch_cli.profilers.profile import Profile
     from llmarch_cli.report.plots.data import Kind as KindName
+    from llmarch_cli.report.plots.data import Plot as Drawn
 
 TERMINAL = "-"
 FILE_ENDINGS = (".svg", ".png", ".pdf")
@@ -93,11 +94,15 @@ def show(plot: str | None, kind: KindName, profiles: Sequence[Profile]) -> None:
         return
     from llmarch_cli.report.plots import data
 
-    drawn = data.plot(kind, profiles)
+    put(plot, data.plot(kind, profiles))
+
+
+def put(plot: str, drawn: Drawn) -> None:
+    """Draw a plot on the terminal, or to a file."""
     if plot == TERMINAL:
         output.draw(drawn)
     else:
+        from llmarch_cli import writing
         from llmarch_cli.report.plots import file, library
-        from llmarch_cli.writing import put
 
-        put(Path(plot), file.render(drawn, library.checked_ending(plot)))
+        writing.put(Path(plot), file.render(drawn, library.checked_ending(plot)))

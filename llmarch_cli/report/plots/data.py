@@ -14,7 +14,7 @@ from llmarch_cli.errors import InputError, unknown
 from llmarch_cli.profilers import lines
 from llmarch_cli.profilers.profile import Profile
 from llmarch_cli.report.columns import metric
-from llmarch_cli.report.units import Unit
+from llmarch_cli.report.units import TOKENS, Unit
 
 Kind = Literal["cache", "flops", "params", "active"]
 KINDS: tuple[Kind, ...] = ("cache", "flops", "params", "active")
@@ -55,12 +55,16 @@ class Curve:
 
 @dataclass(frozen=True)
 class Curves:
-    """A metric over the context, one curve per model, both axes logarithmic."""
+    """A metric over the context or another one, one curve per model, both axes logarithmic."""
 
     title: str
     note: str
     unit: Unit
     curves: tuple[Curve, ...]
+    x_title: str = "context in tokens"
+    x_unit: Unit = TOKENS
+    y_title: str = ""
+    dotted: str = "Dotted: beyond the model's context window."  # what parts of curves are, in a file
 
 
 @dataclass(frozen=True)

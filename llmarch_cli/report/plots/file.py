@@ -11,7 +11,6 @@ from llmarch_cli.report.formats.grid import one_line
 from llmarch_cli.report.plots import labels, library
 from llmarch_cli.report.plots.data import Curve, Curves, Plot, Scatter, Stacks
 from llmarch_cli.report.plots.ticks import ticks
-from llmarch_cli.report.units import TOKENS
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -90,14 +89,16 @@ def _logarithmic(axes: Axes, axis: str, marks: Sequence[tuple[int, str]], low: f
 
 def _curves(plot: Curves, ink: str) -> Figure:
     height = max(4.5, 1.2 + LINE * len(plot.curves))
-    figure, axes = _axes(plot, height, "Dotted: beyond the model's context window.")
+    figure, axes = _axes(plot, height, plot.dotted)
     contexts = [at for curve in plot.curves for at, _ in curve.points]
     values = [value for curve in plot.curves for _, value in curve.points if value]
     values += [curve.floor for curve in plot.curves if curve.floor]
     low, high = (min(values) / 1.3, max(values) * 1.3) if values else (1, 10)
-    _logarithmic(axes, "x", ticks(TOKENS, min(contexts), max(contexts)), min(contexts), max(contexts))
+    _logarithmic(axes, "x", ticks(plot.x_unit, min(contexts), max(contexts)), min(contexts), max(contexts))
     _logarithmic(axes, "y", ticks(plot.unit, int(low), int(high)), low, high)
-    axes.set_xlabel("context in tokens")
+    axes.set_xlabel(plot.x_title)
+    if plot.y_title:
+        axes.set_ylabel(plot.y_title)
 
     ends = [(log(max(curve.points[-1][1], low)) - log(low)) / (log(high) - log(low)) for curve in plot.curves]
     places = labels.spread(ends, LINE / (height - 1.05), 0, 1)

@@ -11,7 +11,6 @@ from llmarch_cli.report.formats.grid import one_line
 from llmarch_cli.report.plots import library
 from llmarch_cli.report.plots.data import Curves, Plot, Scatter, Stack, Stacks
 from llmarch_cli.report.plots.ticks import ticks
-from llmarch_cli.report.units import TOKENS
 
 MOST_CURVES = 8  # more could not be distinguished
 HEIGHT = 24
@@ -81,7 +80,7 @@ def _curves(plot: Curves, width: int, color: bool, ascii_only: bool) -> list[str
         signal.lines(True)
         figure.draw(signal)
     for axis, side, unit, low, high in (
-        ("x", "lower", TOKENS, min(contexts), max(contexts)),
+        ("x", "lower", plot.x_unit, min(contexts), max(contexts)),
         ("y", "left", plot.unit, min(values), max(values)),
     ):
         marks = ticks(unit, low, high)
