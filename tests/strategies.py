@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from itertools import cycle, islice
+from math import gcd
 from typing import Any, get_args
 
 from hypothesis import strategies as st
@@ -668,11 +669,11 @@ def spans(spec: ModelSpec) -> set[int]:
     return {view.span for item in spec.inventory() for view in views(item.component) if view.span is not None}
 
 
-def fits_rows(spec: ModelSpec, kv_dtype: KvDtype) -> bool:
-    """Whether the groups of a format divide all cached rows."""
+def kv_dtypes(spec: ModelSpec) -> SearchStrategy[KvDtype]:
+    """The formats whose groups divide all cached rows."""
     entries = (entry for item in spec.inventory() for _, entry in cache_entries(item.component))
-    group = group_of(ROW_ENCODINGS[kv_dtype])
-    return all(entry.width % group == 0 for entry in entries if isinstance(entry, Rows))
+    widths = gcd(*(entry.width for entry in entries if isinstance(entry, Rows)))
+    return st.sampled_from([name for name, each in ROW_ENCODINGS.items() if widths % group_of(each) == 0])
 
 
 @st.composite
@@ -680,6 +681,6 @@ def workloads(draw: DrawFn, spec: ModelSpec) -> Workload:
     """Contexts that reveal mistakes: the first two, the end of each window and one past it, and a long one."""
     edges = spans(spec)
     context = draw(st.sampled_from(sorted({1, 2, LONG_CONTEXT, *edges, *(edge + 1 for edge in edges)})))
-    kv_dtype = draw(st.sampled_from([name for name in ROW_ENCODINGS if fits_rows(spec, name)]))
+    kv_dtype = draw(kv_dtypes(spec))
     weights = draw(st.just("native") | weight_formats())
     return Workload(context, draw(st.integers(1, 4)), kv_dtype, weights=weights)

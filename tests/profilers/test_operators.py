@@ -15,7 +15,7 @@ import torch
 import torch.nn.functional as F
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from strategies import Data, attention_kinds, fits_rows, recurrences, spans, specs
+from strategies import Data, attention_kinds, kv_dtypes, recurrences, spans, specs
 from torch import Tensor
 from torch.utils.flop_counter import FlopCounterMode
 
@@ -24,7 +24,7 @@ from llmarch_cli.components.ffn import DenseFeedForward
 from llmarch_cli.components.frame import TokenEmbedding
 from llmarch_cli.modules.builder import ComponentModule
 from llmarch_cli.profilers import operators
-from llmarch_cli.profilers.cost import ROW_ENCODINGS, KvDtype, Workload
+from llmarch_cli.profilers.cost import KvDtype, Workload
 from llmarch_cli.profilers.measured import filled_cache
 from llmarch_cli.profilers.operators import OperatorCounter
 from llmarch_cli.profilers.witnesses import built_items
@@ -109,7 +109,7 @@ def runs(draw: st.DrawFn, attention: st.SearchStrategy[Data] | None = None) -> l
     edges = spans(spec)
     seen = draw(st.sampled_from(sorted(edges | {edge - 1 for edge in edges} | {0, 1, 300})))
     batch, n_tokens = draw(st.integers(1, 3)), draw(st.sampled_from((1, 1, 2, 5)))
-    kv_dtype: KvDtype = draw(st.sampled_from([name for name in ROW_ENCODINGS if fits_rows(spec, name)]))
+    kv_dtype: KvDtype = draw(kv_dtypes(spec))
     return [Run(module, spec.d_model, seen, batch, n_tokens, kv_dtype) for _, module in built_items(spec)]
 
 

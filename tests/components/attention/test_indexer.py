@@ -65,7 +65,7 @@ def test_cache_and_cost() -> None:
     shared = component({**MLA, "indexer": {"indices_from": "other", "top_k": 5}})
     assert [entry.name for entry in shared.cache()] == ["latent", "k_rope"]
     assert list(shared.mixing()) == [Mixing(3 * 2 * (10 + 6 + 10), View(5))]
-    assert (tokens.label, blocks.label) == ("top 5", "top 2 blocks of 3")
+    assert (tokens.label, blocks.label) == ("latent top 5", "top 2 blocks of 3")
 
 
 @pytest.mark.parametrize("data", [INDEXED, BLOCKS])
