@@ -104,6 +104,8 @@ class Sizes:
         """
         found = self.layouts(machines.n_devices, machines.per_node)
         sizes = self.question.sizes
+        if found and not sizes:
+            return found
         chosen = [each for each in found if all(getattr(each, name) == size for name, size in sizes.items())]
         if chosen:
             return chosen
@@ -276,26 +278,26 @@ def fit(sizes: Sizes, machines: Machines) -> Fit:
     dtype = question.compute or bounds.compute_dtype(sizes.spec, question.workload.weights, machines)
     least = question.batch or 1
     candidates = sizes.candidates(machines)
-    counts = {layout: sizes.most_sequences(layout, room) for layout in candidates}
-    good = [layout for layout in candidates if counts[layout] >= least]
-    if good and question.batch is None:
-        most = max(counts.values())
-        good = [layout for layout in good if counts[layout] == most]
+    counted = [(sizes.most_sequences(layout, room), layout) for layout in candidates]
+    most = max(count for count, _ in counted)
+    enough = most if question.batch is None else least
+    good = [layout for count, layout in counted if count >= enough] if most >= least else []
+    batch = (question.batch or most) if good else 0
 
     def setting(layout: Layout) -> Setting:
         return Setting(machines, layout, dtype, question.skew)
 
     def merit(layout: Layout) -> tuple[Fraction, Fraction]:
-        step = bounds.decode_step(sizes.model, setting(layout), question.batch or counts[layout])
-        return 1 / step.seconds, -(step.link or Fraction(0))
+        step = bounds.decode_step(sizes.model, setting(layout), batch)
+        return -step.seconds, -(step.link or Fraction(0))
 
     def lacking(layout: Layout) -> int:
         return sizes.needed(layout, least) - room
 
     best = max(good, key=merit) if len(good) > 1 else good[0] if good else min(candidates, key=lacking)
-    batch = (question.batch or counts[best]) if good else 0
     held = _fullest(sizes.held(best), -(-(batch or least) // n_groups(best)))
-    return Fit(sizes, machines, setting(best), held, batch, counts[best], 0 if good else lacking(best))
+    count = sizes.most_sequences(best, room)
+    return Fit(sizes, machines, setting(best), held, batch, count, 0 if good else lacking(best))
 
 
 def fits(specs: Sequence[ModelSpec], machines: Sequence[Machines], question: Question) -> list[Fit]:

@@ -8,16 +8,20 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from strategies import specs
 
 from llmarch_cli.deployment.bounds import Setting, compute_bound_batch, compute_dtype, decode_step, prompt
 from llmarch_cli.deployment.chips import machines
 from llmarch_cli.deployment.experts import expected_experts
-from llmarch_cli.deployment.layouts import Layout
+from llmarch_cli.deployment.layouts import Layout, layouts, per_device
 from llmarch_cli.deployment.loads import Model
 from llmarch_cli.models import load
 from llmarch_cli.profilers.cost import Workload
 from llmarch_cli.profilers.profile import profile
 from llmarch_cli.specs.loading import names
+from llmarch_cli.specs.spec import ModelSpec
 
 # Decode steps of this project's modules: one H100 80GB (SXM, HBM3), bf16, random weights and tokens, a step replayed as
 # a CUDA graph, torch 2.11, CUDA 13, on 2026-11-26. The model, sequences, tokens of context, seconds.
@@ -224,3 +228,22 @@ def test_a_short_prompt_waits_for_the_weights() -> None:
     short, long = (prompt(model("llama3.1-8b", prompt=n_tokens), on("h100")) for n_tokens in (4, 4096))
     assert (short.binds, long.binds) == ("memory", "compute")
     assert short.memory == long.memory
+
+
+@given(specs(aligned=True), st.data())
+@settings(max_examples=60)
+def test_a_device_reads_what_it_holds(spec: ModelSpec, data: st.DataObject) -> None:
+    """All weights, if all experts are chosen; of cached rows no more than are there; and states."""
+    workload = Workload(100, weights=data.draw(st.sampled_from(["bf16", "fp8", "fp32"])))
+    found = [each for each in layouts(spec, 4, workload=workload) if each.pp == each.cp == 1]
+    layout = data.draw(st.sampled_from(found))
+    groups = layout.dp * (layout.tp if layout.dp_attention else 1)
+    held = per_device(spec, replace(workload, batch=groups), layout)
+    reads = Model(spec, workload).reads(layout)
+    read = reads.attention + reads.others + reads.tables + sum(stack.n_bytes for stack in reads.stacks)
+    alone = per_device(spec, workload, ALONE)
+    assert read <= held.weights <= alone.weights
+    assert reads.cache <= held.cache
+    assert reads.state <= held.state
+    if layout.tp == 1:
+        assert (read, reads.state) == (held.weights, held.state)
