@@ -122,6 +122,24 @@ def compare(
     return comparison(profiles(models, changes=changes, **asked), columns, sort, paired=bool(changes))
 
 
+def on_machines(table: Table, profiles: Sequence[Profile], on: str) -> Table:
+    """A comparison of `profiles` with what fits on machines beside it: as many sequences as fit, in the best layout.
+
+    Raises InputError as `fit`.
+
+    >>> table = compare(["gpt2", "gpt2-xl"], columns=["params"], context=1024, engine="closed-form")
+    >>> found = profiles(["gpt2", "gpt2-xl"], context=1024, engine="closed-form")
+    >>> on_machines(table, found, "l4").rows[1]["fit_layout"]
+    'one device'
+    """
+    from llmarch_cli.deployment import fit as fitting
+    from llmarch_cli.deployment.chips import machines
+    from llmarch_cli.deployment.table import beside
+
+    question = fitting.Question(profiles[0].workload)
+    return beside(table, fitting.fits([profile.spec for profile in profiles], [machines(on)], question), on)
+
+
 def kv_cache(
     models: Sequence[ModelLike] | None = None,
     *,

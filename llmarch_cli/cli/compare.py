@@ -7,12 +7,14 @@ from typing import Annotated
 import typer
 
 from llmarch_cli.cli import options, output, plots
+from llmarch_cli.errors import InputError
 
 EXAMPLES = (
     "llmarch compare deepseek-v3 llama4-maverick",
     "llmarch compare gemma3-27b qwen3-32b my-model.yaml --ctx 32k --batch 8",
     "llmarch compare gemma3-27b --set attention.variants.local.window=512",
     "llmarch compare glm-4.5 kimi-k2 --columns params,active_params --format csv",
+    "llmarch compare deepseek-v3 gpt-oss-120b --on 8xh200",
     "llmarch compare glm-4.5 kimi-k2 --plot flops.svg --plot-kind flops",
 )
 
@@ -24,6 +26,17 @@ def compare(
     changes: options.Changes = None,
     sort: options.Sort = None,
     columns: options.Columns = None,
+    on: Annotated[
+        str | None,
+        typer.Option(
+            "--on",
+            metavar="MACHINES",
+            help="Add what fits on these: h100, 8xh200, 2x8xb200. More by `llmarch fit`.",
+            autocompletion=options.complete_machines,
+            show_default=False,
+            rich_help_panel=options.WORKLOAD,
+        ),
+    ] = None,
     everything: Annotated[
         bool, typer.Option("--all", help="Show every metric and setting.", rich_help_panel=options.OUTPUT)
     ] = False,
@@ -43,6 +56,8 @@ def compare(
     assignments = options.changes(changes)
     plots.require(plot, file_format, kind, len(set(models)) * (2 if assignments else 1))
     options.require_changes(save, assignments, len(models))
+    if on is not None and assignments:
+        raise InputError("--on compares models as they are: leave out --set")
     from llmarch_cli import api
     from llmarch_cli.report.columns import require
     from llmarch_cli.report.comparison import comparison
@@ -51,5 +66,7 @@ def compare(
     profiles = api.profiles(models, changes=assignments, **asked)
     output.save(profiles[-1].spec, save)
     table = comparison(profiles, keys, sort, paired=bool(assignments), brief=not everything)
+    if on is not None:
+        table = api.on_machines(table, profiles, on)
     output.show([table], file_format, exact)
     plots.show(plot, kind, profiles)

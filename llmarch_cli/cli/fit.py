@@ -21,15 +21,6 @@ EXAMPLES = (
 LAYOUT, BOUNDS = "Layout", "Bounds"
 
 
-def complete_machines(incomplete: str) -> list[str]:
-    """Chips by the start of their id, behind a number of devices if one is given."""
-    from llmarch_cli.deployment.chips import chips
-
-    match = re.match(r"(?:\d+x)*", incomplete)
-    many = match[0] if match else ""
-    return [f"{many}{name}" for name in chips() if name.startswith(incomplete[len(many) :])]
-
-
 def _share(text: str | Fraction) -> Fraction:
     """Parse `10%`. Raises InputError for anything else."""
     match = re.fullmatch(r"(\d{1,3}(?:\.\d{1,6})?)%", str(text))
@@ -73,7 +64,7 @@ def fit(
             "--on",
             metavar="MACHINES",
             help="The devices: h100, 8xh200, 2x8xb200 for two nodes, 8x./chip.yaml. Repeatable.",
-            autocompletion=complete_machines,
+            autocompletion=options.complete_machines,
             show_default=False,
         ),
     ],

@@ -104,6 +104,15 @@ def complete_format(incomplete: str) -> list[str]:
     return [name for name in (NATIVE, *FORMATS) if name.startswith(incomplete)]
 
 
+def complete_machines(incomplete: str) -> list[str]:
+    """Chips by the start of their id, behind a number of devices if one is given."""
+    from llmarch_cli.deployment.chips import chips
+
+    match = re.match(r"(?:\d+x)*", incomplete)
+    many = match[0] if match else ""
+    return [f"{many}{name}" for name in chips() if name.startswith(incomplete[len(many) :])]
+
+
 def complete_kv_dtype(incomplete: str) -> list[str]:
     """Formats of cached values by the start of their name."""
     from llmarch_cli.profilers.cost import ROW_ENCODINGS

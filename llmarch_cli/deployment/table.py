@@ -132,6 +132,30 @@ def tables(found: Sequence[Fit], explain: bool = False) -> tuple[Table, ...]:
     return replace(summary, notes=()), *details
 
 
+# What a comparison of models shows of machines, by the keys above.
+_BESIDE = ("layout", "most_sequences", "longest_context_tokens", "user_tokens_per_second", "tokens_per_second")
+
+
+def beside(table: Table, found: Sequence[Fit], machines: str) -> Table:
+    """A table of models with what fits on one sort of machines, `found` by model, as further columns."""
+    by_key = {column.key: column for column in _COLUMNS}
+    columns = tuple(
+        replace(
+            by_key[key],
+            key=f"fit_{key}",
+            title=f"on {machines}" if key == "layout" else by_key[key].title,
+            group="machines",
+        )
+        for key in _BESIDE
+    )
+    by_model = {each.spec.id: _row(each) for each in found}
+    rows = tuple(
+        {**row, **{f"fit_{key}": by_model[str(row[_MODEL.key])][key] for key in _BESIDE}} for row in table.rows
+    )
+    notes = dict.fromkeys(note for each in found for note in _notes(each))
+    return replace(table, columns=(*table.columns, *columns), rows=rows, notes=(*table.notes, *notes))
+
+
 def _shown(column: Column, n_rows: int) -> Column:
     if n_rows == 1:
         return replace(column, shown="data") if column.key in _HELD else column

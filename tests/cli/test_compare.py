@@ -81,3 +81,20 @@ def test_unmarked_names(llmarch: Run, tmp_path: Path, monkeypatch: pytest.Monkey
     Path("[red]x|y.yaml").write_text("extends: gpt2\n")
     assert "[red]x|y" in llmarch("compare", "./[red]x|y.yaml", "gpt2").out
     assert r"\[red\]x\|y" in llmarch("compare", "./[red]x|y.yaml", "gpt2", "--format", "markdown").out
+
+
+def test_what_fits_on_machines_stands_beside(llmarch: Run) -> None:
+    models = ["llama3.1-8b", "gpt-oss-20b"]
+    out = json.loads(llmarch("compare", *models, "--ctx", "32k", "--on", "2x8xh100", "--json").out)["models"]
+    fits = llmarch_cli.fit(models, ["2x8xh100"], context=32_768, weights="bf16")[0].rows
+    for row, found in zip(out, fits, strict=True):
+        assert row["fit_most_sequences"] == found["most_sequences"]
+        assert row["fit_most_sequences"] > 100
+        assert row["fit_layout"] == found["layout"]
+    table = llmarch("compare", *models, "--ctx", "32k", "--on", "2x8xh100").out
+    assert "on 2x8xh100" in table
+    assert "most sequences" in table
+    assert "Reserve: 10.0%" in table
+    refused = llmarch("compare", *models, "--on", "h100", "--set", "n_layers=2")
+    assert (refused.status, refused.err) == (2, "error: --on compares models as they are: leave out --set\n")
+    assert "unknown chip" in llmarch("compare", *models, "--on", "8xh1000").err
