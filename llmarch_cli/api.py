@@ -219,6 +219,9 @@ def fit(
     compute: str | None = None,
     skew: float = 0.0,
     price: Fraction | None = None,
+    pages: int | None = None,
+    windows: str | None = None,
+    pad_vocab: int | None = None,
     explain: bool = False,
     changes: Mapping[str, Any] | None = None,
     track: Track = iter,
@@ -242,6 +245,9 @@ def fit(
         compute: the dtype of products; None takes what the weights imply.
         skew: 0 if tokens choose all experts equally often; s if those of rank r in proportion to 1 / r^s.
         price: of a device for an hour: adds the least price of a million tokens.
+        pages: tokens of a page, where an engine keeps the cache in whole pages.
+        windows: "reserved" if layers with windows keep every token; "+512" if so many more than are in view.
+        pad_vocab: the multiple to which an engine pads the vocabulary.
         explain: add a table of how each figure follows.
         changes: values by path, as in `changed`. Each model is then followed by its changed copy.
         track: wraps the specs to show progress.
@@ -260,7 +266,9 @@ def fit(
         context, kv_dtype=kv_dtype, state_dtype=state_dtype, weights=weights, prompt=prompt, prefix=prefix
     )
     share = fitting.RESERVE if reserve is None else reserve
-    question = fitting.Question(workload, batch, dict(layout or {}), share, compute, skew, price)
+    question = fitting.Question(
+        workload, batch, dict(layout or {}), share, compute, skew, price, pages, windows, pad_vocab
+    )
     found = fitting.fits(list(track(specs(models, changes))), chosen, question)
     return tables(found, explain)
 
