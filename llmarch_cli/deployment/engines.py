@@ -102,7 +102,17 @@ class EngineView:
         multiple = lcm(self.pad_vocab or 1, tp if self.pad_vocab else 1)
         return -(-n_rows // multiple) * multiple
 
-    def words(self, vocab_size: int, tp: int) -> Iterator[str]:
+    @property
+    def options(self) -> dict[str, str]:
+        """What is asked for, as it is written behind the inputs of a figure, by the bytes that it changes."""
+        pages = "" if self.pages is None else f"; --pages {self.pages}"
+        windows = "" if self.windows is None else f"; --windows {self.windows}"
+        return {
+            "cache": pages + windows,
+            "weights": "" if self.pad_vocab is None else f"; --pad-vocab {self.pad_vocab}",
+        }
+
+    def words(self) -> Iterator[str]:
         """What is assumed, a sentence each."""
         if self.pages is not None:
             size = "token" if self.pages == 1 else f"{self.pages:,} tokens"
@@ -112,11 +122,7 @@ class EngineView:
         elif self.windows is not None:
             yield f"Windows: layers with a window or chunks keep {self.behind:,} tokens more than are in view."
         if self.pad_vocab is not None:
-            n_rows = self.padded_vocab(vocab_size, tp)
-            yield (
-                f"Vocabulary: padded to a multiple of {self.pad_vocab:,} that tp divides: {n_rows:,} rows for"
-                f" {vocab_size:,} tokens."
-            )
+            yield f"Vocabulary: its rows are padded to a multiple of {self.pad_vocab:,} that tp divides."
         if self != AS_NEEDED:
             yield "These are bytes that an engine holds. The bounds are without them: nothing needs to read them."
 
@@ -141,15 +147,12 @@ class Copies:
         """All of them."""
         return (*self.whole, *self.heads)
 
-    def words(self, tp: int) -> Iterator[str]:
+    def words(self) -> Iterator[str]:
         """What is copied, a sentence each."""
         if self.whole:
-            yield f"Copies: each of the {tp:,} devices of a sequence has all of its cached {_listed(self.whole)}."
+            yield f"Copies: each tensor-parallel device has the whole cached {_listed(self.whole)} of its sequences."
         if self.heads:
-            yield (
-                f"Copies: there are fewer heads of cached {_listed(self.heads)} than the {tp:,} devices of a sequence"
-                " can divide, so that some devices have the same."
-            )
+            yield f"Copies: tp does not divide the heads of cached {_listed(self.heads)}; some devices have the same."
 
 
 def copies(entries: Iterable[Entry], tp: int) -> Copies:

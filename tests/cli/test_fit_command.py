@@ -139,12 +139,16 @@ def test_what_an_engine_keeps_is_asked_for_and_named(llmarch: Run) -> None:
     assert (row["page_tokens"], row["windows"], row["vocab_multiple"]) == (16, "reserved", 1000)
     assert (usual["kv_cache_bytes"], row["kv_cache_bytes"]) == ((4 * 1001 + 22 * 512) * 1024, 26 * 1008 * 1024)
     assert row["weight_bytes"] - usual["weight_bytes"] == (263_000 - 262_144) * 1152 * 2
+    assert (usual["vocab_rows"], row["vocab_rows"]) == (262_144, 263_000)
     assert row["step_seconds"] == usual["step_seconds"]
+    lines = {line["figure"]: line["inputs"] for line in read(llmarch, *arguments, *more, "--explain")["explained"]}
+    assert lines["cache"] == f"{row['kv_cache_bytes']:,} x 1; --pages 16; --windows reserved"
+    assert lines["weights"] == "one device; native; --pad-vocab 1000"
     said = " ".join(llmarch("fit", *arguments, *more).out.split())
     for words in (
         "Pages: the cache of each sequence in each layer is in whole pages of 16 tokens.",
         "Windows: layers with a window or chunks keep every token.",
-        "Vocabulary: padded to a multiple of 1,000 that tp divides: 263,000 rows for 262,144 tokens.",
+        "Vocabulary: its rows are padded to a multiple of 1,000 that tp divides.",
         "These are bytes that an engine holds. The bounds are without them",
     ):
         assert words in said, words
@@ -158,14 +162,14 @@ def test_what_an_engine_keeps_is_asked_for_and_named(llmarch: Run) -> None:
         (
             "deepseek-v3 --tp 8 --no-dp-attention",
             "latent, k_rope",
-            "each of the 8 devices of a sequence has all of its cached latent and",
+            "each tensor-parallel device has the whole cached latent and k rope of its sequences.",
         ),
         ("deepseek-v3 --tp 8 --dp-attention", None, None),
         ("gpt-oss-120b --tp 8 --no-dp-attention", None, None),
         (
             "qwen3-30b-a3b --tp 8 --no-dp-attention",
             "k, v",
-            "there are fewer heads of cached k and v than the 8 devices of a sequence can",
+            "tp does not divide the heads of cached k and v; some devices have the same.",
         ),
     ],
 )
