@@ -239,6 +239,9 @@ class AskedToFit(TypedDict, total=False):
         compute: the dtype of products; None takes what the weights imply.
         skew: 0 if tokens choose all experts equally often; s if those of rank r in proportion to 1 / r^s.
         price: of a device for an hour: adds the least price of a million tokens.
+        pages: tokens of a page, where an engine keeps the cache in whole pages.
+        windows: "reserved" if layers with windows keep every token; "+512" if so many more than are in view.
+        pad_vocab: the multiple to which an engine pads the vocabulary.
     """
 
     context: int
@@ -253,6 +256,9 @@ class AskedToFit(TypedDict, total=False):
     compute: str | None
     skew: float
     price: Fraction | None
+    pages: int | None
+    windows: str | None
+    pad_vocab: int | None
 
 
 def fit(

@@ -18,7 +18,7 @@ EXAMPLES = (
     "llmarch fit gpt-oss-120b qwen3-30b-a3b --on h100 --on 8xh200 --ctx 32k --plot",
 )
 
-LAYOUT, BOUNDS = "Layout", "Bounds"
+LAYOUT, BOUNDS, ENGINE = "Layout", "Bounds", "What an engine keeps besides"
 
 
 def _share(text: str | Fraction) -> Fraction:
@@ -136,6 +136,39 @@ def fit(
             rich_help_panel=BOUNDS,
         ),
     ] = None,
+    pages: Annotated[
+        int | None,
+        typer.Option(
+            "--pages",
+            metavar="TOKENS",
+            help="The cache of each sequence and layer is in whole pages of so many tokens.",
+            parser=options.number("--pages"),
+            show_default=False,
+            rich_help_panel=ENGINE,
+        ),
+    ] = None,
+    windows: Annotated[
+        str | None,
+        typer.Option(
+            "--windows",
+            metavar="reserved|+N",
+            help="Layers with windows keep every token; or N more than are in view, such as a batch of a prompt.",
+            autocompletion=options.among("reserved", "+512", "+2048"),
+            show_default=False,
+            rich_help_panel=ENGINE,
+        ),
+    ] = None,
+    pad_vocab: Annotated[
+        int | None,
+        typer.Option(
+            "--pad-vocab",
+            metavar="N",
+            help="The vocabulary is padded to a multiple of N that tp divides.",
+            parser=options.number("--pad-vocab"),
+            show_default=False,
+            rich_help_panel=ENGINE,
+        ),
+    ] = None,
     explain: Annotated[
         bool,
         typer.Option("--explain", help="Show how each figure follows: formula, inputs, source."),
@@ -186,6 +219,9 @@ def fit(
         compute=compute,
         skew=skew,
         price=price,
+        pages=pages,
+        windows=windows,
+        pad_vocab=pad_vocab,
         changes=assignments,
         track=output.tracking("fitting"),
         **settings,

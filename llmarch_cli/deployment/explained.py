@@ -52,7 +52,7 @@ def _lines(found: Fit) -> Iterator[tuple[str, str, str, str, str]]:
     workload, model = question.workload, found.sizes.model
     groups = n_groups(layout)
     each = -(-max(found.batch, 1) // groups)
-    sources = chip.sources
+    sources, besides = chip.sources, question.engine_view.options
     yield (
         "memory",
         binary_bytes(found.memory),
@@ -71,14 +71,14 @@ def _lines(found: Fit) -> Iterator[tuple[str, str, str, str, str]]:
         "weights",
         binary_bytes(held.weights),
         "bytes of the parts and shares of parts on the fullest device",
-        f"{layout.words}; {workload.weights}",
+        f"{layout.words}; {workload.weights}{besides['weights']}",
         found.spec.source or COUNTED,
     )
     yield (
         "cache",
         binary_bytes(held.cache),
         "bytes of one sequence's rows on the device x its sequences",
-        f"{held.cache // each:,} x {each:,}",
+        f"{held.cache // each:,} x {each:,}{besides['cache']}",
         COUNTED,
     )
     if held.state:

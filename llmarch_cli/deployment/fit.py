@@ -11,6 +11,7 @@ from llmarch_cli.deployment import bounds
 from llmarch_cli.deployment.bounds import Bound, Setting
 from llmarch_cli.deployment.chips import Chip, Machines
 from llmarch_cli.deployment.chips import machines as machines_of
+from llmarch_cli.deployment.engines import EngineView
 from llmarch_cli.deployment.layouts import DeviceBytes, Division, Layout
 from llmarch_cli.deployment.loads import Model
 from llmarch_cli.errors import InputError, shown, unknown
@@ -37,6 +38,7 @@ class Question:
         compute: the dtype of products; None: the one that the weights imply.
         skew: of the choice of experts, as in `experts.expected_experts`.
         price: of a device for an hour.
+        pages, windows, pad_vocab: what an engine keeps besides, as in `EngineView`.
     """
 
     workload: Workload
@@ -46,6 +48,14 @@ class Question:
     compute: str | None = None
     skew: float = 0.0
     price: Fraction | None = None
+    pages: int | None = None
+    windows: str | None = None
+    pad_vocab: int | None = None
+
+    @property
+    def engine_view(self) -> EngineView:
+        """What an engine keeps besides. Raises InputError for a number out of range and for unknown words."""
+        return EngineView(self.pages, self.windows, self.pad_vocab)
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +84,7 @@ class Sizes:
     def __init__(self, spec: ModelSpec, question: Question) -> None:
         require(question.workload)
         self.spec, self.question = spec, question
-        self.division = Division(spec, question.workload.weights)
+        self.division = Division(spec, question.workload.weights, question.engine_view)
         self.model = Model(spec, question.workload)
         self._held: dict[tuple[int, ...], tuple[DeviceBytes, ...]] = {}
         self._lines: dict[Layout, set[tuple[int, int]]] = {}  # of stages: bytes of weights, and of one sequence

@@ -16,6 +16,7 @@ from llmarch_cli.components.component import cache_entries, walk_named
 from llmarch_cli.components.parts import Experts, Weights
 from llmarch_cli.components.shards import Shard
 from llmarch_cli.deployment.division import share_of_entry, share_of_part
+from llmarch_cli.deployment.engines import AS_NEEDED, Copies, EngineView, copies
 from llmarch_cli.errors import InputError
 from llmarch_cli.profilers.closed_form import entry_cost
 from llmarch_cli.profilers.cost import ROW_ENCODINGS, Cost, KvDtype, Workload
@@ -108,13 +109,13 @@ class DeviceBytes:
         return self.weights + self.cache + self.state
 
 
-def per_device(spec: ModelSpec, workload: Workload, layout: Layout) -> DeviceBytes:
+def per_device(spec: ModelSpec, workload: Workload, layout: Layout, engine_view: EngineView = AS_NEEDED) -> DeviceBytes:
     """The bytes on each device under a layout; `workload.batch` counts the sequences of all devices.
 
     Sequences are divided as evenly as possible: some replicas have one more. Raises InputError for what cannot be
     divided, with the sizes that can, and as `profilers.storage.weight_bytes` does.
     """
-    return Division(spec, workload.weights).per_device(workload, layout)
+    return Division(spec, workload.weights, engine_view).per_device(workload, layout)
 
 
 def layouts(
@@ -157,11 +158,11 @@ class _Part(NamedTuple):
 class Division:
     """A spec whose weights are stored in a format, to be divided by many layouts.
 
-    Raises InputError for an unknown format.
+    Raises InputError for an unknown format, and for pages that do not hold whole rows.
     """
 
-    def __init__(self, spec: ModelSpec, weights: str = "bf16") -> None:
-        self.spec, self.weights = spec, weights
+    def __init__(self, spec: ModelSpec, weights: str = "bf16", engine_view: EngineView = AS_NEEDED) -> None:
+        self.spec, self.weights, self.engine_view = spec, weights, engine_view
         shipped = Stored(format=weights) if weights != NATIVE else spec.stored or Stored()
         self._parts: dict[str, list[_Part]] = {}
         self._entries: dict[str, list[tuple[Rows | State, Shard | None]]] = {}
@@ -175,6 +176,7 @@ class Division:
                 for _, inner in walk_named(item.component)
                 for entry in inner.cache()
             ]
+        engine_view.require(spec.id, (entry for entries in self._entries.values() for entry, _ in entries))
         self._storage = Storage(spec, shipped, (part.place for parts in self._parts.values() for part in parts))
         self._with_experts = {
             label for label, parts in self._parts.items() if any(isinstance(each.part, Experts) for each in parts)
@@ -227,7 +229,7 @@ class Division:
             return of_layer * item.count
         return sum(
             self._storage.shard_bytes(each.place, self._share(each, item, layout, rank), layers)
-            for each in self._parts[item.label]
+            for each in self._stored(item, layout)
         )
 
     def _divided(self, item: Item, layout: Layout, rank: int) -> int | _Misfit:
@@ -240,7 +242,7 @@ class Division:
 
     def _bytes_or_misfit(self, item: Item, layout: Layout, rank: int) -> int | _Misfit:
         total = 0
-        for each in self._parts[item.label]:
+        for each in self._stored(item, layout):
             of: Literal["experts", "weights"] = "experts" if isinstance(each.part, Experts) else "weights"
             if cut := _cut(each.shard, layout.expert_tp if of == "experts" else self._tp_of(item, layout)):
                 return _Misfit(each.place, cut, of)
@@ -249,6 +251,18 @@ class Division:
             except MisfitError as misfit:
                 return _Misfit(each.place, str(misfit), of)
         return total
+
+    def _stored(self, item: Item, layout: Layout) -> list[_Part]:
+        """The parts of an item, with the rows that an engine adds to them."""
+        parts = self._parts[item.label]
+        if self.engine_view.pad_vocab is None:
+            return parts
+        tp, words = self._tp_of(item, layout), [each.place.words for each in parts]
+        padded = (self.engine_view.padded(each.part, each.shard, tp) for each in parts)
+        return [
+            _Part(place_of(item, its, part, self.spec), part, shard)
+            for its, (part, shard) in zip(words, padded, strict=True)
+        ]
 
     def _share(self, each: _Part, item: Item, layout: Layout, rank: int) -> Place:
         """What a device has of a part, in the layers of `item`."""
@@ -267,12 +281,17 @@ class Division:
             own, kept = replace(workload, batch=1), Cost()
             for entry, shard in self._entries[item.label]:
                 share = share_of_entry(entry, shard, tp, rank)
-                kept += entry_cost(share, own, lambda view, context: -(-view.rows(context) // layout.cp))
+                kept += entry_cost(share, own, lambda view, context: self.engine_view.rows(view, context, layout.cp))
             self._kept_bytes[key] = kept.kv_cache_bytes, kept.state_bytes + kept.partial_bytes
         return self._kept_bytes[key]
 
     def _tp_of(self, item: Item, layout: Layout) -> int:
         return 1 if layout.dp_attention and item.role == "attention" else layout.tp
+
+    def copies(self, layout: Layout) -> Copies:
+        """The cached rows that stand on more than one of the devices that share a sequence."""
+        of_attention = 1 if layout.dp_attention else layout.tp
+        return copies((entry for item in self._items for entry in self._entries[item.label]), of_attention)
 
     def _in_stages(self, pp: int) -> list[tuple[range, list[Item]]]:
         if pp not in self._stages:

@@ -23,6 +23,11 @@ _COLUMNS = (
     Column("context_tokens", "context", units.TOKENS, "Tokens of each sequence.", "data"),
     Column("kv_dtype", "cache in", units.TEXT, "How cached values are stored.", "data"),
     Column("weight_format", "weights in", units.TEXT, "How weights are stored.", "data"),
+    Column("page_tokens", "pages", units.TOKENS, "Tokens of a page, where the cache is in whole pages.", "data"),
+    Column("windows", "windows", units.TEXT, "What layers with windows keep besides what is in view.", "data"),
+    Column("vocab_multiple", "vocabulary", units.INTEGER, "The multiple to which it is padded.", "data"),
+    Column("vocab_rows", "rows of the vocabulary", units.INTEGER, "With those that are padded.", "data"),
+    Column("copied_rows", "copied", units.TEXT, "Cached rows on more than one device of a sequence.", "data"),
     Column("memory_bytes", "memory", units.BYTES, "Of a device, as it reports it.", group="bytes"),
     Column("weight_bytes", "weights", units.BYTES, "On the device that holds most.", group="bytes"),
     Column("kv_cache_bytes", "cache", units.BYTES, "Cached rows of the device's sequences.", group="bytes"),
@@ -173,6 +178,11 @@ def _row(found: Fit) -> dict[str, Value]:
         "context_tokens": workload.context,
         "kv_dtype": workload.kv_dtype,
         "weight_format": weight_format(found),
+        "page_tokens": found.question.pages,
+        "windows": found.question.windows,
+        "vocab_multiple": found.question.pad_vocab,
+        "vocab_rows": found.question.engine_view.padded_vocab(found.spec.vocab_size, found.layout.tp),
+        "copied_rows": ", ".join(found.sizes.division.copies(found.layout).names) or None,
         "memory_bytes": found.memory,
         "weight_bytes": found.held.weights,
         "kv_cache_bytes": found.held.cache,
@@ -281,6 +291,8 @@ def _notes(found: Fit) -> Iterator[str]:
         else "Layout: the one in which most sequences fit; of equals, and if a number is asked for, the most tokens/s."
     )
     yield f"Reserve: {share(question.reserve)} of a device's memory, for activations and for what an engine keeps."
+    yield from found.sizes.division.copies(found.layout).words()
+    yield from question.engine_view.words()
     peak = bounds.peak_of(found.machines, found.setting.compute)
     yield (
         f"Products on {chip.id}: no peak in {found.setting.compute} is known, so that nothing bounds them."

@@ -129,6 +129,57 @@ def test_options_change_the_answer(llmarch: Run) -> None:
     assert "attention" not in row("--tp", "4", "--no-dp-attention")["layout"]
 
 
+def test_what_an_engine_keeps_is_asked_for_and_named(llmarch: Run) -> None:
+    arguments = ("gemma3-1b", "--on", "h100", "--ctx", "1001", "--batch", "1", "--tp", "1")
+    (usual,) = read(llmarch, *arguments)["fit"]
+    assert [usual[key] for key in ("page_tokens", "windows", "vocab_multiple", "copied_rows")] == [None] * 4
+    assert not {"Pages:", "Windows:", "Vocabulary:", "Copies:"} & set(llmarch("fit", *arguments).out.split())
+    more = ("--pages", "16", "--windows", "reserved", "--pad-vocab", "1000")
+    (row,) = read(llmarch, *arguments, *more)["fit"]
+    assert (row["page_tokens"], row["windows"], row["vocab_multiple"]) == (16, "reserved", 1000)
+    assert (usual["kv_cache_bytes"], row["kv_cache_bytes"]) == ((4 * 1001 + 22 * 512) * 1024, 26 * 1008 * 1024)
+    assert row["weight_bytes"] - usual["weight_bytes"] == (263_000 - 262_144) * 1152 * 2
+    assert (usual["vocab_rows"], row["vocab_rows"]) == (262_144, 263_000)
+    assert row["step_seconds"] == usual["step_seconds"]
+    lines = {line["figure"]: line["inputs"] for line in read(llmarch, *arguments, *more, "--explain")["explained"]}
+    assert lines["cache"] == f"{row['kv_cache_bytes']:,} x 1; --pages 16; --windows reserved"
+    assert lines["weights"] == "one device; native; --pad-vocab 1000"
+    said = " ".join(llmarch("fit", *arguments, *more).out.split())
+    for words in (
+        "Pages: the cache of each sequence in each layer is in whole pages of 16 tokens.",
+        "Windows: layers with a window or chunks keep every token.",
+        "Vocabulary: its rows are padded to a multiple of 1,000 that tp divides.",
+        "These are bytes that an engine holds. The bounds are without them",
+    ):
+        assert words in said, words
+    kept = " ".join(llmarch("fit", *arguments, "--windows", "+512").out.split())
+    assert "Windows: layers with a window or chunks keep 512 tokens more than are in view." in kept
+
+
+@pytest.mark.parametrize(
+    ("arguments", "rows", "words"),
+    [
+        (
+            "deepseek-v3 --tp 8 --no-dp-attention",
+            "latent, k_rope",
+            "each tensor-parallel device has the whole cached latent and k rope of its sequences.",
+        ),
+        ("deepseek-v3 --tp 8 --dp-attention", None, None),
+        ("gpt-oss-120b --tp 8 --no-dp-attention", None, None),
+        (
+            "qwen3-30b-a3b --tp 8 --no-dp-attention",
+            "k, v",
+            "tp does not divide the heads of cached k and v; some devices have the same.",
+        ),
+    ],
+)
+def test_copied_rows_are_said(llmarch: Run, arguments: str, rows: str | None, words: str | None) -> None:
+    asked = (*arguments.split(), "--on", "8xh200", "--ctx", "1k", "--batch", "8")
+    assert read(llmarch, *asked)["fit"][0]["copied_rows"] == rows
+    said = " ".join(llmarch("fit", *asked).out.split())
+    assert ("Copies: " + (words or "")) in said if words else "Copies:" not in said
+
+
 def test_a_chip_of_ones_own(llmarch: Run, tmp_path: Any) -> None:
     from llmarch_cli.deployment.chips import chips_directory
 
@@ -159,6 +210,12 @@ def test_a_chip_of_ones_own(llmarch: Run, tmp_path: Any) -> None:
         ("llama3.1-8b --on h100 --skew 11", "the skew must be from 0 to 10"),
         ("llama3.1-8b --on h100 --compute fp9", "no chip has a peak for 'fp9'"),
         ("llama3.1-8b --on h100 --batch 0", "batch must be a whole number from 1"),
+        ("llama3.1-8b --on h100 --pages 0", "a page has from 1 to 1,048,576 tokens, not 0"),
+        ("llama3.1-8b --on h100 --pages 1.5", "--pages takes a whole number"),
+        ("llama3.1-8b --on h100 --windows full", "windows can be reserved, or keep up to 1,048,576 tokens more"),
+        ("llama3.1-8b --on h100 --windows 512", "such as +512, not '512'"),
+        ("llama3.1-8b --on h100 --pad-vocab 0", "the vocabulary is padded to a multiple of 1 to 1,048,576, not of 0"),
+        ("deepseek-v4-flash --on 8xh200 --pages 16", "do not hold whole cached rows of 128 tokens; ask for a multiple"),
         ("llama3.1-8b --on h100 --weights fp7", "--weights: unknown weight format 'fp7'"),
         ("llama3.1-8b --on h100 --batch 1000", "does not fit on h100: 1,000 sequences of 131,072 tokens"),
         ("deepseek-v3 --on h100 --on 8xh100", "deepseek-v3 does not fit on 8xh100: 1 sequence of 131,072 tokens"),
