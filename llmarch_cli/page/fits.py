@@ -84,10 +84,11 @@ def _note(profile: Profile) -> str:
     weights = "weights as published" if workload.weights == NATIVE else f"{workload.weights} weights"
     states = f", {workload.state_dtype} states" if workload.state_dtype else ""
     return (
-        f"As from `llmarch fit`: {workload.kv_dtype} cache{states}, {weights}, and {share(Question(workload).reserve)}"
-        " of each device left free. The layout is the one in which most sequences fit; of equals, the one with most"
-        " tokens/s. Weights are of the device that holds most. Tokens/s are of all sequences together and a bound: real"
-        " systems are slower."
+        f"As from llmarch fit, on devices of one node: {workload.kv_dtype} cache{states}, {weights}, and"
+        f" {share(Question(workload).reserve)} of each device left free. The layout is the one in which most sequences"
+        " fit; of equals, the one with most tokens/s. Weights are of the device that holds most. Tokens/s are of all"
+        " sequences together and a bound: real systems are slower. tp, pp, dp, ep and cp devices divide matrices,"
+        " layers, sequences, experts and the rows of a cache."
     )
 
 

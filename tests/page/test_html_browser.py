@@ -26,6 +26,7 @@ from llmarch_cli.api import report
 from llmarch_cli.deployment.chips import chip as chip_of
 from llmarch_cli.deployment.chips import machines
 from llmarch_cli.deployment.fit import Question, Sizes, fit
+from llmarch_cli.deployment.layouts import Layout
 from llmarch_cli.drawings.model import CALLOUTS
 from llmarch_cli.drawings.picture import picture
 from llmarch_cli.drawings.shapes import Drawing, Line, Text
@@ -271,11 +272,11 @@ def test_a_node_that_is_not_sold_is_said(page: Driver) -> None:
 
 
 def test_devices_that_differ_and_formats_that_are_asked_for(browser: Driver, tmp_path: Path) -> None:
-    """Heads that devices hold unequally, caches of 8 bits, and what no device can hold."""
+    """Heads that devices hold unequally, and weights and caches of 8 bits."""
     data = llmarch.load("llama3.1-8b").model_dump(exclude_none=True)
-    (name,) = data["attention"]
-    data["attention"][name] |= {"n_heads": 24, "n_kv_heads": 12, "head_dim": 64}
+    data["attention"] |= {"n_heads": 24, "n_kv_heads": 12}
     odd = validated({**data, "name": "odd heads"}, "here")
+    assert Sizes(odd, Question(Workload())).division.ranks_differ(Layout(tp=8))
     models = [odd, llmarch.load("deepseek-v3"), llmarch.load("gpt-oss-20b")]
     asked: dict[str, Any] = {"kv_dtype": "fp8", "weights": "fp8"}
     path = tmp_path / "asked.html"
@@ -284,6 +285,11 @@ def test_devices_that_differ_and_formats_that_are_asked_for(browser: Driver, tmp
     for number in (1, 4, 8):
         for model, shown in zip(models, fitted(browser, number, "h200").values(), strict=True):
             assert shown == fits_of(model, f"{number}xh200", context=5000, **asked)
+    narrow = validated({**data, "name": "narrow", "d_model": 24}, "here")
+    path.write_text(report([narrow], engine="closed-form", pictures=False, weights="mxfp4"))  # in groups of 32
+    browser.get(path.as_uri())
+    assert fitted(browser, 8, "b200")["narrow"] == ["-", "-", "-", "-", "no layout divides it"]
+    assert named(browser, "fits-said").text == "0 of 1 model fits"
     assert browser.get_log("browser") == []
 
 
