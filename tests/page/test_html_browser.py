@@ -285,8 +285,8 @@ def test_devices_that_differ_and_formats_that_are_asked_for(browser: Driver, tmp
     for number in (1, 4, 8):
         for model, shown in zip(models, fitted(browser, number, "h200").values(), strict=True):
             assert shown == fits_of(model, f"{number}xh200", context=5000, **asked)
-    narrow = validated({**data, "name": "narrow", "d_model": 24}, "here")
-    path.write_text(report([narrow], engine="closed-form", pictures=False, weights="mxfp4"))  # in groups of 32
+    narrow = validated({**data, "name": "narrow", "d_model": 24, "stored": {"format": "mxfp4"}}, "here")
+    path.write_text(report([narrow], engine="closed-form", pictures=False))  # its groups are of 32 values
     browser.get(path.as_uri())
     assert fitted(browser, 8, "b200")["narrow"] == ["-", "-", "-", "-", "no layout divides it"]
     assert named(browser, "fits-said").text == "0 of 1 model fits"
