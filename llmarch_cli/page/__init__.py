@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from llmarch_cli.page.data import COLUMNS, SHOWN, in_words, models, settings
+from llmarch_cli.page.fits import fits
 from llmarch_cli.profilers.profile import Profile
 from llmarch_cli.report.columns import titled
 from llmarch_cli.report.comparison import comparison
@@ -24,6 +25,7 @@ def render(profiles: Sequence[Profile], with_pictures: bool = True) -> str:
 
     script = (_HERE / "page.js").read_text(encoding="utf-8")
     workload = profiles[0].workload
+    fitted = fits(profiles)
     environment = Environment(
         loader=FileSystemLoader(_HERE), autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
     )
@@ -34,8 +36,9 @@ def render(profiles: Sequence[Profile], with_pictures: bool = True) -> str:
         version=__version__,
         metrics=titled(SHOWN, workload),
         columns=COLUMNS,
-        models=models(profiles),
-        settings=settings(profiles),
+        models=[{**model, "fit": table} for model, table in zip(models(profiles), fitted.tables, strict=True)],
+        settings={**settings(profiles), "fit": fitted.settings},
+        fit_note=fitted.note,
         organizations=sorted({p.spec.organization for p in profiles if p.spec.organization}, key=str.lower),
         notes=(f"{workload.settings.capitalize()}.", comparison(profiles).notes[1]),
         plots=_plots(profiles) if with_pictures else (),

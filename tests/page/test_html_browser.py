@@ -23,12 +23,17 @@ from selenium.webdriver.support.select import Select
 
 import llmarch_cli as llmarch
 from llmarch_cli.api import report
+from llmarch_cli.deployment.chips import chip as chip_of
+from llmarch_cli.deployment.chips import machines
+from llmarch_cli.deployment.fit import Question, Sizes, fit
+from llmarch_cli.deployment.layouts import Layout
 from llmarch_cli.drawings.model import CALLOUTS
 from llmarch_cli.drawings.picture import picture
 from llmarch_cli.drawings.shapes import Drawing, Line, Text
 from llmarch_cli.drawings.theme import THEMES
+from llmarch_cli.profilers.cost import Workload
 from llmarch_cli.report.columns import METRICS, metric
-from llmarch_cli.report.units import BYTES
+from llmarch_cli.report.units import BYTES, RATE
 from llmarch_cli.specs.loading import validated
 from llmarch_cli.specs.spec import ModelSpec
 
@@ -200,6 +205,92 @@ def test_a_context_that_is_none_is_said_and_changes_nothing(page: Driver, wrong:
     assert column(page, "kv_cache_bytes") == before
     ask(page, "64k")
     assert named(page, "context").get_attribute("aria-invalid") is None
+
+
+def fitted(page: Driver, number: int, chip: str) -> dict[str, list[str]]:
+    """The cells of each model that is shown, for devices that are chosen."""
+    Select(named(page, "fits-number")).select_by_visible_text(str(number))
+    Select(named(page, "fits-chip")).select_by_visible_text(chip_of(chip).name)
+    rows = "[...document.querySelectorAll('#fits-table tbody tr:not([hidden])')]"
+    return dict(
+        page.execute_script(
+            f"return {rows}.map(r => [r.cells[0].textContent, [...r.cells].slice(1).map(c => c.textContent)])"
+        )
+    )
+
+
+def fits_of(name: str | ModelSpec, on: str, exact: bool = False, **asked: Any) -> list[str]:
+    """The same of `deployment.fit`."""
+    spec = llmarch.load(name) if isinstance(name, str) else name
+    found = fit(Sizes(spec, Question(Workload(**{"weights": "native", **asked}))), machines(on))
+    rate = "-" if found.rate is None else RATE.write(found.rate)
+    missing = BYTES.write(found.missing, exact) if found.missing else "-"
+    weights = BYTES.write(found.held.weights, exact)
+    return [weights, f"{found.most_sequences:,}", rate, missing, found.layout.words]
+
+
+@pytest.mark.parametrize(
+    ("tokens", "number", "chip", "exact"),
+    [
+        ("131072", 8, "h100", False),
+        ("1", 4, "mi300x", True),
+        ("8193", 8, "b200", True),
+        ("1000", 2, "h200", False),
+        ("32768", 1, "rtx-4090", True),
+        ("1000003", 8, "l40s", False),
+        ("1000000000007", 4, "h200", False),
+    ],
+)
+def test_what_fits_is_what_fit_says(page: Driver, tokens: str, number: int, chip: str, exact: bool) -> None:
+    ask(page, tokens)
+    if exact:
+        named(page, "exact").click()
+    shown = fitted(page, number, chip)
+    wanted = {name: fits_of(name, f"{number}x{chip}", exact, context=int(tokens)) for name in llmarch.names()}
+    assert shown == wanted
+    n_fit = sum(cells[1] != "0" for cells in wanted.values())
+    assert named(page, "fits-said").text.startswith(f"{n_fit} of {len(wanted)} ")
+    context, name = f"{int(tokens):,}", chip_of(chip).name
+    assert named(page, "fits-caption").text == f"On {number} x {name}, at {context} tokens of context."
+
+
+def test_what_fits_is_sorted_and_filtered(page: Driver) -> None:
+    button = page.find_element(By.CSS_SELECTOR, '#fits-table th[data-key="sequences"] button')
+    for state in ("descending", "ascending"):
+        button.click()
+        assert page.find_element(By.CSS_SELECTOR, "#fits-table [aria-sort]").get_attribute("aria-sort") == state
+        counts = [int(cells[1].replace(",", "")) for cells in fitted(page, 2, "b200").values()]
+        assert counts == sorted(counts, reverse=state == "descending")
+    named(page, "filter").send_keys("gemma")
+    assert set(fitted(page, 2, "b200")) == {name for name in llmarch.names() if "gemma" in name}
+
+
+def test_a_node_that_is_not_sold_is_said(page: Driver) -> None:
+    shown = fitted(page, 8, "h100-pcie")
+    assert {cell for cells in shown.values() for cell in cells} == {"-", ""}
+    assert named(page, "fits-said").text == "A node has 2 of these devices."
+
+
+def test_devices_that_differ_and_formats_that_are_asked_for(browser: Driver, tmp_path: Path) -> None:
+    """Heads that devices hold unequally, and weights and caches of 8 bits."""
+    data = llmarch.load("llama3.1-8b").model_dump(exclude_none=True)
+    data["attention"] |= {"n_heads": 24, "n_kv_heads": 12}
+    odd = validated({**data, "name": "odd heads"}, "here")
+    assert Sizes(odd, Question(Workload())).division.ranks_differ(Layout(tp=8))
+    models = [odd, llmarch.load("deepseek-v3"), llmarch.load("gpt-oss-20b")]
+    asked: dict[str, Any] = {"kv_dtype": "fp8", "weights": "fp8"}
+    path = tmp_path / "asked.html"
+    path.write_text(report(models, engine="closed-form", pictures=False, context=5000, **asked))
+    browser.get(path.as_uri())
+    for number in (1, 4, 8):
+        for model, shown in zip(models, fitted(browser, number, "h200").values(), strict=True):
+            assert shown == fits_of(model, f"{number}xh200", context=5000, **asked)
+    narrow = validated({**data, "name": "narrow", "d_model": 24, "stored": {"format": "mxfp4"}}, "here")
+    path.write_text(report([narrow], engine="closed-form", pictures=False))  # its groups are of 32 values
+    browser.get(path.as_uri())
+    assert fitted(browser, 8, "b200")["narrow"] == ["-", "-", "-", "-", "no layout divides it"]
+    assert named(browser, "fits-said").text == "0 of 1 model fits"
+    assert browser.get_log("browser") == []
 
 
 def test_any_two_side_by_side_with_their_differences(page: Driver) -> None:
@@ -376,7 +467,7 @@ def test_scroll_regions_have_names_and_are_reached_by_keys(page: Driver) -> None
             "return [...document.querySelectorAll('main *')].filter(e => e.scrollWidth > e.clientWidth + 1"
             " && ['auto', 'scroll'].includes(getComputedStyle(e).overflowX))"
         )
-        assert len(scrolled) >= 6  # two tables, the architectures, and plots
+        assert len(scrolled) >= 7  # three tables, the architectures, and plots
         for region in scrolled:
             assert region.get_attribute("tabindex") == "0"
             assert region.accessible_name
@@ -432,10 +523,10 @@ def test_a_convention_is_one_click_away(page: Driver) -> None:
 def test_the_keyboard_reaches_all_in_the_order_of_the_page(page: Driver) -> None:
     script = "const e = document.activeElement; return e.id || e.className || e.getAttribute('href') || e.tagName"
     reached = []
-    for _ in range(19):
+    for _ in range(20):
         ActionChains(page).send_keys(Keys.TAB).perform()
         reached.append(page.execute_script(script))
-    links = ["#models", "#pair", "#architectures", "#plots", "#conventions"]
+    links = ["#models", "#fits", "#pair", "#architectures", "#plots", "#conventions"]
     controls = ["theme", "context-slider", "context", "exact", "filter", "organization", "kind"]
     assert reached == ["skip", *links, *controls, "scroll", "sort", "what", "sort", "what", "sort"]
     ActionChains(page).send_keys(Keys.ENTER).perform()
@@ -517,6 +608,7 @@ def test_a_hostile_spec_runs_nothing(browser: Driver, tmp_path: Path) -> None:
             assert (HOSTILE in str(figure.accessible_name)) == (number != 1)
             assert ("".join(HOSTILE.split()) in "".join("".join(svg_texts(figure)).split())) == (number != 1)
     assert browser.title == "LLM architectures: 3 side by side"
+    assert list(fitted(browser, 2, "h100"))[::2] == [HOSTILE, f"kept {HOSTILE}"]
     assert column(browser, "model")[0] == HOSTILE
     assert len(browser.find_elements(By.TAG_NAME, "script")) == 3
     assert browser.find_elements(By.CSS_SELECTOR, "img, [onmouseover], [onerror]") == []
