@@ -207,11 +207,16 @@ def _query_and_row(a: Tensor, b: Tensor) -> tuple[Tensor, Tensor] | None:
 def _rows_where(relation: str, queries: Tensor, rows: Tensor) -> _Seen:
     """The rows whose numbers, which ascend, stand in a relation to each query's: query `relation` row."""
 
+    def found(right: bool) -> Tensor:
+        if len(rows) and rows[-1] - rows[0] == len(rows) - 1:  # every number once: their places are known
+            return (queries - rows[0] + right).clamp(0, len(rows))
+        return torch.searchsorted(rows, queries, right=right)
+
     def below() -> Tensor:  # rows with smaller numbers
-        return torch.searchsorted(rows, queries)
+        return found(right=False)
 
     def up_to() -> Tensor:  # and with the same
-        return torch.searchsorted(rows, queries, right=True)
+        return found(right=True)
 
     none, all_rows = torch.zeros_like(queries), torch.full_like(queries, len(rows))
     match relation:
