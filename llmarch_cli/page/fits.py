@@ -133,6 +133,7 @@ class _Tables:
         self.views, self.holds, self.reads, self.sends = _Rows(), _Rows(), _Rows(), _Rows()
         self._kept: dict[tuple[str, int, int], dict[View, int]] = {}
         self._listed: dict[str, list[tuple[Rows, tuple[View, ...], Shard | None]]] = {}
+        self._rows: dict[Rows | State, int] = {}
         self._found: dict[tuple[object, ...], int] = {}
 
     def written(self, machines: Sequence[Chip]) -> dict[str, str]:
@@ -232,15 +233,17 @@ class _Tables:
     def _sent(self, layout: Layout) -> str:
         """What a device sends for one token that it sees, that it attends for, and that chooses experts; in shares."""
         setting = bounds.Setting(Machines(_linked(), 1, layout.n_devices), layout, PLAIN)
-        step = bounds.decode_step(self.sizes.model, setting, 1)
-        sent = {each.name: each.seconds or Fraction(0) for each in step.sent}
+        one = bounds._tokens(layout, 1)
+        sent = {each.name: each.seconds or Fraction(0) for each in bounds._exchanged(self.sizes.model, setting, one)}
         attended, routed = (sent.pop(name, Fraction(0)) for name in ("context parallel", "expert parallel"))
         of = (sum(sent.values(), Fraction(0)), attended, routed)
         parts = lcm(*(each.denominator for each in of))
         return _row((*(int(each * parts) for each in of), parts))
 
     def _row_bytes(self, entry: Rows | State) -> int:
-        return entry_cost(entry, self.workload, _one_row).kv_cache_bytes
+        if entry not in self._rows:
+            self._rows[entry] = entry_cost(entry, self.workload, _one_row).kv_cache_bytes
+        return self._rows[entry]
 
     def _view(self, *views: View) -> int:
         """The number of a set of views: the fewest rows in any of them count."""

@@ -38,7 +38,7 @@ def test_of_any_spec_they_hold_and_read_what_layouts_do(spec: ModelSpec, context
     found = fits([profile])
     (table,) = found.tables
     known = map(ints, split(found.settings["shapes"]))
-    shapes = [Layout(*numbers, dp_attention=bool(whole)) for *numbers, whole in known]
+    shapes = [Layout(tp, pp, dp, ep, cp, bool(whole)) for tp, pp, dp, ep, cp, whole in known]
     workload = Workload(context=context, weights="native")
     sizes, model = Sizes(spec, Question(workload)), Model(spec, workload)
     holds, reads = (split(table[name]) for name in ("holds", "reads"))
