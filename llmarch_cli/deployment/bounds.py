@@ -140,14 +140,14 @@ def decode_step(model: Model, setting: Setting, batch: int) -> Bound:
     With pipeline stages, sequences are in as many groups as there are stages, and a group passes all of them.
     """
     layout, of = setting.layout, model.reads(setting.layout)
-    own = _tokens(layout, batch)
+    own = step_tokens(layout, batch)
     reads = (
         *_weights(of, setting, own.routed),
         Read("embedding rows", min(of.rows * own.all, of.tables)),
         Read("cache", of.cache * own.attended // layout.cp),
         Read("state", of.state * own.attended),
     )
-    return _bound(reads, _divided(model.flops, layout, own), setting, tuple(_exchanged(model, setting, own)))
+    return _bound(reads, _divided(model.flops, layout, own), setting, tuple(exchanged(model, setting, own)))
 
 
 def prompt(model: Model, setting: Setting) -> Bound:
@@ -183,7 +183,7 @@ def compute_bound_batch(model: Model, setting: Setting) -> int | None:
 
 
 @dataclass(frozen=True, slots=True)
-class _Tokens:
+class StepTokens:
     """The tokens of a step on one device: those it attends for, all it sees, those that choose among its experts."""
 
     attended: int
@@ -191,12 +191,13 @@ class _Tokens:
     routed: int
 
 
-def _tokens(layout: Layout, batch: int) -> _Tokens:
+def step_tokens(layout: Layout, batch: int) -> StepTokens:
+    """The tokens of a step of `batch` sequences on the device that has most."""
     sequences = -(-batch // layout.dp)
     group = -(-sequences // min(layout.pp, sequences))
     attended = -(-group // layout.tp) if layout.dp_attention else group
     replicas = max(1, layout.ep // (layout.tp * layout.cp))
-    return _Tokens(attended, group, min(group * replicas, batch))
+    return StepTokens(attended, group, min(group * replicas, batch))
 
 
 def _head_split(layout: Layout) -> int:
@@ -215,7 +216,7 @@ def _weights(of: Reads, setting: Setting, n_routed: int) -> Iterator[Read]:
     yield Read("other weights", of.others)
 
 
-def _divided(flops: Flops, layout: Layout, own: _Tokens) -> Fraction:
+def _divided(flops: Flops, layout: Layout, own: StepTokens) -> Fraction:
     """The FLOPs of a device in a decode step."""
     inner = layout.tp * layout.cp
     return (
@@ -233,7 +234,7 @@ def _bound(reads: tuple[Read, ...], flops: Fraction, setting: Setting, sent: tup
     return Bound(kept, int(flops), memory, None if peak is None else flops / peak, sent)
 
 
-def _exchanged(model: Model, setting: Setting, own: _Tokens) -> Iterator[Sent]:
+def exchanged(model: Model, setting: Setting, own: StepTokens) -> Iterator[Sent]:
     """What a device sends to others in a decode step: sums after sublayers, tokens to experts and back, and stages.
 
     An all-reduce over n devices sends 2 (n - 1) / n of its values from each (no sums in the switch), an all-gather and

@@ -195,7 +195,7 @@ class Division:
         ranks = range(layout.tp) if self.ranks_differ(layout) else range(1)
         per_stage = []
         for layers, items in self._in_stages(layout.pp):
-            per_rank = (self._of_rank(layers, items, workload, layout, rank) for rank in ranks)
+            per_rank = (self.of_rank(layers, items, workload, layout, rank) for rank in ranks)
             per_stage.append(max(per_rank, key=lambda device: device.total))
         most = max(per_stage, key=lambda device: device.total)
         return replace(most, stages=tuple(per_stage))
@@ -209,7 +209,8 @@ class Division:
             )
         return self._differing[key]
 
-    def _of_rank(self, layers: range, items: list[Item], workload: Workload, layout: Layout, rank: int) -> DeviceBytes:
+    def of_rank(self, layers: range, items: list[Item], workload: Workload, layout: Layout, rank: int) -> DeviceBytes:
+        """The bytes of a stage's `layers` and `items` on the device of that rank within it."""
         weights, cache, state = 0, 0, 0
         for item in items:
             weights += self._weights_of(item, layers, layout, rank)

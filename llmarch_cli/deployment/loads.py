@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from functools import cached_property
 
-from llmarch_cli.components.cache import ONCE, Rows, State, View
+from llmarch_cli.components.cache import Rows, State, View
 from llmarch_cli.components.component import Child, Component, SharedWeights, walk
 from llmarch_cli.components.parts import Experts, Table, Weights
 from llmarch_cli.components.shards import Shard
@@ -165,7 +165,7 @@ class Model:
                 others += n_bytes
         for item in self.items:
             tp = _tp_of(item, layout)
-            for entry, seen, shard in _entries(item.component):
+            for entry, seen, shard in entries_in(item.component):
                 cost = entry_cost(share_of_entry(entry, shard, tp, 0), self.workload, _rows_in(seen))
                 cache += cost.kv_cache_bytes * item.count
                 state += (cost.state_bytes + cost.partial_bytes) * item.count
@@ -198,19 +198,19 @@ def expert_flops(component: Component, spec: ModelSpec) -> int:
 Entry = tuple[Rows | State, tuple[View, ...], Shard | None]
 
 
-def _entries(component: Component, around: tuple[View, ...] = ()) -> Iterator[Entry]:
+def entries_in(component: Component, around: tuple[View, ...] = ()) -> Iterator[Entry]:
     """What a component keeps, with the views through which a token meets it; none of index keys, which are all read.
 
     Where attention sees some rows of a cache only, its products say how many.
     """
-    seen = tuple(mixing.view for mixing in component.mixing() if mixing.view != ONCE) or around
+    seen = tuple(mixing.view for mixing in component.mixing() if mixing.over == "rows") or around
     shards = component.shards()
     for entry in component.cache():
         is_index = isinstance(entry, Rows) and entry.of == "index"
         yield entry, () if is_index else seen, shards.get(entry.name)
     for part in component.parts(1):
         if isinstance(part, Child):
-            yield from _entries(part.component, seen)
+            yield from entries_in(part.component, seen)
 
 
 def _rows_in(seen: tuple[View, ...]) -> RowCount:

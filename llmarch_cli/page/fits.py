@@ -181,7 +181,7 @@ class _Tables:
         for layers, items in self._stages(layout.pp):
             devices: dict[str, None] = {}
             for rank in ranks:
-                own = division._of_rank(layers, items, workload, layout, rank)
+                own = division.of_rank(layers, items, workload, layout, rank)
                 kept: dict[int, int] = {}
                 for item in items:
                     n_sequences = layout.tp if layout.dp_attention and item.role != "attention" else 1
@@ -201,7 +201,7 @@ class _Tables:
     def _entries(self, item: Item) -> list[tuple[Rows, tuple[View, ...], Shard | None]]:
         """The rows that a component caches, with the views through which a token meets them."""
         if item.label not in self._listed:
-            entries = loads._entries(item.component)
+            entries = loads.entries_in(item.component)
             self._listed[item.label] = [
                 (entry, around, shard) for entry, around, shard in entries if isinstance(entry, Rows)
             ]
@@ -233,8 +233,8 @@ class _Tables:
     def _sent(self, layout: Layout) -> str:
         """What a device sends for one token that it sees, that it attends for, and that chooses experts; in shares."""
         setting = bounds.Setting(Machines(_linked(), 1, layout.n_devices), layout, PLAIN)
-        one = bounds._tokens(layout, 1)
-        sent = {each.name: each.seconds or Fraction(0) for each in bounds._exchanged(self.sizes.model, setting, one)}
+        one = bounds.step_tokens(layout, 1)
+        sent = {each.name: each.seconds or Fraction(0) for each in bounds.exchanged(self.sizes.model, setting, one)}
         attended, routed = (sent.pop(name, Fraction(0)) for name in ("context parallel", "expert parallel"))
         of = (sum(sent.values(), Fraction(0)), attended, routed)
         parts = lcm(*(each.denominator for each in of))

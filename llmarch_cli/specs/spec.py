@@ -539,6 +539,8 @@ class ModelSpec(Record):
             for axis, outer in (("attention", ""), ("ffn", "ffn."))
             for name, component in self.variants(axis).items()
         }
+        if self.per_layer_embedding is None and not any(reads.values()):
+            return
         nearest: dict[tuple[str, str], int] = {}
         for number, layer in enumerate(self.layers):
             variants = [(axis, getattr(layer, axis)) for axis in ("attention", "ffn")]
