@@ -201,12 +201,18 @@ class Profile:
     @cached_property
     def prefill_flops(self) -> int:
         """FLOPs of one prompt of the workload, behind its prefix; the head runs for the last token only."""
+        if not self.workload.prefix:
+            return self._from_the_start[0]
         return forward_flops(self.spec, self.workload.prefix, self.workload.prompt_tokens, self.engine)
 
     @cached_property
+    def _from_the_start(self) -> tuple[int, int]:
+        return _forward_flops(self.spec, 0, self.workload.prompt_tokens, self.engine)
+
+    @property
     def training_forward_flops(self) -> int:
         """FLOPs of the forward pass over one training sequence as long as the prompt, with the head at every token."""
-        return forward_flops(self.spec, 0, self.workload.prompt_tokens, self.engine, all_logits=True)
+        return self._from_the_start[1]
 
     @property
     def training_backward_flops(self) -> int:
@@ -311,22 +317,32 @@ def forward_flops(spec: ModelSpec, start: int, n_tokens: int, engine: Engine, *,
     token. Latent attention expands the rows of all tokens, those of the prefix too. The head runs for the last token,
     or with `all_logits` for each. Raises CheckError if the engines disagree, with "measured".
     """
+    last_logits, every = _forward_flops(spec, start, n_tokens, engine)
+    return every if all_logits else last_logits
+
+
+def _forward_flops(spec: ModelSpec, start: int, n_tokens: int, engine: Engine) -> tuple[int, int]:
+    """`forward_flops` with the head for the last token, and with the head for each: all else is counted once."""
     from llmarch_cli.profilers import closed_form
 
     items = [item for item in spec.inventory() if not item.mtp]
-    end = start + n_tokens
-    starts = [end - 1 if item.role == "head" and not all_logits else start for item in items]
-    flops = [closed_form.prompt_flops(item.component, spec, at, end) for item, at in zip(items, starts, strict=True)]
+    heads = [item for item in items if item.role == "head"]
+    asked, end = [*items, *heads], start + n_tokens
+    starts = [*(end - 1 if item.role == "head" else start for item in items), *(start for _ in heads)]
+    flops = [closed_form.prompt_flops(item.component, spec, at, end) for item, at in zip(asked, starts, strict=True)]
     if engine == "measured":
         from llmarch_cli.profilers import prompts
 
-        for item, formula, measure in zip(items, flops, prompts.measure(spec, items, starts, end), strict=True):
+        for item, formula, measure in zip(asked, flops, prompts.measure(spec, asked, starts, end), strict=True):
             if formula != measure:
                 raise CheckError(
                     f"{spec.name}, {item.label}: the engines disagree on the FLOPs of {n_tokens} tokens behind {start}:"
                     f" measured {measure}, closed form {formula}"
                 )
-    return sum(each * item.count for item, each in zip(items, flops, strict=True))
+    totals = [each * item.count for item, each in zip(asked, flops, strict=True)]
+    last_logits = sum(totals[: len(items)])
+    of_last = sum(total for item, total in zip(items, totals, strict=False) if item.role == "head")
+    return last_logits, last_logits - of_last + sum(totals[len(items) :])
 
 
 def require(workload: Workload) -> None:
