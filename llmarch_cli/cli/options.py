@@ -7,6 +7,7 @@ import re
 import warnings
 from collections.abc import Callable, Iterable
 from functools import wraps
+from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -72,20 +73,16 @@ def several_tokens(text: str) -> list[int]:
     return [tokens(part.strip()) for part in text.split(",")]
 
 
-def _kv_dtype(text: str) -> str:
-    from llmarch_cli.profilers.cost import ROW_ENCODINGS
+def name_in(option: str, what: str, module: str, table: str) -> Callable[[str], str]:
+    """A parser of a name in a table of a module of this package, which is imported when an option is given."""
 
-    if text not in ROW_ENCODINGS:
-        raise InputError(f"--kv-dtype: {unknown('kv dtype', text, ROW_ENCODINGS)}")
-    return text
+    def read(text: str) -> str:
+        known = getattr(import_module(f"llmarch_cli.{module}"), table)
+        if text not in known:
+            raise InputError(f"{option}: {unknown(what, text, known)}")
+        return text
 
-
-def _state_dtype(text: str) -> str:
-    from llmarch_cli.profilers.cost import DTYPE_BYTES
-
-    if text not in DTYPE_BYTES:
-        raise InputError(f"--state-dtype: {unknown('state dtype', text, DTYPE_BYTES)}")
-    return text
+    return read
 
 
 def _weights(text: str) -> str:
@@ -367,7 +364,7 @@ _WORKLOAD: dict[str, tuple[Any, Any]] = {
                 help="How cached values are stored: bf16, fp16, fp32, fp8, q8_0, q5_1, q5_0, q4_1, q4_0, int8, int4 or"
                 " nvfp4.",
                 autocompletion=complete_kv_dtype,
-                parser=_kv_dtype,
+                parser=name_in("--kv-dtype", "kv dtype", "profilers.cost", "ROW_ENCODINGS"),
                 rich_help_panel=WORKLOAD,
             ),
         ],
@@ -381,7 +378,7 @@ _WORKLOAD: dict[str, tuple[Any, Any]] = {
                 metavar="bf16|fp16|fp32|fp8",
                 help="The dtype of states. By default float32, and bfloat16 for the inputs of convolutions.",
                 autocompletion=among("bf16", "fp16", "fp32", "fp8"),
-                parser=_state_dtype,
+                parser=name_in("--state-dtype", "state dtype", "profilers.cost", "DTYPE_BYTES"),
                 rich_help_panel=WORKLOAD,
                 show_default=False,
             ),

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import re
 from decimal import Decimal
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
 from llmarch_cli.cli import options, output
-from llmarch_cli.errors import InputError, shown, unknown
+from llmarch_cli.errors import InputError, shown
 
 EXAMPLES = (
     "llmarch train llama3.1-8b --seq 8k",
@@ -49,19 +49,6 @@ def _rank(text: str) -> int:
     return int(match[1])
 
 
-def _among(option: str, what: str, table: str) -> Any:
-    """A parser of a name in a table of `profilers/training.py`."""
-
-    def read(text: str) -> str:
-        from llmarch_cli.profilers import training
-
-        if text not in (known := getattr(training, table)):
-            raise InputError(f"{option}: {unknown(what, text, known)}")
-        return text
-
-    return read
-
-
 def train(
     models: options.Models,
     seq: Annotated[
@@ -98,7 +85,7 @@ def train(
             metavar="NAME",
             help="adamw, adamw-8bit, sgd, sgd-momentum or muon.",
             autocompletion=options.among("adamw", "adamw-8bit", "sgd", "sgd-momentum", "muon"),
-            parser=_among("--optimizer", "optimizer", "OPTIMIZERS"),
+            parser=options.name_in("--optimizer", "optimizer", "profilers.training", "OPTIMIZERS"),
             rich_help_panel=TRAINING,
         ),
     ] = "adamw",
@@ -109,7 +96,7 @@ def train(
             metavar="mixed|bf16|fp32",
             help="mixed: bfloat16, with float32 copies and moments in the optimizer. The others: one dtype.",
             autocompletion=options.among("mixed", "bf16", "fp32"),
-            parser=_among("--precision", "precision", "PRECISIONS"),
+            parser=options.name_in("--precision", "precision", "profilers.training", "PRECISIONS"),
             rich_help_panel=TRAINING,
         ),
     ] = "mixed",

@@ -155,7 +155,7 @@ def prompt(model: Model, setting: Setting) -> Bound:
     layout, whole = setting.layout, model.prompt
     sharing = max(layout.tp * layout.cp, layout.ep)  # of experts; other replicas do nothing else for this prompt
     flops = (
-        Fraction(whole.attention, _head_split(layout) * layout.cp)
+        Fraction(whole.attention, layout.attention_tp * layout.cp)
         + Fraction(whole.others, layout.tp * layout.cp)
         + Fraction(whole.experts, sharing)
     ) / layout.pp
@@ -200,11 +200,6 @@ def step_tokens(layout: Layout, batch: int) -> StepTokens:
     return StepTokens(attended, group, min(group * replicas, batch))
 
 
-def _head_split(layout: Layout) -> int:
-    """How many devices share the heads of a sequence."""
-    return 1 if layout.dp_attention else layout.tp
-
-
 def _weights(of: Reads, setting: Setting, n_routed: int) -> Iterator[Read]:
     """The weights that a device reads if `n_routed` tokens choose among its experts."""
     yield Read("attention weights", of.attention)
@@ -220,7 +215,7 @@ def _divided(flops: Flops, layout: Layout, own: StepTokens) -> Fraction:
     """The FLOPs of a device in a decode step."""
     inner = layout.tp * layout.cp
     return (
-        Fraction(flops.attention * own.attended, layout.cp * _head_split(layout))
+        Fraction(flops.attention * own.attended, layout.cp * layout.attention_tp)
         + Fraction(flops.others * own.all, inner)
         + Fraction(flops.experts * own.routed, max(layout.ep, inner))
     )
@@ -258,7 +253,7 @@ def exchanged(model: Model, setting: Setting, own: StepTokens) -> Iterator[Sent]
         yield _sent("expert parallel", 2 * of_device * others * width * n_routed, layout.ep, setting)
     if layout.cp > 1:
         partial = Fraction(2 * (layout.cp - 1), layout.cp) * own.attended * width * n_attention
-        yield _sent("context parallel", partial / _head_split(layout), inner, setting)
+        yield _sent("context parallel", partial / layout.attention_tp, inner, setting)
     if layout.pp > 1:
         yield _sent("pipeline", Fraction((layout.pp - 1) * own.all * width, tp), layout.n_devices, setting)
 

@@ -30,7 +30,7 @@ from pydantic import Field, PrivateAttr, model_validator
 from llmarch_cli.components.component import Record
 from llmarch_cli.errors import InputError, shown, shown_path, suggestion
 from llmarch_cli.specs import documents
-from llmarch_cli.specs.loading import YAML_ENDINGS, checked, exists
+from llmarch_cli.specs.loading import YAML_ENDINGS, bundled_directory, checked, exists
 from llmarch_cli.specs.spec import URL_PATTERN, FieldError, OneLine
 
 if TYPE_CHECKING:
@@ -181,12 +181,9 @@ class Machines:
         return f"{nodes}{self.per_node}x{self.chip.id}" if self.n_devices > 1 else self.chip.id
 
 
-@cache
 def chips_directory() -> Path:
-    """The directory of the bundled chips: inside an installed package, or at the root of a checkout."""
-    package = Path(__file__).parents[1]
-    installed = package / "chips"
-    return installed if installed.is_dir() else package.parent / "chips"
+    """The directory of the bundled chips."""
+    return bundled_directory("chips")
 
 
 @cache

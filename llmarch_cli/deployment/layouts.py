@@ -74,6 +74,15 @@ class Layout:
         return self.tp * self.pp * self.dp * self.cp
 
     @property
+    def attention_tp(self) -> int:
+        """The devices that divide attention, and the heads of a sequence."""
+        return 1 if self.dp_attention else self.tp
+
+    def tp_of(self, item: Item) -> int:
+        """The devices that divide an item, its routed experts aside."""
+        return self.attention_tp if item.role == "attention" else self.tp
+
+    @property
     def expert_tp(self) -> int:
         """The devices that divide each routed expert."""
         return max(1, self.tp // self.ep)
@@ -204,9 +213,7 @@ class Division:
         """Whether another tensor-parallel device than the first one may hold most."""
         key = layout.tp, layout.dp_attention
         if key not in self._differing:
-            self._differing[key] = any(
-                _differs(each.shard, self._tp_of(each.place.item, layout)) for each in self._of_decoder
-            )
+            self._differing[key] = any(_differs(each.shard, layout.tp_of(each.place.item)) for each in self._of_decoder)
         return self._differing[key]
 
     def of_rank(self, layers: range, items: list[Item], workload: Workload, layout: Layout, rank: int) -> DeviceBytes:
@@ -236,7 +243,7 @@ class Division:
     def _divided(self, item: Item, layout: Layout, rank: int) -> int | _Misfit:
         """The bytes of an item in one layer on one device; or the first part that cannot be divided so."""
         of_experts = (layout.ep, layout.expert_tp) if item.label in self._with_experts else None
-        key = (item.label, self._tp_of(item, layout), of_experts, rank)
+        key = (item.label, layout.tp_of(item), of_experts, rank)
         if key not in self._weight_bytes:
             self._weight_bytes[key] = self._bytes_or_misfit(replace(item, count=1), layout, rank)
         return self._weight_bytes[key]
@@ -245,7 +252,7 @@ class Division:
         total = 0
         for each in self._stored(item, layout):
             of: Literal["experts", "weights"] = "experts" if isinstance(each.part, Experts) else "weights"
-            if cut := _cut(each.shard, layout.expert_tp if of == "experts" else self._tp_of(item, layout)):
+            if cut := _cut(each.shard, layout.expert_tp if of == "experts" else layout.tp_of(item)):
                 return _Misfit(each.place, cut, of)
             try:
                 total += self._storage.shard_bytes(each.place, self._share(each, item, layout, rank))
@@ -258,7 +265,7 @@ class Division:
         parts = self._parts[item.label]
         if self.engine_view.pad_vocab is None:
             return parts
-        tp, words = self._tp_of(item, layout), [each.place.words for each in parts]
+        tp, words = layout.tp_of(item), [each.place.words for each in parts]
         padded = (self.engine_view.padded(each.part, each.shard, tp) for each in parts)
         return [
             _Part(place_of(item, its, part, self.spec), part, shard)
@@ -268,7 +275,7 @@ class Division:
     def _share(self, each: _Part, item: Item, layout: Layout, rank: int) -> Place:
         """What a device has of a part, in the layers of `item`."""
         by_expert = isinstance(each.part, Experts)
-        n_devices, its_rank = (layout.expert_tp, 0) if by_expert else (self._tp_of(item, layout), rank)
+        n_devices, its_rank = (layout.expert_tp, 0) if by_expert else (layout.tp_of(item), rank)
         part = share_of_part(each.part, each.shard, n_devices, its_rank, layout.ep)
         return place_of(item, each.place.words, part, self.spec)
 
@@ -276,7 +283,7 @@ class Division:
         """The bytes of rows and of states of one sequence in one layer, on one device."""
         if not self._entries[item.label]:
             return 0, 0
-        tp = self._tp_of(item, layout)
+        tp = layout.tp_of(item)
         key = (item.label, tp, rank, layout.cp, workload.context, workload.kv_dtype, workload.state_dtype)
         if key not in self._kept_bytes:
             own, kept = replace(workload, batch=1), Cost()
@@ -286,13 +293,9 @@ class Division:
             self._kept_bytes[key] = kept.kv_cache_bytes, kept.state_bytes + kept.partial_bytes
         return self._kept_bytes[key]
 
-    def _tp_of(self, item: Item, layout: Layout) -> int:
-        return 1 if layout.dp_attention and item.role == "attention" else layout.tp
-
     def copies(self, layout: Layout) -> Copies:
         """The cached rows that stand on more than one of the devices that share a sequence."""
-        of_attention = 1 if layout.dp_attention else layout.tp
-        return copies((entry for item in self._items for entry in self._entries[item.label]), of_attention)
+        return copies((entry for item in self._items for entry in self._entries[item.label]), layout.attention_tp)
 
     def _in_stages(self, pp: int) -> list[tuple[range, list[Item]]]:
         if pp not in self._stages:
@@ -387,7 +390,7 @@ class Division:
     def _all_misfits(self, tp: int, ep: int, dp_attention: bool, kv_dtype: KvDtype) -> Iterator[_Misfit]:
         layout = Layout(tp, ep=ep, dp=max(1, ep // tp), dp_attention=dp_attention)
         for item in self._items:
-            of_item = self._tp_of(item, layout)
+            of_item = layout.tp_of(item)
             for rank in range(layout.tp if self.ranks_differ(layout) else 1):
                 if isinstance(found := self._divided(item, layout, rank), _Misfit):
                     yield found

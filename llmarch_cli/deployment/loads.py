@@ -164,7 +164,7 @@ class Model:
             else:
                 others += n_bytes
         for item in self.items:
-            tp = _tp_of(item, layout)
+            tp = layout.tp_of(item)
             for entry, seen, shard in entries_in(item.component):
                 cost = entry_cost(share_of_entry(entry, shard, tp, 0), self.workload, _rows_in(seen))
                 cache += cost.kv_cache_bytes * item.count
@@ -174,17 +174,13 @@ class Model:
 
     def _bytes(self, each: _Part, layout: Layout) -> int:
         """The bytes of a part on the first of the devices that divide it."""
-        n_devices = layout.expert_tp if isinstance(each.part, Experts) else _tp_of(each.item, layout)
+        n_devices = layout.expert_tp if isinstance(each.part, Experts) else layout.tp_of(each.item)
         share = share_of_part(each.part, each.shard, n_devices, 0, layout.ep)
         return self._storage.shard_bytes(each.place, place_of(each.item, each.place.words, share, self.spec))
 
     def _is_head_too(self, item: Item) -> bool:
         """Whether the head reads this table whole."""
         return self.spec.tie_embeddings and item.role == "embedding"
-
-
-def _tp_of(item: Item, layout: Layout) -> int:
-    return 1 if layout.dp_attention and item.role == "attention" else layout.tp
 
 
 def expert_flops(component: Component, spec: ModelSpec) -> int:

@@ -185,7 +185,7 @@ class _Tables:
                 kept: dict[int, int] = {}
                 for item in items:
                     n_sequences = layout.tp if layout.dp_attention and item.role != "attention" else 1
-                    for view, n_bytes in self._rows_of(item, _tp_of(item, layout), rank).items():
+                    for view, n_bytes in self._rows_of(item, layout.tp_of(item), rank).items():
                         number = self._view(view)
                         kept[number] = kept.get(number, 0) + n_bytes * item.count * n_sequences
                 devices[_row((own.weights, own.state, *_pairs(kept)))] = None
@@ -224,7 +224,7 @@ class _Tables:
         seen: dict[int, int] = {}
         for item in self.sizes.model.items:
             for entry, around, shard in self._entries(item):
-                row = self._row_bytes(share_of_entry(entry, shard, _tp_of(item, layout), 0))
+                row = self._row_bytes(share_of_entry(entry, shard, layout.tp_of(item), 0))
                 number = self._view(entry.view, *(view for view in around if view.stride == entry.view.stride))
                 seen[number] = seen.get(number, 0) + row * item.count
         stacks = [_row((each.n_experts, each.top_k, each.n_bytes)) for each in of.stacks]
@@ -248,10 +248,6 @@ class _Tables:
     def _view(self, *views: View) -> int:
         """The number of a set of views: the fewest rows in any of them count."""
         return self.views.add(",".join(sorted({_row((view.span or 0, view.stride)) for view in views})))
-
-
-def _tp_of(item: Item, layout: Layout) -> int:
-    return 1 if layout.dp_attention and item.role == "attention" else layout.tp
 
 
 def _one_row(_view: View, _context: int) -> int:

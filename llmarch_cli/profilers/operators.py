@@ -89,7 +89,7 @@ class OperatorCounter(TorchFunctionMode):
                 " add it to profilers/operators.py"
             )
         if name not in _READS_BY_ROW:
-            for value in _tensors(args, kwargs):
+            for value in tensors_in(args, kwargs):
                 if (parameter := _parameter(value)) is not None:
                     self.read_whole.add(parameter)
         return answer(self, *args, **kwargs)
@@ -112,7 +112,8 @@ def _parameter(value: Tensor) -> nn.Parameter | None:
     return source if isinstance(source, nn.Parameter) else None
 
 
-def _tensors(args: tuple[Any, ...], kwargs: dict[str, Any]) -> Iterator[Tensor]:
+def tensors_in(args: tuple[Any, ...], kwargs: dict[str, Any]) -> Iterator[Tensor]:
+    """The tensors among the arguments of a call, also in a list."""
     for value in (*args, *kwargs.values()):
         if isinstance(value, Tensor):
             yield value

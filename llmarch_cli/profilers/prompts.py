@@ -20,7 +20,7 @@ from llmarch_cli.components.component import SharedWeights
 from llmarch_cli.errors import CheckError, InputError
 from llmarch_cli.profilers.cost import Workload
 from llmarch_cli.profilers.measured import built, decoding_input, filled_cache
-from llmarch_cli.profilers.operators import OperatorCounter
+from llmarch_cli.profilers.operators import OperatorCounter, tensors_in
 from llmarch_cli.specs.spec import Item, ModelSpec
 
 MOST_TOKENS = 2**24  # of a prompt: its positions are real numbers in memory
@@ -170,7 +170,7 @@ class PromptCounter(OperatorCounter):
 
     def _follow(self, name: str, result: Tensor, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
         """Note what a mask shows that was made from others."""
-        known = [self._seen[id(value)][1] for value in _flat(args) if id(value) in self._seen]
+        known = [self._seen[id(value)][1] for value in tensors_in(args, {}) if id(value) in self._seen]
         seen: _Seen | None = None
         if name in _FLIPPED and id(args[0]) in self._differences:
             _, queries, rows = self._differences[id(args[0])]
@@ -230,14 +230,6 @@ def _rows_where(relation: str, queries: Tensor, rows: Tensor) -> _Seen:
             return _Seen(below(), all_rows)
         case _:
             return _Seen(below(), up_to())
-
-
-def _flat(args: tuple[Any, ...]) -> Iterator[Any]:
-    for value in args:
-        if isinstance(value, tuple | list):
-            yield from value
-        else:
-            yield value
 
 
 # Each comparison with its operands in the other order.

@@ -28,11 +28,16 @@ Configs = Callable[[Path], documents.Mapping]  # reads the fields of a config's 
 
 
 @cache
-def specs_directory() -> Path:
-    """The directory of the bundled specs: inside an installed package, or at the root of a checkout."""
+def bundled_directory(name: str) -> Path:
+    """A directory of bundled files: inside an installed package, or at the root of a checkout."""
     package = Path(__file__).parents[1]
-    installed = package / "model_specs"
-    return installed if installed.is_dir() else package.parent / "model_specs"
+    installed = package / name
+    return installed if installed.is_dir() else package.parent / name
+
+
+def specs_directory() -> Path:
+    """The directory of the bundled specs."""
+    return bundled_directory("model_specs")
 
 
 @cache
