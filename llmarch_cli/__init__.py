@@ -19,7 +19,19 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from llmarch_cli.api import compare, diff, draw, fit, kv_cache, load_checkpoint, profile, reconcile, sweep, training
+    from llmarch_cli.api import (
+        compare,
+        diff,
+        draw,
+        fit,
+        kv_cache,
+        load_checkpoint,
+        profile,
+        reconcile,
+        sweep,
+        sweep_on,
+        training,
+    )
     from llmarch_cli.errors import CheckError, InputError, LlmarchError
     from llmarch_cli.huggingface.importing import import_config
     from llmarch_cli.huggingface.reconcile import Reconciliation
@@ -44,6 +56,7 @@ _HOMES = {
     "kv_cache": "api",
     "profile": "api",
     "sweep": "api",
+    "sweep_on": "api",
     "load": "models",
     "load_checkpoint": "api",
     "import_config": "huggingface.importing",
@@ -84,6 +97,7 @@ __all__ = [
     "profile",
     "reconcile",
     "sweep",
+    "sweep_on",
     "training",
 ]
 

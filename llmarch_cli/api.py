@@ -464,7 +464,7 @@ def sweep(
     >>> [row["params"] for row in sweep("gpt2", {"n_layers": [6, 12]}, columns=["params"]).rows]
     [81912576, 124439808]
     """
-    from llmarch_cli.sweeping import plot as picture
+    from llmarch_cli.sweeping import plot as drawn
     from llmarch_cli.sweeping.axes import axes
     from llmarch_cli.sweeping.run import run
     from llmarch_cli.sweeping.search import Question, columns_for
@@ -488,12 +488,96 @@ def sweep(
         sample,
         seed,
     )
-    file = None if plot is None else picture.Picture(Path(plot), question)
+    file = None if plot is None else drawn.Picture(Path(plot), spec.name, goals)
     search, answer = run(question, None if out is None else Path(out), scheduler, progress or (lambda _, __: None))
-    table = variants(search, answer)
     if file is not None:
-        file.draw(search.rows(answer))
-    return table
+        best = drawn.points(search.rows(answer), file)
+        file.draw(drawn.random_variants(question, file), best, drawn.unit_of)
+    return variants(search, answer)
+
+
+def sweep_on(
+    base: ModelLike,
+    on: Sequence[str],
+    vary: Mapping[str, Iterable[int | float | str | bool | None]],
+    *,
+    every_layout: bool = False,
+    price: Fraction | None = None,
+    where: str | None = None,
+    sort: str | None = None,
+    top: int | None = None,
+    pareto: Sequence[str] = (),
+    columns: Sequence[str] = (),
+    sample: int | None = None,
+    seed: int = 0,
+    plot: str | Path | None = None,
+    progress: Callable[[int, int], None] | None = None,
+    **asked: Unpack[Asked],
+) -> Table:
+    """Search the variants of a model, and how machines are shared: the best layout, or the best model for devices.
+
+    What fits of each variant is answered as by `fit`: with weights as published and as many sequences as fit, unless
+    `weights` and `batch` are given.
+
+    Args:
+        base: the model that variants are made from.
+        on: the machines, such as "8xh200". With several, each variant is asked about on each.
+        vary: values of fields by path, of sizes of the layout (`tp`, `pp`, `dp`, `ep`, `cp`, `dp_attention`), and of
+            `batch`. May be empty.
+        every_layout: a row for each layout that divides a variant and in which it fits, instead of the best one.
+        price: of a device for an hour, as in `fit`.
+        where: a condition on metrics of the model and on figures of `fit`.
+        sort: the metric or figure to sort by, ascending, or descending with a leading `-`.
+        top: the most rows; None for all.
+        pareto: figures to minimise, or to maximise with a leading `-`.
+        columns: the metrics and figures of each row; empty for a default selection.
+        sample: how many random points of the grid to search; None for all.
+        seed: the seed of the random choices.
+        plot: a file that plots the first two figures of `pareto`.
+        progress: called with the number of points done and the number of all points.
+
+    Raises InputError for an invalid request. A variant that does not fit is skipped and counted.
+
+    >>> table = sweep_on("gpt2", ["2xl4"], {"tp": [1, 2]}, context=1024, batch=1, sort="-user_tokens_per_second")
+    >>> [row["tp"] for row in table.rows]
+    [2, 1]
+    """
+    from llmarch_cli.deployment.fit import Question as Deployment
+    from llmarch_cli.deployment.variants import COLUMNS, MACHINES, SETTINGS, Variants
+    from llmarch_cli.sweeping import plot as drawn
+    from llmarch_cli.sweeping.axes import axes, setting
+    from llmarch_cli.sweeping.each import Asking, Search
+    from llmarch_cli.sweeping.search import Question, columns_for
+    from llmarch_cli.sweeping.selection import Goal
+
+    workload, _ = _question({"weights": NATIVE, **asked})
+    profiling.require(workload)
+    spec = load(base)
+    goals = tuple(Goal.parsed(text) for text in pareto)
+    order = None if sort is None else Goal.parsed(sort)
+    machines = Variants(on, Deployment(workload, asked.get("batch"), price=price), every_layout)
+    settings = [setting(name, vary[name], kind) for name, kind in SETTINGS.items() if name in vary]
+    fields = {path: values for path, values in vary.items() if path not in SETTINGS}
+    question = Question(
+        spec,
+        axes(spec, fields) if fields else (),
+        workload,
+        columns_for(columns, (*goals, *((order,) if order else ())), COLUMNS),
+        where,
+        order,
+        top,
+        goals,
+        sample,
+        seed,
+    )
+    asking = Asking((setting(MACHINES, on, str), *settings), machines.figures, machines.ask, tuple(machines.words()))
+    search = Search(question, asking)
+    file = None if plot is None else drawn.Picture(Path(plot), spec.name, goals)
+    found = search.run(progress or (lambda _, __: None))
+    rows, n_best = search.best(found.rows)
+    if file is not None:
+        file.draw(search.points(found.rows, file), search.points(rows, file), lambda key: search.column(key).unit)
+    return search.table(found, rows, n_best)
 
 
 def diff(before: ModelLike, after: ModelLike, **asked: Unpack[Asked]) -> Difference:

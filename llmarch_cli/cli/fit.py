@@ -29,14 +29,6 @@ def _share(text: str | Fraction) -> Fraction:
     return Fraction(match[1]) / 100
 
 
-def _price(text: str) -> Fraction:
-    """Parse `2.5/h` or `2.5`. Raises InputError for anything else."""
-    match = re.fullmatch(r"(\d{1,9}(?:\.\d{1,6})?)(?:/h)?", text)
-    if match is None:
-        raise InputError(f"--price takes the price of a device for an hour, such as 2.5/h, not {shown(text)}")
-    return Fraction(match[1])
-
-
 def _skew(text: str | float) -> float:
     if not re.fullmatch(r"\d{1,3}(?:\.\d{1,6})?", str(text)):
         raise InputError(f"--skew takes an exponent from 0 to 10, such as 0.5, not {shown(text)}")
@@ -131,7 +123,7 @@ def fit(
             "--price",
             metavar="PRICE/h",
             help="Of a device for an hour, such as 2.5/h: adds the least price of a million tokens.",
-            parser=_price,
+            parser=options.price,
             show_default=False,
             rich_help_panel=BOUNDS,
         ),

@@ -6,6 +6,7 @@ import inspect
 import re
 import warnings
 from collections.abc import Callable, Iterable
+from fractions import Fraction
 from functools import wraps
 from importlib import import_module
 from pathlib import Path
@@ -415,6 +416,24 @@ _WORKLOAD: dict[str, tuple[Any, Any]] = {
     ),
     "engine": (Engine, None),
 }
+
+
+def price(text: str) -> Fraction:
+    """Parse `2.5/h` or `2.5`. Raises InputError for anything else."""
+    match = re.fullmatch(r"(\d{1,9}(?:\.\d{1,6})?)(?:/h)?", text)
+    if match is None:
+        raise InputError(f"--price takes the price of a device for an hour, such as 2.5/h, not {shown(text)}")
+    return Fraction(match[1])
+
+
+def given(asked: Asked, ctx: typer.Context, *names: str) -> Asked:
+    """The workload without those options of `names` that were not given, so that their defaults are the library's."""
+    return {name: value for name, value in asked.items() if name not in names or _is_given(ctx, name)}  # type: ignore[return-value]
+
+
+def _is_given(ctx: typer.Context, name: str) -> bool:
+    source = ctx.get_parameter_source(name)
+    return source is not None and source.name != "DEFAULT"
 
 
 def workload(*, context: str | None = "context", without: tuple[str, ...] = (), unset: bool = False) -> Decorator:

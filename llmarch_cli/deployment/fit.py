@@ -268,6 +268,11 @@ class Fit:
         return None if self.user_rate is None else self.user_rate * self.batch
 
     @property
+    def device_rate(self) -> Fraction | None:
+        """Tokens a second of all sequences for each device, at most."""
+        return None if self.rate is None else self.rate / self.machines.n_devices
+
+    @property
     def cost(self) -> Fraction | None:
         """The price of a million decoded tokens, at least."""
         if self.rate is None or self.question.price is None:
