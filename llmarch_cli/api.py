@@ -242,6 +242,7 @@ class AskedToFit(TypedDict, total=False):
         pages: tokens of a page, where an engine keeps the cache in whole pages.
         windows: "reserved" if layers with windows keep every token; "+512" if so many more than are in view.
         pad_vocab: the multiple to which an engine pads the vocabulary.
+        pad_heads: the multiple to which an engine pads the cached values of each head.
     """
 
     context: int
@@ -259,6 +260,7 @@ class AskedToFit(TypedDict, total=False):
     pages: int | None
     windows: str | None
     pad_vocab: int | None
+    pad_heads: int | None
 
 
 def fit(

@@ -161,6 +161,17 @@ def fit(
             rich_help_panel=ENGINE,
         ),
     ] = None,
+    pad_heads: Annotated[
+        int | None,
+        typer.Option(
+            "--pad-heads",
+            metavar="N",
+            help="The cached values of each head are padded to a multiple of N.",
+            parser=options.number("--pad-heads"),
+            show_default=False,
+            rich_help_panel=ENGINE,
+        ),
+    ] = None,
     explain: Annotated[
         bool,
         typer.Option("--explain", help="Show how each figure follows: formula, inputs, source."),
@@ -173,9 +184,10 @@ def fit(
         str | None,
         typer.Option(
             "--plot-kind",
-            metavar="memory|step|pareto",
-            help="memory: bytes by context; step: times by sequences; both for one model on one machine. pareto:"
-            " tokens/s of a user against those of a device. Default: memory for one, else pareto.",
+            metavar="memory|step|roofline|pareto",
+            help="memory: bytes by context; step: times by sequences; both for one model on one machine. roofline:"
+            " FLOPs/s by FLOPs a byte; pareto: tokens/s of a user against those of a device. Default: memory for one,"
+            " else pareto.",
             show_default=False,
             rich_help_panel=plots.PANEL,
         ),
@@ -209,6 +221,7 @@ def fit(
         pages=pages,
         windows=windows,
         pad_vocab=pad_vocab,
+        pad_heads=pad_heads,
         layout={name: size for name, size in sizes.items() if size is not None},
         reserve=reserve,
         compute=compute,

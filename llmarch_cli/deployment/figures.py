@@ -125,6 +125,13 @@ FIGURES = (
         lambda of: of.question.pad_vocab,
         "The multiple to which it is padded.",
     ),
+    _data(
+        "head_multiple",
+        "heads",
+        units.INTEGER,
+        lambda of: of.question.pad_heads,
+        "The multiple to which cached values of each are padded.",
+    ),
     _data("vocab_rows", "rows of the vocabulary", units.INTEGER, _padded_vocab, "With those that are padded."),
     _data(
         "copied_rows",

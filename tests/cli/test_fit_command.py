@@ -222,6 +222,7 @@ def test_a_chip_of_ones_own(llmarch: Run, tmp_path: Any) -> None:
         ("llama3.1-8b --on h100 --pages 1.5", "--pages takes a whole number"),
         ("llama3.1-8b --on h100 --windows full", "windows can be reserved, or keep up to 1,048,576 tokens more"),
         ("llama3.1-8b --on h100 --windows 512", "such as +512, not '512'"),
+        ("llama3.1-8b --on h100 --pad-heads 0", "cached heads are padded to a multiple of 1 to 1,048,576, not of 0"),
         ("llama3.1-8b --on h100 --pad-vocab 0", "the vocabulary is padded to a multiple of 1 to 1,048,576, not of 0"),
         ("deepseek-v4-flash --on 8xh200 --pages 16", "do not hold whole cached rows of 128 tokens; ask for a multiple"),
         ("llama3.1-8b --on h100 --weights fp7", "--weights: unknown weight format 'fp7'"),
