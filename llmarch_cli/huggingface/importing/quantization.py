@@ -25,6 +25,7 @@ from llmarch_cli.specs.storage import PLAIN, Stored, fits, format_of
 
 SETTINGS = ("quantization_config", "quantization", "compression_config")
 _IGNORED = ("modules_to_not_convert", "ignored_layers", "ignore", "exclude_modules", "llm_int8_skip_modules")
+_PLAIN = {"float32": "fp32", "float16": "fp16"}  # dtypes of unquantised weights, other than bfloat16
 _BLOCK = [128, 128]
 MOST_LAYERS, MOST_PATTERNS = 1000, 1000
 
@@ -67,7 +68,8 @@ def read(top: Mapping[str, Any], text: Mapping[str, Any], spec: ModelSpec) -> tu
                     return None, (f"Not read: {key} ({why}). `--weights native` takes the weights as bf16.",)
     dtypes = [config.get(name) for config in (text, top) for name in ("dtype", "torch_dtype")]
     dtype = next((each for each in dtypes if each is not None), None)
-    return (Stored(format="fp32") if dtype in ("float32", "torch.float32") else None), ()
+    plain = _PLAIN.get(str(dtype).removeprefix("torch."))
+    return (None if plain is None else Stored(format=plain)), ()
 
 
 def _stored(settings: Mapping[str, Any], config: Mapping[str, Any], spec: ModelSpec) -> Stored | None:

@@ -4,22 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-Settings = dict[str, Any]
-
-
-SIZES = (
-    "hidden_size",
-    "intermediate_size",
-    "num_hidden_layers",
-    "num_attention_heads",
-    "num_key_value_heads",
-    "vocab_size",
-    "max_position_embeddings",
-)
-
-
-def sized(*sizes: int) -> Settings:
-    return dict(zip(SIZES, sizes, strict=True))
+from published_earlier import EARLIER, Settings, sized
 
 
 def gpt2(d_model: int, n_layers: int, n_heads: int) -> Settings:
@@ -294,6 +279,7 @@ def every_nth_full(n: int, n_layers: int) -> list[str]:
 
 
 PUBLISHED: dict[str, Settings] = {
+    **EARLIER,
     "deepseek-r1": DEEPSEEK_V3,
     "deepseek-v2": deepseek_v2(
         *(5120, 12_288, 60, 128, 128),
@@ -475,6 +461,7 @@ PUBLISHED: dict[str, Settings] = {
     "llama3.1-8b": llama3(8.0, 131_072, **LLAMA_8B),
     "llama3.2-1b": llama3(32.0, 131_072, **LLAMA_1B),
     "llama3.2-3b": llama3(32.0, 131_072, **LLAMA_3B),
+    "llama3.3-70b": llama3(8.0, 131_072, **LLAMA_70B),
     "llama4-maverick": llama4(1_048_576, num_local_experts=128, interleave_moe_layer_step=2, use_qk_norm=False),
     "llama4-scout": llama4(
         10_485_760,

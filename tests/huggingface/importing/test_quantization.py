@@ -200,9 +200,11 @@ def test_deepseek_v4() -> None:
     assert (in_fp8.stored.format, "experts" in in_fp8.stored.parts) == ("fp8-block", False)
 
 
-def test_float32_without_quantisation() -> None:
+def test_other_dtypes_than_bfloat16_without_quantisation() -> None:
     assert imported({**DENSE, "torch_dtype": "float32"}).spec.stored == Stored(format="fp32")
+    assert imported({**DENSE, "dtype": "torch.float16"}).spec.stored == Stored(format="fp16")
     assert imported({**DENSE, "dtype": "bfloat16", "torch_dtype": "float32"}).spec.stored is None
+    assert imported({**DENSE, "dtype": ["float32"]}).spec.stored is None
     assert imported(DENSE).spec.stored is None
 
 
