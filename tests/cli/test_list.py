@@ -25,7 +25,7 @@ def test_a_line_says_who_when_how_large_and_how(llmarch: Run) -> None:
 
 def test_filters(llmarch: Run) -> None:
     found = json.loads(llmarch("list", "--moe", "--attention", "mla", "--org", "moonshot", "--format", "json").out)
-    assert [row["model"] for row in found["models"]] == ["kimi-k2", "kimi-linear-48b-a3b"]
+    assert [row["model"] for row in found["models"]] == ["kimi-k2", "kimi-linear-48b-a3b", "kimi-k2.5"]
     assert "gpt2-xl" in llmarch("list", "--dense").out
     assert llmarch("list", "--dense", "--attention", "mla").out.splitlines()[-1] == "No model matches."
 

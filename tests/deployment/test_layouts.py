@@ -49,7 +49,9 @@ REFUSED = {
     "qwen2.5-7b": {Layout(tp=8), Layout(tp=8, pp=8)},  # 28 heads
     "recurrentgemma-2b": {Layout(tp=4), Layout(tp=8), Layout(tp=8, pp=8)},  # 10 blocks
     "granite-4.0-h-small": {EVERYWHERE},  # 72 experts
-    **{name: {EVERYWHERE} for name in ("deepseek-v2", "glm-4.5", "qwen3-coder-480b-a35b")},  # 160 experts
+    "glm-4.7-flash": {Layout(tp=8), Layout(tp=8, ep=8), Layout(tp=8, pp=8)},  # 20 heads
+    "step-3.5-flash": {EVERYWHERE},  # 288 experts
+    **{name: {EVERYWHERE} for name in ("deepseek-v2", "glm-4.5", "glm-4.6", "qwen3-coder-480b-a35b")},  # 160 experts
     **{name: {EVERYWHERE} for name in ("gpt-oss-20b", "minimax-m1", "minimax-text-01")},  # 32 experts
     **{name: {EVERYWHERE} for name in ("grok-2.5", "mixtral-8x7b", "mixtral-8x22b", "llama4-scout")},  # 8 and 16
 }

@@ -51,6 +51,7 @@ FP8 = {"quant_method": "fp8", "fmt": "e4m3", "activation_scheme": "dynamic"}
     ("quantized", "expected"),
     [
         ({**FP8, "weight_block_size": [128, 128]}, "fp8-block"),
+        ({**FP8, "fmt": "float8_e4m3fn", "weight_block_size": [128, 128]}, "fp8-block"),
         (FP8, "fp8"),
         ({**FP8, "activation_scheme": "static"}, "fp8-static"),
         ({"quant_method": "fbgemm_fp8", "modules_to_not_convert": ["lm_head"]}, "fp8-channel"),
