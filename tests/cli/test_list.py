@@ -9,7 +9,7 @@ from llmarch_cli.specs.loading import names
 
 Run = Callable[..., Any]
 
-SAID = "experts (8 chosen) + 1 shared".split()
+SAID = "experts (8 chosen) + 1 shared, MTP".split()
 
 
 @pytest.mark.parametrize("columns", ["80", "100", "160"])
