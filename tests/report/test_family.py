@@ -4,6 +4,7 @@ from pathlib import Path
 import pytest
 
 from llmarch_cli import api
+from llmarch_cli.models import load
 from llmarch_cli.profilers.profile import Profile
 from llmarch_cli.report.comparison import comparison
 from llmarch_cli.report.family import led
@@ -57,7 +58,7 @@ def test_files_of_one_s_own_are_a_family_too(tmp_path: Path) -> None:
 
 
 def _related() -> list[tuple[str, str]]:
-    lineages = {name: api.load(name).lineage for name in names()}
+    lineages = {name: load(name).lineage for name in names()}
     return [
         (one, other)
         for one, files in lineages.items()
