@@ -9,6 +9,7 @@ Every function raises InputError for an unknown model or an impossible workload,
 
 from __future__ import annotations
 
+import datetime as dt
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from fractions import Fraction
 from pathlib import Path
@@ -104,6 +105,8 @@ def compare(
 ) -> Table:
     """Compare models: one row per model with its shape, layout, parameters, KV cache and FLOPs.
 
+    Of two models of a family, where one extends the other or both extend a third one, it leads with what differs.
+
     Args:
         models: at least one.
         columns: keys of the metrics to show, as listed by `llmarch columns`; empty for all.
@@ -117,9 +120,12 @@ def compare(
     """
     from llmarch_cli.report.columns import require
     from llmarch_cli.report.comparison import comparison
+    from llmarch_cli.report.family import led
 
     require(columns, sort)
-    return comparison(profiles(models, changes=changes, **asked), columns, sort, paired=bool(changes))
+    found = profiles(models, changes=changes, **asked)
+    table = comparison(found, columns, sort, paired=bool(changes))
+    return table if changes else led(table, found)
 
 
 def on_machines(table: Table, profiles: Sequence[Profile], on: str) -> Table:
@@ -321,7 +327,14 @@ _FORMATS = ("context", "weights", "kv_dtype", "state_dtype", "prompt", "prefix")
 
 
 def overview(
-    *, moe: bool | None = None, organization: str | None = None, attention: str | None = None, sort: str | None = None
+    *,
+    moe: bool | None = None,
+    organization: str | None = None,
+    attention: str | None = None,
+    kinds: Sequence[str] = (),
+    since: dt.date | None = None,
+    columns: Sequence[str] = (),
+    sort: str | None = None,
 ) -> Table:
     """List the bundled models that match all criteria, in closed form.
 
@@ -329,9 +342,12 @@ def overview(
         moe: True for mixtures of experts, False for dense models.
         organization: any part of the publisher's name.
         attention: a word of the layout: mla, gqa, mha, window, chunked, nope ...
-        sort: the key to sort by; None sorts by organization, release date and size.
+        kinds: tags of kinds and mechanisms, all of which a model must have: gated_deltanet, moe, shared_expert ...
+        since: the earliest date of release.
+        columns: keys of the metrics to show.
+        sort: the key to sort by, which is then a column too; None sorts by organization, release date and size.
 
-    Raises InputError for an unknown organization, attention word or column.
+    Raises InputError for an unknown organization, attention word, kind or column.
 
     >>> len(overview(organization="openai", moe=True).rows)
     2
@@ -340,9 +356,9 @@ def overview(
     from llmarch_cli.report.overview import filtered
     from llmarch_cli.report.overview import overview as table
 
-    require(sort=sort)
-    matching = filtered(specs(), moe, organization, attention)
-    return table([profile(spec, engine="closed-form") for spec in matching], sort)
+    require(columns, sort)
+    matching = filtered(specs(), moe, organization, attention, kinds, since)
+    return table([profile(spec, engine="closed-form") for spec in matching], sort, columns)
 
 
 def fact_sheet(model: ModelLike | Profile, *, operators: bool = False, **asked: Unpack[Asked]) -> tuple[Table, ...]:

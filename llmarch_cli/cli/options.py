@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import inspect
 import re
 import warnings
@@ -74,6 +75,19 @@ def several_tokens(text: str) -> list[int]:
     return [tokens(part.strip()) for part in text.split(",")]
 
 
+def date(text: str | dt.date) -> dt.date:
+    """Parse `2026`, `2025-07` or `2025-07-28` as the first day of it. Raises InputError for anything else."""
+    if isinstance(text, dt.date):
+        return text
+    match = re.fullmatch(r"([0-9]{4})(?:-([0-9]{2}))?(?:-([0-9]{2}))?", text)
+    try:
+        if match is not None:
+            return dt.date(*(int(part or 1) for part in match.groups()))
+    except ValueError:  # no such month or day
+        pass
+    raise InputError(f"--since takes a year, a month or a day, such as 2026, 2025-07 or 2025-07-28, not {shown(text)}")
+
+
 def name_in(option: str, what: str, module: str, table: str) -> Callable[[str], str]:
     """A parser of a name in a table of a module of this package, which is imported when an option is given."""
 
@@ -138,6 +152,15 @@ def complete_model(incomplete: str) -> list[str]:
     from llmarch_cli.specs.loading import names
 
     return [name for name in names() if name.startswith(incomplete)]
+
+
+def complete_kind(incomplete: str) -> list[str]:
+    """Kinds and mechanisms by the start of their tag."""
+    from llmarch_cli.models import load
+    from llmarch_cli.report.overview import known_kinds
+    from llmarch_cli.specs.loading import names
+
+    return [kind for kind in known_kinds(map(load, names())) if kind.startswith(incomplete)]
 
 
 def complete_column(incomplete: str) -> list[str]:

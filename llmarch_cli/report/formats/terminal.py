@@ -1,7 +1,7 @@
 """A report for the terminal: rich tables that fit its width. Values that are equal in all rows are dim.
 
-If a table is too wide, the columns in `may_drop` are hidden first, then text is wrapped, then the table is split
-between columns into several. Numbers are never cut.
+If a table is too wide, the column that `fills` it gets shorter, then the columns in `may_drop` are hidden, then text is
+wrapped, then the table is split between columns into several. Numbers are never cut.
 """
 
 from __future__ import annotations
@@ -24,6 +24,7 @@ from llmarch_cli.report.table import Column, Table
 GAP = 2  # between columns
 LONGEST_WORD = 24  # longer words are names, which may be broken
 COMFORT = 32  # text is not wrapped below this width; the table is split instead
+FILLING = 40  # least width of the column that fills a table, if its text is as long
 BAR = range(8, 31)  # widths of a bar
 
 
@@ -47,12 +48,15 @@ def _pieces(table: Table, width: int, exact: bool, ascii_only: bool) -> Iterator
     """The parts of a table, to print below each other."""
     if table.title:
         yield Text(one_line(table.title), style="bold")
+    if table.lead:
+        yield Text(one_line(table.lead))
     columns: list[Column] = list(table.for_reading)
     dropped: list[Column] = []
     if not _fits(grid(table, columns, exact), width):
         table = replace(table, side_by_side=False)
     if not table.is_side_by_side:
         columns, dropped = _kept(table, width, exact)
+        table = _filled(table, columns, width, exact)
     parts = [columns] if table.is_side_by_side else list(_parts(table, columns, width, exact))
     if table.notes and not table.rows:  # no headings without rows: the notes say why
         parts, dropped = [], []
@@ -70,13 +74,53 @@ def _pieces(table: Table, width: int, exact: bool, ascii_only: bool) -> Iterator
 
 def _kept(table: Table, width: int, exact: bool) -> tuple[list[Column], list[Column]]:
     """The columns to show, and those to hide so that text is not wrapped."""
-    kept, dropped = list(table.for_reading), []
+    columns = table.for_reading
+    hidden: list[str] = []
+
+    def shown() -> list[Column]:
+        return [column for column in columns if column.key not in hidden]
+
+    def fits() -> bool:
+        return _taken(_unfilled(table, shown(), exact)) <= width
+
     for key in table.may_drop:
-        if _taken(_natural(grid(table, kept, exact))) <= width:
+        if fits():
             break
-        dropped += [column for column in kept if column.key == key]
-        kept = [column for column in kept if column.key != key]
-    return kept, dropped
+        hidden.append(key)
+    for key in reversed(hidden[:-1]):
+        hidden.remove(key)
+        if not fits():
+            hidden.append(key)
+    return shown(), [column for column in columns if column.key in hidden]
+
+
+def _unfilled(table: Table, columns: Sequence[Column], exact: bool) -> list[int]:
+    """The width of each column without wrapping; `FILLING` is enough for the one that fills the table."""
+    natural = _natural(grid(table, columns, exact))
+    return [
+        min(width, FILLING) if column.key == table.fills else width
+        for column, width in zip(columns, natural, strict=True)
+    ]
+
+
+def _filled(table: Table, columns: Sequence[Column], width: int, exact: bool) -> Table:
+    """The table with the column that fills it as wide as the others allow."""
+    filling = next((place for place, column in enumerate(columns) if column.key == table.fills), None)
+    if filling is None:
+        return table
+    key = columns[filling].key
+    widths = _natural(grid(table, columns, exact))
+    room = width - (_taken(widths) - widths[filling])
+    return replace(table, rows=tuple({**row, key: _shortened(str(row[key] or ""), room)} for row in table.rows))
+
+
+def _shortened(text: str, room: int) -> str:
+    """As many parts of a text, with commas between them, as fit; or as much of the first one."""
+    parts = text.split(", ")
+    while len(parts) > 1 and cell_len(", ".join(parts)) > room:
+        parts.pop()
+    kept = ", ".join(parts)
+    return kept if cell_len(kept) <= room else f"{kept[: max(0, room - 3)]}..."
 
 
 def _parts(table: Table, columns: list[Column], width: int, exact: bool) -> Iterator[list[Column]]:
