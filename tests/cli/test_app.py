@@ -19,6 +19,7 @@ from llmarch_cli.cli import app, baseline
 from llmarch_cli.cli.app import COMMANDS, EXAMPLES
 from llmarch_cli.errors import CheckError
 from llmarch_cli.guards import baselines
+from llmarch_cli.report.formats.render import FORMATS
 
 Run = Callable[..., Any]
 
@@ -69,8 +70,8 @@ def test_measuring_imports_torch() -> None:
     assert "torch" in modules("compare", "gpt2", "--engine", "measured")
 
 
-@pytest.mark.parametrize("file_format", ["json", "csv", "markdown"])
-def test_only_tables_import_rich(file_format: str) -> None:
+@pytest.mark.parametrize("file_format", FORMATS)
+def test_no_format_imports_rich(file_format: str) -> None:
     assert not any(
         name.split(".")[0] == "rich"
         for name in modules("compare", "gpt2", "--engine", "closed-form", "--format", file_format)

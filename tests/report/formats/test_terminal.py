@@ -5,6 +5,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from rich.cells import cell_len
+from rich.console import Console
+from rich.text import Text
 from strategies import specs
 
 from llmarch_cli import api
@@ -154,6 +156,15 @@ def test_text_is_shown_as_it_is(tmp_path: Path) -> None:
         assert text.count("[red]x[/red] | `code` <b>\N{REPLACEMENT CHARACTER}[31m") == 2
         assert "\x1b[31m" not in text
         assert "\u202e" not in text
+
+
+@given(
+    st.lists(st.text("ab -\N{CJK UNIFIED IDEOGRAPH-65E5}\N{COMBINING ACUTE ACCENT}", max_size=12)).map(" ".join),
+    st.integers(2, 20),
+)
+def test_text_is_wrapped_as_rich_does(text: str, width: int) -> None:
+    lines = Text(text).wrap(Console(width=width), width, overflow="fold")
+    assert [line.rstrip() for line in terminal._wrapped(text, width)] == [line.plain.rstrip() for line in lines]
 
 
 def test_a_long_name_is_folded_and_loses_nothing() -> None:
