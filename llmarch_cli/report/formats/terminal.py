@@ -78,8 +78,8 @@ def _parts(table: Table, cells: TextGrid, width: int) -> tuple[list[TextGrid], l
     The first column is in all of them. Groups of columns are split only if they do not fit.
     """
     columns, kept = table.for_reading, _kept(table, cells, width)
-    if table.fills is not None:
-        cells = _filled(cells, kept, next(i for i in kept if columns[i].key == table.fills), width)
+    for filling in (i for i in kept if columns[i].key == table.fills):
+        cells = _filled(cells, kept, filling, width)
     comfortable = _comfortable(cells)
 
     def fits(part: list[int]) -> bool:
