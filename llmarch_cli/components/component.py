@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Protocol
 from pydantic import BaseModel, ConfigDict, Field, SerializeAsAny
 
 from llmarch_cli.components.cache import Mixing, Read, Rows, State, View
+from llmarch_cli.components.inside import Inside
 from llmarch_cli.components.parts import Weights
 from llmarch_cli.components.shards import Shard
 
@@ -232,6 +233,10 @@ class Component(Record):
     def positions(self) -> str:
         """The position encoding in a few words; `NOPE` if it has none, "" if the kind needs none."""
         return ""
+
+    def inside(self) -> Inside:
+        """What a drawing shows inside its box; nothing by default."""
+        return ()
 
     @abstractmethod
     def forward(self, m: Modules, x: Tensor, cache: LayerCache) -> Tensor:
