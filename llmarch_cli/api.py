@@ -621,20 +621,69 @@ def draw(models: Sequence[ModelLike], path: str | Path, *, theme: str = "light",
         models: at least one.
         path: an .svg, .png or .pdf file.
         theme: "light" or "dark".
+        **asked: without a context, the longest one that all models have.
 
     Raises InputError for another ending or theme, and if matplotlib is not installed.
 
     >>> draw(["gpt2", "gpt2-xl"], "gpt2.svg")
     """
+    from llmarch_cli.report.plots import library
+    from llmarch_cli.writing import put
+
+    put(Path(path), drawing(models, library.checked_ending(path), theme=theme, **asked))
+
+
+def drawing(
+    models: Sequence[ModelLike], file_format: str = "svg", *, theme: str = "light", **asked: Unpack[Asked]
+) -> bytes:
+    """What `draw` writes, as the bytes of an "svg", "png" or "pdf" file.
+
+    >>> drawing(["gpt2"])[:5]
+    b'<?xml'
+    """
     from llmarch_cli.drawings import canvas
 
-    canvas.require_writable(Path(path), theme)
-    if not models:
-        raise InputError("no model given: name one or more")
+    canvas.require(file_format, theme)
     from llmarch_cli.drawings.picture import picture
 
-    asked["engine"] = "closed-form"
-    canvas.save(picture(profiles(models, **asked)), Path(path), theme)
+    return canvas.rendered(picture(_drawn(models, asked)), file_format, theme)
+
+
+def sketch(
+    models: Sequence[ModelLike],
+    *,
+    width: int = 100,
+    color: bool = False,
+    ascii_only: bool = False,
+    **asked: Unpack[Asked],
+) -> str:
+    """Architectures below each other, in characters: what `llmarch draw` prints on a terminal.
+
+    Args:
+        models: at least one.
+        width: characters of a line.
+        color: mark layers in a terminal's colours.
+        ascii_only: use no other characters.
+        **asked: without a context, the longest one that all models have.
+
+    >>> sketch(["gpt2"]).splitlines()[0]
+    'GPT-2 · gpt2 · OpenAI · 2019-02-14'
+    """
+    from llmarch_cli.drawings import sketch as sketching
+
+    return sketching.sketch(_drawn(models, asked), width, color, ascii_only)
+
+
+def _drawn(models: Sequence[ModelLike], asked: Asked) -> list[Profile]:
+    """The profiles of a drawing, at the longest context that all models have, unless another one is asked for."""
+    if not models:
+        raise InputError("no model given: name one or more")
+    specs = [load(model) for model in models]
+    windows = [spec.context_length for spec in specs if spec.context_length is not None]
+    given: Asked = {**asked, "engine": "closed-form"}
+    if "context" not in given and windows:
+        given["context"] = min(windows)
+    return profiles(specs, **given)
 
 
 def load_checkpoint(
