@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any, TypedDict, Unpack
 from llmarch_cli.errors import InputError
 from llmarch_cli.models import load
 from llmarch_cli.profilers import profile as profiling
-from llmarch_cli.profilers.cost import Asked, Engine, KvDtype, StateDtype, Workload
+from llmarch_cli.profilers.cost import Asked, Engine, KvDtype, Source, StateDtype, Workload
 from llmarch_cli.profilers.profile import Profile
 from llmarch_cli.report.table import Table
 from llmarch_cli.specs.loading import names
@@ -226,7 +226,8 @@ def training(
     asked = Training(seq, micro_batch, optimizer, precision, zero, devices, lora, tokens)
     require(asked)
     chosen = profiling.default_engine() if engine is None else profiling.as_engine(engine)
-    return tables([training_cost(spec, asked, chosen) for spec in track(specs(models, changes))])
+    source: Source = "closed-form" if chosen == "closed-form" else "measured"  # no certificate is for activations
+    return tables([training_cost(spec, asked, source) for spec in track(specs(models, changes))])
 
 
 class AskedToFit(TypedDict, total=False):
