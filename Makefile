@@ -47,7 +47,7 @@ clean:  ## Remove what was made
 	$(PYTHON) -m venv .venv
 
 .venv/installed: .venv/bin/python pyproject.toml constraints.txt
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --use-pep517 --editable '.[plot]'
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --use-pep517 --editable '.[torch,plot]'
 	@touch $@
 
 .venv/dev: .venv/bin/python pyproject.toml constraints.txt

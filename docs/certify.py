@@ -3,7 +3,8 @@
 import json
 
 from llmarch_cli.models import load
-from llmarch_cli.profilers.certificates import FILE, certify_all
+from llmarch_cli.profilers.certificates import FILE
+from llmarch_cli.profilers.profile import certify_all
 from llmarch_cli.specs.loading import names, specs_directory
 
 

@@ -160,6 +160,11 @@ def run() -> int:
         return _fail(str(error), 2 if isinstance(error, InputError) else 1)
     except OSError as error:
         return _fail(f"{error.filename or 'cannot write the result'}: {error.strerror}", 2)
+    except ModuleNotFoundError as error:
+        from llmarch_cli.extras import missing
+
+        hint = missing((error.name or "").partition(".")[0])
+        return _fail(hint or f"a library cannot be loaded: {error}", 2 if hint else 71)
     except (ImportError, MemoryError) as error:
         return _fail(
             f"{'out of memory' if isinstance(error, MemoryError) else 'a library cannot be loaded'}: {error}", 71

@@ -19,18 +19,17 @@ import hashlib
 import json
 import os
 import stat
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
 from typing import Any
 
 from llmarch_cli.components.component import Component, views
-from llmarch_cli.errors import InputError
 from llmarch_cli.profilers.cost import Workload
 from llmarch_cli.specs.loading import specs_directory
 from llmarch_cli.specs.spec import Item, ModelSpec
-from llmarch_cli.specs.storage import NATIVE, PLAIN_BYTES
+from llmarch_cli.specs.storage import PLAIN_BYTES
 from llmarch_cli.version import __version__
 
 LONG_CONTEXT = 131_072
@@ -38,7 +37,6 @@ MAX_SPAN = 2**40
 BATCHES = (1, 3)
 PROMPTS = tuple(2**power for power in range(10, 21))  # lengths that are compared for bundled specs, and each window
 SHORTEST_PIECE = 8  # contexts: all of a shorter piece are points
-MOST_MEASURED = 5_000  # components at points; a spec with more is measured each time
 MOST_FILES = 1_000  # in the user's directory: older ones are deleted
 LARGEST_FILE = 1 << 16  # bytes
 FILE = "certificates.json"  # of bundled specs
@@ -144,59 +142,6 @@ def items_by_context(spec: ModelSpec) -> dict[int, list[Item]]:
         for context in contexts_of(item.component):
             found.setdefault(context, []).append(item)
     return found
-
-
-def certify(spec: ModelSpec, workload: Workload, prompts: tuple[int, ...] = ()) -> Certificate | None:
-    """Run both engines at all points, for the workload's formats. None if there are too many.
-
-    Raises CheckError if the engines disagree.
-    """
-    from llmarch_cli.profilers.profile import costs_of, forward_flops
-
-    by_context = items_by_context(spec)
-    points = sum(map(len, by_context.values())) * len(BATCHES)
-    if points > MOST_MEASURED:
-        return None
-    import torch
-
-    for context, items in sorted(by_context.items()):
-        for batch in BATCHES:
-            costs_of(spec, items, replace(workload, context=context, batch=batch), "measured")
-    for n_tokens in prompts:
-        forward_flops(spec, 0, n_tokens, "measured")
-    formats = dict.fromkeys((workload.weights, *([] if spec.stored is None else [NATIVE])))
-    compared = tuple(name for name in formats if _agree_on_weights(spec, name))
-    return Certificate(dt.datetime.now(dt.UTC).date(), str(torch.__version__), points, prompts, compared)
-
-
-def _agree_on_weights(spec: ModelSpec, name: str) -> bool:
-    """Compare the bytes of weights in a format. False if nothing is to be compared, or if it cannot store them."""
-    from llmarch_cli.profilers.profile import profile
-
-    if name in PLAIN_BYTES or (name == NATIVE and spec.stored is None):
-        return False
-    try:
-        _ = profile(spec, Workload(1, weights=name), "measured").weight_bytes
-    except InputError:
-        return False
-    return True
-
-
-def certify_all(specs: Iterable[ModelSpec]) -> dict[str, Certificate]:
-    """Certificates of bundled specs by key, for the usual workload and the prompts of `PROMPTS`.
-
-    Raises CheckError if the engines disagree on any, and ValueError for a spec with too many components.
-    """
-    found: dict[str, Certificate] = {}
-    for spec in specs:
-        name = key(spec, Workload())
-        windows = [] if spec.context_length is None else [spec.context_length]
-        prompts = tuple(sorted({*PROMPTS, *windows, *(found[name].prompts if name in found else ())}))
-        certificate = certify(spec, Workload(), prompts)
-        if certificate is None:
-            raise ValueError(f"{spec.id} has too many components to certify")
-        found[name] = certificate
-    return dict(sorted(found.items()))
 
 
 # --- where they are kept --------------------------------------------------------------------------------------------

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import os
+import warnings
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from fractions import Fraction
 from functools import cached_property
@@ -10,6 +13,7 @@ from typing import TYPE_CHECKING
 
 from llmarch_cli.components.component import walk
 from llmarch_cli.errors import CheckError, InputError, shown, unknown
+from llmarch_cli.extras import is_installed
 from llmarch_cli.profilers.cost import COST_FIELDS, DTYPE_BYTES, ENGINES, ROW_ENCODINGS, Cost, Workload, per, simplest
 from llmarch_cli.profilers.cost import Engine as Engine
 from llmarch_cli.profilers.cost import Source as Source
@@ -24,6 +28,8 @@ if TYPE_CHECKING:
 MAX_CONTEXT = 2**40
 MAX_BATCH = 2**20
 MAX_TENSOR_BYTES = 2**62
+UNMEASURED = "the closed form is not measured: that takes torch, which the extra `torch` installs"
+MOST_MEASURED = 5_000  # components at points; a spec with more gets no certificate
 
 # Products of the backward pass for each of the forward pass: the gradients of what it read, and of its weights.
 BACKWARD = 2
@@ -300,8 +306,8 @@ def profile(spec: ModelSpec, workload: Workload, engine: Engine) -> Profile:
     """Price each component of `spec` once.
 
     "measured" runs both engines and raises CheckError, with the component and both numbers, if they differ at all.
-    "auto" does so unless a certificate says that they agree, and then keeps one. Raises InputError for an invalid
-    workload.
+    "auto" does so unless a certificate says that they agree, and then keeps one. Without torch and a certificate it is
+    the closed form, and nothing says that it is right. Raises InputError for an invalid workload.
     """
     require(workload)
     if engine == "auto":
@@ -315,10 +321,66 @@ def _with_certificate(spec: ModelSpec, workload: Workload) -> Profile:
 
     if (kept := certificates.find(spec, workload)) is not None:
         return replace(profile(spec, workload, "closed-form"), certificate=kept)
+    if not is_installed("torch"):
+        warnings.warn(UNMEASURED, FutureWarning, stacklevel=2)
+        return profile(spec, workload, "closed-form")
     found = profile(spec, workload, "measured")
-    if (made := certificates.certify(spec, workload)) is not None:
+    if (made := certify(spec, workload)) is not None:
         certificates.keep(spec, workload, made)
     return replace(found, certificate=made)
+
+
+def certify(spec: ModelSpec, workload: Workload, prompts: tuple[int, ...] = ()) -> Certificate | None:
+    """Run both engines at all points, for the workload's formats. None if there are too many.
+
+    Raises CheckError if the engines disagree.
+    """
+    from llmarch_cli.profilers.certificates import BATCHES, Certificate, items_by_context
+
+    by_context = items_by_context(spec)
+    points = sum(map(len, by_context.values())) * len(BATCHES)
+    if points > MOST_MEASURED:
+        return None
+    import torch
+
+    for context, items in sorted(by_context.items()):
+        for batch in BATCHES:
+            costs_of(spec, items, replace(workload, context=context, batch=batch), "measured")
+    for n_tokens in prompts:
+        forward_flops(spec, 0, n_tokens, "measured")
+    formats = dict.fromkeys((workload.weights, *([] if spec.stored is None else [NATIVE])))
+    compared = tuple(name for name in formats if _agree_on_weights(spec, name))
+    return Certificate(dt.datetime.now(dt.UTC).date(), str(torch.__version__), points, prompts, compared)
+
+
+def _agree_on_weights(spec: ModelSpec, name: str) -> bool:
+    """Compare the bytes of weights in a format. False if nothing is to be compared, or if it cannot store them."""
+    if name in PLAIN_BYTES or (name == NATIVE and spec.stored is None):
+        return False
+    try:
+        _ = profile(spec, Workload(1, weights=name), "measured").weight_bytes
+    except InputError:
+        return False
+    return True
+
+
+def certify_all(specs: Iterable[ModelSpec]) -> dict[str, Certificate]:
+    """Certificates of bundled specs by key, for the usual workload and the prompts of `PROMPTS`.
+
+    Raises CheckError if the engines disagree on any, and ValueError for a spec with too many components.
+    """
+    from llmarch_cli.profilers.certificates import PROMPTS, key
+
+    found: dict[str, Certificate] = {}
+    for spec in specs:
+        name = key(spec, Workload())
+        windows = [] if spec.context_length is None else [spec.context_length]
+        prompts = tuple(sorted({*PROMPTS, *windows, *(found[name].prompts if name in found else ())}))
+        certificate = certify(spec, Workload(), prompts)
+        if certificate is None:
+            raise ValueError(f"{spec.id} has too many components to certify")
+        found[name] = certificate
+    return dict(sorted(found.items()))
 
 
 def costs_of(spec: ModelSpec, items: list[Item], workload: Workload, engine: Source) -> list[Cost]:

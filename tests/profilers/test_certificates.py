@@ -26,9 +26,10 @@ from llmarch_cli.components.cache import FULL, Mixing, Rows, View
 from llmarch_cli.components.component import views
 from llmarch_cli.errors import CheckError
 from llmarch_cli.profilers import certificates, closed_form
-from llmarch_cli.profilers.certificates import Certificate, certify, contexts_of, find, keep, key
+from llmarch_cli.profilers import profile as profiling
+from llmarch_cli.profilers.certificates import Certificate, contexts_of, find, keep, key
 from llmarch_cli.profilers.cost import Cost, Workload
-from llmarch_cli.profilers.profile import costs_of, profile
+from llmarch_cli.profilers.profile import certify, costs_of, profile
 from llmarch_cli.specs.spec import ModelSpec
 
 Run = Callable[..., Any]
@@ -349,7 +350,7 @@ def test_prompts_and_formats_that_were_not_compared_are_measured(monkeypatch: py
 
 
 def test_a_spec_with_too_many_components_is_measured_each_time(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(certificates, "MOST_MEASURED", 5)
+    monkeypatch.setattr(profiling, "MOST_MEASURED", 5)
     spec = small()
     for _ in range(2):
         found = profile(spec, Workload(64), "auto")
