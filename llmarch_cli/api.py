@@ -408,6 +408,7 @@ def report(
     """
     from llmarch_cli import page
     from llmarch_cli.report.comparison import comparison
+    from llmarch_cli.report.family import led
     from llmarch_cli.report.formats import render
 
     if file_format == "junit":
@@ -415,11 +416,9 @@ def report(
     if file_format != "html":
         render.require(file_format)
     found = profiles(models, track=track, **asked)
-    return (
-        page.render(found, pictures)
-        if file_format == "html"
-        else render.render([comparison(found, brief=True)], file_format)
-    )
+    if file_format == "html":
+        return page.render(found, pictures)
+    return render.render([led(comparison(found, brief=True), found, brief=True)], file_format)
 
 
 def checked(models: Sequence[ModelLike] | None = None, *, track: Track = iter, **asked: Unpack[Asked]) -> Table:
