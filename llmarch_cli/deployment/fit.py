@@ -257,12 +257,12 @@ class Fit:
         """The least batch at which a step takes longer to compute than to read; None if none does."""
         return bounds.compute_bound_batch(self.sizes.model, self.setting)
 
-    @property
+    @cached_property
     def user_rate(self) -> Fraction | None:
         """Tokens a second of one sequence, at most."""
         return None if self.step is None else 1 / self.step.seconds
 
-    @property
+    @cached_property
     def rate(self) -> Fraction | None:
         """Tokens a second of all sequences, at most."""
         return None if self.user_rate is None else self.user_rate * self.batch
@@ -377,10 +377,15 @@ def fewest_devices(sizes: Sizes, chip: Chip, room: int, n_sequences: int) -> int
     """The fewest devices that hold the model with so many sequences, in any layout; None beyond 1,024."""
     (whole,) = sizes.held(Layout())
     least = whole.weights + (whole.total - whole.weights) * n_sequences
+
+    def fits(found: Iterable[Layout]) -> bool:
+        return any(sizes.most_sequences(layout, room) >= n_sequences for layout in found)
+
     for per_node, n_devices in _nodes(chip, max(1, -(-least // room))):
-        for layout in sizes.layouts(n_devices, per_node):
-            if sizes.most_sequences(layout, room) >= n_sequences:
-                return n_devices
+        # Those without copies are few, and one of them fits in most cases: then the others need not be listed.
+        few = sizes.division.layouts(n_devices, per_node, sizes.question.workload, with_copies=False)
+        if fits(few) or fits(sizes.layouts(n_devices, per_node)):
+            return n_devices
     return None
 
 
