@@ -1,7 +1,7 @@
 """A report for the terminal: tables that fit its width. Values that are equal in all rows are dim.
 
-If a table is too wide, the columns in `may_drop` are hidden first, then text is wrapped, then the table is split
-between columns into several. Numbers are never cut.
+If a table is too wide, the column that `fills` it gets shorter, then the columns in `may_drop` are hidden, then text is
+wrapped, then the table is split between columns into several. Numbers are never cut.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from llmarch_cli.report.table import Table
 GAP = 2  # between columns
 LONGEST_WORD = 24  # longer words are names, which may be broken
 COMFORT = 32  # text is not wrapped below this width; the table is split instead
+FILLING = 40  # least width of the column that fills a table, if its text is as long
 BAR = range(8, 31)  # widths of a bar
 
 BOLD, DIM = "1", "2"  # styles, by their numbers in escape codes (ECMA-48, section 8.3.117)
@@ -50,6 +51,8 @@ def _lines(table: Table, width: int, exact: bool, pen: _Pen) -> Iterator[str]:
 
     if table.title:
         yield from written(table.title, BOLD)
+    if table.lead:
+        yield from _wrapped(one_line(table.lead), width)
     cells = grid(table, table.for_reading, exact)
     if table.is_side_by_side and _taken(_least(cells)) > width:
         table = replace(table, side_by_side=False)
@@ -74,13 +77,10 @@ def _parts(table: Table, cells: TextGrid, width: int) -> tuple[list[TextGrid], l
 
     The first column is in all of them. Groups of columns are split only if they do not fit.
     """
-    columns, natural, comfortable = table.for_reading, _natural(cells), _comfortable(cells)
-    kept, dropped = list(range(len(columns))), list[int]()
-    for key in table.may_drop:
-        if _taken([natural[i] for i in kept]) <= width:
-            break
-        dropped += [i for i in kept if columns[i].key == key]
-        kept = [i for i in kept if columns[i].key != key]
+    columns, kept = table.for_reading, _kept(table, cells, width)
+    for filling in (i for i in kept if columns[i].key == table.fills):
+        cells = _filled(cells, kept, filling, width)
+    comfortable = _comfortable(cells)
 
     def fits(part: list[int]) -> bool:
         return _taken([comfortable[i] for i in part]) <= width
@@ -92,7 +92,54 @@ def _parts(table: Table, cells: TextGrid, width: int) -> tuple[list[TextGrid], l
             if len(parts[-1]) > 1 and not fits([*parts[-1], *piece]):
                 parts.append([first])
             parts[-1].extend(piece)
-    return [cells.part(part) for part in parts], [columns[i].title for i in dropped]
+    return [cells.part(part) for part in parts], [columns[i].title for i in range(len(columns)) if i not in kept]
+
+
+def _kept(table: Table, cells: TextGrid, width: int) -> list[int]:
+    """The columns to show so that text is not wrapped; `FILLING` is enough for the one that fills the table."""
+    columns = table.for_reading
+    natural = [
+        min(each, FILLING) if column.key == table.fills else each
+        for column, each in zip(columns, _natural(cells), strict=True)
+    ]
+    hidden: list[str] = []
+
+    def shown() -> list[int]:
+        return [i for i, column in enumerate(columns) if column.key not in hidden]
+
+    def fits() -> bool:
+        return _taken([natural[i] for i in shown()]) <= width
+
+    for key in table.may_drop:
+        if fits():
+            break
+        hidden.append(key)
+    for key in reversed(hidden[:-1]):  # the last one may have made room for an earlier one
+        hidden.remove(key)
+        if not fits():
+            hidden.append(key)
+    return shown()
+
+
+def _filled(cells: TextGrid, kept: Sequence[int], filling: int, width: int) -> TextGrid:
+    """The cells with the column that fills the table as wide as the others of the table allow."""
+    natural = _natural(cells)
+    room = width - _taken([natural[i] for i in kept]) + natural[filling]
+
+    def shortened(line: TextLine) -> TextLine:
+        cell = replace(line.cells[filling], text=_shortened(line.cells[filling].text, room))
+        return replace(line, cells=(*line.cells[:filling], cell, *line.cells[filling + 1 :]))
+
+    return replace(cells, lines=tuple(map(shortened, cells.lines)))
+
+
+def _shortened(text: str, room: int) -> str:
+    """As many parts of a text, with commas between them, as fit; or as much of the first one."""
+    parts = text.split(", ")
+    while len(parts) > 1 and _cells(", ".join(parts)) > room:
+        parts.pop()
+    kept = ", ".join(parts)
+    return kept if _cells(kept) <= room else f"{kept[: max(0, room - 3)]}..."
 
 
 def _drawn(cells: TextGrid, width: int, bars: Sequence[float], pen: _Pen) -> Iterator[str]:
