@@ -11,7 +11,7 @@ import re
 import shlex
 import sys
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from functools import partial
 from typing import Annotated, Any
 
@@ -98,26 +98,30 @@ class _Commands(pasted.Group):
         return super().resolve_command(ctx, args)
 
 
-app = typer.Typer(
-    name="llmarch",
-    cls=_Commands,
-    epilog=pasted.listed(EXAMPLES),
-    no_args_is_help=True,
-    rich_markup_mode="rich",
-    pretty_exceptions_enable=False,
-    context_settings={"help_option_names": ["-h", "--help"]},
-)
-
-for name, panel, command, examples in COMMANDS:
-    epilog = pasted.listed(examples)
-    if isinstance(command, typer.Typer):
-        app.add_typer(command, name=name, cls=pasted.Group, epilog=epilog, rich_help_panel=panel)
-        for each in command.registered_commands:
-            each.cls = pasted.Command
-            each.help = _help(each.callback)
-            each.epilog = pasted.listed(line for line in examples if line.startswith(f"llmarch {name} {each.name} "))
-    else:
-        app.command(name, cls=pasted.Command, help=_help(command), epilog=epilog, rich_help_panel=panel)(command)
+def built(commands: Iterable[tuple[str, str, Any, tuple[str, ...]]] = COMMANDS) -> typer.Typer:
+    """The program with these of its commands."""
+    app = typer.Typer(
+        name="llmarch",
+        cls=_Commands,
+        epilog=pasted.listed(EXAMPLES),
+        no_args_is_help=True,
+        rich_markup_mode="rich",
+        pretty_exceptions_enable=False,
+        context_settings={"help_option_names": ["-h", "--help"]},
+    )
+    app.callback(help=_help(_options))(_options)
+    for name, panel, command, examples in commands:
+        epilog = pasted.listed(examples)
+        if isinstance(command, typer.Typer):
+            app.add_typer(command, name=name, cls=pasted.Group, epilog=epilog, rich_help_panel=panel)
+            for each in command.registered_commands:
+                own = f"llmarch {name} {each.name} "
+                each.cls = pasted.Command
+                each.help = _help(each.callback)
+                each.epilog = pasted.listed(line for line in examples if line.startswith(own))
+        else:
+            app.command(name, cls=pasted.Command, help=_help(command), epilog=epilog, rich_help_panel=panel)(command)
+    return app
 
 
 def _print_version(wanted: bool) -> None:
@@ -139,9 +143,6 @@ def _options(
     """
 
 
-app.callback(help=_help(_options))(_options)
-
-
 def run() -> int:
     """Run the command line and return its status. Every error is printed as one line."""
     if sys.stdout is None:  # closed by the caller
@@ -152,7 +153,9 @@ def run() -> int:
     try:
         with warnings.catch_warnings():
             warnings.showwarning = partial(_note, warnings.showwarning)
-            status: int | None = app(prog_name="llmarch", standalone_mode=False)
+            # Only the command that is run: building all of them takes longer than loading a model.
+            named = [command for command in COMMANDS if command[0] in sys.argv[1:2]]
+            status: int | None = built(named or COMMANDS)(prog_name="llmarch", standalone_mode=False)
     except UsageError as error:
         message = _usage_message(error)
         return _fail(message, 2) if message else 2

@@ -361,8 +361,9 @@ def test_help_fits_a_narrow_terminal_without_letters_beyond_ascii(command: str) 
 
 
 def test_commands_are_registered_once() -> None:
-    names = [str(command.name) for command in app.app.registered_commands]
-    names += [str(group.name) for group in app.app.registered_groups]
+    program = app.built()
+    names = [str(command.name) for command in program.registered_commands]
+    names += [str(group.name) for group in program.registered_groups]
     assert sorted(names) == sorted(name for name, *_ in COMMANDS)
     assert len(set(names)) == len(names)
 
