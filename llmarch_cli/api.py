@@ -377,6 +377,8 @@ def report(
 ) -> str:
     """Render a comparison as text.
 
+    The page opens with the first two models, or, of all bundled ones, with those of `page/opening.yaml`.
+
     Args:
         models: None takes all bundled models.
         file_format: "html" is one page that needs no network; "markdown", "csv", "json"; "junit" is `checked`.
@@ -398,7 +400,7 @@ def report(
         render.require(file_format)
     found = profiles(models, track=track, **asked)
     return (
-        page.render(found, pictures)
+        page.render(found, pictures, () if models else page.opening())
         if file_format == "html"
         else render.render([comparison(found, brief=True)], file_format)
     )
