@@ -116,7 +116,7 @@ class ModelDrawing:
     @cached_property
     def kinds(self) -> dict[LayerVariants, list[int]]:
         """The numbers of the layers that are equal, by distinct layer, in the order of their first ones."""
-        return kinds(self.spec)
+        return kinds(self._layers)
 
     @cached_property
     def _details(self) -> Horizontal:
@@ -173,7 +173,7 @@ class ModelDrawing:
         return Horizontal([mark, words], gap=4)
 
     def _frame(self, kind: int, layer: LayerVariants, numbers: Sequence[int]) -> Panel:
-        others = elsewhere(self.spec, layer).items()
+        others = elsewhere(self.kinds, layer).items()
         inner = block(self.spec, layer, {axis: f"as in {where_of(self.kinds[shown])}" for axis, shown in others})
         tag = Panel(Label(f"{len(numbers):,} x", 200, 9, "tag", bold=True), "tag", "tag", 3, colour=kind)
         words: list[Node] = [tag, Label(named(self.spec, layer), inner.width - tag.width - 6, 9, bold=True)]

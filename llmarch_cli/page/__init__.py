@@ -78,10 +78,11 @@ def _plots(profiles: Sequence[Profile]) -> list[dict[str, Any]]:
     from markupsafe import Markup
 
     from llmarch_cli.page.svg import inline
-    from llmarch_cli.report.plots.data import KINDS, plot
+    from llmarch_cli.report.plots.data import KINDS, MOST_CURVES, plot
 
-    drawn = [(kind, plot(kind, profiles)) for kind in KINDS]
-    return [{"title": one.title, "svg": Markup(inline(one, f"plot-{kind}"))} for kind, one in drawn]
+    is_many = len(profiles) > MOST_CURVES  # then the page colours and names the curves of the two that are chosen
+    drawn = [(kind, plot(kind, profiles, () if is_many else None)) for kind in KINDS]
+    return [{"title": one.title, "svg": Markup(inline(one, f"plot-{kind}")), "is_many": is_many} for kind, one in drawn]
 
 
 def _architectures(profiles: Sequence[Profile]) -> list[Any]:

@@ -441,12 +441,34 @@
     byId("pair-table").tBodies[0].replaceChildren(...lines);
     byId("pair-table").classList.toggle("alone", pair[0] === pair[1]);
     byId("pair-said").textContent = `${differences} differ`;
-    for (const drawn of document.querySelectorAll("figure .picked")) drawn.classList.remove("picked");
-    for (const number of [byId("first").value, byId("second").value]) {
-      const named = ["curve-" + number + "-within", "curve-" + number + "-beyond", "point-" + number];
-      for (const name of named) {
-        for (const drawn of document.querySelectorAll(`figure [id$="-${name}"]`)) drawn.classList.add("picked");
+    pickCurves();
+  }
+
+  function pickCurves() {
+    for (const drawn of document.querySelectorAll("figure .picked")) {
+      drawn.classList.remove("picked", "first", "second");
+      drawn.removeAttribute("transform");
+    }
+    for (const side of ["second", "first"]) {
+      const number = byId(side).value;
+      if (byId(`${side}-key`)) byId(`${side}-key`).textContent = models[number].id;
+      for (const name of [`curve-${number}-within`, `curve-${number}-beyond`, `label-${number}`, `point-${number}`]) {
+        for (const drawn of document.querySelectorAll(`figure [id$="-${name}"]`)) {
+          drawn.classList.remove("first", "second");
+          drawn.classList.add("picked", side);
+          if (drawn.closest(".many")) drawn.parentNode.append(drawn); // on top of the others
+        }
       }
+    }
+    // Two names beside each other that would overlap give way.
+    for (const figure of document.querySelectorAll("figure.many")) {
+      const names = [...figure.querySelectorAll('.picked[id*="-label-"]')];
+      if (names.length < 2) continue;
+      const [upper, lower] = names.map((name) => ({ name, y: name.querySelector("text").getBBox().y })).sort((a, b) => a.y - b.y);
+      const missing = 12 - (lower.y - upper.y);
+      if (missing <= 0) continue;
+      upper.name.setAttribute("transform", `translate(0 ${-missing / 2})`);
+      lower.name.setAttribute("transform", `translate(0 ${missing / 2})`);
     }
   }
 
