@@ -514,13 +514,13 @@ def diff(before: ModelLike, after: ModelLike, **asked: Unpack[Asked]) -> Differe
     return difference(first, last, workload, engine)
 
 
-def draw(models: Sequence[ModelLike], path: str | Path, *, theme: str = "light", **asked: Unpack[Asked]) -> None:
+def draw(models: Sequence[ModelLike], path: str | Path, *, theme: str = "auto", **asked: Unpack[Asked]) -> None:
     """Draw architectures side by side into one file, in closed form. Needs matplotlib.
 
     Args:
         models: at least one.
         path: an .svg, .png or .pdf file.
-        theme: "light" or "dark".
+        theme: "light", "dark", or "auto": light, and in an SVG file dark where the reader prefers dark pages.
         **asked: without a context, the longest one that all models have.
 
     Raises InputError for another ending or theme, and if matplotlib is not installed.
@@ -534,7 +534,7 @@ def draw(models: Sequence[ModelLike], path: str | Path, *, theme: str = "light",
 
 
 def drawing(
-    models: Sequence[ModelLike], file_format: str = "svg", *, theme: str = "light", **asked: Unpack[Asked]
+    models: Sequence[ModelLike], file_format: str = "svg", *, theme: str = "auto", **asked: Unpack[Asked]
 ) -> bytes:
     """What `draw` writes, as the bytes of an "svg", "png" or "pdf" file.
 

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 INK, PAPER, GREY = "#24292f", "#ffffff", "#a3a9b0"
+DARK = {INK: "#e8edf3", PAPER: "#0e131a", GREY: "#5f6872"}  # instead of these, where a reader prefers dark pages
 
 WIDTH = 9.0  # inches
 LINE = 0.17  # height of a line of text in inches
@@ -45,7 +46,10 @@ def render(plot: Plot, ending: str, ink: str = INK, paper: str | None = PAPER, a
     require_library()
     with library.style(**_settings(ink)):
         figure = _drawn(plot, ink, all_names)
-        made = library.saved(figure, ending, bbox_inches="tight", transparent=paper is None, facecolor=paper or "none")
+        dark = DARK if paper is not None else None
+        made = library.saved(
+            figure, ending, dark=dark, bbox_inches="tight", transparent=paper is None, facecolor=paper or "none"
+        )
     return _with_titles(made, plot) if ending == "svg" else made
 
 
