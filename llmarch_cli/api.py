@@ -395,6 +395,8 @@ def report(
 ) -> str:
     """Render a comparison as text.
 
+    The page opens with the first two models, or, of all bundled ones, with those of `page/opening.yaml`.
+
     Args:
         models: None takes all bundled models.
         file_format: "html" is one page that needs no network; "markdown", "csv", "json"; "junit" is `checked`.
@@ -417,7 +419,7 @@ def report(
         render.require(file_format)
     found = profiles(models, track=track, **asked)
     if file_format == "html":
-        return page.render(found, pictures)
+        return page.render(found, pictures, () if models else page.opening())
     return render.render([led(comparison(found, brief=True), found, brief=True)], file_format)
 
 
@@ -613,13 +615,13 @@ def diff(before: ModelLike, after: ModelLike, **asked: Unpack[Asked]) -> Differe
     return difference(first, last, workload, engine)
 
 
-def draw(models: Sequence[ModelLike], path: str | Path, *, theme: str = "light", **asked: Unpack[Asked]) -> None:
+def draw(models: Sequence[ModelLike], path: str | Path, *, theme: str = "auto", **asked: Unpack[Asked]) -> None:
     """Draw architectures side by side into one file, in closed form. Needs matplotlib.
 
     Args:
         models: at least one.
         path: an .svg, .png or .pdf file.
-        theme: "light" or "dark".
+        theme: "light", "dark", or "auto": light, and in an SVG file dark where the reader prefers dark pages.
         **asked: without a context, the longest one that all models have.
 
     Raises InputError for another ending or theme, and if matplotlib is not installed.
@@ -633,7 +635,7 @@ def draw(models: Sequence[ModelLike], path: str | Path, *, theme: str = "light",
 
 
 def drawing(
-    models: Sequence[ModelLike], file_format: str = "svg", *, theme: str = "light", **asked: Unpack[Asked]
+    models: Sequence[ModelLike], file_format: str = "svg", *, theme: str = "auto", **asked: Unpack[Asked]
 ) -> bytes:
     """What `draw` writes, as the bytes of an "svg", "png" or "pdf" file.
 

@@ -48,7 +48,7 @@ def show(
     and by format, from headers alone: values, bytes, bits a value.
     """
     kind = plots.kind(plot_kind, "params", plot)
-    plots.require(plot, file_format, kind, 1)
+    plots.require(plot, file_format, kind)
     assignments = options.changes(changes)
     options.require_changes(save, assignments)
     for option, given in (("--plot", plot is not None), ("--operators", operators), ("--exact", exact)):

@@ -96,12 +96,17 @@ def settings(spec: ModelSpec, axis: str) -> str:
 
 
 def in_short(spec: ModelSpec) -> str:
-    """`GQA window, MoE`: attention in at most two words, kinds before what they see; feed-forward in one, if any."""
+    """`GQA window, MoE`: the mechanism of attention; feed-forward in one word, if any."""
+    feed_forward = ["MoE" if is_moe(spec) else "dense"] if spec.variants("ffn") else []
+    return ", ".join([mechanism(spec), *feed_forward])
+
+
+def mechanism(spec: ModelSpec) -> str:
+    """`GQA window`: attention in at most two words, kinds before what they see."""
     variants = spec.variants("attention").values()
     words = [*chain.from_iterable(map(_kinds, variants)), *(_first_word(c.label) for c in variants)]
     attention = list(dict.fromkeys(word for word in words if word not in ("", "full", "latent")))[:2]
-    feed_forward = ["MoE" if is_moe(spec) else "dense"] if spec.variants("ffn") else []
-    return ", ".join([" ".join(attention), *feed_forward])
+    return " ".join(attention)
 
 
 def is_moe(spec: ModelSpec) -> bool:
