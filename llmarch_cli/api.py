@@ -466,6 +466,7 @@ def sweep(
     """
     from llmarch_cli.sweeping import plot as picture
     from llmarch_cli.sweeping.axes import axes
+    from llmarch_cli.sweeping.pricing import named
     from llmarch_cli.sweeping.run import run
     from llmarch_cli.sweeping.search import Question, columns_for
     from llmarch_cli.sweeping.selection import Goal
@@ -474,13 +475,20 @@ def sweep(
     workload, _ = _question(asked)
     profiling.require(workload)
     spec = load(base)
-    goals = tuple(Goal.parsed(text) for text in pareto)
-    order = None if sort is None else Goal.parsed(sort)
+    varied = axes(spec, vary, sample)
+    paths = {axis.path: axis for axis in varied}
+
+    def goal(text: str) -> Goal:
+        asked = Goal.parsed(text)
+        return Goal(named(asked.key, paths, spec), asked.largest)
+
+    goals = tuple(map(goal, pareto))
+    order = None if sort is None else goal(sort)
     question = Question(
         spec,
-        axes(spec, vary, sample),
+        varied,
         workload,
-        columns_for(columns, (*goals, *((order,) if order else ()))),
+        columns_for([named(text, paths, spec) for text in columns], (*goals, *((order,) if order else ()))),
         where,
         order,
         top,

@@ -151,7 +151,7 @@ def run() -> int:
             stream.reconfigure(errors="backslashreplace")  # replace characters the terminal cannot encode
     try:
         with warnings.catch_warnings():
-            warnings.showwarning = partial(_note, warnings.showwarning)
+            warnings.showwarning = partial(_note, warnings.showwarning, set())
             status: int | None = app(prog_name="llmarch", standalone_mode=False)
     except UsageError as error:
         message = _usage_message(error)
@@ -182,10 +182,14 @@ def _usage_message(error: Any) -> str:
     return f"{message[:1].lower()}{message[1:].rstrip('.')}{hint}" if message else ""
 
 
-def _note(usual: Callable[..., None], message: Warning | str, category: type[Warning], *place: Any) -> None:
-    """Print a warning meant for users as a note, and any other as usual."""
+def _note(
+    usual: Callable[..., None], printed: set[str], message: Warning | str, category: type[Warning], *place: Any
+) -> None:
+    """Print a warning meant for users as a note, once, and any other as usual."""
     if issubclass(category, FutureWarning) and sys.stderr is not None:
-        typer.echo(f"note: {message}", err=True)
+        if str(message) not in printed:
+            typer.echo(f"note: {message}", err=True)
+        printed.add(str(message))
     else:
         usual(message, category, *place)
 

@@ -24,9 +24,9 @@ WIDTH_WITHOUT_TERMINAL = 100
 
 def show(tables: Sequence[Table], file_format: str, exact: bool = False) -> None:
     """Print a report."""
-    from llmarch_cli.report.formats.render import render
+    from llmarch_cli.report.formats.render import BLOCKS, render
 
-    write(render(tables, file_format, exact, _width(), _has_styles(), not _encodes("█─")))
+    write(render(tables, file_format, exact, _width(), _has_styles(), not _encodes(BLOCKS)))
 
 
 def tracked(items: Iterable[Item], words: str) -> Iterator[Item]:
@@ -104,8 +104,15 @@ def is_terminal(stream: TextIO | None) -> bool:
 
 
 def _has_styles() -> bool:
-    enabled = not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
-    return enabled and is_terminal(sys.stdout)
+    """Whether to write escape codes: on a terminal that knows them, or where FORCE_COLOR asks for them.
+
+    NO_COLOR forbids them in any case (no-color.org).
+    """
+    if os.environ.get("NO_COLOR"):
+        return False
+    if forced := os.environ.get("FORCE_COLOR"):
+        return forced not in ("0", "false")
+    return os.environ.get("TERM") != "dumb" and is_terminal(sys.stdout)
 
 
 def _encodes(text: str) -> bool:

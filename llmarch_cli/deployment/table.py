@@ -10,8 +10,9 @@ from llmarch_cli.deployment import bounds
 from llmarch_cli.deployment.explained import explained
 from llmarch_cli.deployment.fit import Fit
 from llmarch_cli.report import units
+from llmarch_cli.report.comparison import marked_models
 from llmarch_cli.report.table import MAX_SIDE_BY_SIDE, Column, Table
-from llmarch_cli.report.units import Value, binary_bytes, share, tokens
+from llmarch_cli.report.units import Value, binary_bytes, share
 from llmarch_cli.specs.storage import NATIVE
 
 _MODEL = Column("model", "model", units.TEXT, "The spec's id; for a YAML file its name.")
@@ -21,8 +22,15 @@ _COLUMNS = (
     Column("machines", "on", units.TEXT, "The devices: nodes x devices x chip."),
     Column("layout", "layout", units.TEXT, "How the model is divided over the devices: the best of those asked for."),
     Column("context_tokens", "context", units.TOKENS, "Tokens of each sequence.", "data"),
-    Column("kv_dtype", "cache in", units.TEXT, "How cached values are stored.", "data"),
-    Column("weight_format", "weights in", units.TEXT, "How weights are stored.", "data"),
+    Column(
+        "beyond_context_window",
+        "beyond context window",
+        units.MARK,
+        "Whether the context or the prompt is longer than the model's context window.",
+        "data",
+    ),
+    Column("kv_dtype", "KV dtype", units.TEXT, "How cached values are stored.", "data"),
+    Column("weight_format", "weight format", units.TEXT, "How weights are stored.", "data"),
     Column("page_tokens", "pages", units.TOKENS, "Tokens of a page, where the cache is in whole pages.", "data"),
     Column("windows", "windows", units.TEXT, "What layers with windows keep besides what is in view.", "data"),
     Column("vocab_multiple", "vocabulary", units.INTEGER, "The multiple to which it is padded.", "data"),
@@ -30,12 +38,12 @@ _COLUMNS = (
     Column("copied_rows", "copied", units.TEXT, "Cached rows on more than one device of a sequence.", "data"),
     Column("memory_bytes", "memory", units.BYTES, "Of a device, as it reports it.", group="bytes"),
     Column("weight_bytes", "weights", units.BYTES, "On the device that holds most.", group="bytes"),
-    Column("kv_cache_bytes", "cache", units.BYTES, "Cached rows of the device's sequences.", group="bytes"),
+    Column("kv_cache_bytes", "KV cache", units.BYTES, "Cached rows of the device's sequences.", group="bytes"),
     Column("state_bytes", "state", units.BYTES, "States of the device's sequences.", "if any", group="bytes"),
     Column("reserve_bytes", "reserve", units.BYTES, "Left for what an engine needs besides.", group="bytes"),
     Column("free_bytes", "free", units.BYTES, "What nothing takes.", group="bytes"),
     Column("missing_bytes", "missing", units.BYTES, "What a device lacks.", "if any", group="bytes"),
-    Column("batch", "sequences", units.INTEGER, "Sequences at once: those asked for, or the most.", group="fits"),
+    Column("batch", "batch", units.INTEGER, "Sequences at once: those asked for, or the most.", group="fits"),
     Column("most_sequences", "most sequences", units.INTEGER, "How many fit at the context.", group="fits"),
     Column(
         "longest_context_tokens",
@@ -127,14 +135,18 @@ def tables(found: Sequence[Fit], explain: bool = False) -> tuple[Table, ...]:
         side_by_side=True,
         may_drop=("first_token_seconds", "step_binds", "fewest_devices"),
         named_by=("model", "machines"),
+        marked=tuple(map(_marks, found)),
+        specs=tuple({each.spec.id: each.spec for each in found}.values()),
     )
+    beyond = tuple(marked_models(list({each.spec.id: each.spec for each in found if _marks(each)}.values())))
+    summary = replace(summary, notes=(*beyond, *summary.notes))
     details = [_device(found[0]), _step(found[0]), _layouts(found[0])] if len(found) == 1 else []
     if explain:
         details.append(explained(found))
     if not details:
         return (summary,)
-    details[-1] = replace(details[-1], notes=summary.notes)  # below everything
-    return replace(summary, notes=()), *details
+    details[-1] = replace(details[-1], notes=summary.notes[len(beyond) :])  # below everything
+    return replace(summary, notes=beyond), *details
 
 
 # What a comparison of models shows of machines, by the keys above.
@@ -161,6 +173,22 @@ def beside(table: Table, found: Sequence[Fit], machines: str) -> Table:
     return replace(table, columns=(*table.columns, *columns), rows=rows, notes=(*table.notes, *notes))
 
 
+# What is marked where the context, or the prompt, is longer than the model's context window.
+_AT_CONTEXT = frozenset(
+    (
+        *("kv_cache_bytes", "batch", "most_sequences", "step_seconds", "user_tokens_per_second", "tokens_per_second"),
+        "price_per_million_tokens",
+    )
+)
+
+
+def _marks(found: Fit) -> frozenset[str]:
+    window, workload = found.spec.context_length, found.question.workload
+    decoded = _AT_CONTEXT if window is not None and workload.context > window else frozenset()
+    prompt = window is not None and workload.of_prompt > window
+    return decoded | {"first_token_seconds"} if prompt else decoded
+
+
 def _shown(column: Column, n_rows: int) -> Column:
     if n_rows == 1:
         return replace(column, shown="data") if column.key in _HELD else column
@@ -176,6 +204,7 @@ def _row(found: Fit) -> dict[str, Value]:
         "machines": str(found.machines),
         "layout": found.layout.words,
         "context_tokens": workload.context,
+        "beyond_context_window": bool(_marks(found)),
         "kv_dtype": workload.kv_dtype,
         "weight_format": weight_format(found),
         "page_tokens": found.question.pages,
@@ -312,8 +341,6 @@ def _notes(found: Fit) -> Iterator[str]:
         yield "Stages: sequences pass them in as many groups as there are stages."
     if found.step is not None and found.step.compute is not None and found.compute_batch is None:
         yield "Compute binds at no batch: reading one more sequence's cache takes longer than its products."
-    if spec.context_length is not None and workload.context > spec.context_length:
-        yield f"Beyond the context window of {spec.id} ({tokens(spec.context_length)})."
     if found.missing:
         yield (
             f"{spec.id} does not fit on {found.machines}: a device lacks {binary_bytes(found.missing)} for"

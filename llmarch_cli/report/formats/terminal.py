@@ -24,7 +24,13 @@ from llmarch_cli.report.table import Column, Table
 GAP = 2  # between columns
 LONGEST_WORD = 24  # longer words are names, which may be broken
 COMFORT = 32  # text is not wrapped below this width; the table is split instead
-BAR = range(8, 31)  # widths of a bar
+LEAST_BAR = 6  # characters of the longest bar
+_BESIDE = GAP + LEAST_BAR
+LONG_BAR = 30  # headings stay on one line beside bars of this length
+EIGHTHS = " ▏▎▍▌▋▊▉"  # parts of a block
+
+_STYLES = {"": "", "marked": "yellow", "more": "green", "less": "red", "none": "dim"}
+_FAILED, _BAR = "red", "cyan"
 
 
 def render(
@@ -59,7 +65,8 @@ def _pieces(table: Table, width: int, exact: bool, ascii_only: bool) -> Iterator
     for number, part in enumerate(parts):
         if number:
             yield Text()
-        yield _drawn(grid(table, part, exact), width, _bars(table) if len(parts) == 1 else (), ascii_only)
+        bars = _bars(table) if any(column.key == table.bar for column in part) else ()
+        yield _drawn(grid(table, part, exact), width, bars, ascii_only)
     if parts and (table.notes or dropped):
         yield Text()
     for note in table.notes:
@@ -72,7 +79,8 @@ def _kept(table: Table, width: int, exact: bool) -> tuple[list[Column], list[Col
     """The columns to show, and those to hide so that text is not wrapped."""
     kept, dropped = list(table.for_reading), []
     for key in table.may_drop:
-        if _taken(_natural(grid(table, kept, exact))) <= width:
+        cells = grid(table, kept, exact)
+        if _taken(_natural(cells)) <= width if table.bar is None else _taken(_low_headed(cells)) + _BESIDE <= width:
             break
         dropped += [column for column in kept if column.key == key]
         kept = [column for column in kept if column.key != key]
@@ -85,7 +93,9 @@ def _parts(table: Table, columns: list[Column], width: int, exact: bool) -> Iter
     groups = [list(group) for _, group in groupby(others, key=lambda column: column.group)]
 
     def fits(part: list[Column]) -> bool:
-        return _taken(_comfortable(grid(table, part, exact))) <= width
+        cells = grid(table, part, exact)
+        bar = _BESIDE if any(column.key == table.bar for column in part) else 0
+        return _taken(_least(cells) if table.keeps_whole else _comfortable(cells)) + bar <= width
 
     part = [first]
     for piece in (piece for group in groups for piece in ([group] if fits([first, *group]) else [[c] for c in group])):
@@ -97,8 +107,12 @@ def _parts(table: Table, columns: list[Column], width: int, exact: bool) -> Iter
 
 
 def _drawn(cells: TextGrid, width: int, bars: Sequence[float], ascii_only: bool) -> RichTable:
-    natural = _low_headed(cells) if bars else _natural(cells)
-    widths = _shared(natural, _least(cells), width)
+    natural = _natural(cells)
+    if bars and _taken(natural) + GAP + LONG_BAR > width:
+        natural = _low_headed(cells)
+    least = _least(cells)
+    bar = _BESIDE if bars else 0
+    widths = _shared(natural, least, width - bar if _taken(least) + bar <= width else width)
     drawn = RichTable(
         box=box.ASCII if ascii_only else box.SIMPLE_HEAD, show_edge=False, pad_edge=False, padding=(0, GAP - 1, 0, 0)
     )
@@ -114,17 +128,26 @@ def _drawn(cells: TextGrid, width: int, bars: Sequence[float], ascii_only: bool)
             header_style=style or "bold",
             overflow="fold",
         )
-    free = min(width - _taken(widths) - GAP, BAR[-1])
-    drawn_bars: list[list[str]] = []
-    if bars and free in BAR:
+    free = width - _taken(widths) - GAP
+    drawn_bars: list[list[Text]] = []
+    if bars and free >= LEAST_BAR:
         drawn.add_column(width=free)
-        drawn_bars = [[("#" if ascii_only else "█") * round(free * share)] for share in bars]
+        drawn_bars = [[Text(_bar(share, free, ascii_only), style=_BAR)] for share in bars]
     for number, line in enumerate(cells.lines):
         if line.opens_group:
             drawn.add_section()
-        bar = drawn_bars[number] if number < len(drawn_bars) else []  # none beside a total
-        drawn.add_row(*(Text(cell.text) for cell in line.cells), *bar, style="dim" if line.recedes else "")
+        beside = drawn_bars[number] if number < len(drawn_bars) else []  # none beside a total
+        style = _FAILED if line.failed else "dim" if line.recedes else ""
+        drawn.add_row(*(Text(cell.text, style=_STYLES[cell.sort]) for cell in line.cells), *beside, style=style)
     return drawn
+
+
+def _bar(share: float, width: int, ascii_only: bool) -> str:
+    """A bar of that share of `width`, to an eighth of a character if the terminal has such blocks."""
+    if ascii_only:
+        return "#" * round(width * share)
+    whole, eighths = divmod(round(width * share * 8), 8)
+    return f"{'█' * whole}{EIGHTHS[eighths].strip()}"
 
 
 def _bars(table: Table) -> list[float]:
