@@ -29,7 +29,14 @@ def overview(profiles: Iterable[Profile], sort: str | None = None) -> Table:
     metrics = tuple(replace(metric(key), title=title, shown="always") for key, title in COLUMNS.items())
     ordered = sorted_by(profiles, sort) if sort else sorted(profiles, key=_by_origin)
     none = () if ordered else ("No model matches.",)
-    return Table("models", metrics, rows(ordered, metrics), notes=none, may_drop=("organization", "released"))
+    return Table(
+        "models",
+        metrics,
+        rows(ordered, metrics),
+        notes=none,
+        may_drop=("organization", "released"),
+        specs=tuple(profile.spec for profile in ordered),
+    )
 
 
 def _by_origin(profile: Profile) -> tuple[str, str, int]:

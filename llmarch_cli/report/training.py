@@ -150,6 +150,7 @@ def tables(costs: Sequence[TrainingCost]) -> tuple[Table, ...]:
             tuple(_row(cost) for cost in costs),
             notes=tuple(_notes(costs)),
             side_by_side=True,
+            specs=tuple({cost.spec.id: cost.spec for cost in costs}.values()),
         ),
         _activations(costs),
         _adapters(costs),

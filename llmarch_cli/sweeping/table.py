@@ -40,6 +40,7 @@ def variants(search: Search, answer: Answer) -> Table:
         tuple(columns),
         tuple({key: cells[key][i] for key in cells} for i in range(len(rows))),
         notes=tuple(_notes(search, answer, len(rows))),
+        specs=(question.base,),
     )
 
 
