@@ -8,9 +8,12 @@ import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, TextIO, TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 import typer
+
+from llmarch_cli.cli import status
+from llmarch_cli.cli.status import is_terminal as is_terminal
 
 if TYPE_CHECKING:
     from llmarch_cli.report.plots.data import Plot
@@ -37,7 +40,8 @@ def tracked(items: Iterable[Item], words: str) -> Iterator[Item]:
     from rich.console import Console
     from rich.progress import track
 
-    yield from track(items, words, console=Console(stderr=True), transient=True)
+    with status.hidden():
+        yield from track(items, words, console=Console(stderr=True), transient=True)
 
 
 def tracking(words: str) -> Callable[[Iterable[Item]], Iterator[Item]]:
@@ -47,14 +51,16 @@ def tracking(words: str) -> Callable[[Iterable[Item]], Iterator[Item]]:
 
 @contextmanager
 def busy(words: str) -> Iterator[None]:
-    """A spinner on standard error, if that is a terminal."""
-    if not is_terminal(sys.stderr):
+    """Say on standard error, if that is a terminal, what goes on."""
+    with status.doing(words):
         yield
-        return
-    from rich.console import Console
 
-    with Console(stderr=True).status(words):
-        yield
+
+def note(text: str) -> None:
+    """Print a line on standard error, beside the result."""
+    if sys.stderr is not None:
+        with status.hidden():
+            typer.echo(text, err=True)
 
 
 def draw(plot: Plot) -> None:
@@ -75,8 +81,9 @@ def save(spec: ModelSpec, path: str | None) -> None:
 def write(text: str) -> None:
     """Print `text`. If the reader closes the pipe, exit quietly."""
     try:
-        sys.stdout.write(text)
-        sys.stdout.flush()
+        with status.hidden():
+            sys.stdout.write(text)
+            sys.stdout.flush()
     except OSError as error:
         # Python flushes again at exit and would print a second error.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
@@ -96,11 +103,6 @@ def _width() -> int:
         except (OSError, ValueError):  # not a terminal, or closed
             continue
     return WIDTH_WITHOUT_TERMINAL
-
-
-def is_terminal(stream: TextIO | None) -> bool:
-    """Whether a stream is a terminal. Python has None for one that the caller closed."""
-    return stream is not None and stream.isatty()
 
 
 def _has_styles() -> bool:

@@ -113,7 +113,10 @@ def test_help_imports_no_library() -> None:
         ("baseline wrte", "error: no such command 'wrte'; did you mean 'write'?"),
         ("show", "error: missing argument 'MODEL'; see `llmarch show --help`"),
         ("draw gpt2", "error: missing option '--output' / '-o'; see `llmarch draw --help`"),
-        ("diff gpt2 gpt2 gpt2", "error: got unexpected extra argument(s) (gpt2); see `llmarch diff --help`"),
+        (
+            "diff gpt2 gpt2 gpt2",
+            "error: got unexpected extra argument(s) (gpt2); `llmarch compare` takes several models",
+        ),
         ("list --zzz", "error: no such option: --zzz; see `llmarch list --help`"),
         ("compare gpt2 --formt csv", "error: no such option: --formt; did you mean --format"),
         ("compare gpt2 --batch x", "error: --batch takes a whole number such as 1000000 or 1_000_000, not 'x'"),
@@ -230,6 +233,9 @@ def test_a_terminal_has_styles_unless_it_asks_for_none() -> None:
     assert "\x1b" not in on_a_terminal(arguments, NO_COLOR="1")
     assert "\x1b" not in on_a_terminal(arguments, NO_COLOR="", TERM="dumb")
     assert "\x1b" not in on_a_terminal([*arguments, "--format", "json"], NO_COLOR="")
+    assert "\x1b" not in process(*arguments, NO_COLOR="", FORCE_COLOR="", **CLOSED_FORM).stdout
+    assert "\x1b[2m" in process(*arguments, NO_COLOR="", FORCE_COLOR="1", TERM="dumb", **CLOSED_FORM).stdout
+    assert "\x1b" not in process(*arguments, NO_COLOR="1", FORCE_COLOR="1", **CLOSED_FORM).stdout
 
 
 def test_a_terminal_that_cannot_write_it_gets_ascii() -> None:

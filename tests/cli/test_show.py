@@ -19,8 +19,8 @@ def test_it_fits_and_says_what_stands_where(llmarch: Run, monkeypatch: pytest.Mo
     monkeypatch.setenv("COLUMNS", columns)
     out = llmarch("show", "llama4-maverick").out
     assert max(map(len, out.splitlines())) <= int(columns)
-    assert "attention  0-47    12 x (3 chunked + 1 nope)" in out
-    assert "ffn        0-47    24 x (1 dense + 1 moe)" in out
+    assert "attention  0-47           12 x (3 chunked + 1 nope)" in out
+    assert "ffn        0-47           24 x (1 dense + 1 moe)" in out
     for heading in ("component", "published", "KV cache", "share"):
         assert heading in out
 
