@@ -176,12 +176,12 @@ def notes(profiles: Sequence[Profile], metrics: Sequence[Metric]) -> Iterator[st
     """What marks mean in a table of these metrics, if there are any, the workload and the engine."""
     marked = marks(profiles, [metric for metric in metrics if metric.shown != "data"])
     yield from marked_models(specs([profile for profile, keys in zip(profiles, marked, strict=True) if keys]))
-    yield from _stated(profiles)
+    yield from stated(profiles)
 
 
 def caption(profiles: Sequence[Profile]) -> Iterator[str]:
     """As `notes`, where nothing is marked: below a picture."""
-    yield from _stated(profiles)
+    yield from stated(profiles)
     if beyond := specs([profile for profile in profiles if beyond_context_window(profile)]):
         yield f"Beyond the context window of {_named(beyond)}."
 
@@ -198,7 +198,8 @@ def marked_models(models: Sequence[ModelSpec]) -> Iterator[str]:
         yield f"!: beyond the context window of {_named(models)}."
 
 
-def _stated(profiles: Sequence[Profile]) -> Iterator[str]:
+def stated(profiles: Sequence[Profile]) -> Iterator[str]:
+    """The workload and the engine."""
     workloads = _workloads(profiles)
     contexts = {workload.context for workload in workloads}
     context = f"{min(contexts):,} tokens of context, " if len(contexts) == 1 else ""

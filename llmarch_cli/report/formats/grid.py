@@ -45,6 +45,17 @@ class TextGrid:
     right_aligned: tuple[bool, ...]
     receding: tuple[bool, ...]
 
+    def part(self, columns: Sequence[int]) -> TextGrid:
+        """The columns of these numbers."""
+        if len(columns) == len(self.heading):
+            return self
+        return TextGrid(
+            heading=tuple(self.heading[i] for i in columns),
+            lines=tuple(replace(line, cells=tuple(line.cells[i] for i in columns)) for line in self.lines),
+            right_aligned=tuple(self.right_aligned[i] for i in columns),
+            receding=tuple(self.receding[i] for i in columns),
+        )
+
 
 def grid(table: Table, columns: Sequence[Column], exact: bool) -> TextGrid:
     """The `columns` of a table, with rows side by side if the table is shown so."""
@@ -134,6 +145,8 @@ def _all_equal(table: Table, column: Column) -> bool:
 
 def one_line(text: str) -> str:
     """Text from a spec on one line, without control characters."""
+    if text.isprintable():
+        return text
     return "".join(
         char if char.isprintable() else " " if char.isspace() else "\N{REPLACEMENT CHARACTER}" for char in text
     )
