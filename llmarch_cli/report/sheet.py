@@ -189,7 +189,7 @@ def _line(label: str, count: int | None, cost: Cost, total: Cost | None = None) 
 
 
 def _published(profile: Profile) -> Table:
-    return Table("published", _PUBLISHED_COLUMNS, tuple(_stated(profile)), main=False)
+    return Table("published", _PUBLISHED_COLUMNS, tuple(_stated(profile)), main=False, keeps_whole=True)
 
 
 def _stated(profile: Profile) -> Iterator[dict[str, Value]]:

@@ -161,10 +161,7 @@ def _shortened(text: str, room: int) -> str:
 
 def _drawn(cells: TextGrid, width: int, bars: Sequence[float], pen: _Pen) -> Iterator[str]:
     """The lines of a table: its heading, a rule and its rows, with bars behind them if there is room."""
-    natural, least = _natural(cells), _least(cells)
-    if bars and _taken(natural) + GAP + LONG_BAR > width:
-        natural = _low_headed(cells)
-    widths = _shared(natural, least, width - _BESIDE if bars and _taken(least) + _BESIDE <= width else width)
+    widths = _widths(cells, width, with_bars=bool(bars))
     free = width - _taken(widths) - GAP
     drawn_bars = [_bar(share, free, pen.ascii_only) for share in bars] if free >= LEAST_BAR else []
     if drawn_bars:
@@ -215,6 +212,15 @@ def _bar(share: float, width: int, ascii_only: bool) -> str:
         return "#" * round(width * share)
     whole, eighths = divmod(round(width * share * 8), 8)
     return f"{'█' * whole}{EIGHTHS[eighths].strip()}"
+
+
+def _widths(cells: TextGrid, width: int, with_bars: bool) -> list[int]:
+    """The widths of columns that leave room for bars: headings are wrapped first, then text."""
+    low, least = _low_headed(cells), _least(cells)
+    room = width - GAP - LONG_BAR if with_bars else width
+    if _taken(low) <= room:
+        return _shared(_natural(cells), low, room)
+    return _shared(low, least, width - _BESIDE if with_bars and _taken(least) + _BESIDE <= width else width)
 
 
 def _bars(table: Table) -> list[float]:
