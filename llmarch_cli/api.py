@@ -485,6 +485,7 @@ def sweep(
     """
     from llmarch_cli.sweeping import plot as drawn
     from llmarch_cli.sweeping.axes import axes
+    from llmarch_cli.sweeping.pricing import named
     from llmarch_cli.sweeping.run import run
     from llmarch_cli.sweeping.search import Question, columns_for
     from llmarch_cli.sweeping.selection import Goal
@@ -493,13 +494,20 @@ def sweep(
     workload, _ = _question(asked)
     profiling.require(workload)
     spec = load(base)
-    goals = tuple(Goal.parsed(text) for text in pareto)
-    order = None if sort is None else Goal.parsed(sort)
+    varied = axes(spec, vary, sample)
+    paths = {axis.path: axis for axis in varied}
+
+    def goal(text: str) -> Goal:
+        asked = Goal.parsed(text)
+        return Goal(named(asked.key, paths, spec), asked.largest)
+
+    goals = tuple(map(goal, pareto))
+    order = None if sort is None else goal(sort)
     question = Question(
         spec,
-        axes(spec, vary, sample),
+        varied,
         workload,
-        columns_for(columns, (*goals, *((order,) if order else ()))),
+        columns_for([named(text, paths, spec) for text in columns], (*goals, *((order,) if order else ()))),
         where,
         order,
         top,
@@ -591,7 +599,7 @@ def sweep_on(
     )
     asking = Asking((setting(MACHINES, on, str), *settings), machines.figures, machines.ask, tuple(machines.words()))
     search = Search(question, asking)
-    file = None if plot is None else drawn.Picture(Path(plot), spec.name, goals)
+    file = None if plot is None else drawn.Picture(Path(plot), spec.name, search.question.pareto)
     found = search.run(progress or (lambda _, __: None))
     rows, n_best = search.best(found.rows)
     if file is not None:

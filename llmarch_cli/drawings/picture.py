@@ -10,7 +10,7 @@ from llmarch_cli.drawings.model import LARGEST_LAYER, STEP, ModelDrawing, Zones,
 from llmarch_cli.drawings.nodes import Label
 from llmarch_cli.drawings.shapes import Box, Drawing, Line, Shape, Strip, Text
 from llmarch_cli.profilers.profile import Profile
-from llmarch_cli.report.comparison import notes
+from llmarch_cli.report.comparison import caption
 
 MARGIN = 20.0
 BETWEEN = 36.0  # points between models
@@ -111,4 +111,4 @@ def _differs(text: Text, other: AbstractSet[Said]) -> bool:
 
 def _footer(profiles: Sequence[Profile]) -> str:
     marks = "Highlighted: differences between these models. " if len(profiles) > 1 else ""
-    return marks + " ".join(notes(profiles))
+    return marks + " ".join(caption(profiles))

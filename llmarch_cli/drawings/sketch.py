@@ -14,7 +14,7 @@ from llmarch_cli.drawings.layers import elsewhere, kinds, named, where_of
 from llmarch_cli.drawings.model import CALLOUTS
 from llmarch_cli.profilers.profile import Profile
 from llmarch_cli.report.columns import metric
-from llmarch_cli.report.comparison import notes
+from llmarch_cli.report.comparison import caption
 from llmarch_cli.report.formats.grid import one_line
 from llmarch_cli.report.layout import order
 from llmarch_cli.report.units import setting, tokens
@@ -37,7 +37,7 @@ def sketch(profiles: Sequence[Profile], width: int, color: bool = False, ascii_o
     lines: list[str] = []
     for profile in profiles:
         lines += [*_Sketch(profile, width, color).lines(), ""]
-    for note in notes(profiles):
+    for note in caption(profiles):
         lines += textwrap.wrap(note, width)
     text = "".join(f"{line.rstrip()}\n" for line in lines)
     return text.translate(_ASCII) if ascii_only else text

@@ -44,7 +44,7 @@ def render(profiles: Sequence[Profile], with_pictures: bool = True, opening: Seq
         settings={**settings(profiles), "fit": fitted.settings},
         fit_note=fitted.note,
         organizations=sorted({p.spec.organization for p in profiles if p.spec.organization}, key=str.lower),
-        notes=(f"{workload.settings.capitalize()}.", comparison(profiles).notes[1]),
+        notes=(f"{workload.settings.capitalize()}.", comparison(profiles).notes[-1]),
         plots=_plots(profiles) if with_pictures else (),
         architectures=_architectures(profiles) if with_pictures else (),
     )

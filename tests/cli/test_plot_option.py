@@ -57,7 +57,7 @@ def test_without_a_file_it_is_drawn_below_the_table(llmarch: Run, command: str, 
         ("compare gpt2 --plot --plot-kind pie", "error: unknown plot 'pie'"),
         ("compare gpt2 --plot-kind flops", "error: --plot-kind flops needs --plot or --plot FILE"),
         ("compare gpt2 --plot --format csv", "error: --plot draws below a table, not below csv"),
-        ("show gpt2 --spec --plot", "error: --spec prints YAML, without metrics: leave out --plot"),
+        ("show gpt2 --spec --plot", "error: --spec prints a spec, without metrics: leave out --plot"),
         ("kvcache gpt2 --plot nowhere/x.svg", "error: nowhere/x.svg: No such file or directory"),
     ],
 )
