@@ -14,7 +14,17 @@ from typing import TYPE_CHECKING
 from llmarch_cli.components.component import walk
 from llmarch_cli.errors import CheckError, InputError, shown, unknown
 from llmarch_cli.extras import is_installed
-from llmarch_cli.profilers.cost import COST_FIELDS, DTYPE_BYTES, ENGINES, ROW_ENCODINGS, Cost, Workload, per, simplest
+from llmarch_cli.profilers.cost import (
+    COST_FIELDS,
+    DTYPE_BYTES,
+    ENGINES,
+    ROW_ENCODINGS,
+    Cost,
+    Workload,
+    per,
+    simplest,
+    sum_of,
+)
 from llmarch_cli.profilers.cost import Engine as Engine
 from llmarch_cli.profilers.cost import Source as Source
 from llmarch_cli.specs.encodings import group_of
@@ -60,12 +70,12 @@ class Profile:
     @cached_property
     def total(self) -> Cost:
         """The cost of the whole decoder, without multi-token-prediction blocks."""
-        return sum((cost * item.count for item, cost in self.rows if not item.mtp), Cost())
+        return sum_of(cost * item.count for item, cost in self.rows if not item.mtp)
 
     @cached_property
     def mtp(self) -> Cost:
         """The cost of all multi-token-prediction blocks, shown apart and not in the totals."""
-        return sum((cost * item.count for item, cost in self.rows if item.mtp), Cost())
+        return sum_of(cost * item.count for item, cost in self.rows if item.mtp)
 
     @property
     def params(self) -> int:
@@ -466,6 +476,8 @@ def _require_count(name: str, value: object, least: int, most: int) -> None:
 def _check_size(spec: ModelSpec, item: Item, cost: Cost, workload: Workload) -> None:
     """Raise InputError if the cache (up to twice its bytes when read) or the float32 scores exceed a tensor's limit."""
     context = workload.context
+    if max(2 * (cost.kv_cache_bytes + cost.state_bytes), cost.flops_per_token * workload.batch) <= MAX_TENSOR_BYTES:
+        return  # mixing is a part of these FLOPs
     mixing = sum(  # 4 or more FLOPs per score
         mixing.flops * mixing.view.rows(context) for inner in walk(item.component) for mixing in inner.mixing()
     )
