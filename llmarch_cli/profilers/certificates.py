@@ -35,7 +35,11 @@ from llmarch_cli.version import __version__
 LONG_CONTEXT = 131_072
 MAX_SPAN = 2**40
 BATCHES = (1, 3)
-PROMPTS = tuple(2**power for power in range(10, 21))  # lengths that are compared for bundled specs, and each window
+# Lengths of prompts that are compared for bundled specs, besides each context window.
+PROMPTS = (
+    *(2**power for power in range(10, 21)),
+    *(1000 * thousands for thousands in (1, 2, 4, 8, 10, 16, 32, 64, 100, 128, 200, 256, 500, 1000)),
+)
 SHORTEST_PIECE = 8  # contexts: all of a shorter piece are points
 MOST_FILES = 1_000  # in the user's directory: older ones are deleted
 LARGEST_FILE = 1 << 16  # bytes

@@ -121,8 +121,8 @@ class Profile:
         from llmarch_cli.profilers import storage
 
         by_formula = storage.weight_bytes(self.spec, name)
-        measures = self.certificate is not None and not self.certificate.covers_weights(name)
-        if measures or self.engine == "measured":
+        kept = self.certificate
+        if self.engine == "measured" or (kept is not None and not kept.covers_weights(name) and can_measure()):
             from llmarch_cli.profilers import measured
 
             seen = storage.weight_bytes(self.spec, name, measured.stored_places(self.spec))
@@ -233,7 +233,7 @@ class Profile:
     def _of_prompts(self) -> Source:
         """The engine for the workload's prompt: a certificate names those that were compared."""
         kept, workload = self.certificate, self.workload
-        if kept is None or kept.covers_prompt(workload.prompt_tokens, workload.prefix):
+        if kept is None or kept.covers_prompt(workload.prompt_tokens, workload.prefix) or not can_measure():
             return self.engine
         return "measured"
 
@@ -300,6 +300,14 @@ class Profile:
         return sum(cost.params * item.count for item, cost in self.rows if item.role == role)
 
 
+def can_measure() -> bool:
+    """Whether torch is installed. If not, a note says that the closed form is not measured."""
+    if is_installed("torch"):
+        return True
+    warnings.warn(UNMEASURED, FutureWarning, stacklevel=2)
+    return False
+
+
 def default_engine() -> Engine:
     """The engine of `LLMARCH_ENGINE`, or "auto". Raises InputError if that is not an engine."""
     return as_engine(os.environ.get("LLMARCH_ENGINE") or "auto", "LLMARCH_ENGINE: ")
@@ -331,8 +339,7 @@ def _with_certificate(spec: ModelSpec, workload: Workload) -> Profile:
 
     if (kept := certificates.find(spec, workload)) is not None:
         return replace(profile(spec, workload, "closed-form"), certificate=kept)
-    if not is_installed("torch"):
-        warnings.warn(UNMEASURED, FutureWarning, stacklevel=2)
+    if not can_measure():
         return profile(spec, workload, "closed-form")
     found = profile(spec, workload, "measured")
     if (made := certify(spec, workload)) is not None:
