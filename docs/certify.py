@@ -1,18 +1,30 @@
-"""Write the certificates of the bundled specs: `make certificates`, after a change of what computes or builds costs."""
+"""Check the bundled specs, run both engines on them, and keep both: `make certificates`.
+
+To run after a change of a spec, of a kind, or of what checks specs and computes costs.
+"""
 
 import json
+from collections.abc import Iterable
+from pathlib import Path
 
-from llmarch_cli.models import load
 from llmarch_cli.profilers.certificates import FILE
 from llmarch_cli.profilers.profile import certify_all
-from llmarch_cli.specs.loading import names, specs_directory
+from llmarch_cli.specs import checked
+from llmarch_cli.specs.loading import names, read, specs_directory
 
 
 def main() -> None:
-    """Run both engines on all bundled specs."""
-    found = certify_all(map(load, names()))
-    lines = (f"{json.dumps(key)}: {json.dumps(certificate.data())}" for key, certificate in found.items())
-    (specs_directory() / FILE).write_text("{\n" + ",\n".join(lines) + "\n}\n")
+    """Write both files, with a line for each spec."""
+    directory = specs_directory()
+    _write(directory / checked.FILE, ())  # read from YAML what is checked now
+    specs = [read(directory / f"{name}.yaml") for name in names()]
+    _write(directory / checked.FILE, (checked.line(spec, spec.lineage) for spec in specs))
+    certificates = certify_all(specs)
+    _write(directory / FILE, (f"{json.dumps(key)}: {json.dumps(each.data())}" for key, each in certificates.items()))
+
+
+def _write(path: Path, lines: Iterable[str]) -> None:
+    path.write_text("{\n" + ",\n".join(lines) + "\n}\n")
 
 
 if __name__ == "__main__":

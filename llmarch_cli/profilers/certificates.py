@@ -27,10 +27,11 @@ from typing import Any
 
 from llmarch_cli.components.component import Component, views
 from llmarch_cli.profilers.cost import Workload
+from llmarch_cli.specs import sources
+from llmarch_cli.specs.checked import plain
 from llmarch_cli.specs.loading import specs_directory
 from llmarch_cli.specs.spec import Item, ModelSpec
 from llmarch_cli.specs.storage import PLAIN_BYTES
-from llmarch_cli.version import __version__
 
 LONG_CONTEXT = 131_072
 MAX_SPAN = 2**40
@@ -47,9 +48,6 @@ FILE = "certificates.json"  # of bundled specs
 
 # What identifies a model and does not change a cost.
 _NAMES = {"name", "organization", "source", "released", "license", "published", "same_as", "context_length"}
-
-# The rooms whose code computes a cost, or builds what is measured.
-_SOURCES = ("components", "modules", "profilers", "specs")
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,19 +151,9 @@ def items_by_context(spec: ModelSpec) -> dict[int, list[Item]]:
 
 def key(spec: ModelSpec, workload: Workload) -> str:
     """What a certificate is for."""
-    text = spec.model_dump_json(exclude=_NAMES)
-    return hashlib.sha256(f"{_sources()} {workload.kv_dtype} {workload.state_dtype} {text}".encode()).hexdigest()
-
-
-@cache
-def _sources() -> str:
-    """The version, and a digest of the code that a cost depends on."""
-    digest = hashlib.sha256(__version__.encode())
-    package = Path(__file__).parents[1]
-    for room in _SOURCES:
-        for path in sorted((package / room).rglob("*.py")):
-            digest.update(path.read_bytes())
-    return digest.hexdigest()
+    data = plain(spec)
+    text = json.dumps({name: each for name, each in data.items() if name not in _NAMES}, sort_keys=True)
+    return hashlib.sha256(f"{sources.digest()} {workload.kv_dtype} {workload.state_dtype} {text}".encode()).hexdigest()
 
 
 def find(spec: ModelSpec, workload: Workload) -> Certificate | None:

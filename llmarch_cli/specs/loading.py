@@ -56,6 +56,12 @@ def read(path: Path, inside: Path | None = None, configs: Configs | None = None)
     With `inside`, files outside that directory are not read, except bundled specs. `configs` reads a config that the
     spec extends.
     """
+    if inside is None and path.parent == specs_directory():
+        from llmarch_cli.specs import checked as kept
+
+        if (found := kept.find(path)) is not None:
+            spec, files = found
+            return spec.with_lineage(tuple(each.resolve() for each in files)).with_id(path.stem)
     layers, lineage = _layers(path, inside, configs)
     return validated(_merged_all(layers), shown_path(path)).with_lineage(lineage).with_id(path.stem)
 
