@@ -19,7 +19,21 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from llmarch_cli.api import compare, diff, draw, fit, kv_cache, load_checkpoint, profile, reconcile, sweep, training
+    from llmarch_cli.api import (
+        compare,
+        diff,
+        draw,
+        drawing,
+        fit,
+        kv_cache,
+        load_checkpoint,
+        profile,
+        reconcile,
+        sketch,
+        sweep,
+        sweep_on,
+        training,
+    )
     from llmarch_cli.errors import CheckError, InputError, LlmarchError
     from llmarch_cli.huggingface.importing import import_config
     from llmarch_cli.huggingface.reconcile import Reconciliation
@@ -41,9 +55,12 @@ _HOMES = {
     "diff": "api",
     "fit": "api",
     "draw": "api",
+    "drawing": "api",
     "kv_cache": "api",
     "profile": "api",
+    "sketch": "api",
     "sweep": "api",
+    "sweep_on": "api",
     "load": "models",
     "load_checkpoint": "api",
     "import_config": "huggingface.importing",
@@ -75,6 +92,7 @@ __all__ = [
     "compare",
     "diff",
     "draw",
+    "drawing",
     "fit",
     "import_config",
     "kv_cache",
@@ -83,7 +101,9 @@ __all__ = [
     "names",
     "profile",
     "reconcile",
+    "sketch",
     "sweep",
+    "sweep_on",
     "training",
 ]
 

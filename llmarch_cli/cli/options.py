@@ -7,6 +7,7 @@ import inspect
 import re
 import warnings
 from collections.abc import Callable, Iterable
+from fractions import Fraction
 from functools import wraps
 from importlib import import_module
 from pathlib import Path
@@ -228,6 +229,15 @@ def matched(given: list[str] | None) -> list[str] | None:
     return _matched(given, names(), "model", "llmarch list") if given else given
 
 
+def matched_one(given: str) -> str:
+    """As `matched`, of a command that takes one model. Raises InputError for a pattern that matches several."""
+    found = matched([given]) or [given]
+    if len(found) > 1:
+        first = ", ".join(found[:4]) + (" ..." if len(found) > 4 else "")
+        raise InputError(f"{shown(given)} matches {len(found)} models, but one is meant here: {first}")
+    return found[0]
+
+
 def matched_chips(given: list[str] | None) -> list[str]:
     """The chips of a command line, with patterns as in `matched`; all bundled chips if none is given."""
     from llmarch_cli.deployment.chips import chips
@@ -256,8 +266,9 @@ Model = Annotated[
     str,
     typer.Argument(
         metavar="MODEL",
-        help="A bundled id, a path to a YAML file, a config.json or a .gguf file, `org/name` on the Hugging Face Hub,"
-        " or - for standard input.",
+        help="A bundled id or a pattern of one, a path to a YAML file, a config.json or a .gguf file, `org/name` on the"
+        " Hugging Face Hub, or - for standard input.",
+        callback=matched_one,
         autocompletion=complete_model,
         show_default=False,
     ),
@@ -438,6 +449,24 @@ _WORKLOAD: dict[str, tuple[Any, Any]] = {
     ),
     "engine": (Engine, None),
 }
+
+
+def price(text: str) -> Fraction:
+    """Parse `2.5/h` or `2.5`. Raises InputError for anything else."""
+    match = re.fullmatch(r"(\d{1,9}(?:\.\d{1,6})?)(?:/h)?", text)
+    if match is None:
+        raise InputError(f"--price takes the price of a device for an hour, such as 2.5/h, not {shown(text)}")
+    return Fraction(match[1])
+
+
+def given(asked: Asked, ctx: typer.Context, *names: str) -> Asked:
+    """The workload without those options of `names` that were not given, so that their defaults are the library's."""
+    return {name: value for name, value in asked.items() if name not in names or _is_given(ctx, name)}  # type: ignore[return-value]
+
+
+def _is_given(ctx: typer.Context, name: str) -> bool:
+    source = ctx.get_parameter_source(name)
+    return source is not None and source.name != "DEFAULT"
 
 
 def workload(*, context: str | None = "context", without: tuple[str, ...] = (), unset: bool = False) -> Decorator:

@@ -1,12 +1,14 @@
 """A drawing as an SVG element of an HTML page. The page's style sheet has the colours by role, light and dark.
 
-Attributes tell the page's script what a text is: `data-topic` for a text to compare between models, `data-metric` for
-the value of a metric. No element has an id, so that a page may contain a drawing several times.
+Shapes that the page's script moves are in groups, by part. Attributes tell the script what a text is: `data-topic` for
+a text to compare between models, `data-within` for the title of the box that it details, `data-metric` for the value of
+a metric. No element has an id, so that a page may contain a drawing several times.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from itertools import groupby
 from xml.etree import ElementTree as ET
 
 from llmarch_cli.drawings.shapes import DASH, DASH_GAP, EDGE, STROKE, Adder, Box, Drawing, Line, Shape, Text
@@ -22,8 +24,14 @@ def element(drawing: Drawing, description: str, **attributes: str) -> str:
     """The `<svg>` element. `description` is for screen readers."""
     size = {"viewBox": f"0 0 {_short(drawing.width)} {_short(drawing.height)}", "style": f"--width:{drawing.width:.0f}"}
     root = ET.Element("svg", {"class": CLASS, "role": "img", "aria-label": description, **size, **attributes})
-    for shape in drawing.shapes:
-        _draw(root, shape, drawing.height)
+    if drawing.strip is not None:
+        bottom = _short(drawing.height - drawing.strip.bottom)
+        layers = {"data-layers": str(drawing.strip.n_layers), "data-layer": f"{drawing.strip.layer:.4f}"}
+        root.attrib |= {"data-bottom": bottom, **layers}
+    for part, shapes in groupby(drawing.shapes, key=lambda shape: shape.part):
+        parent = ET.SubElement(root, "g", {"data-part": part}) if part else root
+        for shape in shapes:
+            _draw(parent, shape, drawing.height)
     return ET.tostring(root, encoding="unicode")
 
 
@@ -39,11 +47,13 @@ def _rules() -> Iterator[str]:
         return "none" if one is None or other is None else f"light-dark({one},{other})"
 
     yield f'text{{font-family:"{FAMILY}",Verdana,Arial,sans-serif}}'
+    yield ".middle{text-anchor:middle}"
     yield f".edged{{stroke-width:{EDGE}}}"
     yield f".line{{fill:none;stroke-width:{STROKE}}}"
     yield f".dashed{{stroke-dasharray:{DASH} {DASH_GAP}}}"
     yield f".adder{{fill:{colour(light.background, dark.background)}}}"
     yield f".mark{{fill:{colour(light.mark, dark.mark)}}}"
+    yield f".mark-edge{{fill:{colour(light.mark_edge, dark.mark_edge)}}}"
     for role, both in light.boxes.items():
         fill, stroke = map(colour, both, dark.boxes[role])
         yield f".box-{role}{{fill:{fill};stroke:{stroke}}}"
@@ -89,18 +99,18 @@ def _colour_class(box: Box) -> str:
 
 
 def _text(text: Text, height: float) -> Iterator[tuple[str, str]]:
-    yield "class", f"text-{text.role}"
+    yield "class", f"text-{text.role}{' middle' if text.centred else ''}"
     yield "x", _short(text.x + text.width / 2 if text.centred else text.x)
     yield "y", _short(height - text.y)
     yield "font-size", _short(text.size)
-    if text.centred:
-        yield "text-anchor", "middle"
     if text.bold:
         yield "font-weight", "bold"
     if text.metric:
         yield "data-metric", text.metric
     if text.topic:
         yield "data-topic", text.topic
+    if text.within:
+        yield "data-within", text.within
     if text.topic and text.whole != text.text:
         yield "data-whole", text.whole
 

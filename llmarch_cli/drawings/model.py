@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from itertools import groupby
 
 from llmarch_cli.components.component import Component, number, walk
 from llmarch_cli.drawings.block import block, norm, stream_sum
+from llmarch_cli.drawings.layers import elsewhere, kinds, named, where_of
 from llmarch_cli.drawings.nodes import Horizontal, Label, Node, Panel, Vertical, flow
 from llmarch_cli.drawings.shapes import Adder, Box, Line, Shape
 from llmarch_cli.errors import InputError
@@ -17,18 +18,20 @@ from llmarch_cli.report.columns import metric
 from llmarch_cli.report.layout import MIXERS, mixers, pattern
 from llmarch_cli.report.units import PARAMS, setting, tokens
 from llmarch_cli.specs.pairs import AXES
-from llmarch_cli.specs.spec import NONE, LayerVariants, Layout, ModelSpec
+from llmarch_cli.specs.spec import LayerVariants, ModelSpec
 
 SPINE = 150.0  # width of the left side, in points
 STRIP = 40.0  # width of a layer in the strip
 GAP = 16.0  # between the two sides
 STEP = 14.0  # between two nodes of the left side
 LARGEST_LAYER = 40.0  # height of a layer in the strip
+EXIT = 7.0  # height of the arrow into what stands above the layers
 THIN = 1.5  # layers of this height have no gaps between them: some would be visible and some not
 MOST_CELLS = 1000  # in a strip; of more layers, only every n-th is shown
 MARKS = {"attention": 14.0, "window": 8.0, "recurrence": 14.0, "convolution": 8.0}  # widths beside the strip
 MARK_GAP = 3.0
 MOST_COMPONENTS = 500  # in the layers in detail
+PREDICTION = "Multi-token prediction"
 CALLOUTS = {  # by the keys of their metrics
     "params": "parameters",
     "active_params": "active",
@@ -99,9 +102,10 @@ class ModelDrawing:
         yield from self._place_entrance(middle, side, y, layers)
         yield from self._place_strip(middle, side, layers, layer)
         yield from self._details.place(side, layers)
-        yield from self._place_exit(middle, side, layers + layer * self.spec.n_layers, top)
+        yield Line(((middle, layers + layer * self.spec.n_layers), (middle, top - EXIT)), part="strip-out")
         heading = top + zones.exit + STEP + zones.heading
-        yield from self._heading.place(x, heading - self._heading.height)
+        above = (*self._place_exit(middle, side, top), *self._heading.place(x, heading - self._heading.height))
+        yield from (replace(shape, part="above") for shape in above)
 
     # The right side.
 
@@ -112,10 +116,7 @@ class ModelDrawing:
     @cached_property
     def kinds(self) -> dict[LayerVariants, list[int]]:
         """The numbers of the layers that are equal, by distinct layer, in the order of their first ones."""
-        kinds: dict[LayerVariants, list[int]] = {}
-        for i, layer in enumerate(self._layers):
-            kinds.setdefault(layer, []).append(i)
-        return kinds
+        return kinds(self._layers)
 
     @cached_property
     def _details(self) -> Horizontal:
@@ -172,22 +173,13 @@ class ModelDrawing:
         return Horizontal([mark, words], gap=4)
 
     def _frame(self, kind: int, layer: LayerVariants, numbers: Sequence[int]) -> Panel:
-        inner = block(self.spec, layer)
+        others = elsewhere(self.kinds, layer).items()
+        inner = block(self.spec, layer, {axis: f"as in {where_of(self.kinds[shown])}" for axis, shown in others})
         tag = Panel(Label(f"{len(numbers):,} x", 200, 9, "tag", bold=True), "tag", "tag", 3, colour=kind)
-        name = self._name(layer)
-        words: list[Node] = [tag, Label(name, inner.width - tag.width - 6, 9, bold=True, topic="variant")]
-        where = Label(_where(numbers), inner.width, 7.2, "muted", topic="where")
+        words: list[Node] = [tag, Label(named(self.spec, layer), inner.width - tag.width - 6, 9, bold=True)]
+        where = Label(where_of(numbers), inner.width, 7.2, "muted", topic="where")
         heading: list[Node] = [Horizontal(words, gap=6), *([where] if len(self.kinds) > 1 else [])]
         return Panel(Vertical([*heading, inner], gap=4), "frame", "layer", padding=7, dashed=True, rounded=8)
-
-    def _name(self, layer: LayerVariants) -> str:
-        """The names of the variants in the layer, as in tables."""
-        names = [
-            f"no {axis}" if name == NONE else name
-            for axis, name in (("attention", layer.attention), ("ffn", layer.ffn))
-            if isinstance(getattr(self.spec, axis), Layout)
-        ]
-        return " + ".join(names) or "layer"
 
     @cached_property
     def _prediction(self) -> Panel | None:
@@ -196,11 +188,15 @@ class ModelDrawing:
             return None
         limit = 210.0
         lines = [
-            Label("Multi-token prediction", limit, 9, bold=True),
-            Label(f"{n_blocks:,} x the last layer", limit, 8, topic="mtp"),
+            Label(PREDICTION, limit, 9, bold=True, topic="mtp title"),
+            Label(f"{n_blocks:,} x the last layer", limit, 8, topic="mtp blocks", within=PREDICTION),
             Label("joins the last hidden state with the next token's embedding", limit, 7.2, "muted"),
             Label(
-                f"{PARAMS.rounded(self.profile.mtp_params)} parameters, not in the totals", limit, 8, topic="mtp params"
+                f"{PARAMS.rounded(self.profile.mtp_params)} parameters, not in the totals",
+                limit,
+                8,
+                topic="mtp params",
+                within=PREDICTION,
             ),
         ]
         return Panel(Vertical(lines, gap=3), "mtp", "mtp", padding=6, dashed=True, rounded=8)
@@ -302,20 +298,22 @@ class ModelDrawing:
         cells = [numbers[shown] for shown in layers[::every]]
         height = layer * len(layers) / len(cells)
         left, right, top = middle - STRIP / 2, middle + STRIP / 2, y + layer * len(layers)
-        gap = min(1.0, height / 5) if height > THIN else 0.0
+        gap = height / 10 if height > THIN else 0.0
         for i, kind in enumerate(cells):
             level = y + i * height
-            yield Box(left, level, STRIP, height - gap, "layer", f"layer kind {kind}", rounded=0, colour=kind)
+            yield Box(left, level, STRIP, height - gap, "layer", f"layer kind {kind}", False, 0, kind, "strip")
         if self._is_marked:
             yield from self._place_marks(right + MARK_GAP, y, height, gap, every)
         yield Line(((right, y), (side, y)), "hint", dashed=True)
         beside = right + self._marks_width  # a slope begins behind the marks
-        yield Line(((right, top), (beside, top), *self._above_details(side, y)), "hint", dashed=True)
+        above = self._above_details(side, y)
+        yield Line(((right, top), (beside, top), *above), "hint", dashed=True, part="strip-hint")
         count = Label(f"{len(layers):,}", 50, 11, bold=True, topic="n_layers")
         word = Label("layer" if len(layers) == 1 else "layers", 50, 8, "muted")
         left_out = [Label(f"1 in {every:,} shown", 50, 7.2, "muted")] * (every > 1)
         words = Vertical([count, word, *left_out], gap=2)
-        yield from words.place(left - 5 - words.width, max(y, y + (top - y) / 2 - words.height / 2))
+        placed = words.place(left - 5 - words.width, max(y, y + (top - y) / 2 - words.height / 2))
+        yield from (replace(shape, part="strip-count") for shape in placed)
 
     def _place_marks(self, x: float, y: float, height: float, gap: float, every: int) -> Iterator[Shape]:
         """Beside each layer of the strip, how it mixes tokens; one mark for equal neighbours."""
@@ -324,7 +322,7 @@ class ModelDrawing:
             size, left = height * len(list(run)), x
             for mixer in found:
                 role = f"mix-{mixer}"
-                yield Box(left, level, MARKS[mixer], size - gap, role, f"layers of {mixer}", rounded=0)
+                yield Box(left, level, MARKS[mixer], size - gap, role, f"layers of {mixer}", rounded=0, part="strip")
                 left += MARKS[mixer] + MARK_GAP
             level += size
 
@@ -351,7 +349,8 @@ class ModelDrawing:
     def _exit_height(self) -> float:
         return sum(node.height for node in self._final) + STEP * (len(self._final) - 1)
 
-    def _place_exit(self, middle: float, side: float, start: float, y: float) -> Iterator[Shape]:
+    def _place_exit(self, middle: float, side: float, y: float) -> Iterator[Shape]:
+        start = y - EXIT
         yield from self._facts.place(side, y + STEP / 2)
         if self._prediction is not None:  # its input is the head's
             level = y + self._final[0].height + STEP / 2
@@ -391,11 +390,3 @@ class ModelDrawing:
         ]
         least = 92 if column.by_context else 73  # room for 1,023.00 TiB: a page can change the context
         return Panel(Vertical(words, gap=3), "tile", key, padding=5, least=least)
-
-
-def _where(numbers: Sequence[int]) -> str:
-    """`layers 3-60`, `layers 0, 2, 4 ... 46`."""
-    runs = [[i for _, i in run] for _, run in groupby(enumerate(numbers), key=lambda pair: pair[1] - pair[0])]
-    words = [f"{run[0]}-{run[-1]}" if len(run) > 1 else f"{run[0]}" for run in runs]
-    shown = ", ".join(words) if len(words) <= 4 else f"{', '.join(words[:3])} ... {words[-1]}"
-    return f"layer{'s' if len(numbers) > 1 else ''} {shown}"

@@ -8,6 +8,7 @@ from typing import TypeVar
 
 ASCENT, DESCENT = 0.78, 0.24  # height of letters above and below the baseline, as a share of the font size
 EDGE, STROKE = 1.0, 1.1  # width of box outlines, and of lines
+MARK = 1.6  # height of the bar below a highlighted text
 DASH, DASH_GAP = 4, 3
 
 
@@ -46,6 +47,7 @@ class Box:
     Attributes:
         name: what it represents, for tests.
         colour: the index of one of the theme's colours for layer variants, instead of the role's colour.
+        part: what a page moves it with, as in `Strip`.
     """
 
     x: float
@@ -57,6 +59,7 @@ class Box:
     dashed: bool = False
     rounded: float = 4.0
     colour: int | None = None
+    part: str = ""
 
     @property
     def bounds(self) -> Bounds:
@@ -70,6 +73,7 @@ class Text:
 
     Attributes:
         topic: what it describes; texts with the same topic are compared between models.
+        within: the title of the box that it details; it is compared with models that have a box of this title.
         whole: the text of the whole label, of which this is one line.
         centred: whether it keeps its middle, not its left end, if a viewer uses another font.
         metric: the key of the metric whose value it shows, if any.
@@ -84,10 +88,12 @@ class Text:
     role: str
     bold: bool = False
     topic: str = ""
+    within: str = ""
     whole: str = ""
     centred: bool = False
     metric: str = ""
     marked: bool = False
+    part: str = ""
 
     @property
     def bounds(self) -> Bounds:
@@ -103,6 +109,7 @@ class Line:
     role: str = "line"
     arrow: bool = False
     dashed: bool = False
+    part: str = ""
 
     @property
     def bounds(self) -> Bounds:
@@ -128,6 +135,7 @@ class Adder:
     x: float
     y: float
     radius: float = 6.5
+    part: str = ""
 
     @property
     def arms(self) -> tuple[tuple[tuple[float, float], tuple[float, float]], ...]:
@@ -149,6 +157,19 @@ AnyShape = TypeVar("AnyShape", Box, Text, Line, Adder)
 
 
 @dataclass(frozen=True, slots=True)
+class Strip:
+    """Where the strip of all layers stands, for a page that makes layers of two drawings equally high.
+
+    The page then moves the shapes of some parts: boxes of the "strip"; "strip-count", the text beside it; "strip-hint"
+    and "strip-out", lines whose first two points or first point are at its top; and all that is "above" it.
+    """
+
+    bottom: float
+    layer: float  # the height of one
+    n_layers: int
+
+
+@dataclass(frozen=True, slots=True)
 class Drawing:
     """All shapes of a drawing, from back to front."""
 
@@ -156,6 +177,7 @@ class Drawing:
     height: float
     title: str
     shapes: tuple[Shape, ...]
+    strip: Strip | None = None
 
     def of(self, kind: type[AnyShape]) -> Iterator[AnyShape]:
         """The shapes of one type."""

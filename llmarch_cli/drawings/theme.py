@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 from llmarch_cli.errors import InputError, unknown
@@ -12,7 +13,8 @@ class Theme:
     """Colours as #rrggbb.
 
     Attributes:
-        mark: the background of highlighted texts.
+        mark: the background of highlighted texts; no box has this colour.
+        mark_edge: of the bar below them, which is also seen in print without colours.
         texts: of texts, by role.
         boxes: fill and outline of boxes, by role; None is transparent.
         lines: of lines, by role.
@@ -21,6 +23,7 @@ class Theme:
 
     background: str
     mark: str
+    mark_edge: str
     texts: dict[str, str]
     boxes: dict[str, tuple[str | None, str | None]]
     lines: dict[str, str]
@@ -30,7 +33,8 @@ class Theme:
 THEMES = {
     "light": Theme(
         background="#ffffff",
-        mark="#ffe08a",
+        mark="#ffd9ef",
+        mark_edge="#c2187a",
         texts={"text": "#1b1f24", "muted": "#57606a", "tag": "#ffffff", "value": "#0b3d91"},
         boxes={
             "frame": ("#fbfcfd", "#57606a"),
@@ -42,6 +46,9 @@ THEMES = {
             "router": ("#f9dfc8", "#b9712d"),
             "norm": ("#fdf3cf", "#a98c1c"),
             "chip": ("#ffffff", "#8c959f"),
+            "step": ("#ffffff", "#57606a"),
+            "function": (None, "#57606a"),
+            "kept": ("#cbe0fb", "#1d5fb3"),
             "end": ("#ebe4f7", "#7a5bb0"),
             "mtp": (None, "#7a5bb0"),
             "mix-attention": ("#1b1f24", None),
@@ -67,10 +74,11 @@ THEMES = {
     ),
     "dark": Theme(
         background="#0e131a",
-        mark="#6b5310",
+        mark="#4f1a3f",
+        mark_edge="#ff7ac8",
         texts={"text": "#e8edf3", "muted": "#a3adb8", "tag": "#0e131a", "value": "#9cc4ff"},
         boxes={
-            "frame": ("#141b24", "#8b96a3"),
+            "frame": ("#141b24", "#a3adb8"),
             "attention": ("#18304f", "#5b95dd"),
             "ffn": ("#153824", "#58ad72"),
             "inner": ("#10291a", "#58ad72"),
@@ -78,7 +86,10 @@ THEMES = {
             "idle": ("#0e131a", "#4d6b57"),
             "router": ("#4a2f17", "#d7914e"),
             "norm": ("#3d3410", "#cdb043"),
-            "chip": ("#0e131a", "#6d7885"),
+            "chip": ("#0e131a", "#77828e"),
+            "step": ("#0e131a", "#a3adb8"),
+            "function": (None, "#a3adb8"),
+            "kept": ("#1b3f6e", "#8abaf5"),
             "end": ("#2e2447", "#a388d8"),
             "mtp": (None, "#a388d8"),
             "mix-attention": ("#e8edf3", None),
@@ -105,8 +116,23 @@ THEMES = {
 }
 
 
+AUTO = "auto"  # light, and in an SVG file dark where the reader prefers dark pages
+NAMES = (AUTO, *THEMES)
+
+
 def theme(name: str) -> Theme:
     """The theme called `name`. Raises InputError for an unknown one."""
-    if name not in THEMES:
-        raise InputError(unknown("theme", name, THEMES))
-    return THEMES[name]
+    if name not in NAMES:
+        raise InputError(unknown("theme", name, NAMES))
+    return THEMES["light" if name == AUTO else name]
+
+
+def dark_instead() -> dict[str, str]:
+    """The colours of the dark theme by those of the light one, of which none stands for two."""
+    light, dark = THEMES["light"], THEMES["dark"]
+    return dict(zip(_colours(light), _colours(dark), strict=True))
+
+
+def _colours(one: Theme) -> Iterator[str]:
+    yield from (one.background, one.mark, one.mark_edge, *one.texts.values(), *one.lines.values(), *one.variants)
+    yield from (colour for both in one.boxes.values() for colour in both if colour is not None)

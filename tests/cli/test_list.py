@@ -69,14 +69,14 @@ def test_mistakes(llmarch: Run, arguments: tuple[str, ...], message: str) -> Non
 
 def test_filters(llmarch: Run) -> None:
     found = json.loads(llmarch("list", "--moe", "--attention", "mla", "--org", "moonshot", "--format", "json").out)
-    assert [row["model"] for row in found["models"]] == ["kimi-k2", "kimi-linear-48b-a3b"]
+    assert [row["model"] for row in found["models"]] == ["kimi-k2", "kimi-linear-48b-a3b", "kimi-k2.5"]
     assert "gpt2-xl" in llmarch("list", "--dense").out
     assert llmarch("list", "--dense", "--attention", "mla").out.splitlines()[-1] == "No model matches."
 
 
 def test_sorting(llmarch: Run) -> None:
     lines = llmarch("list", "--sort", "-params").out.splitlines()
-    assert lines[2].startswith("kimi-k2")
+    assert lines[2].startswith("deepseek-v4-pro")
     assert llmarch("list", "--sort=params").out.splitlines()[2].startswith("gpt2 ")
 
 

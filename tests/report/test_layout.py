@@ -141,12 +141,23 @@ def test_a_layer_map_unfolds_to_the_layers(order: list[str]) -> None:
     assert unfolded == order
 
 
+def test_a_model_without_feed_forward_layers_is_neither_dense_nor_a_mixture() -> None:
+    assert layout.in_short(load("mamba2-2.7b")) == "Mamba2 state"
+    assert layout.in_short(spec_of(ffn={"repeat": ["dense", "none"], "variants": {"dense": DENSE}})).endswith(", dense")
+
+
 def test_every_bundled_model_has_a_short_layout_and_can_be_found_by_its_words() -> None:
     for name in names():
         spec = load(name)
         first_word = layout.in_short(spec).split()[0].rstrip(",").lower()
         assert first_word in layout.attention_words(spec)
         assert len(layout.in_short(spec)) <= 20
+
+
+def test_each_of_two_mixers_in_a_layer_is_named() -> None:
+    for name, words in (("falcon-h1-0.5b", "GQA Mamba2"), ("zamba2-7b", "Mamba2 MHA")):
+        assert layout.in_short(load(name)).removesuffix(", dense") == words
+        assert {*words.lower().split()} < layout.attention_words(load(name))
 
 
 def test_a_model_with_learned_positions_is_not_blind() -> None:

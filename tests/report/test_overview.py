@@ -50,7 +50,7 @@ def test_filters_meet() -> None:
 def test_what_no_model_has_is_refused_with_what_there_is() -> None:
     with pytest.raises(InputError, match=r"'Gogle'; known: Ai2, .*; did you mean Google\?$"):
         models(organization="Gogle")
-    with pytest.raises(InputError, match=r"'mlp'.*known: chunked, conv, delta, full"):
+    with pytest.raises(InputError, match=r"'mlp'.*known: alibi, chunked, conv, delta, full"):
         models(attention="mlp")
 
 
