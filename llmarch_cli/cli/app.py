@@ -28,11 +28,14 @@ from llmarch_cli.cli import (
     draw,
     drift,
     fit,
+    interrupts,
     kvcache,
+    output,
     pasted,
     report,
     schema,
     show,
+    status,
     sweep,
     train,
     validate,
@@ -152,10 +155,11 @@ def run() -> int:
             stream.reconfigure(errors="backslashreplace")  # replace characters the terminal cannot encode
     try:
         with warnings.catch_warnings():
-            warnings.showwarning = partial(_note, warnings.showwarning)
+            warnings.showwarning = partial(_note, warnings.showwarning, set())
             # Only the command that is run: building all of them takes longer than loading a model.
             named = [command for command in COMMANDS if command[0] in sys.argv[1:2]]
-            status: int | None = built(named or COMMANDS)(prog_name="llmarch", standalone_mode=False)
+            with status.shown():
+                code: int | None = built(named or COMMANDS)(prog_name="llmarch", standalone_mode=False)
     except UsageError as error:
         message = _usage_message(error)
         return _fail(message, 2) if message else 2
@@ -172,7 +176,10 @@ def run() -> int:
             raise
         bug = f"{type(error).__name__}: {error}"
         return _fail(f"internal error, please report it: {bug}\nSet LLMARCH_TRACEBACK=1 for the traceback.", 70)
-    return status or 0
+    return code or 0
+
+
+_OF_ONE_MODEL = ("show", "diff", "sweep")
 
 
 def _usage_message(error: Any) -> str:
@@ -182,18 +189,26 @@ def _usage_message(error: Any) -> str:
     hint = f"; did you mean {meant}" if meant else f"; see `{command} --help`"
     if possible := getattr(error, "possibilities", None):
         message, hint = error.message, suggestion(error.option_name, possible) or hint
+    if message.startswith("Got unexpected extra argument") and command.split()[-1] in _OF_ONE_MODEL:
+        hint = "; `llmarch compare` takes several models"
     return f"{message[:1].lower()}{message[1:].rstrip('.')}{hint}" if message else ""
 
 
-def _note(usual: Callable[..., None], message: Warning | str, category: type[Warning], *place: Any) -> None:
-    """Print a warning meant for users as a note, and any other as usual."""
+def _note(
+    usual: Callable[..., None], printed: set[str], message: Warning | str, category: type[Warning], *place: Any
+) -> None:
+    """Print a warning meant for users as a note, once, and any other as usual."""
     if issubclass(category, FutureWarning) and sys.stderr is not None:
-        typer.echo(f"note: {message}", err=True)
+        if str(message) not in printed:
+            output.note(f"note: {message}")
+        printed.add(str(message))
     else:
         usual(message, category, *place)
 
 
 def _fail(message: str, status: int) -> int:
+    if interrupts.happened():
+        return interrupts.STATUS
     if sys.stderr is not None:
         typer.echo(f"error: {message}", err=True)
     return status

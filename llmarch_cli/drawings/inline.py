@@ -1,13 +1,14 @@
 """A drawing as an SVG element of an HTML page. The page's style sheet has the colours by role, light and dark.
 
-Attributes tell the page's script what a text is: `data-topic` for a text to compare between models, `data-within` for
-the title of the box that it details, `data-metric` for the value of a metric. No element has an id, so that a page may
-contain a drawing several times.
+Shapes that the page's script moves are in groups, by part. Attributes tell the script what a text is: `data-topic` for
+a text to compare between models, `data-within` for the title of the box that it details, `data-metric` for the value of
+a metric. No element has an id, so that a page may contain a drawing several times.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from itertools import groupby
 from xml.etree import ElementTree as ET
 
 from llmarch_cli.drawings.shapes import DASH, DASH_GAP, EDGE, STROKE, Adder, Box, Drawing, Line, Shape, Text
@@ -23,8 +24,14 @@ def element(drawing: Drawing, description: str, **attributes: str) -> str:
     """The `<svg>` element. `description` is for screen readers."""
     size = {"viewBox": f"0 0 {_short(drawing.width)} {_short(drawing.height)}", "style": f"--width:{drawing.width:.0f}"}
     root = ET.Element("svg", {"class": CLASS, "role": "img", "aria-label": description, **size, **attributes})
-    for shape in drawing.shapes:
-        _draw(root, shape, drawing.height)
+    if drawing.strip is not None:
+        bottom = _short(drawing.height - drawing.strip.bottom)
+        layers = {"data-layers": str(drawing.strip.n_layers), "data-layer": f"{drawing.strip.layer:.4f}"}
+        root.attrib |= {"data-bottom": bottom, **layers}
+    for part, shapes in groupby(drawing.shapes, key=lambda shape: shape.part):
+        parent = ET.SubElement(root, "g", {"data-part": part}) if part else root
+        for shape in shapes:
+            _draw(parent, shape, drawing.height)
     return ET.tostring(root, encoding="unicode")
 
 

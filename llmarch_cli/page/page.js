@@ -302,8 +302,10 @@
     const row = document.createElement("tr");
     const name = document.createElement("th");
     name.scope = "row";
-    name.textContent = model.id;
-    if (model.id.length > 32) name.className = "long";
+    const link = document.createElement("a");
+    link.href = "#pair";
+    link.textContent = model.id;
+    name.append(link);
     row.append(name);
     row.dataset.number = number;
     return row;
@@ -406,6 +408,7 @@
     const pair = [models[byId("first").value], models[byId("second").value]];
     byId("first-name").textContent = pair[0].id;
     byId("second-name").textContent = pair[1].id;
+    byId("pair-caption").textContent = pair[0] === pair[1] ? `All metrics of ${pair[0].id}.` : `All metrics of ${pair[0].id} and ${pair[1].id}; ≠ marks differences.`;
     const onlyDifferences = byId("only-differences").checked;
     const lines = [];
     let differences = 0;
@@ -438,12 +441,34 @@
     byId("pair-table").tBodies[0].replaceChildren(...lines);
     byId("pair-table").classList.toggle("alone", pair[0] === pair[1]);
     byId("pair-said").textContent = `${differences} differ`;
-    for (const drawn of document.querySelectorAll("figure .picked")) drawn.classList.remove("picked");
-    for (const number of [byId("first").value, byId("second").value]) {
-      const named = ["curve-" + number + "-within", "curve-" + number + "-beyond", "point-" + number];
-      for (const name of named) {
-        for (const drawn of document.querySelectorAll(`figure [id$="-${name}"]`)) drawn.classList.add("picked");
+    pickCurves();
+  }
+
+  function pickCurves() {
+    for (const drawn of document.querySelectorAll("figure .picked")) {
+      drawn.classList.remove("picked", "first", "second");
+      drawn.removeAttribute("transform");
+    }
+    for (const side of ["second", "first"]) {
+      const number = byId(side).value;
+      if (byId(`${side}-key`)) byId(`${side}-key`).textContent = models[number].id;
+      for (const name of [`curve-${number}-within`, `curve-${number}-beyond`, `label-${number}`, `point-${number}`]) {
+        for (const drawn of document.querySelectorAll(`figure [id$="-${name}"]`)) {
+          drawn.classList.remove("first", "second");
+          drawn.classList.add("picked", side);
+          if (drawn.closest(".many")) drawn.parentNode.append(drawn); // on top of the others
+        }
       }
+    }
+    // Two names beside each other that would overlap give way.
+    for (const figure of document.querySelectorAll("figure.many")) {
+      const names = [...figure.querySelectorAll('.picked[id*="-label-"]')];
+      if (names.length < 2) continue;
+      const [upper, lower] = names.map((name) => ({ name, y: name.querySelector("text").getBBox().y })).sort((a, b) => a.y - b.y);
+      const missing = 12 - (lower.y - upper.y);
+      if (missing <= 0) continue;
+      upper.name.setAttribute("transform", `translate(0 ${-missing / 2})`);
+      lower.name.setAttribute("transform", `translate(0 ${missing / 2})`);
     }
   }
 
@@ -457,6 +482,7 @@
     if (!stage) return;
     const numbers = new Set([byId("first").value, byId("second").value]);
     stage.replaceChildren(...[...numbers].map((number) => originals.get(number).cloneNode(true)));
+    align([...stage.children]);
     highlight([...stage.children]);
     fillDrawings();
   }
@@ -468,6 +494,39 @@
       text.textContent = model.values[text.dataset.metric].rounded;
     }
   }
+
+  // Layers as high as in the drawing where they are lowest; side by side, titles at one height.
+  function align(drawings) {
+    const beside = getComputedStyle(stage).flexDirection === "row";
+    const size = (drawing) => drawing.viewBox.baseVal;
+    const layer = Math.min(...drawings.map((drawing) => drawing.dataset.layer));
+    const height = Math.max(...drawings.map((drawing) => size(drawing).height));
+    for (const drawing of drawings) {
+      const own = Number(drawing.dataset.layer);
+      const bottom = Number(drawing.dataset.bottom);
+      const top = bottom - own * drawing.dataset.layers;
+      const lower = (bottom - top) * (1 - layer / own);
+      const raise = beside ? height - size(drawing).height : 0;
+      const move = (part, transform) => {
+        for (const group of drawing.querySelectorAll(`[data-part="${part}"]`)) group.setAttribute("transform", transform);
+      };
+      // A path is `M` and its points, each `x y`, with `L` between them.
+      const redraw = (part, moved) => {
+        for (const path of drawing.querySelectorAll(`[data-part="${part}"] path`)) {
+          const points = path.getAttribute("d").slice(1).split("L").map((point) => point.split(" ").map(Number));
+          path.setAttribute("d", `M${points.map(([x, y], at) => `${x} ${y + moved[at]}`).join("L")}`);
+        }
+      };
+      move("strip", `translate(0 ${bottom * (1 - layer / own)}) scale(1 ${layer / own})`);
+      move("strip-count", `translate(0 ${lower / 2})`);
+      move("above", `translate(0 ${-raise})`);
+      redraw("strip-hint", [lower, lower, 0, 0]);
+      redraw("strip-out", [lower, -raise]);
+      const { width } = size(drawing);
+      drawing.setAttribute("viewBox", `0 ${-raise} ${width} ${size(drawing).height + raise}`);
+    }
+  }
+  matchMedia("(max-width: 60rem)").addEventListener("change", draw);
 
   // A text differs if the other drawing has no equal text on the same topic. Details of a box are compared with a box of
   // the same title. As in drawings/picture.py.
@@ -562,9 +621,90 @@
   for (const id of ["organization", "kind"]) byId(id).addEventListener("change", filter);
   for (const id of ["first", "second", "only-differences"]) byId(id).addEventListener("change", fillPair);
   for (const id of ["first", "second"]) byId(id).addEventListener("change", draw);
+  for (const table of ["table", "fits-table"]) {
+    byId(table).tBodies[0].addEventListener("click", (event) => {
+      const row = event.target.closest("th a")?.closest("tr");
+      if (row) show({ first: row.dataset.number });
+    });
+  }
   byId("theme").addEventListener("change", () => {
     document.documentElement.dataset.theme = byId("theme").value;
   });
+
+  function show(pair) {
+    for (const [side, number] of Object.entries(pair)) byId(side).value = number;
+    fillPair();
+    draw();
+  }
+
+  // ---- The address keeps what is shown: #section&key=value&..., without what is as it was at first.
+
+  const KEPT = { filter, organization: filter, kind: filter, "fits-number": fillFits, "fits-chip": fillFits };
+  const initial = Object.fromEntries([...Object.keys(KEPT), "first", "second"].map((id) => [id, byId(id).value]));
+  const initialContext = context;
+  let section = "";
+
+  const sortOf = ({ key, down }) => (key === null ? "" : `${down ? "-" : ""}${key}`);
+  const asSort = (text) => ({ key: text.replace(/^-/, ""), down: text.startsWith("-") });
+  const has = (table, key) => [...byId(table).tHead.rows[0].cells].some((heading) => heading.dataset.key === key);
+
+  function address() {
+    const kept = new URLSearchParams();
+    const keep = (key, value, first) => value !== first && kept.set(key, value);
+    keep("ctx", tokens(context).replaceAll(",", ""), tokens(initialContext).replaceAll(",", ""));
+    keep("exact", String(exact), "false");
+    keep("sort", sortOf(sorted), "");
+    keep("fits-sort", sortOf(fitsSorted), "");
+    for (const id of Object.keys(KEPT)) keep(id, byId(id).value, initial[id]);
+    for (const id of ["first", "second"]) keep(id, models[byId(id).value].id, models[initial[id]].id);
+    keep("differences", String(byId("only-differences").checked), "false");
+    return [section, kept.toString()].filter(Boolean).join("&");
+  }
+
+  let late = 0;
+  function remember() {
+    clearTimeout(late);
+    late = setTimeout(() => {
+      const wanted = address();
+      if (wanted !== location.hash.slice(1)) history.replaceState(null, "", wanted ? `#${wanted}` : location.href.split("#")[0]);
+    }, 200);
+  }
+
+  // Words of an address that are not known change nothing.
+  function recall() {
+    const [first, ...others] = location.hash.slice(1).split("&");
+    const isState = first.includes("=");
+    section = isState ? "" : first;
+    const kept = new URLSearchParams((isState ? [first, ...others] : others).join("&"));
+    if (![...kept].length) return;
+    for (const id of Object.keys(KEPT)) {
+      const value = kept.get(id) ?? initial[id];
+      const options = byId(id).options;
+      if (!options || [...options].some((option) => option.value === value)) byId(id).value = value;
+    }
+    for (const id of ["first", "second"]) {
+      const number = models.findIndex((model) => model.id === kept.get(id));
+      byId(id).value = number < 0 ? initial[id] : number;
+    }
+    byId("only-differences").checked = kept.get("differences") === "true";
+    byId("exact").checked = exact = kept.get("exact") === "true";
+    const [main, fits] = ["sort", "fits-sort"].map((key) => asSort(kept.get(key) ?? ""));
+    if (has("table", main.key)) sorted = main;
+    if (has("fits-table", fits.key)) fitsSorted = fits;
+    setContext(read(kept.get("ctx") ?? "") ?? initialContext);
+    filter();
+    draw();
+    if (section) byId(section)?.scrollIntoView();
+  }
+
+  for (const kind of ["change", "input", "click"]) document.addEventListener(kind, remember);
+  addEventListener("hashchange", () => {
+    recall();
+    remember();
+  });
+
+  const bar = document.querySelector(".bar");
+  new ResizeObserver(() => document.documentElement.style.setProperty("--bar", `${bar.offsetHeight}px`)).observe(bar);
 
   for (const model of models) {
     const words = ["model", "name", "organization", "released", "license", "layout", "attention", "heads", "positions", "ffn"];
@@ -572,4 +712,5 @@
   }
   setContext(context);
   draw();
+  recall();
 })();

@@ -70,9 +70,14 @@ class Workload:
         return self.context if self.prompt is None else self.prompt
 
     @property
+    def of_prompt(self) -> int:
+        """Tokens in view of a prompt's last token."""
+        return self.prefix + self.prompt_tokens
+
+    @property
     def longest(self) -> int:
         """The most tokens in view of any token."""
-        return max(self.context, self.prefix + self.prompt_tokens)
+        return max(self.context, self.of_prompt)
 
 
 class Asked(TypedDict, total=False):

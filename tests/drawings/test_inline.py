@@ -85,13 +85,25 @@ def test_the_widest_figure_of_any_context_has_room() -> None:
         assert text_width(widest, 11.5, bold=True) < tiles[key].width
 
 
-def test_all_stand_on_one_scale_with_their_layers_at_one_height() -> None:
+def test_all_have_their_layers_at_one_height() -> None:
     models = ("gpt2", "llama3-8b", "deepseek-v3")
     drawings = alone(*models)
     strips = [[box for box in drawing.of(Box) if box.role == "layer"] for drawing in drawings]
     assert [len(strip) for strip in strips] == [llmarch.load(model).n_layers for model in models]
-    assert len({round(box.height, 6) for strip in strips for box in strip}) == 1
     assert len({round(min(box.y for box in strip), 6) for strip in strips}) == 1
+    for drawing, strip in zip(drawings, strips, strict=True):
+        assert drawing.strip is not None
+        low, second = sorted(box.y for box in strip)[:2]
+        assert (drawing.strip.bottom, drawing.strip.layer) == pytest.approx((low, second - low))
+        assert drawing.strip.n_layers == len(strip)
+
+
+def test_what_the_page_moves_is_in_groups() -> None:
+    (drawing,) = alone("gemma3-27b")
+    groups = {group.get("data-part"): list(group) for group in element(drawing).iter("g")}
+    assert groups.keys() == {"strip", "strip-count", "strip-hint", "strip-out", "above"}
+    assert len(groups["strip"]) == 62 + 21  # layers, and the marks of equal neighbours
+    assert [path.tag for part in ("strip-hint", "strip-out") for path in groups[part]] == ["path"] * 2
 
 
 @given(st.lists(strategies.specs(), min_size=1, max_size=2))

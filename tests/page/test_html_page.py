@@ -179,4 +179,4 @@ def test_every_number_is_exact_text() -> None:
 
 
 def test_all_models_with_all_pictures_stay_small(whole_page: str) -> None:
-    assert len(whole_page.encode()) < 50_000 * len(llmarch.names())
+    assert len(whole_page.encode()) < 52_000 * len(llmarch.names())
