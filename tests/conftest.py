@@ -7,6 +7,7 @@ import pytest
 from hypothesis import HealthCheck, settings
 from runs import Result, Run
 
+from llmarch_cli.api import report
 from llmarch_cli.cli.app import run
 
 settings.register_profile(
@@ -42,3 +43,9 @@ def llmarch(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str])
         return Result(status, *capsys.readouterr())
 
     return command
+
+
+@pytest.fixture(scope="session")
+def whole_page() -> str:
+    """The report of all bundled models with all pictures: made once, since that takes as long as many tests."""
+    return report(engine="closed-form")

@@ -66,10 +66,10 @@ def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Driver]:
 
 
 @pytest.fixture(scope="module")
-def file(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def file(tmp_path_factory: pytest.TempPathFactory, whole_page: str) -> Path:
     """The report of all bundled models."""
     path = tmp_path_factory.mktemp("report") / "report.html"
-    path.write_text(report(engine="closed-form"))
+    path.write_text(whole_page)
     return path
 
 
