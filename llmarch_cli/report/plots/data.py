@@ -24,6 +24,7 @@ CURVED: tuple[Kind, ...] = ("cache", "flops")  # drawn as one curve per model
 MOST_CURVES = 8  # in colour; more could not be told apart
 
 SHORTEST, LONGEST = 1 << 10, 1 << 20  # every plot covers these contexts, in tokens
+FIRST_TURN = 64  # among many models, bends before it are not shown, such as those of convolutions of 4 tokens
 BEFORE = 4  # a curve starts at 1/4 of the context at which it first bends or becomes dotted
 POINTS_PER_DOUBLING = 8
 
@@ -178,8 +179,10 @@ def _curves(
         [*(piece.start - 1 for piece in line[1:]), *([] if window is None else [window])]
         for line, window in zip(drawn, windows, strict=True)
     ]
+    least = 1 if in_front is None else FIRST_TURN
+    seen = [[turn for turn in own if turn >= least] for own in turns]
     shortest = min(
-        SHORTEST, *(profile.workload.context for profile in profiles), *(_before(min(own)) for own in turns if own)
+        SHORTEST, *(profile.workload.context for profile in profiles), *(_before(min(own)) for own in seen if own)
     )
     longest = max(LONGEST, *(max(p.workload.context, p.spec.context_length or 0) for p in profiles))
     contexts = _contexts(shortest, longest)
