@@ -451,7 +451,8 @@
     }
     for (const side of ["second", "first"]) {
       const number = byId(side).value;
-      if (byId(`${side}-key`)) byId(`${side}-key`).textContent = models[number].id;
+      const key = byId(`${side}-key`);
+      if (key) key.textContent = side === "first" ? models[number].id : number === byId("first").value ? "" : `, ${models[number].id}`;
       for (const name of [`curve-${number}-within`, `curve-${number}-beyond`, `label-${number}`, `point-${number}`]) {
         for (const drawn of document.querySelectorAll(`figure [id$="-${name}"]`)) {
           drawn.classList.remove("first", "second");

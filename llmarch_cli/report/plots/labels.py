@@ -24,9 +24,16 @@ def spread(wanted: Sequence[float], gap: float, low: float, high: float) -> list
 Box = tuple[float, float, float, float]  # left, bottom, right, top
 
 
-def beside(points: Sequence[tuple[float, float]], sizes: Iterable[tuple[float, float]]) -> Iterator[Box]:
-    """A box of each size near its point: the first on growing rings that covers no point and no earlier box."""
-    taken: list[Box] = [(x - 3, y - 3, x + 3, y + 3) for x, y in points]
+def beside(
+    points: Sequence[tuple[float, float]],
+    sizes: Iterable[tuple[float, float]],
+    free: Sequence[tuple[float, float]] | None = None,
+) -> Iterator[Box]:
+    """A box of each size near its point: the first on growing rings that covers no earlier box and no point of `free`.
+
+    By default these are all points.
+    """
+    taken: list[Box] = [(x - 3, y - 3, x + 3, y + 3) for x, y in (points if free is None else free)]
     for (x, y), size in zip(points, sizes, strict=True):
         box = next(box for box in _around(x, y, *size) if not any(_overlap(box, other) for other in taken))
         taken.append(box)
