@@ -205,7 +205,7 @@ def _note(
     """Print a warning meant for users as a note, once, and any other as usual."""
     if issubclass(category, FutureWarning) and sys.stderr is not None:
         if str(message) not in printed:
-            output.note(f"note: {message}")
+            output.note(f"{output.styled('note:', 'yellow')} {message}")
         printed.add(str(message))
     else:
         usual(message, category, *place)
@@ -215,5 +215,5 @@ def _fail(message: str, status: int) -> int:
     if interrupts.happened():
         return interrupts.STATUS
     if sys.stderr is not None:
-        typer.echo(f"error: {message}", err=True)
+        output.note(f"{output.styled('error:', 'red')} {message}")
     return status
