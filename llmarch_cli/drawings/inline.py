@@ -7,6 +7,7 @@ the value of a metric. No element has an id, so that a page may contain a drawin
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from typing import Any
 from xml.etree import ElementTree as ET
 
 from llmarch_cli.drawings.shapes import DASH, DASH_GAP, EDGE, STROKE, Adder, Box, Drawing, Line, Shape, Text
@@ -20,11 +21,24 @@ Point = tuple[float, float]
 
 def element(drawing: Drawing, description: str, **attributes: str) -> str:
     """The `<svg>` element. `description` is for screen readers."""
+    return ET.tostring(_root(drawing, description, attributes), encoding="unicode")
+
+
+def tree(drawing: Drawing, description: str, **attributes: str) -> list[Any]:
+    """The same element as data, for a script that makes it: tag, attributes, text, and the elements inside."""
+    return _listed(_root(drawing, description, attributes))
+
+
+def _listed(element: ET.Element) -> list[Any]:
+    return [element.tag, element.attrib, element.text or "", *map(_listed, element)]
+
+
+def _root(drawing: Drawing, description: str, attributes: dict[str, str]) -> ET.Element:
     size = {"viewBox": f"0 0 {_short(drawing.width)} {_short(drawing.height)}", "style": f"--width:{drawing.width:.0f}"}
     root = ET.Element("svg", {"class": CLASS, "role": "img", "aria-label": description, **size, **attributes})
     for shape in drawing.shapes:
         _draw(root, shape, drawing.height)
-    return ET.tostring(root, encoding="unicode")
+    return root
 
 
 def style() -> str:

@@ -134,6 +134,17 @@ def resolved(path: Path, inside: Path | None = None, configs: Configs | None = N
     return data
 
 
+def extended(path: Path) -> Path | None:
+    """The file that the spec in the file at `path` extends; None if it extends none. Raises InputError as `resolved`."""
+    data = documents.read(path)
+    parent = data.get("extends")
+    if parent is None:
+        return None
+    if not isinstance(parent, str):
+        raise InputError(f"{data.places['extends']}: extends: must be the id of a model or a path, not {shown(parent)}")
+    return _parent(parent, path.parent, None)
+
+
 def _of_config(path: Path, configs: Configs | None) -> documents.Mapping:
     """The fields of a config's spec. Raises InputError, which says nothing of its content."""
     if configs is None:
