@@ -9,6 +9,7 @@ from operator import add
 from typing import TYPE_CHECKING, ClassVar
 
 from llmarch_cli.components.component import Child, Component, LayerCache, Modules, Part
+from llmarch_cli.components.mechanism import Mechanism, Telling
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -30,6 +31,11 @@ class Branched(Component):
     @property
     def label(self) -> str:
         return " beside ".join(branch.label for branch in self.inner.values())
+
+    def mechanisms(self) -> Iterator[Mechanism]:
+        yield Mechanism("parallel", "Parallel branches", self.title, Telling.MIXING, by_layer=True)
+        for branch in self.inner.values():
+            yield from branch.mechanisms()
 
     @property
     def settings(self) -> dict[str, str]:

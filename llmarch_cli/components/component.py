@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Protocol
 from pydantic import BaseModel, ConfigDict, Field, SerializeAsAny
 
 from llmarch_cli.components.cache import Mixing, Read, Rows, State, View
+from llmarch_cli.components.mechanism import Mechanism, Telling
 from llmarch_cli.components.parts import Weights
 from llmarch_cli.components.shards import Shard
 
@@ -142,6 +143,8 @@ class Component(Record):
     """One sublayer of a decoder, as data."""
 
     summarized: ClassVar[frozenset[str]] = frozenset({"kind"})
+    concept: ClassVar[str | None] = None  # the page of docs/concepts about its kind, without the suffix
+    abbreviation: ClassVar[str | None] = None  # of its title, in a line on a model; None: the title
 
     @abstractmethod
     def parts(self, d_model: int) -> Iterator[Part]:
@@ -232,6 +235,12 @@ class Component(Record):
     def positions(self) -> str:
         """The position encoding in a few words; `NOPE` if it has none, "" if the kind needs none."""
         return ""
+
+    def mechanisms(self) -> Iterator[Mechanism]:
+        """The named properties of this component and of those inside it; by default its kind."""
+        if kind := getattr(self, "kind", None):
+            phrase = self.abbreviation or self.title
+            yield Mechanism(kind, self.title, phrase, Telling.MIXING, by_layer=True, page=self.concept)
 
     @abstractmethod
     def forward(self, m: Modules, x: Tensor, cache: LayerCache) -> Tensor:

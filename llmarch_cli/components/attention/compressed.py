@@ -8,6 +8,7 @@ Keys are also the values, in one head that all query heads share. Earlier tokens
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
 
 from pydantic import Field, model_validator
@@ -18,6 +19,7 @@ from llmarch_cli.components.attention.rotary import RotaryComponent
 from llmarch_cli.components.attention.scores import attend, visible
 from llmarch_cli.components.cache import Mixing, Rows, State, View
 from llmarch_cli.components.component import Child, Count, LayerCache, Modules, Part, Record, TokenCount
+from llmarch_cli.components.mechanism import INDEXER, SINKS, Mechanism, Telling, window
 from llmarch_cli.components.parts import BlockDiagonal, Linear, Matrix, Norm, Vector
 from llmarch_cli.components.shards import Shard, Units, column_parallel, row_parallel
 
@@ -165,6 +167,15 @@ class CompressedAttention(RotaryComponent):
         if self.stride is not None:
             text += f", 1 row for {self.stride:,}"
         return text if self.indexer is None else f"{text}, top {self.indexer.top_k:,}"
+
+    def mechanisms(self) -> Iterator[Mechanism]:
+        phrase = "" if self.stride is None else "compressed rows"
+        yield Mechanism(self.kind, self.title, phrase, Telling.MIXING, by_layer=True, page="compressed-attention")
+        if self.indexer is not None:
+            yield INDEXER
+        yield window(self.window) if self.stride is None else replace(window(self.window), phrase="")
+        yield SINKS
+        yield from (each for each in super().mechanisms() if each.tag != self.kind)
 
     @property
     def heads(self) -> str:

@@ -36,6 +36,7 @@ class GatedDeltaNet(Component):
     norm_eps: Positive | None = None  # of the norm of the output; None: the model's
 
     summarized: ClassVar[frozenset[str]] = Component.summarized | {"n_k_heads", "n_v_heads", "k_head_dim", "v_head_dim"}
+    concept: ClassVar[str] = "delta-rule"
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:

@@ -12,6 +12,16 @@ from llmarch_cli.components.attention.rotary import RotaryComponent
 from llmarch_cli.components.attention.scores import Temperature, attend, linear_biases, visible
 from llmarch_cli.components.cache import Mixing, Read, Rows, View
 from llmarch_cli.components.component import Count, LayerCache, Modules, Name, Part, Positive, TokenCount
+from llmarch_cli.components.mechanism import (
+    INDEXER,
+    SHARED_CACHE,
+    SINKS,
+    SUB_NORM,
+    TEMPERATURE,
+    Mechanism,
+    Telling,
+    window,
+)
 from llmarch_cli.components.parts import Linear, Norm, Vector
 from llmarch_cli.components.shards import Shard, Units, column_parallel, row_parallel
 
@@ -215,6 +225,52 @@ class GroupedQueryAttention(RotaryComponent):
         if self.n_kv_heads == self.n_heads:
             return f"MHA {self.n_heads:,} x {width}"
         return f"{'MQA' if self.n_kv_heads == 1 else 'GQA'} {self.n_heads:,}:{self.n_kv_heads:,} x {width}"
+
+    def mechanisms(self) -> Iterator[Mechanism]:
+        heads, _, counts = self.heads.partition(" ")
+        multi = self.n_kv_heads == self.n_heads
+        page = "multi-head-attention" if multi else "grouped-query-attention"
+        phrase = heads if multi else f"{heads} {counts.partition(' ')[0]}"
+        yield Mechanism(heads.lower(), self.title, phrase, Telling.COMMON, page=page)
+        if self.window is not None:
+            yield window(self.window)
+        if self.chunk is not None:
+            phrase = f"chunks of {self.chunk:,}"
+            yield Mechanism(
+                "chunked", "Chunked attention", phrase, Telling.MIXING, by_layer=True, page="windows-and-chunks"
+            )
+        if self.indexer is not None:
+            phrase = f"{self.indexer.top_k:,} blocks of {self.indexer.block:,} chosen"
+            yield Mechanism(
+                "block_sparse", "Block-sparse attention", phrase, Telling.MIXING, by_layer=True, page="sparse-attention"
+            )
+            yield INDEXER
+        if self.kv_from is not None:
+            yield SHARED_CACHE
+        if self.values_from_keys:
+            yield Mechanism("values_from_keys", "Keys are also values", "keys as values", by_layer=True)
+        if self.sinks:
+            yield SINKS
+        if self.output_gate is not None:
+            yield Mechanism("output_gate", "Gated attention", "gated attention")
+        if self.qk_norm is not None:
+            yield Mechanism("qk_norm", "Norm of queries and keys", "QK norm", page="norms")
+        if self.alibi:
+            yield Mechanism("alibi", "Linear distance biases", "ALiBi", page="rotary-and-nope")
+        if self.temperature is not None:
+            yield TEMPERATURE
+        if self.softcap is not None:
+            yield Mechanism("softcap", "Capped scores", "capped scores")
+        if self.clip_qkv is not None:
+            yield Mechanism("clip_qkv", "Clamped queries, keys and values", "clamped QKV")
+        if self.sub_norm:
+            yield SUB_NORM
+        if self.rotary_dim is not None or self.rotary_pairs is not None:
+            share = self.positions.rpartition(" on ")[2]
+            yield Mechanism("partial_rope", "Partial rotary embedding", f"RoPE on {share}", Telling.COMMON)
+        if self.qkv_bias:
+            yield Mechanism("qkv_bias", "Biases of queries, keys and values", "QKV biases", Telling.COMMON)
+        yield from (each for each in super().mechanisms() if each.tag != self.kind)
 
     @property
     def positions(self) -> str:

@@ -13,6 +13,7 @@ from pydantic import model_validator
 from llmarch_cli.components import counting
 from llmarch_cli.components.cache import Mixing, Read, Rows
 from llmarch_cli.components.component import Count, LayerCache, Modules, Name, Record, TokenCount
+from llmarch_cli.components.mechanism import Mechanism, Telling
 from llmarch_cli.components.parts import Linear, Norm, Weights
 
 if TYPE_CHECKING:
@@ -50,6 +51,12 @@ class Indexer(Record):
                 "indices_from reuses the choice of another layer; remove n_heads, head_dim and rope_interleaved"
             )
         return self
+
+    def mechanisms(self) -> Iterator[Mechanism]:
+        """Those of the attention around it."""
+        if self.indices_from is not None:
+            title, phrase = "Choice of a lower layer", "shared choices"
+            yield Mechanism("shared_indices", title, phrase, Telling.SHARING, by_layer=True, page="sparse-attention")
 
     def parts(self, d_model: int, q_width: int) -> Iterator[Weights]:
         """The weights, for a stream of `d_model` values and compressed queries of `q_width`."""

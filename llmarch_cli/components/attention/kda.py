@@ -30,6 +30,8 @@ class KimiDeltaAttention(Component):
     conv_kernel: Annotated[Count, Field(gt=1)] = 4
 
     summarized: ClassVar[frozenset[str]] = Component.summarized | {"n_heads", "head_dim"}
+    concept: ClassVar[str] = "delta-rule"
+    abbreviation: ClassVar[str] = "KDA"
 
     @property
     def label(self) -> str:

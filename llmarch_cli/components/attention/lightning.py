@@ -33,6 +33,7 @@ class LightningAttention(Component):
     activation: Activation = "silu"  # of queries, keys and values
 
     summarized: ClassVar[frozenset[str]] = Component.summarized | {"n_heads", "head_dim"}
+    concept: ClassVar[str] = "linear-attention"
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:

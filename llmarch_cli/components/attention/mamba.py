@@ -39,6 +39,7 @@ class Mamba(Component):
     inner_eps: Positive | None = None  # of these norms; null takes the model's
 
     summarized: ClassVar[frozenset[str]] = Component.summarized | {"width", "d_state"}
+    concept: ClassVar[str] = "state-spaces"
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:

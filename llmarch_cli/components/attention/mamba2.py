@@ -49,6 +49,7 @@ class Mamba2(Component):
     step_scale: Positive = 1.0
 
     summarized: ClassVar[frozenset[str]] = Component.summarized | {"n_heads", "head_dim", "d_state", "n_groups"}
+    concept: ClassVar[str] = "state-spaces"
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:

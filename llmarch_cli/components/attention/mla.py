@@ -13,6 +13,7 @@ from llmarch_cli.components.attention.rotary import RotaryComponent
 from llmarch_cli.components.attention.scores import Temperature, attend, visible
 from llmarch_cli.components.cache import FULL, Mixing, Read, Rows, View
 from llmarch_cli.components.component import Count, LayerCache, Modules, Name, Part, Positive
+from llmarch_cli.components.mechanism import INDEXER, SHARED_CACHE, TEMPERATURE, Mechanism, Telling
 from llmarch_cli.components.parts import Linear, Norm
 from llmarch_cli.components.shards import Shard, Units, column_parallel, row_parallel
 
@@ -123,6 +124,18 @@ class MultiHeadLatentAttention(RotaryComponent):
     @property
     def heads(self) -> str:
         return f"MLA {self.n_heads:,} heads"
+
+    def mechanisms(self) -> Iterator[Mechanism]:
+        phrase = "MLA" if self.indexer is None else f"MLA of {self.indexer.top_k:,} chosen tokens"
+        yield Mechanism(self.kind, self.title, phrase, Telling.MIXING, page="multi-head-latent-attention")
+        if self.indexer is not None:
+            yield INDEXER
+            yield from self.indexer.mechanisms()
+        if self.kv_from is not None:
+            yield SHARED_CACHE
+        if self.temperature is not None:
+            yield TEMPERATURE
+        yield from (each for each in super().mechanisms() if each.tag != self.kind)
 
     def mixing(self) -> Iterator[Mixing]:
         """Scores with latents and rotary keys, then a weighted sum of latents (the absorbed form)."""

@@ -34,6 +34,8 @@ class RealGatedLinearRecurrentUnit(Component):
     bias: bool = True  # of the three projections and the convolution; the gates always have one
 
     summarized: ClassVar[frozenset[str]] = Component.summarized | {"width", "n_blocks"}
+    concept: ClassVar[str] = "linear-attention"
+    abbreviation: ClassVar[str] = "RG-LRU"
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:

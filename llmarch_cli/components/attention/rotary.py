@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from abc import abstractmethod
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, Annotated, ClassVar
 
 from pydantic import Field, model_validator
 
 from llmarch_cli.components.attention.rope_scaling import LongRopeScaling, RopeScaling
 from llmarch_cli.components.component import NOPE, Component, number
+from llmarch_cli.components.mechanism import Mechanism
 
 if TYPE_CHECKING:
     from typing import Self
@@ -33,6 +35,12 @@ class RotaryComponent(Component):
             return NOPE
         scaling = "" if self.rope_scaling is None else f" {self.rope_scaling.label}"
         return f"RoPE {number(self.rope_theta)}{scaling}"
+
+    def mechanisms(self) -> Iterator[Mechanism]:
+        yield from super().mechanisms()
+        if self.positions == NOPE:
+            title = "No position encoding in attention"
+            yield Mechanism("nope", title, NOPE, by_layer=True, page="rotary-and-nope")
 
     @property
     def turned_pairs(self) -> int | None:

@@ -28,6 +28,8 @@ class TimeMixing(Component):
     width: Count
 
     summarized: ClassVar[frozenset[str]] = Component.summarized | {"channels", "width"}
+    concept: ClassVar[str] = "linear-attention"
+    abbreviation: ClassVar[str] = "RWKV-4"
 
     @property
     def stream_width(self) -> int:

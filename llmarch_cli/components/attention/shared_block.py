@@ -18,6 +18,7 @@ from llmarch_cli.components.attention.scores import attend, visible
 from llmarch_cli.components.cache import Mixing, Read, Rows
 from llmarch_cli.components.component import Child, Count, LayerCache, Modules, Part, Positive
 from llmarch_cli.components.ffn.gate import Activation, activate, require_fixed
+from llmarch_cli.components.mechanism import Mechanism, Telling
 from llmarch_cli.components.parts import Linear, Norm
 from llmarch_cli.components.shards import Shard, Units, column_parallel, row_parallel
 
@@ -75,6 +76,14 @@ class SharedBlockMixer(RotaryComponent):
     @property
     def label(self) -> str:
         return f"{self.mixer.label} behind shared attention"
+
+    def mechanisms(self) -> Iterator[Mechanism]:
+        yield from self.mixer.mechanisms()
+        phrase = "a shared block"
+        yield Mechanism(
+            self.kind, "Shared transformer block", phrase, Telling.MIXING, by_layer=True, page="shared-weights"
+        )
+        yield from (each for each in super().mechanisms() if each.tag != self.kind)
 
     @property
     def heads(self) -> str:

@@ -27,6 +27,7 @@ class ShortConvolution(Component):
     bias: bool = False
 
     summarized: ClassVar[frozenset[str]] = Component.summarized | {"channels", "conv_kernel"}
+    concept: ClassVar[str] = "linear-attention"
 
     def parts(self, d_model: int) -> Iterator[Part]:
         yield Linear("in_gate_proj", d_model, self.channels, self.bias)

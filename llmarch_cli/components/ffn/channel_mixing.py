@@ -23,6 +23,7 @@ class ChannelMixing(Component):
     d_ff: Count
 
     summarized: ClassVar[frozenset[str]] = Component.summarized | {"channels", "d_ff"}
+    concept: ClassVar[str] = "linear-attention"
 
     @property
     def stream_width(self) -> int:

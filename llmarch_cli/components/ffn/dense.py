@@ -9,6 +9,7 @@ from pydantic import Field, model_validator
 
 from llmarch_cli.components.component import LayerCache, Modules, Part, Positive
 from llmarch_cli.components.ffn.gate import GatedComponent
+from llmarch_cli.components.mechanism import SUB_NORM, Mechanism, Telling
 from llmarch_cli.components.parts import Linear, Norm, Vector
 from llmarch_cli.components.shards import Shard, Units, column_parallel, row_parallel
 
@@ -47,6 +48,15 @@ class DenseFeedForward(GatedComponent):
     @property
     def label(self) -> str:
         return f"dense {self.d_ff:,}"
+
+    def mechanisms(self) -> Iterator[Mechanism]:
+        yield Mechanism(self.kind, self.title, "dense", Telling.PLAIN)
+        yield from self.gate_mechanisms()
+        if self.activation_sparsity is not None:
+            phrase = f"{self.activation_sparsity:.0%} of hidden values cut off"
+            yield Mechanism("activation_sparsity", "Sparse hidden values", phrase)
+        if self.sub_norm:
+            yield SUB_NORM
 
     def parts(self, d_model: int) -> Iterator[Part]:
         if self.input_norm:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, ClassVar, Literal
 
 from pydantic import model_validator
 
 from llmarch_cli.components.component import Component, Count, Positive
+from llmarch_cli.components.mechanism import Mechanism, Telling
 
 if TYPE_CHECKING:
     from typing import Self
@@ -46,6 +48,13 @@ class GatedComponent(Component):
         if self.clamp_after_activation and self.clamp is None:
             raise ValueError("clamp_after_activation is set without clamp; give one, or remove it")
         return self
+
+    def gate_mechanisms(self) -> Iterator[Mechanism]:
+        """What is unusual of the activation."""
+        if not self.gated:
+            yield Mechanism("ungated", "Feed-forward without a gate", "no gate in feed-forward", Telling.COMMON)
+        if self.activation == "relu2":
+            yield Mechanism("squared_relu", "Squared ReLU", "squared ReLU", Telling.COMMON)
 
     def hidden(self, up: Tensor, gate: Tensor | None, alphas: tuple[Tensor, Tensor] | None = None) -> Tensor:
         """The hidden values from the projections `up` and `gate`, all (..., d_ff); `gate` is None without a gate.

@@ -11,6 +11,7 @@ from llmarch_cli.components.cache import Read
 from llmarch_cli.components.component import Child, Count, LayerCache, Modules, Part, Positive, TokenCount
 from llmarch_cli.components.ffn.dense import DenseFeedForward
 from llmarch_cli.components.ffn.gate import GatedComponent
+from llmarch_cli.components.mechanism import Mechanism, Telling
 from llmarch_cli.components.parts import Assignments, Buffer, Experts, Linear, Norm, Vector
 from llmarch_cli.components.shards import Shard, Units, column_parallel, row_parallel
 
@@ -59,13 +60,39 @@ class MixtureOfExperts(GatedComponent):
     summarized: ClassVar[frozenset[str]] = GatedComponent.summarized | {"n_experts", "n_zero_experts", "top_k"}
 
     @property
+    def _zero(self) -> str:
+        return "" if self.n_zero_experts is None else f" + {self.n_zero_experts:,} zero"
+
+    @property
     def label(self) -> str:
-        zero = "" if self.n_zero_experts is None else f" + {self.n_zero_experts:,} zero"
-        text = f"MoE {self.n_experts:,} experts x {self.d_ff:,}{zero}, top {self.top_k:,}"
+        text = f"MoE {self.n_experts:,} experts x {self.d_ff:,}{self._zero}, top {self.top_k:,}"
+        return f"{text}{self._shared}"
+
+    @property
+    def _shared(self) -> str:
         if self.shared_expert is None:
-            return text
+            return ""
         n_shared, rest = divmod(self.shared_expert.d_ff, self.d_ff)  # several are one of their joint width
-        return f"{text} + shared {self.shared_expert.d_ff:,}" if rest else f"{text} + {n_shared:,} shared"
+        return f" + shared {self.shared_expert.d_ff:,}" if rest else f" + {n_shared:,} shared"
+
+    def mechanisms(self) -> Iterator[Mechanism]:
+        page = "mixture-of-experts"
+        latent = "latent " if self.latent is not None else ""
+        phrase = f"{self.n_experts:,} {latent}experts{self._zero} ({self.top_k:,} chosen){self._shared}"
+        yield Mechanism(self.kind, self.title, phrase, Telling.EXPERTS, by_layer=True, page=page)
+        if self.shared_expert is not None:
+            yield Mechanism("shared_expert", "Shared expert", page=page)
+        if self.latent is not None:
+            yield Mechanism("latent_experts", "Latent experts", page=page)
+        if self.n_zero_experts is not None:
+            yield Mechanism("zero_experts", "Zero-computation experts", page=page)
+        if self.hashed_tokens is not None:
+            yield Mechanism("hash_routing", "Routing by token id", "routing by token", by_layer=True, page=page)
+        if self.n_groups is not None:
+            yield Mechanism("group_routing", "Routing by groups of experts", "routing by groups", Telling.COMMON)
+        if self.scoring == "sparsemixer":
+            yield Mechanism("sparsemixer", "SparseMixer routing", "SparseMixer routing", page=page)
+        yield from self.gate_mechanisms()
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:

@@ -14,6 +14,7 @@ from llmarch_cli.components.cache import Read
 from llmarch_cli.components.component import Child, Component, Count, LayerCache, Modules, Name, Part
 from llmarch_cli.components.ffn.dense import DenseFeedForward
 from llmarch_cli.components.ffn.moe import MixtureOfExperts
+from llmarch_cli.components.mechanism import Mechanism
 
 if TYPE_CHECKING:
     from typing import Self
@@ -57,6 +58,12 @@ class ShortcutFeedForward(Component):
         parts = [self.own.label]
         parts += [] if self.deferred is None else [f"deferred {self.deferred.label}"]
         return ", ".join(parts)
+
+    def mechanisms(self) -> Iterator[Mechanism]:
+        yield Mechanism(self.kind, self.title, "shortcuts")
+        yield from self.own.mechanisms()
+        if self.deferred is not None:
+            yield from self.deferred.mechanisms()
 
     @property
     def deferred_children(self) -> frozenset[str]:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 from pydantic import Field, model_validator
 
 from llmarch_cli.components.component import Component, LayerCache, Modules, Part
+from llmarch_cli.components.mechanism import Mechanism, Telling
 from llmarch_cli.components.parts import Linear, Norm
 from llmarch_cli.components.residual.connection import Connection, Place, ResidualStream, StreamCount
 
@@ -129,6 +130,10 @@ class AlternatingUpdates(ResidualStream):
     @property
     def width(self) -> int:
         return self.n_streams
+
+    def mechanisms(self) -> Iterator[Mechanism]:
+        phrase = f"{self.n_streams} residual streams"
+        yield Mechanism(self.kind, "Alternating updates", phrase, Telling.SHARING, page="residual-streams")
 
     def connections(self) -> dict[Place, Connection]:
         return {"block": AlternatingUpdate(n_streams=self.n_streams, active=self.active)}

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Annotated, Literal
 
 from pydantic import Field
 
 from llmarch_cli.components.component import Component, Modules, Record
+from llmarch_cli.components.mechanism import Mechanism
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -39,6 +40,10 @@ class ResidualStream(Record):
     def width(self) -> int:
         """The number of streams of d_model values."""
         return 1
+
+    def mechanisms(self) -> Iterator[Mechanism]:
+        """The named properties of the stream; none by default."""
+        return iter(())
 
     def connections(self) -> dict[Place, Connection]:
         """The connections that a block needs, around a sublayer or around all of it; none by default."""

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 from pydantic import Field
 
 from llmarch_cli.components.component import Component, LayerCache, Modules, Part, Positive
+from llmarch_cli.components.mechanism import Mechanism, Telling
 from llmarch_cli.components.parts import Linear, Norm, Vector
 from llmarch_cli.components.residual.connection import Connection, Place, ResidualStream, StreamCount
 
@@ -123,6 +124,10 @@ class HyperConnections(ResidualStream):
     @property
     def width(self) -> int:
         return self.n_streams
+
+    def mechanisms(self) -> Iterator[Mechanism]:
+        phrase = f"{self.n_streams} residual streams"
+        yield Mechanism(self.kind, "Hyper-connections", phrase, Telling.SHARING, page="residual-streams")
 
     def connections(self) -> dict[Place, Connection]:
         one = HyperConnection(n_streams=self.n_streams, iterations=self.iterations, eps=self.eps)
