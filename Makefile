@@ -29,8 +29,9 @@ bench: .venv/dev  ## Time and memory, as ratios to `import torch` in the same ru
 docs: .venv/dev  ## Write the generated pages: the command reference, the article and the schema
 	$(BIN)/python docs/generate.py
 
-site: .venv/dev  ## The documentation as a site, in build/site
+site: .venv/dev  ## The documentation and the gallery as a site, in build/site
 	$(BIN)/python -m sphinx -q -W --keep-going -b html docs build/site
+	$(BIN)/llmarch gallery -o build/site/gallery --docs ../
 
 build: .venv/dev  ## Wheel and source archive
 	rm -rf dist

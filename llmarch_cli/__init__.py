@@ -19,7 +19,19 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from llmarch_cli.api import compare, diff, draw, fit, kv_cache, load_checkpoint, profile, reconcile, sweep, training
+    from llmarch_cli.api import (
+        compare,
+        diff,
+        draw,
+        fit,
+        gallery,
+        kv_cache,
+        load_checkpoint,
+        profile,
+        reconcile,
+        sweep,
+        training,
+    )
     from llmarch_cli.errors import CheckError, InputError, LlmarchError
     from llmarch_cli.huggingface.importing import import_config
     from llmarch_cli.huggingface.reconcile import Reconciliation
@@ -41,6 +53,7 @@ _HOMES = {
     "diff": "api",
     "fit": "api",
     "draw": "api",
+    "gallery": "api",
     "kv_cache": "api",
     "profile": "api",
     "sweep": "api",
@@ -76,6 +89,7 @@ __all__ = [
     "diff",
     "draw",
     "fit",
+    "gallery",
     "import_config",
     "kv_cache",
     "load",

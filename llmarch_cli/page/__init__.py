@@ -24,7 +24,7 @@ def render(profiles: Sequence[Profile], with_pictures: bool = True) -> str:
     from jinja2 import Environment, FileSystemLoader, StrictUndefined
     from markupsafe import Markup
 
-    script = joined("elements figures fits context pair", _HERE / "page.js")
+    script = joined("elements figures fits context pair drawings", _HERE / "page.js")
     workload = profiles[0].workload
     fitted = fits(profiles)
     environment = Environment(

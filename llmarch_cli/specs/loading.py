@@ -135,7 +135,7 @@ def resolved(path: Path, inside: Path | None = None, configs: Configs | None = N
 
 
 def extended(path: Path) -> Path | None:
-    """The file that the spec in the file at `path` extends; None if it extends none. Raises InputError as `resolved`."""
+    """The file that the spec of a file extends; None if it extends none. Raises InputError as `resolved`."""
     data = documents.read(path)
     parent = data.get("extends")
     if parent is None:
