@@ -45,8 +45,10 @@ def write(
         force: write into a directory that holds other files.
         docs: the address of the documentation's site from the gallery, such as `../`; None if there is none.
 
-    Raises InputError for a directory of something else, and if matplotlib is not installed.
+    Raises InputError for no model, for a directory of something else, and if matplotlib is not installed.
     """
     require(out, force, docs)
+    if not profiles:
+        raise InputError("no model given: name one or more")
     directory.write(out, Gallery(entries(profiles, paths), docs and f"{docs.rstrip('/')}/").files())
     return out / INDEX

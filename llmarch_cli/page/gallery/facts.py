@@ -82,6 +82,7 @@ def groups(profile: Profile) -> dict[str, list[tuple[Metric, str]]]:
     found: dict[str, list[tuple[Metric, str]]] = {}
     for each in titled(data.SHOWN, profile.workload):
         hidden = each.key in _LEFT_OUT or (each.shown == "if any" and not each.value(profile))
+        hidden |= each.key == "weight_format" and each.shown == "data"
         if not hidden and each.value(profile) not in (None, ""):
             found.setdefault(each.group, []).append(figure(each, profile))
     return found

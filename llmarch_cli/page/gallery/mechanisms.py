@@ -1,4 +1,4 @@
-"""The tags of models, where each tag leads, and the words on it: those of `docs/concepts`."""
+"""The tags of models, where each tag leads, and the words on it: of the glossary, or of `docs/concepts`."""
 
 from __future__ import annotations
 
@@ -7,9 +7,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from typing import Any
 
 from llmarch_cli.components.mechanism import Mechanism
+from llmarch_cli.page.gallery.glossary import SAID
 from llmarch_cli.report.highlights import named
 from llmarch_cli.report.layout import mixers
 from llmarch_cli.specs.spec import ModelSpec
@@ -25,6 +25,9 @@ GROUPS = {
     "windows": "attention with windows",
     "full": "attention over all tokens",
 }
+
+
+Paragraph = tuple[tuple[str, bool], ...]  # pieces of text, each with whether it is code
 
 
 @dataclass(frozen=True)
@@ -66,15 +69,28 @@ def group(spec: ModelSpec) -> str:
     return "windows" if "window" in ways else "full"
 
 
+def words(mechanism: Mechanism) -> tuple[Paragraph, ...]:
+    """A mechanism in words: the glossary's, or how its concept page begins.
+
+    Of several paragraphs there, those that name the mechanism, if any does.
+    """
+    if mechanism.tag in SAID:
+        return (((SAID[mechanism.tag], False),),)
+    every = () if mechanism.page is None else _beginning(mechanism.page)
+    names = {mechanism.tag, mechanism.title.lower()}
+    own = [each for each in every if any(name in "".join(text for text, _ in each).lower() for name in names)]
+    return tuple(own) or every
+
+
 @cache
-def words(page: str) -> tuple[Any, ...]:
-    """The first paragraphs of a concept page, up to its first code or table: each a list of (text, whether code)."""
+def _beginning(page: str) -> tuple[Paragraph, ...]:
+    """The paragraphs of a concept page up to its first code, table or picture."""
     path = _concepts() / f"{page}.md"
     if not path.is_file():
         return ()
     text = path.read_text(encoding="utf-8").partition("\n")[2]
     beginning = re.split(r"^(?:<!--|```|\||#|!\[)", text, maxsplit=1, flags=re.MULTILINE)[0]
-    return tuple(map(tuple, map(_inline, _paragraphs(beginning))))
+    return tuple(tuple(_inline(paragraph)) for paragraph in _paragraphs(beginning))
 
 
 def _concepts() -> Path:

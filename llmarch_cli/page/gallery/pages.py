@@ -107,6 +107,7 @@ class Gallery:
             lstrip_blocks=True,
         )
         made.filters["line"] = one_line
+        made.policies["json.dumps_kwargs"] = {"separators": (",", ":")}
         return made
 
     def _page(self, template: str, title: str, up: str = "", **values: Any) -> str:
@@ -334,7 +335,7 @@ class Gallery:
         said = [
             {
                 "mechanism": each,
-                "words": mechanisms.words(each.page) if each.page else (),
+                "words": mechanisms.words(each),
                 "address": mechanisms.address(each, self.docs),
                 "models": having[tag],
             }

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from fractions import Fraction
 from xml.etree import ElementTree as ET
 
+from llmarch_cli.drawings.measure import text_width
 from llmarch_cli.page.gallery.axes import LEFT, TOP, Axes, Number, Scale
 from llmarch_cli.page.gallery.entries import Entry
 from llmarch_cli.page.gallery.mechanisms import group
@@ -17,7 +18,7 @@ from llmarch_cli.report.plots.ticks import ticks
 
 WIDTH, HEIGHT, RIGHT = 1200, 430, 20
 SIZE = 6.0  # half the width of a mark
-LETTER, LINE = 6.1, 12.0  # width of a letter and height of a line of names
+LETTERS, LINE = 10.5, 12.0  # size of letters and height of a line of names
 BEHIND = 45  # days between the newest model and the right end, for its name
 SHARES = [Fraction(percent, 100) for percent in (1, 2, 3, 5, 10, 20, 30, 50, 100)]
 
@@ -162,7 +163,7 @@ def _named(axes: Axes, points: Sequence[Mark]) -> dict[str, Place]:
     taken: list[Box] = [(p.x - SIZE, p.y - SIZE, p.x + SIZE, p.y + SIZE) for p in points]
     found: dict[str, Place] = {}
     for point in sorted(points, key=lambda point: (_day(point.entry), point.value), reverse=True):
-        width = LETTER * len(point.entry.id)
+        width = text_width(point.entry.id, LETTERS)
         for place in _PLACES:
             anchor, across, down = place
             x, y = point.x + across - width * _BEFORE[anchor], point.y + down

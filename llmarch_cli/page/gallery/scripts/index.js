@@ -174,6 +174,13 @@ byId("clear").addEventListener("click", () => {
   follow();
 });
 addEventListener("hashchange", follow);
-if (matchMedia("(max-width: 40rem)").matches && ![...address().keys()].some((key) => key !== "q")) byId("more").open = false;
+
+// On a phone, all but the search stands behind a button.
+function unfold(open) {
+  byId("more").setAttribute("aria-expanded", String(open));
+  byId("choices").classList.toggle("folded", !open);
+}
+byId("more").addEventListener("click", () => unfold(byId("more").getAttribute("aria-expanded") === "false"));
+unfold([...address().keys()].some((key) => key !== "q" && key !== "sort" && key !== "ctx"));
 for (const box of table.tBodies[0].querySelectorAll("input:checked")) box.checked = false; // a reloaded page keeps them
 follow();

@@ -10,6 +10,9 @@ for (const key of document.querySelectorAll(".group-key")) {
   });
 }
 
+// Where a chart is wider than the window, the newest models come first.
+for (const region of document.querySelectorAll(".chart-scroll")) region.scrollLeft = region.scrollWidth;
+
 function point(model) {
   for (const mark of marks) mark.classList.toggle("pointed", mark.dataset.model === model);
   const said = marks.filter((mark) => mark.dataset.model === model).map((mark) => mark.querySelector("title").textContent);
