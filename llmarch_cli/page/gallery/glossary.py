@@ -44,8 +44,8 @@ SAID = {
     "qk_norm": "Queries and keys are normalised before their product, which keeps scores in range.",
     "qkv_bias": "The projections of queries, keys and values add a learned bias.",
     "values_from_keys": "Values are the projected keys, before their norm and rotation: no matrix projects values.",
-    "temperature": "Scores grow with the logarithm of the query's position, which keeps attention sharp in long contexts"
-    " (arXiv 2501.19399).",
+    "temperature": "Scores grow with the logarithm of the query's position, so that attention stays sharp in long"
+    " contexts (arXiv 2501.19399).",
     "softcap": "A scaled tanh keeps attention scores below a cap.",
     "clip_qkv": "Values of queries, keys and values beyond a limit are cut to it.",
     # Positions.
