@@ -24,13 +24,18 @@ def element(drawing: Drawing, description: str, **attributes: str) -> str:
     return ET.tostring(_root(drawing, description, attributes), encoding="unicode")
 
 
-def tree(drawing: Drawing, description: str, **attributes: str) -> list[Any]:
-    """The same element as data, for a script that makes it: tag, attributes, text, and the elements inside."""
-    return _listed(_root(drawing, description, attributes))
+def tree(low: Drawing, high: Drawing, description: str, **attributes: str) -> list[Any]:
+    """The element as data, for a script that makes it: tag, attributes, text, and the elements inside.
+
+    The drawings are of one model on two scales. An attribute that differs has both values.
+    """
+    return _listed(_root(low, description, attributes), _root(high, description, attributes))
 
 
-def _listed(element: ET.Element) -> list[Any]:
-    return [element.tag, element.attrib, element.text or "", *map(_listed, element)]
+def _listed(low: ET.Element, high: ET.Element) -> list[Any]:
+    both = ((name, value, high.attrib[name]) for name, value in low.attrib.items())
+    attributes = {name: one if one == other else [one, other] for name, one, other in both}
+    return [low.tag, attributes, low.text or "", *map(_listed, low, high)]
 
 
 def _root(drawing: Drawing, description: str, attributes: dict[str, str]) -> ET.Element:

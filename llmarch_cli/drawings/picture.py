@@ -56,12 +56,38 @@ def apart(profiles: Sequence[Profile], context: str) -> Iterator[Drawing]:
     for profile in profiles:
         require_drawable(profile.spec, "; leave drawings out: --no-pictures")
     drawings = [ModelDrawing(profile, context) for profile in profiles]
-    entrance = max(drawing.zones.entrance for drawing in drawings)
-    layer = min(LARGEST_LAYER, *(drawing.zones.layers / drawing.spec.n_layers for drawing in drawings))
+    layer = min(map(_largest_layer, drawings))
     for drawing in drawings:
-        zones = replace(drawing.zones, entrance=entrance)
-        shapes = sorted(drawing.place(0, 0, zones, layer), key=_depth)
-        yield Drawing(drawing.width, _height(zones), drawing.spec.name, tuple(shapes))
+        yield _alone(drawing, _entrance(drawings), layer)
+
+
+def stretching(profiles: Sequence[Profile], context: str) -> Iterator[tuple[Drawing, Drawing, float, float]]:
+    """As `apart`, each drawing twice, with the height of a layer in each: the least of all models, and its own largest.
+
+    Both have the same shapes, and those at a height between follow in proportion. So a page can put any two models side
+    by side on the largest scale that both allow.
+    """
+    drawings = [ModelDrawing(profile, context) for profile in profiles]
+    least = min(map(_largest_layer, drawings))
+    for drawing in drawings:
+        own = _largest_layer(drawing)
+        low, high = (_alone(drawing, _entrance(drawings), layer) for layer in (least, own))
+        yield low, high, least, own
+
+
+def _largest_layer(drawing: ModelDrawing) -> float:
+    return min(LARGEST_LAYER, drawing.zones.layers / drawing.spec.n_layers)
+
+
+def _entrance(drawings: Iterable[ModelDrawing]) -> float:
+    """The height below the layers, so that they begin at one height in all drawings."""
+    return max(drawing.zones.entrance for drawing in drawings)
+
+
+def _alone(drawing: ModelDrawing, entrance: float, layer: float) -> Drawing:
+    zones = replace(drawing.zones, entrance=entrance)
+    shapes = sorted(drawing.place(0, 0, zones, layer), key=_depth)
+    return Drawing(drawing.width, _height(zones), drawing.spec.name, tuple(shapes))
 
 
 def _shared(needed: Sequence[Zones]) -> Zones:

@@ -13,7 +13,7 @@ import llmarch_cli as llmarch
 from llmarch_cli.drawings import inline
 from llmarch_cli.drawings.measure import text_width
 from llmarch_cli.drawings.model import CALLOUTS
-from llmarch_cli.drawings.picture import apart
+from llmarch_cli.drawings.picture import apart, stretching
 from llmarch_cli.drawings.shapes import Adder, Box, Drawing, Line, Text
 from llmarch_cli.drawings.theme import THEMES
 from llmarch_cli.report.units import BYTES
@@ -107,3 +107,14 @@ def test_any_text_stays_text(name: str) -> None:
     (text,) = root
     assert (text.text, text.get("data-topic"), text.get("data-whole")) == (name, name, name + name)
     assert root.get("aria-label") == name
+
+
+def test_a_drawing_on_two_scales_has_the_same_shapes() -> None:
+    profiles = [llmarch.profile(name, engine="closed-form") for name in llmarch.names()]
+    for profile, (low, high, least, own) in zip(profiles, stretching(profiles, "this context"), strict=True):
+        assert [type(shape) for shape in low.shapes] == [type(shape) for shape in high.shapes]
+        assert least <= own
+        listed = inline.tree(low, high, "words")
+        assert len(listed) == 3 + len(list(ET.fromstring(inline.element(high, "words"))))
+        texts = [text for _, _, text, *_ in listed[3:] if text]
+        assert profile.spec.name.split()[0] in " ".join(texts)

@@ -17,6 +17,8 @@ from selenium.webdriver.support.select import Select
 
 import llmarch_cli as llmarch
 from llmarch_cli.api import gallery
+from llmarch_cli.drawings.picture import apart
+from llmarch_cli.drawings.shapes import Box
 from llmarch_cli.report.columns import metric
 from llmarch_cli.specs.loading import validated
 
@@ -204,6 +206,25 @@ class TestAComparison:
             "return [...document.querySelectorAll('#drawn [data-metric=kv_cache_bytes]')].map(t => t.textContent)"
         )
         assert values == [metric("kv_cache_bytes").unit.write(each.kv_cache_bytes) for each in both]
+
+    @pytest.mark.parametrize("pair", [("gpt2", "gpt2-xl"), ("falcon-h1-0.5b", "deepseek-v3"), ("gpt2", "gpt2")])
+    def test_layers_are_equally_high_on_the_largest_scale_of_both(self, open_page: Open, pair: tuple[str, str]) -> None:
+        page = open_page(f"compare.html#a={pair[0]}&b={pair[1]}")
+        until(lambda: "differ" in named(page, "pair-said").text)
+        script = (
+            "const end = (s, r) => s.viewBox.baseVal.height - r.getAttribute('y');"
+            " const strip = (s) => [...s.querySelectorAll('[class^=\"edged v\"]')];"
+            " return [...document.querySelectorAll('#drawn svg')]"
+            ".map(s => strip(s).map(r => [Number(r.getAttribute('height')), end(s, r)]))"
+        )
+        models = [llmarch.profile(name, engine="closed-form") for name in dict.fromkeys(pair)]
+        for strip, alone in zip(page.execute_script(script), apart(models, ""), strict=True):
+            wanted = [box for box in alone.of(Box) if box.colour is not None]
+            gap = 0.6  # between layers: narrower on a small scale
+            assert [height for height, _ in strip] == pytest.approx([box.height for box in wanted], abs=gap)
+            levels, wanted_levels = [top - height for height, top in strip], [box.y for box in wanted]
+            rises, wanted_rises = ([each - min(of) for each in of] for of in (levels, wanted_levels))
+            assert rises == pytest.approx(wanted_rises, abs=0.05)
 
     def test_choices_change_the_address_and_the_address_the_choice(self, open_page: Open) -> None:
         page = open_page("compare.html")

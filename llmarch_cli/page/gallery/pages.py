@@ -219,17 +219,17 @@ class Gallery:
 
     @cached_property
     def _drawings(self) -> list[Any]:
-        """Each model's drawing as data, all on one scale; None if it is too large to draw."""
+        """Each model's drawing as data, with the heights of a layer in it; None if it is too large to draw."""
         from llmarch_cli.drawings import inline
-        from llmarch_cli.drawings.picture import apart
+        from llmarch_cli.drawings.picture import stretching
 
         fits = [facts.can_be_drawn(profile) for profile in self._profiles]
         drawn = [profile for profile, can in zip(self._profiles, fits, strict=True) if can]
-        made = apart(drawn, "this context") if drawn else iter(())
-        return [
-            inline.tree(next(made), data.in_words(profile)) if can else None
-            for profile, can in zip(self._profiles, fits, strict=True)
-        ]
+        made = (
+            {"tree": inline.tree(low, high, data.in_words(profile)), "least": least, "own": own}
+            for profile, (low, high, least, own) in zip(drawn, stretching(drawn, "this context"), strict=True)
+        )
+        return [next(made) if can else None for can in fits]
 
     # A model's page.
 

@@ -4,5 +4,5 @@ const address = () => new URLSearchParams(location.hash.slice(1));
 
 function setAddress(entries) {
   const said = new URLSearchParams(Object.entries(entries).filter(([, value]) => value));
-  history.replaceState(null, "", `#${said}`);
+  if (location.hash || String(said)) history.replaceState(null, "", `#${said}`);
 }

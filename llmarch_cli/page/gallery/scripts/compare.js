@@ -32,12 +32,20 @@ function load(slug) {
   return loading.get(slug);
 }
 
-// An element from its data: tag, attributes, text, and the elements inside.
-function built([tag, attributes, text, ...inside]) {
+// An element from its data: tag, attributes, text, and the elements inside. What differs between two scales has both
+// values, and is taken at a share between them.
+const NUMBER = /-?[0-9.]+/g;
+function between([low, high], share) {
+  const ends = high.match(NUMBER);
+  let at = 0;
+  return low.replace(NUMBER, (from) => Number((Number(from) + (ends[at++] - from) * share).toFixed(2)));
+}
+
+function built([tag, attributes, text, ...inside], share) {
   const made = document.createElementNS(SVG, tag);
-  for (const [name, value] of Object.entries(attributes)) made.setAttribute(name, value);
+  for (const [name, value] of Object.entries(attributes)) made.setAttribute(name, Array.isArray(value) ? between(value, share) : value);
   made.textContent = text;
-  made.append(...inside.map(built));
+  made.append(...inside.map((one) => built(one, share)));
   return made;
 }
 
@@ -52,7 +60,9 @@ function fill() {
 }
 
 function draw() {
-  const drawn = [...new Set(pair)].filter((model) => model.drawing).map((model) => built(model.drawing));
+  const drawings = [...new Set(pair)].filter((model) => model.drawing).map((model) => model.drawing);
+  const layer = Math.min(...drawings.map(({ own }) => own)); // the largest scale that both allow
+  const drawn = drawings.map(({ tree, least, own }) => built(tree, own > least ? (layer - least) / (own - least) : 0));
   byId("drawn").replaceChildren(...drawn);
   highlight(drawn);
 }
