@@ -294,7 +294,7 @@ def test_what_a_spec_says_is_text(tmp_path: Path) -> None:
         assert text.isascii()
 
 
-@settings(max_examples=10)
+@settings(max_examples=5)
 @given(st.text(st.characters(codec="utf-8", exclude_categories=("Cc", "Cs")), min_size=1, max_size=40))
 def test_any_name_makes_a_gallery(tmp_path_factory: pytest.TempPathFactory, name: str) -> None:
     out = tmp_path_factory.mktemp("any") / "site"
