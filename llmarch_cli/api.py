@@ -9,6 +9,7 @@ Every function raises InputError for an unknown model or an impossible workload,
 
 from __future__ import annotations
 
+import datetime as dt
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from fractions import Fraction
 from pathlib import Path
@@ -104,6 +105,8 @@ def compare(
 ) -> Table:
     """Compare models: one row per model with its shape, layout, parameters, KV cache and FLOPs.
 
+    Of two models of a family, where one extends the other or both extend a third one, it leads with what differs.
+
     Args:
         models: at least one.
         columns: keys of the metrics to show, as listed by `llmarch columns`; empty for all.
@@ -117,9 +120,12 @@ def compare(
     """
     from llmarch_cli.report.columns import require
     from llmarch_cli.report.comparison import comparison
+    from llmarch_cli.report.family import led
 
     require(columns, sort)
-    return comparison(profiles(models, changes=changes, **asked), columns, sort, paired=bool(changes))
+    found = profiles(models, changes=changes, **asked)
+    table = comparison(found, columns, sort, paired=bool(changes))
+    return table if changes else led(table, found)
 
 
 def on_machines(table: Table, profiles: Sequence[Profile], on: str) -> Table:
@@ -242,6 +248,7 @@ class AskedToFit(TypedDict, total=False):
         pages: tokens of a page, where an engine keeps the cache in whole pages.
         windows: "reserved" if layers with windows keep every token; "+512" if so many more than are in view.
         pad_vocab: the multiple to which an engine pads the vocabulary.
+        pad_heads: the multiple to which an engine pads the cached values of each head.
     """
 
     context: int
@@ -259,6 +266,7 @@ class AskedToFit(TypedDict, total=False):
     pages: int | None
     windows: str | None
     pad_vocab: int | None
+    pad_heads: int | None
 
 
 def fit(
@@ -319,7 +327,14 @@ _FORMATS = ("context", "weights", "kv_dtype", "state_dtype", "prompt", "prefix")
 
 
 def overview(
-    *, moe: bool | None = None, organization: str | None = None, attention: str | None = None, sort: str | None = None
+    *,
+    moe: bool | None = None,
+    organization: str | None = None,
+    attention: str | None = None,
+    kinds: Sequence[str] = (),
+    since: dt.date | None = None,
+    columns: Sequence[str] = (),
+    sort: str | None = None,
 ) -> Table:
     """List the bundled models that match all criteria, in closed form.
 
@@ -327,9 +342,12 @@ def overview(
         moe: True for mixtures of experts, False for dense models.
         organization: any part of the publisher's name.
         attention: a word of the layout: mla, gqa, mha, window, chunked, nope ...
-        sort: the key to sort by; None sorts by organization, release date and size.
+        kinds: tags of kinds and mechanisms, all of which a model must have: gated_deltanet, moe, shared_expert ...
+        since: the earliest date of release.
+        columns: keys of the metrics to show.
+        sort: the key to sort by, which is then a column too; None sorts by organization, release date and size.
 
-    Raises InputError for an unknown organization, attention word or column.
+    Raises InputError for an unknown organization, attention word, kind or column.
 
     >>> len(overview(organization="openai", moe=True).rows)
     2
@@ -338,9 +356,9 @@ def overview(
     from llmarch_cli.report.overview import filtered
     from llmarch_cli.report.overview import overview as table
 
-    require(sort=sort)
-    matching = filtered(specs(), moe, organization, attention)
-    return table([profile(spec, engine="closed-form") for spec in matching], sort)
+    require(columns, sort)
+    matching = filtered(specs(), moe, organization, attention, kinds, since)
+    return table([profile(spec, engine="closed-form") for spec in matching], sort, columns)
 
 
 def fact_sheet(model: ModelLike | Profile, *, operators: bool = False, **asked: Unpack[Asked]) -> tuple[Table, ...]:
@@ -500,7 +518,7 @@ def sweep(
     >>> [row["params"] for row in sweep("gpt2", {"n_layers": [6, 12]}, columns=["params"]).rows]
     [81912576, 124439808]
     """
-    from llmarch_cli.sweeping import plot as picture
+    from llmarch_cli.sweeping import plot as drawn
     from llmarch_cli.sweeping.axes import axes
     from llmarch_cli.sweeping.run import run
     from llmarch_cli.sweeping.search import Question, columns_for
@@ -524,12 +542,96 @@ def sweep(
         sample,
         seed,
     )
-    file = None if plot is None else picture.Picture(Path(plot), question)
+    file = None if plot is None else drawn.Picture(Path(plot), spec.name, goals)
     search, answer = run(question, None if out is None else Path(out), scheduler, progress or (lambda _, __: None))
-    table = variants(search, answer)
     if file is not None:
-        file.draw(search.rows(answer))
-    return table
+        best = drawn.points(search.rows(answer), file)
+        file.draw(drawn.random_variants(question, file), best, drawn.unit_of)
+    return variants(search, answer)
+
+
+def sweep_on(
+    base: ModelLike,
+    on: Sequence[str],
+    vary: Mapping[str, Iterable[int | float | str | bool | None]],
+    *,
+    every_layout: bool = False,
+    price: Fraction | None = None,
+    where: str | None = None,
+    sort: str | None = None,
+    top: int | None = None,
+    pareto: Sequence[str] = (),
+    columns: Sequence[str] = (),
+    sample: int | None = None,
+    seed: int = 0,
+    plot: str | Path | None = None,
+    progress: Callable[[int, int], None] | None = None,
+    **asked: Unpack[Asked],
+) -> Table:
+    """Search the variants of a model, and how machines are shared: the best layout, or the best model for devices.
+
+    What fits of each variant is answered as by `fit`: with weights as published and as many sequences as fit, unless
+    `weights` and `batch` are given.
+
+    Args:
+        base: the model that variants are made from.
+        on: the machines, such as "8xh200". With several, each variant is asked about on each.
+        vary: values of fields by path, of sizes of the layout (`tp`, `pp`, `dp`, `ep`, `cp`, `dp_attention`), and of
+            `batch`. May be empty.
+        every_layout: a row for each layout that divides a variant and in which it fits, instead of the best one.
+        price: of a device for an hour, as in `fit`.
+        where: a condition on metrics of the model and on figures of `fit`.
+        sort: the metric or figure to sort by, ascending, or descending with a leading `-`.
+        top: the most rows; None for all.
+        pareto: figures to minimise, or to maximise with a leading `-`.
+        columns: the metrics and figures of each row; empty for a default selection.
+        sample: how many random points of the grid to search; None for all.
+        seed: the seed of the random choices.
+        plot: a file that plots the first two figures of `pareto`.
+        progress: called with the number of points done and the number of all points.
+
+    Raises InputError for an invalid request. A variant that does not fit is skipped and counted.
+
+    >>> table = sweep_on("gpt2", ["2xl4"], {"tp": [1, 2]}, context=1024, batch=1, sort="-user_tokens_per_second")
+    >>> [row["tp"] for row in table.rows]
+    [2, 1]
+    """
+    from llmarch_cli.deployment.fit import Question as Deployment
+    from llmarch_cli.deployment.variants import COLUMNS, MACHINES, SETTINGS, Variants
+    from llmarch_cli.sweeping import plot as drawn
+    from llmarch_cli.sweeping.axes import axes, setting
+    from llmarch_cli.sweeping.each import Asking, Search
+    from llmarch_cli.sweeping.search import Question, columns_for
+    from llmarch_cli.sweeping.selection import Goal
+
+    workload, _ = _question({"weights": NATIVE, **asked})
+    profiling.require(workload)
+    spec = load(base)
+    goals = tuple(Goal.parsed(text) for text in pareto)
+    order = None if sort is None else Goal.parsed(sort)
+    machines = Variants(on, Deployment(workload, asked.get("batch"), price=price), every_layout)
+    settings = [setting(name, vary[name], kind) for name, kind in SETTINGS.items() if name in vary]
+    fields = {path: values for path, values in vary.items() if path not in SETTINGS}
+    question = Question(
+        spec,
+        axes(spec, fields) if fields else (),
+        workload,
+        columns_for(columns, (*goals, *((order,) if order else ())), COLUMNS),
+        where,
+        order,
+        top,
+        goals,
+        sample,
+        seed,
+    )
+    asking = Asking((setting(MACHINES, on, str), *settings), machines.figures, machines.ask, tuple(machines.words()))
+    search = Search(question, asking)
+    file = None if plot is None else drawn.Picture(Path(plot), spec.name, goals)
+    found = search.run(progress or (lambda _, __: None))
+    rows, n_best = search.best(found.rows)
+    if file is not None:
+        file.draw(search.points(found.rows, file), search.points(rows, file), lambda key: search.column(key).unit)
+    return search.table(found, rows, n_best)
 
 
 def diff(before: ModelLike, after: ModelLike, **asked: Unpack[Asked]) -> Difference:
@@ -555,20 +657,69 @@ def draw(models: Sequence[ModelLike], path: str | Path, *, theme: str = "light",
         models: at least one.
         path: an .svg, .png or .pdf file.
         theme: "light" or "dark".
+        **asked: without a context, the longest one that all models have.
 
     Raises InputError for another ending or theme, and if matplotlib is not installed.
 
     >>> draw(["gpt2", "gpt2-xl"], "gpt2.svg")
     """
+    from llmarch_cli.report.plots import library
+    from llmarch_cli.writing import put
+
+    put(Path(path), drawing(models, library.checked_ending(path), theme=theme, **asked))
+
+
+def drawing(
+    models: Sequence[ModelLike], file_format: str = "svg", *, theme: str = "light", **asked: Unpack[Asked]
+) -> bytes:
+    """What `draw` writes, as the bytes of an "svg", "png" or "pdf" file.
+
+    >>> drawing(["gpt2"])[:5]
+    b'<?xml'
+    """
     from llmarch_cli.drawings import canvas
 
-    canvas.require_writable(Path(path), theme)
-    if not models:
-        raise InputError("no model given: name one or more")
+    canvas.require(file_format, theme)
     from llmarch_cli.drawings.picture import picture
 
-    asked["engine"] = "closed-form"
-    canvas.save(picture(profiles(models, **asked)), Path(path), theme)
+    return canvas.rendered(picture(_drawn(models, asked)), file_format, theme)
+
+
+def sketch(
+    models: Sequence[ModelLike],
+    *,
+    width: int = 100,
+    color: bool = False,
+    ascii_only: bool = False,
+    **asked: Unpack[Asked],
+) -> str:
+    """Architectures below each other, in characters: what `llmarch draw` prints on a terminal.
+
+    Args:
+        models: at least one.
+        width: characters of a line.
+        color: mark layers in a terminal's colours.
+        ascii_only: use no other characters.
+        **asked: without a context, the longest one that all models have.
+
+    >>> sketch(["gpt2"]).splitlines()[0]
+    'GPT-2 · gpt2 · OpenAI · 2019-02-14'
+    """
+    from llmarch_cli.drawings import sketch as sketching
+
+    return sketching.sketch(_drawn(models, asked), width, color, ascii_only)
+
+
+def _drawn(models: Sequence[ModelLike], asked: Asked) -> list[Profile]:
+    """The profiles of a drawing, at the longest context that all models have, unless another one is asked for."""
+    if not models:
+        raise InputError("no model given: name one or more")
+    specs = [load(model) for model in models]
+    windows = [spec.context_length for spec in specs if spec.context_length is not None]
+    given: Asked = {**asked, "engine": "closed-form"}
+    if "context" not in given and windows:
+        given["context"] = min(windows)
+    return profiles(specs, **given)
 
 
 def load_checkpoint(

@@ -49,7 +49,8 @@ def compare(
     """Compare models side by side: shape, parameters, cache, FLOPs.
 
     Figures come first; --all shows every metric and setting. Equal values are dim. Two models are columns, with the
-    ratio of the first to the second; more are rows. With --set, each model is compared with its changed copy.
+    ratio of the first to the second; more are rows. With --set, each model is compared with its changed copy. Two
+    models of a family begin with what differs.
     """
     kind = plots.kind(plot_kind, "cache", plot)
     keys = options.keys(columns)
@@ -61,11 +62,14 @@ def compare(
     from llmarch_cli import api
     from llmarch_cli.report.columns import require
     from llmarch_cli.report.comparison import comparison
+    from llmarch_cli.report.family import led
 
     require(keys, sort)
     profiles = api.profiles(models, changes=assignments, **asked)
     output.save(profiles[-1].spec, save)
     table = comparison(profiles, keys, sort, paired=bool(assignments), brief=not everything)
+    if not assignments:
+        table = led(table, profiles, brief=not everything)
     if on is not None:
         table = api.on_machines(table, profiles, on)
     output.show([table], file_format, exact)

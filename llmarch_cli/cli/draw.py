@@ -8,42 +8,84 @@ from typing import Annotated
 import typer
 
 from llmarch_cli.cli import options, output
+from llmarch_cli.errors import InputError
 
 EXAMPLES = (
+    "llmarch draw gemma3-27b",
     "llmarch draw gemma3-27b -o gemma3-27b.svg",
     "llmarch draw deepseek-v3 kimi-k2 -o moe.png --theme dark",
     "llmarch draw my-model.yaml qwen3-8b -o my-model.pdf --ctx 32k",
+    "llmarch draw gpt2 -o - > gpt2.svg",
 )
 
+TERMINAL = "text"
+STANDARD_OUTPUT = Path("-")
+FORMATS = (TERMINAL, "svg", "png", "pdf")
 
-@options.workload(without=("batch", "kv_dtype", "state_dtype", "weights", "prompt", "prefix", "engine"))
+
+@options.workload(without=("batch", "kv_dtype", "state_dtype", "weights", "prompt", "prefix", "engine"), unset=True)
 def draw(
     models: options.Models,
     asked: options.Asked,
     file: Annotated[
-        Path,
+        Path | None,
         typer.Option(
             "--output",
             "-o",
             metavar="FILE",
-            help="The file to write: .svg, .png or .pdf.",
+            help="The file to write: .svg, .png or .pdf; - for standard output. Default: a picture in characters.",
             show_default=False,
             rich_help_panel=options.OUTPUT,
         ),
-    ],
+    ] = None,
     theme: Annotated[
         str,
         typer.Option(
             metavar="light|dark", autocompletion=options.among("light", "dark"), rich_help_panel=options.OUTPUT
         ),
     ] = "light",
+    file_format: Annotated[
+        str | None,
+        options.format_option(FORMATS, "Default: text without -o, svg with -o -, else the ending of the file's name."),
+    ] = None,
 ) -> None:
     """Draw architectures: layers, attention, experts.
 
-    Several models are drawn side by side on one scale, with their differences highlighted.
+    Several models are drawn side by side on one scale, with their differences highlighted. Without --ctx, the cache is
+    that of the longest context that all of them have.
     """
-    from llmarch_cli import api
+    chosen = _format(file, file_format)
+    from llmarch_cli import api, writing
 
-    with output.busy("drawing"):
-        api.draw(models, file, theme=theme, **asked)
-    output.write(f"{file}\n")
+    if chosen == TERMINAL:
+        from llmarch_cli.drawings.sketch import SIGNS
+
+        shown = output.page(SIGNS)
+        if file is not None and file != STANDARD_OUTPUT:
+            shown |= {"color": False, "ascii_only": False}
+        with output.busy("drawing"):
+            data = api.sketch(models, **shown, **asked).encode(errors="replace")
+    else:
+        with output.busy("drawing"):
+            data = api.drawing(models, chosen, theme=theme, **asked)
+    if file is None or file == STANDARD_OUTPUT:
+        output.write_bytes(data)
+    else:
+        writing.put(file, data)
+        output.write(f"{file}\n")
+
+
+def _format(file: Path | None, asked: str | None) -> str:
+    """The format of a drawing. Raises InputError for a file whose name ends otherwise."""
+    if file is None:
+        return asked or TERMINAL
+    if file == STANDARD_OUTPUT:
+        return asked or "svg"
+    if asked == TERMINAL:
+        return asked
+    from llmarch_cli.report.plots import library
+
+    ending = library.checked_ending(file)
+    if asked not in (None, ending):
+        raise InputError(f"{file}: the file's name does not end in .{asked}; leave out --format, or rename it")
+    return ending

@@ -29,14 +29,6 @@ def _share(text: str | Fraction) -> Fraction:
     return Fraction(match[1]) / 100
 
 
-def _price(text: str) -> Fraction:
-    """Parse `2.5/h` or `2.5`. Raises InputError for anything else."""
-    match = re.fullmatch(r"(\d{1,9}(?:\.\d{1,6})?)(?:/h)?", text)
-    if match is None:
-        raise InputError(f"--price takes the price of a device for an hour, such as 2.5/h, not {shown(text)}")
-    return Fraction(match[1])
-
-
 def _skew(text: str | float) -> float:
     if not re.fullmatch(r"\d{1,3}(?:\.\d{1,6})?", str(text)):
         raise InputError(f"--skew takes an exponent from 0 to 10, such as 0.5, not {shown(text)}")
@@ -131,7 +123,7 @@ def fit(
             "--price",
             metavar="PRICE/h",
             help="Of a device for an hour, such as 2.5/h: adds the least price of a million tokens.",
-            parser=_price,
+            parser=options.price,
             show_default=False,
             rich_help_panel=BOUNDS,
         ),
@@ -169,6 +161,17 @@ def fit(
             rich_help_panel=ENGINE,
         ),
     ] = None,
+    pad_heads: Annotated[
+        int | None,
+        typer.Option(
+            "--pad-heads",
+            metavar="N",
+            help="The cached values of each head are padded to a multiple of N.",
+            parser=options.number("--pad-heads"),
+            show_default=False,
+            rich_help_panel=ENGINE,
+        ),
+    ] = None,
     explain: Annotated[
         bool,
         typer.Option("--explain", help="Show how each figure follows: formula, inputs, source."),
@@ -181,9 +184,10 @@ def fit(
         str | None,
         typer.Option(
             "--plot-kind",
-            metavar="memory|step|pareto",
-            help="memory: bytes by context; step: times by sequences; both for one model on one machine. pareto:"
-            " tokens/s of a user against those of a device. Default: memory for one, else pareto.",
+            metavar="memory|step|roofline|pareto",
+            help="memory: bytes by context; step: times by sequences; both for one model on one machine. roofline:"
+            " FLOPs/s by FLOPs a byte; pareto: tokens/s of a user against those of a device. Default: memory for one,"
+            " else pareto.",
             show_default=False,
             rich_help_panel=plots.PANEL,
         ),
@@ -217,6 +221,7 @@ def fit(
         pages=pages,
         windows=windows,
         pad_vocab=pad_vocab,
+        pad_heads=pad_heads,
         layout={name: size for name, size in sizes.items() if size is not None},
         reserve=reserve,
         compute=compute,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 from typing import Annotated
 
 import typer
@@ -10,8 +11,9 @@ from llmarch_cli.cli import options, output
 
 EXAMPLES = (
     "llmarch list --moe --sort=-params",
-    "llmarch list --org google",
-    "llmarch list --attention mla --format json",
+    "llmarch list --kind gated_deltanet --kind moe",
+    "llmarch list --org google --since 2025-07",
+    "llmarch list --attention mla --columns params,active_params --format csv",
 )
 
 
@@ -28,11 +30,46 @@ def list_models(
             "--attention", metavar="WORD", help="A word of the layout: mla, gqa, mqa, mha, window, chunked, nope ..."
         ),
     ] = None,
+    kinds: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--kind",
+            metavar="TAG",
+            help="A kind or mechanism, as in the column `mechanisms`: gated_deltanet, hybrid, shared_expert ..."
+            " Repeatable: all of them.",
+            autocompletion=options.complete_kind,
+            show_default=False,
+        ),
+    ] = None,
+    since: Annotated[
+        dt.date | None,
+        typer.Option(
+            "--since",
+            metavar="DATE",
+            help="Released on this day or later: 2026, 2025-07 or 2025-07-28.",
+            parser=options.date,
+            show_default=False,
+        ),
+    ] = None,
     sort: options.Sort = None,
+    columns: options.Columns = None,
     file_format: options.Format = "table",
     exact: options.Exact = False,
 ) -> None:
-    """List the bundled models with publisher, date, size and layout."""
+    """List the bundled models: publisher, date, size, what is special.
+
+    A column to sort by is shown.
+    """
+    keys = options.keys(columns)
     from llmarch_cli import api
 
-    output.show([api.overview(moe=moe, organization=organization, attention=attention, sort=sort)], file_format, exact)
+    table = api.overview(
+        moe=moe,
+        organization=organization,
+        attention=attention,
+        kinds=kinds or (),
+        since=since,
+        columns=keys,
+        sort=sort,
+    )
+    output.show([table], file_format, exact)

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import inspect
 import re
 import warnings
 from collections.abc import Callable, Iterable
+from fractions import Fraction
 from functools import wraps
 from importlib import import_module
 from pathlib import Path
@@ -73,6 +75,19 @@ def several_tokens(text: str) -> list[int]:
     return [tokens(part.strip()) for part in text.split(",")]
 
 
+def date(text: str | dt.date) -> dt.date:
+    """Parse `2026`, `2025-07` or `2025-07-28` as the first day of it. Raises InputError for anything else."""
+    if isinstance(text, dt.date):
+        return text
+    match = re.fullmatch(r"([0-9]{4})(?:-([0-9]{2}))?(?:-([0-9]{2}))?", text)
+    try:
+        if match is not None:
+            return dt.date(*(int(part or 1) for part in match.groups()))
+    except ValueError:  # no such month or day
+        pass
+    raise InputError(f"--since takes a year, a month or a day, such as 2026, 2025-07 or 2025-07-28, not {shown(text)}")
+
+
 def name_in(option: str, what: str, module: str, table: str) -> Callable[[str], str]:
     """A parser of a name in a table of a module of this package, which is imported when an option is given."""
 
@@ -137,6 +152,15 @@ def complete_model(incomplete: str) -> list[str]:
     from llmarch_cli.specs.loading import names
 
     return [name for name in names() if name.startswith(incomplete)]
+
+
+def complete_kind(incomplete: str) -> list[str]:
+    """Kinds and mechanisms by the start of their tag."""
+    from llmarch_cli.models import load
+    from llmarch_cli.report.overview import known_kinds
+    from llmarch_cli.specs.loading import names
+
+    return [kind for kind in known_kinds(map(load, names())) if kind.startswith(incomplete)]
 
 
 def complete_column(incomplete: str) -> list[str]:
@@ -415,6 +439,24 @@ _WORKLOAD: dict[str, tuple[Any, Any]] = {
     ),
     "engine": (Engine, None),
 }
+
+
+def price(text: str) -> Fraction:
+    """Parse `2.5/h` or `2.5`. Raises InputError for anything else."""
+    match = re.fullmatch(r"(\d{1,9}(?:\.\d{1,6})?)(?:/h)?", text)
+    if match is None:
+        raise InputError(f"--price takes the price of a device for an hour, such as 2.5/h, not {shown(text)}")
+    return Fraction(match[1])
+
+
+def given(asked: Asked, ctx: typer.Context, *names: str) -> Asked:
+    """The workload without those options of `names` that were not given, so that their defaults are the library's."""
+    return {name: value for name, value in asked.items() if name not in names or _is_given(ctx, name)}  # type: ignore[return-value]
+
+
+def _is_given(ctx: typer.Context, name: str) -> bool:
+    source = ctx.get_parameter_source(name)
+    return source is not None and source.name != "DEFAULT"
 
 
 def workload(*, context: str | None = "context", without: tuple[str, ...] = (), unset: bool = False) -> Decorator:

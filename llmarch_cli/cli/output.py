@@ -8,7 +8,7 @@ import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, TextIO, TypeVar
+from typing import TYPE_CHECKING, TextIO, TypedDict, TypeVar
 
 import typer
 
@@ -74,15 +74,43 @@ def save(spec: ModelSpec, path: str | None) -> None:
 
 def write(text: str) -> None:
     """Print `text`. If the reader closes the pipe, exit quietly."""
-    try:
+    with _quietly():
         sys.stdout.write(text)
         sys.stdout.flush()
+
+
+@contextmanager
+def _quietly() -> Iterator[None]:
+    """Exit without a message if the reader closes the pipe."""
+    try:
+        yield
     except OSError as error:
         # Python flushes again at exit and would print a second error.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         if isinstance(error, BrokenPipeError):
             raise typer.Exit from None
         raise
+
+
+def write_bytes(contents: bytes) -> None:
+    """Print bytes as `write` prints text."""
+    with _quietly():
+        sys.stdout.flush()
+        sys.stdout.buffer.write(contents)
+        sys.stdout.buffer.flush()
+
+
+class Page(TypedDict):
+    """What standard output can show."""
+
+    width: int
+    color: bool
+    ascii_only: bool
+
+
+def page(signs: str) -> Page:
+    """The width of standard output, and whether it shows colours, and these characters."""
+    return {"width": _width(), "color": _has_styles(), "ascii_only": not _encodes(signs)}
 
 
 def _width() -> int:

@@ -6,26 +6,30 @@ import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
 from llmarch_cli.cli import options, output
+from llmarch_cli.errors import InputError
 
 EXAMPLES = (
     "llmarch sweep gemma3-27b --vary attention.variants.local.window=256,512,1024,2048 --sort kv_cache_bytes",
     "llmarch sweep qwen3-8b --vary n_layers=24:48:4 --vary d_model=2048:6144:512 --where 'params <= 8B' --sort=-params",
     "llmarch sweep qwen3-235b-a22b --vary ffn.n_experts=32:256:32 --vary ffn.top_k=1:16 --vary d_model=2048:8192:256"
     " --where '100B <= params <= 300B' --pareto=-params,active_params",
+    "llmarch sweep gpt-oss-120b --on 8xh100 --vary tp=1,2,4,8 --vary batch=1,8,64 --ctx 32k"
+    " --pareto=-user_tokens_per_second,-tokens_per_second",
 )
 
-SEARCH, LARGE = "Search", "Large sweeps"
+SEARCH, MACHINES, LARGE = "Search", "On machines", "Large sweeps"
 DEFAULT_TOP = 20
 DELAY = 1.0  # seconds before progress is shown
 
 
 @options.workload(without=("engine",))
 def sweep(
+    ctx: typer.Context,
     base: Annotated[
         str,
         typer.Argument(
@@ -41,7 +45,8 @@ def sweep(
         typer.Option(
             "--vary",
             metavar="PATH=VALUES",
-            help="A field and its values: 1,2,4 or start:stop:step. Repeatable.",
+            help="A field and its values: 1,2,4 or start:stop:step; with --on also tp, pp, dp, ep, cp, dp_attention or"
+            " batch. Repeatable.",
             autocompletion=options.complete_change,
             show_default=False,
             rich_help_panel=SEARCH,
@@ -83,6 +88,36 @@ def sweep(
     seed: Annotated[
         int, typer.Option("--seed", min=0, metavar="S", help="The seed of --sample.", rich_help_panel=SEARCH)
     ] = 0,
+    on: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--on",
+            metavar="MACHINES",
+            help="Ask what fits of each variant on devices, as `llmarch fit` does: 8xh200. Repeatable.",
+            autocompletion=options.complete_machines,
+            show_default=False,
+            rich_help_panel=MACHINES,
+        ),
+    ] = None,
+    every_layout: Annotated[
+        bool,
+        typer.Option(
+            "--every-layout",
+            help="A row for each layout that divides a variant, not for the best alone.",
+            rich_help_panel=MACHINES,
+        ),
+    ] = False,
+    price: Annotated[
+        Any,
+        typer.Option(
+            "--price",
+            metavar="PRICE/h",
+            help="Of a device for an hour, such as 2.5/h.",
+            parser=options.price,
+            show_default=False,
+            rich_help_panel=MACHINES,
+        ),
+    ] = None,
     out: Annotated[
         Path | None,
         typer.Option(
@@ -130,32 +165,40 @@ def sweep(
     file_format: options.Format = "table",
     exact: options.Exact = False,
 ) -> None:
-    """Search combinations of field values for the best variants.
+    """Search combinations of field values for the best variants, or for the best layout on devices.
 
     A million variants take less time than importing torch. Invalid combinations are skipped and counted by reason.
+    With --on, each variant is asked what fits of it and how fast it can be, which takes about a millisecond.
     """
     keys = options.keys(columns)
     goals = options.keys(pareto, "--pareto")
     from llmarch_cli import api
     from llmarch_cli.sweeping.axes import parsed
 
+    wanted: dict[str, Any] = {
+        "where": _all(where or ()),
+        "sort": sort,
+        "top": DEFAULT_TOP if top is None and not goals else top,
+        "pareto": goals,
+        "columns": keys,
+        "sample": sample,
+        "seed": seed,
+        "plot": plot,
+    }
+    varying = parsed(vary or ())
+    if on and (out is not None or scheduler is not None):
+        raise InputError(f"{'--scheduler' if out is None else '--out'} does not go with --on")
+    if not on and (every_layout or price is not None):
+        raise InputError(f"{'--every-layout' if every_layout else '--price'} needs machines, such as --on 8xh200")
     with _progress() as progress:
-        table = api.sweep(
-            base,
-            parsed(vary or ()),
-            where=_all(where or ()),
-            sort=sort,
-            top=DEFAULT_TOP if top is None and not goals else top,
-            pareto=goals,
-            columns=keys,
-            sample=sample,
-            seed=seed,
-            out=out,
-            plot=plot,
-            scheduler=scheduler,
-            progress=progress,
-            **asked,
-        )
+        if on:
+            # As `fit`: weights as published, and as many sequences as fit, unless others are asked for.
+            workload = options.given(asked, ctx, "weights", "batch")
+            table = api.sweep_on(
+                base, on, varying, every_layout=every_layout, price=price, progress=progress, **wanted, **workload
+            )
+        else:
+            table = api.sweep(base, varying, out=out, scheduler=scheduler, progress=progress, **wanted, **asked)
     output.show([table], file_format, exact)
 
 

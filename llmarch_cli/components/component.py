@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Protocol
 from pydantic import BaseModel, ConfigDict, Field, SerializeAsAny
 
 from llmarch_cli.components.cache import Mixing, Read, Rows, State, View
+from llmarch_cli.components.inside import Inside
 from llmarch_cli.components.mechanism import Mechanism, Telling
 from llmarch_cli.components.parts import Weights
 from llmarch_cli.components.shards import Shard
@@ -241,6 +242,10 @@ class Component(Record):
         if kind := getattr(self, "kind", None):
             phrase = self.abbreviation or self.title
             yield Mechanism(kind, self.title, phrase, Telling.MIXING, by_layer=True, page=self.concept)
+
+    def inside(self) -> Inside:
+        """What a drawing shows inside its box; nothing by default."""
+        return ()
 
     @abstractmethod
     def forward(self, m: Modules, x: Tensor, cache: LayerCache) -> Tensor:

@@ -1,4 +1,4 @@
-"""What an inference engine keeps beyond what a model needs: whole pages, rows behind windows, a padded vocabulary.
+"""What an inference engine keeps beyond what a model needs: whole pages, rows behind windows, padding.
 
 None of it is assumed unless it is asked for. It changes the bytes on a device and no bound: what is padded need not be
 read.
@@ -13,7 +13,7 @@ from math import lcm
 
 from llmarch_cli.components.cache import Rows, State, View
 from llmarch_cli.components.parts import Linear, Table, TiedLinear, Weights
-from llmarch_cli.components.shards import Shard
+from llmarch_cli.components.shards import Shard, Units
 from llmarch_cli.errors import InputError, shown
 
 MOST_TOKENS = 2**20  # of a page, and behind a window
@@ -33,6 +33,8 @@ class EngineView:
             than are in view. None: those in view.
         pad_vocab: the rows of the embedding and of the head are padded to a multiple of this that `tp` divides. None:
             they are not.
+        pad_heads: the cached values of each head, or of a row that has none, are padded to a multiple of this. None:
+            they are not.
 
     Raises:
         InputError: for a number out of range and for other words.
@@ -41,14 +43,14 @@ class EngineView:
     pages: int | None = None
     windows: str | None = None
     pad_vocab: int | None = None
+    pad_heads: int | None = None
 
     def __post_init__(self) -> None:
         if self.pages is not None and not 1 <= self.pages <= MOST_TOKENS:
             raise InputError(f"a page has from 1 to {MOST_TOKENS:,} tokens, not {shown(self.pages)}")
-        if self.pad_vocab is not None and not 1 <= self.pad_vocab <= MOST_MULTIPLE:
-            raise InputError(
-                f"the vocabulary is padded to a multiple of 1 to {MOST_MULTIPLE:,}, not of {shown(self.pad_vocab)}"
-            )
+        for what, multiple in (("the vocabulary is", self.pad_vocab), ("cached heads are", self.pad_heads)):
+            if multiple is not None and not 1 <= multiple <= MOST_MULTIPLE:
+                raise InputError(f"{what} padded to a multiple of 1 to {MOST_MULTIPLE:,}, not of {shown(multiple)}")
         behind = None if self.windows is None else re.fullmatch(r"\+(\d{1,7})", self.windows)
         if self.windows in (None, RESERVED) or (behind is not None and int(behind[1]) <= MOST_TOKENS):
             return
@@ -102,13 +104,26 @@ class EngineView:
         multiple = lcm(self.pad_vocab or 1, tp if self.pad_vocab else 1)
         return -(-n_rows // multiple) * multiple
 
+    def padded_entry(self, entry: Rows | State, shard: Shard | None) -> Entry:
+        """A cache entry, and how devices divide it, with the values that are added to each head of its rows."""
+        if self.pad_heads is None or isinstance(entry, State):
+            return entry, shard
+        sections = (Units(1),) if shard is None else shard.sections
+        padded = []
+        for units in sections:
+            size = entry.width // units.count if units.size is None else units.size
+            padded.append(replace(units, size=-(-size // self.pad_heads) * self.pad_heads))
+        width = sum(units.count * (units.size or 0) for units in padded)
+        return replace(entry, width=width), None if shard is None else replace(shard, sections=tuple(padded))
+
     @property
     def options(self) -> dict[str, str]:
         """What is asked for, as it is written behind the inputs of a figure, by the bytes that it changes."""
         pages = "" if self.pages is None else f"; --pages {self.pages}"
         windows = "" if self.windows is None else f"; --windows {self.windows}"
+        heads = "" if self.pad_heads is None else f"; --pad-heads {self.pad_heads}"
         return {
-            "cache": pages + windows,
+            "cache": pages + windows + heads,
             "weights": "" if self.pad_vocab is None else f"; --pad-vocab {self.pad_vocab}",
         }
 
@@ -123,6 +138,8 @@ class EngineView:
             yield f"Windows: layers with a window or chunks keep {self.behind:,} tokens more than are in view."
         if self.pad_vocab is not None:
             yield f"Vocabulary: its rows are padded to a multiple of {self.pad_vocab:,} that tp divides."
+        if self.pad_heads is not None:
+            yield f"Heads: the cached values of each are padded to a multiple of {self.pad_heads:,}."
         if self != AS_NEEDED:
             yield "These are bytes that an engine holds. The bounds are without them: nothing needs to read them."
 

@@ -38,7 +38,7 @@ class Question:
         compute: the dtype of products; None: the one that the weights imply.
         skew: of the choice of experts, as in `experts.expected_experts`.
         price: of a device for an hour.
-        pages, windows, pad_vocab: what an engine keeps besides, as in `EngineView`.
+        pages, windows, pad_vocab, pad_heads: what an engine keeps besides, as in `EngineView`.
     """
 
     workload: Workload
@@ -51,11 +51,12 @@ class Question:
     pages: int | None = None
     windows: str | None = None
     pad_vocab: int | None = None
+    pad_heads: int | None = None
 
     @property
     def engine_view(self) -> EngineView:
         """What an engine keeps besides. Raises InputError for a number out of range and for unknown words."""
-        return EngineView(self.pages, self.windows, self.pad_vocab)
+        return EngineView(self.pages, self.windows, self.pad_vocab, self.pad_heads)
 
 
 @dataclass(frozen=True, slots=True)
@@ -266,6 +267,11 @@ class Fit:
     def rate(self) -> Fraction | None:
         """Tokens a second of all sequences, at most."""
         return None if self.user_rate is None else self.user_rate * self.batch
+
+    @property
+    def device_rate(self) -> Fraction | None:
+        """Tokens a second of all sequences for each device, at most."""
+        return None if self.rate is None else self.rate / self.machines.n_devices
 
     @property
     def cost(self) -> Fraction | None:

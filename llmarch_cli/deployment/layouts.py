@@ -181,7 +181,7 @@ class Division:
                 for words, owner, part in stored_in(item.component, spec.d_model, label_words(item))
             ]
             self._entries[item.label] = [
-                (entry, inner.shards().get(entry.name))
+                engine_view.padded_entry(entry, inner.shards().get(entry.name))
                 for _, inner in walk_named(item.component)
                 for entry in inner.cache()
             ]

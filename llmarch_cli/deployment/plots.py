@@ -1,4 +1,4 @@
-"""Plots of what fits: memory by context, the roofline of a step, and the rates of a user against those of a device."""
+"""Plots of what fits: memory by context, times of a step, rooflines, and the rates of a user and of a device."""
 
 from __future__ import annotations
 
@@ -11,12 +11,13 @@ from llmarch_cli.deployment import bounds
 from llmarch_cli.deployment.fit import Fit
 from llmarch_cli.errors import InputError, unknown
 from llmarch_cli.report.plots.data import Curve, Curves
-from llmarch_cli.report.units import BYTES, INTEGER, RATE, Unit, seconds
+from llmarch_cli.report.units import BYTES, INTEGER, OPERATION_RATE, RATE, Unit, seconds
 
-Kind = Literal["memory", "step", "pareto"]
+Kind = Literal["memory", "step", "roofline", "pareto"]
 KINDS: tuple[Kind, ...] = get_args(Kind)
 
 MICROSECONDS = Unit(lambda taken: seconds(Fraction(taken, 10**6)))
+THOUSANDTHS = Unit(lambda number: f"{number / 1000:,g}")
 MOST_CURVES = 7  # of numbers of sequences
 SHORTEST, LONGEST = 1 << 10, 1 << 20  # contexts in tokens
 POINTS_PER_DOUBLING = 4
@@ -32,13 +33,13 @@ def checked_kind(name: str) -> Kind:
 
 def require(kind: Kind, n_answers: int) -> None:
     """Raise InputError if a plot cannot show so many models and machines."""
-    if kind != "pareto" and n_answers != 1:
-        raise InputError(f"--plot-kind {kind} is for one model on one machine; pareto is for several")
+    if kind in ("memory", "step") and n_answers != 1:
+        raise InputError(f"--plot-kind {kind} is for one model on one machine; roofline and pareto are for several")
 
 
 def n_curves(kind: Kind, n_answers: int) -> int:
     """The most curves of a plot."""
-    return {"memory": MOST_CURVES + 1, "step": 3, "pareto": n_answers}[kind]
+    return {"memory": MOST_CURVES + 1, "step": 3, "roofline": 2 * n_answers, "pareto": n_answers}[kind]
 
 
 def plot(kind: Kind, found: Sequence[Fit]) -> Curves:
@@ -49,6 +50,8 @@ def plot(kind: Kind, found: Sequence[Fit]) -> Curves:
             return _memory(found[0])
         case "step":
             return _step(found[0])
+        case "roofline":
+            return _roofline(found)
         case _:
             return _pareto(found)
 
@@ -68,7 +71,7 @@ def _memory(found: Fit) -> Curves:
 
 
 def _step(found: Fit) -> Curves:
-    """The roofline of a decode step: microseconds to read and to compute by sequences; the longer one is the bound."""
+    """Microseconds of a decode step to read and to compute by sequences; the longer one is the bound."""
     last = max(found.most_sequences, 2 * (found.compute_batch or 0), 64)
     numbers = sorted({*_powers(last), last})
     steps = {number: bounds.decode_step(found.sizes.model, found.setting, number) for number in numbers}
@@ -85,6 +88,50 @@ def _step(found: Fit) -> Curves:
     note = f"{found.spec.id} on {found.machines} ({found.layout.words}), {found.setting.compute}."
     title, dotted = "Least time of a decode step by sequences", "Dotted: more sequences than fit."
     return Curves(title, note, MICROSECONDS, tuple(curves), "sequences", INTEGER, "", dotted)
+
+
+def _roofline(found: Sequence[Fit]) -> Curves:
+    """FLOPs a second of a device by FLOPs for each byte that it reads: roofs of chips, and decode steps below them.
+
+    A roof is `min(peak, bandwidth x intensity)` (Williams, Waterman and Patterson, 2009). A step lies on it, by what
+    bounds it, from one sequence to as many as compute binds from, and dotted where more than fit.
+
+    Raises InputError if no peak is known.
+    """
+    steps = {f"{each.spec.id} on {each.machines}": _intensities(each) for each in found}
+    if not any(steps.values()):
+        raise InputError("a roofline needs the peak of a chip in the dtype of products; --compute names another dtype")
+    seen = [at for points in steps.values() for at, *_ in points]
+    first, last = min(seen), 4 * max(seen)
+    curves: dict[str, Curve] = {}
+    for each in found:
+        chip, dtype = each.machines.chip, each.setting.compute
+        if (peak := bounds.peak_of(each.machines, dtype)) is not None:
+            last = max(last, 4000 * peak // chip.bandwidth)
+            ridge = 1000 * peak // chip.bandwidth
+            roof = tuple((at, min(peak, chip.bandwidth * at // 1000)) for at in sorted({first, ridge, last}))
+            curves[f"roof of {chip.id}, {dtype}"] = Curve(f"roof of {chip.id}, {dtype}", roof, None)
+    for each, (name, points) in zip(found, steps.items(), strict=True):
+        inside = [at for at, _, number in points if number <= each.most_sequences]
+        if points:
+            curves[name] = Curve(name, tuple((at, rate) for at, rate, _ in points), max(inside, default=0))
+    context = found[0].question.workload.context
+    note = f"Decode steps of 1, 2, 4 ... sequences at {context:,} tokens of context, as their bounds allow."
+    titles, dotted = ("FLOPs for each byte read", "FLOPs a second of a device"), "Dotted: more sequences than fit."
+    roofs = tuple(curves.values())
+    return Curves("Roofline", note, OPERATION_RATE, roofs, titles[0], THOUSANDTHS, titles[1], dotted)
+
+
+def _intensities(found: Fit) -> list[tuple[int, int, int]]:
+    """Of decode steps: thousandths of a FLOP for a byte, FLOPs a second, and sequences; each intensity once."""
+    points: dict[int, tuple[int, int, int]] = {}
+    last = max(found.most_sequences, 2 * (found.compute_batch or 0), 64)
+    for number in sorted({*_powers(last), found.most_sequences or 1}):
+        step = bounds.decode_step(found.sizes.model, found.setting, number)
+        if step.compute is not None:
+            at = 1000 * step.flops // step.n_bytes
+            points.setdefault(at, (at, int(step.flops / step.seconds), number))
+    return sorted(points.values())
 
 
 def _powers(last: int) -> list[int]:

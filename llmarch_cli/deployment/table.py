@@ -8,94 +8,26 @@ from fractions import Fraction
 
 from llmarch_cli.deployment import bounds
 from llmarch_cli.deployment.explained import explained
-from llmarch_cli.deployment.fit import Fit
+from llmarch_cli.deployment.figures import BY_KEY, FIGURES
+from llmarch_cli.deployment.fit import Fit, Question
+from llmarch_cli.profilers.cost import Workload
 from llmarch_cli.report import units
 from llmarch_cli.report.table import MAX_SIDE_BY_SIDE, Column, Table
 from llmarch_cli.report.units import Value, binary_bytes, share, tokens
 from llmarch_cli.specs.storage import NATIVE
 
-_MODEL = Column("model", "model", units.TEXT, "The spec's id; for a YAML file its name.")
-
-_COLUMNS = (
-    _MODEL,
-    Column("machines", "on", units.TEXT, "The devices: nodes x devices x chip."),
-    Column("layout", "layout", units.TEXT, "How the model is divided over the devices: the best of those asked for."),
-    Column("context_tokens", "context", units.TOKENS, "Tokens of each sequence.", "data"),
-    Column("kv_dtype", "cache in", units.TEXT, "How cached values are stored.", "data"),
-    Column("weight_format", "weights in", units.TEXT, "How weights are stored.", "data"),
-    Column("page_tokens", "pages", units.TOKENS, "Tokens of a page, where the cache is in whole pages.", "data"),
-    Column("windows", "windows", units.TEXT, "What layers with windows keep besides what is in view.", "data"),
-    Column("vocab_multiple", "vocabulary", units.INTEGER, "The multiple to which it is padded.", "data"),
-    Column("vocab_rows", "rows of the vocabulary", units.INTEGER, "With those that are padded.", "data"),
-    Column("copied_rows", "copied", units.TEXT, "Cached rows on more than one device of a sequence.", "data"),
-    Column("memory_bytes", "memory", units.BYTES, "Of a device, as it reports it.", group="bytes"),
-    Column("weight_bytes", "weights", units.BYTES, "On the device that holds most.", group="bytes"),
-    Column("kv_cache_bytes", "cache", units.BYTES, "Cached rows of the device's sequences.", group="bytes"),
-    Column("state_bytes", "state", units.BYTES, "States of the device's sequences.", "if any", group="bytes"),
-    Column("reserve_bytes", "reserve", units.BYTES, "Left for what an engine needs besides.", group="bytes"),
-    Column("free_bytes", "free", units.BYTES, "What nothing takes.", group="bytes"),
-    Column("missing_bytes", "missing", units.BYTES, "What a device lacks.", "if any", group="bytes"),
-    Column("batch", "sequences", units.INTEGER, "Sequences at once: those asked for, or the most.", group="fits"),
-    Column("most_sequences", "most sequences", units.INTEGER, "How many fit at the context.", group="fits"),
-    Column(
-        "longest_context_tokens",
-        "longest context",
-        units.TOKENS,
-        "Of a sequence alone, at most the model's own window.",
-        group="fits",
-    ),
-    Column(
-        "fewest_devices",
-        "fewest devices",
-        units.INTEGER,
-        "Of this chip, in any layout, for the sequences asked for, or for one.",
-        group="fits",
-    ),
-    Column("step_seconds", "decode step", units.SECONDS, "At least, for a token of each sequence.", group="step"),
-    Column("step_memory_seconds", "to read", units.SECONDS, "Bytes over the bandwidth.", group="step"),
-    Column("step_compute_seconds", "to compute", units.SECONDS, "FLOPs over the peak.", group="step"),
-    Column("step_binds", "step binds on", units.TEXT, "What takes longer.", group="step"),
-    Column(
-        "exchange_seconds",
-        "to exchange",
-        units.SECONDS,
-        "Activations between devices, over the link. Not part of the bound.",
-        "if any",
-        group="step",
-    ),
-    Column(
-        "compute_bound_batch",
-        "compute binds from",
-        units.INTEGER,
-        "The fewest sequences whose step takes longer to compute than to read, whether they fit or not.",
-        group="step",
-    ),
-    Column("user_tokens_per_second", "tokens/s a user", units.RATE, "At most, of one sequence.", group="rate"),
-    Column("tokens_per_second", "tokens/s in all", units.RATE, "At most, of all sequences.", group="rate"),
-    Column(
-        "device_tokens_per_second", "tokens/s a device", units.RATE, "At most, of all sequences.", "data", group="rate"
-    ),
-    Column("prompt_tokens", "prompt", units.TOKENS, "Tokens of one prompt.", "data", group="prompt"),
-    Column("first_token_seconds", "first token", units.SECONDS, "At least, for one prompt alone.", group="prompt"),
-    Column("first_token_binds", "prompt binds on", units.TEXT, "What takes longer.", group="prompt"),
-    Column("price_per_hour", "price of a device", units.PRICE, "For an hour, as given.", "data", group="price"),
-    Column(
-        "price_per_million_tokens",
-        "price of 1M tokens",
-        units.PRICE,
-        "Of decoded tokens, at least: at the bound of tokens/s.",
-        "if any",
-        group="price",
-    ),
-)
+MODEL = "model"
 
 # Columns that a reader sees in a table of many rows.
 _COMPACT = (
-    *("model", "machines", "layout", "weight_bytes", "missing_bytes", "batch", "longest_context_tokens"),
+    *("model", "machines", "layout", "device_weight_bytes", "missing_bytes", "batch", "longest_context_tokens"),
     *("fewest_devices", "user_tokens_per_second", "tokens_per_second", "step_binds", "first_token_seconds"),
     "price_per_million_tokens",
 )
-_HELD = ("weight_bytes", "kv_cache_bytes", "state_bytes", "reserve_bytes", "free_bytes", "memory_bytes")
+_HELD = (
+    *("device_weight_bytes", "device_kv_cache_bytes", "device_state_bytes"),
+    *("reserve_bytes", "free_bytes", "memory_bytes"),
+)
 
 _DEVICE = (
     Column("part", "on a device", units.TEXT),
@@ -121,7 +53,7 @@ def tables(found: Sequence[Fit], explain: bool = False) -> tuple[Table, ...]:
     """One row a model and machine. For one alone also what a device holds, a step's parts, and the best layouts."""
     summary = Table(
         "fit",
-        tuple(_shown(column, len(found)) for column in _COLUMNS),
+        tuple(_shown(each.column, len(found)) for each in FIGURES),
         tuple(_row(each) for each in found),
         notes=tuple(dict.fromkeys(note for each in found for note in _notes(each))),
         side_by_side=True,
@@ -143,20 +75,18 @@ _BESIDE = ("layout", "most_sequences", "longest_context_tokens", "user_tokens_pe
 
 def beside(table: Table, found: Sequence[Fit], machines: str) -> Table:
     """A table of models with what fits on one sort of machines, `found` by model, as further columns."""
-    by_key = {column.key: column for column in _COLUMNS}
+    figures = {key: BY_KEY[key] for key in _BESIDE}
     columns = tuple(
         replace(
-            by_key[key],
+            figure.column,
             key=f"fit_{key}",
-            title=f"on {machines}" if key == "layout" else by_key[key].title,
+            title=f"on {machines}" if key == "layout" else figure.column.title,
             group="machines",
         )
-        for key in _BESIDE
+        for key, figure in figures.items()
     )
-    by_model = {each.spec.id: _row(each) for each in found}
-    rows = tuple(
-        {**row, **{f"fit_{key}": by_model[str(row[_MODEL.key])][key] for key in _BESIDE}} for row in table.rows
-    )
+    by_model = {each.spec.id: {f"fit_{key}": figure.value(each) for key, figure in figures.items()} for each in found}
+    rows = tuple({**row, **by_model[str(row[MODEL])]} for row in table.rows)
     notes = dict.fromkeys(note for each in found for note in _notes(each))
     return replace(table, columns=(*table.columns, *columns), rows=rows, notes=(*table.notes, *notes))
 
@@ -170,60 +100,7 @@ def _shown(column: Column, n_rows: int) -> Column:
 
 
 def _row(found: Fit) -> dict[str, Value]:
-    workload = found.question.workload
-    return {
-        "model": found.spec.id,
-        "machines": str(found.machines),
-        "layout": found.layout.words,
-        "context_tokens": workload.context,
-        "kv_dtype": workload.kv_dtype,
-        "weight_format": weight_format(found),
-        "page_tokens": found.question.pages,
-        "windows": found.question.windows,
-        "vocab_multiple": found.question.pad_vocab,
-        "vocab_rows": found.question.engine_view.padded_vocab(found.spec.vocab_size, found.layout.tp),
-        "copied_rows": ", ".join(found.sizes.division.copies(found.layout).names) or None,
-        "memory_bytes": found.memory,
-        "weight_bytes": found.held.weights,
-        "kv_cache_bytes": found.held.cache,
-        "state_bytes": found.held.state,
-        "reserve_bytes": found.reserve,
-        "free_bytes": found.free,
-        "missing_bytes": found.missing,
-        "batch": found.batch,
-        "most_sequences": found.most_sequences,
-        "longest_context_tokens": found.longest_context,
-        "fewest_devices": found.fewest_devices,
-        **_times(found),
-        "compute_bound_batch": found.compute_batch,
-        "user_tokens_per_second": found.user_rate,
-        "tokens_per_second": found.rate,
-        "device_tokens_per_second": None if found.rate is None else found.rate / found.machines.n_devices,
-        "prompt_tokens": workload.prompt_tokens,
-        "price_per_hour": found.question.price,
-        "price_per_million_tokens": found.cost,
-    }
-
-
-def _times(found: Fit) -> dict[str, Value]:
-    step, prompt = found.step, found.prompt
-    return {
-        "step_seconds": None if step is None else step.seconds,
-        "step_memory_seconds": None if step is None else step.memory,
-        "step_compute_seconds": None if step is None else step.compute,
-        "step_binds": None if step is None else step.binds,
-        "exchange_seconds": None if step is None else step.link,
-        "first_token_seconds": None if prompt is None else prompt.seconds,
-        "first_token_binds": None if prompt is None else prompt.binds,
-    }
-
-
-def weight_format(found: Fit) -> str:
-    """The format of the weights; for `native`, all formats that the publisher uses."""
-    name, shipped = found.question.workload.weights, found.spec.stored
-    if name != NATIVE:
-        return name
-    return "bf16" if shipped is None else shipped.name
+    return {key: figure.value(found) for key, figure in BY_KEY.items()}
 
 
 def _device(found: Fit) -> Table:
@@ -274,23 +151,38 @@ def _layouts(found: Fit) -> Table:
     return Table("layouts", _LAYOUTS, tuple(rows), "Layouts that no other beats in all three", main=False)
 
 
+BEST_LAYOUT = "Layout: the one in which most sequences fit; of equals, and if a number is asked for, the most tokens/s."
+BOUNDS = (
+    "Bounds: each weight that a step uses is read once, and so are the cached rows in view and the states; reads"
+    " and products overlap; devices share work evenly; exchange takes no time. Real systems are slower."
+)
+
+
+def setting(workload: Workload) -> str:
+    """The context, the prompt and the formats."""
+    states = f", {workload.state_dtype} states" if workload.state_dtype else ""
+    behind = f" behind {workload.prefix:,} cached" if workload.prefix else ""
+    shipped = "as published" if workload.weights == NATIVE else f"in {workload.weights}"
+    return (
+        f"{workload.context:,} tokens of context, {workload.kv_dtype} cache{states}, weights {shipped}, a prompt of"
+        f" {workload.prompt_tokens:,} tokens{behind}"
+    )
+
+
+def reserve_note(question: Question) -> str:
+    """What is left free, and for what."""
+    return f"Reserve: {share(question.reserve)} of a device's memory, for activations and for what an engine keeps."
+
+
 def _notes(found: Fit) -> Iterator[str]:
     """Everything that is assumed, a line each."""
     question, spec, chip = found.question, found.spec, found.machines.chip
     workload = question.workload
-    states = f", {workload.state_dtype} states" if workload.state_dtype else ""
-    behind = f" behind {workload.prefix:,} cached" if workload.prefix else ""
-    shipped = "as published" if workload.weights == NATIVE else f"in {workload.weights}"
+    yield f"Setting: {setting(workload)}."
     yield (
-        f"Setting: {workload.context:,} tokens of context, {workload.kv_dtype} cache{states}, weights {shipped},"
-        f" a prompt of {workload.prompt_tokens:,} tokens{behind}."
+        "Layout: as asked for." if question.sizes and len(found.sizes.candidates(found.machines)) == 1 else BEST_LAYOUT
     )
-    yield (
-        "Layout: as asked for."
-        if question.sizes and len(found.sizes.candidates(found.machines)) == 1
-        else "Layout: the one in which most sequences fit; of equals, and if a number is asked for, the most tokens/s."
-    )
-    yield f"Reserve: {share(question.reserve)} of a device's memory, for activations and for what an engine keeps."
+    yield reserve_note(question)
     yield from found.sizes.division.copies(found.layout).words()
     yield from question.engine_view.words()
     peak = bounds.peak_of(found.machines, found.setting.compute)
@@ -300,10 +192,7 @@ def _notes(found: Fit) -> Iterator[str]:
         else f"Products on {chip.id}: in {found.setting.compute}, {units.flops(peak)}/s dense at most"
         f"{'' if question.compute else ', as the weights imply'}; it reads {units.byte_rate(chip.bandwidth)} at most."
     )
-    yield (
-        "Bounds: each weight that a step uses is read once, and so are the cached rows in view and the states; reads"
-        " and products overlap; devices share work evenly; exchange takes no time. Real systems are slower."
-    )
+    yield BOUNDS
     if found.sizes.model.stacks:
         tokens_choose = "unevenly" if found.setting.skew else "all equally often"
         skew = f" (skew {found.setting.skew:g})" if found.setting.skew else ""

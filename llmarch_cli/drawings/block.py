@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -10,7 +10,7 @@ from llmarch_cli.components.component import number
 from llmarch_cli.components.parts import Norm
 from llmarch_cli.drawings.nodes import Label, Node, Panel, Vertical
 from llmarch_cli.drawings.shapes import Adder, Line, Shape
-from llmarch_cli.drawings.sublayer import sublayer
+from llmarch_cli.drawings.sublayer import reference, sublayer
 from llmarch_cli.report.units import setting
 from llmarch_cli.specs.spec import NONE, LayerVariants, ModelSpec
 
@@ -213,8 +213,8 @@ class StreamedBlock:
         yield from node.place(centre - node.width / 2, end)
 
 
-def block(spec: ModelSpec, layer: LayerVariants) -> Block | StreamedBlock:
-    """The wiring of `layer`."""
+def block(spec: ModelSpec, layer: LayerVariants, elsewhere: Mapping[str, str]) -> Block | StreamedBlock:
+    """The wiring of `layer`; `elsewhere` tells for each axis where its sublayer is drawn, if not here."""
     present = {axis: name for axis, name in (("attention", layer.attention), ("ffn", layer.ffn)) if name != NONE}
     norms = spec.block_norms(layer)
     names = {part.name for part in norms.parts(spec.d_model) if isinstance(part, Norm)}
@@ -223,7 +223,10 @@ def block(spec: ModelSpec, layer: LayerVariants) -> Block | StreamedBlock:
     stages = []
     for axis, name in present.items():
         component = spec.variants(axis)[name]
-        box = sublayer(component, axis, spec.d_model, has_positions=spec.has_absolute_positions)
+        if axis in elsewhere:
+            box = reference(component, axis, spec.d_model, elsewhere[axis])
+        else:
+            box = sublayer(component, axis, spec.d_model, has_positions=spec.has_absolute_positions)
         before = [norm(spec, "norm before")] * (f"{axis}_pre" in names)
         after = [norm(spec, "norm after")] * (f"{axis}_post" in names)
         if norms.placement == "post_residual":

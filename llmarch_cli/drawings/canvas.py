@@ -6,13 +6,13 @@ Shapes go straight to matplotlib's renderers: one artist per shape would take te
 from __future__ import annotations
 
 from collections.abc import Sequence
-from pathlib import Path
+from dataclasses import replace
 from typing import TYPE_CHECKING, cast
 
-from llmarch_cli.drawings.shapes import DASH, DASH_GAP, EDGE, STROKE, Adder, Box, Drawing, Line, Shape, Text
+from llmarch_cli.drawings.shapes import DASH, DASH_GAP, EDGE, MARK, STROKE, Adder, Box, Drawing, Line, Shape, Text
 from llmarch_cli.drawings.theme import Theme, theme
+from llmarch_cli.errors import InputError, unknown
 from llmarch_cli.report.plots import library
-from llmarch_cli.writing import put
 
 if TYPE_CHECKING:
     from matplotlib.backend_bases import RendererBase
@@ -21,21 +21,18 @@ if TYPE_CHECKING:
 MOST_PIXELS = 30_000  # along a side of a PNG file; a larger drawing gets fewer dots per inch
 
 
-def require_writable(path: Path, theme_name: str) -> None:
-    """Raise InputError for an unknown file ending or theme, or if matplotlib is not installed."""
-    library.checked_ending(path)
+def require(file_format: str, theme_name: str) -> None:
+    """Raise InputError for an unknown format or theme, or if matplotlib is not installed."""
+    if file_format not in library.ENDINGS:
+        raise InputError(unknown("format", file_format, library.ENDINGS))
     theme(theme_name)
     library.require("a drawing")
 
 
-def save(drawing: Drawing, path: Path, theme_name: str = "light") -> None:
-    """Write `drawing` to `path` in the format of its ending. Raises InputError like `require_writable`, and OSError."""
-    require_writable(path, theme_name)
-    put(path, rendered(drawing, library.checked_ending(path), theme(theme_name)))
-
-
-def rendered(drawing: Drawing, ending: str, colours: Theme) -> bytes:
-    """The drawing as the bytes of a file."""
+def rendered(drawing: Drawing, ending: str, theme_name: str = "light") -> bytes:
+    """The drawing as the bytes of a file. Raises InputError like `require`."""
+    require(ending, theme_name)
+    colours = theme(theme_name)
     from matplotlib.artist import Artist
     from matplotlib.figure import Figure
 
@@ -101,12 +98,16 @@ class Pen:
             low, high = text.bounds.bottom, text.bounds.top
             strip = Box(text.x - 1.5, low, text.width + 3, high - low, "mark", "mark", rounded=2)
             self._path(_rectangle(strip), None, 0, self.colours.mark)
+            bar = replace(strip, y=low - MARK / 2, height=MARK, rounded=0)
+            self._path(_rectangle(bar), None, 0, self.colours.mark_edge)
         font = self.fonts[text.bold].copy()
         font.set_size(text.size)
         pen = self.renderer.new_gc()
         pen.set_foreground(self.colours.texts["text" if text.marked else text.role])
         x, y = text.x * self.scale, text.y * self.scale
         middle = x + text.width * self.scale / 2
+        if text.centred:  # letters of a bitmap are as wide as whole pixels
+            x = middle - self.renderer.get_text_width_height_descent(text.text, font, False)[0] / 2
         anchor = Anchored(middle, y, horizontalalignment="center", transform=IdentityTransform())
         level = self.page - y if self.renderer.flipy() else y
         self.renderer.draw_text(pen, x, level, text.text, font, 0, False, anchor if text.centred else None)

@@ -1,7 +1,8 @@
 """A drawing as an SVG element of an HTML page. The page's style sheet has the colours by role, light and dark.
 
-Attributes tell the page's script what a text is: `data-topic` for a text to compare between models, `data-metric` for
-the value of a metric. No element has an id, so that a page may contain a drawing several times.
+Attributes tell the page's script what a text is: `data-topic` for a text to compare between models, `data-within` for
+the title of the box that it details, `data-metric` for the value of a metric. No element has an id, so that a page may
+contain a drawing several times.
 """
 
 from __future__ import annotations
@@ -58,11 +59,13 @@ def _rules() -> Iterator[str]:
         return "none" if one is None or other is None else f"light-dark({one},{other})"
 
     yield f'text{{font-family:"{FAMILY}",Verdana,Arial,sans-serif}}'
+    yield ".middle{text-anchor:middle}"
     yield f".edged{{stroke-width:{EDGE}}}"
     yield f".line{{fill:none;stroke-width:{STROKE}}}"
     yield f".dashed{{stroke-dasharray:{DASH} {DASH_GAP}}}"
     yield f".adder{{fill:{colour(light.background, dark.background)}}}"
     yield f".mark{{fill:{colour(light.mark, dark.mark)}}}"
+    yield f".mark-edge{{fill:{colour(light.mark_edge, dark.mark_edge)}}}"
     for role, both in light.boxes.items():
         fill, stroke = map(colour, both, dark.boxes[role])
         yield f".box-{role}{{fill:{fill};stroke:{stroke}}}"
@@ -108,18 +111,18 @@ def _colour_class(box: Box) -> str:
 
 
 def _text(text: Text, height: float) -> Iterator[tuple[str, str]]:
-    yield "class", f"text-{text.role}"
+    yield "class", f"text-{text.role}{' middle' if text.centred else ''}"
     yield "x", _short(text.x + text.width / 2 if text.centred else text.x)
     yield "y", _short(height - text.y)
     yield "font-size", _short(text.size)
-    if text.centred:
-        yield "text-anchor", "middle"
     if text.bold:
         yield "font-weight", "bold"
     if text.metric:
         yield "data-metric", text.metric
     if text.topic:
         yield "data-topic", text.topic
+    if text.within:
+        yield "data-within", text.within
     if text.topic and text.whole != text.text:
         yield "data-whole", text.whole
 

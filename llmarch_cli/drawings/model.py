@@ -9,6 +9,7 @@ from itertools import groupby
 
 from llmarch_cli.components.component import Component, number, walk
 from llmarch_cli.drawings.block import block, norm, stream_sum
+from llmarch_cli.drawings.layers import elsewhere, kinds, named, where_of
 from llmarch_cli.drawings.nodes import Horizontal, Label, Node, Panel, Vertical, flow
 from llmarch_cli.drawings.shapes import Adder, Box, Line, Shape
 from llmarch_cli.errors import InputError
@@ -17,7 +18,7 @@ from llmarch_cli.report.columns import metric
 from llmarch_cli.report.layout import MIXERS, mixers, pattern
 from llmarch_cli.report.units import PARAMS, setting, tokens
 from llmarch_cli.specs.pairs import AXES
-from llmarch_cli.specs.spec import NONE, LayerVariants, Layout, ModelSpec
+from llmarch_cli.specs.spec import LayerVariants, ModelSpec
 
 SPINE = 150.0  # width of the left side, in points
 STRIP = 40.0  # width of a layer in the strip
@@ -29,6 +30,7 @@ MOST_CELLS = 1000  # in a strip; of more layers, only every n-th is shown
 MARKS = {"attention": 14.0, "window": 8.0, "recurrence": 14.0, "convolution": 8.0}  # widths beside the strip
 MARK_GAP = 3.0
 MOST_COMPONENTS = 500  # in the layers in detail
+PREDICTION = "Multi-token prediction"
 CALLOUTS = {  # by the keys of their metrics
     "params": "parameters",
     "active_params": "active",
@@ -112,10 +114,7 @@ class ModelDrawing:
     @cached_property
     def kinds(self) -> dict[LayerVariants, list[int]]:
         """The numbers of the layers that are equal, by distinct layer, in the order of their first ones."""
-        kinds: dict[LayerVariants, list[int]] = {}
-        for i, layer in enumerate(self._layers):
-            kinds.setdefault(layer, []).append(i)
-        return kinds
+        return kinds(self.spec)
 
     @cached_property
     def _details(self) -> Horizontal:
@@ -172,22 +171,13 @@ class ModelDrawing:
         return Horizontal([mark, words], gap=4)
 
     def _frame(self, kind: int, layer: LayerVariants, numbers: Sequence[int]) -> Panel:
-        inner = block(self.spec, layer)
+        others = elsewhere(self.spec, layer).items()
+        inner = block(self.spec, layer, {axis: f"as in {where_of(self.kinds[shown])}" for axis, shown in others})
         tag = Panel(Label(f"{len(numbers):,} x", 200, 9, "tag", bold=True), "tag", "tag", 3, colour=kind)
-        name = self._name(layer)
-        words: list[Node] = [tag, Label(name, inner.width - tag.width - 6, 9, bold=True, topic="variant")]
-        where = Label(_where(numbers), inner.width, 7.2, "muted", topic="where")
+        words: list[Node] = [tag, Label(named(self.spec, layer), inner.width - tag.width - 6, 9, bold=True)]
+        where = Label(where_of(numbers), inner.width, 7.2, "muted", topic="where")
         heading: list[Node] = [Horizontal(words, gap=6), *([where] if len(self.kinds) > 1 else [])]
         return Panel(Vertical([*heading, inner], gap=4), "frame", "layer", padding=7, dashed=True, rounded=8)
-
-    def _name(self, layer: LayerVariants) -> str:
-        """The names of the variants in the layer, as in tables."""
-        names = [
-            f"no {axis}" if name == NONE else name
-            for axis, name in (("attention", layer.attention), ("ffn", layer.ffn))
-            if isinstance(getattr(self.spec, axis), Layout)
-        ]
-        return " + ".join(names) or "layer"
 
     @cached_property
     def _prediction(self) -> Panel | None:
@@ -196,11 +186,15 @@ class ModelDrawing:
             return None
         limit = 210.0
         lines = [
-            Label("Multi-token prediction", limit, 9, bold=True),
-            Label(f"{n_blocks:,} x the last layer", limit, 8, topic="mtp"),
+            Label(PREDICTION, limit, 9, bold=True, topic="mtp title"),
+            Label(f"{n_blocks:,} x the last layer", limit, 8, topic="mtp blocks", within=PREDICTION),
             Label("joins the last hidden state with the next token's embedding", limit, 7.2, "muted"),
             Label(
-                f"{PARAMS.rounded(self.profile.mtp_params)} parameters, not in the totals", limit, 8, topic="mtp params"
+                f"{PARAMS.rounded(self.profile.mtp_params)} parameters, not in the totals",
+                limit,
+                8,
+                topic="mtp params",
+                within=PREDICTION,
             ),
         ]
         return Panel(Vertical(lines, gap=3), "mtp", "mtp", padding=6, dashed=True, rounded=8)
@@ -391,11 +385,3 @@ class ModelDrawing:
         ]
         least = 92 if column.by_context else 73  # room for 1,023.00 TiB: a page can change the context
         return Panel(Vertical(words, gap=3), "tile", key, padding=5, least=least)
-
-
-def _where(numbers: Sequence[int]) -> str:
-    """`layers 3-60`, `layers 0, 2, 4 ... 46`."""
-    runs = [[i for _, i in run] for _, run in groupby(enumerate(numbers), key=lambda pair: pair[1] - pair[0])]
-    words = [f"{run[0]}-{run[-1]}" if len(run) > 1 else f"{run[0]}" for run in runs]
-    shown = ", ".join(words) if len(words) <= 4 else f"{', '.join(words[:3])} ... {words[-1]}"
-    return f"layer{'s' if len(numbers) > 1 else ''} {shown}"

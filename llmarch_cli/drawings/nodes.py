@@ -41,6 +41,7 @@ class Label:
     role: str = "text"
     bold: bool = False
     topic: str = ""
+    within: str = ""
     centred: bool = True
     metric: str = ""
 
@@ -70,6 +71,7 @@ class Label:
                 self.role,
                 bold=self.bold,
                 topic=self.topic,
+                within=self.within,
                 whole=self.text,
                 centred=self.centred,
                 metric=self.metric,

@@ -8,6 +8,7 @@ from typing import TypeVar
 
 ASCENT, DESCENT = 0.78, 0.24  # height of letters above and below the baseline, as a share of the font size
 EDGE, STROKE = 1.0, 1.1  # width of box outlines, and of lines
+MARK = 1.6  # height of the bar below a highlighted text
 DASH, DASH_GAP = 4, 3
 
 
@@ -70,6 +71,7 @@ class Text:
 
     Attributes:
         topic: what it describes; texts with the same topic are compared between models.
+        within: the title of the box that it details; it is compared with models that have a box of this title.
         whole: the text of the whole label, of which this is one line.
         centred: whether it keeps its middle, not its left end, if a viewer uses another font.
         metric: the key of the metric whose value it shows, if any.
@@ -84,6 +86,7 @@ class Text:
     role: str
     bold: bool = False
     topic: str = ""
+    within: str = ""
     whole: str = ""
     centred: bool = False
     metric: str = ""

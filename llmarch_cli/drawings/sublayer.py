@@ -3,172 +3,100 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
 
-from llmarch_cli.components.cache import Rows, State
-from llmarch_cli.components.component import NOPE, Child, Component, Part, cache_entries
-from llmarch_cli.components.parts import Experts, Linear, Norm, Vector
+from llmarch_cli.components.component import Child, Component
+from llmarch_cli.drawings.facts import Facts, facts, pool
+from llmarch_cli.drawings.facts import steps as all_steps
+from llmarch_cli.drawings.inside import EDGE, PADDING, SMALLEST, ExpertPool, steps
 from llmarch_cli.drawings.nodes import Horizontal, Label, Node, Panel, Vertical, flow
-from llmarch_cli.drawings.shapes import Adder, Box, Line, Shape
+from llmarch_cli.drawings.shapes import Adder, Line, Shape
 from llmarch_cli.report.units import setting
 
 WIDTH = 196.0  # least width of a sublayer's text
 CHILD_WIDTH = 104.0  # least width of the text of a component inside another one
-SHOWN_EXPERTS = 5
-PADDING = 6.0  # inside a component's box
-SMALLEST = 6.8  # font size that is still legible on a slide
 RISE = 14.0  # height of the lines into branches
 OUTLET = 8.0  # height of the arrow out of them
-ROUTER = "router"  # the name of the part that chooses experts
 
 
 def sublayer(component: Component, axis: str, d_model: int, has_positions: bool = False) -> Node:
     """The box of `component` on `axis`. With `has_positions`, the model's input has positions, so NoPE is not noted."""
-    inner = _content(component, axis, d_model, has_positions, component.title, WIDTH)
+    inner = _content(component, facts(component, d_model, has_positions), axis, d_model, WIDTH)
     return Panel(inner, axis, axis, PADDING, least=WIDTH)
 
 
+def reference(component: Component, axis: str, d_model: int, where: str) -> Node:
+    """A small box for a component whose details are drawn elsewhere."""
+    about = facts(component, d_model)
+    words: list[Node] = [Label(about.title, WIDTH, 9.5, bold=True, topic=f"{axis} title")]
+    words.append(flow([_fact(text, axis, about.title, WIDTH, 8.0) for text in about.kinds], WIDTH, gap=9))
+    words.append(Label(where, WIDTH, SMALLEST, "muted"))
+    return Panel(Vertical(words, gap=4), axis, axis, PADDING, least=WIDTH)
+
+
+def _fact(text: str, axis: str, title: str, width: float, size: float) -> Label:
+    return Label(text, width, size, topic=f"{axis} fact", within=title)
+
+
 def _content(
-    component: Component, axis: str, d_model: int, has_positions: bool, title: str, least: float, size: float = 8.0
+    component: Component,
+    about: Facts,
+    axis: str,
+    d_model: int,
+    least: float,
+    size: float = 8.0,
+    is_open: bool = True,
 ) -> Node:
-    """Title, facts, chips and settings; below them the router and inner components, if any."""
-    parts = list(component.parts(d_model))
-    inside = list(_inside(parts, axis, d_model, component.deferred_children))
+    """Title, facts, chips and settings; below them its steps if it `is_open`, or experts and inner components."""
+    inside = list(_inside(component, about, axis, d_model, is_open))
     width = max(least, *(node.width for node in inside)) if inside else least
 
     def label(topic: str, text: str, role: str = "text", small: float = 0.0) -> Label:
-        return Label(text, width, max(size - small, SMALLEST), role, topic=f"{axis} {topic}")
+        return Label(text, width, max(size - small, SMALLEST), role, topic=f"{axis} {topic}", within=about.title)
 
-    facts: list[Node] = [Label(title, width, size + 1.5, bold=True, topic=f"{axis} title")]
-    facts.append(flow([label("fact", text) for text in (component.heads, component.label) if text], width, gap=9))
-    drawn = {part.name for part in parts if isinstance(part, Vector | Norm)}
-    settings = {
-        field: text
-        for field, text in component.settings.items()
-        if field not in drawn and not _holds_components(getattr(component, field))
-    }
-    notes = [("norm", _norm(part)) for part in parts if isinstance(part, Norm)]
-    notes += [("chip", text) for text in _positions_and_vectors(component, parts, has_positions)]
-    notes += [("chip", text) for field, text in settings.items() if field == text]  # flags that are set
+    shown = list(all_steps(about.inside)) if is_open else []
+    there = {field for step in shown for field in step.fields}
+    drawn_norms = {step.name for step in shown if step.sort == "norm"}
+    said: list[Node] = [Label(about.title, width, size + 1.5, bold=True, topic=f"{axis} title")]
+    said.append(flow([_fact(text, axis, about.title, width, size) for text in about.kinds], width, gap=9))
+    notes = [("norm", text) for name, text in about.norms if name not in drawn_norms]
+    notes += [("chip", text) for text in about.flags]
     chips = [Panel(label(role, text, small=0.8), role, role, 2.5, rounded=3) for role, text in notes]
     if chips:
-        facts.append(flow(chips, width))
-    if entries := [entry for entry in component.cache() if isinstance(entry, Rows)]:
-        total = sum(entry.width for entry in entries)
-        each = " + ".join(f"{entry.name} {entry.width:,}" for entry in entries)
-        facts.append(label("cache", f"caches {total:,} values per token ({each})", small=0.8))
-    if states := [(name, entry) for name, entry in cache_entries(component) if isinstance(entry, State)]:
-        total = sum(math.prod(entry.shape) for _, entry in states)
-        each = " + ".join(f"{name} {' x '.join(f'{n:,}' for n in entry.shape)}" for name, entry in states)
-        facts.append(label("cache", f"keeps {total:,} values per sequence ({each})", small=0.8))
-    words = [label("setting", setting(text), "muted", 1.2) for field, text in settings.items() if field != text]
-    if words := [word for word in words if word.text]:
-        facts.append(flow(words, width, gap=7, row_gap=2))
-    return Vertical([*facts, *inside], gap=4)
+        said.append(flow(chips, width))
+    said += [label("cache", text, small=0.8) for text in about.kept]
+    settings = [setting(text) for field, text in about.settings.items() if field not in there]
+    if words := [label("setting", text, "muted", 1.2) for text in settings if text]:
+        said.append(flow(words, width, gap=7, row_gap=2))
+    return Vertical([*said, *inside], gap=4)
 
 
-def _holds_components(value: Any) -> bool:
-    """Whether a field's value is drawn as separate boxes."""
-    return isinstance(value, Component) or (isinstance(value, Mapping) and any(map(_holds_components, value.values())))
-
-
-def _positions_and_vectors(component: Component, parts: Sequence[Part], has_positions: bool) -> Iterator[str]:
-    """The position encoding, and learned vectors such as attention sinks."""
-    if component.positions and not (has_positions and component.positions == NOPE):
-        yield component.positions
-    yield from (f"{part.name} {part.dim:,}" for part in parts if isinstance(part, Vector))
-
-
-def _norm(part: Norm) -> str:
-    return f"{part.name}, no weight" if part.weightless else part.name
-
-
-def _inside(parts: Sequence[Part], axis: str, d_model: int, deferred: frozenset[str]) -> Iterator[Node]:
-    """Experts with their router, and inner components; side by side if there are several."""
-    experts = [part for part in parts if isinstance(part, Experts)]
+def _inside(component: Component, about: Facts, axis: str, d_model: int, is_open: bool) -> Iterator[Node]:
+    """Steps, or experts with their router, and inner components; side by side if there are several."""
+    parts = list(component.parts(d_model))
+    experts = pool(parts)
     children = [part for part in parts if isinstance(part, Child)]
+    below = PADDING if experts is None else EDGE
+    opened = steps(about.inside, about.settings, axis, about.title, below) if about.inside and is_open else None
     branches: list[Node] = []
-    if experts:
-        router = next((part for part in parts if isinstance(part, Linear) and part.name == ROUTER), None)
-        n_routed = experts[0].n_experts if router is None else router.d_out
-        branches.append(ExpertPool(experts[0], n_routed, axis, not children))
+    if experts is not None:
+        branches.append(ExpertPool(experts, opened, axis, about.title, not children))
     aside: list[Node] = []
     for part in children:
-        title = part.name.replace("_", " ")
-        inner = _content(part.component, axis, d_model, True, title, CHILD_WIDTH, 7.2)
+        inner_facts = facts(part.component, d_model, True, part.name.replace("_", " "))
+        inner = _content(part.component, inner_facts, axis, d_model, CHILD_WIDTH, 7.2, is_open=experts is None)
         panel = Panel(inner, "inner", part.name, PADDING)
-        if part.name in deferred:
+        if part.name in component.deferred_children:
             words = Label("added by a layer above", panel.width, SMALLEST, "muted", topic=f"{axis} deferred")
             aside.append(Vertical([words, panel], gap=4))
         else:
             branches.append(panel)
     if branches:
         yield Branches(branches, aside) if len(branches) + len(aside) > 1 else branches[0]
-
-
-@dataclass(frozen=True)
-class ExpertPool:
-    """Some of the experts, with those chosen for one token filled, and the router below them."""
-
-    experts: Experts
-    n_routed: int  # that the router chooses from
-    axis: str
-    is_alone: bool  # no branch beside it: it draws its own arrows in and out
-
-    CELL, GAP, HEIGHT, ROUTER_GAP, COLLECTED = 27.0, 4.0, 18.0, 14.0, 8.0
-
-    @cached_property
-    def _cells(self) -> list[tuple[str, bool]]:
-        """The text of each cell, and whether its expert is chosen: at most two if not all experts fit."""
-        n, n_active = self.experts.n_experts, self.experts.n_active
-        if n <= SHOWN_EXPERTS:
-            return [(f"{i + 1}", i < n_active) for i in range(n)]
-        n_chosen = SHOWN_EXPERTS - 1 if n_active == n else min(n_active, 2)
-        cells = [(f"{i + 1}", i < n_chosen) for i in range(SHOWN_EXPERTS - 2)]
-        return [*cells, ("...", n_active == n), (f"{n:,}", n_active == n)]
-
-    @cached_property
-    def _numbers(self) -> list[Label]:
-        return [Label(text, 400, 7, topic=f"{self.axis} experts") for text, _ in self._cells]
-
-    @cached_property
-    def _cell(self) -> float:
-        return max(self.CELL, *(number.width + 6 for number in self._numbers))
-
-    @cached_property
-    def _picker(self) -> Panel:
-        text = f"{ROUTER}: {self.experts.n_active:,} of {self.n_routed:,}"
-        cells = (self._cell + self.GAP) * len(self._cells) - self.GAP
-        return Panel(Label(text, 400, 8, topic=f"{self.axis} router"), "router", ROUTER, padding=4, least=cells)
-
-    @cached_property
-    def width(self) -> float:
-        return self._picker.width
-
-    @cached_property
-    def height(self) -> float:
-        return self._picker.height + self.ROUTER_GAP + self.HEIGHT + 2 * self.COLLECTED
-
-    def place(self, x: float, y: float) -> Iterator[Shape]:
-        yield from self._picker.place(x, y)
-        left = x + (self.width - (self._cell + self.GAP) * len(self._cells) + self.GAP) / 2
-        bottom, centre, end = y + self._picker.height, x + self.width / 2, y + self.height
-        for number, (text, chosen) in zip(self._numbers, self._cells, strict=True):
-            middle, level = left + self._cell / 2, bottom + self.ROUTER_GAP
-            role = "chosen" if chosen else "idle"
-            yield Box(left, level, self._cell, self.HEIGHT, role, f"expert {text}", rounded=3)
-            yield from number.place(middle - number.width / 2, level + (self.HEIGHT - number.height) / 2)
-            if chosen:
-                yield Line(((middle, bottom), (middle, level)), arrow=True)
-                collected = end - self.COLLECTED
-                yield Line(((middle, level + self.HEIGHT), (middle, collected), (centre, collected)))
-            left += self._cell + self.GAP
-        yield Line(((centre, end - self.COLLECTED), (centre, end)), arrow=self.is_alone)
-        if self.is_alone:
-            yield Line(((centre, y - PADDING), (centre, y)))
+    elif opened is not None:
+        yield opened
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,8 @@ class Theme:
     """Colours as #rrggbb.
 
     Attributes:
-        mark: the background of highlighted texts.
+        mark: the background of highlighted texts; no box has this colour.
+        mark_edge: of the bar below them, which is also seen in print without colours.
         texts: of texts, by role.
         boxes: fill and outline of boxes, by role; None is transparent.
         lines: of lines, by role.
@@ -21,6 +22,7 @@ class Theme:
 
     background: str
     mark: str
+    mark_edge: str
     texts: dict[str, str]
     boxes: dict[str, tuple[str | None, str | None]]
     lines: dict[str, str]
@@ -30,7 +32,8 @@ class Theme:
 THEMES = {
     "light": Theme(
         background="#ffffff",
-        mark="#ffe08a",
+        mark="#ffd9ef",
+        mark_edge="#c2187a",
         texts={"text": "#1b1f24", "muted": "#57606a", "tag": "#ffffff", "value": "#0b3d91"},
         boxes={
             "frame": ("#fbfcfd", "#57606a"),
@@ -42,6 +45,9 @@ THEMES = {
             "router": ("#f9dfc8", "#b9712d"),
             "norm": ("#fdf3cf", "#a98c1c"),
             "chip": ("#ffffff", "#8c959f"),
+            "step": ("#ffffff", "#57606a"),
+            "function": (None, "#57606a"),
+            "kept": ("#cbe0fb", "#1d5fb3"),
             "end": ("#ebe4f7", "#7a5bb0"),
             "mtp": (None, "#7a5bb0"),
             "mix-attention": ("#1b1f24", None),
@@ -67,7 +73,8 @@ THEMES = {
     ),
     "dark": Theme(
         background="#0e131a",
-        mark="#6b5310",
+        mark="#4f1a3f",
+        mark_edge="#ff7ac8",
         texts={"text": "#e8edf3", "muted": "#a3adb8", "tag": "#0e131a", "value": "#9cc4ff"},
         boxes={
             "frame": ("#141b24", "#8b96a3"),
@@ -79,6 +86,9 @@ THEMES = {
             "router": ("#4a2f17", "#d7914e"),
             "norm": ("#3d3410", "#cdb043"),
             "chip": ("#0e131a", "#6d7885"),
+            "step": ("#0e131a", "#8b96a3"),
+            "function": (None, "#8b96a3"),
+            "kept": ("#1b3f6e", "#8abaf5"),
             "end": ("#2e2447", "#a388d8"),
             "mtp": (None, "#a388d8"),
             "mix-attention": ("#e8edf3", None),

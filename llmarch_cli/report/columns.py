@@ -12,7 +12,7 @@ from typing import Any
 from llmarch_cli.errors import InputError, shown, suggestion
 from llmarch_cli.profilers.cost import Workload
 from llmarch_cli.profilers.profile import Profile
-from llmarch_cli.report import layout
+from llmarch_cli.report import highlights, layout
 from llmarch_cli.report.table import Column, Shown, Table
 from llmarch_cli.report.units import (
     BITS,
@@ -115,6 +115,7 @@ def _bits_per_weight(profile: Profile) -> Fraction | None:
 _CONVENTIONS = {
     "model": "The spec's id; for a YAML file its name.",
     "name": "The full name.",
+    "highlights": "What is special of the model, derived from its components; the most telling first.",
     "organization": "The publisher.",
     "released": "The date of publication.",
     "license": "The license of the weights.",
@@ -125,6 +126,7 @@ _CONVENTIONS = {
     "vocab_size": "Rows of the input embedding.",
     "tie_embeddings": "Whether the head reuses the input embedding's matrix.",
     "layout": "Attention and feed-forward, abbreviated.",
+    "mechanisms": "Kinds and properties that have a name, each as one word, as in `llmarch list --kind`.",
     "attention": "What attention sees, with the number of layers of each kind.",
     "heads": "Query heads : key and value heads x head width.",
     "positions": "Position encoding: RoPE with its base and scaling, NoPE, learned.",
@@ -186,6 +188,7 @@ _GROUPS: dict[str, tuple[Metric, ...]] = {
     "facts": (
         _metric("model", "model", TEXT, value="spec.id"),
         _metric("name", "name", TEXT, "data", "spec.name"),
+        _metric("highlights", "highlights", TEXT, "data", _of_spec(highlights.highlights)),
         _metric("organization", "organization", TEXT, "data", "spec.organization"),
         _metric("released", "released", DATE, "data", "spec.released"),
         _metric("license", "license", TEXT, "data", "spec.license"),
@@ -244,6 +247,7 @@ _GROUPS: dict[str, tuple[Metric, ...]] = {
     ),
     "layout": (
         _metric("layout", "layout", TEXT, "data", _of_spec(layout.in_short)),
+        _metric("mechanisms", "mechanisms", TEXT, "data", _of_spec(highlights.tags)),
         _metric("attention", "attention", TEXT, value=_of_spec(layout.attention)),
         _metric("heads", "heads", TEXT, value=_of_spec(layout.heads)),
         _metric("positions", "positions", TEXT, value=_of_spec(layout.positions)),

@@ -114,7 +114,7 @@ def kv_caches(profiles: Sequence[Profile], keys: Sequence[str] = (), sort: str |
     metrics = titled(picked(keys) if keys else _cache_columns(several), *_workloads(profiles))
     ordered = _model_by_model(profiles, sort or "kv_cache_bytes")
     legend = [_LEGEND[m.key] for m in metrics if m.key in _LEGEND and any(map(m.value, ordered))]
-    return Table("kv_caches", metrics, rows(ordered, metrics), notes=(*_stated(ordered), *legend), bar="kv_cache_bytes")
+    return Table("kv_caches", metrics, rows(ordered, metrics), notes=(*stated(ordered), *legend), bar="kv_cache_bytes")
 
 
 def _workloads(profiles: Sequence[Profile]) -> set[Workload]:
@@ -135,14 +135,15 @@ def _model_by_model(profiles: Sequence[Profile], sort: str) -> list[Profile]:
 
 def notes(profiles: Sequence[Profile]) -> Iterator[str]:
     """The workload, the engine, and the models whose context window is shorter than the context."""
-    yield from _stated(profiles)
+    yield from stated(profiles)
     beyond = [profile.spec for profile in profiles if beyond_context_window(profile)]
     if beyond:
         named = (f"{spec.id} ({tokens(spec.context_length or 0)})" for spec in beyond)
         yield f"Beyond the context window of {', '.join(named)}."
 
 
-def _stated(profiles: Sequence[Profile]) -> Iterator[str]:
+def stated(profiles: Sequence[Profile]) -> Iterator[str]:
+    """The workload and the engine."""
     workloads = _workloads(profiles)
     contexts = {workload.context for workload in workloads}
     context = f"{min(contexts):,} tokens of context, " if len(contexts) == 1 else ""

@@ -65,6 +65,28 @@ def _changes(difference: Difference) -> Table:
     return Table("changes", columns, lines, notes=(ORDER,), total=total)
 
 
+def in_short(difference: Difference, width: int) -> str:
+    """The changes in about `width` characters, the largest first: `n_heads 128 -> 64, ... and 8 more`."""
+    before, after = difference.before.spec, difference.after.spec
+    changes = [change for effect in difference.by_weight for change in effect.changes]
+    texts = list(dict.fromkeys(_briefly(change, before, after) for change in changes))
+    told = texts[:1]
+    for text in texts[1:]:
+        if len(", ".join((*told, text))) + len(" and 99 more") > width:
+            break
+        told.append(text)
+    more = f" and {len(texts) - len(told)} more" if len(texts) > len(told) else ""
+    return f"{', '.join(told)}{more}" if told else "the architectures are equal"
+
+
+def _briefly(change: Change, before: ModelSpec, after: ModelSpec) -> str:
+    """`n_heads 128 -> 64`, without the variant."""
+    if change.is_layout:
+        return f"{change.part} {layout.order(before, change.part)} -> {layout.order(after, change.part)}"
+    what = ".".join(change.field) or change.part
+    return f"{what} {_in_words(change.before)} -> {_in_words(change.after)}"
+
+
 def _effect_column(key: str) -> Column:
     column = metric(key)
     shown: Shown = "if any" if key in _IF_ANY else "always"

@@ -28,6 +28,11 @@ def mechanisms(spec: ModelSpec) -> tuple[str, ...]:
     return tuple(named(spec))
 
 
+def tags(spec: ModelSpec) -> str:
+    """`mechanisms` with spaces between them."""
+    return " ".join(mechanisms(spec))
+
+
 def named(spec: ModelSpec) -> dict[str, Mechanism]:
     """The mechanisms of a model by tag, the most telling first; of one with several numbers, the most frequent."""
     found: dict[str, Mechanism] = {}

@@ -96,11 +96,12 @@ def settings(spec: ModelSpec, axis: str) -> str:
 
 
 def in_short(spec: ModelSpec) -> str:
-    """`GQA window, MoE`: attention in at most two words, kinds before what they see; and feed-forward in one."""
+    """`GQA window, MoE`: attention in at most two words, kinds before what they see; feed-forward in one, if any."""
     variants = spec.variants("attention").values()
     words = map(_first_word, [*(c.heads for c in variants), *(c.label for c in variants)])
     attention = list(dict.fromkeys(word for word in words if word not in ("", "full", "latent")))[:2]
-    return f"{' '.join(attention)}, {'MoE' if is_moe(spec) else 'dense'}"
+    feed_forward = ["MoE" if is_moe(spec) else "dense"] if spec.variants("ffn") else []
+    return ", ".join([" ".join(attention), *feed_forward])
 
 
 def is_moe(spec: ModelSpec) -> bool:

@@ -47,10 +47,14 @@ class Table:
         name: its key in JSON.
         rows: values by column key: int, float, str, bool, date, Fraction, or a Delta of these; None if unknown.
         title: a heading for readers.
+        lead: a sentence before the rows, for readers.
         notes: remarks on all rows, for readers.
         side_by_side: show up to three rows as columns, for comparison.
         compares: of two rows side by side, show the ratio too, and of more show lines.
-        may_drop: keys of columns to hide in a narrow terminal before text is wrapped, in this order.
+        may_drop: keys of columns to hide in a narrow terminal before text is wrapped, in this order. One that fits
+            again when others are hidden is shown.
+        fills: the key of a text column that gets the width that is left: of its parts, with commas between them, as
+            many as fit.
         total: a last row for readers, not in data.
         bar: the key of the column that a wide terminal also draws as bars.
         main: whether it represents the report in a format of one table, such as CSV.
@@ -62,10 +66,12 @@ class Table:
     columns: tuple[Column, ...]
     rows: tuple[Mapping[str, Value], ...]
     title: str = ""
+    lead: str = ""
     notes: tuple[str, ...] = ()
     side_by_side: bool = False
     compares: bool = False
     may_drop: tuple[str, ...] = ()
+    fills: str | None = None
     bar: str | None = None
     total: Mapping[str, Value] | None = None
     main: bool = True

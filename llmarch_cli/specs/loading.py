@@ -56,7 +56,8 @@ def read(path: Path, inside: Path | None = None, configs: Configs | None = None)
     With `inside`, files outside that directory are not read, except bundled specs. `configs` reads a config that the
     spec extends.
     """
-    return validated(resolved(path, inside, configs), shown_path(path)).with_id(path.stem)
+    layers, lineage = _layers(path, inside, configs)
+    return validated(_merged_all(layers), shown_path(path)).with_lineage(lineage).with_id(path.stem)
 
 
 def within(directory: Path, path: Path) -> Path:
@@ -105,11 +106,17 @@ def resolved(path: Path, inside: Path | None = None, configs: Configs | None = N
 
     Raises InputError if a file cannot be read, is not `inside` the directory, or extends itself.
     """
+    return _merged_all(_layers(path, inside, configs)[0])
+
+
+def _layers(
+    path: Path, inside: Path | None, configs: Configs | None
+) -> tuple[list[documents.Mapping], tuple[Path, ...]]:
+    """The data of a file and of those that it extends, nearest first, and the files. Raises as `resolved`."""
     layers = [documents.read(path if inside is None else within(inside, path))]
-    paths: list[Path] = []
+    paths = [path.resolve()]
     while (parent := layers[-1].pop("extends", None)) is not None:
         place = layers[-1].places["extends"]
-        paths.append(place.path.resolve())
         if not isinstance(parent, str):
             raise InputError(f"{place}: extends: must be the id of a model or a path, not {shown(parent)}")
         try:
@@ -127,7 +134,12 @@ def resolved(path: Path, inside: Path | None = None, configs: Configs | None = N
         if (parent_path := parent_path.resolve()) in paths:
             circle = " -> ".join(shown_path(each.stem) for each in (*paths[paths.index(parent_path) :], parent_path))
             raise InputError(f"{place}: extends: circular: {circle}")
+        paths.append(parent_path)
+    return layers, tuple(paths)
 
+
+def _merged_all(layers: list[documents.Mapping]) -> documents.Mapping:
+    """Layers merged, the first one over the second, and so on."""
     data = layers.pop()
     while layers:
         data = _merged(data, layers.pop())

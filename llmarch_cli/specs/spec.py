@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from functools import cache
 from itertools import cycle, islice
 from math import lcm
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Generic, Literal, NamedTuple, TypeVar, get_args
 
 from pydantic import Discriminator, Field, PrivateAttr, Tag, model_validator
@@ -287,6 +288,7 @@ class ModelSpec(Record):
     )
 
     _id: str | None = PrivateAttr(default=None)
+    _lineage: tuple[Path, ...] = PrivateAttr(default=())
 
     @model_validator(mode="after")
     def _layouts_fit(self) -> Self:
@@ -560,6 +562,17 @@ class ModelSpec(Record):
     def component(self, axis: str, name: str) -> Component | None:
         """The component of an axis by the name of its variant; None for `none`."""
         return None if name == NONE else self._component(axis, name)
+
+    @property
+    def lineage(self) -> tuple[Path, ...]:
+        """The spec's file and those that it extends, nearest first; empty if the spec is not from a file."""
+        return self._lineage
+
+    def with_lineage(self, files: tuple[Path, ...]) -> Self:
+        """Return a copy that was read from the first of these files, which extends the next one, and so on."""
+        copy = self.model_copy()
+        copy._lineage = files
+        return copy
 
     def with_id(self, name: str | None) -> Self:
         """Return a copy with another id; None sets it to the model's name."""

@@ -23,6 +23,8 @@ MAX_POINTS = 10**9
 MAX_SAMPLE = 10**7
 MAX_SAMPLED_FROM = 2**62
 
+NOTHING = "nothing varies; give a field and its values,"
+
 _RANGE = re.compile(r"([0-9][0-9_]*):([0-9][0-9_]*)(?::([0-9][0-9_]*))?")
 
 
@@ -75,22 +77,42 @@ def axes(base: ModelSpec, vary: Mapping[str, Iterable[Scalar]], sample: int | No
     value, and for too many points.
     """
     if not vary:
-        raise InputError("nothing varies; give a field and its values, such as --vary n_layers=24,32,48")
+        raise InputError(f"{NOTHING} such as --vary n_layers=24,32,48")
     for path in vary:
         for other in vary:
             if other.startswith(f"{path}."):
                 raise InputError(f"{path} and {other} cannot both vary: {other} is inside {path}")
-    given = {path: tuple(islice(values, MAX_VALUES + 1)) for path, values in vary.items()}
-    for path, values in given.items():
-        if not values:
-            raise InputError(f"{path}: no values given")
-        if len(values) > MAX_VALUES:
-            raise InputError(f"{path}: more than {MAX_VALUES:,} values")
-    _check_size(prod(map(len, given.values())), sample)
+    given = {path: _taken(path, values) for path, values in vary.items()}
+    check_size(prod(map(len, given.values())), sample)
     return tuple(_axis(base, path, values) for path, values in given.items())
 
 
-def _check_size(points: int, sample: int | None) -> None:
+def setting(name: str, values: Iterable[Scalar], kind: type[int] | type[bool] | type[str]) -> Axis:
+    """The axis of something besides the fields of a model: whole numbers from 1, truth values or words.
+
+    Raises InputError for other values and for one that is given twice.
+    """
+    axis = Axis(name, _taken(name, values))
+    for value in axis.values:
+        if type(value) is not kind or (isinstance(value, int) and value < 1 and kind is int):
+            expected = {int: "whole numbers from 1", bool: "true or false", str: "words"}[kind]
+            raise InputError(f"{name}: values must be {expected}, not {shown(value)}")
+    if len(set(axis.values)) < len(axis.values):
+        raise InputError(f"{name}: a value is given twice")
+    return axis
+
+
+def _taken(path: str, values: Iterable[Scalar]) -> tuple[Scalar, ...]:
+    taken = tuple(islice(values, MAX_VALUES + 1))
+    if not taken:
+        raise InputError(f"{path}: no values given")
+    if len(taken) > MAX_VALUES:
+        raise InputError(f"{path}: more than {MAX_VALUES:,} values")
+    return taken
+
+
+def check_size(points: int, sample: int | None) -> None:
+    """Raise InputError if a grid has too many points, or if so many cannot be sampled from it."""
     if points > MAX_SAMPLED_FROM:
         raise InputError(f"a grid of {points:.1e} points is too large to sample; give fewer values")
     if sample is None and points > MAX_POINTS:

@@ -135,3 +135,6 @@ class Quantity:
         sign = _sign((self.denominator * other.denominator).value)
         holds = np.logical_and(compare(((left - right) * Whole(sign, 1)).value, 0), sign != 0)
         return holds if holds.ndim else bool(holds)
+
+
+UNDEFINED = Quantity(Whole(0, 0), Whole(0, 0))  # meets no condition

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import html
+from collections.abc import Callable, Sequence
 from dataclasses import replace
+from fractions import Fraction
 from math import ceil, log2, prod
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -12,10 +14,11 @@ from llmarch_cli.errors import InputError, shown_path
 from llmarch_cli.report import units
 from llmarch_cli.report.columns import metric
 from llmarch_cli.report.plots import library
+from llmarch_cli.report.units import Unit
 from llmarch_cli.sweeping.pricing import COUNTS, RATIOS
 from llmarch_cli.sweeping.run import run
 from llmarch_cli.sweeping.search import Question
-from llmarch_cli.sweeping.selection import Rows
+from llmarch_cli.sweeping.selection import Goal, Rows
 from llmarch_cli.writing import put
 
 if TYPE_CHECKING:
@@ -24,21 +27,31 @@ if TYPE_CHECKING:
 ENDINGS = ("svg", "png", "html")
 POINTS = 5000  # random variants drawn behind the front
 MOST_TICKS = 8  # on an axis of bytes
+CONTINUOUS = (units.SECONDS, units.RATE, units.PRICE)  # the others are counted
 
 _PAGE = '<!DOCTYPE html>\n<html lang="en">\n<meta charset="utf-8">\n<title>{title}</title>\n{svg}\n</html>\n'
 
 
-class Picture:
-    """The plot at `path`. Raises InputError before the search if it could not be drawn afterwards."""
+Points = tuple[Sequence[float], Sequence[float]]  # the values of both metrics
 
-    def __init__(self, path: Path, question: Question) -> None:
-        self.path, self.question = path, question
+
+class Picture:
+    """The plot at `path`. Raises InputError before the search if it could not be drawn afterwards.
+
+    Args:
+        path: the file to write.
+        name: of the model whose variants are drawn.
+        goals: the metrics of the front; the first two are drawn.
+    """
+
+    def __init__(self, path: Path, name: str, goals: Sequence[Goal]) -> None:
+        self.path, self.name = path, name
         self.ending = library.checked_ending(path, ENDINGS)
         if path.is_dir():
             raise InputError(f"--plot {shown_path(path)}: is a directory")
         if not path.parent.is_dir():
             raise InputError(f"--plot {shown_path(path)}: its directory does not exist")
-        keys = [goal.key for goal in question.pareto]
+        keys = [goal.key for goal in goals]
         if len(keys) < 2:
             raise InputError("--plot needs two metrics, one for each axis: name them with --pareto A,B")
         if ratios := [key for key in keys[:2] if key in RATIOS]:
@@ -46,13 +59,10 @@ class Picture:
         library.require("--plot")
         self.x, self.y = keys[:2]
 
-    def draw(self, rows: Rows) -> None:
-        """Write the plot: `rows` in front of random variants that meet the condition. Raises InputError."""
-        some = replace(self.question, sample=self._sample(), columns=(self.x, self.y), pareto=(), sort=None, top=None)
-        search, answer = run(some)
-        others = search.rows(answer)
+    def draw(self, others: Points, best: Points, unit_of: Callable[[str], Unit]) -> None:
+        """Write the plot: the front before other variants. Raises InputError."""
         with library.style():
-            figure = self._figure(others, rows)
+            figure = self._figure(others, best, unit_of)
             data = library.saved(figure, "png" if self.ending == "png" else "svg")
         if self.ending == "html":
             title, svg = html.escape(self._title), data.decode()
@@ -61,21 +71,21 @@ class Picture:
 
     @property
     def _title(self) -> str:
-        return f"Variants of {self.question.base.name}"
+        return f"Variants of {self.name}"
 
-    def _figure(self, others: Rows, rows: Rows) -> Figure:
+    def _figure(self, others: Points, best: Points, unit_of: Callable[[str], Unit]) -> Figure:
         from matplotlib.figure import Figure
 
         figure = Figure(figsize=(8, 5), layout="constrained")
         axes: Any = figure.subplots()
-        axes.scatter(*self._points(others), s=6, color="0.75", linewidths=0, label="variants")
-        x, y = self._points(rows)
+        axes.scatter(*others, s=6, color="0.75", linewidths=0, label="variants")
+        x, y = best
         order = sorted(range(len(x)), key=lambda i: (x[i], y[i]))
         axes.plot([x[i] for i in order], [y[i] for i in order], "o-", ms=4, lw=1, color="C0", label="Pareto front")
         axes.set(xlabel=self.x, ylabel=self.y)
         axes.set_title(self._title)
-        _in_units(axes.xaxis, self.x)
-        _in_units(axes.yaxis, self.y)
+        _in_units(axes.xaxis, unit_of(self.x))
+        _in_units(axes.yaxis, unit_of(self.y))
         axes.grid(alpha=0.3)
         axes.legend()
         return figure
@@ -86,21 +96,38 @@ class Picture:
         except OSError as error:
             raise InputError(f"--plot {shown_path(self.path)}: {error.strerror}") from None
 
-    def _sample(self) -> int | None:
-        points = self.question.sample or prod(len(axis.values) for axis in self.question.axes)
-        return POINTS if points > POINTS else self.question.sample
 
-    def _points(self, rows: Rows) -> tuple[list[float], list[float]]:
-        x, y = ([float(value) for value in rows.figures[key].tolist()] for key in (self.x, self.y))
-        return x, y
+def points(rows: Rows, picture: Picture) -> Points:
+    """Where variants are drawn."""
+    x, y = ([float(value) for value in rows.figures[key].tolist()] for key in (picture.x, picture.y))
+    return x, y
 
 
-def _in_units(axis: Any, key: str) -> None:
-    """Write a metric's ticks in its unit and a field's as integers. Ticks of bytes are multiples of a power of 2."""
+def random_variants(question: Question, picture: Picture) -> Points:
+    """Where random variants are drawn that meet the condition of a question."""
+    n_points = question.sample or prod(len(axis.values) for axis in question.axes)
+    sample = POINTS if n_points > POINTS else question.sample
+    some = replace(question, sample=sample, columns=(picture.x, picture.y), pareto=(), sort=None, top=None)
+    search, answer = run(some)
+    return points(search.rows(answer), picture)
+
+
+def unit_of(key: str) -> Unit:
+    """The unit of a metric, or of a varying field."""
+    return units.INTEGER if key not in COUNTS else metric(key).unit
+
+
+def _in_units(axis: Any, unit: Unit) -> None:
+    """Write ticks in a unit. Ticks of bytes are multiples of a power of 2."""
     from matplotlib.ticker import MultipleLocator
 
-    unit = units.INTEGER if key not in COUNTS else metric(key).unit
-    axis.set_major_formatter(lambda value, _: unit.write(round(value)) if value >= 0 else "")
+    def written(value: float, _: object) -> str:
+        if value < 0:
+            return ""
+        # Times, rates and prices have parts of a unit; what is counted has none.
+        return unit.write(Fraction(value).limit_denominator(10**9) if unit in CONTINUOUS else round(value))
+
+    axis.set_major_formatter(written)
     if unit is units.BYTES:
         low, high = axis.get_view_interval()
         axis.set_major_locator(MultipleLocator(2.0 ** ceil(log2(max(1.0, (high - low) / MOST_TICKS)))))

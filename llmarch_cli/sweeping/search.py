@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import cached_property
+from functools import cached_property, partial
 from math import prod
 from typing import Any
 
@@ -22,7 +22,7 @@ from llmarch_cli.sweeping.grid import BLOCK, Block, Grid, Indices, ordered
 from llmarch_cli.sweeping.pricing import RATIOS, Figures, Pricing, check_name, quotient
 from llmarch_cli.sweeping.rules import Rules, rules
 from llmarch_cli.sweeping.selection import Goal, Rows, first, front, joined
-from llmarch_cli.sweeping.where import Condition, condition
+from llmarch_cli.sweeping.where import Condition, condition, quantity
 
 CHECKED = 1000  # random variants of each run that are re-checked one by one
 CHUNK = 1 << 20  # most points in a chunk, the unit of work for a worker and of storage on disk
@@ -158,7 +158,7 @@ class Search:
         self._check(block, figures, broken)
         meets: Any = broken == 0
         if self._condition is not None:
-            meets = np.logical_and(meets, self._condition(figures))
+            meets = np.logical_and(meets, self._condition(partial(quantity, figures)))
         met = np.flatnonzero(np.broadcast_to(meets, block.shape))
         answer.met += len(met)
         if len(met):
@@ -244,9 +244,9 @@ class Search:
                     )
 
 
-def columns_for(columns: Sequence[str], goals: Sequence[Goal]) -> tuple[str, ...]:
+def columns_for(columns: Sequence[str], goals: Sequence[Goal], default: Sequence[str] = COLUMNS) -> tuple[str, ...]:
     """The requested metrics, or the default ones and the goals'."""
-    return tuple(dict.fromkeys(columns or (*COLUMNS, *(goal.key for goal in goals))))
+    return tuple(dict.fromkeys(columns or (*default, *(goal.key for goal in goals))))
 
 
 def _in_words(assignments: Mapping[str, Any]) -> str:

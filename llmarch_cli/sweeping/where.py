@@ -1,4 +1,4 @@
-"""The condition of `--where`: an expression that is evaluated on whole blocks of variants."""
+"""The condition of `--where`: an expression that is evaluated on one variant, or on whole blocks of them."""
 
 from __future__ import annotations
 
@@ -11,7 +11,8 @@ from llmarch_cli.expressions import Expression
 from llmarch_cli.sweeping.exact import ONE, Quantity, Whole
 from llmarch_cli.sweeping.pricing import RATIOS, Figures
 
-Condition = Callable[[Figures], Any]  # truth values that broadcast to the block's points
+# From the quantity of each name to a truth value, or to truth values that broadcast to the points of a block.
+Condition = Callable[[Callable[[str], Quantity]], Any]
 
 
 def condition(text: str, check_name: Callable[[str], None]) -> Condition:
@@ -30,10 +31,11 @@ def condition(text: str, check_name: Callable[[str], None]) -> Condition:
             raise InputError(f"{shown(str(asked))} is not a condition; compare metrics, such as params <= 30B")
     except InputError as error:
         raise InputError(f"--where: {error}") from None
-    return lambda figures: asked.value(lambda figure: _quantity(figures, figure.name))
+    return lambda quantity: asked.value(lambda figure: quantity(figure.name))
 
 
-def _quantity(figures: Figures, name: str) -> Quantity:
+def quantity(figures: Figures, name: str) -> Quantity:
+    """A metric or varying field of a block's variants."""
     if name in RATIOS:
         return Quantity(*(Whole(figures.count(part), figures.bound) for part in RATIOS[name]))
     found = figures.count(name)

@@ -1,3 +1,6 @@
+import re
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -29,7 +32,42 @@ def test_what_cannot_be_is_one_line(llmarch: Run, tmp_path: Path) -> None:
     assert not list(tmp_path.iterdir())
 
 
-def test_a_file_to_write_to_is_needed(llmarch: Run) -> None:
-    result = llmarch("draw", "gpt2")
+def test_without_a_file_it_draws_characters(llmarch: Run) -> None:
+    result = llmarch("draw", "gpt2", "deepseek-v3")
+    assert (result.status, result.err) == (0, "")
+    first, *lines = result.out.splitlines()
+    assert first == "GPT-2 · gpt2 · OpenAI · 2019-02-14"
+    assert "1,024 tokens of context, batch 1, bf16 cache." in lines  # the longest that both have
+    assert "  aaa" + "b" * 58 in lines
+
+
+def test_a_dash_is_standard_output(tmp_path: Path) -> None:
+    def drawn(*arguments: str) -> bytes:
+        command = [sys.executable, "-m", "llmarch_cli", "draw", "gpt2", *arguments]
+        return subprocess.run(command, capture_output=True, check=True).stdout
+
+    path = tmp_path / "figure.svg"
+    assert drawn("-o", str(path)) == f"{path}\n".encode()
+    assert drawn("-o", "-") == drawn("--format", "svg") == path.read_bytes()
+    assert drawn("-o", "-", "--format", "png").startswith(b"\x89PNG")
+    assert drawn("-o", "-", "--format", "text") == drawn()
+    drawn("-o", str(tmp_path / "figure.txt"), "--format", "text")
+    assert (tmp_path / "figure.txt").read_bytes() == drawn()
+
+
+def test_the_cache_is_at_the_longest_context_of_all(llmarch: Run, tmp_path: Path) -> None:
+    def title(*models: str) -> set[str]:
+        path = tmp_path / "figure.svg"
+        assert llmarch("draw", *models, "-o", str(path)).status == 0
+        return set(re.findall(r">KV cache at (\w+)</text>", path.read_text()))
+
+    assert title("gpt2") == {"1k"}
+    assert title("deepseek-v3") == {"160k"}
+    assert title("deepseek-v3", "kimi-k2") == {"128k"}
+    assert title("gpt2", "--ctx", "2k") == {"2k"}
+
+
+def test_a_format_must_be_that_of_the_file(llmarch: Run) -> None:
+    result = llmarch("draw", "gpt2", "-o", "figure.svg", "--format", "png")
     assert result.status == 2
-    assert "--output" in result.err
+    assert result.err.startswith("error: figure.svg: the file's name does not end in .png")

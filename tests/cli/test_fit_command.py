@@ -28,10 +28,10 @@ def test_its_formats_agree_with_the_library(llmarch: Run) -> None:
     asked: dict[str, Any] = {"context": 32_768, "layout": {"tp": 2}, "reserve": Fraction(1, 8), "price": Fraction(2)}
     (expected,) = llmarch_cli.fit(["gpt-oss-20b"], ["2xh100"], **asked)[0].rows
     assert row == {key: plain(value) for key, value in expected.items() if key in row}
-    for key in ("memory_bytes", "weight_bytes", "kv_cache_bytes", "reserve_bytes", "free_bytes", "batch"):
+    for key in ("memory_bytes", "device_weight_bytes", "device_kv_cache_bytes", "reserve_bytes", "free_bytes", "batch"):
         assert int(as_csv[key]) == row[key] > 0
     assert row["memory_bytes"] == sum(
-        row[f"{part}_bytes"] for part in ("weight", "kv_cache", "state", "reserve", "free")
+        row[f"{part}_bytes"] for part in ("device_weight", "device_kv_cache", "device_state", "reserve", "free")
     )
     assert row["tokens_per_second"] == pytest.approx(row["batch"] / row["step_seconds"])
     assert row["device_tokens_per_second"] == pytest.approx(row["tokens_per_second"] / 2)
@@ -44,7 +44,12 @@ def test_one_answer_shows_its_parts(llmarch: Run) -> None:
     (row,) = tables["fit"]
     assert {part["part"]: part["device_bytes"] for part in tables["device"]} == {
         name: row[f"{key}_bytes"]
-        for name, key in (("weights", "weight"), ("cache", "kv_cache"), ("reserve", "reserve"), ("free", "free"))
+        for name, key in (
+            ("weights", "device_weight"),
+            ("cache", "device_kv_cache"),
+            ("reserve", "reserve"),
+            ("free", "free"),
+        )
     }
     step = {part["part"]: part for part in tables["step"]}
     parts = [part["read_bytes"] for name, part in step.items() if part["read_bytes"] and name != "all reads"]
@@ -118,7 +123,7 @@ def test_options_change_the_answer(llmarch: Run) -> None:
 
     usual = row()
     assert row("--kv-dtype", "fp8")["most_sequences"] > usual["most_sequences"]
-    assert row("--weights", "fp8")["weight_bytes"] < usual["weight_bytes"]
+    assert row("--weights", "fp8")["device_weight_bytes"] < usual["device_weight_bytes"]
     assert row("--batch", "2")["batch"] == 2
     assert row("--batch", "2", "--skew", "1")["step_seconds"] < row("--batch", "2")["step_seconds"]
     assert row("--compute", "fp8")["step_compute_seconds"] < usual["step_compute_seconds"]
@@ -137,12 +142,15 @@ def test_what_an_engine_keeps_is_asked_for_and_named(llmarch: Run) -> None:
     more = ("--pages", "16", "--windows", "reserved", "--pad-vocab", "1000")
     (row,) = read(llmarch, *arguments, *more)["fit"]
     assert (row["page_tokens"], row["windows"], row["vocab_multiple"]) == (16, "reserved", 1000)
-    assert (usual["kv_cache_bytes"], row["kv_cache_bytes"]) == ((4 * 1001 + 22 * 512) * 1024, 26 * 1008 * 1024)
-    assert row["weight_bytes"] - usual["weight_bytes"] == (263_000 - 262_144) * 1152 * 2
+    assert (usual["device_kv_cache_bytes"], row["device_kv_cache_bytes"]) == (
+        (4 * 1001 + 22 * 512) * 1024,
+        26 * 1008 * 1024,
+    )
+    assert row["device_weight_bytes"] - usual["device_weight_bytes"] == (263_000 - 262_144) * 1152 * 2
     assert (usual["vocab_rows"], row["vocab_rows"]) == (262_144, 263_000)
     assert row["step_seconds"] == usual["step_seconds"]
     lines = {line["figure"]: line["inputs"] for line in read(llmarch, *arguments, *more, "--explain")["explained"]}
-    assert lines["cache"] == f"{row['kv_cache_bytes']:,} x 1; --pages 16; --windows reserved"
+    assert lines["cache"] == f"{row['device_kv_cache_bytes']:,} x 1; --pages 16; --windows reserved"
     assert lines["weights"] == "one device; native; --pad-vocab 1000"
     said = " ".join(llmarch("fit", *arguments, *more).out.split())
     for words in (
@@ -214,6 +222,7 @@ def test_a_chip_of_ones_own(llmarch: Run, tmp_path: Any) -> None:
         ("llama3.1-8b --on h100 --pages 1.5", "--pages takes a whole number"),
         ("llama3.1-8b --on h100 --windows full", "windows can be reserved, or keep up to 1,048,576 tokens more"),
         ("llama3.1-8b --on h100 --windows 512", "such as +512, not '512'"),
+        ("llama3.1-8b --on h100 --pad-heads 0", "cached heads are padded to a multiple of 1 to 1,048,576, not of 0"),
         ("llama3.1-8b --on h100 --pad-vocab 0", "the vocabulary is padded to a multiple of 1 to 1,048,576, not of 0"),
         ("deepseek-v4-flash --on 8xh200 --pages 16", "do not hold whole cached rows of 128 tokens; ask for a multiple"),
         ("llama3.1-8b --on h100 --weights fp7", "--weights: unknown weight format 'fp7'"),

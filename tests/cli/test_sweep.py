@@ -203,3 +203,38 @@ def test_it_imports_neither_torch_nor_what_only_some_sweeps_need() -> None:
     )
     out = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True).stdout
     assert out.splitlines()[-1] == "[]"
+
+
+def test_layouts_and_models_on_machines(llmarch: Run) -> None:
+    arguments = ("sweep", "gpt-oss-20b", "--on", "2xh100", "--ctx", "8k", "--vary", "tp=1,2", "--price", "2/h")
+    result = llmarch(*arguments, "--sort=-user_tokens_per_second", "--columns", "user_tokens_per_second,batch,layout")
+    assert (result.status, result.err) == (0, "")
+    lines = result.out.splitlines()
+    assert lines[0].split() == ["tp", "tokens/s", "a", "user", "sequences", "layout"]
+    assert [line.split()[0] for line in lines[2:4]] == ["2", "1"]
+    assert "2 combinations for gpt-oss-20b: 2 with an answer." in result.out
+    assert "as published" in result.out
+    one = llmarch(*arguments, "--batch", "1", "--weights", "bf16", "--every-layout", "--format", "json")
+    rows = json.loads(one.out)["variants"]
+    assert len(rows) > 3
+    assert all(row["user_tokens_per_second"] == row["tokens_per_second"] for row in rows)
+    assert rows[0].keys() >= {"tp", "layout", "most_sequences", "first_token_seconds"}
+
+
+@pytest.mark.parametrize(
+    ("arguments", "why"),
+    [
+        (("--on", "2xh100", "--out", "a.csv"), "--out does not go with --on"),
+        (("--on", "2xh100", "--scheduler", "local:2"), "--scheduler does not go with --on"),
+        (("--every-layout",), "--every-layout needs machines, such as --on 8xh200"),
+        (("--price", "2/h"), "--price needs machines"),
+        (("--on", "2xh100", "--price", "cheap"), "--price takes the price of a device for an hour"),
+        (("--on", "0xh100"), "'0xh100' is no device"),
+        (("--on", "2xh100", "--vary", "tp=two"), "tp: values must be whole numbers from 1"),
+    ],
+)
+def test_bad_input_on_machines(llmarch: Run, arguments: tuple[str, ...], why: str) -> None:
+    result = llmarch("sweep", "gpt-oss-20b", "--vary", "n_layers=24", *arguments)
+    assert (result.status, result.out) == (2, "")
+    assert why in result.err
+    assert result.err.count("\n") == 1

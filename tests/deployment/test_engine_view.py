@@ -73,6 +73,7 @@ def test_reserved_windows_are_what_a_profile_has_without_them(name: str) -> None
 @given(specs(), st.integers(1, 3000), st.sampled_from([1, 2]), st.sampled_from([16, 256]))
 def test_an_engine_keeps_at_least_what_is_needed(spec: ModelSpec, context: int, tp: int, size: int) -> None:
     views = [EngineView(pages=size), RESERVED, EngineView(windows="+40"), EngineView(pad_vocab=size)]
+    views.append(EngineView(pad_heads=size))
     workload, layout = Workload(context, batch=2), Layout(tp=tp)
     try:
         needed = per_device(spec, workload, layout)
@@ -84,7 +85,7 @@ def test_an_engine_keeps_at_least_what_is_needed(spec: ModelSpec, context: int, 
         assert each.cache >= needed.cache
         assert each.state == needed.state
     assert found[1].cache >= found[2].cache  # all tokens, and some of them
-    assert [each.weights for each in found[:3]] == [needed.weights] * 3
+    assert [found[place].weights for place in (0, 1, 2, 4)] == [needed.weights] * 4
     assert found[3].cache == needed.cache
 
 
@@ -110,6 +111,35 @@ def test_a_vocabulary_that_engines_pad() -> None:
     assert AS_NEEDED.padded_vocab(50_257, 8) == 50_257
 
 
+@pytest.mark.parametrize(("name", "tp"), [("llama3.2-1b", 1), ("llama3.2-1b", 4), ("llama3.2-1b", 16), ("gpt2", 3)])
+@pytest.mark.parametrize("kv_dtype", ["bf16", "q8_0"])
+def test_padded_heads_are_those_of_a_wider_model(name: str, tp: int, kv_dtype: Any) -> None:
+    """Both have heads of 64 values."""
+    spec = llmarch.load(name)
+    attention = dict(spec.variants("attention"))
+    wider = spec.model_copy(update={"attention": attention.popitem()[1].model_copy(update={"head_dim": 128})})
+    workload = Workload(1000, batch=3, kv_dtype=kv_dtype)
+    padded = per_device(spec, workload, Layout(tp=tp), EngineView(pad_heads=128))
+    assert padded.cache == per_device(wider, workload, Layout(tp=tp)).cache
+    needed = per_device(spec, workload, Layout(tp=tp))
+    assert (padded.weights, padded.state) == (needed.weights, needed.state)
+    assert per_device(spec, workload, Layout(tp=tp), EngineView(pad_heads=32)) == needed
+
+
+def test_padded_rows_without_heads_and_of_several_widths() -> None:
+    """A latent of 512 and a rotary key of 64 values; keys of 192 and values of 128."""
+    workload, layout = Workload(100, batch=2), Layout(tp=8)
+    latent = per_device(llmarch.load("deepseek-v3"), workload, layout, EngineView(pad_heads=128))
+    assert latent.cache == 2 * 100 * 61 * (512 + 128) * 2
+    view = EngineView(pad_heads=128)
+    keys = Shard("out", (Units(8, readers=64),))
+    assert view.padded_entry(Rows("k", 8 * 192), keys) == (Rows("k", 8 * 256), Shard("out", (Units(8, 256, 64),)))
+    assert view.padded_entry(Rows("v", 8 * 128), keys)[0] == Rows("v", 8 * 128)
+    several = Shard("out", (Units(2, 96), Units(4, 130)))
+    assert view.padded_entry(Rows("x", 2 * 96 + 4 * 130), several)[0] == Rows("x", 2 * 128 + 4 * 256)
+    assert view.padded_entry(State("s", (4, 8)), None) == (State("s", (4, 8)), None)
+
+
 def test_what_is_copied_is_named_once() -> None:
     heads = Shard("out", (Units(4, readers=28),))
     entries: list[Any] = [
@@ -132,6 +162,7 @@ def test_what_is_copied_is_named_once() -> None:
         ({"pages": -16}, "a page has from 1 to"),
         ({"pages": 2**21}, "a page has from 1 to"),
         ({"pad_vocab": 0}, "padded to a multiple of 1 to"),
+        ({"pad_heads": 0}, "cached heads are padded to a multiple of 1 to"),
         ({"windows": "all"}, "windows can be reserved, or keep up to 1,048,576 tokens more, such as +512, not 'all'"),
         ({"windows": "+"}, "windows can be"),
         ({"windows": "+-1"}, "windows can be"),

@@ -43,6 +43,29 @@ def test_times_cross_where_compute_binds() -> None:
     assert "to exchange" in {curve.model for curve in plot("step", [several]).curves}
 
 
+def test_steps_lie_on_the_roof_of_their_chip() -> None:
+    found = api.fits(["qwen3-30b-a3b", "llama3.1-8b"], ["h100", "2xl40s"], context=512, compute="bf16")
+    curves = {curve.model: curve for curve in plot("roofline", found).curves}
+    assert list(curves)[:2] == ["roof of h100, bf16", "roof of l40s, bf16"]
+    for each in found:
+        chip = each.machines.chip
+        peak, roof = chip.peak_of("bf16"), dict(curves[f"roof of {chip.id}, bf16"].points)
+        assert max(roof.values()) == peak
+        assert any(value < peak for value in roof.values())
+        curve = curves[f"{each.spec.id} on {each.machines}"]
+        assert len(curve.points) > 5
+        rates = [rate for _, rate in curve.points]
+        assert rates == sorted(rates)
+        for at, rate in curve.points:  # thousandths, rounded down
+            assert chip.bandwidth * at // 1000 <= rate or rate == peak
+            assert rate <= min(peak, chip.bandwidth * (at + 1) // 1000)
+        # Compute binds from a number of sequences, if it ever does: there a step reaches the peak.
+        assert (max(rates) == peak) == (each.compute_batch is not None)
+        inside = [at for at, _ in curve.points if at <= (curve.context_window or 0)]
+        step = bounds.decode_step(each.sizes.model, each.setting, each.most_sequences)
+        assert max(inside) == 1000 * step.flops // step.n_bytes
+
+
 def test_no_step_beats_the_front() -> None:
     found = api.fits(["qwen3-30b-a3b", "gpt-oss-20b"], ["4xh100"], context=8192)
     drawn = plot("pareto", found)
@@ -60,7 +83,7 @@ def test_no_step_beats_the_front() -> None:
                     assert any(user >= own[0] and device >= own[1] for user, device in curve.points)
 
 
-@pytest.mark.parametrize("kind", ["memory", "step", "pareto"])
+@pytest.mark.parametrize("kind", ["memory", "step", "roofline", "pareto"])
 def test_they_are_drawn(kind: Any) -> None:
     drawn = plot(kind, api.fits(["gpt-oss-20b"], ["2xh100"], context=1024))
     assert drawn.title in terminal.render(drawn, 100)
@@ -76,7 +99,10 @@ def test_the_option(llmarch: Run, tmp_path: Path) -> None:
     assert picture.read_bytes().startswith(b"<?xml")
     for more, why in (
         (("--plot-kind", "step"), "needs --plot"),
-        (("gpt2-xl", "--plot", "--plot-kind", "memory"), "is for one model on one machine"),
+        (
+            ("gpt2-xl", "--plot", "--plot-kind", "memory"),
+            "is for one model on one machine; roofline and pareto are for several",
+        ),
         (("--plot", "--plot-kind", "pie"), "unknown plot 'pie'"),
         (("--plot", "--format", "csv"), "--plot draws below a table"),
     ):

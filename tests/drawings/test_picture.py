@@ -13,10 +13,10 @@ from hypothesis import strategies as st
 import llmarch_cli as llmarch
 from llmarch_cli.components.component import Child, Component, walk
 from llmarch_cli.components.parts import Norm, Vector
+from llmarch_cli.drawings.inside import SMALLEST
 from llmarch_cli.drawings.measure import text_width
 from llmarch_cli.drawings.picture import picture
 from llmarch_cli.drawings.shapes import Adder, Bounds, Box, Drawing, Line, Shape, Text
-from llmarch_cli.drawings.sublayer import SMALLEST
 from llmarch_cli.report.units import setting
 from llmarch_cli.specs.spec import ModelSpec
 

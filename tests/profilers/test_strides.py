@@ -9,6 +9,7 @@ import subprocess
 from collections.abc import Iterator
 from dataclasses import replace
 from fractions import Fraction
+from functools import partial
 from importlib import resources
 from pathlib import Path
 from typing import Any
@@ -35,7 +36,7 @@ from llmarch_cli.report.plots.data import Curves, plot
 from llmarch_cli.specs.spec import ModelSpec
 from llmarch_cli.sweeping.grid import Block
 from llmarch_cli.sweeping.pricing import Figures
-from llmarch_cli.sweeping.where import condition
+from llmarch_cli.sweeping.where import condition, quantity
 
 ROW, INDEX, WINDOW = View(None, 4), View(None, 3), View(12, 4)
 
@@ -196,7 +197,7 @@ def test_a_sweep_keeps_shares_of_bytes() -> None:
     assert isinstance(here.kv_bytes_per_token, Fraction)
     share = here.kv_bytes_per_token
     for text, holds in ((f"< {int(share) + 1}", True), (f"<= {int(share)}", False), (f"> {int(share)}", True)):
-        assert condition(f"kv_bytes_per_token {text}", lambda _: None)(block) is holds
+        assert condition(f"kv_bytes_per_token {text}", lambda _: None)(partial(quantity, block)) is holds
 
 
 def test_a_baseline_keeps_shares_of_bytes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -141,6 +141,11 @@ def test_a_layer_map_unfolds_to_the_layers(order: list[str]) -> None:
     assert unfolded == order
 
 
+def test_a_model_without_feed_forward_layers_is_neither_dense_nor_a_mixture() -> None:
+    assert layout.in_short(load("mamba2-2.7b")) == "Mamba2 state"
+    assert layout.in_short(spec_of(ffn={"repeat": ["dense", "none"], "variants": {"dense": DENSE}})).endswith(", dense")
+
+
 def test_every_bundled_model_has_a_short_layout_and_can_be_found_by_its_words() -> None:
     for name in names():
         spec = load(name)

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from fractions import Fraction
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -9,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from llmarch_cli.errors import InputError
-from llmarch_cli.sweeping.where import condition
+from llmarch_cli.sweeping.where import condition, quantity
 
 
 class Figures:
@@ -29,7 +30,7 @@ def known(name: str) -> None:
 
 def holds(text: str, **values: Any) -> Any:
     figures: Any = Figures(**values)
-    return condition(text, known)(figures)
+    return condition(text, known)(partial(quantity, figures))
 
 
 @pytest.mark.parametrize(

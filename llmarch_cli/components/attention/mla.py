@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
 
 from pydantic import Field, model_validator
@@ -13,6 +14,7 @@ from llmarch_cli.components.attention.rotary import RotaryComponent
 from llmarch_cli.components.attention.scores import Temperature, attend, visible
 from llmarch_cli.components.cache import FULL, Mixing, Read, Rows, View
 from llmarch_cli.components.component import Count, LayerCache, Modules, Name, Part, Positive
+from llmarch_cli.components.inside import Inside, Paths, Step
 from llmarch_cli.components.mechanism import INDEXER, SHARED_CACHE, TEMPERATURE, Mechanism, Telling
 from llmarch_cli.components.parts import Linear, Norm
 from llmarch_cli.components.shards import Shard, Units, column_parallel, row_parallel
@@ -136,6 +138,24 @@ class MultiHeadLatentAttention(RotaryComponent):
         if self.temperature is not None:
             yield TEMPERATURE
         yield from (each for each in super().mechanisms() if each.tag != self.kind)
+
+    def inside(self) -> Inside:
+        queries: tuple[Step, ...] = (Step("queries", ("qk_nope_head_dim", "qk_rope_head_dim")),)
+        if self.q_lora_rank is not None:
+            queries = Step("compressed query", ("q_lora_rank",)), Step("q_a_norm", sort="norm"), *queries
+        expanded = Step("keys, values", ("v_head_dim",), "expanded for a prompt, absorbed for one token")
+        if self.kv_from is None:
+            compressed = Step("compression", ("kv_lora_rank",)), Step("kv_a_norm", sort="norm")
+            latents: tuple[Step, ...] = (*compressed, Step("latent", note="cached", sort="kept"), expanded)
+            of_key = Step("shared key", note="for all heads, cached", sort="kept")
+        else:
+            latents = Step("latent", ("kv_lora_rank",), "of a layer below", "kept"), expanded
+            of_key = Step("shared key", note="of a layer below", sort="kept")
+        key = of_key if self.rope_theta is None else replace(of_key, name="rotary key")
+        paths: tuple[tuple[Step, ...], ...] = (queries, latents, (key,))
+        if self.indexer is not None:
+            paths = (*paths, (Step("indexer", note=f"picks {self.indexer.top_k:,} tokens", sort="function"),))
+        return Paths(paths), Step("attention", sort="function"), Step("output")
 
     def mixing(self) -> Iterator[Mixing]:
         """Scores with latents and rotary keys, then a weighted sum of latents (the absorbed form)."""

@@ -9,6 +9,7 @@ from pydantic import Field, model_validator
 
 from llmarch_cli.components.component import LayerCache, Modules, Part, Positive
 from llmarch_cli.components.ffn.gate import GatedComponent
+from llmarch_cli.components.inside import Inside, Step
 from llmarch_cli.components.mechanism import SUB_NORM, Mechanism, Telling
 from llmarch_cli.components.parts import Linear, Norm, Vector
 from llmarch_cli.components.shards import Shard, Units, column_parallel, row_parallel
@@ -72,6 +73,18 @@ class DenseFeedForward(GatedComponent):
         yield Linear("down_proj", self.d_ff, d_model, bias=self.bias)
         if self.output_norm:
             yield Norm("output_norm", d_model)
+
+    def inside(self) -> Inside:
+        *hidden, down = super().inside()
+        before, within, behind = (
+            (Step(name, sort="norm"),) * there
+            for name, there in (
+                ("input_norm", self.input_norm),
+                ("sub_norm", self.sub_norm),
+                ("output_norm", self.output_norm),
+            )
+        )
+        return *before, *hidden, *within, down, *behind
 
     def shards(self) -> Mapping[str, Shard]:
         hidden = Units(self.d_ff)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, ClassVar, Literal
 from pydantic import model_validator
 
 from llmarch_cli.components.component import Component, Count, Positive
+from llmarch_cli.components.inside import Inside, Paths, Step
 from llmarch_cli.components.mechanism import Mechanism, Telling
 
 if TYPE_CHECKING:
@@ -55,6 +56,12 @@ class GatedComponent(Component):
             yield Mechanism("ungated", "Feed-forward without a gate", "no gate in feed-forward", Telling.COMMON)
         if self.activation == "relu2":
             yield Mechanism("squared_relu", "Squared ReLU", "squared ReLU", Telling.COMMON)
+
+    def inside(self) -> Inside:
+        activation = Step(self.activation, sort="function")
+        if not self.gated:
+            return Step("up"), activation, Step("down")
+        return Paths(((Step("gate"), activation), (Step("up"),))), Step("product", sort="function"), Step("down")
 
     def hidden(self, up: Tensor, gate: Tensor | None, alphas: tuple[Tensor, Tensor] | None = None) -> Tensor:
         """The hidden values from the projections `up` and `gate`, all (..., d_ff); `gate` is None without a gate.

@@ -25,7 +25,9 @@ from llmarch_cli.specs.storage import PLAIN, Stored, fits, format_of
 
 SETTINGS = ("quantization_config", "quantization", "compression_config")
 _IGNORED = ("modules_to_not_convert", "ignored_layers", "ignore", "exclude_modules", "llm_int8_skip_modules")
+_PLAIN = {"float32": "fp32", "float16": "fp16"}  # dtypes of unquantised weights, other than bfloat16
 _BLOCK = [128, 128]
+_E4M3 = ("e4m3", "float8_e4m3fn")  # the names of one format
 MOST_LAYERS, MOST_PATTERNS = 1000, 1000
 
 # What stands before the layers in published names.
@@ -67,7 +69,8 @@ def read(top: Mapping[str, Any], text: Mapping[str, Any], spec: ModelSpec) -> tu
                     return None, (f"Not read: {key} ({why}). `--weights native` takes the weights as bf16.",)
     dtypes = [config.get(name) for config in (text, top) for name in ("dtype", "torch_dtype")]
     dtype = next((each for each in dtypes if each is not None), None)
-    return (Stored(format="fp32") if dtype in ("float32", "torch.float32") else None), ()
+    plain = _PLAIN.get(str(dtype).removeprefix("torch."))
+    return (None if plain is None else Stored(format=plain)), ()
 
 
 def _stored(settings: Mapping[str, Any], config: Mapping[str, Any], spec: ModelSpec) -> Stored | None:
@@ -115,7 +118,7 @@ def _all_in(name: str, settings: Mapping[str, Any], experts_only: bool = False) 
 
 def _fp8(settings: Mapping[str, Any]) -> _Read:
     block, scheme = settings.get("weight_block_size"), settings.get("activation_scheme", "dynamic")
-    if settings.get("fmt", "e4m3") != "e4m3" or scheme not in ("dynamic", "static"):
+    if settings.get("fmt", "e4m3") not in _E4M3 or scheme not in ("dynamic", "static"):
         raise _UnreadError(f"fmt {shown(settings.get('fmt'))}, activation_scheme {shown(scheme)}")
     if block is None:
         return _all_in("fp8-static" if scheme == "static" else "fp8", settings)

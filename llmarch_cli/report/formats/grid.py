@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 
 from llmarch_cli.report import units
@@ -36,6 +36,17 @@ class TextGrid:
     lines: tuple[TextLine, ...]
     right_aligned: tuple[bool, ...]
     receding: tuple[bool, ...]
+
+    def part(self, columns: Sequence[int]) -> TextGrid:
+        """The columns of these numbers."""
+        if len(columns) == len(self.heading):
+            return self
+        return TextGrid(
+            heading=tuple(self.heading[i] for i in columns),
+            lines=tuple(replace(line, cells=tuple(line.cells[i] for i in columns)) for line in self.lines),
+            right_aligned=tuple(self.right_aligned[i] for i in columns),
+            receding=tuple(self.receding[i] for i in columns),
+        )
 
 
 def grid(table: Table, columns: Sequence[Column], exact: bool) -> TextGrid:
@@ -104,6 +115,8 @@ def _all_equal(table: Table, column: Column) -> bool:
 
 def one_line(text: str) -> str:
     """Text from a spec on one line, without control characters."""
+    if text.isprintable():
+        return text
     return "".join(
         char if char.isprintable() else " " if char.isspace() else "\N{REPLACEMENT CHARACTER}" for char in text
     )

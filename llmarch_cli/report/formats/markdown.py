@@ -20,6 +20,8 @@ def _lines(table: Table, exact: bool) -> Iterator[str]:
     cells = grid(table, table.for_reading, exact)
     if table.title:
         yield from (f"### {_escaped(table.title)}", "")
+    if table.lead:
+        yield from (_escaped(table.lead), "")
     if cells.lines:
         yield _row(cells.heading)
         yield f"| {' | '.join('---:' if is_right else '---' for is_right in cells.right_aligned)} |"

@@ -1,130 +1,183 @@
-"""A report for the terminal: rich tables that fit its width. Values that are equal in all rows are dim.
+"""A report for the terminal: tables that fit its width. Values that are equal in all rows are dim.
 
-If a table is too wide, the columns in `may_drop` are hidden first, then text is wrapped, then the table is split
-between columns into several. Numbers are never cut.
+If a table is too wide, the column that `fills` it gets shorter, then the columns in `may_drop` are hidden, then text is
+wrapped, then the table is split between columns into several. Numbers are never cut.
 """
 
 from __future__ import annotations
 
-import io
+import re
 from collections.abc import Iterator, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from itertools import groupby
-from typing import Literal
 
-from rich import box
-from rich.cells import cell_len
-from rich.console import Console
-from rich.table import Table as RichTable
-from rich.text import Text
-
-from llmarch_cli.report.formats.grid import Cell, TextGrid, grid, one_line
-from llmarch_cli.report.table import Column, Table
+from llmarch_cli.report.formats.grid import Cell, TextGrid, TextLine, grid, one_line
+from llmarch_cli.report.table import Table
 
 GAP = 2  # between columns
 LONGEST_WORD = 24  # longer words are names, which may be broken
 COMFORT = 32  # text is not wrapped below this width; the table is split instead
+FILLING = 40  # least width of the column that fills a table, if its text is as long
 BAR = range(8, 31)  # widths of a bar
+
+BOLD, DIM = "1", "2"  # styles, by their numbers in escape codes (ECMA-48, section 8.3.117)
+
+
+@dataclass(frozen=True, slots=True)
+class _Pen:
+    """What a terminal can show: styles, and characters beyond ASCII."""
+
+    color: bool
+    ascii_only: bool
+
+    def styled(self, text: str, *styles: str) -> str:
+        """`text` in these styles, if the terminal knows any."""
+        return f"\x1b[{';'.join(styles)}m{text}\x1b[0m" if self.color and styles and text else text
 
 
 def render(
     tables: Sequence[Table], width: int, exact: bool = False, color: bool = False, ascii_only: bool = False
 ) -> str:
     """The report in lines of at most `width` characters, ending in a newline. Escape codes only with `color`."""
-    text = io.StringIO()
-    # Wide enough for anything: widths are chosen here, and rich would cut lines that it considers too wide.
-    system: Literal["standard"] | None = "standard" if color else None
-    console = Console(file=text, width=1 << 16, force_terminal=color, color_system=system, legacy_windows=False)
-    for number, table in enumerate(tables):
-        if number:
-            console.print()
-        for piece in _pieces(table, width, exact, ascii_only):
-            console.print(piece, width=width if isinstance(piece, Text) else None)
-    return "".join(f"{line.rstrip()}\n" for line in text.getvalue().splitlines())
+    pen = _Pen(color, ascii_only)
+    return "\n".join("".join(f"{line.rstrip()}\n" for line in _lines(table, width, exact, pen)) for table in tables)
 
 
-def _pieces(table: Table, width: int, exact: bool, ascii_only: bool) -> Iterator[Text | RichTable]:
-    """The parts of a table, to print below each other."""
+def _lines(table: Table, width: int, exact: bool, pen: _Pen) -> Iterator[str]:
+    """The title, the table in one or several parts below each other, and the notes."""
+
+    def written(text: str, style: str) -> Iterator[str]:
+        return (pen.styled(line, style) for line in _wrapped(one_line(text), width))
+
     if table.title:
-        yield Text(one_line(table.title), style="bold")
-    columns: list[Column] = list(table.for_reading)
-    dropped: list[Column] = []
-    if not _fits(grid(table, columns, exact), width):
+        yield from written(table.title, BOLD)
+    if table.lead:
+        yield from _wrapped(one_line(table.lead), width)
+    cells = grid(table, table.for_reading, exact)
+    if table.is_side_by_side and _taken(_least(cells)) > width:
         table = replace(table, side_by_side=False)
-    if not table.is_side_by_side:
-        columns, dropped = _kept(table, width, exact)
-    parts = [columns] if table.is_side_by_side else list(_parts(table, columns, width, exact))
+        cells = grid(table, table.for_reading, exact)
+    parts, dropped = ([cells], []) if table.is_side_by_side else _parts(table, cells, width)
     if table.notes and not table.rows:  # no headings without rows: the notes say why
         parts, dropped = [], []
     for number, part in enumerate(parts):
         if number:
-            yield Text()
-        yield _drawn(grid(table, part, exact), width, _bars(table) if len(parts) == 1 else (), ascii_only)
+            yield ""
+        yield from _drawn(part, width, _bars(table) if len(parts) == 1 else (), pen)
     if parts and (table.notes or dropped):
-        yield Text()
+        yield ""
     for note in table.notes:
-        yield Text(one_line(note), style="dim")
+        yield from written(note, DIM)
     if dropped:
-        yield Text(f"Hidden (terminal too narrow): {', '.join(column.title for column in dropped)}.", style="dim")
+        yield from written(f"Hidden (terminal too narrow): {', '.join(dropped)}.", DIM)
 
 
-def _kept(table: Table, width: int, exact: bool) -> tuple[list[Column], list[Column]]:
-    """The columns to show, and those to hide so that text is not wrapped."""
-    kept, dropped = list(table.for_reading), []
+def _parts(table: Table, cells: TextGrid, width: int) -> tuple[list[TextGrid], list[str]]:
+    """The columns of each table to show, and the titles of those to hide so that text is not wrapped.
+
+    The first column is in all of them. Groups of columns are split only if they do not fit.
+    """
+    columns, kept = table.for_reading, _kept(table, cells, width)
+    for filling in (i for i in kept if columns[i].key == table.fills):
+        cells = _filled(cells, kept, filling, width)
+    comfortable = _comfortable(cells)
+
+    def fits(part: list[int]) -> bool:
+        return _taken([comfortable[i] for i in part]) <= width
+
+    first, *others = kept
+    parts = [[first]]
+    for group in (list(group) for _, group in groupby(others, key=lambda i: columns[i].group)):
+        for piece in [group] if fits([first, *group]) else [[i] for i in group]:
+            if len(parts[-1]) > 1 and not fits([*parts[-1], *piece]):
+                parts.append([first])
+            parts[-1].extend(piece)
+    return [cells.part(part) for part in parts], [columns[i].title for i in range(len(columns)) if i not in kept]
+
+
+def _kept(table: Table, cells: TextGrid, width: int) -> list[int]:
+    """The columns to show so that text is not wrapped; `FILLING` is enough for the one that fills the table."""
+    columns = table.for_reading
+    natural = [
+        min(each, FILLING) if column.key == table.fills else each
+        for column, each in zip(columns, _natural(cells), strict=True)
+    ]
+    hidden: list[str] = []
+
+    def shown() -> list[int]:
+        return [i for i, column in enumerate(columns) if column.key not in hidden]
+
+    def fits() -> bool:
+        return _taken([natural[i] for i in shown()]) <= width
+
     for key in table.may_drop:
-        if _taken(_natural(grid(table, kept, exact))) <= width:
+        if fits():
             break
-        dropped += [column for column in kept if column.key == key]
-        kept = [column for column in kept if column.key != key]
-    return kept, dropped
+        hidden.append(key)
+    for key in reversed(hidden[:-1]):  # the last one may have made room for an earlier one
+        hidden.remove(key)
+        if not fits():
+            hidden.append(key)
+    return shown()
 
 
-def _parts(table: Table, columns: list[Column], width: int, exact: bool) -> Iterator[list[Column]]:
-    """The columns of each table, the first column in all of them. Groups are split only if they do not fit."""
-    first, *others = columns
-    groups = [list(group) for _, group in groupby(others, key=lambda column: column.group)]
+def _filled(cells: TextGrid, kept: Sequence[int], filling: int, width: int) -> TextGrid:
+    """The cells with the column that fills the table as wide as the others of the table allow."""
+    natural = _natural(cells)
+    room = width - _taken([natural[i] for i in kept]) + natural[filling]
 
-    def fits(part: list[Column]) -> bool:
-        return _taken(_comfortable(grid(table, part, exact))) <= width
+    def shortened(line: TextLine) -> TextLine:
+        cell = replace(line.cells[filling], text=_shortened(line.cells[filling].text, room))
+        return replace(line, cells=(*line.cells[:filling], cell, *line.cells[filling + 1 :]))
 
-    part = [first]
-    for piece in (piece for group in groups for piece in ([group] if fits([first, *group]) else [[c] for c in group])):
-        if len(part) > 1 and not fits([*part, *piece]):
-            yield part
-            part = [first]
-        part.extend(piece)
-    yield part
+    return replace(cells, lines=tuple(map(shortened, cells.lines)))
 
 
-def _drawn(cells: TextGrid, width: int, bars: Sequence[float], ascii_only: bool) -> RichTable:
-    natural = _low_headed(cells) if bars else _natural(cells)
-    widths = _shared(natural, _least(cells), width)
-    drawn = RichTable(
-        box=box.ASCII if ascii_only else box.SIMPLE_HEAD, show_edge=False, pad_edge=False, padding=(0, GAP - 1, 0, 0)
-    )
-    for heading, column_width, is_right, recedes in zip(
-        cells.heading, widths, cells.right_aligned, cells.receding, strict=True
-    ):
-        style = "dim" if recedes else ""
-        drawn.add_column(
-            Text(heading.text),
-            width=column_width,
-            justify="right" if is_right else "left",
-            style=style,
-            header_style=style or "bold",
-            overflow="fold",
-        )
+def _shortened(text: str, room: int) -> str:
+    """As many parts of a text, with commas between them, as fit; or as much of the first one."""
+    parts = text.split(", ")
+    while len(parts) > 1 and _cells(", ".join(parts)) > room:
+        parts.pop()
+    kept = ", ".join(parts)
+    return kept if _cells(kept) <= room else f"{kept[: max(0, room - 3)]}..."
+
+
+def _drawn(cells: TextGrid, width: int, bars: Sequence[float], pen: _Pen) -> Iterator[str]:
+    """The lines of a table: its heading, a rule and its rows, with bars behind them if there is room."""
+    widths = _shared(_low_headed(cells) if bars else _natural(cells), _least(cells), width)
     free = min(width - _taken(widths) - GAP, BAR[-1])
-    drawn_bars: list[list[str]] = []
-    if bars and free in BAR:
-        drawn.add_column(width=free)
-        drawn_bars = [[("#" if ascii_only else "█") * round(free * share)] for share in bars]
+    lengths = [round(free * share) for share in bars] if free in BAR else []
+    if lengths:
+        widths.append(free)
+    bar, divider, dash, crossing = ("#", "|", "-", "+") if pen.ascii_only else ("█", " ", "─", "─")
+    margin = GAP - len(divider)  # behind each column but the last
+
+    def ruled(dash: str, crossing: str) -> str:
+        return crossing.join([*(dash * (each + margin) for each in widths[:-1]), dash * widths[-1]])
+
+    def row(line: TextLine, last: str, styles: Sequence[tuple[str, ...]], is_low: bool = False) -> Iterator[str]:
+        texts = [cell.text for cell in line.cells] + [last] * bool(lengths)
+        columns = [_wrapped(text, each) for text, each in zip(texts, widths, strict=True)]
+        height = max(map(len, columns))
+        for at in range(height):
+            parts = []
+            for i, column in enumerate(columns):
+                number = at - (height - len(column) if is_low else 0)
+                text = column[number] if 0 <= number < len(column) else ""
+                space = " " * (widths[i] - _cells(text))
+                text = space + text if i < len(line.cells) and cells.right_aligned[i] else text + space
+                text = text + " " * margin if i + 1 < len(columns) else text.rstrip()
+                parts.append(pen.styled(text, *styles[i]))
+            yield divider.join(parts)
+
+    dim = [(DIM,) if recedes else () for recedes in cells.receding] + [()]
+    yield from row(TextLine(cells.heading), "", [(BOLD, *style) for style in dim], is_low=True)
+    yield ruled(dash, crossing)
     for number, line in enumerate(cells.lines):
-        if line.opens_group:
-            drawn.add_section()
-        bar = drawn_bars[number] if number < len(drawn_bars) else []  # none beside a total
-        drawn.add_row(*(Text(cell.text) for cell in line.cells), *bar, style="dim" if line.recedes else "")
-    return drawn
+        if number and line.opens_group:
+            yield ruled(dash, crossing) if pen.ascii_only else ""
+        last = bar * lengths[number] if number < len(lengths) else ""  # no bar beside a total
+        yield from row(line, last, [(DIM,)] * len(dim) if line.recedes else dim)
 
 
 def _bars(table: Table) -> list[float]:
@@ -132,10 +185,6 @@ def _bars(table: Table) -> list[float]:
     values = [row[table.bar] for row in table.rows] if table.bar in {column.key for column in table.columns} else []
     numbers = [value if isinstance(value, int) else 0 for value in values]
     return [number / max(1, *numbers) for number in numbers]
-
-
-def _fits(cells: TextGrid, width: int) -> bool:
-    return _taken(_least(cells)) <= width
 
 
 def _taken(widths: Sequence[int]) -> int:
@@ -148,7 +197,7 @@ def _columns(cells: TextGrid) -> list[tuple[Cell, ...]]:
 
 def _natural(cells: TextGrid) -> list[int]:
     """The width of each column without wrapping."""
-    return [max(cell_len(cell.text) for cell in column) for column in _columns(cells)]
+    return [max(_cells(cell.text) for cell in column) for column in _columns(cells)]
 
 
 def _least(cells: TextGrid) -> list[int]:
@@ -158,8 +207,8 @@ def _least(cells: TextGrid) -> list[int]:
 
 def _least_of(cell: Cell) -> int:
     if not cell.is_text:
-        return cell_len(cell.text)
-    return min(LONGEST_WORD, max((cell_len(word) for word in cell.text.split()), default=0))
+        return _cells(cell.text)
+    return min(LONGEST_WORD, max((_cells(word) for word in cell.text.split()), default=0))
 
 
 def _comfortable(cells: TextGrid) -> list[int]:
@@ -174,7 +223,7 @@ def _low_headed(cells: TextGrid) -> list[int]:
 
 def _headings_and_bodies(cells: TextGrid) -> Iterator[tuple[Cell, int]]:
     for heading, *body in _columns(cells):
-        yield heading, max((cell_len(cell.text) for cell in body), default=0)
+        yield heading, max((_cells(cell.text) for cell in body), default=0)
 
 
 def _shared(natural: list[int], least: list[int], width: int) -> list[int]:
@@ -191,3 +240,37 @@ def _shared(natural: list[int], least: list[int], width: int) -> list[int]:
         for i in equal[: excess if by == 0 else None]:  # too little is left to reduce them all
             widths[i] -= by or 1
     return widths
+
+
+def _cells(text: str) -> int:
+    """The columns of a terminal that a text takes: some characters take two, and some none."""
+    if text.isascii():
+        return len(text)
+    from rich.cells import cell_len
+
+    return cell_len(text)
+
+
+def _wrapped(text: str, width: int) -> list[str]:
+    """The text in lines of at most `width`, broken between words, and inside words that are longer than a line."""
+    if _cells(text) <= width:
+        return [text]
+    lines, line = [], ""
+    for word in re.findall(r"\s*\S+\s*", text):
+        own = _cells(word.rstrip())
+        if own <= width - _cells(line):
+            line += word
+            continue
+        if line:
+            lines.append(line)
+        *whole, line = _chopped(word, width) if own > width else [word]
+        lines += whole
+    return [each.rstrip() for each in (*lines, line)]
+
+
+def _chopped(word: str, width: int) -> list[str]:
+    if word.isascii():
+        return [word[start : start + width] for start in range(0, len(word), width)]
+    from rich.cells import chop_cells
+
+    return chop_cells(word, width)

@@ -4,22 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-Settings = dict[str, Any]
-
-
-SIZES = (
-    "hidden_size",
-    "intermediate_size",
-    "num_hidden_layers",
-    "num_attention_heads",
-    "num_key_value_heads",
-    "vocab_size",
-    "max_position_embeddings",
-)
-
-
-def sized(*sizes: int) -> Settings:
-    return dict(zip(SIZES, sizes, strict=True))
+from published_earlier import EARLIER, Settings, sized
 
 
 def gpt2(d_model: int, n_layers: int, n_heads: int) -> Settings:
@@ -65,6 +50,25 @@ def qwen3_moe(*shape: int, **more: Any) -> Settings:
 def olmo2(*shape: int) -> Settings:
     sizes = sized(*shape, 100_352, 4096)
     return {"model_type": "olmo2", **sizes, "rms_norm_eps": 1e-6, "rope_theta": 500_000.0, "torch_dtype": "float32"}
+
+
+def olmo3(*shape: int) -> Settings:
+    return {
+        "model_type": "olmo3",
+        **sized(*shape, 100_278, 65_536),
+        "layer_types": every_nth_full(4, shape[2]),
+        "sliding_window": 4096,
+        "rms_norm_eps": 1e-6,
+        "rope_theta": 500_000,
+        "rope_scaling": {
+            "rope_type": "yarn",
+            "factor": 8.0,
+            "original_max_position_embeddings": 8192,
+            "attention_factor": 1.2079441541679836,
+            "beta_fast": 32,
+            "beta_slow": 1,
+        },
+    }
 
 
 def gemma3(*shape: int, **more: Any) -> Settings:
@@ -132,6 +136,37 @@ def glm4(*shape: int, **more: Any) -> Settings:
         "num_nextn_predict_layers": 1,
         **more,
     }
+
+
+KIMI_K2: Settings = (
+    DEEPSEEK_V3
+    | {"model_type": "kimi_k2", "vocab_size": 163_840, "max_position_embeddings": 131_072, "rope_theta": 50_000.0}
+    | {"num_attention_heads": 64, "num_key_value_heads": 64, "n_routed_experts": 384, "first_k_dense_replace": 1}
+    | {"n_group": 1, "topk_group": 1, "routed_scaling_factor": 2.827, "num_nextn_predict_layers": 0}
+    | {"rope_scaling": yarn(32, 1.0, beta_fast=1.0)}
+)
+
+INT4_EXPERTS = {
+    "quant_method": "compressed-tensors",
+    "format": "pack-quantized",
+    "config_groups": {
+        "group_0": {
+            "targets": ["Linear"],
+            "weights": {"type": "int", "num_bits": 4, "strategy": "group", "group_size": 32, "symmetric": True},
+        }
+    },
+    "ignore": ["lm_head", r"re:.*self_attn.*", r"re:.*shared_experts.*", r"re:.*mlp\.(gate|up|gate_up|down)_proj.*"],
+}
+
+
+GLM_4 = glm4(
+    *(5120, 12_288, 92, 96, 8),
+    first_k_dense_replace=3,
+    moe_intermediate_size=1536,
+    n_routed_experts=160,
+    routed_scaling_factor=2.5,
+    use_qk_norm=True,
+)
 
 
 def llama4(context: int, **more: Any) -> Settings:
@@ -294,6 +329,7 @@ def every_nth_full(n: int, n_layers: int) -> list[str]:
 
 
 PUBLISHED: dict[str, Settings] = {
+    **EARLIER,
     "deepseek-r1": DEEPSEEK_V3,
     "deepseek-v2": deepseek_v2(
         *(5120, 12_288, 60, 128, 128),
@@ -371,15 +407,24 @@ PUBLISHED: dict[str, Settings] = {
     "gemma3-270m": gemma3(640, 2048, 18, 4, 1, 262_144, 32_768, sliding_window=512, rope_local_base_freq=10_000),
     "gemma3-27b": gemma3_seeing(5376, 21_504, 62, 32, 16, head_dim=128, query_pre_attn_scalar=168),
     "gemma3-4b": gemma3_seeing(2560, 10_240, 34, 8, 4),
-    "glm-4.5": glm4(
-        *(5120, 12_288, 92, 96, 8),
-        first_k_dense_replace=3,
-        moe_intermediate_size=1536,
-        n_routed_experts=160,
-        routed_scaling_factor=2.5,
-        use_qk_norm=True,
-    ),
+    "glm-4.5": GLM_4,
     "glm-4.5-air": glm4(4096, 10_944, 46, 96, 8),
+    "glm-4.6": GLM_4 | {"max_position_embeddings": 202_752},
+    "glm-4.7-flash": {
+        "model_type": "glm4_moe_lite",
+        **sized(2048, 10_240, 47, 20, 20, 154_880, 202_752),
+        "n_routed_experts": 64,
+        "num_experts_per_tok": 4,
+        "moe_intermediate_size": 1536,
+        "first_k_dense_replace": 1,
+        "q_lora_rank": 768,
+        "topk_method": "noaux_tc",
+        "norm_topk_prob": True,
+        "partial_rotary_factor": 1.0,
+        "rope_scaling": None,
+        "rope_theta": 1_000_000,
+        "num_nextn_predict_layers": 1,
+    },
     "glm-5": {
         "model_type": "glm_moe_dsa",
         **sized(6144, 12_288, 78, 64, 64, 154_880, 202_752),
@@ -434,11 +479,15 @@ PUBLISHED: dict[str, Settings] = {
         "attn_temperature_len": 1024,
         "sliding_window_size": -1,
     },
-    "kimi-k2": DEEPSEEK_V3
-    | {"model_type": "kimi_k2", "vocab_size": 163_840, "max_position_embeddings": 131_072, "rope_theta": 50_000.0}
-    | {"num_attention_heads": 64, "num_key_value_heads": 64, "n_routed_experts": 384, "first_k_dense_replace": 1}
-    | {"n_group": 1, "topk_group": 1, "routed_scaling_factor": 2.827, "num_nextn_predict_layers": 0}
-    | {"rope_scaling": yarn(32, 1.0, beta_fast=1.0)},
+    "kimi-k2": KIMI_K2,
+    "kimi-k2.5": {
+        "model_type": "kimi_k25",
+        "text_config": KIMI_K2
+        | {"max_position_embeddings": 262_144, "rms_norm_eps": 1e-5, "rope_scaling": yarn(64, 1.0, beta_fast=32.0)}
+        | {"quantization_config": INT4_EXPERTS},
+        "vision_config": {"vt_hidden_size": 1152},
+        "tie_word_embeddings": False,
+    },
     "lfm2-1.2b": {
         "model_type": "lfm2",
         "block_auto_adjust_ff_dim": True,
@@ -469,12 +518,59 @@ PUBLISHED: dict[str, Settings] = {
         "use_pos_enc": True,
         "vocab_size": 65_536,
     },
+    "hy3-295b-a21b": {
+        "model_type": "hy_v3",
+        **sized(4096, 13_312, 80, 64, 8, 120_832, 262_144),
+        "head_dim": 128,
+        "first_k_dense_replace": 1,
+        "num_experts": 192,
+        "num_experts_per_tok": 8,
+        "num_shared_experts": 1,
+        "moe_intermediate_size": 1536,
+        "moe_router_enable_expert_bias": True,
+        "moe_router_use_sigmoid": True,
+        "route_norm": True,
+        "router_scaling_factor": 2.826,
+        "qk_norm": True,
+        "rms_norm_eps": 1e-5,
+        "rope_parameters": {"rope_theta": 11_158_840.0, "rope_type": "default"},
+        "num_nextn_predict_layers": 1,
+    },
+    "laguna-xs.2": {
+        "model_type": "laguna",
+        **sized(2048, 8192, 40, 48, 8, 100_352, 262_144),
+        "head_dim": 128,
+        "gating": True,
+        "layer_types": ["full_attention", *["sliding_attention"] * 3] * 10,
+        "mlp_layer_types": ["dense", *["sparse"] * 39],
+        "num_attention_heads_per_layer": [48, 64, 64, 64] * 10,
+        "num_experts": 256,
+        "num_experts_per_tok": 8,
+        "moe_intermediate_size": 512,
+        "shared_expert_intermediate_size": 512,
+        "moe_routed_scaling_factor": 2.5,
+        "sliding_window": 512,
+        "rope_parameters": {
+            "full_attention": {
+                "rope_type": "yarn",
+                "rope_theta": 500_000.0,
+                "factor": 64.0,
+                "original_max_position_embeddings": 4096,
+                "beta_slow": 1.0,
+                "beta_fast": 64.0,
+                "attention_factor": 1.4158883083359672,
+                "partial_rotary_factor": 0.5,
+            },
+            "sliding_attention": {"rope_type": "default", "rope_theta": 10_000.0, "partial_rotary_factor": 1.0},
+        },
+    },
     "llama3-8b": llama3(None, 8192, **LLAMA_8B),
     "llama3.1-405b": llama3(8.0, 131_072, **LLAMA_405B),
     "llama3.1-70b": llama3(8.0, 131_072, **LLAMA_70B),
     "llama3.1-8b": llama3(8.0, 131_072, **LLAMA_8B),
     "llama3.2-1b": llama3(32.0, 131_072, **LLAMA_1B),
     "llama3.2-3b": llama3(32.0, 131_072, **LLAMA_3B),
+    "llama3.3-70b": llama3(8.0, 131_072, **LLAMA_70B),
     "llama4-maverick": llama4(1_048_576, num_local_experts=128, interleave_moe_layer_step=2, use_qk_norm=False),
     "llama4-scout": llama4(
         10_485_760,
@@ -495,7 +591,58 @@ PUBLISHED: dict[str, Settings] = {
         "rope_theta": 10_000_000.0,
         "zero_expert_type": "identity",
     },
+    "mimo-v2-flash": {
+        "model_type": "mimo_v2_flash",
+        **sized(4096, 16_384, 48, 64, 4, 152_576, 262_144),
+        "head_dim": 192,
+        "v_head_dim": 128,
+        "swa_num_attention_heads": 64,
+        "swa_num_key_value_heads": 8,
+        "swa_head_dim": 192,
+        "swa_v_head_dim": 128,
+        "hybrid_layer_pattern": [0, *[1] * 4, *[0, *[1] * 5] * 7, 0],
+        "moe_layer_freq": [0, *[1] * 47],
+        "n_routed_experts": 256,
+        "num_experts_per_tok": 8,
+        "moe_intermediate_size": 2048,
+        "n_shared_experts": None,
+        "norm_topk_prob": True,
+        "scoring_func": "sigmoid",
+        "routed_scaling_factor": None,
+        "attention_value_scale": 0.707,
+        "add_swa_attention_sink_bias": True,
+        "add_full_attention_sink_bias": False,
+        "sliding_window": 128,
+        "sliding_window_size": 128,
+        "attention_chunk_size": 128,
+        "partial_rotary_factor": 0.334,
+        "rope_theta": 5_000_000,
+        "swa_rope_theta": 10_000,
+        "layernorm_epsilon": 1e-5,
+        "quantization_config": FP8_BLOCKS
+        | {"ignored_layers": [f"model.layers.{layer}.self_attn.o_proj" for layer in range(48)]},
+    },
     "minimax-m1": minimax("minimax_m1"),
+    "minimax-m2": {
+        "model_type": "minimax_m2",
+        **sized(3072, 1536, 62, 48, 8, 200_064, 196_608),
+        "head_dim": 128,
+        "attn_type_list": [1] * 62,
+        "num_local_experts": 256,
+        "num_experts_per_tok": 8,
+        "scoring_func": "sigmoid",
+        "use_routing_bias": True,
+        "use_qk_norm": True,
+        "qk_norm_type": "per_layer",
+        "rope_theta": 5_000_000,
+        "rotary_dim": 64,
+        "shared_intermediate_size": 0,
+        "use_mtp": True,
+        "num_mtp_modules": 3,
+        "mtp_transformer_layers": 1,
+        "quantization_config": FP8_BLOCKS
+        | {"fmt": "float8_e4m3fn", "modules_to_not_convert": ["gate", "e_score_correction_bias", "lm_head"]},
+    },
     "minimax-text-01": minimax("minimax_text_01"),
     "mistral-7b-v0.1": {"model_type": "mistral", "rms_norm_eps": 1e-5, "max_position_embeddings": 32_768},
     "minimax-m3": {
@@ -518,6 +665,55 @@ PUBLISHED: dict[str, Settings] = {
         },
         "vision_config": {"hidden_size": 1280},
         "projector_hidden_size": 6144,
+    },
+    "mistral-large-3": {  # its params.json
+        "dim": 7168,
+        "hidden_dim": 16_384,
+        "n_layers": 61,
+        "n_heads": 128,
+        "n_kv_heads": 128,
+        "head_dim": 192,
+        "q_lora_rank": 1536,
+        "kv_lora_rank": 512,
+        "qk_nope_head_dim": 128,
+        "qk_rope_head_dim": 64,
+        "v_head_dim": 128,
+        "vocab_size": 131_072,
+        "max_position_embeddings": 294_912,
+        "norm_eps": 1e-6,
+        "rope_theta": 10_000.0,
+        "tied_embeddings": False,
+        "moe": {
+            "num_experts": 128,
+            "num_experts_per_tok": 4,
+            "expert_hidden_dim": 4096,
+            "num_shared_experts": 1,
+            "first_k_dense_replace": 3,
+            "route_every_n": 1,
+            "routed_scale": 1.0,
+            "num_expert_groups": 1,
+            "num_expert_groups_per_tok": 1,
+        },
+        "llama_4_scaling": {"beta": 0.1, "original_max_position_embeddings": 8192},
+        "yarn": {
+            "factor": 36,
+            "original_max_position_embeddings": 8192,
+            "beta": 32,
+            "alpha": 1,
+            "apply_scale": False,
+        },
+        "quantization_config": {
+            "quant_method": "compressed-tensors",
+            "format": "float-quantized",
+            "config_groups": {
+                "FP8_BLOCK": {
+                    "targets": ["Linear"],
+                    "weights": {"type": "float", "num_bits": 8, "strategy": "block", "block_structure": [128, 128]},
+                }
+            },
+            "ignore": ["model.embed_tokens"],
+        },
+        "vision_encoder": {"hidden_size": 1664},
     },
     "mistral-small-3.1-24b": {
         "model_type": "mistral3",
@@ -571,22 +767,8 @@ PUBLISHED: dict[str, Settings] = {
     "olmo2-1b": olmo2(2048, 8192, 16, 16, 16),
     "olmo2-32b": olmo2(5120, 27_648, 64, 40, 8),
     "olmo2-7b": olmo2(4096, 11_008, 32, 32, 32),
-    "olmo3-7b": {
-        "model_type": "olmo3",
-        **sized(4096, 11_008, 32, 32, 32, 100_278, 65_536),
-        "layer_types": [*["sliding_attention"] * 3, "full_attention"] * 8,
-        "sliding_window": 4096,
-        "rms_norm_eps": 1e-6,
-        "rope_theta": 500_000,
-        "rope_scaling": {
-            "rope_type": "yarn",
-            "factor": 8.0,
-            "original_max_position_embeddings": 8192,
-            "attention_factor": 1.2079441541679836,
-            "beta_fast": 32,
-            "beta_slow": 1,
-        },
-    },
+    "olmo3-32b": olmo3(5120, 27_648, 64, 40, 8),
+    "olmo3-7b": olmo3(4096, 11_008, 32, 32, 32),
     "qwen3-0.6b": qwen3(1024, 3072, 28, 16, 8, tie_word_embeddings=True),
     "qwen3-1.7b": qwen3(2048, 6144, 28, 16, 8, tie_word_embeddings=True),
     "qwen3-14b": qwen3(5120, 17_408, 40, 40, 8),
@@ -650,6 +832,53 @@ PUBLISHED: dict[str, Settings] = {
         "rope_theta": 10_000.0,
         "vocab_size": 256_000,
         "max_position_embeddings": 8192,  # not in the file; the paper's length of training
+    },
+    "step-3.5-flash": {
+        "model_type": "step3p5",
+        "hidden_size": 4096,
+        "intermediate_size": 11_264,
+        "num_hidden_layers": 45,
+        "num_attention_heads": 64,
+        "num_attention_groups": 8,
+        "attention_other_setting": {
+            "attention_type": "sliding_attention",
+            "num_attention_heads": 96,
+            "num_attention_groups": 8,
+            "head_dim": 128,
+            "true_head_dim": 128,
+        },
+        "head_dim": 128,
+        "vocab_size": 128_896,
+        "max_seq_len": 262_144,
+        "max_position_embeddings": 262_144,
+        # The lists go on for the three prediction blocks.
+        "layer_types": ["full_attention", *["sliding_attention"] * 3] * 12,
+        "rope_theta": [5_000_000.0, *[10_000.0] * 3] * 12,
+        "partial_rotary_factors": [0.5, *[1.0] * 3] * 12,
+        "swiglu_limits": [*[0.0] * 43, 7.0, 7.0, *[0.0] * 3],
+        "swiglu_limits_shared": [*[0.0] * 44, 16.0, *[0.0] * 3],
+        "rope_scaling": {
+            "rope_type": "llama3",
+            "factor": 2.0,
+            "original_max_position_embeddings": 131_072,
+            "low_freq_factor": 1.0,
+            "high_freq_factor": 32.0,
+        },
+        "yarn_only_types": ["full_attention"],
+        "sliding_window": 512,
+        "use_head_wise_attn_gate": True,
+        "use_qk_norm": True,
+        "zero_centered": True,
+        "moe_layers_enum": ",".join(map(str, range(3, 45))),
+        "moe_num_experts": 288,
+        "moe_top_k": 8,
+        "moe_intermediate_size": 1280,
+        "share_expert_dim": 1280,
+        "moe_router_activation": "sigmoid",
+        "moe_router_scaling_factor": 3.0,
+        "norm_expert_weight": True,
+        "use_moe_router_bias": True,
+        "num_nextn_predict_layers": 3,
     },
     "smollm3-3b": {
         "model_type": "smollm3",

@@ -18,7 +18,9 @@ FACTS = {"name", "organization", "source", "same_as", "released", "license", "pu
 # What a checkpoint stores and its config does not say.
 STORED: dict[str, dict[str, Any]] = {
     "qwen3-next-80b-a3b": {"n_mtp_blocks": 1},
-    **{name: {"stored": Stored(format="fp32")} for name in ("gpt2", "gpt2-medium", "gpt2-large", "gpt2-xl")},
+    **{
+        name: {"stored": Stored(format="fp32")} for name in ("gpt2", "gpt2-medium", "gpt2-large", "gpt2-xl", "gpt-j-6b")
+    },
 }
 
 

@@ -51,6 +51,7 @@ FP8 = {"quant_method": "fp8", "fmt": "e4m3", "activation_scheme": "dynamic"}
     ("quantized", "expected"),
     [
         ({**FP8, "weight_block_size": [128, 128]}, "fp8-block"),
+        ({**FP8, "fmt": "float8_e4m3fn", "weight_block_size": [128, 128]}, "fp8-block"),
         (FP8, "fp8"),
         ({**FP8, "activation_scheme": "static"}, "fp8-static"),
         ({"quant_method": "fbgemm_fp8", "modules_to_not_convert": ["lm_head"]}, "fp8-channel"),
@@ -200,9 +201,11 @@ def test_deepseek_v4() -> None:
     assert (in_fp8.stored.format, "experts" in in_fp8.stored.parts) == ("fp8-block", False)
 
 
-def test_float32_without_quantisation() -> None:
+def test_other_dtypes_than_bfloat16_without_quantisation() -> None:
     assert imported({**DENSE, "torch_dtype": "float32"}).spec.stored == Stored(format="fp32")
+    assert imported({**DENSE, "dtype": "torch.float16"}).spec.stored == Stored(format="fp16")
     assert imported({**DENSE, "dtype": "bfloat16", "torch_dtype": "float32"}).spec.stored is None
+    assert imported({**DENSE, "dtype": ["float32"]}).spec.stored is None
     assert imported(DENSE).spec.stored is None
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from published import sized
+from published_earlier import sized
 
 import llmarch_cli as llmarch
 from llmarch_cli.components.attention.gqa import GroupedQueryAttention as Attention

@@ -66,6 +66,12 @@ def test_limits_of_steps() -> None:
             assert (mixer["step_min"], mixer["step_max"]) == (low, None if high > 1 else high)
 
 
+def test_keys_of_published_mamba2() -> None:
+    """Those of Mamba-Codestral 7B: the class has the defaults, and gates before it normalises whatever the key says."""
+    keys = {"intermediate_size": 8192, "rms_norm": True, "norm_before_gate": True}
+    assert import_config({"model_type": "mamba2", **keys}) == import_config({"model_type": "mamba2"})
+
+
 REFUSED: dict[str, tuple[str, Settings]] = {
     "time_step_limit: is not read by the class": ("nemotron_h", {"time_step_limit": [0.3, 0.9]}),
     "time_step_limit: [0.9, 0.3] must be ascending": ("mamba2", {"time_step_limit": [0.9, 0.3]}),
@@ -89,6 +95,8 @@ REFUSED: dict[str, tuple[str, Settings]] = {
     "num_heads: 100 of 64 values must make expand * hidden_size, 8192": ("mamba2", {"num_heads": 100}),
     "intermediate_size: 77 is not supported: must be 1536": ("mamba", {"intermediate_size": 77}),
     "intermediate_size: 78 is not supported: must be 1536": ("falcon_mamba", {"intermediate_size": 78}),
+    "intermediate_size: 79 is not supported: must be 8192": ("mamba2", {"intermediate_size": 79}),
+    "rms_norm: false is not supported": ("mamba2", {"rms_norm": False}),
     "hidden_act: 'xielu' has learned values": ("mamba", {"hidden_act": "xielu"}),
     "attn_layer_offset: 9 must be below attn_layer_period, 8": ("jamba", {"attn_layer_offset": 9}),
     "mamba_d_head: must be 64": ("granitemoehybrid", {"mamba_d_head": 65}),

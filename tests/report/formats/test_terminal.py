@@ -5,6 +5,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from rich.cells import cell_len
+from rich.console import Console
+from rich.text import Text
 from strategies import specs
 
 from llmarch_cli import api
@@ -117,8 +119,23 @@ def test_ascii_terminals_get_ascii() -> None:
 def test_a_narrow_terminal_leaves_out_what_may_go_and_says_so() -> None:
     table = api.overview()
     assert len(terminal.render([table], 80).splitlines()) == len(table.rows) + 4
-    assert "Hidden (terminal too narrow): organization, released." in terminal.render([table], 80)
-    assert "organization" in terminal.render([table], 100).splitlines()[0]
+    assert "Hidden (terminal too narrow): organization, released, highlights." in terminal.render([table], 80)
+    assert "Hidden (terminal too narrow): organization, released, layout." in terminal.render([table], 100)
+    assert "organization" in terminal.render([table], 160).splitlines()[0]
+
+
+def test_a_column_fills_the_width_that_is_left_with_whole_parts() -> None:
+    columns = (Column("name", "name", units.TEXT), Column("parts", "parts", units.TEXT))
+    words = "one part of many words, another part of many words, third"
+    table = Table("t", columns, ({"name": "a", "parts": words}, {"name": "b", "parts": "a" * 60}), fills="parts")
+    for width in (80, 60, 56, 43):
+        _, _, line, cut, *_ = terminal.render([table], width).splitlines()
+        assert words.startswith(line.removeprefix("a").strip())
+        assert line[-1] != ","
+        assert len(cut) <= width
+    assert line.endswith("one part of many words")
+    assert cut.endswith("...")
+    assert words in terminal.render([table], 80)
 
 
 def test_bars_are_drawn_where_there_is_room() -> None:
@@ -139,6 +156,15 @@ def test_text_is_shown_as_it_is(tmp_path: Path) -> None:
         assert text.count("[red]x[/red] | `code` <b>\N{REPLACEMENT CHARACTER}[31m") == 2
         assert "\x1b[31m" not in text
         assert "\u202e" not in text
+
+
+@given(
+    st.lists(st.text("ab -\N{CJK UNIFIED IDEOGRAPH-65E5}\N{COMBINING ACUTE ACCENT}", max_size=12)).map(" ".join),
+    st.integers(2, 20),
+)
+def test_text_is_wrapped_as_rich_does(text: str, width: int) -> None:
+    lines = Text(text).wrap(Console(width=width), width, overflow="fold")
+    assert [line.rstrip() for line in terminal._wrapped(text, width)] == [line.plain.rstrip() for line in lines]
 
 
 def test_a_long_name_is_folded_and_loses_nothing() -> None:

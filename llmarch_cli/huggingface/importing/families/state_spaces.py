@@ -89,6 +89,7 @@ def _expanded(c: Config, name: str) -> int:
 
 def mamba2(c: Config) -> Fields:
     width = _expanded(c, "expand")
+    c.expect("intermediate_size", width, why="expand * hidden_size")
     n_heads, head_width = c.count("num_heads"), c.count("head_dim")
     if n_heads * head_width != width:
         c.fail("num_heads", f"{n_heads} of {head_width} values must make expand * hidden_size, {width}")
@@ -432,7 +433,9 @@ FAMILIES = (
         ALONE
         | {"vocab_size": 32_768, "hidden_size": 4096, "state_size": 128, "num_hidden_layers": 64, "num_heads": 128}
         | {"head_dim": 64, "n_groups": 8, "tie_word_embeddings": False},
-        without_effect=IN_MIXERS | {"time_step_min": ANY, "time_step_rank": ANY},
+        without_effect=IN_MIXERS
+        | {"time_step_min": ANY, "time_step_rank": ANY}
+        | {"rms_norm": (True,), "norm_before_gate": ANY},  # the class gates first, whatever this says
     ),
     Family(
         "granitemoehybrid",
