@@ -20,8 +20,8 @@ _WITHOUT = "multi-head attention"
 
 # What a model's page says elsewhere, or of the workload.
 _LEFT_OUT = frozenset(
-    "model name organization released license source layout context_tokens batch kv_dtype state_dtype engine"
-    " prefix_tokens beyond_context_window".split()
+    "model name organization released license source highlights mechanisms layout context_tokens batch kv_dtype"
+    " state_dtype engine prefix_tokens beyond_context_window".split()
 )
 
 
