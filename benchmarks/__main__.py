@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import llmarch_cli as llmarch
+from llmarch_cli.deployment.chips import chips
 from llmarch_cli.profilers.cost import Workload
 from llmarch_cli.profilers.profile import profile
 
@@ -22,6 +23,8 @@ PAIR = ("deepseek-v3", "llama4-maverick")
 LLMARCH = (sys.executable, "-m", "llmarch_cli")
 CONFIG = Path(__file__).parents[1] / "docs" / "examples" / "config.json"
 FLOOR = (sys.executable, "-c", "import torch")
+CLOSED_FORM = ("--engine", "closed-form")
+MODELS, CHIPS = llmarch.names()[:100], chips()[:20]
 
 DRAW_ALL = """
 import tempfile, pathlib, llmarch_cli as llmarch
@@ -69,13 +72,18 @@ def best(runs: list[Run]) -> Run:
 
 
 def commands() -> bool:
-    """Whole processes, against importing torch."""
+    """Whole processes, against importing torch. The bounds are for 120 bundled specs."""
+    many = (*LLMARCH, "fit", *MODELS, *(word for chip in CHIPS for word in ("--on", chip)))
     bounds = {
         "compare two, measured": ((*LLMARCH, "compare", *PAIR), 1.15),
         "kvcache of all, measured": ((*LLMARCH, "kvcache"), 1.4),
-        "compare two, closed form": ((*LLMARCH, "compare", *PAIR, "--engine", "closed-form"), 0.22),
-        "kvcache of all, closed form": ((*LLMARCH, "kvcache", "--engine", "closed-form"), 0.3),
+        "compare two, closed form": ((*LLMARCH, "compare", *PAIR, *CLOSED_FORM), 0.18),
+        "kvcache of all, closed form": ((*LLMARCH, "kvcache", *CLOSED_FORM), 0.3),
+        "list all": ((*LLMARCH, "list"), 0.3),
+        "show one, closed form": ((*LLMARCH, "show", "deepseek-v3", *CLOSED_FORM), 0.2),
         "fit one on a device": ((*LLMARCH, "fit", "gpt-oss-120b", "--on", "h200"), 0.25),
+        f"fit {len(MODELS)} on {len(CHIPS)} chips": (many, 1.0),
+        f"fit {len(MODELS)} on {len(CHIPS)} chips, CSV": ((*many, "--format", "csv"), 1.0),
         "draw all, one figure each": ((sys.executable, "-c", DRAW_ALL), 2.0),
         "import a config": ((*LLMARCH, "import", str(CONFIG)), 0.3),
     }

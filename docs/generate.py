@@ -42,6 +42,17 @@ PREFACE = """\
 
 `llmarch COMMAND --help` prints these texts. Results go to standard output, diagnostics to standard error. Exit status:
 0 fine, 1 a check failed, 2 bad input, 70 a bug, 71 no memory or no library, 130 interrupted.
+
+A column is named by its key or by its heading, in any case: `--sort kv_cache_bytes`, `--columns 'KV cache,parameters'`,
+`KV cache@128k <= 2GiB` in budgets. `llmarch columns` lists both. A `!` marks a value at a context, or of a prompt, that
+is longer than the model's own context window.
+
+`--json` has the same keys in all commands: `schema_version`; `tables`, each a list of rows under its name;
+`architectures`, the models of the rows as data: the fields of a spec that differ from their defaults, with the variant
+of each layer; and `notes`. Until the next version, each table is also beside these keys, as it was before.
+
+A terminal shows colours, and on standard error that work goes on. `NO_COLOR` and `TERM=dumb` forbid colours,
+`FORCE_COLOR` wants them in a pipe too.
 """
 
 

@@ -395,6 +395,8 @@ def report(
 ) -> str:
     """Render a comparison as text.
 
+    The page opens with the first two models, or, of all bundled ones, with those of `page/opening.yaml`.
+
     Args:
         models: None takes all bundled models.
         file_format: "html" is one page that needs no network; "markdown", "csv", "json"; "junit" is `checked`.
@@ -408,6 +410,7 @@ def report(
     """
     from llmarch_cli import page
     from llmarch_cli.report.comparison import comparison
+    from llmarch_cli.report.family import led
     from llmarch_cli.report.formats import render
 
     if file_format == "junit":
@@ -415,11 +418,9 @@ def report(
     if file_format != "html":
         render.require(file_format)
     found = profiles(models, track=track, **asked)
-    return (
-        page.render(found, pictures)
-        if file_format == "html"
-        else render.render([comparison(found, brief=True)], file_format)
-    )
+    if file_format == "html":
+        return page.render(found, pictures, () if models else page.opening())
+    return render.render([led(comparison(found, brief=True), found, brief=True)], file_format)
 
 
 def gallery(
@@ -520,6 +521,7 @@ def sweep(
     """
     from llmarch_cli.sweeping import plot as drawn
     from llmarch_cli.sweeping.axes import axes
+    from llmarch_cli.sweeping.pricing import named
     from llmarch_cli.sweeping.run import run
     from llmarch_cli.sweeping.search import Question, columns_for
     from llmarch_cli.sweeping.selection import Goal
@@ -528,13 +530,20 @@ def sweep(
     workload, _ = _question(asked)
     profiling.require(workload)
     spec = load(base)
-    goals = tuple(Goal.parsed(text) for text in pareto)
-    order = None if sort is None else Goal.parsed(sort)
+    varied = axes(spec, vary, sample)
+    paths = {axis.path: axis for axis in varied}
+
+    def goal(text: str) -> Goal:
+        asked = Goal.parsed(text)
+        return Goal(named(asked.key, paths, spec), asked.largest)
+
+    goals = tuple(map(goal, pareto))
+    order = None if sort is None else goal(sort)
     question = Question(
         spec,
-        axes(spec, vary, sample),
+        varied,
         workload,
-        columns_for(columns, (*goals, *((order,) if order else ()))),
+        columns_for([named(text, paths, spec) for text in columns], (*goals, *((order,) if order else ()))),
         where,
         order,
         top,
@@ -626,7 +635,7 @@ def sweep_on(
     )
     asking = Asking((setting(MACHINES, on, str), *settings), machines.figures, machines.ask, tuple(machines.words()))
     search = Search(question, asking)
-    file = None if plot is None else drawn.Picture(Path(plot), spec.name, goals)
+    file = None if plot is None else drawn.Picture(Path(plot), spec.name, search.question.pareto)
     found = search.run(progress or (lambda _, __: None))
     rows, n_best = search.best(found.rows)
     if file is not None:
@@ -650,13 +659,13 @@ def diff(before: ModelLike, after: ModelLike, **asked: Unpack[Asked]) -> Differe
     return difference(first, last, workload, engine)
 
 
-def draw(models: Sequence[ModelLike], path: str | Path, *, theme: str = "light", **asked: Unpack[Asked]) -> None:
+def draw(models: Sequence[ModelLike], path: str | Path, *, theme: str = "auto", **asked: Unpack[Asked]) -> None:
     """Draw architectures side by side into one file, in closed form. Needs matplotlib.
 
     Args:
         models: at least one.
         path: an .svg, .png or .pdf file.
-        theme: "light" or "dark".
+        theme: "light", "dark", or "auto": light, and in an SVG file dark where the reader prefers dark pages.
         **asked: without a context, the longest one that all models have.
 
     Raises InputError for another ending or theme, and if matplotlib is not installed.
@@ -670,7 +679,7 @@ def draw(models: Sequence[ModelLike], path: str | Path, *, theme: str = "light",
 
 
 def drawing(
-    models: Sequence[ModelLike], file_format: str = "svg", *, theme: str = "light", **asked: Unpack[Asked]
+    models: Sequence[ModelLike], file_format: str = "svg", *, theme: str = "auto", **asked: Unpack[Asked]
 ) -> bytes:
     """What `draw` writes, as the bytes of an "svg", "png" or "pdf" file.
 

@@ -10,6 +10,14 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+_unfinished: set[Path] = set()
+
+
+def abandon() -> None:
+    """Remove the files that are not complete, where nothing else will."""
+    for path in tuple(_unfinished):
+        path.unlink(missing_ok=True)
+
 
 @contextmanager
 def whole(path: Path) -> Iterator[Path]:
@@ -22,6 +30,8 @@ def whole(path: Path) -> Iterator[Path]:
     target = path if in_place else Path(os.path.realpath(path))
     # A fixed name: one made from the file's name might be too long.
     beside = target if in_place else target.with_name(f".llmarch-{os.getpid()}-{threading.get_ident()}")
+    if not in_place:
+        _unfinished.add(beside)
     try:
         yield beside
         if not in_place:
@@ -38,6 +48,7 @@ def whole(path: Path) -> Iterator[Path]:
     finally:
         if not in_place:
             beside.unlink(missing_ok=True)
+            _unfinished.discard(beside)
 
 
 def put(path: Path, contents: bytes) -> None:

@@ -34,7 +34,7 @@ from llmarch_cli.modules.builder import (
     build,
 )
 from llmarch_cli.profilers.cost import STATE_BYTES, Workload
-from llmarch_cli.specs.spec import ModelSpec
+from llmarch_cli.specs.spec import LayerVariants, ModelSpec
 
 
 class Piece(NamedTuple):
@@ -53,20 +53,20 @@ def rank_of(number: int, n_devices: int) -> Iterator[None]:
         yield
     finally:
         dist.destroy_process_group()
-        _values.cache_clear()
         _mesh.cache_clear()
 
 
 @cache
 def _mesh(shape: tuple[int, ...]) -> DeviceMesh:
-    return DeviceMesh("cpu", torch.arange(prod(shape)).view(shape))
+    return DeviceMesh("cpu", torch.arange(prod(shape)).view(shape), _init_backend=False)
 
 
 @cache
-def _values(piece: Piece) -> int:
-    """The values of a piece on this rank."""
+def _values(piece: Piece, rank: int) -> int:
+    """The values of a piece on this rank of a group that its mesh fills: many layouts and models have it in common."""
+    assert (rank, prod(piece.mesh)) == (dist.get_rank(), dist.get_world_size())
     tensor = torch.empty(piece.shape, device="meta")
-    return int(distribute_tensor(tensor, _mesh(piece.mesh), piece.placements).to_local().numel())
+    return int(distribute_tensor(tensor, _mesh(piece.mesh), piece.placements, src_data_rank=None).to_local().numel())
 
 
 def along(units: Units, dim: int, tp: int) -> tuple[tuple[int, ...], tuple[Placement, ...]]:
@@ -130,6 +130,14 @@ def weights_of(component: ComponentModule, layout: Layout, tp: int) -> Iterator[
             yield weight, list(found)
 
 
+class Layers(NamedTuple):
+    """The layers of a stage by their sort, and whether it is the first or the last one."""
+
+    first: bool
+    last: bool
+    counts: frozenset[tuple[LayerVariants, int]]
+
+
 class Built:
     """The modules of a spec on the meta device. Layers that are alike are built once, and counted."""
 
@@ -140,27 +148,33 @@ class Built:
 
     def on_rank(self, rank: int, layout: Layout, workload: Workload) -> list[tuple[int, int, int]]:
         """Bytes of weights, rows and states, in 16 bits, on a rank of each stage."""
+        found: dict[Layers, tuple[int, int, int]] = {}  # stages with the same layers hold the same
+        listed = [self._layers(layers) for layers in stages(self.spec.n_layers, layout.pp)]
         with rank_of(rank, layout.n_devices // layout.pp):
-            return [
-                (self._weights(layout, layers), *self._cache(layout, layers, workload))
-                for layers in stages(self.spec.n_layers, layout.pp)
-            ]
+            for layers in listed:
+                if layers not in found:
+                    found[layers] = self._weights(layout, layers), *self._cache(layout, layers, workload)
+        return [found[layers] for layers in listed]
 
-    def _components(self, layers: range) -> Iterator[tuple[ComponentModule, bool, int]]:
+    def _layers(self, layers: range) -> Layers:
+        """What stands in some layers of the model."""
+        counts = Counter(self.spec.layers[layers.start : layers.stop])
+        return Layers(layers.start == 0, layers.stop == self.spec.n_layers, frozenset(counts.items()))
+
+    def _components(self, layers: Layers) -> Iterator[tuple[ComponentModule, bool, int]]:
         """The components of a stage, each with whether it is a layer's attention, and the number of its layers."""
-        first, last = layers.start == 0, layers.stop == self.spec.n_layers
         names = ("embedding", "position_embedding", "embedding_norm", "layer_embedding", "layer_projection", "opening")
-        for name in names * first + ("closing", "final_norm", "head") * last:
+        for name in names * layers.first + ("closing", "final_norm", "head") * layers.last:
             if (module := getattr(self.model, name)) is not None:
                 yield module, False, 1
-        for layer, count in Counter(self.spec.layers[layers.start : layers.stop]).items():
+        for layer, count in layers.counts:
             block = self.model.layers[self.distinct.index(layer)]
             assert isinstance(block, Block)
             for each in (*block.children(), *block.connections.values()):
                 if isinstance(each, ComponentModule):
                     yield each, each is block.attention, count
 
-    def _weights(self, layout: Layout, layers: range) -> int:
+    def _weights(self, layout: Layout, layers: Layers) -> int:
         """Bytes of parameters. One of several modules counts once: the tied head's, and those that layers share."""
         counts: Counter[Piece] = Counter()
         seen: set[nn.Parameter] = set()
@@ -172,9 +186,9 @@ class Built:
                     counts.update(
                         {piece: n * (1 if weight in shared else n_layers) for piece, n in Counter(found).items()}
                     )
-        return sum(2 * _values(piece) * count for piece, count in counts.items())
+        return sum(2 * _values(piece, dist.get_rank()) * count for piece, count in counts.items())
 
-    def _cache(self, layout: Layout, layers: range, workload: Workload) -> tuple[int, int]:
+    def _cache(self, layout: Layout, layers: Layers, workload: Workload) -> tuple[int, int]:
         """Bytes of rows and of states."""
         counts: Counter[tuple[bool, int, Piece]] = Counter()
         for module, is_attention, n_layers in self._components(layers):
@@ -195,7 +209,11 @@ class Built:
                     for piece in pieces((workload.batch, *shape), shard, dim, 1 if apart else layout.tp, outer, others):
                         counts[is_rows, size, piece] += n_layers
         of_rows, of_states = (
-            sum(_values(piece) * size * count for (is_rows, size, piece), count in counts.items() if is_rows is which)
+            sum(
+                _values(piece, dist.get_rank()) * size * count
+                for (is_rows, size, piece), count in counts.items()
+                if is_rows is which
+            )
             for which in (True, False)
         )
         return of_rows, of_states

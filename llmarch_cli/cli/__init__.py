@@ -14,10 +14,13 @@ def main() -> int:
     gc.set_threshold(100_000)  # imports create many objects and no garbage; collecting takes a tenth of the start
     os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "__all__")  # a search of all installed packages takes as long
     try:
-        from llmarch_cli.cli.app import run
+        from llmarch_cli.cli.interrupts import handled
 
-        return run()
-    except KeyboardInterrupt:  # during start-up; later, typer returns 130
+        with handled():
+            from llmarch_cli.cli.app import run
+
+            return run()
+    except KeyboardInterrupt:  # outside of a command, where typer returns 130
         return 130
     finally:
         gc.freeze()  # skip the garbage collection of all of torch at exit

@@ -11,7 +11,7 @@ import re
 import shlex
 import sys
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from functools import partial
 from typing import Annotated, Any
 
@@ -29,11 +29,14 @@ from llmarch_cli.cli import (
     drift,
     fit,
     gallery,
+    interrupts,
     kvcache,
+    output,
     pasted,
     report,
     schema,
     show,
+    status,
     sweep,
     train,
     validate,
@@ -100,26 +103,30 @@ class _Commands(pasted.Group):
         return super().resolve_command(ctx, args)
 
 
-app = typer.Typer(
-    name="llmarch",
-    cls=_Commands,
-    epilog=pasted.listed(EXAMPLES),
-    no_args_is_help=True,
-    rich_markup_mode="rich",
-    pretty_exceptions_enable=False,
-    context_settings={"help_option_names": ["-h", "--help"]},
-)
-
-for name, panel, command, examples in COMMANDS:
-    epilog = pasted.listed(examples)
-    if isinstance(command, typer.Typer):
-        app.add_typer(command, name=name, cls=pasted.Group, epilog=epilog, rich_help_panel=panel)
-        for each in command.registered_commands:
-            each.cls = pasted.Command
-            each.help = _help(each.callback)
-            each.epilog = pasted.listed(line for line in examples if line.startswith(f"llmarch {name} {each.name} "))
-    else:
-        app.command(name, cls=pasted.Command, help=_help(command), epilog=epilog, rich_help_panel=panel)(command)
+def built(commands: Iterable[tuple[str, str, Any, tuple[str, ...]]] = COMMANDS) -> typer.Typer:
+    """The program with these of its commands."""
+    app = typer.Typer(
+        name="llmarch",
+        cls=_Commands,
+        epilog=pasted.listed(EXAMPLES),
+        no_args_is_help=True,
+        rich_markup_mode="rich",
+        pretty_exceptions_enable=False,
+        context_settings={"help_option_names": ["-h", "--help"]},
+    )
+    app.callback(help=_help(_options))(_options)
+    for name, panel, command, examples in commands:
+        epilog = pasted.listed(examples)
+        if isinstance(command, typer.Typer):
+            app.add_typer(command, name=name, cls=pasted.Group, epilog=epilog, rich_help_panel=panel)
+            for each in command.registered_commands:
+                own = f"llmarch {name} {each.name} "
+                each.cls = pasted.Command
+                each.help = _help(each.callback)
+                each.epilog = pasted.listed(line for line in examples if line.startswith(own))
+        else:
+            app.command(name, cls=pasted.Command, help=_help(command), epilog=epilog, rich_help_panel=panel)(command)
+    return app
 
 
 def _print_version(wanted: bool) -> None:
@@ -141,9 +148,6 @@ def _options(
     """
 
 
-app.callback(help=_help(_options))(_options)
-
-
 def run() -> int:
     """Run the command line and return its status. Every error is printed as one line."""
     if sys.stdout is None:  # closed by the caller
@@ -153,8 +157,11 @@ def run() -> int:
             stream.reconfigure(errors="backslashreplace")  # replace characters the terminal cannot encode
     try:
         with warnings.catch_warnings():
-            warnings.showwarning = partial(_note, warnings.showwarning)
-            status: int | None = app(prog_name="llmarch", standalone_mode=False)
+            warnings.showwarning = partial(_note, warnings.showwarning, set())
+            # Only the command that is run: building all of them takes longer than loading a model.
+            named = [command for command in COMMANDS if command[0] in sys.argv[1:2]]
+            with status.shown():
+                code: int | None = built(named or COMMANDS)(prog_name="llmarch", standalone_mode=False)
     except UsageError as error:
         message = _usage_message(error)
         return _fail(message, 2) if message else 2
@@ -171,7 +178,10 @@ def run() -> int:
             raise
         bug = f"{type(error).__name__}: {error}"
         return _fail(f"internal error, please report it: {bug}\nSet LLMARCH_TRACEBACK=1 for the traceback.", 70)
-    return status or 0
+    return code or 0
+
+
+_OF_ONE_MODEL = ("show", "diff", "sweep")
 
 
 def _usage_message(error: Any) -> str:
@@ -181,18 +191,26 @@ def _usage_message(error: Any) -> str:
     hint = f"; did you mean {meant}" if meant else f"; see `{command} --help`"
     if possible := getattr(error, "possibilities", None):
         message, hint = error.message, suggestion(error.option_name, possible) or hint
+    if message.startswith("Got unexpected extra argument") and command.split()[-1] in _OF_ONE_MODEL:
+        hint = "; `llmarch compare` takes several models"
     return f"{message[:1].lower()}{message[1:].rstrip('.')}{hint}" if message else ""
 
 
-def _note(usual: Callable[..., None], message: Warning | str, category: type[Warning], *place: Any) -> None:
-    """Print a warning meant for users as a note, and any other as usual."""
+def _note(
+    usual: Callable[..., None], printed: set[str], message: Warning | str, category: type[Warning], *place: Any
+) -> None:
+    """Print a warning meant for users as a note, once, and any other as usual."""
     if issubclass(category, FutureWarning) and sys.stderr is not None:
-        typer.echo(f"note: {message}", err=True)
+        if str(message) not in printed:
+            output.note(f"note: {message}")
+        printed.add(str(message))
     else:
         usual(message, category, *place)
 
 
 def _fail(message: str, status: int) -> int:
+    if interrupts.happened():
+        return interrupts.STATUS
     if sys.stderr is not None:
         typer.echo(f"error: {message}", err=True)
     return status

@@ -14,17 +14,32 @@ JSON = "--json"
 FORMAT = "--format"
 
 
+# Typer's own words take two lines each on a narrow screen.
+_COMPLETION = {
+    "install_completion": "Install completion for the current shell.",
+    "show_completion": "Print completion for the current shell.",
+}
+
+
 def plain(params: Iterable[Any]) -> list[Any]:
-    """The parameters of a command, whose flags show no type in help."""
+    """The parameters of a command, whose help shows no Python types: what an argument is, its help says."""
     found = list(params)
     for param in found:
         if getattr(param, "is_bool_flag", False) and param.metavar is None:
             param.metavar = ""
+        if param.param_type_name == "argument":
+            param.display_type_rich = _no_type
+        if param.name in _COMPLETION:
+            param.help = _COMPLETION[param.name]
     return found
 
 
+def _no_type(ctx: Any) -> None:
+    return None
+
+
 class Group(TyperGroup):
-    """A group of commands whose help shows no type of flags."""
+    """A group of commands whose help shows no Python types."""
 
     def get_params(self, ctx: Any) -> list[Any]:
         return plain(super().get_params(ctx))

@@ -31,7 +31,7 @@ def chips(
     file_format: options.Format = "table",
     exact: options.Exact = False,
 ) -> None:
-    """List and compare accelerators: memory, bandwidth, peaks by dtype, links.
+    """List and compare accelerators: memory, bandwidth, peaks, links.
 
     Named chips are shown with all their numbers, and the source of each.
     """

@@ -44,6 +44,7 @@ def compare(
     exact: options.Exact = False,
     save: options.Save = None,
     plot: plots.Plot = None,
+    highlight: plots.Highlight = None,
     plot_kind: plots.Kind = None,
 ) -> None:
     """Compare models side by side: shape, parameters, cache, FLOPs.
@@ -55,7 +56,7 @@ def compare(
     kind = plots.kind(plot_kind, "cache", plot)
     keys = options.keys(columns)
     assignments = options.changes(changes)
-    plots.require(plot, file_format, kind, len(set(models)) * (2 if assignments else 1))
+    plots.require(plot, file_format, kind)
     options.require_changes(save, assignments, len(models))
     if on is not None and assignments:
         raise InputError("--on compares models as they are: leave out --set")
@@ -73,4 +74,4 @@ def compare(
     if on is not None:
         table = api.on_machines(table, profiles, on)
     output.show([table], file_format, exact)
-    plots.show(plot, kind, profiles)
+    plots.show(plot, kind, profiles, highlight)

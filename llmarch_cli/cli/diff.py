@@ -21,7 +21,11 @@ def diff(
     after: Annotated[
         str,
         typer.Argument(
-            metavar="OTHER", help="The other model.", autocompletion=options.complete_model, show_default=False
+            metavar="OTHER",
+            help="The other model.",
+            callback=options.matched_one,
+            autocompletion=options.complete_model,
+            show_default=False,
         ),
     ],
     asked: options.Asked,

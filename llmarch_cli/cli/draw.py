@@ -41,9 +41,12 @@ def draw(
     theme: Annotated[
         str,
         typer.Option(
-            metavar="light|dark", autocompletion=options.among("light", "dark"), rich_help_panel=options.OUTPUT
+            metavar="auto|light|dark",
+            help="auto is light, and in an SVG file dark where the reader prefers dark pages.",
+            autocompletion=options.among("auto", "light", "dark"),
+            rich_help_panel=options.OUTPUT,
         ),
-    ] = "light",
+    ] = "auto",
     file_format: Annotated[
         str | None,
         options.format_option(FORMATS, "Default: text without -o, svg with -o -, else the ending of the file's name."),

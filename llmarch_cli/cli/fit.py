@@ -204,13 +204,14 @@ def fit(
     settings: dict[str, Any] = {**asked}
     n_answers = len(models) * len(on) * (2 if assignments else 1)
     from llmarch_cli import api
-    from llmarch_cli.deployment import plots as drawn
     from llmarch_cli.deployment.table import tables
 
     if plot_kind is not None and plot is None:
         raise InputError(f"--plot-kind {plot_kind} needs --plot or --plot FILE")
-    kind = drawn.checked_kind(plot_kind or ("memory" if n_answers == 1 else "pareto"))
     if plot is not None:
+        from llmarch_cli.deployment import plots as drawn
+
+        kind = drawn.checked_kind(plot_kind or ("memory" if n_answers == 1 else "pareto"))
         drawn.require(kind, n_answers)
         plots.require(plot, file_format, "cache", drawn.n_curves(kind, n_answers))
     found = api.fits(

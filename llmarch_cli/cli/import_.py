@@ -95,12 +95,12 @@ def import_(
 
     found = imported(config, name, as_, revision, ignore or (), _assumed(assume or ()))
     for note in found.notes:
-        typer.echo(f"note: {note}", err=True)
+        output.note(f"note: {note}")
     if check:
         from llmarch_cli.api import profile
         from llmarch_cli.huggingface.importing.check import compare_with_transformers
 
-        typer.echo(compare_with_transformers(found, profile(found.spec, engine="closed-form").params), err=True)
+        output.note(compare_with_transformers(found, profile(found.spec, engine="closed-form").params))
     if out is None:
         output.write(spec_file.render(found.spec, found.comments))
     else:

@@ -23,6 +23,7 @@ def kvcache(
     file_format: options.Format = "table",
     exact: options.Exact = False,
     plot: plots.Plot = None,
+    highlight: plots.Highlight = None,
 ) -> None:
     """Compare the KV caches of models, the smallest first.
 
@@ -33,10 +34,9 @@ def kvcache(
     from llmarch_cli import api
     from llmarch_cli.report.columns import require
     from llmarch_cli.report.comparison import kv_caches
-    from llmarch_cli.specs.loading import names
 
-    plots.require(plot, file_format, "cache", len(set(models or names())) * (2 if assignments else 1))
+    plots.require(plot, file_format, "cache")
     require(keys, sort)
     profiles = api.profiles(models or None, changes=assignments, track=output.tracking("profiling"), **asked)
     output.show([kv_caches(profiles, keys, sort)], file_format, exact)
-    plots.show(plot, "cache", profiles)
+    plots.show(plot, "cache", profiles, highlight)

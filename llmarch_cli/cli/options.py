@@ -229,6 +229,15 @@ def matched(given: list[str] | None) -> list[str] | None:
     return _matched(given, names(), "model", "llmarch list") if given else given
 
 
+def matched_one(given: str) -> str:
+    """As `matched`, of a command that takes one model. Raises InputError for a pattern that matches several."""
+    found = matched([given]) or [given]
+    if len(found) > 1:
+        first = ", ".join(found[:4]) + (" ..." if len(found) > 4 else "")
+        raise InputError(f"{shown(given)} matches {len(found)} models, but one is meant here: {first}")
+    return found[0]
+
+
 def matched_chips(given: list[str] | None) -> list[str]:
     """The chips of a command line, with patterns as in `matched`; all bundled chips if none is given."""
     from llmarch_cli.deployment.chips import chips
@@ -257,8 +266,9 @@ Model = Annotated[
     str,
     typer.Argument(
         metavar="MODEL",
-        help="A bundled id, a path to a YAML file, a config.json or a .gguf file, `org/name` on the Hugging Face Hub,"
-        " or - for standard input.",
+        help="A bundled id or a pattern of one, a path to a YAML file, a config.json or a .gguf file, `org/name` on the"
+        " Hugging Face Hub, or - for standard input.",
+        callback=matched_one,
         autocompletion=complete_model,
         show_default=False,
     ),

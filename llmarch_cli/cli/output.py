@@ -8,9 +8,12 @@ import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, TextIO, TypedDict, TypeVar
+from typing import TYPE_CHECKING, TypedDict, TypeVar
 
 import typer
+
+from llmarch_cli.cli import status
+from llmarch_cli.cli.status import is_terminal as is_terminal
 
 if TYPE_CHECKING:
     from llmarch_cli.report.plots.data import Plot
@@ -24,9 +27,9 @@ WIDTH_WITHOUT_TERMINAL = 100
 
 def show(tables: Sequence[Table], file_format: str, exact: bool = False) -> None:
     """Print a report."""
-    from llmarch_cli.report.formats.render import render
+    from llmarch_cli.report.formats.render import BLOCKS, render
 
-    write(render(tables, file_format, exact, _width(), _has_styles(), not _encodes("█─")))
+    write(render(tables, file_format, exact, _width(), _has_styles(), not _encodes(BLOCKS)))
 
 
 def tracked(items: Iterable[Item], words: str) -> Iterator[Item]:
@@ -37,7 +40,8 @@ def tracked(items: Iterable[Item], words: str) -> Iterator[Item]:
     from rich.console import Console
     from rich.progress import track
 
-    yield from track(items, words, console=Console(stderr=True), transient=True)
+    with status.hidden():
+        yield from track(items, words, console=Console(stderr=True), transient=True)
 
 
 def tracking(words: str) -> Callable[[Iterable[Item]], Iterator[Item]]:
@@ -47,14 +51,16 @@ def tracking(words: str) -> Callable[[Iterable[Item]], Iterator[Item]]:
 
 @contextmanager
 def busy(words: str) -> Iterator[None]:
-    """A spinner on standard error, if that is a terminal."""
-    if not is_terminal(sys.stderr):
+    """Say on standard error, if that is a terminal, what goes on."""
+    with status.doing(words):
         yield
-        return
-    from rich.console import Console
 
-    with Console(stderr=True).status(words):
-        yield
+
+def note(text: str) -> None:
+    """Print a line on standard error, beside the result."""
+    if sys.stderr is not None:
+        with status.hidden():
+            typer.echo(text, err=True)
 
 
 def draw(plot: Plot) -> None:
@@ -74,7 +80,7 @@ def save(spec: ModelSpec, path: str | None) -> None:
 
 def write(text: str) -> None:
     """Print `text`. If the reader closes the pipe, exit quietly."""
-    with _quietly():
+    with _quietly(), status.hidden():
         sys.stdout.write(text)
         sys.stdout.flush()
 
@@ -126,14 +132,16 @@ def _width() -> int:
     return WIDTH_WITHOUT_TERMINAL
 
 
-def is_terminal(stream: TextIO | None) -> bool:
-    """Whether a stream is a terminal. Python has None for one that the caller closed."""
-    return stream is not None and stream.isatty()
-
-
 def _has_styles() -> bool:
-    enabled = not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
-    return enabled and is_terminal(sys.stdout)
+    """Whether to write escape codes: on a terminal that knows them, or where FORCE_COLOR asks for them.
+
+    NO_COLOR forbids them in any case (no-color.org).
+    """
+    if os.environ.get("NO_COLOR"):
+        return False
+    if forced := os.environ.get("FORCE_COLOR"):
+        return forced not in ("0", "false")
+    return os.environ.get("TERM") != "dumb" and is_terminal(sys.stdout)
 
 
 def _encodes(text: str) -> bool:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from llmarch_cli.cli import arguments, output
+from llmarch_cli.cli import arguments, options, output
 from llmarch_cli.errors import InputError
 
 if TYPE_CHECKING:
@@ -43,6 +43,18 @@ Kind = Annotated[
         rich_help_panel=PANEL,
     ),
 ]
+Highlight = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--highlight",
+        metavar="MODEL",
+        help="Draw this model's curve in colour, and grey those not named so. Repeatable. Default: all; of more than 8"
+        " models, the largest with each of the 8 most frequent mechanisms.",
+        show_default=False,
+        autocompletion=options.complete_model,
+        rich_help_panel=PANEL,
+    ),
+]
 
 
 class Command(arguments.Command):
@@ -72,15 +84,15 @@ def kind(text: str | None, usual: KindName, plot: str | None) -> KindName:
     return named
 
 
-def require(plot: str | None, file_format: str, kind: KindName, n_models: int) -> None:
-    """Raise InputError if the plot of `n_models` cannot be drawn, before measuring."""
+def require(plot: str | None, file_format: str, kind: KindName, n_curves: int = 1) -> None:
+    """Raise InputError if a plot of curves that all are in colour, or of models, cannot be drawn, before measuring."""
     if plot == TERMINAL:
         if file_format != "table":
             raise InputError(f"--plot draws below a table, not below {file_format}: give a file, --plot plot.svg")
         from llmarch_cli.report.plots import data, terminal
 
         if kind in data.CURVED:
-            terminal.require_drawable(n_models)
+            terminal.require_drawable(n_curves)
     elif plot is not None:
         from llmarch_cli.report.plots import file, library
 
@@ -88,13 +100,15 @@ def require(plot: str | None, file_format: str, kind: KindName, n_models: int) -
         file.require_library()
 
 
-def show(plot: str | None, kind: KindName, profiles: Sequence[Profile]) -> None:
+def show(
+    plot: str | None, kind: KindName, profiles: Sequence[Profile], highlighted: Sequence[str] | None = None
+) -> None:
     """Draw a plot of `profiles`, if `--plot` is given."""
     if plot is None:
         return
     from llmarch_cli.report.plots import data
 
-    put(plot, data.plot(kind, profiles))
+    put(plot, data.plot(kind, profiles, highlighted))
 
 
 def put(plot: str, drawn: Drawn) -> None:

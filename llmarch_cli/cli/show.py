@@ -28,7 +28,7 @@ def show(
     model: options.Model,
     asked: options.Asked,
     spec: Annotated[
-        bool, typer.Option("--spec", help="Print the spec as YAML instead, with `extends` resolved.")
+        bool, typer.Option("--spec", help="Print the spec instead, with `extends` resolved: as YAML, or with --json.")
     ] = False,
     operators: Annotated[
         bool, typer.Option("--operators", help="Add each component's FLOPs by operator, counted by fvcore.")
@@ -48,14 +48,14 @@ def show(
     and by format, from headers alone: values, bytes, bits a value.
     """
     kind = plots.kind(plot_kind, "params", plot)
-    plots.require(plot, file_format, kind, 1)
+    plots.require(plot, file_format, kind)
     assignments = options.changes(changes)
     options.require_changes(save, assignments)
     for option, given in (("--plot", plot is not None), ("--operators", operators), ("--exact", exact)):
         if spec and given:
-            raise InputError(f"--spec prints YAML, without metrics: leave out {option}")
-    if spec and file_format != "table":
-        raise InputError("--spec prints YAML: leave out --format")
+            raise InputError(f"--spec prints a spec, without metrics: leave out {option}")
+    if spec and file_format not in ("table", "json"):
+        raise InputError(f"--spec prints YAML or JSON, not {file_format}: leave out --format, or give --format json")
     from llmarch_cli import api
     from llmarch_cli.models import weights
 
@@ -74,7 +74,7 @@ def show(
         from llmarch_cli.specs import spec_file
 
         output.save(chosen, save)
-        output.write(spec_file.render(chosen))
+        output.write(spec_file.as_json(chosen) if file_format == "json" else spec_file.render(chosen))
         return
     profile = api.profile(chosen, **asked)
     tables = api.fact_sheet(profile, operators=operators)

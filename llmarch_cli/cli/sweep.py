@@ -10,7 +10,7 @@ from typing import Annotated, Any
 
 import typer
 
-from llmarch_cli.cli import options, output
+from llmarch_cli.cli import options, output, status
 from llmarch_cli.errors import InputError
 
 EXAMPLES = (
@@ -34,7 +34,8 @@ def sweep(
         str,
         typer.Argument(
             metavar="BASE",
-            help="The model to vary: a bundled id, or a path to a YAML file or a config.json.",
+            help="The model to vary: a bundled id, a path to a YAML file or a config.json, or - for standard input.",
+            callback=options.matched_one,
             autocompletion=options.complete_model,
             show_default=False,
         ),
@@ -223,6 +224,7 @@ def _progress() -> Iterator[Callable[[int, int], None] | None]:
         def show(done: int, total: int) -> None:
             nonlocal bar
             if bar is None and time.monotonic() - started > DELAY:
+                stack.enter_context(status.hidden())
                 bar = stack.enter_context(_bar())
             if bar is not None:
                 bar(done, total)

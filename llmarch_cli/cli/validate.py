@@ -14,7 +14,7 @@ EXAMPLES = (
 
 
 def validate(models: options.Models) -> None:
-    """Check that specs and files of chips are valid, without measuring.
+    """Check that specs and chips are valid, without measuring.
 
     Exit 2 if one is not.
 

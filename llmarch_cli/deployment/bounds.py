@@ -8,8 +8,9 @@ and computing overlap; devices share work evenly; and exchanging activations tak
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
+from functools import cached_property
 from math import comb
 from typing import Literal
 
@@ -85,7 +86,7 @@ class Bound:
         """What takes longer."""
         return "compute" if self.compute is not None and self.compute > self.memory else "memory"
 
-    @property
+    @cached_property
     def seconds(self) -> Fraction:
         """The longer of the two."""
         return max(self.memory, self.compute or Fraction(0))
@@ -139,15 +140,19 @@ def decode_step(model: Model, setting: Setting, batch: int) -> Bound:
 
     With pipeline stages, sequences are in as many groups as there are stages, and a group passes all of them.
     """
+    own = step_tokens(setting.layout, batch)
+    return replace(_without_exchange(model, setting, own), sent=tuple(exchanged(model, setting, own)))
+
+
+def _without_exchange(model: Model, setting: Setting, own: StepTokens) -> Bound:
     layout, of = setting.layout, model.reads(setting.layout)
-    own = step_tokens(layout, batch)
     reads = (
         *_weights(of, setting, own.routed),
         Read("embedding rows", min(of.rows * own.all, of.tables)),
         Read("cache", of.cache * own.attended // layout.cp),
         Read("state", of.state * own.attended),
     )
-    return _bound(reads, _divided(model.flops, layout, own), setting, tuple(exchanged(model, setting, own)))
+    return _bound(reads, _divided(model.flops, layout, own), setting)
 
 
 def prompt(model: Model, setting: Setting) -> Bound:
@@ -169,7 +174,7 @@ def compute_bound_batch(model: Model, setting: Setting) -> int | None:
     """
 
     def binds(batch: int) -> bool:
-        return decode_step(model, setting, batch).binds == "compute"
+        return _without_exchange(model, setting, step_tokens(setting.layout, batch)).binds == "compute"
 
     if not binds(MOST_SEQUENCES):
         return None
@@ -221,12 +226,12 @@ def _divided(flops: Flops, layout: Layout, own: StepTokens) -> Fraction:
     )
 
 
-def _bound(reads: tuple[Read, ...], flops: Fraction, setting: Setting, sent: tuple[Sent, ...] = ()) -> Bound:
+def _bound(reads: tuple[Read, ...], flops: Fraction, setting: Setting) -> Bound:
     chip = setting.machines.chip
     kept = tuple(read for read in reads if read.n_bytes)
     peak = peak_of(setting.machines, setting.compute)
     memory = Fraction(sum(read.n_bytes for read in kept), chip.bandwidth)
-    return Bound(kept, int(flops), memory, None if peak is None else flops / peak, sent)
+    return Bound(kept, int(flops), memory, None if peak is None else flops / peak)
 
 
 def exchanged(model: Model, setting: Setting, own: StepTokens) -> Iterator[Sent]:

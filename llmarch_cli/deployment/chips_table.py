@@ -8,7 +8,7 @@ from operator import attrgetter, itemgetter
 from typing import Any
 
 from llmarch_cli.deployment.chips import DTYPES, Chip, Dtype, Sources
-from llmarch_cli.errors import InputError, shown, suggestion
+from llmarch_cli.report import names
 from llmarch_cli.report.table import Column, Shown, Table
 from llmarch_cli.report.units import (
     BYTE_RATE,
@@ -82,11 +82,9 @@ _SOURCES = (
 
 
 def column(key: str) -> ChipColumn:
-    """The column of that key. Raises InputError if it is unknown."""
-    if key not in BY_KEY:
-        hint = suggestion(key, BY_KEY) or f"; known: {', '.join(BY_KEY)}"
-        raise InputError(f"unknown column {shown(key)}{hint}")
-    return BY_KEY[key]
+    """The column of that key or heading. Raises InputError if it is unknown."""
+    titles = {key: (column.title,) for key, column in BY_KEY.items()}
+    return BY_KEY[names.key_of(key, titles, hint=f"; known: {', '.join(BY_KEY)}")]
 
 
 def listing(chips: Sequence[Chip], sort: str | None = None, keys: Sequence[str] = (), *, whole: bool = False) -> Table:

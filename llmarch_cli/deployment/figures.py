@@ -76,6 +76,23 @@ def _of_layout(name: str, found: Fit) -> Value:
     return getattr(found.layout, name)  # type: ignore[no-any-return]
 
 
+# What is marked where the context, or the prompt, is longer than the model's context window.
+_AT_CONTEXT = frozenset(
+    (
+        *("device_kv_cache_bytes", "batch", "most_sequences", "step_seconds", "user_tokens_per_second"),
+        *("tokens_per_second", "price_per_million_tokens"),
+    )
+)
+
+
+def marks(found: Fit) -> frozenset[str]:
+    """The keys of the figures whose tokens are more than the model's context window."""
+    window, workload = found.spec.context_length, found.question.workload
+    decoded = _AT_CONTEXT if window is not None and workload.context > window else frozenset()
+    prompt = window is not None and workload.of_prompt > window
+    return decoded | {"first_token_seconds"} if prompt else decoded
+
+
 _data = partial(_figure, shown="data")
 _held = partial(_figure, group="bytes")
 _fits = partial(_figure, group="fits")
@@ -101,9 +118,16 @@ FIGURES = (
         "Tokens of each sequence.",
     ),
     _data(
-        "kv_dtype", "cache in", units.TEXT, lambda of: of.question.workload.kv_dtype, "How cached values are stored."
+        "beyond_context_window",
+        "beyond context window",
+        units.MARK,
+        lambda of: bool(marks(of)),
+        "Whether the context or the prompt is longer than the model's context window.",
     ),
-    _data("weight_format", "weights in", units.TEXT, weight_format, "How weights are stored."),
+    _data(
+        "kv_dtype", "KV dtype", units.TEXT, lambda of: of.question.workload.kv_dtype, "How cached values are stored."
+    ),
+    _data("weight_format", "weight format", units.TEXT, weight_format, "How weights are stored."),
     _data(
         "page_tokens",
         "pages",
@@ -141,13 +165,23 @@ FIGURES = (
         "Cached rows on more than one device of a sequence.",
     ),
     _held("memory_bytes", "memory", units.BYTES, lambda of: of.memory, "Of a device, as it reports it."),
-    _held("device_weight_bytes", "weights", units.BYTES, lambda of: of.held.weights, "On the device that holds most."),
     _held(
-        "device_kv_cache_bytes", "cache", units.BYTES, lambda of: of.held.cache, "Cached rows of a device's sequences."
+        "device_weight_bytes",
+        "device weights",
+        units.BYTES,
+        lambda of: of.held.weights,
+        "On the device that holds most.",
+    ),
+    _held(
+        "device_kv_cache_bytes",
+        "device KV cache",
+        units.BYTES,
+        lambda of: of.held.cache,
+        "Cached rows of a device's sequences.",
     ),
     _held(
         "device_state_bytes",
-        "state",
+        "device state",
         units.BYTES,
         lambda of: of.held.state,
         "States of a device's sequences.",
@@ -156,7 +190,7 @@ FIGURES = (
     _held("reserve_bytes", "reserve", units.BYTES, lambda of: of.reserve, "Left for what an engine needs besides."),
     _held("free_bytes", "free", units.BYTES, lambda of: of.free, "What nothing takes."),
     _held("missing_bytes", "missing", units.BYTES, lambda of: of.missing, "What a device lacks.", shown="if any"),
-    _fits("batch", "sequences", units.INTEGER, lambda of: of.batch, "Sequences at once: those asked for, or the most."),
+    _fits("batch", "batch", units.INTEGER, lambda of: of.batch, "Sequences at once: those asked for, or the most."),
     _fits(
         "most_sequences",
         "most sequences",

@@ -89,6 +89,7 @@ class Sizes:
         self.model = Model(spec, question.workload)
         self._held: dict[tuple[int, ...], tuple[DeviceBytes, ...]] = {}
         self._lines: dict[Layout, set[tuple[int, int]]] = {}  # of stages: bytes of weights, and of one sequence
+        self._in_one_stage: dict[tuple[int, int, int, bool], DeviceBytes] = {}
         self._layouts: dict[tuple[int, int], list[Layout]] = {}
 
     def held(self, layout: Layout, context: int | None = None) -> tuple[DeviceBytes, ...]:
@@ -143,6 +144,14 @@ class Sizes:
             if sequence:
                 each = min(each, (room - weights) // sequence)
         return min(each * n_groups(layout), MAX_BATCH)
+
+    def in_one_stage(self, layout: Layout, n_sequences: int) -> int:
+        """The bytes of the fullest device with so many sequences in all, if one stage had all layers."""
+        key = (layout.tp, layout.ep, layout.cp, layout.dp_attention)
+        if key not in self._in_one_stage:
+            (self._in_one_stage[key],) = self.held(replace(layout, pp=1))
+        held, each = self._in_one_stage[key], -(-n_sequences // n_groups(layout))
+        return held.weights + (held.cache + held.state) * each
 
     def needed(self, layout: Layout, n_sequences: int, context: int | None = None) -> int:
         """The bytes of the fullest device with so many sequences in all."""
@@ -258,12 +267,12 @@ class Fit:
         """The least batch at which a step takes longer to compute than to read; None if none does."""
         return bounds.compute_bound_batch(self.sizes.model, self.setting)
 
-    @property
+    @cached_property
     def user_rate(self) -> Fraction | None:
         """Tokens a second of one sequence, at most."""
         return None if self.step is None else 1 / self.step.seconds
 
-    @property
+    @cached_property
     def rate(self) -> Fraction | None:
         """Tokens a second of all sequences, at most."""
         return None if self.user_rate is None else self.user_rate * self.batch
@@ -383,10 +392,17 @@ def fewest_devices(sizes: Sizes, chip: Chip, room: int, n_sequences: int) -> int
     """The fewest devices that hold the model with so many sequences, in any layout; None beyond 1,024."""
     (whole,) = sizes.held(Layout())
     least = whole.weights + (whole.total - whole.weights) * n_sequences
+
+    def fits(layout: Layout) -> bool:
+        # Together, a device of each stage holds no less than one with all layers, which many layouts have in common.
+        whole = sizes.in_one_stage(layout, n_sequences)
+        return whole <= room * layout.pp and sizes.most_sequences(layout, room) >= n_sequences
+
     for per_node, n_devices in _nodes(chip, max(1, -(-least // room))):
-        for layout in sizes.layouts(n_devices, per_node):
-            if sizes.most_sequences(layout, room) >= n_sequences:
-                return n_devices
+        # Those without copies are few, and one of them fits in most cases: then the others need not be listed.
+        few = sizes.division.layouts(n_devices, per_node, sizes.question.workload, with_copies=False)
+        if any(map(fits, few)) or any(map(fits, sizes.layouts(n_devices, per_node))):
+            return n_devices
     return None
 
 

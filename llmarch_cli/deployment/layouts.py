@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from functools import cached_property
+from functools import cache, cached_property
 from math import gcd, isqrt
 from typing import Literal, NamedTuple
 
@@ -192,22 +192,26 @@ class Division:
         }
         # What was computed, by all that it depends on.
         self._weight_bytes: dict[tuple[object, ...], int | _Misfit] = {}
-        self._kept_bytes: dict[tuple[object, ...], tuple[int, int]] = {}
+        self._weights_by_item: dict[tuple[int, int, bool, int], dict[str, int]] = {}
+        self._kept_by_item: dict[tuple[object, ...], dict[str, tuple[int, int]]] = {}
         self._differing: dict[tuple[int, bool], bool] = {}
         self._misfits: dict[tuple[int, int, bool, KvDtype], _Misfit | None] = {}
         self._read_across: dict[int, tuple[int, int] | None] = {}
-        self._stages: dict[int, list[tuple[range, list[Item]]]] = {}
+        self._stages: dict[int, list[tuple[range, list[Item], int | None]]] = {}
 
     def per_device(self, workload: Workload, layout: Layout) -> DeviceBytes:
         """As the function of that name."""
         self._require(layout, workload)
         ranks = range(layout.tp) if self.ranks_differ(layout) else range(1)
-        per_stage = []
-        for layers, items in self._in_stages(layout.pp):
-            per_rank = (self.of_rank(layers, items, workload, layout, rank) for rank in ranks)
-            per_stage.append(max(per_rank, key=lambda device: device.total))
+        per_stage: list[DeviceBytes] = []
+        for layers, items, same in self._in_stages(layout.pp):
+            if same is None:
+                per_rank = (self.of_rank(layers, items, workload, layout, rank) for rank in ranks)
+                per_stage.append(max(per_rank, key=lambda device: device.total))
+            else:
+                per_stage.append(per_stage[same])
         most = max(per_stage, key=lambda device: device.total)
-        return replace(most, stages=tuple(per_stage))
+        return DeviceBytes(most.weights, most.cache, most.state, tuple(per_stage))
 
     def ranks_differ(self, layout: Layout) -> bool:
         """Whether another tensor-parallel device than the first one may hold most."""
@@ -219,22 +223,35 @@ class Division:
     def of_rank(self, layers: range, items: list[Item], workload: Workload, layout: Layout, rank: int) -> DeviceBytes:
         """The bytes of a stage's `layers` and `items` on the device of that rank within it."""
         weights, cache, state = 0, 0, 0
+        n_sequences = -(-workload.batch // layout.dp)
+        n_attended = -(-n_sequences // layout.tp) if layout.dp_attention else n_sequences
+        stored, kept = self._stored_in_layer(layout, rank), self._kept_in_layer(workload, layout, rank)
         for item in items:
-            weights += self._weights_of(item, layers, layout, rank)
-            rows, states = self._kept_of(item, workload, layout, rank)
-            n_sequences = -(-workload.batch // layout.dp)
-            if item.role == "attention" and layout.dp_attention:
-                n_sequences = -(-n_sequences // layout.tp)
-            cache += rows * n_sequences * item.count
-            state += states * n_sequences * item.count
+            weights += (
+                self._weights_in(layers, item, layout, rank) if stored is None else stored[item.label] * item.count
+            )
+            if item.label in kept:
+                rows, states = kept[item.label]
+                n_times = item.count * (n_attended if item.role == "attention" else n_sequences)
+                cache += rows * n_times
+                state += states * n_times
         return DeviceBytes(weights, cache, state)
 
-    def _weights_of(self, item: Item, layers: range, layout: Layout, rank: int) -> int:
+    def _stored_in_layer(self, layout: Layout, rank: int) -> dict[str, int] | None:
+        """The bytes of weights by item, in one layer on one device; None if they differ from layer to layer.
+
+        Stages and replicas change none of them, so that many layouts have them in common.
+        """
+        if self._storage.differs_by_layer:
+            return None
+        key = (layout.tp, layout.ep, layout.dp_attention, rank)
+        if key not in self._weights_by_item:
+            found = {item.label: self._divided(item, layout, rank) for item in self._items}
+            self._weights_by_item[key] = {label: each for label, each in found.items() if isinstance(each, int)}
+        return self._weights_by_item[key]
+
+    def _weights_in(self, layers: range, item: Item, layout: Layout, rank: int) -> int:
         """The bytes of an item in these layers, on one device."""
-        if not self._storage.differs_by_layer:
-            of_layer = self._divided(item, layout, rank)
-            assert isinstance(of_layer, int), "the layout divides all parts"
-            return of_layer * item.count
         return sum(
             self._storage.shard_bytes(each.place, self._share(each, item, layout, rank), layers)
             for each in self._stored(item, layout)
@@ -279,32 +296,45 @@ class Division:
         part = share_of_part(each.part, each.shard, n_devices, its_rank, layout.ep)
         return place_of(item, each.place.words, part, self.spec)
 
+    def _kept_in_layer(self, workload: Workload, layout: Layout, rank: int) -> dict[str, tuple[int, int]]:
+        """The bytes of rows and of states of one sequence by item that keeps any, in one layer on one device."""
+        asked = (layout.cp, workload.context, workload.kv_dtype, workload.state_dtype)
+        key = (layout.tp, layout.dp_attention, rank, *asked)
+        if key not in self._kept_by_item:
+            own = replace(workload, batch=1)
+            self._kept_by_item[key] = {
+                item.label: self._kept_of(item, own, layout, rank) for item in self._items if self._entries[item.label]
+            }
+        return self._kept_by_item[key]
+
     def _kept_of(self, item: Item, workload: Workload, layout: Layout, rank: int) -> tuple[int, int]:
-        """The bytes of rows and of states of one sequence in one layer, on one device."""
-        if not self._entries[item.label]:
-            return 0, 0
-        tp = layout.tp_of(item)
-        key = (item.label, tp, rank, layout.cp, workload.context, workload.kv_dtype, workload.state_dtype)
-        if key not in self._kept_bytes:
-            own, kept = replace(workload, batch=1), Cost()
-            for entry, shard in self._entries[item.label]:
-                share = share_of_entry(entry, shard, tp, rank)
-                kept += entry_cost(share, own, lambda view, context: self.engine_view.rows(view, context, layout.cp))
-            self._kept_bytes[key] = kept.kv_cache_bytes, kept.state_bytes + kept.partial_bytes
-        return self._kept_bytes[key]
+        kept, tp = Cost(), layout.tp_of(item)
+        for entry, shard in self._entries[item.label]:
+            share = share_of_entry(entry, shard, tp, rank)
+            kept += entry_cost(share, workload, lambda view, context: self.engine_view.rows(view, context, layout.cp))
+        return kept.kv_cache_bytes, kept.state_bytes + kept.partial_bytes
 
     def copies(self, layout: Layout) -> Copies:
         """The cached rows that stand on more than one of the devices that share a sequence."""
         return copies((entry for item in self._items for entry in self._entries[item.label]), layout.attention_tp)
 
-    def _in_stages(self, pp: int) -> list[tuple[range, list[Item]]]:
+    def _in_stages(self, pp: int) -> list[tuple[range, list[Item], int | None]]:
+        """The layers of each stage, its items, and a stage below it whose devices hold the same, if there is one."""
         if pp not in self._stages:
             parts = stages(self.spec.n_layers, pp)
-            self._stages[pp] = list(zip(parts, self.spec.stages(parts), strict=True))
+            found: list[tuple[range, list[Item], int | None]] = []
+            first: dict[int, int] = {}  # the stage that a list of items is first of
+            for number, (layers, items) in enumerate(zip(parts, self.spec.stages(parts), strict=True)):
+                same = None if self._storage.differs_by_layer else first.get(id(items))
+                first.setdefault(id(items), number)
+                found.append((layers, items, same))
+            self._stages[pp] = found
         return self._stages[pp]
 
-    def layouts(self, n_devices: int, per_node: int | None, workload: Workload | None = None) -> Iterator[Layout]:
-        """As the function of that name."""
+    def layouts(
+        self, n_devices: int, per_node: int | None, workload: Workload | None = None, with_copies: bool = True
+    ) -> Iterator[Layout]:
+        """As the function of that name; without copies only those that divide weights over all devices, dp = cp = 1."""
         for count in (n_devices, n_devices if per_node is None else per_node):
             if not 1 <= count <= MOST_DEVICES:
                 raise InputError(f"layouts are for 1 to {MOST_DEVICES:,} devices, not {count:,}")
@@ -315,6 +345,8 @@ class Division:
             if pp > self.spec.n_layers or self._cut_reader(pp) is not None:
                 continue
             for tp in tps:
+                if not with_copies and pp * tp != n_devices:
+                    continue
                 for cp in _divisors(n_devices // pp // tp) if n_devices // pp % tp == 0 else ():
                     if cp > 1 and not has_rows:
                         continue
@@ -461,6 +493,7 @@ def _differs(shard: Shard | None, n_devices: int) -> bool:
     return shard is not None and any(units.differs(n_devices) for units in shard.sections)
 
 
+@cache
 def _divisors(number: int) -> list[int]:
     """All divisors, in rising order."""
     small = [n for n in range(1, isqrt(number) + 1) if number % n == 0]

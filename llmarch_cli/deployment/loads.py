@@ -85,6 +85,7 @@ class Model:
         self.spec, self.workload = spec, replace(workload, batch=1)
         self.items = [item for item in spec.inventory() if not item.mtp]
         self._reads: dict[tuple[int, int, bool], Reads] = {}
+        self._n_layers: dict[tuple[str, bool], int] = {}
 
     @cached_property
     def _parts(self) -> list[_Part]:
@@ -133,13 +134,15 @@ class Model:
 
     def n_layers(self, role: str, with_experts: bool = False) -> int:
         """The layers that have a sublayer of a role, or those of them with routed experts."""
-        return sum(
-            item.count
-            for item in self.items
-            if item.role == role
-            and not isinstance(item.component, SharedWeights)
-            and (not with_experts or expert_flops(item.component, self.spec))
-        )
+        if (role, with_experts) not in self._n_layers:
+            self._n_layers[role, with_experts] = sum(
+                item.count
+                for item in self.items
+                if item.role == role
+                and not isinstance(item.component, SharedWeights)
+                and (not with_experts or expert_flops(item.component, self.spec))
+            )
+        return self._n_layers[role, with_experts]
 
     def reads(self, layout: Layout) -> Reads:
         """What one device reads. Raises InputError for weights that their format cannot store, and cached rows."""

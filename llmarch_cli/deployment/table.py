@@ -8,12 +8,13 @@ from fractions import Fraction
 
 from llmarch_cli.deployment import bounds
 from llmarch_cli.deployment.explained import explained
-from llmarch_cli.deployment.figures import BY_KEY, FIGURES
+from llmarch_cli.deployment.figures import BY_KEY, FIGURES, marks
 from llmarch_cli.deployment.fit import Fit, Question
 from llmarch_cli.profilers.cost import Workload
 from llmarch_cli.report import units
+from llmarch_cli.report.comparison import marked_models
 from llmarch_cli.report.table import MAX_SIDE_BY_SIDE, Column, Table
-from llmarch_cli.report.units import Value, binary_bytes, share, tokens
+from llmarch_cli.report.units import Value, binary_bytes, share
 from llmarch_cli.specs.storage import NATIVE
 
 MODEL = "model"
@@ -59,14 +60,18 @@ def tables(found: Sequence[Fit], explain: bool = False) -> tuple[Table, ...]:
         side_by_side=True,
         may_drop=("first_token_seconds", "step_binds", "fewest_devices"),
         named_by=("model", "machines"),
+        marked=tuple(map(marks, found)),
+        specs=tuple({each.spec.id: each.spec for each in found}.values()),
     )
+    beyond = tuple(marked_models(list({each.spec.id: each.spec for each in found if marks(each)}.values())))
+    summary = replace(summary, notes=(*beyond, *summary.notes))
     details = [_device(found[0]), _step(found[0]), _layouts(found[0])] if len(found) == 1 else []
     if explain:
         details.append(explained(found))
     if not details:
         return (summary,)
-    details[-1] = replace(details[-1], notes=summary.notes)  # below everything
-    return replace(summary, notes=()), *details
+    details[-1] = replace(details[-1], notes=summary.notes[len(beyond) :])  # below everything
+    return replace(summary, notes=beyond), *details
 
 
 # What a comparison of models shows of machines, by the keys above.
@@ -201,8 +206,6 @@ def _notes(found: Fit) -> Iterator[str]:
         yield "Stages: sequences pass them in as many groups as there are stages."
     if found.step is not None and found.step.compute is not None and found.compute_batch is None:
         yield "Compute binds at no batch: reading one more sequence's cache takes longer than its products."
-    if spec.context_length is not None and workload.context > spec.context_length:
-        yield f"Beyond the context window of {spec.id} ({tokens(spec.context_length)})."
     if found.missing:
         yield (
             f"{spec.id} does not fit on {found.machines}: a device lacks {binary_bytes(found.missing)} for"

@@ -10,7 +10,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, cast
 
 from llmarch_cli.drawings.shapes import DASH, DASH_GAP, EDGE, MARK, STROKE, Adder, Box, Drawing, Line, Shape, Text
-from llmarch_cli.drawings.theme import Theme, theme
+from llmarch_cli.drawings.theme import AUTO, Theme, dark_instead, theme
 from llmarch_cli.errors import InputError, unknown
 from llmarch_cli.report.plots import library
 
@@ -29,7 +29,7 @@ def require(file_format: str, theme_name: str) -> None:
     library.require("a drawing")
 
 
-def rendered(drawing: Drawing, ending: str, theme_name: str = "light") -> bytes:
+def rendered(drawing: Drawing, ending: str, theme_name: str = AUTO) -> bytes:
     """The drawing as the bytes of a file. Raises InputError like `require`."""
     require(ending, theme_name)
     colours = theme(theme_name)
@@ -47,7 +47,8 @@ def rendered(drawing: Drawing, ending: str, theme_name: str = "light") -> bytes:
     with library.style():
         figure = Figure(figsize=(drawing.width / 72, drawing.height / 72), dpi=dpi, facecolor=colours.background)
         figure.add_artist(Shapes())
-        return library.saved(figure, ending, drawing.title, dpi=dpi)
+        dark = dark_instead() if theme_name == AUTO else None
+        return library.saved(figure, ending, drawing.title, dark, dpi=dpi)
 
 
 class Pen:

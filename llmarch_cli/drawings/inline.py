@@ -1,13 +1,14 @@
 """A drawing as an SVG element of an HTML page. The page's style sheet has the colours by role, light and dark.
 
-Attributes tell the page's script what a text is: `data-topic` for a text to compare between models, `data-within` for
-the title of the box that it details, `data-metric` for the value of a metric. No element has an id, so that a page may
-contain a drawing several times.
+Shapes that the page's script moves are in groups, by part. Attributes tell the script what a text is: `data-topic` for
+a text to compare between models, `data-within` for the title of the box that it details, `data-metric` for the value of
+a metric. No element has an id, so that a page may contain a drawing several times.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from itertools import groupby
 from typing import Any
 from xml.etree import ElementTree as ET
 
@@ -25,25 +26,26 @@ def element(drawing: Drawing, description: str, **attributes: str) -> str:
     return ET.tostring(_root(drawing, description, attributes), encoding="unicode")
 
 
-def tree(low: Drawing, high: Drawing, description: str, **attributes: str) -> list[Any]:
-    """The element as data, for a script that makes it: tag, attributes, text, and the elements inside.
-
-    The drawings are of one model on two scales. An attribute that differs has both values.
-    """
-    return _listed(_root(low, description, attributes), _root(high, description, attributes))
+def tree(drawing: Drawing, description: str, **attributes: str) -> list[Any]:
+    """The same element as data, for a script that makes it: tag, attributes, text, and the elements inside."""
+    return _listed(_root(drawing, description, attributes))
 
 
-def _listed(low: ET.Element, high: ET.Element) -> list[Any]:
-    both = ((name, value, high.attrib[name]) for name, value in low.attrib.items())
-    attributes = {name: one if one == other else [one, other] for name, one, other in both}
-    return [low.tag, attributes, low.text or "", *map(_listed, low, high)]
+def _listed(element: ET.Element) -> list[Any]:
+    return [element.tag, element.attrib, element.text or "", *map(_listed, element)]
 
 
 def _root(drawing: Drawing, description: str, attributes: dict[str, str]) -> ET.Element:
     size = {"viewBox": f"0 0 {_short(drawing.width)} {_short(drawing.height)}", "style": f"--width:{drawing.width:.0f}"}
     root = ET.Element("svg", {"class": CLASS, "role": "img", "aria-label": description, **size, **attributes})
-    for shape in drawing.shapes:
-        _draw(root, shape, drawing.height)
+    if drawing.strip is not None:
+        bottom = _short(drawing.height - drawing.strip.bottom)
+        layers = {"data-layers": str(drawing.strip.n_layers), "data-layer": f"{drawing.strip.layer:.4f}"}
+        root.attrib |= {"data-bottom": bottom, **layers}
+    for part, shapes in groupby(drawing.shapes, key=lambda shape: shape.part):
+        parent = ET.SubElement(root, "g", {"data-part": part}) if part else root
+        for shape in shapes:
+            _draw(parent, shape, drawing.height)
     return root
 
 

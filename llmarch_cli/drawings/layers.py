@@ -8,11 +8,13 @@ from itertools import groupby
 from llmarch_cli.specs.pairs import AXES
 from llmarch_cli.specs.spec import NONE, LayerVariants, Layout, ModelSpec
 
+Kinds = dict[LayerVariants, list[int]]
 
-def kinds(spec: ModelSpec) -> dict[LayerVariants, list[int]]:
+
+def kinds(layers: Sequence[LayerVariants]) -> Kinds:
     """The numbers of the layers that are equal, by distinct layer, in the order of their first ones."""
-    found: dict[LayerVariants, list[int]] = {}
-    for i, layer in enumerate(spec.layers):
+    found: Kinds = {}
+    for i, layer in enumerate(layers):
         found.setdefault(layer, []).append(i)
     return found
 
@@ -35,13 +37,12 @@ def where_of(numbers: Sequence[int]) -> str:
     return f"layer{'s' if len(numbers) > 1 else ''} {shown}"
 
 
-def elsewhere(spec: ModelSpec, layer: LayerVariants) -> dict[str, LayerVariants]:
+def elsewhere(all_kinds: Kinds, layer: LayerVariants) -> dict[str, LayerVariants]:
     """The sublayers of `layer` that another distinct layer shows in full, by axis, with that layer.
 
     A sublayer is shown once: in the most frequent of the layers that have it, the first of equally frequent ones.
     """
     found: dict[str, LayerVariants] = {}
-    all_kinds = kinds(spec)
     for axis in AXES:
         having = [each for each in all_kinds if getattr(each, axis) == getattr(layer, axis) != NONE]
         if having and (shown := max(having, key=lambda each: len(all_kinds[each]))) != layer:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from itertools import groupby
 
@@ -25,6 +25,7 @@ STRIP = 40.0  # width of a layer in the strip
 GAP = 16.0  # between the two sides
 STEP = 14.0  # between two nodes of the left side
 LARGEST_LAYER = 40.0  # height of a layer in the strip
+EXIT = 7.0  # height of the arrow into what stands above the layers
 THIN = 1.5  # layers of this height have no gaps between them: some would be visible and some not
 MOST_CELLS = 1000  # in a strip; of more layers, only every n-th is shown
 MARKS = {"attention": 14.0, "window": 8.0, "recurrence": 14.0, "convolution": 8.0}  # widths beside the strip
@@ -101,9 +102,10 @@ class ModelDrawing:
         yield from self._place_entrance(middle, side, y, layers)
         yield from self._place_strip(middle, side, layers, layer)
         yield from self._details.place(side, layers)
-        yield from self._place_exit(middle, side, layers + layer * self.spec.n_layers, top)
+        yield Line(((middle, layers + layer * self.spec.n_layers), (middle, top - EXIT)), part="strip-out")
         heading = top + zones.exit + STEP + zones.heading
-        yield from self._heading.place(x, heading - self._heading.height)
+        above = (*self._place_exit(middle, side, top), *self._heading.place(x, heading - self._heading.height))
+        yield from (replace(shape, part="above") for shape in above)
 
     # The right side.
 
@@ -114,7 +116,7 @@ class ModelDrawing:
     @cached_property
     def kinds(self) -> dict[LayerVariants, list[int]]:
         """The numbers of the layers that are equal, by distinct layer, in the order of their first ones."""
-        return kinds(self.spec)
+        return kinds(self._layers)
 
     @cached_property
     def _details(self) -> Horizontal:
@@ -171,7 +173,7 @@ class ModelDrawing:
         return Horizontal([mark, words], gap=4)
 
     def _frame(self, kind: int, layer: LayerVariants, numbers: Sequence[int]) -> Panel:
-        others = elsewhere(self.spec, layer).items()
+        others = elsewhere(self.kinds, layer).items()
         inner = block(self.spec, layer, {axis: f"as in {where_of(self.kinds[shown])}" for axis, shown in others})
         tag = Panel(Label(f"{len(numbers):,} x", 200, 9, "tag", bold=True), "tag", "tag", 3, colour=kind)
         words: list[Node] = [tag, Label(named(self.spec, layer), inner.width - tag.width - 6, 9, bold=True)]
@@ -296,20 +298,22 @@ class ModelDrawing:
         cells = [numbers[shown] for shown in layers[::every]]
         height = layer * len(layers) / len(cells)
         left, right, top = middle - STRIP / 2, middle + STRIP / 2, y + layer * len(layers)
-        gap = min(1.0, height / 5) if height > THIN else 0.0
+        gap = height / 10 if height > THIN else 0.0
         for i, kind in enumerate(cells):
             level = y + i * height
-            yield Box(left, level, STRIP, height - gap, "layer", f"layer kind {kind}", rounded=0, colour=kind)
+            yield Box(left, level, STRIP, height - gap, "layer", f"layer kind {kind}", False, 0, kind, "strip")
         if self._is_marked:
             yield from self._place_marks(right + MARK_GAP, y, height, gap, every)
         yield Line(((right, y), (side, y)), "hint", dashed=True)
         beside = right + self._marks_width  # a slope begins behind the marks
-        yield Line(((right, top), (beside, top), *self._above_details(side, y)), "hint", dashed=True)
+        above = self._above_details(side, y)
+        yield Line(((right, top), (beside, top), *above), "hint", dashed=True, part="strip-hint")
         count = Label(f"{len(layers):,}", 50, 11, bold=True, topic="n_layers")
         word = Label("layer" if len(layers) == 1 else "layers", 50, 8, "muted")
         left_out = [Label(f"1 in {every:,} shown", 50, 7.2, "muted")] * (every > 1)
         words = Vertical([count, word, *left_out], gap=2)
-        yield from words.place(left - 5 - words.width, max(y, y + (top - y) / 2 - words.height / 2))
+        placed = words.place(left - 5 - words.width, max(y, y + (top - y) / 2 - words.height / 2))
+        yield from (replace(shape, part="strip-count") for shape in placed)
 
     def _place_marks(self, x: float, y: float, height: float, gap: float, every: int) -> Iterator[Shape]:
         """Beside each layer of the strip, how it mixes tokens; one mark for equal neighbours."""
@@ -318,7 +322,7 @@ class ModelDrawing:
             size, left = height * len(list(run)), x
             for mixer in found:
                 role = f"mix-{mixer}"
-                yield Box(left, level, MARKS[mixer], size - gap, role, f"layers of {mixer}", rounded=0)
+                yield Box(left, level, MARKS[mixer], size - gap, role, f"layers of {mixer}", rounded=0, part="strip")
                 left += MARKS[mixer] + MARK_GAP
             level += size
 
@@ -345,7 +349,8 @@ class ModelDrawing:
     def _exit_height(self) -> float:
         return sum(node.height for node in self._final) + STEP * (len(self._final) - 1)
 
-    def _place_exit(self, middle: float, side: float, start: float, y: float) -> Iterator[Shape]:
+    def _place_exit(self, middle: float, side: float, y: float) -> Iterator[Shape]:
+        start = y - EXIT
         yield from self._facts.place(side, y + STEP / 2)
         if self._prediction is not None:  # its input is the head's
             level = y + self._final[0].height + STEP / 2

@@ -8,9 +8,9 @@ from dataclasses import fields, replace
 
 from llmarch_cli.drawings.model import LARGEST_LAYER, STEP, ModelDrawing, Zones, require_drawable
 from llmarch_cli.drawings.nodes import Label
-from llmarch_cli.drawings.shapes import Box, Drawing, Line, Shape, Text
+from llmarch_cli.drawings.shapes import Box, Drawing, Line, Shape, Strip, Text
 from llmarch_cli.profilers.profile import Profile
-from llmarch_cli.report.comparison import notes
+from llmarch_cli.report.comparison import caption
 
 MARGIN = 20.0
 BETWEEN = 36.0  # points between models
@@ -51,44 +51,19 @@ def picture(profiles: Sequence[Profile]) -> Drawing:
 def apart(profiles: Sequence[Profile], context: str) -> Iterator[Drawing]:
     """A drawing of each model, without margins, for a page that puts any of them side by side.
 
-    Layers are equally high in all drawings and begin at the same height; nothing is highlighted. `context` is the text
-    for the context length, since the page can change it. Raises InputError for a model that is too large to draw.
+    Layers are as high as there is room, and begin at the same height in all drawings; the page makes those that it
+    shows equally high. Nothing is highlighted. `context` is the text for the context length, since the page can change
+    it. Raises InputError for a model that is too large to draw.
     """
     for profile in profiles:
         require_drawable(profile.spec, "; leave drawings out: --no-pictures")
     drawings = [ModelDrawing(profile, context) for profile in profiles]
-    layer = min(map(_largest_layer, drawings))
+    entrance = max(drawing.zones.entrance for drawing in drawings)
     for drawing in drawings:
-        yield _alone(drawing, _entrance(drawings), layer)
-
-
-def stretching(profiles: Sequence[Profile], context: str) -> Iterator[tuple[Drawing, Drawing, float, float]]:
-    """As `apart`, each drawing twice, with the height of a layer in each: the least of all models, and its own largest.
-
-    Both have the same shapes, and those at a height between follow in proportion. So a page can put any two models side
-    by side on the largest scale that both allow.
-    """
-    drawings = [ModelDrawing(profile, context) for profile in profiles]
-    least = min(map(_largest_layer, drawings))
-    for drawing in drawings:
-        own = _largest_layer(drawing)
-        low, high = (_alone(drawing, _entrance(drawings), layer) for layer in (least, own))
-        yield low, high, least, own
-
-
-def _largest_layer(drawing: ModelDrawing) -> float:
-    return min(LARGEST_LAYER, drawing.zones.layers / drawing.spec.n_layers)
-
-
-def _entrance(drawings: Iterable[ModelDrawing]) -> float:
-    """The height below the layers, so that they begin at one height in all drawings."""
-    return max(drawing.zones.entrance for drawing in drawings)
-
-
-def _alone(drawing: ModelDrawing, entrance: float, layer: float) -> Drawing:
-    zones = replace(drawing.zones, entrance=entrance)
-    shapes = sorted(drawing.place(0, 0, zones, layer), key=_depth)
-    return Drawing(drawing.width, _height(zones), drawing.spec.name, tuple(shapes))
+        zones = replace(drawing.zones, entrance=entrance)
+        strip = Strip(entrance + STEP, min(LARGEST_LAYER, zones.layers / drawing.spec.n_layers), drawing.spec.n_layers)
+        shapes = sorted(drawing.place(0, 0, zones, strip.layer), key=_depth)
+        yield Drawing(drawing.width, _height(zones), drawing.spec.name, tuple(shapes), strip)
 
 
 def _shared(needed: Sequence[Zones]) -> Zones:
@@ -136,4 +111,4 @@ def _differs(text: Text, other: AbstractSet[Said]) -> bool:
 
 def _footer(profiles: Sequence[Profile]) -> str:
     marks = "Highlighted: differences between these models. " if len(profiles) > 1 else ""
-    return marks + " ".join(notes(profiles))
+    return marks + " ".join(caption(profiles))

@@ -47,6 +47,7 @@ class Box:
     Attributes:
         name: what it represents, for tests.
         colour: the index of one of the theme's colours for layer variants, instead of the role's colour.
+        part: what a page moves it with, as in `Strip`.
     """
 
     x: float
@@ -58,6 +59,7 @@ class Box:
     dashed: bool = False
     rounded: float = 4.0
     colour: int | None = None
+    part: str = ""
 
     @property
     def bounds(self) -> Bounds:
@@ -91,6 +93,7 @@ class Text:
     centred: bool = False
     metric: str = ""
     marked: bool = False
+    part: str = ""
 
     @property
     def bounds(self) -> Bounds:
@@ -106,6 +109,7 @@ class Line:
     role: str = "line"
     arrow: bool = False
     dashed: bool = False
+    part: str = ""
 
     @property
     def bounds(self) -> Bounds:
@@ -131,6 +135,7 @@ class Adder:
     x: float
     y: float
     radius: float = 6.5
+    part: str = ""
 
     @property
     def arms(self) -> tuple[tuple[tuple[float, float], tuple[float, float]], ...]:
@@ -152,6 +157,19 @@ AnyShape = TypeVar("AnyShape", Box, Text, Line, Adder)
 
 
 @dataclass(frozen=True, slots=True)
+class Strip:
+    """Where the strip of all layers stands, for a page that makes layers of two drawings equally high.
+
+    The page then moves the shapes of some parts: boxes of the "strip"; "strip-count", the text beside it; "strip-hint"
+    and "strip-out", lines whose first two points or first point are at its top; and all that is "above" it.
+    """
+
+    bottom: float
+    layer: float  # the height of one
+    n_layers: int
+
+
+@dataclass(frozen=True, slots=True)
 class Drawing:
     """All shapes of a drawing, from back to front."""
 
@@ -159,6 +177,7 @@ class Drawing:
     height: float
     title: str
     shapes: tuple[Shape, ...]
+    strip: Strip | None = None
 
     def of(self, kind: type[AnyShape]) -> Iterator[AnyShape]:
         """The shapes of one type."""

@@ -6,7 +6,6 @@ import textwrap
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from itertools import islice
 
 from llmarch_cli.components.component import Child, Component, number
 from llmarch_cli.components.parts import Norm
@@ -15,7 +14,7 @@ from llmarch_cli.drawings.layers import elsewhere, kinds, named, where_of
 from llmarch_cli.drawings.model import CALLOUTS
 from llmarch_cli.profilers.profile import Profile
 from llmarch_cli.report.columns import metric
-from llmarch_cli.report.comparison import notes
+from llmarch_cli.report.comparison import caption
 from llmarch_cli.report.formats.grid import one_line
 from llmarch_cli.report.layout import order
 from llmarch_cli.report.units import setting, tokens
@@ -38,7 +37,7 @@ def sketch(profiles: Sequence[Profile], width: int, color: bool = False, ascii_o
     lines: list[str] = []
     for profile in profiles:
         lines += [*_Sketch(profile, width, color).lines(), ""]
-    for note in notes(profiles):
+    for note in caption(profiles):
         lines += textwrap.wrap(note, width)
     text = "".join(f"{line.rstrip()}\n" for line in lines)
     return text.translate(_ASCII) if ascii_only else text
@@ -57,8 +56,12 @@ class _Sketch:
         return self.profile.spec
 
     @cached_property
+    def _layers(self) -> list[LayerVariants]:
+        return self.spec.layers
+
+    @cached_property
     def kinds(self) -> dict[LayerVariants, list[int]]:
-        return kinds(self.spec)
+        return kinds(self._layers)
 
     def lines(self) -> Iterator[str]:
         """From the top, where the logits are."""
@@ -103,7 +106,7 @@ class _Sketch:
         spec, room = self.spec, self.width - 2
         every = -(-spec.n_layers // (MOST_STRIPS * room))
         letters = {layer: _letter(kind) for kind, layer in enumerate(self.kinds)}
-        shown = "".join(letters[layer] for layer in islice(spec.layers, 0, None, every))
+        shown = "".join(letters[layer] for layer in self._layers[::every])
         shown_of = f", 1 in {every:,} shown" if every > 1 else ""
         words = [
             f"{spec.n_layers:,} {'layer' if spec.n_layers == 1 else 'layers, the bottom one on the left'}{shown_of}"
@@ -147,7 +150,7 @@ class _Sketch:
         block_norms = spec.block_norms(layer)
         there = {part.name for part in block_norms.parts(spec.d_model) if isinstance(part, Norm)}
         letters = {shown: _letter(kind) for kind, shown in enumerate(self.kinds)}
-        other = {axis: f"as in {letters[shown]}" for axis, shown in elsewhere(spec, layer).items()}
+        other = {axis: f"as in {letters[shown]}" for axis, shown in elsewhere(self.kinds, layer).items()}
         sign = "+" if spec.residual.width == 1 else f"mixed into {spec.residual.width:,} streams"
         factor = [f"times {setting(number(spec.residual_scale))}"] * (spec.residual_scale != 1)
         stages = []

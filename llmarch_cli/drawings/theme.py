@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 from llmarch_cli.errors import InputError, unknown
@@ -77,7 +78,7 @@ THEMES = {
         mark_edge="#ff7ac8",
         texts={"text": "#e8edf3", "muted": "#a3adb8", "tag": "#0e131a", "value": "#9cc4ff"},
         boxes={
-            "frame": ("#141b24", "#8b96a3"),
+            "frame": ("#141b24", "#a3adb8"),
             "attention": ("#18304f", "#5b95dd"),
             "ffn": ("#153824", "#58ad72"),
             "inner": ("#10291a", "#58ad72"),
@@ -85,9 +86,9 @@ THEMES = {
             "idle": ("#0e131a", "#4d6b57"),
             "router": ("#4a2f17", "#d7914e"),
             "norm": ("#3d3410", "#cdb043"),
-            "chip": ("#0e131a", "#6d7885"),
-            "step": ("#0e131a", "#8b96a3"),
-            "function": (None, "#8b96a3"),
+            "chip": ("#0e131a", "#77828e"),
+            "step": ("#0e131a", "#a3adb8"),
+            "function": (None, "#a3adb8"),
             "kept": ("#1b3f6e", "#8abaf5"),
             "end": ("#2e2447", "#a388d8"),
             "mtp": (None, "#a388d8"),
@@ -115,8 +116,23 @@ THEMES = {
 }
 
 
+AUTO = "auto"  # light, and in an SVG file dark where the reader prefers dark pages
+NAMES = (AUTO, *THEMES)
+
+
 def theme(name: str) -> Theme:
     """The theme called `name`. Raises InputError for an unknown one."""
-    if name not in THEMES:
-        raise InputError(unknown("theme", name, THEMES))
-    return THEMES[name]
+    if name not in NAMES:
+        raise InputError(unknown("theme", name, NAMES))
+    return THEMES["light" if name == AUTO else name]
+
+
+def dark_instead() -> dict[str, str]:
+    """The colours of the dark theme by those of the light one, of which none stands for two."""
+    light, dark = THEMES["light"], THEMES["dark"]
+    return dict(zip(_colours(light), _colours(dark), strict=True))
+
+
+def _colours(one: Theme) -> Iterator[str]:
+    yield from (one.background, one.mark, one.mark_edge, *one.texts.values(), *one.lines.values(), *one.variants)
+    yield from (colour for both in one.boxes.values() for colour in both if colour is not None)

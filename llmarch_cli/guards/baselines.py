@@ -57,10 +57,11 @@ def percent(text: str) -> Fraction:
 
 
 def counted_key(key: str) -> str:
-    """Return `key` if its metric is a whole number. Raises InputError if it is not."""
-    if checked_key(key) not in COUNTED:
-        raise InputError(f"{key} is a ratio: use its two metrics instead")
-    return key
+    """The key of a metric that is a whole number, by key or heading. Raises InputError for any other."""
+    found = checked_key(key)
+    if found not in COUNTED:
+        raise InputError(f"{found} is a ratio: use its two metrics instead")
+    return found
 
 
 def _is_column(key: str) -> str:
@@ -258,8 +259,7 @@ def write(
     raises. The file is then unchanged.
     """
     old = read(path)[0] if path.exists() else None
-    for key in columns:
-        counted_key(key)
+    columns = [counted_key(key) for key in columns]
     kept = old.models if old else ALL_BUNDLED
     contexts = asked.get("contexts") or (old.contexts if old else (DEFAULT_CONTEXT,))
     known = old.settings if old else Settings().settings

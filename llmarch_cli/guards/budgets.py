@@ -42,7 +42,7 @@ from llmarch_cli.specs.storage import AskedFormat
 
 COMPARISONS = {"<=": operator.le, "<": operator.lt, ">=": operator.ge, ">": operator.gt, "==": operator.eq}
 
-_LIMIT = re.compile(r"(?P<figure>\S+?)\s*(?P<comparison><=|>=|==|<|>)\s*(?P<amount>[0-9][0-9_.]*)\s*(?P<unit>\S*)")
+_LIMIT = re.compile(r"(?P<figure>\S.*?)\s*(?P<comparison><=|>=|==|<|>)\s*(?P<amount>[0-9][0-9_.]*)\s*(?P<unit>\S*)")
 _MACHINES = r"[^\s,()]{1,100}"
 _FITS = re.compile(
     rf"fits\(\s*(?P<machines>{_MACHINES})\s*,\s*(?P<context>{CONTEXT_PATTERN})\s*(?:,\s*(?P<sequences>[0-9]{{1,7}})\s*)?\)"

@@ -13,13 +13,13 @@ from llmarch_cli.expressions import Expression
 from llmarch_cli.profilers import profile as profiling
 from llmarch_cli.profilers.cost import Workload
 from llmarch_cli.profilers.profile import Engine, Profile
-from llmarch_cli.report import units
-from llmarch_cli.report.columns import BY_KEY, METRICS, RENAMED, Metric, metric
+from llmarch_cli.report import names, units
+from llmarch_cli.report.columns import BY_KEY, METRICS, RENAMED, TITLES, Metric, metric
 from llmarch_cli.report.units import Unit
 from llmarch_cli.specs.spec import ModelSpec
 
 CONTEXT_PATTERN = "[0-9]{1,15}(_[0-9]{3}){0,5}[kM]?"
-_FIGURE = re.compile(rf"[a-z][a-z0-9_]*(@{CONTEXT_PATTERN})?", re.ASCII)
+_FIGURE = re.compile(rf"[A-Za-z][A-Za-z0-9_ -]*(@{CONTEXT_PATTERN})?", re.ASCII)
 ANY_CONTEXT = 1  # for metrics that do not depend on it
 
 _ASKED = ("context_tokens", "batch", "prompt_tokens", "prefix_tokens")  # part of the workload
@@ -70,15 +70,14 @@ MostSequences = Callable[[ModelSpec, str, Workload], int]  # a spec, machines, a
 
 
 def checked_key(key: str) -> str:
-    """Return `key` if its metric is numeric. Raises InputError if it is not."""
+    """The key of a numeric metric, by key or heading. Raises InputError for any other."""
     if key in RENAMED:
         key = metric(key).key
-    if key not in GUARDED:
+    if key in BY_KEY and key not in GUARDED:
         known = suggestion(key, GUARDED) or f"; known: {', '.join(GUARDED)}"
-        raise InputError(
-            f"{shown(key)} is not a number{known}" if key in BY_KEY else f"unknown metric {shown(key)}{known}"
-        )
-    return key
+        raise InputError(f"{shown(key)} is not a number{known}")
+    titles = {key: TITLES[key] for key in GUARDED}
+    return names.key_of(key, titles, "metric", hint=f"; known: {', '.join(GUARDED)}")
 
 
 def metric_at(text: str) -> MetricAt:
@@ -88,8 +87,10 @@ def metric_at(text: str) -> MetricAt:
     """
     if not _FIGURE.fullmatch(text):
         raise InputError(f"{shown(text)}: write METRIC or METRIC@CONTEXT, such as kv_cache_bytes@128k")
-    (named,) = Expression(text).references()
-    key, context = checked_key(named.name), named.context
+    name, at, _ = text.partition("@")
+    key = checked_key(name.strip())
+    (named,) = Expression(f"{key}{at}{text[len(name) + len(at) :]}").references()
+    context = named.context
     if context is None and GUARDED[key].by_context:
         raise InputError(f"{key} depends on the context: write it as {key}@128k")
     if context is not None and not GUARDED[key].by_context:

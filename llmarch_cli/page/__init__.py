@@ -19,8 +19,11 @@ from llmarch_cli.version import __version__
 _HERE = Path(__file__).parent
 
 
-def render(profiles: Sequence[Profile], with_pictures: bool = True) -> str:
-    """The page, always the same bytes. Raises InputError if pictures are wanted but matplotlib is not installed."""
+def render(profiles: Sequence[Profile], with_pictures: bool = True, opening: Sequence[str] = ()) -> str:
+    """The page, always the same bytes. It opens with the two models in `opening` if it has both, else the first two.
+
+    Raises InputError if pictures are wanted but matplotlib is not installed.
+    """
     from jinja2 import Environment, FileSystemLoader, StrictUndefined
     from markupsafe import Markup
 
@@ -38,13 +41,30 @@ def render(profiles: Sequence[Profile], with_pictures: bool = True) -> str:
         metrics=titled(SHOWN, workload),
         columns=COLUMNS,
         models=[{**model, "fit": table} for model, table in zip(models(profiles), fitted.tables, strict=True)],
+        opening=_numbers(profiles, opening),
         settings={**settings(profiles), "fit": fitted.settings},
         fit_note=fitted.note,
         organizations=sorted({p.spec.organization for p in profiles if p.spec.organization}, key=str.lower),
-        notes=(f"{workload.settings.capitalize()}.", comparison(profiles).notes[1]),
+        notes=(f"{workload.settings.capitalize()}.", comparison(profiles).notes[-1]),
         plots=_plots(profiles) if with_pictures else (),
         architectures=_architectures(profiles) if with_pictures else (),
     )
+
+
+def opening() -> list[str]:
+    """The models that the page of all bundled models opens with."""
+    import yaml
+
+    return list(yaml.safe_load((_HERE / "opening.yaml").read_text(encoding="utf-8")))
+
+
+def _numbers(profiles: Sequence[Profile], opening: Sequence[str]) -> tuple[int, int]:
+    """The numbers of the two models that are shown first."""
+    ids = [profile.spec.id for profile in profiles]
+    if opening and set(opening) <= {*ids}:
+        first, second = map(ids.index, opening)
+        return first, second
+    return 0, min(1, len(ids) - 1)
 
 
 def _styles(with_pictures: bool) -> Iterator[str]:
@@ -59,10 +79,11 @@ def _plots(profiles: Sequence[Profile]) -> list[dict[str, Any]]:
     from markupsafe import Markup
 
     from llmarch_cli.page.svg import inline
-    from llmarch_cli.report.plots.data import KINDS, plot
+    from llmarch_cli.report.plots.data import KINDS, MOST_CURVES, plot
 
-    drawn = [(kind, plot(kind, profiles)) for kind in KINDS]
-    return [{"title": one.title, "svg": Markup(inline(one, f"plot-{kind}"))} for kind, one in drawn]
+    is_many = len(profiles) > MOST_CURVES  # then the page colours and names the curves of the two that are chosen
+    drawn = [(kind, plot(kind, profiles, () if is_many else None)) for kind in KINDS]
+    return [{"title": one.title, "svg": Markup(inline(one, f"plot-{kind}")), "is_many": is_many} for kind, one in drawn]
 
 
 def _architectures(profiles: Sequence[Profile]) -> list[Any]:

@@ -37,8 +37,10 @@ const fitsRows = models.map((model, number) => {
   const row = document.createElement("tr");
   const name = document.createElement("th");
   name.scope = "row";
-  name.textContent = model.id;
-  if (model.id.length > 32) name.className = "long";
+  const link = document.createElement("a");
+  link.href = "#pair";
+  link.textContent = model.id;
+  name.append(link);
   row.append(name);
   row.dataset.number = number;
   return row;
@@ -115,12 +117,34 @@ function filter() {
 function fillPair() {
   const pair = [models[byId("first").value], models[byId("second").value]];
   fillPairTable(pair, pairLines(pair, byId("only-differences").checked, written));
-  for (const drawn of document.querySelectorAll("figure .picked")) drawn.classList.remove("picked");
-  for (const number of [byId("first").value, byId("second").value]) {
-    const named = ["curve-" + number + "-within", "curve-" + number + "-beyond", "point-" + number];
-    for (const name of named) {
-      for (const drawn of document.querySelectorAll(`figure [id$="-${name}"]`)) drawn.classList.add("picked");
+  pickCurves();
+}
+
+function pickCurves() {
+  for (const drawn of document.querySelectorAll("figure .picked")) {
+    drawn.classList.remove("picked", "first", "second");
+    drawn.removeAttribute("transform");
+  }
+  for (const side of ["second", "first"]) {
+    const number = byId(side).value;
+    if (byId(`${side}-key`)) byId(`${side}-key`).textContent = models[number].id;
+    for (const name of [`curve-${number}-within`, `curve-${number}-beyond`, `label-${number}`, `point-${number}`]) {
+      for (const drawn of document.querySelectorAll(`figure [id$="-${name}"]`)) {
+        drawn.classList.remove("first", "second");
+        drawn.classList.add("picked", side);
+        if (drawn.closest(".many")) drawn.parentNode.append(drawn); // on top of the others
+      }
     }
+  }
+  // Two names beside each other that would overlap give way.
+  for (const figure of document.querySelectorAll("figure.many")) {
+    const names = [...figure.querySelectorAll('.picked[id*="-label-"]')];
+    if (names.length < 2) continue;
+    const [upper, lower] = names.map((name) => ({ name, y: name.querySelector("text").getBBox().y })).sort((a, b) => a.y - b.y);
+    const missing = 12 - (lower.y - upper.y);
+    if (missing <= 0) continue;
+    upper.name.setAttribute("transform", `translate(0 ${-missing / 2})`);
+    lower.name.setAttribute("transform", `translate(0 ${missing / 2})`);
   }
 }
 
@@ -134,6 +158,7 @@ function draw() {
   if (!stage) return;
   const numbers = new Set([byId("first").value, byId("second").value]);
   stage.replaceChildren(...[...numbers].map((number) => originals.get(number).cloneNode(true)));
+  align([...stage.children]);
   highlight([...stage.children]);
   fillDrawings();
 }
@@ -142,6 +167,8 @@ function fillDrawings() {
   if (!stage) return;
   for (const svg of stage.children) fillDrawing(svg, models[svg.dataset.number]);
 }
+
+matchMedia("(max-width: 60rem)").addEventListener("change", draw);
 
 function setContext(value) {
   context = value;
@@ -179,8 +206,86 @@ byId("filter").addEventListener("input", filter);
 for (const id of ["organization", "kind"]) byId(id).addEventListener("change", filter);
 for (const id of ["first", "second", "only-differences"]) byId(id).addEventListener("change", fillPair);
 for (const id of ["first", "second"]) byId(id).addEventListener("change", draw);
+for (const table of ["table", "fits-table"]) {
+  byId(table).tBodies[0].addEventListener("click", (event) => {
+    const row = event.target.closest("th a")?.closest("tr");
+    if (row) show({ first: row.dataset.number });
+  });
+}
 byId("theme").addEventListener("change", () => {
   document.documentElement.dataset.theme = byId("theme").value;
+});
+
+function show(pair) {
+  for (const [side, number] of Object.entries(pair)) byId(side).value = number;
+  fillPair();
+  draw();
+}
+
+// ---- The address keeps what is shown: #section&key=value&..., without what is as it was at first.
+
+const KEPT = { filter, organization: filter, kind: filter, "fits-number": fillFits, "fits-chip": fillFits };
+const initial = Object.fromEntries([...Object.keys(KEPT), "first", "second"].map((id) => [id, byId(id).value]));
+const initialContext = context;
+let section = "";
+
+const sortOf = ({ key, down }) => (key === null ? "" : `${down ? "-" : ""}${key}`);
+const asSort = (text) => ({ key: text.replace(/^-/, ""), down: text.startsWith("-") });
+const has = (table, key) => [...byId(table).tHead.rows[0].cells].some((heading) => heading.dataset.key === key);
+
+function address() {
+  const kept = new URLSearchParams();
+  const keep = (key, value, first) => value !== first && kept.set(key, value);
+  keep("ctx", tokens(context).replaceAll(",", ""), tokens(initialContext).replaceAll(",", ""));
+  keep("exact", String(exact), "false");
+  keep("sort", sortOf(sorted), "");
+  keep("fits-sort", sortOf(fitsSorted), "");
+  for (const id of Object.keys(KEPT)) keep(id, byId(id).value, initial[id]);
+  for (const id of ["first", "second"]) keep(id, models[byId(id).value].id, models[initial[id]].id);
+  keep("differences", String(byId("only-differences").checked), "false");
+  return [section, kept.toString()].filter(Boolean).join("&");
+}
+
+let late = 0;
+function remember() {
+  clearTimeout(late);
+  late = setTimeout(() => {
+    const wanted = address();
+    if (wanted !== location.hash.slice(1)) history.replaceState(null, "", wanted ? `#${wanted}` : location.href.split("#")[0]);
+  }, 200);
+}
+
+// Words of an address that are not known change nothing.
+function recall() {
+  const [first, ...others] = location.hash.slice(1).split("&");
+  const isState = first.includes("=");
+  section = isState ? "" : first;
+  const kept = new URLSearchParams((isState ? [first, ...others] : others).join("&"));
+  if (![...kept].length) return;
+  for (const id of Object.keys(KEPT)) {
+    const value = kept.get(id) ?? initial[id];
+    const options = byId(id).options;
+    if (!options || [...options].some((option) => option.value === value)) byId(id).value = value;
+  }
+  for (const id of ["first", "second"]) {
+    const number = models.findIndex((model) => model.id === kept.get(id));
+    byId(id).value = number < 0 ? initial[id] : number;
+  }
+  byId("only-differences").checked = kept.get("differences") === "true";
+  byId("exact").checked = exact = kept.get("exact") === "true";
+  const [main, fits] = ["sort", "fits-sort"].map((key) => asSort(kept.get(key) ?? ""));
+  if (has("table", main.key)) sorted = main;
+  if (has("fits-table", fits.key)) fitsSorted = fits;
+  setContext(readTokens(kept.get("ctx") ?? "") ?? initialContext);
+  filter();
+  draw();
+  if (section) byId(section)?.scrollIntoView();
+}
+
+for (const kind of ["change", "input", "click"]) document.addEventListener(kind, remember);
+addEventListener("hashchange", () => {
+  recall();
+  remember();
 });
 
 for (const model of models) {
@@ -189,3 +294,4 @@ for (const model of models) {
 }
 setContext(context);
 draw();
+recall();

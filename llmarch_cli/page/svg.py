@@ -13,7 +13,7 @@ _ID = re.compile(r'( id="| xlink:href="#|url\(#)(?=[\w.-]+["\)])')
 
 def inline(plot: Plot, name: str) -> str:
     """The `<svg>` element, with `name` before each of its ids. Raises InputError if matplotlib is not installed."""
-    text = file.render(plot, "svg", ink=_MARK, paper=None).decode()
+    text = file.render(plot, "svg", ink=_MARK, paper=None, all_names=True).decode()
     text = text[text.index("<svg") :].replace(_MARK, "currentColor")
     text = re.sub(r"<metadata>.*?</metadata>", "", text, flags=re.DOTALL)
     text = re.sub(r' width="[^"]*" height="[^"]*"', "", text, count=1)

@@ -12,10 +12,11 @@ from llmarch_cli.report.table import Table
 class Shown:
     """A table for a template."""
 
+    title: str
     grid: TextGrid
     notes: tuple[str, ...]
 
 
 def shown(table: Table) -> Shown:
     """The columns that a table has for readers."""
-    return Shown(grid(table, table.for_reading, exact=False), table.notes)
+    return Shown(table.title, grid(table, table.for_reading, exact=False), table.notes)

@@ -7,7 +7,7 @@ from fractions import Fraction
 from functools import cached_property
 
 from llmarch_cli.errors import CheckError
-from llmarch_cli.profilers.cost import COST_FIELDS, Cost, Workload
+from llmarch_cli.profilers.cost import COST_FIELDS, Cost, Workload, sum_of
 from llmarch_cli.profilers.profile import Engine, Profile, profile
 from llmarch_cli.specs.differences import Change, steps
 from llmarch_cli.specs.spec import ModelSpec
@@ -47,12 +47,12 @@ class Difference:
     @cached_property
     def cost(self) -> Cost:
         """The whole difference: the sum of all effects."""
-        return sum((effect.cost for effect in self.effects), Cost())
+        return sum_of(effect.cost for effect in self.effects)
 
     @cached_property
     def mtp(self) -> Cost:
         """The whole difference of the multi-token-prediction blocks."""
-        return sum((effect.mtp for effect in self.effects), Cost())
+        return sum_of(effect.mtp for effect in self.effects)
 
     @property
     def by_weight(self) -> list[Effect]:

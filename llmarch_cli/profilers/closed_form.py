@@ -23,7 +23,7 @@ from llmarch_cli.components.parts import (
     Weights,
 )
 from llmarch_cli.errors import InputError
-from llmarch_cli.profilers.cost import DTYPE_BYTES, ROW_ENCODINGS, STATE_BYTES, Cost, KvDtype, Workload, per
+from llmarch_cli.profilers.cost import DTYPE_BYTES, ROW_ENCODINGS, STATE_BYTES, Cost, KvDtype, Workload, per, sum_of
 from llmarch_cli.specs.encodings import MisfitError, group_of
 from llmarch_cli.specs.spec import Item, ModelSpec
 
@@ -41,23 +41,22 @@ def component_cost(component: Component, spec: ModelSpec, workload: Workload, ro
 
     The cost is linear in the numbers of rows in view, which `rows` counts.
     """
-    total = Cost()
+    costs: list[Cost] = []
     for part in component.parts(spec.d_model):
         if isinstance(part, Child):
-            total += component_cost(part.component, spec, workload, rows)
+            costs.append(component_cost(part.component, spec, workload, rows))
         elif isinstance(component, SharedWeights):
-            total += replace(part_cost(part, spec), flops_per_token=0)
+            costs.append(replace(part_cost(part, spec), flops_per_token=0))
         elif part.name in component.shared_parts:
-            total += Cost(flops_per_token=part_cost(part, spec).flops_per_token)
+            costs.append(Cost(flops_per_token=part_cost(part, spec).flops_per_token))
         else:
-            total += part_cost(part, spec)
+            costs.append(part_cost(part, spec))
 
-    for entry in component.cache():
-        total += entry_cost(entry, workload, rows)
+    costs += (entry_cost(entry, workload, rows) for entry in component.cache())
     for mixing in component.mixing():
         flops = mixing.flops * rows(mixing.view, workload.context)
-        total += Cost(flops_per_token=flops, context_flops=flops if mixing.over == "rows" else 0)
-    return total
+        costs.append(Cost(flops_per_token=flops, context_flops=flops if mixing.over == "rows" else 0))
+    return sum_of(costs)
 
 
 def prompt_flops(component: Component, spec: ModelSpec, start: int, end: int) -> int:

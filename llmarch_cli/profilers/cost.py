@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, fields, replace
 from fractions import Fraction
+from operator import add, attrgetter, sub
 from typing import Literal, TypedDict, get_args
 
 from llmarch_cli.specs.encodings import GGML, NVFP4_GROUP, Encoding, Scaled
@@ -68,9 +70,14 @@ class Workload:
         return self.context if self.prompt is None else self.prompt
 
     @property
+    def of_prompt(self) -> int:
+        """Tokens in view of a prompt's last token."""
+        return self.prefix + self.prompt_tokens
+
+    @property
     def longest(self) -> int:
         """The most tokens in view of any token."""
-        return max(self.context, self.prefix + self.prompt_tokens)
+        return max(self.context, self.of_prompt)
 
 
 class Asked(TypedDict, total=False):
@@ -132,13 +139,18 @@ class Cost:
     context_flops: int = 0
 
     def __add__(self, other: Cost) -> Cost:
-        return Cost(*(getattr(self, f) + getattr(other, f) for f in COST_FIELDS))
+        return Cost(*map(add, _values(self), _values(other)))
 
     def __sub__(self, other: Cost) -> Cost:
-        return Cost(*(getattr(self, f) - getattr(other, f) for f in COST_FIELDS))
+        return Cost(*map(sub, _values(self), _values(other)))
 
     def __mul__(self, count: int) -> Cost:
-        return Cost(*(getattr(self, f) * count for f in COST_FIELDS))
+        return Cost(*(value * count for value in _values(self)))
+
+
+def sum_of(costs: Iterable[Cost]) -> Cost:
+    """The sum of all, without one of all before for each."""
+    return Cost(*map(sum, zip(*map(_values, costs), strict=True)))
 
 
 def per(total: int, count: int) -> int | Fraction:
@@ -154,3 +166,4 @@ def simplest(number: int | Fraction) -> int | Fraction:
 
 
 COST_FIELDS = tuple(field.name for field in fields(Cost))
+_values = attrgetter(*COST_FIELDS)

@@ -9,7 +9,17 @@ from functools import cached_property
 
 from llmarch_cli.components.component import walk
 from llmarch_cli.errors import CheckError, InputError, shown, unknown
-from llmarch_cli.profilers.cost import COST_FIELDS, DTYPE_BYTES, ENGINES, ROW_ENCODINGS, Cost, Workload, per, simplest
+from llmarch_cli.profilers.cost import (
+    COST_FIELDS,
+    DTYPE_BYTES,
+    ENGINES,
+    ROW_ENCODINGS,
+    Cost,
+    Workload,
+    per,
+    simplest,
+    sum_of,
+)
 from llmarch_cli.profilers.cost import Engine as Engine
 from llmarch_cli.specs.encodings import group_of
 from llmarch_cli.specs.spec import ActiveConvention, Item, ModelSpec, ParamsConvention
@@ -47,12 +57,12 @@ class Profile:
     @cached_property
     def total(self) -> Cost:
         """The cost of the whole decoder, without multi-token-prediction blocks."""
-        return sum((cost * item.count for item, cost in self.rows if not item.mtp), Cost())
+        return sum_of(cost * item.count for item, cost in self.rows if not item.mtp)
 
     @cached_property
     def mtp(self) -> Cost:
         """The cost of all multi-token-prediction blocks, shown apart and not in the totals."""
-        return sum((cost * item.count for item, cost in self.rows if item.mtp), Cost())
+        return sum_of(cost * item.count for item, cost in self.rows if item.mtp)
 
     @property
     def params(self) -> int:
@@ -367,6 +377,8 @@ def _require_count(name: str, value: object, least: int, most: int) -> None:
 def _check_size(spec: ModelSpec, item: Item, cost: Cost, workload: Workload) -> None:
     """Raise InputError if the cache (up to twice its bytes when read) or the float32 scores exceed a tensor's limit."""
     context = workload.context
+    if max(2 * (cost.kv_cache_bytes + cost.state_bytes), cost.flops_per_token * workload.batch) <= MAX_TENSOR_BYTES:
+        return  # mixing is a part of these FLOPs
     mixing = sum(  # 4 or more FLOPs per score
         mixing.flops * mixing.view.rows(context) for inner in walk(item.component) for mixing in inner.mixing()
     )

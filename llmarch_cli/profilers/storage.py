@@ -129,7 +129,7 @@ class Storage:
             if not any(fits(selector, place.words) for place in self.places):
                 raise InputError(f"{spec.id}: stored.parts.{selector}: no part of this model has that name")
 
-    @property
+    @cached_property
     def differs_by_layer(self) -> bool:
         """Whether a matrix may be stored in another way in another layer."""
         return any(each.mix == "k_m" for each in (self.format, *self.parts.values()))

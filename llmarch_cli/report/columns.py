@@ -9,10 +9,9 @@ from fractions import Fraction
 from operator import attrgetter, itemgetter
 from typing import Any
 
-from llmarch_cli.errors import InputError, shown, suggestion
 from llmarch_cli.profilers.cost import Workload
 from llmarch_cli.profilers.profile import Profile
-from llmarch_cli.report import highlights, layout
+from llmarch_cli.report import highlights, layout, names
 from llmarch_cli.report.table import Column, Shown, Table
 from llmarch_cli.report.units import (
     BITS,
@@ -43,18 +42,34 @@ class Metric(Column):
         by_context: whether it depends on the context length.
         is_linear: whether it grows linearly with the rows in view, so that its line says it at every context.
         ratio_of: for a ratio, the keys of its two metrics: part and whole.
+        is_marked: whether it is marked for readers where the context is longer than the model's own.
     """
 
     value: Callable[[Profile], Fact]
     by_context: bool = False
     is_linear: bool = True
     ratio_of: tuple[str, str] | None = None
+    is_marked: bool = False
 
 
 def beyond_context_window(profile: Profile) -> bool:
     """Whether the workload's context is longer than the model's context window."""
     window = profile.spec.context_length
     return window is not None and profile.workload.longest > window
+
+
+def marks(profiles: Iterable[Profile], metrics: Sequence[Metric]) -> tuple[frozenset[str], ...]:
+    """For each profile, the keys of the metrics whose tokens are more than the model's context window."""
+    return tuple(
+        frozenset(
+            metric.key
+            for metric in metrics
+            if metric.is_marked
+            and (window := profile.spec.context_length) is not None
+            and window < (profile.workload.context if metric.is_linear else profile.workload.of_prompt)
+        )
+        for profile in profiles
+    )
 
 
 def _metric(
@@ -67,6 +82,7 @@ def _metric(
     by_context: bool = False,
     is_linear: bool = True,
     ratio_of: tuple[str, str] | None = None,
+    is_marked: bool = False,
 ) -> Metric:
     """A metric. Its value is the profile's attribute `value`, or if that is None the ratio or the attribute `key`."""
     if ratio_of is not None and value is None:
@@ -83,14 +99,22 @@ def _metric(
         by_context=by_context,
         is_linear=is_linear,
         ratio_of=ratio_of,
+        is_marked=is_marked,
     )
+
+
+def _at_context(key: str, title: str, unit: Unit, shown: Shown = "always") -> Metric:
+    """An amount at the context."""
+    return _metric(key, title, unit, shown, by_context=True, is_marked=True)
 
 
 def _of_sequence(
     key: str, title: str, shown: Shown, unit: Unit = FLOPS, ratio_of: tuple[str, str] | None = None
 ) -> Metric:
     """A metric of a whole prompt or training sequence. It is as long as the context if no length is asked."""
-    return _metric(key, title, unit, shown, key, by_context=True, is_linear=False, ratio_of=ratio_of)
+    return _metric(
+        *(key, title, unit, shown, key), by_context=True, is_linear=False, ratio_of=ratio_of, is_marked=unit is FLOPS
+    )
 
 
 def ratio(part: int, whole: int) -> Fraction | None:
@@ -211,28 +235,28 @@ _GROUPS: dict[str, tuple[Metric, ...]] = {
         _metric("batch", "batch", INTEGER, "data", "workload.batch"),
         _metric("kv_dtype", "KV dtype", TEXT, "data", "workload.kv_dtype"),
         _metric("state_dtype", "state dtype", TEXT, "data", "workload.state_dtype"),
-        _metric("kv_cache_bytes", "KV cache", BYTES, by_context=True),
-        _metric("kv_fixed_bytes", "fixed part", BYTES, by_context=True),
-        _metric("kv_bytes_per_token", "per token", BYTES, by_context=True),
-        _metric("kv_cache_bytes_without_windows", "without windows", BYTES, by_context=True),
+        _at_context("kv_cache_bytes", "KV cache", BYTES),
+        _metric("kv_fixed_bytes", "KV fixed part", BYTES, by_context=True),
+        _metric("kv_bytes_per_token", "KV per token", BYTES, by_context=True),
+        _at_context("kv_cache_bytes_without_windows", "KV without windows", BYTES),
         _metric("index_bytes", "index keys", BYTES, "if any", by_context=True),
         _metric("state_bytes", "state", BYTES, "if any"),
         _metric("partial_bytes", "incomplete rows", BYTES, "if any"),
-        _metric("cache_bytes", "KV cache and state", BYTES, "data", by_context=True),
-        _metric("kv_cache_bytes_multi_head", "as MHA", BYTES, "data", by_context=True),
-        _metric("kv_times_smaller", "less than MHA", TIMES, "reading", by_context=True, ratio_of=_MHA),
-        _metric("beyond_context_window", "!", MARK, "data", beyond_context_window, by_context=True),
+        _at_context("cache_bytes", "KV cache and state", BYTES, "data"),
+        _at_context("kv_cache_bytes_multi_head", "KV as MHA", BYTES, "data"),
+        _metric("kv_times_smaller", "smaller than MHA", TIMES, "reading", by_context=True, ratio_of=_MHA),
+        _metric("beyond_context_window", "beyond context window", MARK, "data", beyond_context_window, by_context=True),
     ),
     "compute": (
-        _metric("flops_per_token", "FLOPs per token", FLOPS, by_context=True),
-        _metric("weight_flops_per_token", "of these weights", FLOPS),
-        _metric("context_flops_per_token", "of these attention", FLOPS, by_context=True),
+        _at_context("flops_per_token", "FLOPs per token", FLOPS),
+        _metric("weight_flops_per_token", "weight FLOPs", FLOPS),
+        _at_context("context_flops_per_token", "context FLOPs", FLOPS),
         _of_sequence("prompt_tokens", "prompt", "data", TOKENS),
         _metric("prefix_tokens", "prefix", TOKENS, "data", "workload.prefix"),
         _of_sequence("prefill_flops", "prefill FLOPs", "always"),
-        _of_sequence("training_forward_flops", "training FLOPs forward", "data"),
-        _of_sequence("training_backward_flops", "training FLOPs backward", "data"),
-        _of_sequence("training_flops", "training FLOPs of a sequence", "data"),
+        _of_sequence("training_forward_flops", "training forward FLOPs", "data"),
+        _of_sequence("training_backward_flops", "training backward FLOPs", "data"),
+        _of_sequence("training_flops", "training FLOPs", "data"),
         _of_sequence(
             "training_flops_per_token", "training FLOPs per token", "data", ratio_of=("training_flops", "prompt_tokens")
         ),
@@ -270,12 +294,17 @@ BY_KEY = {metric.key: metric for metric in METRICS}
 MODEL = BY_KEY["model"]
 
 
+# Headings of metrics in tables that are short of room.
+SHORT = {"params": "size", "active_params": "active", "context_window": "context"}
+
+TITLES = {key: (metric.title, *([SHORT[key]] if key in SHORT else [])) for key, metric in BY_KEY.items()}
+
 # Keys of the version before, each with its new one. They are read for one version, with a note.
 RENAMED = {"context_length": "context_window", "beyond_context_length": "beyond_context_window"}
 
 
 def metric(key: str) -> Metric:
-    """The metric of that key. Raises InputError if it is unknown, and warns if it was renamed."""
+    """The metric of that key or heading. Raises InputError if it is unknown, and warns if it was renamed."""
     if key in RENAMED:
         warnings.warn(
             f"column {key} is now {RENAMED[key]}; the old name is read for this version only",
@@ -283,9 +312,9 @@ def metric(key: str) -> Metric:
             stacklevel=2,
         )
         key = RENAMED[key]
-    if key not in BY_KEY:
-        raise InputError(f"unknown column {shown(key)}{suggestion(key, BY_KEY) or '; `llmarch columns` lists all'}")
-    return BY_KEY[key]
+    if key in BY_KEY:
+        return BY_KEY[key]
+    return BY_KEY[names.key_of(key, TITLES, hint="; `llmarch columns` lists all")]
 
 
 def require(keys: Sequence[str] = (), sort: str | None = None) -> None:
@@ -296,7 +325,8 @@ def require(keys: Sequence[str] = (), sort: str | None = None) -> None:
 
 def picked(keys: Sequence[str]) -> tuple[Metric, ...]:
     """The model and the metrics of `keys`, in that order, all shown. Raises InputError for unknown keys."""
-    return (MODEL, *(replace(metric(key), shown="always") for key in dict.fromkeys(keys) if key != MODEL.key))
+    chosen = dict.fromkeys((MODEL, *map(metric, keys)))
+    return tuple(replace(each, shown="always") for each in chosen)
 
 
 def titled(metrics: Iterable[Metric], *workloads: Workload) -> tuple[Metric, ...]:

@@ -12,6 +12,7 @@ from llmarch_cli.report.columns import (
     MODEL,
     Metric,
     beyond_context_window,
+    marks,
     metric,
     picked,
     rows,
@@ -20,7 +21,9 @@ from llmarch_cli.report.columns import (
 )
 from llmarch_cli.report.table import Shown, Table
 from llmarch_cli.report.units import Delta, Value, tokens
+from llmarch_cli.specs.spec import ModelSpec
 
+_CONTEXT = "context_tokens"
 CHANGE = "change"  # the name of a row that shows a change
 
 _CACHE_COLUMNS: dict[str, Shown] = {
@@ -40,7 +43,7 @@ _CACHE_COLUMNS: dict[str, Shown] = {
     "cache_bytes": "data",
     "kv_cache_bytes_multi_head": "data",
     "kv_times_smaller": "reading",
-    "beyond_context_window": "if any",
+    "beyond_context_window": "data",
     "engine": "data",
 }
 
@@ -54,6 +57,11 @@ _BRIEF = frozenset(
     )
 )
 
+# Columns of caches that a narrow terminal hides, the first one first.
+_RARE = ("partial_bytes", "index_bytes", "kv_fixed_bytes", "kv_cache_bytes_without_windows", "state_bytes")
+
+_MOST_NAMED = 5  # models in a note
+
 # The note below a table, by engine.
 ENGINE_NOTES: dict[Engine, str] = {
     "measured": "Measured; the closed form agrees on every value.",
@@ -61,8 +69,7 @@ ENGINE_NOTES: dict[Engine, str] = {
 }
 
 _LEGEND = {
-    "kv_times_smaller": "less than MHA: how many times smaller than the cache of multi-head attention over all tokens.",
-    "beyond_context_window": "!: beyond the model's context window.",
+    "kv_times_smaller": "smaller than MHA: how many times smaller than with multi-head attention over all tokens.",
 }
 
 
@@ -84,7 +91,14 @@ def comparison(
         return _changes(profiles[::2], profiles[1::2], metrics, sort)
     ordered = sorted_by(profiles, sort) if sort else profiles
     return Table(
-        "models", metrics, rows(ordered, metrics), notes=tuple(notes(ordered)), side_by_side=True, compares=True
+        "models",
+        metrics,
+        rows(ordered, metrics),
+        notes=tuple(notes(ordered, metrics)),
+        side_by_side=True,
+        compares=True,
+        marked=marks(ordered, metrics),
+        specs=specs(ordered),
     )
 
 
@@ -98,11 +112,21 @@ def _changes(before: Sequence[Profile], after: Sequence[Profile], metrics: Seque
     changed = {id(one): other for one, other in zip(before, after, strict=True)}
     pairs = [(one, changed[id(one)]) for one in (sorted_by(before, sort) if sort else before)]
     lines: list[dict[str, Value]] = []
+    marked: list[frozenset[str]] = []
     for pair in pairs:
         deltas: dict[str, Value] = {metric.key: Delta(*map(metric.value, pair)) for metric in metrics}
         lines += [*rows(pair, metrics), {**deltas, MODEL.key: CHANGE}]
-    stated = notes([profile for pair in pairs for profile in pair])
-    return Table("models", tuple(metrics), tuple(lines), notes=tuple(stated), side_by_side=True)
+        marked += [*marks(pair, metrics), frozenset()]
+    both = [profile for pair in pairs for profile in pair]
+    return Table(
+        "models",
+        tuple(metrics),
+        tuple(lines),
+        notes=tuple(notes(both, metrics)),
+        side_by_side=True,
+        marked=tuple(marked),
+        specs=specs(both),
+    )
 
 
 def kv_caches(profiles: Sequence[Profile], keys: Sequence[str] = (), sort: str | None = None) -> Table:
@@ -111,10 +135,20 @@ def kv_caches(profiles: Sequence[Profile], keys: Sequence[str] = (), sort: str |
     Raises InputError for unknown columns.
     """
     several = len({profile.workload.context for profile in profiles}) > 1
-    metrics = titled(picked(keys) if keys else _cache_columns(several), *_workloads(profiles))
+    named = [*([_CONTEXT] if several else []), *keys]
+    metrics = titled(picked(named) if keys else _cache_columns(several), *_workloads(profiles))
     ordered = _model_by_model(profiles, sort or "kv_cache_bytes")
     legend = [_LEGEND[m.key] for m in metrics if m.key in _LEGEND and any(map(m.value, ordered))]
-    return Table("kv_caches", metrics, rows(ordered, metrics), notes=(*stated(ordered), *legend), bar="kv_cache_bytes")
+    return Table(
+        "kv_caches",
+        metrics,
+        rows(ordered, metrics),
+        notes=(*notes(ordered, metrics), *legend),
+        bar="kv_cache_bytes",
+        may_drop=() if keys else _RARE,
+        marked=marks(ordered, metrics),
+        specs=specs(ordered),
+    )
 
 
 def _workloads(profiles: Sequence[Profile]) -> set[Workload]:
@@ -123,7 +157,7 @@ def _workloads(profiles: Sequence[Profile]) -> set[Workload]:
 
 def _cache_columns(several_contexts: bool) -> Iterator[Metric]:
     for key, shown in _CACHE_COLUMNS.items():
-        yield replace(metric(key), shown="always" if several_contexts and key == "context_tokens" else shown)
+        yield replace(metric(key), shown="always" if several_contexts and key == _CONTEXT else shown)
 
 
 def _model_by_model(profiles: Sequence[Profile], sort: str) -> list[Profile]:
@@ -133,13 +167,35 @@ def _model_by_model(profiles: Sequence[Profile], sort: str) -> list[Profile]:
     return sorted(profiles, key=lambda profile: (places[profile.spec.id], profile.workload.context))
 
 
-def notes(profiles: Sequence[Profile]) -> Iterator[str]:
-    """The workload, the engine, and the models whose context window is shorter than the context."""
+def specs(profiles: Sequence[Profile]) -> tuple[ModelSpec, ...]:
+    """The models of profiles, each once."""
+    return tuple({profile.spec.id: profile.spec for profile in profiles}.values())
+
+
+def notes(profiles: Sequence[Profile], metrics: Sequence[Metric]) -> Iterator[str]:
+    """What marks mean in a table of these metrics, if there are any, the workload and the engine."""
+    marked = marks(profiles, [metric for metric in metrics if metric.shown != "data"])
+    yield from marked_models(specs([profile for profile, keys in zip(profiles, marked, strict=True) if keys]))
     yield from stated(profiles)
-    beyond = [profile.spec for profile in profiles if beyond_context_window(profile)]
-    if beyond:
-        named = (f"{spec.id} ({tokens(spec.context_length or 0)})" for spec in beyond)
-        yield f"Beyond the context window of {', '.join(named)}."
+
+
+def caption(profiles: Sequence[Profile]) -> Iterator[str]:
+    """As `notes`, where nothing is marked: below a picture."""
+    yield from stated(profiles)
+    if beyond := specs([profile for profile in profiles if beyond_context_window(profile)]):
+        yield f"Beyond the context window of {_named(beyond)}."
+
+
+def _named(models: Sequence[ModelSpec]) -> str:
+    return ", ".join(f"{spec.id} ({tokens(spec.context_length or 0)})" for spec in models)
+
+
+def marked_models(models: Sequence[ModelSpec]) -> Iterator[str]:
+    """What the mark means for these models, whose context window is shorter than the context; nothing for none."""
+    if len(models) > _MOST_NAMED:
+        yield f"!: beyond the model's own context window ({len(models):,} models)."
+    elif models:
+        yield f"!: beyond the context window of {_named(models)}."
 
 
 def stated(profiles: Sequence[Profile]) -> Iterator[str]:

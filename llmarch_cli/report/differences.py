@@ -12,14 +12,14 @@ from llmarch_cli.profilers.attribution import FIGURES, KEPT_BESIDE, Difference
 from llmarch_cli.profilers.cost import Cost
 from llmarch_cli.report import comparison, layout, units
 from llmarch_cli.report.columns import metric
-from llmarch_cli.report.table import Column, Shown, Table
+from llmarch_cli.report.table import Column, Table
 from llmarch_cli.report.units import ABSENT, Value, signed
 from llmarch_cli.specs.differences import Change
 from llmarch_cli.specs.spec import ModelSpec
 
 SAME = "The architectures are equal. Names, dates, licenses, published numbers and storage formats are not compared."
 ORDER = (
-    "Effects add up exactly, each on top of the steps before it. Steps follow the order of a spec's fields: a layout"
+    "Effects add up exactly, each on top of the changes before it, which follow the order of a spec's fields: a layout"
     " changes after its components, or before them if it drops a variant."
 )
 
@@ -27,42 +27,68 @@ _IF_ANY = ("mtp_params", "buffers", "index_bytes", *KEPT_BESIDE)  # beside the f
 
 
 def differences(difference: Difference) -> tuple[Table, ...]:
-    """The metrics of both models with their differences, and the changes, which are the main table."""
+    """The metrics of both models with their differences, and the changes, which are the main table.
+
+    Changes without an effect on these metrics stand apart, and in data behind the others.
+    """
     both = (difference.before, difference.after)
     also = [key for key in _IF_ANY if any(metric(key).value(profile) for profile in both)]
     metrics = comparison.comparison(both, [*FIGURES, *also], paired=True)
-    return replace(metrics, main=False), _changes(difference)
+    return replace(metrics, main=False), *_changes(difference)
 
 
-def _changes(difference: Difference) -> Table:
+def _changes(difference: Difference) -> tuple[Table, ...]:
     """One row per step, the largest effect first."""
     before, after = difference.before.spec, difference.after.spec
-    columns = (
-        Column("change", "change", units.TEXT, "The fields, or the layout."),
+    named = (
+        Column("change", "change", units.TEXT, "The fields, or the layout.", "data"),
         Column("before", before.id, units.TEXT, "The value in the first model.", "data"),
         Column("after", after.id, units.TEXT, "The value in the second model.", "data"),
-        Column("before_words", before.id, units.TEXT, "The first model's value in words.", "reading", "values"),
-        Column("after_words", after.id, units.TEXT, "The second model's value in words.", "reading", "values"),
-        Column("step", "step", units.INTEGER, "The number of the step between the models.", group="effects"),
-        *map(_effect_column, (*FIGURES, *_IF_ANY)),
     )
-    lines = tuple(
-        {
+    step = Column("step", "step", units.INTEGER, "The number of the step between the models.", "data")
+    words = Column("change_words", "change", units.TEXT, "The fields with both values in words.", "reading")
+    effects = tuple(map(_effect_column, (*FIGURES, *_IF_ANY)))
+    with_effect: list[dict[str, Value]] = []
+    without: list[dict[str, Value]] = []
+    for effect in difference.by_weight:
+        line: dict[str, Value] = {
             "change": _named(effect.changes),
             "before": "; ".join(_layout(before, change) or _plain(change.before) for change in effect.changes),
             "after": "; ".join(_layout(after, change) or _plain(change.after) for change in effect.changes),
-            "before_words": "; ".join(_layout(before, change) or _in_words(change.before) for change in effect.changes),
-            "after_words": "; ".join(_layout(after, change) or _in_words(change.after) for change in effect.changes),
+            "before_words": units.setting(
+                "; ".join(_layout(before, change) or _in_words(change.before) for change in effect.changes)
+            ),
+            "after_words": units.setting(
+                "; ".join(_layout(after, change) or _in_words(change.after) for change in effect.changes)
+            ),
             "step": effect.place,
             **_effects(effect.cost, effect.mtp),
         }
-        for effect in difference.by_weight
+        line["change_words"] = f"{line['change']}: {line['before_words']} -> {line['after_words']}"
+        (with_effect if any(line[column.key] for column in effects) else without).append(line)
+    if not difference:
+        return (Table("changes", (words, *named, step, *effects), (), notes=(SAME,)),)
+    total: dict[str, Value] = {"change_words": "total", **_effects(difference.cost, difference.mtp)}
+    apart = (
+        replace(named[0], shown="always"),
+        *named[1:],
+        Column("before_words", before.id, units.TEXT, "The first model's value in words.", "reading"),
+        Column("after_words", after.id, units.TEXT, "The second model's value in words.", "reading"),
+        step,
+        *(replace(column, shown="data") for column in effects),
     )
-    if not lines:
-        return Table("changes", columns, (), notes=(SAME,))
-    total: dict[str, Value] = {"change": "total", "before_words": "", "after_words": "", "step": None}
-    total |= _effects(difference.cost, difference.mtp)
-    return Table("changes", columns, lines, notes=(ORDER,), total=total)
+    notes = (ORDER,)
+    return (
+        Table(
+            "changes",
+            (words, *named, step, *effects),
+            tuple(with_effect),
+            notes=() if without else notes,
+            total=total if with_effect else None,
+            keeps_whole=True,
+        ),
+        Table("changes", apart, tuple(without), "Without effect on these numbers", notes=notes, main=False),
+    )
 
 
 def in_short(difference: Difference, width: int) -> str:
@@ -89,8 +115,8 @@ def _briefly(change: Change, before: ModelSpec, after: ModelSpec) -> str:
 
 def _effect_column(key: str) -> Column:
     column = metric(key)
-    shown: Shown = "if any" if key in _IF_ANY else "always"
-    return Column(key, column.title, signed(column.unit), f"The change of: {column.convention}", shown, "effects")
+    unit = signed(column.unit)
+    return Column(key, column.title, unit, f"The change of: {column.convention}", "if any", "effects")
 
 
 def _effects(cost: Cost, mtp: Cost) -> dict[str, Value]:

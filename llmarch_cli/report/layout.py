@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from itertools import groupby
+from itertools import chain, groupby
 
 from llmarch_cli.components.cache import Rows, State
 from llmarch_cli.components.component import NOPE, Component, cache_entries, walk
@@ -96,12 +96,17 @@ def settings(spec: ModelSpec, axis: str) -> str:
 
 
 def in_short(spec: ModelSpec) -> str:
-    """`GQA window, MoE`: attention in at most two words, kinds before what they see; feed-forward in one, if any."""
-    variants = spec.variants("attention").values()
-    words = map(_first_word, [*(c.heads for c in variants), *(c.label for c in variants)])
-    attention = list(dict.fromkeys(word for word in words if word not in ("", "full", "latent")))[:2]
+    """`GQA window, MoE`: the mechanism of attention; feed-forward in one word, if any."""
     feed_forward = ["MoE" if is_moe(spec) else "dense"] if spec.variants("ffn") else []
-    return ", ".join([" ".join(attention), *feed_forward])
+    return ", ".join([mechanism(spec), *feed_forward])
+
+
+def mechanism(spec: ModelSpec) -> str:
+    """`GQA window`: attention in at most two words, kinds before what they see."""
+    variants = spec.variants("attention").values()
+    words = [*chain.from_iterable(map(_kinds, variants)), *(_first_word(c.label) for c in variants)]
+    attention = list(dict.fromkeys(word for word in words if word not in ("", "full", "latent")))[:2]
+    return " ".join(attention)
 
 
 def is_moe(spec: ModelSpec) -> bool:
@@ -117,7 +122,7 @@ def routes(component: Component, d_model: int) -> bool:
 def attention_words(spec: ModelSpec) -> set[str]:
     """The words that find this attention in `list --attention`, in lower case: `gqa`, `mla`, `window`, `nope` ..."""
     variants = spec.variants("attention").values()
-    words = {_first_word(text).lower() for c in variants for text in (c.heads, c.label, c.positions)} - {""}
+    words = {word.lower() for c in variants for word in (*_kinds(c), *map(_first_word, (c.label, c.positions)))} - {""}
     return words - {NOPE.lower()} if spec.has_absolute_positions else words
 
 
@@ -137,6 +142,11 @@ def mixers(component: Component) -> tuple[str, ...]:
     attends = ("attention" if any(view.span is None for view in views) else "window",) if views else ()
     keeps = ("recurrence" if "fp32" in kept else "convolution",) if kept else ()
     return (*attends, *keeps)
+
+
+def _kinds(component: Component) -> list[str]:
+    """The first word of the heads of each mixer of a component: two for attention beside Mamba-2."""
+    return [_first_word(text) for text in component.heads.split(" + ")]
 
 
 def _first_word(text: str) -> str:

@@ -53,6 +53,7 @@ def overview(profiles: Iterable[Profile], sort: str | None = None, keys: Sequenc
         notes=tuple(told),
         may_drop=() if keys else _MAY_DROP,
         fills=None if keys else "highlights",
+        specs=tuple(profile.spec for profile in ordered),
     )
 
 

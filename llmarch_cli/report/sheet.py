@@ -8,7 +8,7 @@ from dataclasses import replace
 from llmarch_cli.profilers.cost import Cost
 from llmarch_cli.profilers.profile import Profile
 from llmarch_cli.report import units
-from llmarch_cli.report.columns import METRICS, Metric, ratio, rows, titled
+from llmarch_cli.report.columns import BY_KEY, METRICS, Metric, marks, ratio, rows, titled
 from llmarch_cli.report.comparison import notes
 from llmarch_cli.report.layout import layer_map
 from llmarch_cli.report.table import Column, Shown, Table
@@ -22,29 +22,36 @@ _ALSO_SHOWN = (
     "kv_cache_bytes_multi_head",
 )
 
+
+def _of(key: str, shown: Shown = "always") -> Column:
+    """The column of a metric, of components instead of models."""
+    return Column(key, BY_KEY[key].title, BY_KEY[key].unit, shown=shown)
+
+
 _COMPONENT, _COUNT = Column("component", "component", units.TEXT), Column("count", "count", units.INTEGER)
 
 # The metrics of a component, each with its share of the total.
 _COMPONENT_METRICS = (
-    Column("params", "params", units.PARAMS),
-    Column("active_params", "active", units.PARAMS),
-    Column("kv_cache_bytes", "KV cache", units.BYTES),
-    Column("state_bytes", "state", units.BYTES, shown="if any"),
-    Column("partial_bytes", "incomplete rows", units.BYTES, shown="if any"),
-    Column("flops_per_token", "FLOPs", units.FLOPS),
+    _of("params"),
+    _of("active_params"),
+    _of("kv_cache_bytes"),
+    _of("state_bytes", "if any"),
+    _of("partial_bytes", "if any"),
+    _of("flops_per_token"),
 )
-_BUFFERS = Column("buffers", "buffers", units.PARAMS, shown="data")  # readers see the model's total
+_BUFFERS = _of("buffers", "data")  # readers see the model's total
 
 _LAYER_COLUMNS = (
     Column("sublayer", "sublayer", units.TEXT),
-    Column("layers", "layers", units.TEXT, shown="reading"),
+    Column("layers", "layer numbers", units.TEXT, shown="reading"),
     Column("first_layer", "from", units.INTEGER, shown="data"),
     Column("last_layer", "to", units.INTEGER, shown="data"),
     Column("pattern", "layer pattern", units.TEXT),
 )
 
 _PUBLISHED_COLUMNS = (
-    Column("figure", "published", units.TEXT),
+    Column("figure_words", "published", units.TEXT, shown="reading"),
+    Column("figure", "metric", units.TEXT, shown="data"),
     Column("published", "theirs", units.PARAMS),
     Column("ours", "ours", units.PARAMS),
     Column("difference", "difference", units.DIFFERENCE, shown="reading"),
@@ -79,7 +86,7 @@ def operators(profile: Profile, counted: Iterable[tuple[Item, Mapping[str, int]]
         _COMPONENT,
         _COUNT,
         Column("operator", "operator", units.TEXT),
-        Column("flops_per_token", "FLOPs per token", units.FLOPS),
+        _of("flops_per_token"),
         Column("share", "share", units.SHARE, shown="reading"),
     )
     whole = profile.flops_per_token
@@ -101,7 +108,14 @@ def operators(profile: Profile, counted: Iterable[tuple[Item, Mapping[str, int]]
 def _model(profile: Profile) -> Table:
     metrics = titled(map(_as_shown, METRICS), profile.workload)
     return Table(
-        "model", metrics, rows([profile], metrics), notes=tuple(notes([profile])), side_by_side=True, main=False
+        "model",
+        metrics,
+        rows([profile], metrics),
+        notes=tuple(notes([profile], metrics)),
+        side_by_side=True,
+        main=False,
+        marked=marks([profile], metrics),
+        specs=(profile.spec,),
     )
 
 
@@ -175,7 +189,7 @@ def _line(label: str, count: int | None, cost: Cost, total: Cost | None = None) 
 
 
 def _published(profile: Profile) -> Table:
-    return Table("published", _PUBLISHED_COLUMNS, tuple(_stated(profile)), main=False)
+    return Table("published", _PUBLISHED_COLUMNS, tuple(_stated(profile)), main=False, keeps_whole=True)
 
 
 def _stated(profile: Profile) -> Iterator[dict[str, Value]]:
@@ -187,6 +201,7 @@ def _stated(profile: Profile) -> Iterator[dict[str, Value]]:
         if theirs is not None:
             yield {
                 "figure": key,
+                "figure_words": BY_KEY[key].title,
                 "published": theirs,
                 "ours": ours,
                 "difference": None if ours is None else ratio(ours - theirs, theirs),

@@ -12,6 +12,8 @@ from llmarch_cli.report.units import Delta, Unit, Value
 if TYPE_CHECKING:
     import pandas as pd
 
+    from llmarch_cli.specs.spec import ModelSpec
+
 MAX_SIDE_BY_SIDE = 3  # rows that are shown as columns at most
 
 # always; if any row has a value; in data only (CSV, JSON, pandas); for readers only (terminal, Markdown)
@@ -60,6 +62,9 @@ class Table:
         main: whether it represents the report in a format of one table, such as CSV.
         named_by: keys whose values together identify a row; empty for the first column.
         fails: the key of a bool, or of text about what is wrong, that marks a row as failed. Need not be a column.
+        marked: for each row, the keys of values that are marked for readers; empty if no row has any.
+        keeps_whole: rather wrap text as far as its words allow than split the table.
+        specs: the models of the rows, whose architectures are in JSON.
     """
 
     name: str
@@ -77,6 +82,9 @@ class Table:
     main: bool = True
     named_by: tuple[str, ...] = ()
     fails: str | None = None
+    marked: tuple[frozenset[str], ...] = ()
+    keeps_whole: bool = False
+    specs: tuple[ModelSpec, ...] = ()
 
     @property
     def is_side_by_side(self) -> bool:
@@ -111,6 +119,10 @@ class Table:
     def values(self, column: Column) -> list[Value]:
         """The values of a column, in the order of rows."""
         return [row[column.key] for row in self.rows]
+
+    def marks(self, number: int, column: Column) -> bool:
+        """Whether the value of a column in the row of that number is marked."""
+        return number < len(self.marked) and column.key in self.marked[number]
 
     def to_pandas(self) -> pd.DataFrame:
         """The table as a DataFrame. Integers stay exact, even beyond 64 bits or next to missing values."""

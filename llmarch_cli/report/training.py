@@ -27,19 +27,24 @@ _COLUMNS = (
     Column("precision", "precision", units.TEXT, "The dtypes of parameters, gradients and moments.", "data"),
     Column("zero_stage", "ZeRO", units.INTEGER, "What is divided over devices.", "data"),
     Column("devices", "devices", units.INTEGER, "How many share what is divided.", "data"),
-    Column("params", "params", units.PARAMS, "The model's own parameters."),
-    Column("trained_params", "trained", units.PARAMS, "The values that are trained: all parameters, or adapters."),
+    Column("params", "parameters", units.PARAMS, "The model's own parameters."),
+    Column(
+        "trained_params",
+        "trained parameters",
+        units.PARAMS,
+        "The values that are trained: all parameters, or adapters.",
+    ),
     Column("trained_share", "trained share", units.SHARE, "Of all parameters, those of adapters included.", "if any"),
-    Column("parameter_bytes", "parameters", units.BYTES, "All parameters, on a device.", group="stored"),
-    Column("gradient_bytes", "gradients", units.BYTES, "Gradients, on a device.", group="stored"),
+    Column("parameter_bytes", "parameter bytes", units.BYTES, "All parameters, on a device.", group="stored"),
+    Column("gradient_bytes", "gradient bytes", units.BYTES, "Gradients, on a device.", group="stored"),
     Column(
         "optimizer_bytes",
-        "optimizer states",
+        "optimizer bytes",
         units.BYTES,
         "The optimizer's copies and moments, on a device.",
         group="stored",
     ),
-    Column("stored_bytes", "stored", units.BYTES, "Parameters, gradients and optimizer states.", group="stored"),
+    Column("stored_bytes", "stored bytes", units.BYTES, "Parameters, gradients and optimizer states.", group="stored"),
     Column(
         "activation_bytes",
         "activations, all kept",
@@ -82,7 +87,7 @@ _COLUMNS = (
     ),
     Column(
         "forward_flops_per_token",
-        "forward",
+        "forward FLOPs per token",
         units.FLOPS,
         "The forward pass, the mean over a sequence, the head at each token.",
         "if any",
@@ -90,7 +95,7 @@ _COLUMNS = (
     ),
     Column(
         "backward_flops_per_token",
-        "backward",
+        "backward FLOPs per token",
         units.FLOPS,
         "The backward pass, without recomputation.",
         "if any",
@@ -98,14 +103,14 @@ _COLUMNS = (
     ),
     Column(
         "training_flops_per_token",
-        "FLOPs per token",
+        "training FLOPs per token",
         units.FLOPS,
         "Both passes, without recomputation.",
         "if any",
         group="flops",
     ),
-    Column("run_tokens", "tokens of the run", units.PARAMS, "Tokens of the whole run.", "if any", group="flops"),
-    Column("run_flops", "FLOPs of the run", units.FLOPS, "Both passes for all tokens.", "if any", group="flops"),
+    Column("run_tokens", "run tokens", units.PARAMS, "Tokens of the whole run.", "if any", group="flops"),
+    Column("run_flops", "run FLOPs", units.FLOPS, "Both passes for all tokens.", "if any", group="flops"),
     Column("engine", "engine", units.TEXT, "The engine that counted.", "data"),
 )
 
@@ -122,7 +127,7 @@ _ADAPTERS = (
     Column("count", "count", units.INTEGER),
     Column("d_in", "reads", units.INTEGER),
     Column("d_out", "gives", units.INTEGER),
-    Column("trained_params", "trained", units.PARAMS),
+    Column("trained_params", "trained parameters", units.PARAMS),
     Column("share", "share", units.SHARE, shown="reading"),
 )
 
@@ -145,6 +150,7 @@ def tables(costs: Sequence[TrainingCost]) -> tuple[Table, ...]:
             tuple(_row(cost) for cost in costs),
             notes=tuple(_notes(costs)),
             side_by_side=True,
+            specs=tuple({cost.spec.id: cost.spec for cost in costs}.values()),
         ),
         _activations(costs),
         _adapters(costs),

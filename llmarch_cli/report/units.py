@@ -95,6 +95,7 @@ class Unit:
         is_ratio: calculated from two exact values in the same table, so data formats leave it out.
         of_delta: the unit of a difference, if it is another one.
         scale: of a unit with multiples, of which values beside each other take one.
+        is_signed: its values are amounts added or removed.
     """
 
     rounded: Callable[[Any], str]
@@ -104,6 +105,7 @@ class Unit:
     is_ratio: bool = False
     of_delta: str = ""
     scale: Scale | None = None
+    is_signed: bool = False
 
     def write_together(self, values: Sequence[Value], exact: bool = False) -> list[str]:
         """The values as they are compared: rounded numbers in one multiple of the unit."""
@@ -254,6 +256,11 @@ def times(value: Fraction) -> str:
     return f"{tenths // 10:,}.{tenths % 10}x"
 
 
+def ratio(value: Fraction) -> str:
+    """57/2 -> 28.50x, 1/5400 -> 0.00019x: two decimals, and two digits of less than a tenth."""
+    return f"{decimal(value)}x" if value >= Fraction(1, 10) else f"{float(value):.2g}x"
+
+
 def difference(value: Fraction) -> str:
     """1/1000 -> +0.10%."""
     hundredths = _hundredths(abs(value.numerator) * 100, value.denominator)
@@ -297,9 +304,9 @@ RATE = Unit(rate, significant, name="tokens/s")
 PRICE = Unit(decimal, significant)
 QUOTIENT = Unit(decimal, decimal, is_ratio=True)
 WRITTEN = Unit(str, str)  # numbers of mixed units, formatted by the caller
-DIFFERENCE = Unit(difference, difference, is_ratio=True)
+DIFFERENCE = Unit(difference, difference, is_ratio=True, is_signed=True)
 
 
 def signed(unit: Unit) -> Unit:
     """`unit` with signs, for amounts added or removed."""
-    return replace(unit, rounded=unit.signed, exact=lambda amount: unit.signed(amount, exact=True))
+    return replace(unit, rounded=unit.signed, exact=lambda amount: unit.signed(amount, exact=True), is_signed=True)

@@ -13,7 +13,7 @@ import re
 import select
 import stat
 import sys
-from functools import cache
+from functools import cache, lru_cache
 from io import FileIO
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -46,6 +46,13 @@ _PLAIN = re.compile(
     """,
     re.VERBOSE | re.ASCII,
 )
+
+
+@lru_cache(maxsize=4096)
+def _sort(text: str) -> str | None:
+    """Which sort of value a scalar without quotes is, by the names above; None for text. Files repeat most of them."""
+    match = _PLAIN.fullmatch(text)
+    return match and match.lastgroup
 
 
 class ContentError(InputError):
@@ -328,14 +335,13 @@ class _Composer:
         if not isinstance(event, yaml.ScalarEvent) or event.tag is not None:
             raise self.refusal(event, "a field name must be plain text")
         name = event.value
-        if event.implicit[0] and _PLAIN.fullmatch(name):
+        if event.implicit[0] and _sort(name) is not None:
             raise self.refusal(event, f"a field name must be text, not {name or 'null'}")
         return str(name)
 
     def scalar(self, event: Any) -> Any:
         text: str = event.value
-        plain = _PLAIN.fullmatch(text) if event.implicit[0] else None  # anything in quotes is text
-        match plain and plain.lastgroup:
+        match _sort(text) if event.implicit[0] else None:  # anything in quotes is text
             case None:
                 return text
             case "null":

@@ -657,15 +657,19 @@ class ModelSpec(Record):
 
         The first stage has the embeddings, and the last one the final norm and the head, with a table of its own if
         that is the embedding's. Weights that layers share stand in each stage that has one of the layers. Without
-        multi-token-prediction blocks.
+        multi-token-prediction blocks. Stages with the same layers between them are one list.
         """
         listed = self.layers
+        alike: dict[frozenset[tuple[LayerVariants, int]], list[Item]] = {}
         for layers in parts:
             first, last = layers.start == 0, layers.stop == self.n_layers
-            items = [*self._first_items()] if first else []
-            items += self._layer_items(Counter(listed[layers.start : layers.stop]))
+            counts = Counter(listed[layers.start : layers.stop])
+            key = frozenset(counts.items())
+            if key not in alike:
+                alike[key] = list(self._layer_items(counts))
+            items = [*self._first_items(), *alike[key]] if first else alike[key]
             if last and self.tie_embeddings and not first:
-                items.append(self._token_embedding())
+                items = [*items, self._token_embedding()]
             yield [*items, *self._last_items()] if last else items
 
     def _token_embedding(self) -> Item:

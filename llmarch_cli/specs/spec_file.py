@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import json
 from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
 from pathlib import Path
@@ -58,6 +59,11 @@ def render(spec: ModelSpec, comments: Sequence[str] = ()) -> str:
     shape = {name: value for name, value in data.items() if name not in ABOUT}
     lines = [line for comment in comments for line in wrap(comment, WIDTH, initial_indent="# ", subsequent_indent="# ")]
     return "\n".join([*lines, *_block(about, ""), "", *_block(shape, ""), ""])
+
+
+def as_json(spec: ModelSpec) -> str:
+    """The fields of the YAML text as indented JSON, ending in a newline; dates are text."""
+    return json.dumps(plain(spec), indent=2, default=str) + "\n"
 
 
 def write(spec: ModelSpec, path: Path, comments: Sequence[str] = (), replace: bool = False) -> None:

@@ -14,9 +14,10 @@ from typing import Any
 
 import numpy as np
 
-from llmarch_cli.errors import InputError, shown, suggestion
+from llmarch_cli.errors import InputError
 from llmarch_cli.profilers.profile import Profile
-from llmarch_cli.report.columns import metric
+from llmarch_cli.report import names
+from llmarch_cli.report.columns import TITLES, metric
 from llmarch_cli.report.table import Column, Table
 from llmarch_cli.report.units import Value
 from llmarch_cli.specs.spec import ModelSpec
@@ -84,13 +85,16 @@ class Search:
                 f"{self.grid.size:,} variants on machines are more than {MOST_POINTS:,}; search a sample: --sample"
                 f" {MOST_POINTS:_}"
             )
-        for key in question.columns:
-            self._require(key, {*self._numbers, *self._figures})
-        for goal in (*question.pareto, *((question.sort,) if question.sort else ())):
-            self._require(goal.key, self._numbers)
+        shown_keys = {**self._numbers, **dict.fromkeys(self._figures)}
+        self.question = replace(
+            question,
+            columns=tuple(dict.fromkeys(self._named(text, shown_keys) for text in question.columns)),
+            pareto=tuple(map(self._goal, question.pareto)),
+            sort=None if question.sort is None else self._goal(question.sort),
+        )
         self._condition = None
         if question.where is not None:
-            self._condition = condition(question.where, lambda name: self._require(name, self._numbers))
+            self._condition = condition(question.where, lambda name: self._named(name, self._numbers))
         if question.top is not None and question.top < 1:
             raise InputError(f"--top must be 1 or more, not {question.top}")
 
@@ -109,11 +113,13 @@ class Search:
         whole = (path for path, axis in self._axes.items() if axis.is_whole)
         return dict.fromkeys((*numeric, *COUNTS, *RATIOS, *whole))
 
-    @staticmethod
-    def _require(name: str, known: Iterable[str]) -> None:
-        known = list(known)
-        if name not in known:
-            raise InputError(f"unknown metric {shown(name)}{suggestion(name, known) or '; known: ' + ', '.join(known)}")
+    def _goal(self, goal: Goal) -> Goal:
+        return Goal(self._named(goal.key, self._numbers), goal.largest)
+
+    def _named(self, text: str, known: Iterable[str]) -> str:
+        """The key of `known` that a text names, by key or heading. Raises InputError if it names none."""
+        titles = {key: (self._figures[key].title,) if key in self._figures else TITLES.get(key, ()) for key in known}
+        return names.key_of(text, titles, "metric", hint=f"; known: {', '.join(titles)}")
 
     def run(self, progress: Callable[[int, int], None] = lambda _, __: None) -> Found:
         """All answers that meet the condition."""
@@ -192,6 +198,7 @@ class Search:
                 *notes(question, self._counts(found, len(rows), n_best), found.refused, found.points),
                 *self.asking.note,
             ),
+            specs=(question.base,),
         )
 
     def column(self, key: str) -> Column:

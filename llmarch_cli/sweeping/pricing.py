@@ -10,11 +10,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from llmarch_cli.errors import InputError, shown, suggestion
+from llmarch_cli.errors import InputError, shown
 from llmarch_cli.profilers.cost import COST_FIELDS, Workload
 from llmarch_cli.profilers.profile import Profile
-from llmarch_cli.report import units
-from llmarch_cli.report.columns import METRICS, metric
+from llmarch_cli.report import names, units
+from llmarch_cli.report.columns import METRICS, RENAMED, TITLES, metric
 from llmarch_cli.specs.spec import ModelSpec
 from llmarch_cli.sweeping.axes import Axis, Scalar
 from llmarch_cli.sweeping.designs import placed, priced
@@ -116,13 +116,22 @@ class Pricing:
         return latest[1]
 
 
-def check_name(name: str, paths: Mapping[str, Axis], base: ModelSpec) -> None:
-    """Raise InputError unless `name` is a numeric metric or a varying integer field."""
-    if name in paths:
-        if not paths[name].is_whole:
-            raise InputError(f"{shown(name)} is not an integer in every variant; vary only over integers")
-    elif name == "context_window" and base.context_length is None:
-        raise InputError(f"{shown(name)}: {base.id} has no context_length")
-    elif name not in COUNTS and name not in RATIOS:
-        known = list(dict.fromkeys((*COUNTS, *RATIOS, *paths)))
-        raise InputError(f"unknown metric {shown(name)}{suggestion(name, known) or '; known: ' + ', '.join(known)}")
+def named(text: str, paths: Mapping[str, Axis], base: ModelSpec) -> str:
+    """The path of a varying integer field, or the key of a numeric metric by key or heading.
+
+    Raises InputError for any other text.
+    """
+    if text in paths:
+        if not paths[text].is_whole:
+            raise InputError(f"{shown(text)} is not an integer in every variant; vary only over integers")
+        return text
+    known = dict.fromkeys((*COUNTS, *RATIOS, *paths))
+    titles = {key: TITLES.get(key, ()) for key in known}
+    key = (
+        metric(text).key
+        if text in RENAMED
+        else names.key_of(text, titles, "metric", hint=f"; known: {', '.join(known)}")
+    )
+    if key == "context_window" and base.context_length is None:
+        raise InputError(f"{shown(key)}: {base.id} has no context_length")
+    return key

@@ -19,7 +19,7 @@ from llmarch_cli.specs.spec import ModelSpec
 from llmarch_cli.sweeping.axes import Axis
 from llmarch_cli.sweeping.designs import data, placed, priced
 from llmarch_cli.sweeping.grid import BLOCK, Block, Grid, Indices, ordered
-from llmarch_cli.sweeping.pricing import RATIOS, Figures, Pricing, check_name, quotient
+from llmarch_cli.sweeping.pricing import RATIOS, Figures, Pricing, named, quotient
 from llmarch_cli.sweeping.rules import Rules, rules
 from llmarch_cli.sweeping.selection import Goal, Rows, first, front, joined
 from llmarch_cli.sweeping.where import Condition, condition, quantity
@@ -95,10 +95,10 @@ class Search:
         base, axes = question.base, question.axes
         by_path = {axis.path: axis for axis in axes}
         for name in (*question.columns, *(goal.key for goal in self._goals)):
-            check_name(name, by_path, base)
+            named(name, by_path, base)
         self._condition: Condition | None = None
         if question.where is not None:
-            self._condition = condition(question.where, lambda name: check_name(name, by_path, base))
+            self._condition = condition(question.where, lambda name: named(name, by_path, base))
         if question.top is not None and question.top < 1:
             raise InputError(f"--top must be 1 or more, not {question.top}")
         self.axes, n_outer = ordered(base, axes, question.workload)

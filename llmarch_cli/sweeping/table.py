@@ -45,6 +45,7 @@ def variants(search: Search, answer: Answer) -> Table:
             *notes(question, _counts(question, answer, len(rows)), answer.refused, answer.points),
             *_settings(search),
         ),
+        specs=(question.base,),
     )
 
 

@@ -15,23 +15,24 @@ from llmarch_cli.sweeping.pricing import RATIOS, Figures
 Condition = Callable[[Callable[[str], Quantity]], Any]
 
 
-def condition(text: str, check_name: Callable[[str], None]) -> Condition:
+def condition(text: str, named: Callable[[str], str]) -> Condition:
     """Parse a condition such as `params <= 30B and (kv_cache_bytes < 2GiB or attention.window == 512)`.
 
-    `check_name` raises InputError for an unknown name. Raises InputError for an invalid expression, and for one that is
-    not a condition.
+    `named` gives the key that a name means, and raises InputError for an unknown one. Raises InputError for an invalid
+    expression, and for one that is not a condition.
     """
     try:
         asked = Expression(text)
+        keys: dict[str, str] = {}
         for figure in asked.references():
             if figure.context is not None:
                 raise InputError(f"{shown(str(figure))}: all variants use the context of --ctx; leave out '@'")
-            check_name(figure.name)
+            keys[figure.name] = named(figure.name)
         if not isinstance(asked.value(lambda _: Quantity(ONE)), bool):
             raise InputError(f"{shown(str(asked))} is not a condition; compare metrics, such as params <= 30B")
     except InputError as error:
         raise InputError(f"--where: {error}") from None
-    return lambda quantity: asked.value(lambda figure: quantity(figure.name))
+    return lambda quantity: asked.value(lambda figure: quantity(keys[figure.name]))
 
 
 def quantity(figures: Figures, name: str) -> Quantity:

@@ -113,7 +113,10 @@ def test_help_imports_no_library() -> None:
         ("compar gpt2", "error: no such command 'compar'; did you mean 'compare'?"),
         ("baseline wrte", "error: no such command 'wrte'; did you mean 'write'?"),
         ("show", "error: missing argument 'MODEL'; see `llmarch show --help`"),
-        ("diff gpt2 gpt2 gpt2", "error: got unexpected extra argument(s) (gpt2); see `llmarch diff --help`"),
+        (
+            "diff gpt2 gpt2 gpt2",
+            "error: got unexpected extra argument(s) (gpt2); `llmarch compare` takes several models",
+        ),
         ("list --zzz", "error: no such option: --zzz; see `llmarch list --help`"),
         ("compare gpt2 --formt csv", "error: no such option: --formt; did you mean --format"),
         ("compare gpt2 --batch x", "error: --batch takes a whole number such as 1000000 or 1_000_000, not 'x'"),
@@ -361,8 +364,9 @@ def test_help_fits_a_narrow_terminal_without_letters_beyond_ascii(command: str) 
 
 
 def test_commands_are_registered_once() -> None:
-    names = [str(command.name) for command in app.app.registered_commands]
-    names += [str(group.name) for group in app.app.registered_groups]
+    program = app.built()
+    names = [str(command.name) for command in program.registered_commands]
+    names += [str(group.name) for group in program.registered_groups]
     assert sorted(names) == sorted(name for name, *_ in COMMANDS)
     assert len(set(names)) == len(names)
 

@@ -52,6 +52,33 @@ def test_a_pattern_that_matches_nothing(llmarch: Run) -> None:
     assert (result.status, result.err) == (2, "error: no bundled model matches 'gpt9*'; see `llmarch list`\n")
 
 
+@pytest.mark.parametrize(
+    ("given", "meant"),
+    [
+        ("show gpt2-m* --columns", "show gpt2-medium --columns"),
+        ("show gpt2-m*", "show gpt2-medium"),
+        ("diff gpt2-m* gpt2-x*", "diff gpt2-medium gpt2-xl"),
+        ("sweep gpt2-m* --vary n_layers=1,2", "sweep gpt2-medium --vary n_layers=1,2"),
+    ],
+)
+def test_a_pattern_of_one_model(llmarch: Run, given: str, meant: str) -> None:
+    assert llmarch(*given.split()) == llmarch(*meant.split())
+
+
+@pytest.mark.parametrize("command", ["show gpt2*", "diff gpt2 gpt2*", "sweep gpt2* --vary n_layers=1,2"])
+def test_a_pattern_of_several_where_one_is_meant(llmarch: Run, command: str) -> None:
+    result = llmarch(*command.split())
+    message = "error: 'gpt2*' matches 4 models, but one is meant here: gpt2, gpt2-large, gpt2-medium, gpt2-xl\n"
+    assert (result.status, result.out, result.err) == (2, "", message)
+
+
+@pytest.mark.parametrize("command", ["show gpt2 gpt2-xl", "diff gpt2 gpt2-xl gpt2-large"])
+def test_several_models_where_one_is_meant(llmarch: Run, command: str) -> None:
+    result = llmarch(*command.split())
+    assert result.status == 2
+    assert result.err.endswith("; `llmarch compare` takes several models\n")
+
+
 def piped(text: str, *arguments: str) -> Any:
     return subprocess.run([*LLMARCH, *arguments], input=text, capture_output=True, text=True, check=False)
 
@@ -82,8 +109,9 @@ def test_families_are_listed(llmarch: Run) -> None:
 def test_help_fits_a_narrow_screen_and_shows_no_type_of_flags() -> None:
     done = process("--help", COLUMNS="80", **CLOSED_FORM)
     assert max(map(len, done.stdout.splitlines())) <= 80
-    assert len(done.stdout.splitlines()) <= 56
-    assert "<bool>" not in done.stdout + process("compare", "--help", **CLOSED_FORM).stdout
+    assert len(done.stdout.splitlines()) <= 53
+    for words in ("<bool>", "<str>", "<list[str]>", "<PATH>"):
+        assert words not in done.stdout + process("compare", "--help", **CLOSED_FORM).stdout
     assert "llmarch draw" in done.stdout
     assert "llmarch report" in done.stdout
 

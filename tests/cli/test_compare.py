@@ -26,8 +26,8 @@ def test_models_stand_side_by_side(llmarch: Run) -> None:
         ("active parameters", "37.55B", "17.18B"),
         ("KV cache", "8.58 GiB", "7.13 GiB"),
         ("FLOPs per token", "2,300.19 GFLOPs", "70.55 GFLOPs"),
-        ("of these weights", "73.25 GFLOPs", "32.30 GFLOPs"),
-        ("of these attention", "2,226.94 GFLOPs", "38.25 GFLOPs"),
+        ("weight FLOPs", "73.25 GFLOPs", "32.30 GFLOPs"),
+        ("context FLOPs", "2,226.94 GFLOPs", "38.25 GFLOPs"),
     ):
         assert lines[title][:2] == [first, second]
     assert lines["KV cache"][2] == "1.20x"

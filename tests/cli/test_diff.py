@@ -1,6 +1,7 @@
 import csv
 import io
 import json
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -15,9 +16,25 @@ Run = Callable[..., Any]
 def test_what_separates_two_models(llmarch: Run) -> None:
     result = llmarch("diff", "gemma3-27b", "llama3.1-8b")
     assert (result.status, result.err) == (0, "")
-    for text in ("-18.98B (-70.27%)", "10 x (5 window + 1 full), 2 window", "all full", "+26.79 GiB", "step", "total"):
-        assert text in result.out
+    said = " ".join(result.out.split())
+    for text in ("-18.98B (-70.27%)", "10 x (5 window +", "all full", "+26.79 GiB", "total", "n_layers: 62 -> 32"):
+        assert text in said
     assert max(map(len, result.out.splitlines())) <= 100
+
+
+@pytest.mark.parametrize("columns", ["80", "120"])
+@pytest.mark.parametrize("models", [("deepseek-v3", "kimi-k2"), ("gemma3-27b", "llama3.1-8b"), ("gpt2", "gpt2-xl")])
+def test_each_change_stands_once_and_without_a_row_of_zeros(
+    llmarch: Run, monkeypatch: pytest.MonkeyPatch, columns: str, models: tuple[str, str]
+) -> None:
+    monkeypatch.setenv("COLUMNS", columns)
+    out = llmarch("diff", *models).out
+    changes = out.partition("not measured.")[2]
+    assert changes.partition("Without effect")[0].count("total") == 1
+    assert not re.search(r"( +0){3,}\n", changes)
+    for row in json.loads(llmarch("diff", *models, "--format", "json").out)["changes"]:
+        if " " not in row["change"]:
+            assert len(re.findall(rf"^{re.escape(row['change'])}\b", changes, re.MULTILINE)) == 1
 
 
 def test_its_data_is_exact_and_adds_up(llmarch: Run) -> None:
@@ -59,7 +76,7 @@ def test_files_work_as_everywhere(llmarch: Run, tmp_path: Path, monkeypatch: pyt
     monkeypatch.chdir(tmp_path)
     Path("gpt2.yaml").write_text("extends: gpt2\nn_layers: 13\nname: '[red]x'\n")
     result = llmarch("diff", "gpt2", "./gpt2.yaml", "--format", "markdown")
-    assert "| n\\_layers |" in result.out or "| n_layers |" in result.out
+    assert "| n_layers: 12 -\\> 13 |" in result.out
     assert "./gpt2.yaml" in result.out
 
 

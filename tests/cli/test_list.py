@@ -76,7 +76,7 @@ def test_filters(llmarch: Run) -> None:
 
 def test_sorting(llmarch: Run) -> None:
     lines = llmarch("list", "--sort", "-params").out.splitlines()
-    assert lines[2].startswith("kimi-k2")
+    assert lines[2].startswith("deepseek-v4-pro")
     assert llmarch("list", "--sort=params").out.splitlines()[2].startswith("gpt2 ")
 
 

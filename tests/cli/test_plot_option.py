@@ -57,7 +57,7 @@ def test_without_a_file_it_is_drawn_below_the_table(llmarch: Run, command: str, 
         ("compare gpt2 --plot --plot-kind pie", "error: unknown plot 'pie'"),
         ("compare gpt2 --plot-kind flops", "error: --plot-kind flops needs --plot or --plot FILE"),
         ("compare gpt2 --plot --format csv", "error: --plot draws below a table, not below csv"),
-        ("show gpt2 --spec --plot", "error: --spec prints YAML, without metrics: leave out --plot"),
+        ("show gpt2 --spec --plot", "error: --spec prints a spec, without metrics: leave out --plot"),
         ("kvcache gpt2 --plot nowhere/x.svg", "error: nowhere/x.svg: No such file or directory"),
     ],
 )
@@ -79,19 +79,24 @@ def test_a_missing_library_is_said_before_anything_is_measured(
 
 
 @pytest.mark.parametrize(
-    ("command", "n_curves"),
+    ("command", "n_models"),
     [
         ("kvcache --plot", len(names())),
         ("compare gpt2 gpt2-xl gpt2-large gpt2-medium qwen3-8b --set tie_embeddings=false --plot", 10),
         ("compare gpt2 gpt2 gpt2-xl gpt2-large olmo2-1b olmo2-7b qwen3-8b qwen3-4b gemma3-1b kimi-k2 --plot", 9),
     ],
 )
-def test_too_many_curves_for_a_terminal_are_said_before_anything_is_measured(
-    llmarch: Run, command: str, n_curves: int
-) -> None:
-    result = llmarch(*command.split())
-    assert (result.status, result.out) == (2, "")
-    assert result.err.startswith(f"error: a plot on a terminal shows at most 8 curves, not {n_curves}")
+def test_of_many_curves_a_terminal_shows_one_of_each_mechanism(llmarch: Run, command: str, n_models: int) -> None:
+    result = llmarch(*command.split(), "--engine", "closed-form")
+    assert result.status == 0
+    assert f"Shown: of {n_models} models the largest with each" in " ".join(result.out.split())
+
+
+def test_curves_that_are_asked_for_are_in_colour(llmarch: Run) -> None:
+    result = llmarch("kvcache", "--engine", "closed-form", "--plot", "--highlight", "gpt2", "--highlight", "kimi-k2")
+    assert "a gpt2 (MHA)   b kimi-k2 (MLA)\n" in result.out
+    result = llmarch("kvcache", "gpt2", "--plot", "--highlight", "gpt3")
+    assert (result.status, result.err.partition(";")[0]) == (2, "error: unknown highlighted model 'gpt3'")
 
 
 def test_only_what_draws_imports_what_draws() -> None:

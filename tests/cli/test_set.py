@@ -23,7 +23,7 @@ NARROW = "attention.variants.local.window=512"
 def test_a_model_stands_beside_itself_as_changed(llmarch: Run) -> None:
     result = llmarch("compare", "gemma3-27b", "--set", NARROW)
     assert (result.status, result.err) == (0, "")
-    lines = {line[:20].strip(): line[20:].split() for line in result.out.splitlines()}
+    lines = {line[:19].strip(): line[19:].split() for line in result.out.splitlines()}
     assert lines["KV cache"] == ["10.41", "GiB", "10.20", "GiB", "-208.00", "MiB", "(-1.95%)"]
     assert lines["parameters"] == ["27.01B", "27.01B", "0"]
     assert lines["attention"][-1] == "changed"

@@ -8,6 +8,8 @@ from typing import Any
 import pytest
 
 import llmarch_cli
+from llmarch_cli import api
+from llmarch_cli.specs import spec_file
 
 Run = Callable[..., Any]
 
@@ -17,8 +19,8 @@ def test_it_fits_and_says_what_stands_where(llmarch: Run, monkeypatch: pytest.Mo
     monkeypatch.setenv("COLUMNS", columns)
     out = llmarch("show", "llama4-maverick").out
     assert max(map(len, out.splitlines())) <= int(columns)
-    assert "attention  0-47    12 x (3 chunked + 1 nope)" in out
-    assert "ffn        0-47    24 x (1 dense + 1 moe)" in out
+    assert "attention  0-47           12 x (3 chunked + 1 nope)" in out
+    assert "ffn        0-47           24 x (1 dense + 1 moe)" in out
     for heading in ("component", "published", "KV cache", "share"):
         assert heading in out
 
@@ -70,3 +72,12 @@ def test_operators_are_added(llmarch: Run, monkeypatch: pytest.MonkeyPatch) -> N
     data = json.loads(llmarch("show", "gpt2", "--operators", "--format", "json").out)
     assert data["operators"] == [{"component": "ffn", "count": 12, "operator": "linear", "flops_per_token": 12_000}]
     assert "By operator" in llmarch("show", "gpt2", "--operators").out
+
+
+def test_a_spec_is_printed_as_json(llmarch: Run) -> None:
+    result = llmarch("show", "gemma3-27b", "--spec", "--format", "json", "--set", "n_layers=8")
+    assert (result.status, result.err) == (0, "")
+    data = json.loads(result.out)
+    spec = api.specs(["gemma3-27b"], {"n_layers": 8})[-1]
+    assert data == {**spec_file.plain(spec), "released": "2025-03-12"}
+    assert llmarch("show", "gemma3-27b", "--spec", "--json").status == 0

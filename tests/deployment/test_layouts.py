@@ -41,6 +41,7 @@ REFUSED = {
     "gemma-3n-e2b": {Layout(tp=2, pp=4), Layout(tp=8, pp=8)},  # layers read a cache on another stage
     "gemma-3n-e4b": {Layout(tp=2, pp=4), Layout(tp=8, pp=8)},
     "gemma-4-e2b": {Layout(pp=2), Layout(tp=2, pp=4), Layout(tp=8, pp=8)},
+    "gemma-4-e4b": {Layout(tp=2, pp=4), Layout(tp=8, pp=8)},
     "gemma3-1b": {Layout(tp=8), Layout(tp=8, pp=8)},  # 4 heads
     "gemma3-270m": {Layout(tp=8), Layout(tp=8, pp=8)},
     "gpt2": {Layout(tp=8), Layout(tp=8, pp=8)},  # 12 heads
@@ -49,11 +50,16 @@ REFUSED = {
     "qwen2.5-7b": {Layout(tp=8), Layout(tp=8, pp=8)},  # 28 heads
     "recurrentgemma-2b": {Layout(tp=4), Layout(tp=8), Layout(tp=8, pp=8)},  # 10 blocks
     "granite-4.0-h-small": {EVERYWHERE},  # 72 experts
+    "granite-4.0-h-tiny": {Layout(tp=8), Layout(tp=8, ep=8), Layout(tp=8, pp=8)},  # 12 heads
     "glm-4.7-flash": {Layout(tp=8), Layout(tp=8, ep=8), Layout(tp=8, pp=8)},  # 20 heads
     "step-3.5-flash": {EVERYWHERE},  # 288 experts
-    **{name: {EVERYWHERE} for name in ("deepseek-v2", "glm-4.5", "glm-4.6", "qwen3-coder-480b-a35b")},  # 160 experts
-    **{name: {EVERYWHERE} for name in ("gpt-oss-20b", "minimax-m1", "minimax-text-01")},  # 32 experts
-    **{name: {EVERYWHERE} for name in ("grok-2.5", "mixtral-8x7b", "mixtral-8x22b", "llama4-scout")},  # 8 and 16
+    **{
+        name: {EVERYWHERE} for name in ("deepseek-v2", "glm-4.5", "glm-4.6", "glm-4.7", "qwen3-coder-480b-a35b")
+    },  # 160 experts
+    **{name: {EVERYWHERE} for name in ("gpt-oss-20b", "lfm2-8b-a1b", "minimax-m1", "minimax-text-01")},  # 32 experts
+    **{
+        name: {EVERYWHERE} for name in ("grok-2.5", "jamba-v0.1", "mixtral-8x7b", "mixtral-8x22b", "llama4-scout")
+    },  # 8 and 16 experts
 }
 
 # Layouts whose ranks hold overlapping heads, which DTensor cannot place.

@@ -13,7 +13,7 @@ from test_picture import drawn
 
 import llmarch_cli as llmarch
 from llmarch_cli.drawings.shapes import Text
-from llmarch_cli.drawings.theme import THEMES
+from llmarch_cli.drawings.theme import THEMES, dark_instead
 from llmarch_cli.errors import InputError
 
 SVG = "{http://www.w3.org/2000/svg}"
@@ -75,6 +75,17 @@ def test_a_picture_has_the_theme_s_background(tmp_path: Path) -> None:
         assert "#" + "".join(f"{value:02x}" for value in corner) == theme.background
 
 
+def test_a_drawing_is_dark_where_the_reader_prefers_it() -> None:
+    light, dark = THEMES["light"], THEMES["dark"]
+    instead = dark_instead()
+    for role, pair in light.boxes.items():  # none stands for two
+        assert [colour and instead[colour] for colour in pair] == list(dark.boxes[role])
+    assert [instead[colour] for colour in light.texts.values()] == list(dark.texts.values())
+    for theme, is_there in (("auto", True), ("light", False), ("dark", False)):
+        text = llmarch.drawing(["gpt2"], theme=theme).decode()
+        assert (f'[style*="fill: {light.background}"]{{fill:{dark.background}!important}}' in text) == is_there
+
+
 @pytest.mark.parametrize("name", THEMES)
 def test_letters_stand_out_from_what_is_behind_them(name: str) -> None:
     theme = THEMES[name]
@@ -113,7 +124,7 @@ def test_every_role_has_its_colours() -> None:
         ("figure.jpg", "light", "figure.jpg: the file name must end in .svg, .png or .pdf"),
         ("figure", "light", "figure: the file name must end in .svg, .png or .pdf"),
         ("figure.sgv", "light", "did you mean svg"),
-        ("figure.svg", "drak", "unknown theme 'drak'; known: light, dark; did you mean dark"),
+        ("figure.svg", "drak", "unknown theme 'drak'; known: auto, light, dark; did you mean dark"),
     ],
 )
 def test_what_cannot_be_drawn_is_refused_before_anything_is_read(path: str, theme: str, message: str) -> None:

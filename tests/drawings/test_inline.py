@@ -1,6 +1,8 @@
 """Figures as elements of a page: every shape in its place and role, and what the page's script reads of them."""
 
+import json
 import re
+from typing import Any
 from xml.etree import ElementTree as ET
 
 import pytest
@@ -13,7 +15,7 @@ import llmarch_cli as llmarch
 from llmarch_cli.drawings import inline
 from llmarch_cli.drawings.measure import text_width
 from llmarch_cli.drawings.model import CALLOUTS
-from llmarch_cli.drawings.picture import apart, stretching
+from llmarch_cli.drawings.picture import apart
 from llmarch_cli.drawings.shapes import Adder, Box, Drawing, Line, Text
 from llmarch_cli.drawings.theme import THEMES
 from llmarch_cli.report.units import BYTES
@@ -85,13 +87,25 @@ def test_the_widest_figure_of_any_context_has_room() -> None:
         assert text_width(widest, 11.5, bold=True) < tiles[key].width
 
 
-def test_all_stand_on_one_scale_with_their_layers_at_one_height() -> None:
+def test_all_have_their_layers_at_one_height() -> None:
     models = ("gpt2", "llama3-8b", "deepseek-v3")
     drawings = alone(*models)
     strips = [[box for box in drawing.of(Box) if box.role == "layer"] for drawing in drawings]
     assert [len(strip) for strip in strips] == [llmarch.load(model).n_layers for model in models]
-    assert len({round(box.height, 6) for strip in strips for box in strip}) == 1
     assert len({round(min(box.y for box in strip), 6) for strip in strips}) == 1
+    for drawing, strip in zip(drawings, strips, strict=True):
+        assert drawing.strip is not None
+        low, second = sorted(box.y for box in strip)[:2]
+        assert (drawing.strip.bottom, drawing.strip.layer) == pytest.approx((low, second - low))
+        assert drawing.strip.n_layers == len(strip)
+
+
+def test_what_the_page_moves_is_in_groups() -> None:
+    (drawing,) = alone("gemma3-27b")
+    groups = {group.get("data-part"): list(group) for group in element(drawing).iter("g")}
+    assert groups.keys() == {"strip", "strip-count", "strip-hint", "strip-out", "above"}
+    assert len(groups["strip"]) == 62 + 21  # layers, and the marks of equal neighbours
+    assert [path.tag for part in ("strip-hint", "strip-out") for path in groups[part]] == ["path"] * 2
 
 
 @given(st.lists(strategies.specs(), min_size=1, max_size=2))
@@ -109,12 +123,14 @@ def test_any_text_stays_text(name: str) -> None:
     assert root.get("aria-label") == name
 
 
-def test_a_drawing_on_two_scales_has_the_same_shapes() -> None:
-    profiles = [llmarch.profile(name, engine="closed-form") for name in llmarch.names()]
-    for profile, (low, high, least, own) in zip(profiles, stretching(profiles, "this context"), strict=True):
-        assert [type(shape) for shape in low.shapes] == [type(shape) for shape in high.shapes]
-        assert least <= own
-        listed = inline.tree(low, high, "words")
-        assert len(listed) == 3 + len(list(ET.fromstring(inline.element(high, "words"))))
-        texts = [text for _, _, text, *_ in listed[3:] if text]
-        assert profile.spec.name.split()[0] in " ".join(texts)
+def test_the_data_of_a_drawing_is_the_element() -> None:
+    def made(of: list[Any]) -> ET.Element:
+        tag, attributes, text, *inside = of
+        element = ET.Element(tag, attributes)
+        element.text = text or None
+        element.extend(map(made, inside))
+        return element
+
+    for drawing in alone("gpt2", "deepseek-v3"):
+        listed = json.loads(json.dumps(inline.tree(drawing, "said")))
+        assert ET.tostring(made(listed), encoding="unicode") == inline.element(drawing, "said")

@@ -68,7 +68,7 @@ def test_limits_are_exact(text: str, expected: MetricAt, comparison: str, amount
         ("params <= -1", "is not a limit"),
         ("params != 3", "is not a limit|write METRIC"),
         ("params", "is not a limit"),
-        ("params <= 3 and params >= 2", "is not a limit|takes K"),
+        ("params <= 3 and params >= 2", "write METRIC"),
         ("params + 1 <= 3", "is not a limit|write METRIC"),
         ("", "is not a limit"),
     ],

@@ -64,15 +64,15 @@ def named(page: Driver, name: str) -> WebElement:
 
 def shown(page: Driver) -> list[str]:
     """The models of the index that are shown, from the top, by the names of their pages."""
-    script = "return [...document.querySelectorAll('#table tbody tr:not([hidden]) .name a')].map(a => a.href)"
+    script = "return [...document.querySelectorAll('#models tbody tr:not([hidden]) .name a')].map(a => a.href)"
     return [address.rpartition("/")[2].removesuffix(".html") for address in page.execute_script(script)]
 
 
 def cells(page: Driver, key: str) -> list[str]:
     """A column of the index, from the top."""
     script = (
-        "const at = [...document.querySelectorAll('#table thead th')].findIndex(h => h.dataset.key === arguments[0]);"
-        " return [...document.querySelectorAll('#table tbody tr:not([hidden])')].map(r => r.cells[at].textContent)"
+        "const at = [...document.querySelectorAll('#models thead th')].findIndex(h => h.dataset.key === arguments[0]);"
+        " return [...document.querySelectorAll('#models tbody tr:not([hidden])')].map(r => r.cells[at].textContent)"
     )
     return list(page.execute_script(script, key))
 
@@ -130,7 +130,7 @@ class TestTheIndex:
     def test_it_sorts_by_each_column(self, open_page: Open) -> None:
         page = open_page("index.html")
         profiles = {name: llmarch.profile(name, engine="closed-form") for name in MODELS}
-        for heading in page.find_elements(By.CSS_SELECTOR, "#table th[data-key]"):
+        for heading in page.find_elements(By.CSS_SELECTOR, "#models th[data-key]"):
             key = str(heading.get_attribute("data-key"))
             for _ in range(2):
                 heading.find_element(By.CLASS_NAME, "sort").click()
@@ -156,7 +156,7 @@ class TestTheIndex:
         page = open_page("index.html")
         named(page, "filter").send_keys("gpt")
         Select(named(page, "kind")).select_by_value("dense")
-        page.find_element(By.CSS_SELECTOR, '#table th[data-key="params"] .sort').click()
+        page.find_element(By.CSS_SELECTOR, '#models th[data-key="params"] .sort').click()
         ask(page, "32k")
         address = page.current_url
         assert address.partition("#")[2] == "q=gpt&kind=dense&sort=-params&ctx=32k"
@@ -173,7 +173,7 @@ class TestTheIndex:
         page = open_page("index.html")
         for name in ("gpt2", "gpt2-xl", "deepseek-v3"):
             page.find_element(By.CSS_SELECTOR, f'input[aria-label="Compare {name}"]').click()
-        assert len(page.find_elements(By.CSS_SELECTOR, "#table input:checked")) == 2
+        assert len(page.find_elements(By.CSS_SELECTOR, "#models input:checked")) == 2
         assert named(page, "chosen").text == "Compare gpt2-xl and deepseek-v3"
         named(page, "chosen").click()
         until(lambda: "differ" in named(page, "pair-said").text)
@@ -312,7 +312,7 @@ def test_the_keyboard_reaches_all_and_shows_where_it_is(open_page: Open) -> None
     controls = ["theme", "context-slider", "context", "exact", "filter"]
     selects = ["organization", "year", "mechanism", "kind"]
     ranges = [f"{key}-{end}" for key in ("params", "active_params", "cache_bytes") for end in ("least", "most")]
-    assert names == ["#main", "index.html", *navigation, *controls, *selects, *ranges, "clear", "models", "sort"]
+    assert names == ["#main", "index.html", *navigation, *controls, *selects, *ranges, "order", "clear", "sort"]
     assert [name for name, outlined in reached if not outlined] == []
     ActionChains(page).send_keys(Keys.ENTER).perform()
     assert page.find_element(By.CSS_SELECTOR, '[data-key="model"]').get_attribute("aria-sort") == "ascending"
@@ -382,7 +382,7 @@ def test_without_script_everything_but_the_comparison_is_there(open_page: Open, 
     try:
         page = open_page("index.html")
         assert "131072 tokens" in page.find_element(By.TAG_NAME, "noscript").text
-        assert len(page.find_elements(By.CSS_SELECTOR, "#table tbody tr")) == 4
+        assert len(page.find_elements(By.CSS_SELECTOR, "#models tbody tr")) == 4
         page.find_element(By.LINK_TEXT, "GPT-2 XL").click()
         assert page.find_element(By.CSS_SELECTOR, "svg.architecture").is_displayed()
     finally:

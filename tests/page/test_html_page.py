@@ -179,4 +179,4 @@ def test_every_number_is_exact_text() -> None:
 
 
 def test_all_models_with_all_pictures_stay_small() -> None:
-    assert len(report(engine="closed-form").encode()) < 50_000 * len(llmarch.names())
+    assert len(report(engine="closed-form").encode()) < 52_000 * len(llmarch.names())

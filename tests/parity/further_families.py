@@ -1,6 +1,6 @@
-"""Families beyond the catalogue: each puts mechanisms together in a way that no bundled model has.
+"""Further families: each puts mechanisms together in a way that none in `families` does.
 
-They are told as in `families`.
+They are told as there.
 """
 
 from __future__ import annotations

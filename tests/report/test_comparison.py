@@ -1,4 +1,5 @@
 import copy
+import re
 from collections.abc import Iterator
 from typing import Any
 
@@ -9,6 +10,7 @@ from pydantic import ValidationError
 from strategies import Data, spec_data
 
 import llmarch_cli as llmarch
+from llmarch_cli.report.formats import terminal
 from llmarch_cli.report.table import Table
 from llmarch_cli.specs.spec import ModelSpec
 
@@ -68,10 +70,10 @@ def test_a_model_beside_itself_differs_in_nothing() -> None:
 
 def test_notes_say_what_was_asked_and_who_answered() -> None:
     notes = llmarch.compare(["gemma3-27b", "gpt2"], context=8192, batch=4, kv_dtype="fp8", engine="closed-form").notes
-    assert notes[0] == "8,192 tokens of context, batch 4, fp8 cache."
-    assert notes[1] == "Closed form only; not measured."
-    assert notes[2] == "Beyond the context window of gpt2 (1k)."
-    assert "Measured; the closed form agrees on every value." in llmarch.compare(["gpt2"], engine="measured").notes[1]
+    assert notes[0] == "!: beyond the context window of gpt2 (1k)."
+    assert notes[1] == "8,192 tokens of context, batch 4, fp8 cache."
+    assert notes[2] == "Closed form only; not measured."
+    assert "Measured; the closed form agrees on every value." in llmarch.compare(["gpt2"], engine="measured").notes[2]
 
 
 def test_caches_are_ordered_by_the_longest_context() -> None:
@@ -93,4 +95,29 @@ def test_a_context_beyond_what_a_model_was_made_for_is_marked(context: int, mark
     table = llmarch.kv_cache(["gpt2"], contexts=[context], engine="closed-form")
     assert table.rows[0]["beyond_context_window"] is marked
     assert any(note.startswith("!") for note in table.notes) == marked
-    assert ("beyond_context_window" in [column.key for column in table.for_reading]) == marked
+    assert table.marked == (frozenset(("kv_cache_bytes", *MORE)) if marked else frozenset(),)
+
+
+MORE = ("kv_cache_bytes_without_windows", "kv_cache_bytes_multi_head", "cache_bytes")
+
+
+def test_a_figure_is_marked_where_it_stands() -> None:
+    lines = terminal.render([llmarch.compare(["gpt2", "llama3.1-8b"], engine="closed-form")], 80).splitlines()
+    cells = {line[:19].strip(): line[19:] for line in lines}
+    assert cells["KV cache"].split()[:5] == ["4.50", "GiB", "!", "16.00", "GiB"]
+    assert cells["FLOPs per token"].count("!") == cells["prefill FLOPs"].count("!") == 1
+    assert "!" not in cells["parameters"] + cells["weight FLOPs"] + cells["context window"]
+    text = terminal.render([llmarch.kv_cache(["gpt2", "qwen3-8b"], context=2048, engine="closed-form")], 80)
+    assert re.search(r"^gpt2 +72.00 MiB !", text, re.MULTILINE)
+    assert re.search(r"^qwen3-8b +288.00 MiB  ", text, re.MULTILINE)  # digits below digits
+
+
+def test_a_long_prompt_is_marked_apart() -> None:
+    table = llmarch.compare(["gpt2"], context=512, prompt=2048, engine="closed-form")
+    assert "prefill_flops" in table.marked[0]
+    assert "kv_cache_bytes" not in table.marked[0]
+
+
+def test_a_mark_is_explained_only_where_it_stands() -> None:
+    notes = llmarch.compare(["gpt2", "gpt2-xl"], columns=["params"], engine="closed-form").notes
+    assert not any(note.startswith("!") for note in notes)

@@ -81,7 +81,7 @@ def test_the_line_says_what_is_special(name: str, line: str) -> None:
     [
         ("llama3-8b", "gqa dense"),
         ("gpt2", "learned_positions layer_norm tied mha qkv_bias ungated dense"),
-        ("gemma3-1b", "window sandwich_norm qk_norm tied mqa dense"),
+        ("gemma3-1b", "window sandwich_norm mqa qk_norm tied dense"),
         ("deepseek-v3", "mla moe mtp shared_expert group_routing dense"),
         ("glm-5", "mla moe mtp indexer shared_expert dense"),
         ("gpt-oss-20b", "window moe sinks gqa qkv_bias"),
@@ -92,7 +92,7 @@ def test_the_line_says_what_is_special(name: str, line: str) -> None:
         ("deepseek-v4-flash", "compressed window moe hyper_connections sinks shared_expert indexer hash_routing"),
         (
             "gemma-4-e2b",
-            "window per_layer_embedding shared_cache sandwich_norm logit_softcap qk_norm layer_scale tied mqa"
+            "window per_layer_embedding shared_cache sandwich_norm logit_softcap mqa qk_norm layer_scale tied"
             " partial_rope dense",
         ),
     ],

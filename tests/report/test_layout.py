@@ -154,6 +154,12 @@ def test_every_bundled_model_has_a_short_layout_and_can_be_found_by_its_words() 
         assert len(layout.in_short(spec)) <= 20
 
 
+def test_each_of_two_mixers_in_a_layer_is_named() -> None:
+    for name, words in (("falcon-h1-0.5b", "GQA Mamba2"), ("zamba2-7b", "Mamba2 MHA")):
+        assert layout.in_short(load(name)) == f"{words}, dense"
+        assert {*words.lower().split()} < layout.attention_words(load(name))
+
+
 def test_a_model_with_learned_positions_is_not_blind() -> None:
     assert "nope" in layout.attention_words(load("smollm3-3b"))
     assert "nope" not in layout.attention_words(load("gpt2"))

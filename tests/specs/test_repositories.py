@@ -47,7 +47,7 @@ def test_spellings(name: str, expected: str) -> None:
         "qwen-38b",  # 38 billion parameters
         "llama-3.8b",  # 3.8 billion parameters
         "qwen3-06b",
-        "deepseek-v3.1",
+        "deepseek-v3.3",
         "Qwen/Qwen3-8B-Base",  # another context window
         "Qwen/Qwen3-235B-A22B-Instruct-2507",
         "someone/Qwen3-8B",

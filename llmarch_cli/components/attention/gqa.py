@@ -231,7 +231,8 @@ class GroupedQueryAttention(RotaryComponent):
         multi = self.n_kv_heads == self.n_heads
         page = "multi-head-attention" if multi else "grouped-query-attention"
         phrase = heads if multi else f"{heads} {counts.partition(' ')[0]}"
-        yield Mechanism(heads.lower(), self.title, phrase, Telling.COMMON, page=page)
+        telling = Telling.COMMON if multi or self.n_kv_heads > 1 else Telling.DETAIL  # one key head is rare
+        yield Mechanism(heads.lower(), self.title, phrase, telling, page=page)
         if self.window is not None:
             yield window(self.window)
         if self.chunk is not None:

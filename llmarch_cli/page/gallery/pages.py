@@ -219,17 +219,14 @@ class Gallery:
 
     @cached_property
     def _drawings(self) -> list[Any]:
-        """Each model's drawing as data, with the heights of a layer in it; None if it is too large to draw."""
+        """Each model's drawing as data, all with layers that begin at one height; None if it is too large to draw."""
         from llmarch_cli.drawings import inline
-        from llmarch_cli.drawings.picture import stretching
+        from llmarch_cli.drawings.picture import apart
 
-        fits = [facts.can_be_drawn(profile) for profile in self._profiles]
-        drawn = [profile for profile, can in zip(self._profiles, fits, strict=True) if can]
-        made = (
-            {"tree": inline.tree(low, high, data.in_words(profile)), "least": least, "own": own}
-            for profile, (low, high, least, own) in zip(drawn, stretching(drawn, "this context"), strict=True)
-        )
-        return [next(made) if can else None for can in fits]
+        drawn = [profile for profile in self._profiles if facts.can_be_drawn(profile)]
+        made = zip(drawn, apart(drawn, "this context"), strict=True) if drawn else ()
+        trees = {id(profile): inline.tree(one, data.in_words(profile)) for profile, one in made}
+        return [trees.get(id(profile)) for profile in self._profiles]
 
     # A model's page.
 
@@ -272,17 +269,17 @@ class Gallery:
 
     @cached_property
     def _claims(self) -> dict[str, list[dict[str, Any]]]:
-        """The statements about each bundled model, measured in closed form."""
+        """The statements about each bundled model, measured in closed form: those that do not hold first."""
         ids = {entry.spec.id for entry in self.models}
+        sections = [
+            (section, [claims.measure(claim, "closed-form") for claim in section.claims if ids & {*claim.models}])
+            for section in claims.read(claims.bundled()).sections
+        ]
         found: dict[str, list[dict[str, Any]]] = {}
-        for section in claims.read(claims.bundled()).sections:
-            about = [claim for claim in section.claims if ids & set(claim.models)]
-            if not about:
-                continue
-            table = findings([(section, [claims.measure(claim, "closed-form") for claim in about])], ())[0]
-            for claim, row in zip(about, table.rows, strict=True):
-                for name in claim.models:
-                    found.setdefault(name, []).append({**row, "models": claim.models})
+        for row in (row for table in findings(sections, ()) if table.name == "claims" for row in table.rows):
+            models = str(row["models"]).split(", ")
+            for name in models:
+                found.setdefault(name, []).append({**row, "models": models})
         return found
 
     # The other pages.

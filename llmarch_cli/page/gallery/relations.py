@@ -26,14 +26,14 @@ class Told:
         words: the largest changes, such as `n_layers 12 -> 48`.
         more: how many other changes there are.
         figures: the metrics that differ, each before, after and by how much.
-        changes: the table of all changes; None if the architectures are equal.
+        changes: the tables of all changes, those with an effect first; none if the architectures are equal.
     """
 
     edge: Edge
     words: tuple[str, ...]
     more: int
     figures: tuple[str, ...]
-    changes: Shown | None
+    changes: tuple[Shown, ...]
 
     @property
     def parent(self) -> str:
@@ -57,10 +57,15 @@ class Tree:
 
 def told(edge: Edge) -> Told:
     """An edge in words and numbers."""
-    _, changes = differences(edge.difference)
-    rows = [f"{row['change']} {_short(row['before_words'])} → {_short(row['after_words'])}" for row in changes.rows]
-    words = tuple(map(one_line, rows[:MOST_WORDS])) or (SAME.partition(".")[0] + ".",)
-    return Told(edge, words, max(0, len(rows) - MOST_WORDS), tuple(_figures(edge)), shown(changes) if rows else None)
+    _, *changes = differences(edge.difference)
+    said = [
+        one_line(f"{row['change']} {_short(row['before_words'])} → {_short(row['after_words'])}")
+        for table in changes
+        for row in table.rows
+    ]
+    words = tuple(said[:MOST_WORDS]) or (SAME.partition(".")[0] + ".",)
+    tables = tuple(shown(table) for table in changes if table.rows)
+    return Told(edge, words, max(0, len(said) - MOST_WORDS), tuple(_figures(edge)), tables)
 
 
 def _short(value: object) -> str:

@@ -4,6 +4,8 @@ const steps = [];
 for (let power = 10n; power <= 24n; power += 1n) steps.push(1n << power, 3n << (power - 1n));
 steps.pop();
 const slider = byId("context-slider");
+const bar = document.querySelector(".bar");
+new ResizeObserver(() => document.documentElement.style.setProperty("--bar", `${bar.offsetHeight}px`)).observe(bar); // headings stick below it
 slider.max = steps.length - 1;
 
 function readTokens(text) {

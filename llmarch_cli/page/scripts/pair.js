@@ -35,6 +35,7 @@ function pairLines(pair, onlyDifferences, written) {
 function fillPairTable(pair, { lines, differences }) {
   byId("first-name").textContent = pair[0].id;
   byId("second-name").textContent = pair[1].id;
+  byId("pair-caption").textContent = pair[0] === pair[1] ? `All metrics of ${pair[0].id}.` : `All metrics of ${pair[0].id} and ${pair[1].id}; ≠ marks differences.`;
   byId("pair-table").tBodies[0].replaceChildren(...lines);
   byId("pair-table").classList.toggle("alone", pair[0] === pair[1]);
   byId("pair-said").textContent = `${differences} differ`;

@@ -5,10 +5,16 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
+from typing import Literal
 
 from llmarch_cli.report import units
 from llmarch_cli.report.table import Column, Table
 from llmarch_cli.report.units import Delta, Value
+
+MARKED = " !"  # behind a value that is marked
+
+# What a value is beside others: marked; an amount that is added, or removed; no amount.
+Sort = Literal["", "marked", "more", "less", "none"]
 
 
 @dataclass(frozen=True)
@@ -17,6 +23,7 @@ class Cell:
 
     text: str
     is_text: bool
+    sort: Sort = ""
 
 
 @dataclass(frozen=True)
@@ -26,6 +33,7 @@ class TextLine:
     cells: tuple[Cell, ...]
     recedes: bool = False
     opens_group: bool = False
+    failed: bool = False
 
 
 @dataclass(frozen=True)
@@ -60,7 +68,17 @@ def heading(column: Column, exact: bool) -> str:
 
 
 def _row_by_row(table: Table, columns: Sequence[Column], exact: bool) -> TextGrid:
-    lines = [TextLine(tuple(_cell(column, row[column.key], exact) for column in columns)) for row in table.rows]
+    lines = []
+    with_marks = {column.key for column in columns if any(column.key in keys for keys in table.marked)}
+    for number, row in enumerate(table.rows):
+        cells = [_cell(column, row[column.key], exact, table.marks(number, column)) for column in columns]
+        padded = (  # so that digits stand below digits
+            replace(cell, text=f"{cell.text}{' ' * len(MARKED)}")
+            if column.key in with_marks and cell.sort != "marked" and not cell.is_text
+            else cell
+            for column, cell in zip(columns, cells, strict=True)
+        )
+        lines.append(TextLine(tuple(padded), failed=table.fails is not None and bool(row[table.fails])))
     if table.total is not None:
         total = (_cell(column, table.total[column.key], exact) for column in columns)
         lines.append(TextLine(tuple(total), opens_group=True))
@@ -78,7 +96,10 @@ def _side_by_side(table: Table, columns: Sequence[Column], exact: bool) -> TextG
     for column in others:
         values = table.values(column)
         written = map(one_line, column.unit.write_together(values, exact))
-        cells = [Cell(text, column.unit.is_text) for text in written]
+        cells = [
+            _as_cell(column, value, text, table.marks(number, column))
+            for number, (value, text) in enumerate(zip(values, written, strict=True))
+        ]
         if table.with_ratio:
             cells.append(Cell(_ratio(column, values), is_text=False))
         title = Cell(heading(column, exact), is_text=True)
@@ -101,11 +122,20 @@ def _ratio(column: Column, values: Sequence[Value]) -> str:
         return ""
     if not isinstance(first, int | Fraction) or not isinstance(second, int | Fraction):
         return ""
-    return f"{units.decimal(Fraction(first) / second)}x"
+    return units.ratio(Fraction(first) / second)
 
 
-def _cell(column: Column, value: Value, exact: bool) -> Cell:
-    return Cell(one_line(column.unit.write(value, exact)), column.unit.is_text)
+def _cell(column: Column, value: Value, exact: bool, marked: bool = False) -> Cell:
+    return _as_cell(column, value, one_line(column.unit.write(value, exact)), marked)
+
+
+def _as_cell(column: Column, value: Value, text: str, marked: bool) -> Cell:
+    if marked:
+        return Cell(f"{text}{MARKED}", column.unit.is_text, "marked")
+    amount = value.amount if isinstance(value, Delta) else value if column.unit.is_signed else None
+    if isinstance(amount, bool) or not isinstance(amount, int | Fraction):
+        return Cell(text, column.unit.is_text)
+    return Cell(text, column.unit.is_text, "more" if amount > 0 else "less" if amount else "none")
 
 
 def _all_equal(table: Table, column: Column) -> bool:

@@ -1,4 +1,8 @@
-"""A report as JSON: a schema version, and each table under its name as a list of rows. Integers are exact."""
+"""A report as JSON: the same keys for every command. Integers are exact.
+
+`tables` has each table under its name as a list of rows, `architectures` the models as data, `notes` what readers are
+told below tables. For one version, the tables are beside these keys too, as they were before.
+"""
 
 from __future__ import annotations
 
@@ -6,16 +10,26 @@ import json
 from collections.abc import Sequence
 from typing import Any
 
+from llmarch_cli.report.architecture import architecture
 from llmarch_cli.report.table import Table, plain
 
 # Incremented if a key is renamed, removed or changes its meaning, but not for new keys.
 SCHEMA_VERSION = 1
 
+ENVELOPE = ("schema_version", "tables", "architectures", "notes")
+
 
 def render(tables: Sequence[Table]) -> str:
     """Indented JSON, ending in a newline."""
-    data: dict[str, Any] = {"schema_version": SCHEMA_VERSION}
+    rows: dict[str, list[dict[str, Any]]] = {}
     for table in tables:
-        rows = data.setdefault(table.name, [])  # tables of the same name are joined
-        rows += [{column.key: plain(row[column.key]) for column in table.for_data} for row in table.rows]
-    return json.dumps(data, indent=2) + "\n"
+        found = rows.setdefault(table.name, [])  # tables of the same name are joined
+        found += [{column.key: plain(row[column.key]) for column in table.for_data} for row in table.rows]
+    specs = {spec.id: spec for table in tables for spec in table.specs}
+    values = (
+        SCHEMA_VERSION,
+        rows,
+        [architecture(spec) for spec in specs.values()],
+        list(dict.fromkeys(note for table in tables for note in table.notes)),
+    )
+    return json.dumps({**dict(zip(ENVELOPE, values, strict=True)), **rows}, indent=2) + "\n"

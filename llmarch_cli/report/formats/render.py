@@ -11,6 +11,7 @@ if TYPE_CHECKING:  # the command line reads the names below for its help
     from llmarch_cli.report.table import Table
 
 FORMATS = ("table", "markdown", "csv", "json")
+BLOCKS = "█ ▏▎▍▌▋▊▉─"  # what tables are drawn with on a terminal that has these characters
 VERDICT_FORMATS = (*FORMATS, "junit")  # for tables whose rows pass or fail
 
 

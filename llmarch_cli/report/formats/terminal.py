@@ -11,16 +11,27 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import groupby
 
-from llmarch_cli.report.formats.grid import Cell, TextGrid, TextLine, grid, one_line
+from llmarch_cli.report.formats.grid import Cell, Sort, TextGrid, TextLine, grid, one_line
 from llmarch_cli.report.table import Table
 
 GAP = 2  # between columns
 LONGEST_WORD = 24  # longer words are names, which may be broken
 COMFORT = 32  # text is not wrapped below this width; the table is split instead
 FILLING = 40  # least width of the column that fills a table, if its text is as long
-BAR = range(8, 31)  # widths of a bar
+LEAST_BAR = 6  # characters of the longest bar
+LONG_BAR = 30  # headings stay on one line beside bars of this length
+EIGHTHS = " ▏▎▍▌▋▊▉"  # parts of a block
+_BESIDE = GAP + LEAST_BAR
 
-BOLD, DIM = "1", "2"  # styles, by their numbers in escape codes (ECMA-48, section 8.3.117)
+# Styles, by their numbers in escape codes (ECMA-48, section 8.3.117).
+BOLD, DIM, RED, GREEN, YELLOW, CYAN = "1", "2", "31", "32", "33", "36"
+_STYLES: dict[Sort, tuple[str, ...]] = {
+    "": (),
+    "marked": (YELLOW,),
+    "more": (GREEN,),
+    "less": (RED,),
+    "none": (DIM,),
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +43,7 @@ class _Pen:
 
     def styled(self, text: str, *styles: str) -> str:
         """`text` in these styles, if the terminal knows any."""
-        return f"\x1b[{';'.join(styles)}m{text}\x1b[0m" if self.color and styles and text else text
+        return f"\x1b[{';'.join(styles)}m{text}\x1b[0m" if self.color and styles and text.strip() else text
 
 
 def render(
@@ -57,13 +68,13 @@ def _lines(table: Table, width: int, exact: bool, pen: _Pen) -> Iterator[str]:
     if table.is_side_by_side and _taken(_least(cells)) > width:
         table = replace(table, side_by_side=False)
         cells = grid(table, table.for_reading, exact)
-    parts, dropped = ([cells], []) if table.is_side_by_side else _parts(table, cells, width)
+    parts, dropped = ([(cells, False)], []) if table.is_side_by_side else _parts(table, cells, width)
     if table.notes and not table.rows:  # no headings without rows: the notes say why
         parts, dropped = [], []
-    for number, part in enumerate(parts):
+    for number, (part, has_bar) in enumerate(parts):
         if number:
             yield ""
-        yield from _drawn(part, width, _bars(table) if len(parts) == 1 else (), pen)
+        yield from _drawn(part, width, _bars(table) if has_bar else (), pen)
     if parts and (table.notes or dropped):
         yield ""
     for note in table.notes:
@@ -72,18 +83,22 @@ def _lines(table: Table, width: int, exact: bool, pen: _Pen) -> Iterator[str]:
         yield from written(f"Hidden (terminal too narrow): {', '.join(dropped)}.", DIM)
 
 
-def _parts(table: Table, cells: TextGrid, width: int) -> tuple[list[TextGrid], list[str]]:
+def _parts(table: Table, cells: TextGrid, width: int) -> tuple[list[tuple[TextGrid, bool]], list[str]]:
     """The columns of each table to show, and the titles of those to hide so that text is not wrapped.
 
-    The first column is in all of them. Groups of columns are split only if they do not fit.
+    The first column is in all of them. Groups of columns are split only if they do not fit. One of the tables may have
+    bars.
     """
     columns, kept = table.for_reading, _kept(table, cells, width)
     for filling in (i for i in kept if columns[i].key == table.fills):
         cells = _filled(cells, kept, filling, width)
-    comfortable = _comfortable(cells)
+    needed = _least(cells) if table.keeps_whole else _comfortable(cells)
+
+    def has_bar(part: list[int]) -> bool:
+        return any(columns[i].key == table.bar for i in part)
 
     def fits(part: list[int]) -> bool:
-        return _taken([comfortable[i] for i in part]) <= width
+        return _taken([needed[i] for i in part]) + (_BESIDE if has_bar(part) else 0) <= width
 
     first, *others = kept
     parts = [[first]]
@@ -92,7 +107,8 @@ def _parts(table: Table, cells: TextGrid, width: int) -> tuple[list[TextGrid], l
             if len(parts[-1]) > 1 and not fits([*parts[-1], *piece]):
                 parts.append([first])
             parts[-1].extend(piece)
-    return [cells.part(part) for part in parts], [columns[i].title for i in range(len(columns)) if i not in kept]
+    shown = [(cells.part(part), has_bar(part)) for part in parts]
+    return shown, [columns[i].title for i in range(len(columns)) if i not in kept]
 
 
 def _kept(table: Table, cells: TextGrid, width: int) -> list[int]:
@@ -100,15 +116,16 @@ def _kept(table: Table, cells: TextGrid, width: int) -> list[int]:
     columns = table.for_reading
     natural = [
         min(each, FILLING) if column.key == table.fills else each
-        for column, each in zip(columns, _natural(cells), strict=True)
+        for column, each in zip(columns, _natural(cells) if table.bar is None else _low_headed(cells), strict=True)
     ]
+    room = width if table.bar is None else width - _BESIDE
     hidden: list[str] = []
 
     def shown() -> list[int]:
         return [i for i, column in enumerate(columns) if column.key not in hidden]
 
     def fits() -> bool:
-        return _taken([natural[i] for i in shown()]) <= width
+        return _taken([natural[i] for i in shown()]) <= room
 
     for key in table.may_drop:
         if fits():
@@ -144,19 +161,19 @@ def _shortened(text: str, room: int) -> str:
 
 def _drawn(cells: TextGrid, width: int, bars: Sequence[float], pen: _Pen) -> Iterator[str]:
     """The lines of a table: its heading, a rule and its rows, with bars behind them if there is room."""
-    widths = _shared(_low_headed(cells) if bars else _natural(cells), _least(cells), width)
-    free = min(width - _taken(widths) - GAP, BAR[-1])
-    lengths = [round(free * share) for share in bars] if free in BAR else []
-    if lengths:
+    widths = _widths(cells, width, with_bars=bool(bars))
+    free = width - _taken(widths) - GAP
+    drawn_bars = [_bar(share, free, pen.ascii_only) for share in bars] if free >= LEAST_BAR else []
+    if drawn_bars:
         widths.append(free)
-    bar, divider, dash, crossing = ("#", "|", "-", "+") if pen.ascii_only else ("█", " ", "─", "─")
+    divider, dash, crossing = ("|", "-", "+") if pen.ascii_only else (" ", "─", "─")
     margin = GAP - len(divider)  # behind each column but the last
 
     def ruled(dash: str, crossing: str) -> str:
         return crossing.join([*(dash * (each + margin) for each in widths[:-1]), dash * widths[-1]])
 
     def row(line: TextLine, last: str, styles: Sequence[tuple[str, ...]], is_low: bool = False) -> Iterator[str]:
-        texts = [cell.text for cell in line.cells] + [last] * bool(lengths)
+        texts = [cell.text for cell in line.cells] + [last] * bool(drawn_bars)
         columns = [_wrapped(text, each) for text, each in zip(texts, widths, strict=True)]
         height = max(map(len, columns))
         for at in range(height):
@@ -176,8 +193,34 @@ def _drawn(cells: TextGrid, width: int, bars: Sequence[float], pen: _Pen) -> Ite
     for number, line in enumerate(cells.lines):
         if number and line.opens_group:
             yield ruled(dash, crossing) if pen.ascii_only else ""
-        last = bar * lengths[number] if number < len(lengths) else ""  # no bar beside a total
-        yield from row(line, last, [(DIM,)] * len(dim) if line.recedes else dim)
+        last = drawn_bars[number] if number < len(drawn_bars) else ""  # no bar beside a total
+        yield from row(line, last, _styles(line, dim))
+
+
+def _styles(line: TextLine, columns: Sequence[tuple[str, ...]]) -> list[tuple[str, ...]]:
+    """The styles of the cells of a line, and of its bar, in columns of these styles."""
+    if line.failed:
+        return [(RED,)] * len(columns)
+    rest = [(DIM,)] * len(columns) if line.recedes else columns
+    own = [(*style, *_STYLES[cell.sort]) for cell, style in zip(line.cells, rest, strict=False)]
+    return [*(tuple(dict.fromkeys(styles)) for styles in own), (CYAN,)]
+
+
+def _bar(share: float, width: int, ascii_only: bool) -> str:
+    """A bar of that share of `width`, to an eighth of a character if the terminal has such blocks."""
+    if ascii_only:
+        return "#" * round(width * share)
+    whole, eighths = divmod(round(width * share * 8), 8)
+    return f"{'█' * whole}{EIGHTHS[eighths].strip()}"
+
+
+def _widths(cells: TextGrid, width: int, with_bars: bool) -> list[int]:
+    """The widths of columns that leave room for bars: headings are wrapped first, then text."""
+    low, least = _low_headed(cells), _least(cells)
+    room = width - GAP - LONG_BAR if with_bars else width
+    if _taken(low) <= room:
+        return _shared(_natural(cells), low, room)
+    return _shared(low, least, width - _BESIDE if with_bars and _taken(least) + _BESIDE <= width else width)
 
 
 def _bars(table: Table) -> list[float]:

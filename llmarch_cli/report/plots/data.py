@@ -14,11 +14,14 @@ from llmarch_cli.errors import InputError, unknown
 from llmarch_cli.profilers import lines
 from llmarch_cli.profilers.profile import Profile
 from llmarch_cli.report.columns import metric
+from llmarch_cli.report.layout import mechanism
 from llmarch_cli.report.units import TOKENS, Unit
 
 Kind = Literal["cache", "flops", "params", "active"]
 KINDS: tuple[Kind, ...] = ("cache", "flops", "params", "active")
 CURVED: tuple[Kind, ...] = ("cache", "flops")  # drawn as one curve per model
+
+MOST_CURVES = 8  # in colour; more could not be told apart
 
 SHORTEST, LONGEST = 1 << 10, 1 << 20  # every plot covers these contexts, in tokens
 BEFORE = 4  # a curve starts at 1/4 of the context at which it first bends or becomes dotted
@@ -44,18 +47,23 @@ RARE = ("residual stream",)  # shown if a model has any
 class Curve:
     """One model's values as (context, value). `context_window` in tokens; None if unknown.
 
-    `floor` is the part of each value that is the same at every context; 0 if it is not drawn.
+    `floor` is the part of each value that is the same at every context; 0 if it is not drawn. `group` is its mechanism.
     """
 
     model: str
     points: tuple[tuple[int, int], ...]
     context_window: int | None
     floor: int = 0
+    group: str = ""
 
 
 @dataclass(frozen=True)
 class Curves:
-    """A metric over the context or another one, one curve per model, both axes logarithmic."""
+    """A metric over the context or another one, one curve per model, both axes logarithmic.
+
+    `in_front` are the numbers of the curves in colour with their names, and `choice` tells which they are; the others
+    are grey, or left out on a terminal. None: all are in colour.
+    """
 
     title: str
     note: str
@@ -65,6 +73,18 @@ class Curves:
     x_unit: Unit = TOKENS
     y_title: str = ""
     dotted: str = "Dotted: beyond the model's context window."  # what parts of curves are, in a file
+    in_front: tuple[int, ...] | None = None
+    choice: str = ""
+
+    @property
+    def front(self) -> tuple[int, ...]:
+        """The numbers of the curves in colour."""
+        return tuple(range(len(self.curves))) if self.in_front is None else self.in_front
+
+    def name(self, number: int) -> str:
+        """The name of a curve, with its group if there are others behind."""
+        curve = self.curves[number]
+        return f"{curve.model} ({curve.group})" if curve.group and self.in_front is not None else curve.model
 
 
 @dataclass(frozen=True)
@@ -114,19 +134,24 @@ def checked_kind(name: str) -> Kind:
     raise InputError(unknown("plot", name, KINDS))
 
 
-def plot(kind: Kind, profiles: Sequence[Profile]) -> Plot:
-    """The plot of `profiles`; a model that has several is drawn once."""
+def plot(kind: Kind, profiles: Sequence[Profile], highlighted: Sequence[str] | None = None) -> Plot:
+    """The plot of `profiles`; a model that has several is drawn once.
+
+    Of curves, those of the models `highlighted` are in colour and the others grey. By default all are in colour, or of
+    more than 8 models, one of each of the 8 most frequent mechanisms. Raises InputError for a model that is not there.
+    """
     models = list({profile.spec.id: profile for profile in profiles}.values())
     match kind:
         case "cache":
             note, key = "{workload.settings}.", "kv_cache_bytes"
             if all(profile.cache_bytes == profile.kv_cache_bytes for profile in models):
-                return _curves("KV cache by context", note, key, profiles, models)
+                return _curves("KV cache by context", note, key, profiles, models, highlighted)
             note = f"{note} Level lines: the state alone, the same at every context."
-            return _curves("KV cache and state by context", note, "cache_bytes", profiles, models, floor="state_bytes")
+            title = "KV cache and state by context"
+            return _curves(title, note, "cache_bytes", profiles, models, highlighted, floor="state_bytes")
         case "flops":
             title, note = "FLOPs per token by context", "Decoding one token at each context length."
-            return _curves(title, note, "flops_per_token", profiles, models)
+            return _curves(title, note, "flops_per_token", profiles, models, highlighted)
         case "params":
             return _components(models)
         case "active":
@@ -141,9 +166,11 @@ def _curves(
     key: str,
     profiles: Sequence[Profile],
     models: Sequence[Profile],
+    highlighted: Sequence[str] | None,
     floor: str | None = None,
 ) -> Curves:
     workload = profiles[0].workload
+    in_front, choice = _in_front(models, highlighted)
     drawn = [lines.line(attrgetter(key), lines.corners(profile)) for profile in models]
     windows = [profile.spec.context_length for profile in models]
     # Contexts at which each curve bends or becomes dotted.
@@ -160,8 +187,31 @@ def _curves(
     for profile, line, window, own in zip(models, drawn, windows, turns, strict=True):
         exact = sorted({*contexts, *(context for context in own if shortest < context < longest)})
         points = tuple((each, int(lines.at(line, each))) for each in exact)
-        curves.append(Curve(profile.spec.id, points, window, getattr(profile, floor) if floor else 0))
-    return Curves(title, note.format(workload=workload), metric(key).unit, tuple(curves))
+        kept = getattr(profile, floor) if floor else 0
+        curves.append(Curve(profile.spec.id, points, window, kept, mechanism(profile.spec)))
+    note = note.format(workload=workload)
+    return Curves(title, note, metric(key).unit, tuple(curves), in_front=in_front, choice=choice)
+
+
+def _in_front(models: Sequence[Profile], highlighted: Sequence[str] | None) -> tuple[tuple[int, ...] | None, str]:
+    """The numbers of the models in colour, None for all, and which they are in words."""
+    ids = [profile.spec.id for profile in models]
+    if highlighted is not None:
+        if missing := [name for name in highlighted if name not in ids]:
+            raise InputError(unknown("highlighted model", missing[0], ids))
+        chosen = tuple(dict.fromkeys(map(ids.index, highlighted)))
+        if len(chosen) > MOST_CURVES:
+            raise InputError(f"a plot highlights at most {MOST_CURVES} models, not {len(chosen):,}: name fewer")
+        return chosen, f"{len(chosen):,} of {len(ids):,} models, as asked" if chosen else ""
+    if len(models) <= MOST_CURVES:
+        return None, ""
+    groups: dict[str, list[int]] = {}
+    for number, profile in enumerate(models):
+        groups.setdefault(mechanism(profile.spec), []).append(number)
+    common = sorted(groups.values(), key=len, reverse=True)[:MOST_CURVES]
+    chosen = tuple(max(group, key=lambda number: models[number].params) for group in common)
+    which = "each mechanism" if len(groups) <= MOST_CURVES else f"each of the {MOST_CURVES} most frequent mechanisms"
+    return chosen, f"of {len(ids):,} models the largest with {which}"
 
 
 def _before(turn: int) -> int:

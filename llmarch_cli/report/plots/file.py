@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
+from html import escape
 from itertools import cycle
 from math import log
 from typing import TYPE_CHECKING, Any
@@ -16,7 +18,8 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-INK, PAPER = "#24292f", "#ffffff"
+INK, PAPER, GREY = "#24292f", "#ffffff", "#a3a9b0"
+DARK = {INK: "#e8edf3", PAPER: "#0e131a", GREY: "#5f6872"}  # instead of these, where a reader prefers dark pages
 
 WIDTH = 9.0  # inches
 LINE = 0.17  # height of a line of text in inches
@@ -24,7 +27,7 @@ FONT = 8  # points
 PADDING = 1.5  # points left and right of a name in a scatter plot
 
 # Ten colours that differ on white and on black, each in up to five dash patterns.
-_COLORS = "#4477cc #dd7711 #229966 #cc3344 #8866cc #996633 #cc66aa #778899 #aa9911 #11aabb".split()
+_COLORS = "#4477cc #dd7711 #229966 #cc3344 #8866cc #996633 #cc66aa #aa9911 #11aabb #778899".split()
 _DASHES = ("-", (0, (6, 2)), (0, (3, 1, 1, 1)), (0, (1, 1)), (0, (8, 2, 1, 2)))
 _STACK_COLORS = ("#4477cc", "#dd7711", "#229966", "#99bbaa", "#8866cc", "#cc3344", "#cc66aa")
 
@@ -34,15 +37,36 @@ def require_library() -> None:
     library.require("a plot in a file")
 
 
-def render(plot: Plot, ending: str, ink: str = INK, paper: str | None = PAPER) -> bytes:
+def render(plot: Plot, ending: str, ink: str = INK, paper: str | None = PAPER, all_names: bool = False) -> bytes:
     """The plot as the bytes of a file; with `paper` None its background is transparent.
 
-    Raises InputError if matplotlib is not installed.
+    In an SVG file, each curve and point has its model's name as a tooltip. With `all_names`, grey curves have their
+    names beside them too, for a page that shows only some. Raises InputError if matplotlib is not installed.
     """
     require_library()
     with library.style(**_settings(ink)):
-        figure = _drawn(plot, ink)
-        return library.saved(figure, ending, bbox_inches="tight", transparent=paper is None, facecolor=paper or "none")
+        figure = _drawn(plot, ink, all_names)
+        dark = DARK if paper is not None else None
+        made = library.saved(
+            figure, ending, dark=dark, bbox_inches="tight", transparent=paper is None, facecolor=paper or "none"
+        )
+    return _with_titles(made, plot) if ending == "svg" else made
+
+
+_NUMBERED = re.compile(r'<g id="(?:curve|floor|point)-(\d+)(?:-\w+)?">')
+
+
+def _with_titles(svg: bytes, plot: Plot) -> bytes:
+    """The SVG file with a title, which viewers show as a tooltip, in the group of each curve and point."""
+    match plot:
+        case Curves():
+            names = [plot.name(number) for number in range(len(plot.curves))]
+        case Scatter():
+            names = [name for name, _, _ in plot.points]
+        case Stacks():
+            return svg
+    titles = [f"<title>{escape(one_line(name))}</title>" for name in names]
+    return _NUMBERED.sub(lambda group: group[0] + titles[int(group[1])], svg.decode()).encode()
 
 
 def _settings(ink: str) -> dict[str, Any]:
@@ -57,10 +81,10 @@ def _settings(ink: str) -> dict[str, Any]:
     }
 
 
-def _drawn(plot: Plot, ink: str) -> Figure:
+def _drawn(plot: Plot, ink: str, all_names: bool) -> Figure:
     match plot:
         case Curves():
-            return _curves(plot, ink)
+            return _curves(plot, ink, all_names)
         case Stacks():
             return _stacks(plot)
         case Scatter():
@@ -71,9 +95,12 @@ def _axes(plot: Plot, height: float, note: str = "") -> tuple[Figure, Axes]:
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(WIDTH, height))
-    axes = figure.add_axes((0.1, 0.5 / height, 0.68, 1 - 1.05 / height))
+    notes = f"{plot.note} {note}".split("\n")
+    below = LINE * len(notes) + 0.38  # of the upper edge
+    axes = figure.add_axes((0.1, 0.5 / height, 0.68, 1 - (below + 0.5) / height))
     figure.text(0.1, 1 - 0.2 / height, plot.title, fontsize=FONT + 4, fontweight="bold", va="center")
-    figure.text(0.1, 1 - 0.42 / height, f"{plot.note} {note}", va="center", alpha=0.75)
+    for number, line in enumerate(notes):
+        figure.text(0.1, 1 - (0.42 + LINE * number) / height, line, va="center", alpha=0.75)
     return figure, axes
 
 
@@ -87,9 +114,10 @@ def _logarithmic(axes: Axes, axis: str, marks: Sequence[tuple[int, str]], low: f
     axes.grid(axis=axis, which="major", alpha=0.2, linewidth=0.6)  # type: ignore[arg-type]
 
 
-def _curves(plot: Curves, ink: str) -> Figure:
-    height = max(4.5, 1.2 + LINE * len(plot.curves))
-    figure, axes = _axes(plot, height, plot.dotted)
+def _curves(plot: Curves, ink: str, all_names: bool) -> Figure:
+    front = {number: place for place, number in enumerate(plot.front)}
+    height = max(4.5, 1.2 + LINE * len(front))
+    figure, axes = _axes(plot, height, f"{plot.dotted}\nIn colour: {plot.choice}." if plot.choice else plot.dotted)
     contexts = [at for curve in plot.curves for at, _ in curve.points]
     values = [value for curve in plot.curves for _, value in curve.points if value]
     values += [curve.floor for curve in plot.curves if curve.floor]
@@ -101,29 +129,34 @@ def _curves(plot: Curves, ink: str) -> Figure:
         axes.set_ylabel(plot.y_title)
 
     ends = [(log(max(curve.points[-1][1], low)) - log(low)) / (log(high) - log(low)) for curve in plot.curves]
-    places = labels.spread(ends, LINE / (height - 1.05), 0, 1)
+    spread = labels.spread([ends[number] for number in front], LINE / (height - 1.05), 0, 1)
     leader = {"arrowstyle": "-", "linewidth": 0.8, "shrinkA": 1, "shrinkB": 0, "relpos": (0, 0.5)}
-    for number, (curve, end, place) in enumerate(zip(plot.curves, ends, places, strict=True)):
-        color, dash = _COLORS[number % len(_COLORS)], _DASHES[number // len(_COLORS) % len(_DASHES)]
-        _curve(axes, curve, f"curve-{number}", color, dash)
-        if curve.floor:
+    behind = [number for number in range(len(plot.curves)) if number not in front]
+    for number in (*behind, *front):  # the last ones on top
+        curve, end, place = plot.curves[number], ends[number], front.get(number)
+        color = GREY if place is None else _COLORS[place % len(_COLORS)]
+        dash = "-" if place is None else _DASHES[place // len(_COLORS) % len(_DASHES)]
+        _curve(axes, curve, f"curve-{number}", color, dash, 0.8 if place is None else 1.3)
+        if curve.floor and place is not None:
             level = axes.axhline(float(curve.floor), color=color, alpha=0.55, linewidth=0.8, linestyle=(0, (4, 3)))
             level.set_gid(f"floor-{number}")
-        axes.annotate(
-            one_line(curve.model),
-            (1, end),
-            (1.035, place),
-            xycoords="axes fraction",
-            textcoords="axes fraction",
-            va="center",
-            color=ink,
-            annotation_clip=False,
-            arrowprops={**leader, "color": color},
-        )
+        if place is not None or all_names:
+            label = axes.annotate(
+                one_line(plot.name(number)),
+                (1, end),
+                (1.01, end) if place is None else (1.035, spread[place]),
+                xycoords="axes fraction",
+                textcoords="axes fraction",
+                va="center",
+                color=ink,
+                annotation_clip=False,
+                arrowprops=None if place is None else {**leader, "color": color},
+            )
+            label.set_gid(f"label-{number}")
     return figure
 
 
-def _curve(axes: Axes, curve: Curve, name: str, color: str, dash: Any) -> None:
+def _curve(axes: Axes, curve: Curve, name: str, color: str, dash: Any, width: float) -> None:
     """Draw a curve as a line up to the model's context window, and dotted beyond it."""
     points = [(float(context), float(value)) for context, value in curve.points if value]
     window = curve.context_window or points[-1][0] if points else 0
@@ -131,7 +164,7 @@ def _curve(axes: Axes, curve: Curve, name: str, color: str, dash: Any) -> None:
     beyond = [*within[-1:], *(point for point in points if point[0] > window)]
     for piece, style, opacity, part in ((within, dash, 1.0, "within"), (beyond, (0, (1, 2)), 0.7, "beyond")):
         if len(piece) > 1:
-            (line,) = axes.plot(*zip(*piece, strict=True), color=color, linestyle=style, alpha=opacity, linewidth=1.3)
+            (line,) = axes.plot(*zip(*piece, strict=True), color=color, linestyle=style, alpha=opacity, linewidth=width)
             line.set_gid(f"{name}-{part}")
 
 

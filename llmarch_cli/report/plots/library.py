@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib
 import io
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -74,9 +74,22 @@ def style(**settings: Any) -> Iterator[None]:
         yield
 
 
-def saved(figure: Figure, ending: str, title: str | None = None, **options: Any) -> bytes:
-    """A figure drawn inside `style`, as the bytes of a file. `options` are those of `Figure.savefig`."""
+def saved(
+    figure: Figure, ending: str, title: str | None = None, dark: Mapping[str, str] | None = None, **options: Any
+) -> bytes:
+    """A figure drawn inside `style`, as the bytes of a file. `options` are those of `Figure.savefig`.
+
+    `dark` are colours by those that they replace in an SVG file, where a reader prefers dark pages.
+    """
     metadata = {**_NO_DATES_OR_VERSIONS[ending], **({} if title is None else {"Title": title})}
     out = io.BytesIO()
     figure.savefig(out, format=ending, metadata=metadata, **{"dpi": DPI, **options})
-    return out.getvalue()
+    if ending != "svg" or not dark:
+        return out.getvalue()
+    rules = "".join(
+        f'[style*="{what}: {colour}"]{{{what}:{other}!important}}'
+        for colour, other in dark.items()
+        for what in ("fill", "stroke")
+    )
+    style = f"@media (prefers-color-scheme: dark){{{rules}}}</style>"
+    return out.getvalue().replace(b"</style>", style.encode(), 1)

@@ -9,10 +9,9 @@ from math import log10
 from llmarch_cli.errors import InputError
 from llmarch_cli.report.formats.grid import one_line
 from llmarch_cli.report.plots import library
-from llmarch_cli.report.plots.data import Curves, Plot, Scatter, Stack, Stacks
+from llmarch_cli.report.plots.data import MOST_CURVES, Curves, Plot, Scatter, Stack, Stacks
 from llmarch_cli.report.plots.ticks import ticks
 
-MOST_CURVES = 8  # more could not be distinguished
 HEIGHT = 24
 NARROWEST, WIDEST = 60, 140
 
@@ -39,6 +38,7 @@ def render(plot: Plot, width: int, color: bool = False, ascii_only: bool = False
     note = plot.note
     match plot:
         case Curves():
+            note = f"{note} Shown: {plot.choice}." if plot.choice else note
             lines = _curves(plot, width, color, ascii_only)
         case Stacks():
             lines = _bars(plot, width, ascii_only)
@@ -52,13 +52,15 @@ def render(plot: Plot, width: int, color: bool = False, ascii_only: bool = False
 
 
 def _curves(plot: Curves, width: int, color: bool, ascii_only: bool) -> list[str]:
-    require_drawable(len(plot.curves))
+    """Only those in front: behind them, others would be no more than dots."""
+    require_drawable(len(plot.front))
     import plotext
 
-    points = [[point for point in curve.points if point[1]] for curve in plot.curves]
-    floors = [curve.floor for curve in plot.curves]
+    shown = [plot.curves[number] for number in plot.front]
+    points = [[point for point in curve.points if point[1]] for curve in shown]
+    floors = [curve.floor for curve in shown]
     values = [value for curve in points for _, value in curve] + [floor for floor in floors if floor] or [1, 10]
-    contexts = [at for curve in plot.curves for at, _ in curve.points]
+    contexts = [at for curve in shown for at, _ in curve.points]
 
     plotext.terminal.limit(False, False)
     figure = plotext.figure
@@ -89,7 +91,7 @@ def _curves(plot: Curves, width: int, color: bool, ascii_only: bool) -> list[str
         ruler.lim(log10(low), log10(high))
     drawn_text = str(figure.build().string(colorless=not color))
     figure.clear()
-    names = [one_line(curve.model) for curve in plot.curves]
+    names = [one_line(plot.name(number)) for number in plot.front]
     stroke = "--" if ascii_only else "──"
     strokes = [plotext.colorize(stroke, each) for each in _COLORS] if color else list(_LETTERS)
     legend = _legend(list(zip(strokes, names, strict=False)), len(stroke) if color else 1, width)

@@ -138,6 +138,27 @@ def glm4(*shape: int, **more: Any) -> Settings:
     }
 
 
+def deepseek_v4(ratios: list[int], **settings: Any) -> Settings:
+    """Its class's defaults are those of Flash; `ratios` goes on for the prediction block."""
+    return {
+        "model_type": "deepseek_v4",
+        "compress_ratios": ratios,
+        "num_hash_layers": 3,
+        "qk_rope_head_dim": 64,
+        "quantization_config": FP8_BLOCKS | {"scale_fmt": "ue8m0"},
+        "expert_dtype": "fp4",
+        "rope_scaling": {
+            "type": "yarn",
+            "factor": 16,
+            "original_max_position_embeddings": 65_536,
+            "beta_fast": 32,
+            "beta_slow": 1,
+        },
+        "num_nextn_predict_layers": 1,
+        **settings,
+    }
+
+
 KIMI_K2: Settings = (
     DEEPSEEK_V3
     | {"model_type": "kimi_k2", "vocab_size": 163_840, "max_position_embeddings": 131_072, "rope_theta": 50_000.0}
@@ -167,6 +188,18 @@ GLM_4 = glm4(
     routed_scaling_factor=2.5,
     use_qk_norm=True,
 )
+
+
+GLM_5: Settings = {
+    "model_type": "glm_moe_dsa",
+    **sized(6144, 12_288, 78, 64, 64, 154_880, 202_752),
+    "head_dim": 64,
+    "qk_head_dim": 256,
+    "index_n_heads": 32,
+    "indexer_rope_interleave": True,
+    "num_nextn_predict_layers": 1,
+    "rope_parameters": {"rope_theta": 1_000_000, "rope_type": "default"},
+}
 
 
 def llama4(context: int, **more: Any) -> Settings:
@@ -284,6 +317,23 @@ def qwen3_5(model_type: str, *shape: int, **settings: Any) -> Settings:
     return {"model_type": model_type, "text_config": text, "vision_config": {"hidden_size": 1152}}
 
 
+QWEN3_5_27B = qwen3_5("qwen3_5", *(5120, 17_408, 64, 24, 4, 248_320, 262_144), linear_num_value_heads=48)
+
+
+def qwen3_5_moe(d_model: int, d_ff: int, n_layers: int, n_heads: int, n_kv_heads: int, *more: int) -> Settings:
+    """`more`: the number of experts, how many a token has, and the number of value heads of the delta rule."""
+    n_experts, top_k, n_v_heads = more
+    return qwen3_5(
+        "qwen3_5_moe",
+        *(d_model, d_ff, n_layers, n_heads, n_kv_heads, 248_320, 262_144),
+        linear_num_value_heads=n_v_heads,
+        moe_intermediate_size=d_ff,
+        shared_expert_intermediate_size=d_ff,
+        num_experts=n_experts,
+        num_experts_per_tok=top_k,
+    )
+
+
 def gemma4(types: list[str], *shape: int, **settings: Any) -> Settings:
     text = {
         "model_type": "gemma4_text",
@@ -295,6 +345,23 @@ def gemma4(types: list[str], *shape: int, **settings: Any) -> Settings:
         **settings,
     }
     return {"model_type": "gemma4", "text_config": text, "vision_config": {"hidden_size": 768}}
+
+
+def granite_4_h(*shape: int, **settings: Any) -> Settings:
+    return {
+        "model_type": "granitemoehybrid",
+        **sized(*shape, 100_352, 131_072),
+        "attention_multiplier": 0.0078125,
+        "embedding_multiplier": 12,
+        "layer_types": [*["mamba"] * 5, "attention", *(["mamba"] * 9 + ["attention"]) * 3, *["mamba"] * 4],
+        "mamba_d_head": 64,
+        "mamba_d_state": 128,
+        "position_embedding_type": "nope",
+        "residual_multiplier": 0.22,
+        "rms_norm_eps": 1e-5,
+        "tie_word_embeddings": True,
+        **settings,
+    }
 
 
 def gemma3n(n_layers: int, d_ff: int, n_shared: int) -> Settings:
@@ -328,8 +395,33 @@ def every_nth_full(n: int, n_layers: int) -> list[str]:
     return ["sliding_attention" if (layer + 1) % n else "full_attention" for layer in range(n_layers)]
 
 
+# Nemotron Super 49B: one letter a layer, which says what multiplies the width of its feed-forward layer. Layers with a
+# small letter have no attention.
+SUPER_LAYERS = "HWWWWWhhWWWe" + "W" * 30 + "qhhqwqhqqqWqnnqnnnqqttnnttntt" + "W" * 9
+SUPER_WIDTHS = {"w": 5.25, "e": 3.28125, "h": 2.625, "q": 1.3125, "n": 1.0, "t": 0.5}
+
+# The layers of Zamba2 7B that have one of the shared blocks.
+ZAMBA2_SHARED = [6, *range(11, 81, 6)]
+
 PUBLISHED: dict[str, Settings] = {
     **EARLIER,
+    "apertus-8b": {
+        "model_type": "apertus",
+        **sized(4096, 21_504, 32, 32, 8, 131_072, 65_536),
+        "hidden_act": "xielu",
+        "post_norm": False,
+        "qk_norm": True,
+        "rms_norm_eps": 1e-5,
+        "rope_scaling": {
+            "rope_type": "llama3",
+            "factor": 8.0,
+            "low_freq_factor": 1.0,
+            "high_freq_factor": 4.0,
+            "original_max_position_embeddings": 8192,
+        },
+        "rope_theta": 12_000_000,
+        "tie_word_embeddings": False,
+    },
     "deepseek-r1": DEEPSEEK_V3,
     "deepseek-v2": deepseek_v2(
         *(5120, 12_288, 60, 128, 128),
@@ -344,23 +436,64 @@ PUBLISHED: dict[str, Settings] = {
         *(2048, 10_944, 27, 16, 16), moe_intermediate_size=1408, q_lora_rank=None, topk_method="greedy", n_group=1
     ),
     "deepseek-v3": DEEPSEEK_V3,
+    "deepseek-v3.1": DEEPSEEK_V3 | {"quantization_config": FP8_BLOCKS | {"scale_fmt": "ue8m0"}},
     "deepseek-v3.2": DEEPSEEK_V3
     | {"model_type": "deepseek_v32", "index_n_heads": 64, "index_head_dim": 128, "index_topk": 2048},
-    "deepseek-v4-flash": {
-        "model_type": "deepseek_v4",
-        "compress_ratios": [0, 0, *[4, 128] * 20, 4, 0],
-        "num_hash_layers": 3,
-        "qk_rope_head_dim": 64,
-        "quantization_config": FP8_BLOCKS | {"scale_fmt": "ue8m0"},
-        "expert_dtype": "fp4",
-        "rope_scaling": {
-            "type": "yarn",
-            "factor": 16,
-            "original_max_position_embeddings": 65_536,
-            "beta_fast": 32,
-            "beta_slow": 1,
+    "deepseek-v4-flash": deepseek_v4([0, 0, *[4, 128] * 20, 4, 0]),
+    "deepseek-v4-pro": deepseek_v4(
+        [128, *[128, 4] * 30, 0],
+        hidden_size=7168,
+        num_hidden_layers=61,
+        num_attention_heads=128,
+        q_lora_rank=1536,
+        o_groups=16,
+        index_topk=1024,
+        n_routed_experts=384,
+        moe_intermediate_size=3072,
+        routed_scaling_factor=2.5,
+    ),
+    "devstral-2-123b": {
+        "model_type": "ministral3",
+        **sized(12_288, 28_672, 88, 96, 8, 131_072, 262_144),
+        "head_dim": 128,
+        "rms_norm_eps": 1e-5,
+        "rope_parameters": {
+            "rope_type": "yarn",
+            "rope_theta": 1_000_000.0,
+            "factor": 64.0,
+            "original_max_position_embeddings": 4096,
+            "beta_fast": 4.0,
+            "beta_slow": 1.0,
+            "mscale": 1.0,
+            "mscale_all_dim": 0.0,
+            "llama_4_scaling_beta": 0.0,
         },
-        "num_nextn_predict_layers": 1,
+        "sliding_window": None,
+        "tie_word_embeddings": False,
+        "quantization_config": {
+            "quant_method": "fp8",
+            "activation_scheme": "static",
+            "modules_to_not_convert": ["model.vision_tower", "model.multi_modal_projector", "lm_head"],
+            "weight_block_size": None,
+        },
+    },
+    "exaone-4.0-32b": {
+        "model_type": "exaone4",
+        **sized(5120, 27_392, 64, 40, 8, 102_400, 131_072),
+        "head_dim": 128,
+        "layer_types": every_nth_full(4, 64),
+        "rms_norm_eps": 1e-5,
+        "rope_scaling": {
+            "rope_type": "llama3",
+            "factor": 16.0,
+            "low_freq_factor": 1.0,
+            "high_freq_factor": 4.0,
+            "original_max_position_embeddings": 8192,
+        },
+        "rope_theta": 1_000_000,
+        "sliding_window": 4096,
+        "sliding_window_pattern": "LLLG",
+        "tie_word_embeddings": False,
     },
     "falcon-h1-0.5b": {
         "model_type": "falcon_h1",
@@ -397,11 +530,29 @@ PUBLISHED: dict[str, Settings] = {
         moe_intermediate_size=704,
         use_bidirectional_attention="vision",
     ),
+    "gemma-4-31b": gemma4(
+        every_nth_full(6, 60),
+        *(5376, 21_504, 60, 32, 16, 262_144, 262_144),
+        hidden_size_per_layer_input=0,
+        attention_k_eq_v=True,
+        num_global_key_value_heads=4,
+        num_kv_shared_layers=0,
+        sliding_window=1024,
+        enable_moe_block=False,
+        use_double_wide_mlp=False,
+        use_bidirectional_attention="vision",
+    ),
     "gemma-4-e2b": gemma4(
         every_nth_full(5, 35),
         *(1536, 6144, 35, 8, 1, 262_144, 131_072),
         num_kv_shared_layers=20,
         use_double_wide_mlp=True,
+    ),
+    "gemma-4-e4b": gemma4(
+        every_nth_full(6, 42),
+        *(2560, 10_240, 42, 8, 2, 262_144, 131_072),
+        num_kv_shared_layers=18,
+        use_double_wide_mlp=False,
     ),
     "gemma3-1b": gemma3(1152, 6912, 26, 4, 1, 262_144, 32_768, sliding_window=512, rope_scaling=None),
     "gemma3-270m": gemma3(640, 2048, 18, 4, 1, 262_144, 32_768, sliding_window=512, rope_local_base_freq=10_000),
@@ -410,6 +561,7 @@ PUBLISHED: dict[str, Settings] = {
     "glm-4.5": GLM_4,
     "glm-4.5-air": glm4(4096, 10_944, 46, 96, 8),
     "glm-4.6": GLM_4 | {"max_position_embeddings": 202_752},
+    "glm-4.7": GLM_4 | {"max_position_embeddings": 202_752},
     "glm-4.7-flash": {
         "model_type": "glm4_moe_lite",
         **sized(2048, 10_240, 47, 20, 20, 154_880, 202_752),
@@ -425,40 +577,33 @@ PUBLISHED: dict[str, Settings] = {
         "rope_theta": 1_000_000,
         "num_nextn_predict_layers": 1,
     },
-    "glm-5": {
-        "model_type": "glm_moe_dsa",
-        **sized(6144, 12_288, 78, 64, 64, 154_880, 202_752),
-        "head_dim": 64,
-        "qk_head_dim": 256,
-        "index_n_heads": 32,
-        "indexer_rope_interleave": True,
-        "num_nextn_predict_layers": 1,
-        "rope_parameters": {"rope_theta": 1_000_000, "rope_type": "default"},
-    },
+    "glm-5": GLM_5,
+    "glm-5.2": GLM_5
+    | {"max_position_embeddings": 1_048_576, "rope_parameters": {"rope_theta": 8_000_000, "rope_type": "default"}}
+    | {"head_dim": 192, "index_topk_freq": 4, "index_skip_topk_offset": 3, "index_share_for_mtp_iteration": True}
+    | {"indexer_types": ["full", "full", *["full", "shared", "shared", "shared"] * 19]},
     "gpt-oss-120b": gpt_oss(36, 128),
     "gpt-oss-20b": gpt_oss(24, 32),
     "gpt2": gpt2(768, 12, 12),
     "gpt2-large": gpt2(1280, 36, 20),
     "gpt2-medium": gpt2(1024, 24, 16),
     "gpt2-xl": gpt2(1600, 48, 25),
-    "granite-4.0-h-small": {
-        "model_type": "granitemoehybrid",
-        **sized(4096, 768, 40, 32, 8, 100_352, 131_072),
-        "attention_multiplier": 0.0078125,
-        "embedding_multiplier": 12,
-        "layer_types": [*["mamba"] * 5, "attention", *(["mamba"] * 9 + ["attention"]) * 3, *["mamba"] * 4],
-        "logits_scaling": 16,
-        "mamba_d_head": 64,
-        "mamba_d_state": 128,
-        "mamba_n_heads": 128,
-        "num_experts_per_tok": 10,
-        "num_local_experts": 72,
-        "position_embedding_type": "nope",
-        "residual_multiplier": 0.22,
-        "rms_norm_eps": 1e-5,
-        "shared_intermediate_size": 1536,
-        "tie_word_embeddings": True,
-    },
+    "granite-4.0-h-small": granite_4_h(
+        *(4096, 768, 40, 32, 8),
+        logits_scaling=16,
+        mamba_n_heads=128,
+        num_local_experts=72,
+        num_experts_per_tok=10,
+        shared_intermediate_size=1536,
+    ),
+    "granite-4.0-h-tiny": granite_4_h(
+        *(1536, 512, 40, 12, 4),
+        logits_scaling=6,
+        mamba_n_heads=48,
+        num_local_experts=64,
+        num_experts_per_tok=6,
+        shared_intermediate_size=1024,
+    ),
     "grok-2.5": {
         "model_type": "git",
         "architectures": ["Grok1ForCausalLM"],
@@ -478,6 +623,45 @@ PUBLISHED: dict[str, Settings] = {
         "router_logit_softcapping": 30.0,
         "attn_temperature_len": 1024,
         "sliding_window_size": -1,
+    },
+    "jamba-v0.1": {
+        "model_type": "jamba",
+        **sized(4096, 14_336, 32, 32, 8, 65_536, 262_144),
+        "attn_layer_offset": 4,
+        "attn_layer_period": 8,
+        "expert_layer_offset": 1,
+        "expert_layer_period": 2,
+        "mamba_d_conv": 4,
+        "mamba_d_state": 16,
+        "mamba_dt_rank": 256,
+        "mamba_expand": 2,
+        "num_experts": 16,
+        "num_experts_per_tok": 2,
+        "sliding_window": None,
+        "tie_word_embeddings": False,
+    },
+    "k-exaone-236b-a23b": {
+        "model_type": "exaone_moe",
+        **sized(6144, 18_432, 48, 64, 8, 153_600, 262_144),
+        "head_dim": 128,
+        "first_k_dense_replace": 1,
+        "layer_types": every_nth_full(4, 48),
+        "mlp_layer_types": ["dense", *["sparse"] * 47],
+        "moe_intermediate_size": 2048,
+        "n_group": 1,
+        "norm_topk_prob": True,
+        "num_experts": 128,
+        "num_experts_per_tok": 8,
+        "num_nextn_predict_layers": 1,
+        "num_shared_experts": 1,
+        "rms_norm_eps": 1e-5,
+        "rope_parameters": {"rope_theta": 1_000_000, "rope_type": "default"},
+        "routed_scaling_factor": 2.5,
+        "scoring_func": "sigmoid",
+        "sliding_window": 128,
+        "sliding_window_pattern": "LLLG",
+        "topk_group": 1,
+        "topk_method": "noaux_tc",
     },
     "kimi-k2": KIMI_K2,
     "kimi-k2.5": {
@@ -563,6 +747,49 @@ PUBLISHED: dict[str, Settings] = {
             },
             "sliding_attention": {"rope_type": "default", "rope_theta": 10_000.0, "partial_rotary_factor": 1.0},
         },
+    },
+    "lfm2-8b-a1b": {
+        "model_type": "lfm2_moe",
+        **sized(2048, 7168, 24, 32, 8, 65_536, 128_000),
+        "conv_L_cache": 3,
+        "conv_bias": False,
+        "layer_types": [*["conv", "conv", "full_attention", "conv"] * 5, "conv", "full_attention", "conv", "conv"],
+        "moe_intermediate_size": 1792,
+        "norm_eps": 1e-5,
+        "norm_topk_prob": True,
+        "num_dense_layers": 2,
+        "num_experts": 32,
+        "num_experts_per_tok": 4,
+        "rope_parameters": {"rope_theta": 1_000_000.0, "rope_type": "default"},
+        "routed_scaling_factor": 1.0,
+        "tie_word_embeddings": True,
+        "use_expert_bias": True,
+    },
+    "ling-mini-2.0": {
+        "model_type": "bailing_moe",
+        **sized(2048, 5120, 20, 16, 4, 157_184, 32_768),
+        "first_k_dense_replace": 1,
+        "head_dim": 128,
+        "hidden_act": "silu",
+        "moe_intermediate_size": 512,
+        "moe_router_enable_expert_bias": True,
+        "moe_shared_expert_intermediate_size": 512,
+        "n_group": 8,
+        "norm_topk_prob": True,
+        "num_experts": 256,
+        "num_experts_per_tok": 8,
+        "num_shared_experts": 1,
+        "partial_rotary_factor": 0.5,
+        "rms_norm_eps": 1e-6,
+        "rope_scaling": None,
+        "rope_theta": 600_000,
+        "routed_scaling_factor": 2.5,
+        "score_function": "sigmoid",
+        "tie_word_embeddings": False,
+        "topk_group": 4,
+        "use_bias": False,
+        "use_qk_norm": True,
+        "use_qkv_bias": False,
     },
     "llama3-8b": llama3(None, 8192, **LLAMA_8B),
     "llama3.1-405b": llama3(8.0, 131_072, **LLAMA_405B),
@@ -763,6 +990,45 @@ PUBLISHED: dict[str, Settings] = {
         time_step_limit=[0.0, float("inf")],
         time_step_rank=512,
     ),
+    "nemotron-nano-9b-v2": nemotron_h(
+        *(4480, 40, 8, "M-M-M-MM-M-M-M*-M-M-M*-M-M-M-M*-M-M-M-M*-M-MM-M-M-M-M-M-"),
+        head_dim=128,
+        intermediate_size=15_680,
+        mamba_head_dim=80,
+        mamba_num_heads=128,
+        ssm_state_size=128,
+        max_position_embeddings=131_072,
+        time_step_limit=[0.0, float("inf")],
+        time_step_rank=256,
+    ),
+    "nemotron-super-49b": {
+        "model_type": "nemotron-nas",
+        "architectures": ["DeciLMForCausalLM"],
+        **LLAMA_70B,
+        "num_key_value_heads": None,
+        "intermediate_size": None,
+        "max_position_embeddings": 131_072,
+        "attention_bias": False,
+        "hidden_act": "silu",
+        "mlp_bias": False,
+        "tie_word_embeddings": False,
+        "rms_norm_eps": 1e-5,
+        "rope_theta": 500_000.0,
+        "rope_scaling": {
+            "rope_type": "llama3",
+            "factor": 8.0,
+            "low_freq_factor": 1.0,
+            "high_freq_factor": 4.0,
+            "original_max_position_embeddings": 8192,
+        },
+        "block_configs": [
+            {
+                "attention": {"n_heads_in_group": 8, "no_op": False} if layer.isupper() else {"no_op": True},
+                "ffn": {"ffn_mult": SUPER_WIDTHS[layer.lower()], "no_op": False},
+            }
+            for layer in SUPER_LAYERS
+        ],
+    },
     "olmo2-13b": olmo2(5120, 13_824, 40, 40, 40),
     "olmo2-1b": olmo2(2048, 8192, 16, 16, 16),
     "olmo2-32b": olmo2(5120, 27_648, 64, 40, 8),
@@ -799,16 +1065,11 @@ PUBLISHED: dict[str, Settings] = {
         "max_position_embeddings": 262_144,
         "rope_theta": 10_000_000,
     },
-    "qwen3.5-27b": qwen3_5("qwen3_5", *(5120, 17_408, 64, 24, 4, 248_320, 262_144), linear_num_value_heads=48),
-    "qwen3.5-397b-a17b": qwen3_5(
-        "qwen3_5_moe",
-        *(4096, 1024, 60, 32, 2, 248_320, 262_144),
-        linear_num_value_heads=64,
-        moe_intermediate_size=1024,
-        shared_expert_intermediate_size=1024,
-        num_experts=512,
-        num_experts_per_tok=10,
-    ),
+    "qwen3.5-27b": QWEN3_5_27B,
+    "qwen3.5-35b-a3b": qwen3_5_moe(*(2048, 512, 40, 16, 2), 256, 8, 32),
+    "qwen3.5-122b-a10b": qwen3_5_moe(*(3072, 1024, 48, 32, 2), 256, 8, 64),
+    "qwen3.5-397b-a17b": qwen3_5_moe(*(4096, 1024, 60, 32, 2), 512, 10, 64),
+    "qwen3.6-27b": QWEN3_5_27B,
     "qwen3-8b": qwen3(4096, 12_288, 36, 32, 8),
     "qwen3-coder-480b-a35b": qwen3_moe(6144, 8192, 62, 96, 8, moe_intermediate_size=2560, num_experts=160)
     | {"rope_theta": 10_000_000, "max_position_embeddings": 262_144, "use_qk_norm": True, "qkv_bias": False},
@@ -880,10 +1141,66 @@ PUBLISHED: dict[str, Settings] = {
         "use_moe_router_bias": True,
         "num_nextn_predict_layers": 3,
     },
+    "seed-oss-36b": {
+        "model_type": "seed_oss",
+        **sized(5120, 27_648, 64, 80, 8, 155_136, 524_288),
+        "head_dim": 128,
+        "attention_bias": True,
+        "attention_out_bias": False,
+        "rope_scaling": {"rope_type": "default"},
+        "rope_theta": 10_000_000.0,
+        "tie_word_embeddings": False,
+    },
     "smollm3-3b": {
         "model_type": "smollm3",
         "rope_theta": 5_000_000.0,
         "max_position_embeddings": 65_536,
         "no_rope_layers": [1, 1, 1, 0] * 9,
+    },
+    "trinity-large": {
+        "model_type": "afmoe",
+        **sized(3072, 12_288, 60, 48, 8, 200_192, 262_144),
+        "head_dim": 128,
+        "global_attn_every_n_layers": 4,
+        "layer_types": every_nth_full(4, 60),
+        "moe_intermediate_size": 3072,
+        "mup_enabled": True,
+        "n_group": 1,
+        "num_dense_layers": 6,
+        "num_experts": 256,
+        "num_experts_per_tok": 4,
+        "num_shared_experts": 1,
+        "rms_norm_eps": 1e-5,
+        "rope_scaling": None,
+        "rope_theta": 10_000.0,
+        "route_norm": True,
+        "route_scale": 2.448,
+        "score_func": "sigmoid",
+        "sliding_window": 4096,
+        "tie_word_embeddings": False,
+        "topk_group": 1,
+    },
+    "zamba2-7b": {
+        "model_type": "zamba2",
+        **sized(3584, 14_336, 81, 32, 32, 32_000, 4096),
+        "attention_head_dim": 224,
+        "attention_hidden_size": 7168,
+        "adapter_rank": 128,
+        "hybrid_layer_ids": ZAMBA2_SHARED,
+        "layers_block_type": ["hybrid" if layer in ZAMBA2_SHARED else "mamba" for layer in range(81)],
+        "mamba_d_conv": 4,
+        "mamba_d_state": 64,
+        "mamba_expand": 2,
+        "mamba_headdim": 64,
+        "mamba_ngroups": 2,
+        "n_mamba_heads": 112,
+        "num_mem_blocks": 2,
+        "rms_norm_eps": 1e-5,
+        "rope_theta": 10_000,
+        "time_step_limit": None,
+        "use_conv_bias": True,
+        "use_mem_rope": True,
+        "use_shared_attention_adapter": False,
+        "use_shared_mlp_adapter": True,
     },
 }

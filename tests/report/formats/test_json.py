@@ -1,9 +1,13 @@
 import json
+from collections.abc import Sequence
 
 from llmarch_cli import api
 from llmarch_cli.profilers.cost import Asked
 from llmarch_cli.profilers.profile import Profile
+from llmarch_cli.report.columns import listing
+from llmarch_cli.report.differences import differences
 from llmarch_cli.report.formats import json as json_format
+from llmarch_cli.report.table import Table
 
 
 def test_it_holds_what_the_profile_holds() -> None:
@@ -37,7 +41,48 @@ def test_integers_beyond_floating_point_are_exact() -> None:
 
 def test_a_sheet_has_each_table_under_its_name() -> None:
     data = json.loads(json_format.render(api.fact_sheet("gpt2", engine="closed-form")))
-    assert list(data) == ["schema_version", "model", "layers", "components", "mtp_components", "published"]
+    tables = ["model", "layers", "components", "mtp_components", "published"]
+    assert list(data["tables"]) == tables
+    assert list(data) == [*json_format.ENVELOPE, *tables]
+    assert all(data[name] == data["tables"][name] for name in tables)  # as they were before
     assert data["mtp_components"] == []
     assert data["model"][0]["released"] == "2019-02-14"
     assert data["layers"][0] == {"sublayer": "attention", "first_layer": 0, "last_layer": 11, "pattern": "gqa"}
+
+
+def test_an_architecture_is_data() -> None:
+    tables = [api.compare(["gemma3-27b", "gpt2", "deepseek-v3"], engine="closed-form")]
+    gemma, gpt2, deepseek = json.loads(json_format.render(tables))["architectures"]
+    assert (gemma["model"], gemma["d_model"], gemma["n_layers"], gemma["context_window"]) == (
+        *("gemma3-27b", 5376, 62, 131_072),
+    )
+    assert gemma["attention"]["layers"] == [*(["local"] * 5 + ["global"]) * 10, "local", "local"]
+    local = gemma["attention"]["variants"]["local"]
+    assert (local["kind"], local["n_heads"], local["n_kv_heads"], local["head_dim"], local["window"]) == (
+        *("gqa", 32, 16, 128, 1024),
+    )
+    assert gpt2["ffn"] == {"variants": {"dense": gpt2["ffn"]["variants"]["dense"]}, "layers": ["dense"] * 12}
+    assert deepseek["ffn"]["variants"]["moe"]["n_experts"] == 256
+    assert len(deepseek["ffn"]["layers"]) == 61
+
+
+def test_each_report_has_the_same_keys_around_its_tables() -> None:
+    asked: Asked = {"engine": "closed-form"}
+    reports: dict[str, tuple[Sequence[Table], int]] = {
+        "compare": ([api.compare(["gpt2", "gpt2"], **asked)], 1),
+        "kvcache": ([api.kv_cache(["gpt2"], contexts=[1, 2], **asked)], 1),
+        "show": (api.fact_sheet("gpt2", **asked), 1),
+        "list": ([api.overview(organization="openai")], 6),
+        "diff": (differences(api.diff("gpt2", "gpt2-xl", **asked)), 2),
+        "fit": (api.fit(["gpt2", "gpt2-xl"], ["h100", "l4"], context=1024), 2),
+        "train": (api.training(["gpt2"], engine="closed-form"), 1),
+        "sweep": ([api.sweep("gpt2", {"n_layers": [1, 2]})], 1),
+        "checked": ([api.checked(["gpt2"], **asked)], 1),
+        "columns": ([listing()], 0),
+    }
+    for name, (tables, n_models) in reports.items():
+        data = json.loads(json_format.render(tables))
+        assert tuple(data)[:4] == json_format.ENVELOPE, name
+        assert set(data) == {*json_format.ENVELOPE, *data["tables"]}, name
+        assert len(data["architectures"]) == n_models, name
+        assert not {*json_format.ENVELOPE} & {*data["tables"]}, name

@@ -28,10 +28,10 @@ def test_two_models_stand_in_columns_and_more_in_rows() -> None:
 
 
 def test_figures_are_rounded_unless_exact() -> None:
-    table = api.compare(["gpt2"], engine="closed-form", columns=["params", "kv_cache_bytes"])
+    table = api.compare(["gpt2"], engine="closed-form", columns=["params", "kv_cache_bytes"], context=1024)
     assert "| parameters | 124.44M |" in markdown.render([table])
     assert "| parameters | 124,439,808 |" in markdown.render([table], exact=True)
-    assert "| KV cache, bytes | 4,831,838,208 |" in markdown.render([table], exact=True)
+    assert "| KV cache, bytes | 37,748,736 |" in markdown.render([table], exact=True)
 
 
 def test_a_table_without_rows_is_its_notes() -> None:

@@ -143,7 +143,42 @@ def test_bars_are_drawn_where_there_is_room() -> None:
     lengths = [line.count("█") for line in terminal.render([table], 120).splitlines() if "GiB" in line]
     assert lengths == sorted(lengths)
     assert lengths[-1] > 10
-    assert "█" not in terminal.render([table], 64)
+    assert "█" in terminal.render([table], 64)
+    assert "█" not in terminal.render([table], 30)
+
+
+def test_bars_are_exact_to_an_eighth_of_a_character_and_use_the_width_there_is() -> None:
+    amount = Column("amount", "amount", units.INTEGER)
+    model = Column("model", "model", units.TEXT)
+    rows = tuple({"model": str(n), "amount": n} for n in (1, 8, 77, 80))
+    table = Table("models", (model, amount), rows, bar="amount")
+    text = terminal.render([table], 25)  # ten characters of bar
+    assert [line[15:] for line in text.splitlines()[2:]] == ["▏", "█", "█████████▋", "██████████"]
+    assert "▏" not in terminal.render([table], 25, ascii_only=True)
+    for width in (40, 80, 120, 200):
+        assert max(map(len, terminal.render([table], width).splitlines()[2:])) == width
+
+
+def test_bars_stand_at_80_columns_beside_all_columns_that_fit() -> None:
+    text = terminal.render([api.kv_cache(engine="closed-form")], 80)
+    assert text.count("\nmodel ") == 1
+    assert "█" in text
+    assert re.search(r"Hidden \(terminal too narrow\): .*incomplete\srows", text, re.DOTALL)
+
+
+def test_marks_differences_and_failures_have_colours() -> None:
+    marked = api.kv_cache(["gpt2", "llama3.1-8b"], engine="closed-form")
+    assert re.search(r"\x1b\[33m +4.50 GiB !", terminal.render([marked], 120, color=True))
+    changed = api.compare(["gpt2"], changes={"n_layers": 24, "vocab_size": 1024}, engine="closed-form")
+    text = terminal.render([changed], 120, color=True)
+    assert re.search(r"\x1b\[32m\+[^\x1b]*GiB", text)
+    assert re.search(r"\x1b\[31m-[^\x1b]*MiB|\x1b\[31m-", text)
+    fails = Table(
+        "t", (Column("a", "a", units.TEXT),), ({"a": "x", "bad": True}, {"a": "y", "bad": False}), fails="bad"
+    )
+    lines = terminal.render([fails], 20, color=True).splitlines()
+    assert lines[-2].startswith("\x1b[31mx")
+    assert lines[-1].strip() == "y"
 
 
 HOSTILE = "[red]x[/red] | `code` <b>\x1b[31m\n\u202eevil"

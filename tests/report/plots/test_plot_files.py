@@ -1,14 +1,16 @@
 import re
 import sys
+from dataclasses import replace
 from xml.etree import ElementTree as ET
 
 import pytest
 from plots import plot
 
 import llmarch_cli as llmarch
+from llmarch_cli.api import profiles
 from llmarch_cli.errors import InputError
-from llmarch_cli.report.plots import file, library, terminal
-from llmarch_cli.report.plots.data import KINDS, Kind
+from llmarch_cli.report.plots import data, file, library, terminal
+from llmarch_cli.report.plots.data import KINDS, Curves, Kind
 from llmarch_cli.specs.loading import validated
 
 MODELS = ["gemma3-27b", "deepseek-v3", "mistral-7b-v0.1"]
@@ -58,10 +60,11 @@ HOSTILE = ["$x^2$", "$\\frac{", "<script>alert(1)</script>", "a & b", 'quote" on
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_names_are_text_whatever_they_hold_and_all_models_fit(kind: Kind) -> None:
-    data = llmarch.load("gpt2").model_dump(exclude_none=True)
-    specs = [validated({**data, "name": name}, "here") for name in HOSTILE]
+    fields = llmarch.load("gpt2").model_dump(exclude_none=True)
+    specs = [validated({**fields, "name": name}, "here") for name in HOSTILE]
     svg = file.render(plot(kind, [*specs, *llmarch.names()]), "svg")
-    assert {*HOSTILE, *llmarch.names()} <= set(texts(svg))
+    said = {*texts(svg), *(title.text for title in ET.fromstring(svg).iter(f"{SVG}title"))}
+    assert {*HOSTILE, *llmarch.names()} <= {str(text).partition(" (")[0] for text in said}
     assert not list(ET.fromstring(svg).iter(f"{SVG}script"))
 
 
@@ -101,10 +104,44 @@ def test_bars_are_as_long_as_one_another() -> None:
 
 
 def test_too_many_curves_for_a_terminal_are_said() -> None:
+    drawn = plot("cache")
+    assert isinstance(drawn, Curves)
     with pytest.raises(
         InputError, match=f"at most 8 curves, not {len(llmarch.names())}: name fewer models, or draw to a file"
     ):
-        terminal.render(plot("cache"), 90)
+        terminal.render(replace(drawn, in_front=None), 90)
+
+
+@pytest.mark.parametrize("kind", ["cache", "flops"])
+def test_of_many_curves_eight_are_in_colour_and_named(kind: Kind) -> None:
+    drawn = plot(kind)
+    assert isinstance(drawn, Curves)
+    assert len(drawn.front) == 8
+    assert len({drawn.curves[number].group for number in drawn.front}) == 8
+    root = ET.fromstring(file.render(drawn, "svg"))
+    groups = {group.get("id"): group for group in root.iter(f"{SVG}g")}
+    named = {number for number in range(len(drawn.curves)) if f"label-{number}" in groups}
+    assert named == set(drawn.front)
+    for number in range(len(drawn.curves)):
+        group = groups[f"curve-{number}-within"]
+        assert group.findtext(f"{SVG}title") == drawn.name(number)
+        (path,) = group.iter(f"{SVG}path")
+        assert (file.GREY in str(path.get("style"))) == (number not in named)
+    text = terminal.render(drawn, 120)
+    assert [name for name in llmarch.names() if f" {name} (" in text] == sorted(
+        drawn.curves[number].model for number in named
+    )
+
+
+def test_the_curves_that_are_asked_for_are_in_colour() -> None:
+    drawn = data.plot("cache", profiles(llmarch.names()[:5], engine="closed-form"), [llmarch.names()[3]])
+    assert isinstance(drawn, Curves)
+    assert (drawn.front, drawn.choice) == ((3,), "1 of 5 models, as asked")
+    found = profiles(llmarch.names()[:10], engine="closed-form")
+    with pytest.raises(InputError, match="unknown highlighted model 'gpt3'"):
+        data.plot("cache", found, ["gpt3"])
+    with pytest.raises(InputError, match="at most 8 models, not 9"):
+        data.plot("cache", found, llmarch.names()[:9])
 
 
 @pytest.mark.parametrize("name", ["plot", "plot.gif", "svg", ""])

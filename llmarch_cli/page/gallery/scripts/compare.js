@@ -32,20 +32,12 @@ function load(slug) {
   return loading.get(slug);
 }
 
-// An element from its data: tag, attributes, text, and the elements inside. What differs between two scales has both
-// values, and is taken at a share between them.
-const NUMBER = /-?[0-9.]+/g;
-function between([low, high], share) {
-  const ends = high.match(NUMBER);
-  let at = 0;
-  return low.replace(NUMBER, (from) => Number((Number(from) + (ends[at++] - from) * share).toFixed(2)));
-}
-
-function built([tag, attributes, text, ...inside], share) {
+// An element from its data: tag, attributes, text, and the elements inside.
+function built([tag, attributes, text, ...inside]) {
   const made = document.createElementNS(SVG, tag);
-  for (const [name, value] of Object.entries(attributes)) made.setAttribute(name, Array.isArray(value) ? between(value, share) : value);
+  for (const [name, value] of Object.entries(attributes)) made.setAttribute(name, value);
   made.textContent = text;
-  made.append(...inside.map((one) => built(one, share)));
+  made.append(...inside.map(built));
   return made;
 }
 
@@ -60,10 +52,10 @@ function fill() {
 }
 
 function draw() {
-  const drawings = [...new Set(pair)].filter((model) => model.drawing).map((model) => model.drawing);
-  const layer = Math.min(...drawings.map(({ own }) => own)); // the largest scale that both allow
-  const drawn = drawings.map(({ tree, least, own }) => built(tree, own > least ? (layer - least) / (own - least) : 0));
+  if (!pair) return;
+  const drawn = [...new Set(pair)].filter((model) => model.drawing).map((model) => built(model.drawing));
   byId("drawn").replaceChildren(...drawn);
+  align(drawn);
   highlight(drawn);
 }
 
@@ -128,4 +120,8 @@ byId("exact").addEventListener("change", () => {
 });
 byId("only-differences").addEventListener("change", fill);
 addEventListener("hashchange", follow);
+matchMedia("(max-width: 60rem)").addEventListener("change", () => {
+  draw();
+  fill();
+});
 follow();

@@ -1,7 +1,7 @@
 // ---- The index: filters, order and context, all of them in the address.
 
 const models = JSON.parse(byId("data").textContent).map(inIntegers);
-const table = byId("table");
+const table = byId("models");
 const rows = [...table.tBodies[0].rows];
 const keys = [...table.tHead.rows[0].cells].map((heading) => heading.dataset.key);
 const CHOICES = ["organization", "year", "mechanism", "kind"];
@@ -85,6 +85,7 @@ function sort() {
   rows.sort((a, b) => inOrder(value(a), value(b), sorted) || a.dataset.number - b.dataset.number);
   table.tBodies[0].append(...rows);
   markSorted(table, sorted);
+  byId("order").value = `${sorted.down ? "-" : ""}${sorted.key}`;
 }
 
 function show() {
@@ -153,6 +154,12 @@ table.tHead.addEventListener("click", (event) => {
   if (!button) return;
   const key = button.parentElement.dataset.key;
   sorted = turned(sorted, key, numeric.has(key));
+  sort();
+  keep();
+});
+byId("order").addEventListener("change", () => {
+  const order = byId("order").value;
+  sorted = { key: order.replace("-", ""), down: order.startsWith("-") };
   sort();
   keep();
 });

@@ -1,0 +1,119 @@
+"""What stands on standard error while a command works, and what Ctrl-C leaves behind."""
+
+from __future__ import annotations
+
+import os
+import pty
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from processes import LLMARCH, process
+
+from llmarch_cli import writing
+from llmarch_cli.cli import interrupts, status
+
+SLOW = ("show", "gpt2", "--engine", "measured")  # imports torch
+
+
+def on_a_terminal(
+    arguments: tuple[str, ...], interrupt_at: bytes | None = None, directory: Path | None = None, **environment: str
+) -> tuple[int, bytes, bytes]:
+    """The status, the result, and what a command writes to a terminal as its standard error."""
+    leader, follower = pty.openpty()
+    env = {**os.environ, "TERM": "xterm", "COLUMNS": "80", **environment}
+    child = subprocess.Popen(
+        [*LLMARCH, *arguments], stdout=subprocess.PIPE, stderr=follower, env=env, cwd=directory, start_new_session=True
+    )
+    os.close(follower)
+    written = b""
+    while True:
+        try:
+            chunk = os.read(leader, 65_536)
+        except OSError:  # Linux's way to say that the other end is closed
+            break
+        if not chunk:
+            break
+        written += chunk
+        if interrupt_at is not None and interrupt_at in written:
+            interrupt_at = None
+            os.killpg(child.pid, signal.SIGINT)
+    os.close(leader)
+    result, _ = child.communicate()
+    return child.returncode, result, written
+
+
+def test_a_terminal_is_told_that_work_goes_on_before_torch_is_there() -> None:
+    code, result, written = on_a_terminal(SLOW)
+    assert code == 0
+    assert b"working" in written
+    assert written.count(status.CLEAR.encode()) > 5  # it moves
+    assert written.endswith(status.CLEAR.encode())  # and is gone in the end
+    assert b"working" not in result
+
+
+def test_nothing_is_written_to_a_pipe_or_a_terminal_that_cannot_clear_a_line() -> None:
+    done = process(*SLOW)
+    assert (done.returncode, done.stderr) == (0, "")
+    code, _, written = on_a_terminal(SLOW, TERM="dumb")
+    assert (code, written) == (0, b"")
+
+
+def test_the_line_has_ascii_where_braille_cannot_be_written() -> None:
+    _, _, written = on_a_terminal(SLOW, PYTHONIOENCODING="ascii")
+    assert written.isascii()
+    assert b"working" in written
+
+
+@pytest.mark.parametrize("arguments", [SLOW, ("report", "gpt2", "-o", "report.html"), ("draw", "gpt2", "-o", "a.svg")])
+def test_an_interruption_leaves_nothing_and_no_traceback(arguments: tuple[str, ...], tmp_path: Path) -> None:
+    code, result, written = on_a_terminal(arguments, interrupt_at=b"working", directory=tmp_path)
+    assert (code, result) == (130, b"")
+    assert b"Traceback" not in written
+    assert b"rror" not in written
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_during_an_import_the_end_is_sudden_and_files_are_whole(tmp_path: Path) -> None:
+    """C++ code of torch ends the process if its import is interrupted."""
+    (tmp_path / "slow.py").write_text("import os, signal\nos.kill(os.getpid(), signal.SIGINT)\nprint('not reached')\n")
+    program = (
+        "from pathlib import Path\nfrom llmarch_cli import writing\nfrom llmarch_cli.cli import interrupts\n"
+        "with interrupts.handled(), writing.whole(Path('x')) as x:\n    x.write_text('half')\n    import slow\n"
+    )
+    env = {**os.environ, "PYTHONPATH": os.pathsep.join([str(tmp_path), *sys.path])}
+    done = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, cwd=tmp_path, env=env, check=False
+    )
+    assert (done.returncode, done.stdout, done.stderr) == (130, "", "")
+    assert {path.name for path in tmp_path.iterdir()} <= {"slow.py", "__pycache__"}
+
+
+def test_an_interruption_that_a_library_turns_into_an_error_is_none(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    from llmarch_cli.cli import app
+
+    def turned(*_: object) -> None:
+        try:
+            signal.raise_signal(signal.SIGINT)
+        except KeyboardInterrupt as error:
+            raise RuntimeError("Error calling __set_name__") from error
+
+    monkeypatch.setattr("llmarch_cli.models.read", turned)
+    monkeypatch.setattr(sys, "argv", ["llmarch", "show", "gpt2"])
+    with interrupts.handled():
+        assert app.run() == 130
+    assert capsys.readouterr() == ("", "")
+
+
+def test_complete_files_are_not_abandoned(tmp_path: Path) -> None:
+    writing.put(tmp_path / "a", b"1")
+    with writing.whole(tmp_path / "b") as beside:
+        beside.write_bytes(b"half")
+        writing.abandon()
+        assert [path.name for path in tmp_path.iterdir()] == ["a"]
+        beside.write_bytes(b"2")
+    assert (tmp_path / "b").read_bytes() == b"2"
