@@ -35,22 +35,24 @@ def strip(spec: ModelSpec, description: str = "") -> str:
     kinds = {
         name: "moe" if routes(component, spec.d_model) else "dense" for name, component in spec.variants("ffn").items()
     }
-    paths: dict[str, list[str]] = {}
+    paths: dict[tuple[str, float], list[str]] = {}  # by their colour and their height
     at = 0
     for found, run in groupby(ways.get(layer.attention, ()) for layer in shown):
         count = len(list(run))
         for number, way in enumerate(found):  # side by side in one layer: one above the other
             part = UPPER / len(found)
-            paths.setdefault(way, []).append(_box(at, number * part, count, part))
+            paths.setdefault((way, part), []).append(_line(at, (number + 0.5) * part, count))
         at += count
     at = 0
     for kind, of_kind in groupby(kinds.get(layer.ffn) for layer in shown):
         count = len(list(of_kind))
         if kind is not None:
-            paths.setdefault(kind, []).append(_box(at, UPPER + GAP, count, LOWER))
+            paths.setdefault((kind, LOWER), []).append(_line(at, UPPER + GAP + LOWER / 2, count))
         at += count
-    for name, boxes in paths.items():
-        ET.SubElement(root, "path", {"class": f"strip-{name}", "d": "".join(boxes)})
+    for (name, part), lines in paths.items():
+        usual = part in (UPPER, LOWER)  # as in the style sheet
+        own = {} if usual else {"style": f"stroke-width:{part:g}"}
+        ET.SubElement(root, "path", {"class": f"strip-{name}", "d": "".join(lines), **own})
     return ET.tostring(root, encoding="unicode")
 
 
@@ -61,17 +63,18 @@ def used(spec: ModelSpec) -> list[str]:
     return [key for key in WORDS if key in ways | kinds]
 
 
-def _box(at: int, y: float, count: int, height: float) -> str:
-    """Equal layers as one box, with a line's width of air at its right end."""
-    return f"M{at * WIDTH} {y:g}h{count * WIDTH - 1}v{height:g}h-{count * WIDTH - 1}z"
+def _line(at: int, y: float, count: int) -> str:
+    """Equal layers as one line, as thick as they are high, with a little air at its right end."""
+    return f"M{at * WIDTH} {y:g}h{count * WIDTH - 1}"
 
 
 def style() -> str:
     """The colours: those of drawings."""
     light, dark = (THEMES[name].boxes for name in ("light", "dark"))
     roles = {**{name: (f"mix-{name}", 0) for name in MIXERS}, "dense": ("idle", 1), "moe": ("ffn", 1)}
-    rules = []
+    rules = [f".strip path{{fill:none;stroke-width:{UPPER}}}"]
     for name, (role, part) in roles.items():
         colour = f"light-dark({light[role][part]},{dark[role][part]})"
-        rules.append(f".strip-{name}{{fill:{colour};background:{colour}}}")
+        rules.append(f".strip-{name}{{stroke:{colour};background:{colour}}}")
+    rules.append(f".strip :is(.strip-dense,.strip-moe){{stroke-width:{LOWER}}}")
     return "\n".join(rules)
