@@ -84,8 +84,8 @@ def test_it_opens_fast(page: Driver) -> None:
     deadline = time.monotonic() + 5
     while not (loaded := page.execute_script(timing)) and time.monotonic() < deadline:
         time.sleep(0.01)
-    # On a machine that runs other tests beside it; alone, it takes a quarter of that.
-    assert 0 < loaded < 1000
+    # In milliseconds, on a machine that runs other tests beside it; alone, it takes a quarter of that.
+    assert 0 < loaded < 15 * len(llmarch.names())
     assert len(column(page, "model")) == len(llmarch.names())
 
 

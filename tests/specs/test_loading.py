@@ -91,7 +91,7 @@ def test_a_spec_is_taken_as_it_is() -> None:
 @pytest.mark.parametrize(
     ("name", "message"),
     [
-        ("deepsek-v3", "unknown model 'deepsek-v3'; did you mean deepseek-v3 or deepseek-v3.2 or deepseek-v2?"),
+        ("deepsek-v3", "unknown model 'deepsek-v3'; did you mean deepseek-v3 or deepseek-v3.2 or deepseek-v3.1?"),
         ("DeepSeek-V33", "unknown model 'DeepSeek-V33'; did you mean deepseek-v3"),
         ("zzz", "unknown model 'zzz'; see `llmarch list`, or give the path to a YAML file or a config.json"),
         ("", "unknown model ''; see `llmarch list`"),
