@@ -32,8 +32,9 @@ docs: .venv/dev  ## Write the generated pages: the command reference, the articl
 certificates: .venv/dev  ## Run both engines on all bundled specs, and keep that they agree
 	$(BIN)/python docs/certify.py
 
-site: .venv/dev  ## The documentation as a site, in build/site
+site: .venv/dev  ## The documentation and the gallery as a site, in build/site
 	$(BIN)/python -m sphinx -q -W --keep-going -b html docs build/site
+	$(BIN)/llmarch gallery -o build/site/gallery --docs ../
 
 build: .venv/dev  ## Wheel and source archive
 	rm -rf dist

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from itertools import groupby
+from typing import Any
 from xml.etree import ElementTree as ET
 
 from llmarch_cli.drawings.shapes import DASH, DASH_GAP, EDGE, STROKE, Adder, Box, Drawing, Line, Shape, Text
@@ -22,6 +23,19 @@ Point = tuple[float, float]
 
 def element(drawing: Drawing, description: str, **attributes: str) -> str:
     """The `<svg>` element. `description` is for screen readers."""
+    return ET.tostring(_root(drawing, description, attributes), encoding="unicode")
+
+
+def tree(drawing: Drawing, description: str, **attributes: str) -> list[Any]:
+    """The same element as data, for a script that makes it: tag, attributes, text, and the elements inside."""
+    return _listed(_root(drawing, description, attributes))
+
+
+def _listed(element: ET.Element) -> list[Any]:
+    return [element.tag, element.attrib, element.text or "", *map(_listed, element)]
+
+
+def _root(drawing: Drawing, description: str, attributes: dict[str, str]) -> ET.Element:
     size = {"viewBox": f"0 0 {_short(drawing.width)} {_short(drawing.height)}", "style": f"--width:{drawing.width:.0f}"}
     root = ET.Element("svg", {"class": CLASS, "role": "img", "aria-label": description, **size, **attributes})
     if drawing.strip is not None:
@@ -32,7 +46,7 @@ def element(drawing: Drawing, description: str, **attributes: str) -> str:
         parent = ET.SubElement(root, "g", {"data-part": part}) if part else root
         for shape in shapes:
             _draw(parent, shape, drawing.height)
-    return ET.tostring(root, encoding="unicode")
+    return root
 
 
 def style() -> str:

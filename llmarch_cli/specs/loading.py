@@ -152,6 +152,17 @@ def _merged_all(layers: list[documents.Mapping]) -> documents.Mapping:
     return data
 
 
+def extended(path: Path) -> Path | None:
+    """The file that the spec of a file extends; None if it extends none. Raises InputError as `resolved`."""
+    data = documents.read(path)
+    parent = data.get("extends")
+    if parent is None:
+        return None
+    if not isinstance(parent, str):
+        raise InputError(f"{data.places['extends']}: extends: must be the id of a model or a path, not {shown(parent)}")
+    return _parent(parent, path.parent, None)
+
+
 def _of_config(path: Path, configs: Configs | None) -> documents.Mapping:
     """The fields of a config's spec. Raises InputError, which says nothing of its content."""
     if configs is None:

@@ -386,6 +386,7 @@ def test_commands_are_registered_once() -> None:
         ("baseline write baseline.yaml gpt2 --engine closed-form", "measuring"),
         ("baseline compare kept.yaml --engine closed-form", "measuring"),
         ("draw gpt2 -o gpt2.svg", "drawing"),
+        ("gallery gpt2 -o site", "writing"),
     ],
 )
 def test_long_work_says_on_a_terminal_how_far_it_is_and_nothing_in_a_pipe(

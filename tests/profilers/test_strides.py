@@ -141,8 +141,7 @@ def test_the_lines_of_the_page_are_the_metrics_in_integers() -> None:
 def test_the_script_of_the_page_writes_what_the_tables_write() -> None:
     contexts = (1, 2, 3, 4, 7, 11, 12, 13, 143, 144, 131_072, 20_000_000)
     figures = [priced(4096, kv_dtype="bf16"), priced(4096, 3, "fp8"), priced(4096, 2**20)]
-    script = resources.files("llmarch_cli.page").joinpath("page.js").read_text()
-    functions = script[script.index("  const grouped =") : script.index("  // ---- What fits on devices")]
+    functions = resources.files("llmarch_cli.page").joinpath("scripts/figures.js").read_text()
     data = models(figures)
     text = f"""
         const settings = {json.dumps(settings(figures))}; const models = {json.dumps(data)};
