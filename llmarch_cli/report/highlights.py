@@ -86,7 +86,7 @@ def _places(spec: ModelSpec) -> list[_Place]:
                 if mechanism.tag != "nope" or not spec.has_absolute_positions:
                     having.setdefault(mechanism, (axis, set()))[1].add(name)
     places = [_Place(mechanism, spec.n_layers) for mechanism in _of_model(spec)]
-    counts = {axis: spec.variant_counts(axis) for axis, _ in having.values()}
+    counts = {axis: spec.variant_counts(axis) for axis in ("attention", "ffn")}
     for mechanism, (axis, variants) in having.items():
         n_layers = sum(counts[axis][name] for name in variants)
         few, few_others = (number < _FEW * spec.n_layers for number in (n_layers, spec.n_layers - n_layers))
