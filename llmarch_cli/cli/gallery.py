@@ -15,7 +15,7 @@ EXAMPLES = (
 )
 
 
-@options.workload(without=("prompt", "prefix"))
+@options.workload(without=("prompt", "prefix", "state_dtype"))
 def gallery(
     asked: options.Asked,
     models: options.AnyModels = None,

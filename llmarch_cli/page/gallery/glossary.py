@@ -34,6 +34,8 @@ SAID = {
     # What layers share, and the residual stream.
     "per_layer_embedding": "Each layer reads a vector of the token from its own table, beside the residual stream.",
     "laurel": "A product of two narrow matrices of the stream is added beside attention (arXiv 2411.07501).",
+    "skipped_attention": "Some layers have no attention: a feed-forward layer stands there alone.",
+    "varied_widths": "Feed-forward layers of one sort have different widths, chosen layer by layer.",
     "single_sublayers": "Each layer is either a token mixer or a feed-forward layer, not both.",
     "parallel_sublayers": "Attention and the feed-forward layer read the same input, and both outputs are added.",
     "layer_scale": "A stored number multiplies the stream behind each block.",
