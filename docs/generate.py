@@ -90,7 +90,8 @@ def copied_examples() -> Iterator[Path]:
 
 def printed(*commands: tuple[str, ...]) -> list[str]:
     """The outputs of commands, without styles and at a fixed width."""
-    environment = {**os.environ, "COLUMNS": WIDTH, "TERMINAL_WIDTH": WIDTH, "NO_COLOR": "1", "TERM": "dumb"}
+    terminal = {"COLUMNS": WIDTH, "TERMINAL_WIDTH": WIDTH, "NO_COLOR": "1", "TERM": "dumb"}
+    environment = {**os.environ, **terminal, "LLMARCH_CACHE": os.devnull}  # nothing was measured before
     with copied_examples() as directory:
         run = subprocess.run(
             [sys.executable, "-c", _RUN_ALL, json.dumps(commands)],

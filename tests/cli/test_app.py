@@ -224,7 +224,7 @@ def test_the_result_alone_is_on_standard_output_and_without_escape_codes() -> No
     assert "\x1b" not in done.stdout
     measured = process("compare", "gpt2", "gemma3-1b")
     assert (measured.returncode, measured.stderr) == (0, "")
-    assert "Measured; the closed form agrees" in measured.stdout
+    assert "Closed form; measured and equal" in measured.stdout
 
 
 def test_a_terminal_has_styles_unless_it_asks_for_none() -> None:
@@ -339,7 +339,7 @@ def test_shells_are_offered_the_models(shell: str, line: dict[str, str]) -> None
     [
         ("sweep gpt2 --sort kv_c", "kv_cache_bytes kv_cache_bytes_without_windows kv_cache_bytes_multi_head"),
         ("sweep gpt2 --pareto params,-active_s", "params,-active_share"),
-        ("compare gpt2 --engine ", "measured closed-form"),
+        ("compare gpt2 --engine ", "auto measured closed-form"),
         ("check budgets.yaml --format j", "json junit"),
         ("draw gpt2 --theme d", "dark"),
     ],

@@ -2,6 +2,7 @@
 
 import importlib.util
 import re
+import os
 import shlex
 import shutil
 from pathlib import Path
@@ -32,6 +33,7 @@ def test_command(line: str, llmarch: Run, tmp_path: Path, monkeypatch: pytest.Mo
     shutil.copytree(EXAMPLES, tmp_path, dirs_exist_ok=True)
     monkeypatch.chdir(tmp_path)
     monkeypatch.delenv("LLMARCH_ENGINE")
+    monkeypatch.setenv("LLMARCH_CACHE", os.devnull)  # the line below a table says what was measured before: nothing
     if "--since" in line:
         git("init", "--quiet")
         git("add", ".")
