@@ -1,8 +1,8 @@
 """The documentation is true: its commands run, its outputs are what they print, its examples work, its links lead."""
 
 import importlib.util
-import re
 import os
+import re
 import shlex
 import shutil
 from pathlib import Path
