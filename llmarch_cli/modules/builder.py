@@ -215,9 +215,12 @@ class ComponentModule(nn.Module):
                 # float32 for any model dtype: updates of a load-balancing bias are below bfloat16's resolution
                 self.register_buffer(part.name, torch.full((part.dim,), part.fill, dtype=torch.float32))
             case Assignments():
-                # Counted on the CPU: a remainder on the meta device imports torch's compiler.
-                count = torch.arange(part.n_rows * part.columns, device="cpu") % part.limit
-                self.register_buffer(part.name, count.view(part.n_rows, -1).to(torch.get_default_device()))
+                device = torch.get_default_device()
+                if device.type == "meta":  # without values; a remainder there imports torch's compiler
+                    count = torch.empty(part.n_rows * part.columns, dtype=torch.int64)
+                else:
+                    count = torch.arange(part.n_rows * part.columns) % part.limit
+                self.register_buffer(part.name, count.view(part.n_rows, -1))
             case Child():
                 self.add_module(part.name, ComponentModule(part.component, d_model, style, name=part.name))
 

@@ -77,7 +77,7 @@ class OperatorCounter(TorchFunctionMode):
         self, func: Callable[..., Any], types: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
     ) -> Any:
         kwargs = kwargs or {}
-        name = getattr(func, "__name__", str(func))
+        name: str = func.__name__ if hasattr(func, "__name__") else str(func)
         if name == "__get__":  # a tensor's property
             return func(*args, **kwargs)
         answer = _ANSWERS.get(name)
@@ -108,8 +108,9 @@ class OperatorCounter(TorchFunctionMode):
 
 def _parameter(value: Tensor) -> nn.Parameter | None:
     """The parameter that `value` is, or is a view of; None if it is neither."""
-    source = value if isinstance(value, nn.Parameter) else value._base
-    return source if isinstance(source, nn.Parameter) else None
+    # By type, since `isinstance` is a function in Python here, and this is asked of every argument of every call.
+    source = value if type(value) is nn.Parameter else value._base
+    return source if type(source) is nn.Parameter else None
 
 
 def tensors_in(args: tuple[Any, ...], kwargs: dict[str, Any]) -> Iterator[Tensor]:

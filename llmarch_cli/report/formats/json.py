@@ -32,4 +32,22 @@ def render(tables: Sequence[Table]) -> str:
         [architecture(spec) for spec in specs.values()],
         list(dict.fromkeys(note for table in tables for note in table.notes)),
     )
-    return json.dumps({**dict(zip(ENVELOPE, values, strict=True)), **rows}, indent=2) + "\n"
+    return _indented({**dict(zip(ENVELOPE, values, strict=True)), **rows}) + "\n"
+
+
+def _indented(value: Any, margin: str = "\n") -> str:
+    """As `json.dumps(value, indent=2)`, which calls Python for every value: here, what holds plain values is one call.
+
+    `margin` is a new line with the indentation of the value itself.
+    """
+    if not value or not isinstance(value, dict | list):
+        return json.dumps(value)
+    opens, closes = "{}" if isinstance(value, dict) else "[]"
+    inner = f"{margin}  "
+    if {dict, list, tuple}.isdisjoint(map(type, value.values() if isinstance(value, dict) else value)):
+        text = json.dumps(value, separators=(f",{inner}", ": "))[1:-1]
+    elif isinstance(value, dict):
+        text = f",{inner}".join(f"{json.dumps(name)}: {_indented(each, inner)}" for name, each in value.items())
+    else:
+        text = f",{inner}".join(_indented(each, inner) for each in value)
+    return f"{opens}{inner}{text}{margin}{closes}"

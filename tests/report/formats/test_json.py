@@ -1,6 +1,9 @@
 import json
 from collections.abc import Sequence
 
+from hypothesis import given
+from hypothesis import strategies as st
+
 from llmarch_cli import api
 from llmarch_cli.profilers.cost import Asked
 from llmarch_cli.profilers.profile import Profile
@@ -86,3 +89,11 @@ def test_each_report_has_the_same_keys_around_its_tables() -> None:
         assert set(data) == {*json_format.ENVELOPE, *data["tables"]}, name
         assert len(data["architectures"]) == n_models, name
         assert not {*json_format.ENVELOPE} & {*data["tables"]}, name
+
+
+PLAIN = st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(max_size=8)
+
+
+@given(st.recursive(PLAIN, lambda inner: st.lists(inner) | st.dictionaries(st.text(max_size=3), inner)))
+def test_it_is_written_as_by_the_standard_library(value: object) -> None:
+    assert json_format._indented(value) == json.dumps(value, indent=2)
