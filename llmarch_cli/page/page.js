@@ -6,6 +6,12 @@
   const byContext = new Set(settings.by_context.map((metric) => metric.key));
   const models = JSON.parse(byId("data").textContent);
   for (const model of models) {
+    const numbers = model.values.split(" ");
+    model.values = {};
+    settings.lasting.forEach((key, place) => {
+      const [rounded, exact, order] = settings.known[numbers[place]];
+      model.values[key] = { rounded, exact, order };
+    });
     for (const pieces of Object.values(model.lines)) pieces.forEach((piece, number) => (pieces[number] = piece.map(BigInt)));
   }
 
@@ -130,8 +136,8 @@
   const SHARES = 1n << 256n; // of a probability
 
   function fitTables(model) {
-    const of = model.fit;
-    if (of.error !== undefined || of.read) return of;
+    if (model.fit.error !== undefined || model.fit.read) return model.fit;
+    const of = Object.fromEntries(Object.entries(model.fit).map(([name, number]) => [name, settings.known[number]]));
     const views = split(of.views, ";").map((some) => some.split(",").map(ints));
     const holds = split(of.holds, ";").map((stages) => stages.split(",").map((ranks) => ranks.split("|").map(ints)));
     const reads = split(of.reads, ";").map((row) => row.split("|").map(ints));
@@ -451,7 +457,8 @@
     }
     for (const side of ["second", "first"]) {
       const number = byId(side).value;
-      if (byId(`${side}-key`)) byId(`${side}-key`).textContent = models[number].id;
+      const plotted = number < settings.plotted ? "" : " (not plotted)";
+      if (byId(`${side}-key`)) byId(`${side}-key`).textContent = `${models[number].id}${plotted}`;
       for (const name of [`curve-${number}-within`, `curve-${number}-beyond`, `label-${number}`, `point-${number}`]) {
         for (const drawn of document.querySelectorAll(`figure [id$="-${name}"]`)) {
           drawn.classList.remove("first", "second");
@@ -472,16 +479,35 @@
     }
   }
 
-  // ---- Architectures: the page holds each drawing once and shows copies.
+  // ---- Architectures: the page holds each shape once, and each drawing as a list of shapes. It shows copies.
 
   const stage = byId("drawn");
   const originals = new Map();
-  for (const svg of stage ? [...stage.children, ...byId("undrawn").content.children] : []) originals.set(svg.dataset.number, svg);
+  for (const svg of stage ? [...stage.children, ...byId("undrawn").content.querySelectorAll(".architecture")] : []) originals.set(svg.dataset.number, svg);
+  const elements = stage ? [...byId("undrawn").content.querySelector(".shapes").children] : [];
+
+  // A drawing lists its shapes as `part 4-9 12;part 3`: groups with or without the name of a part, and numbers.
+  function whole(number) {
+    const drawing = originals.get(number).cloneNode(true);
+    for (const group of split(drawing.dataset.shapes, ";")) {
+      const [part, ...runs] = group.split(" ");
+      const parent = part ? document.createElementNS(drawing.namespaceURI, "g") : drawing;
+      if (part) {
+        parent.dataset.part = part;
+        drawing.append(parent);
+      }
+      for (const run of runs) {
+        const [first, last = first] = run.split("-").map(Number);
+        for (let shape = first; shape <= last; shape += 1) parent.append(elements[shape].cloneNode(true));
+      }
+    }
+    return drawing;
+  }
 
   function draw() {
     if (!stage) return;
     const numbers = new Set([byId("first").value, byId("second").value]);
-    stage.replaceChildren(...[...numbers].map((number) => originals.get(number).cloneNode(true)));
+    stage.replaceChildren(...[...numbers].map(whole));
     align([...stage.children]);
     highlight([...stage.children]);
     fillDrawings();

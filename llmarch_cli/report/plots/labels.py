@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from math import cos, pi, sin
+
+STRIP = 16.0  # points: some lines of names
 
 
 def spread(wanted: Sequence[float], gap: float, low: float, high: float) -> list[float]:
@@ -26,11 +29,27 @@ Box = tuple[float, float, float, float]  # left, bottom, right, top
 
 def beside(points: Sequence[tuple[float, float]], sizes: Iterable[tuple[float, float]]) -> Iterator[Box]:
     """A box of each size near its point: the first on growing rings that covers no point and no earlier box."""
-    taken: list[Box] = [(x - 3, y - 3, x + 3, y + 3) for x, y in points]
+    taken: defaultdict[int, list[Box]] = defaultdict(list)  # by strip, so that a box meets only those near it
+    for x, y in points:
+        _take(taken, (x - 3, y - 3, x + 3, y + 3))
     for (x, y), size in zip(points, sizes, strict=True):
-        box = next(box for box in _around(x, y, *size) if not any(_overlap(box, other) for other in taken))
-        taken.append(box)
+        box = next(
+            box
+            for box in _around(x, y, *size)
+            if not any(_overlap(box, other) for strip in _strips(box) for other in taken[strip])
+        )
+        _take(taken, box)
         yield box
+
+
+def _take(taken: defaultdict[int, list[Box]], box: Box) -> None:
+    for strip in _strips(box):
+        taken[strip].append(box)
+
+
+def _strips(box: Box) -> range:
+    """The horizontal strips that a box reaches into."""
+    return range(int(box[1] // STRIP), int(box[3] // STRIP) + 1)
 
 
 def _around(x: float, y: float, width: float, height: float) -> Iterator[Box]:
