@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help compare test check lint types bench docs site build clean
+.PHONY: help compare test check lint types bench certificates docs site build clean
 
 help:  ## What can be made
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -29,8 +29,12 @@ bench: .venv/dev  ## Time and memory, as ratios to `import torch` in the same ru
 docs: .venv/dev  ## Write the generated pages: the command reference, the article and the schema
 	$(BIN)/python docs/generate.py
 
-site: .venv/dev  ## The documentation as a site, in build/site
+certificates: .venv/dev  ## Run both engines on all bundled specs, and keep that they agree
+	$(BIN)/python docs/certify.py
+
+site: .venv/dev  ## The documentation and the gallery as a site, in build/site
 	$(BIN)/python -m sphinx -q -W --keep-going -b html docs build/site
+	$(BIN)/llmarch gallery -o build/site/gallery --docs ../
 
 build: .venv/dev  ## Wheel and source archive
 	rm -rf dist
@@ -44,7 +48,7 @@ clean:  ## Remove what was made
 	$(PYTHON) -m venv .venv
 
 .venv/installed: .venv/bin/python pyproject.toml constraints.txt
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --use-pep517 --editable '.[plot]'
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --use-pep517 --editable '.[torch,plot]'
 	@touch $@
 
 .venv/dev: .venv/bin/python pyproject.toml constraints.txt

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any, TypedDict, Unpack
 from llmarch_cli.errors import InputError
 from llmarch_cli.models import load
 from llmarch_cli.profilers import profile as profiling
-from llmarch_cli.profilers.cost import Asked, Engine, KvDtype, StateDtype, Workload
+from llmarch_cli.profilers.cost import Asked, Engine, KvDtype, Source, StateDtype, Workload
 from llmarch_cli.profilers.profile import Profile
 from llmarch_cli.report.table import Table
 from llmarch_cli.specs.loading import names
@@ -226,7 +226,8 @@ def training(
     asked = Training(seq, micro_batch, optimizer, precision, zero, devices, lora, tokens)
     require(asked)
     chosen = profiling.default_engine() if engine is None else profiling.as_engine(engine)
-    return tables([training_cost(spec, asked, chosen) for spec in track(specs(models, changes))])
+    source: Source = "closed-form" if chosen == "closed-form" else "measured"  # no certificate is for activations
+    return tables([training_cost(spec, asked, source) for spec in track(specs(models, changes))])
 
 
 class AskedToFit(TypedDict, total=False):
@@ -421,6 +422,42 @@ def report(
     if file_format == "html":
         return page.render(found, pictures, () if models else page.opening())
     return render.render([led(comparison(found, brief=True), found, brief=True)], file_format)
+
+
+def gallery(
+    models: Sequence[ModelLike] | None = None,
+    out: str | Path = "gallery",
+    *,
+    force: bool = False,
+    docs: str | None = None,
+    track: Track = iter,
+    **asked: Unpack[Asked],
+) -> Path:
+    """Write a static site of models, which needs no network, and return the path of its index. Needs matplotlib.
+
+    It has a page for each model, an index that filters and sorts, a timeline, a family tree, and a page that compares
+    any two. Files of an earlier gallery in the same directory are replaced or removed.
+
+    Args:
+        models: None takes all bundled models.
+        out: the directory to write; it is made if it is missing.
+        force: write into a directory that holds other files.
+        docs: the address of the documentation, relative to the directory or absolute, where mechanisms are explained;
+            None explains them in the gallery.
+        track: wraps the specs to show progress.
+
+    Raises InputError for a directory that holds something else than a gallery, and if matplotlib is not installed.
+
+    >>> gallery(["gpt2", "gpt2-xl"], "site", engine="closed-form").name
+    'index.html'
+    """
+    from llmarch_cli.models import yaml_file
+    from llmarch_cli.page import gallery as site
+
+    given = names() if models is None else models
+    site.require(Path(out), force, docs)
+    found = profiles(given, track=track, **asked)
+    return site.write(found, [yaml_file(model) for model in given], Path(out), force=force, docs=docs)
 
 
 def checked(models: Sequence[ModelLike] | None = None, *, track: Track = iter, **asked: Unpack[Asked]) -> Table:

@@ -67,6 +67,18 @@ def read(path: Path, inside: Path | None = None) -> ModelSpec:
     return _imported(path)
 
 
+def yaml_file(name: str | Path | ModelSpec) -> Path | None:
+    """The YAML file that `load` reads for a name; None if that is no file, or of another format."""
+    if isinstance(name, ModelSpec) or str(name) == str(documents.STANDARD_INPUT):
+        return None
+    if isinstance(name, str) and name not in names():
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # `load` says how the name is read
+            name = synonym(name) or Path(name)
+    path = find(name)
+    return path if path.suffix in YAML_ENDINGS else None
+
+
 def weights(name: str) -> Path | None:
     """The path of weights that a name means: a file of them, or a directory with safetensors files; None for others."""
     path = Path(name)

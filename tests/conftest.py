@@ -1,11 +1,13 @@
 """Settings and fixtures of all tests: hypothesis draws the same examples in every run; `llmarch` runs a command."""
 
 import sys
+from collections.abc import Iterator
 
 import pytest
 from hypothesis import HealthCheck, settings
 from runs import Result, Run
 
+from llmarch_cli.api import report
 from llmarch_cli.cli.app import run
 
 settings.register_profile(
@@ -17,6 +19,13 @@ settings.register_profile(
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
 )
 settings.load_profile("llmarch")
+
+
+@pytest.fixture(autouse=True, scope="session")
+def _no_certificates_of_the_user(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("LLMARCH_CACHE", str(tmp_path_factory.mktemp("cache")))
+        yield
 
 
 @pytest.fixture
@@ -34,3 +43,9 @@ def llmarch(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str])
         return Result(status, *capsys.readouterr())
 
     return command
+
+
+@pytest.fixture(scope="session")
+def whole_page() -> str:
+    """The report of all bundled models with all pictures: made once, since that takes as long as many tests."""
+    return report(engine="closed-form")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cache, lru_cache
 from itertools import cycle, islice
 from math import gcd
 from typing import Any, get_args
@@ -27,6 +28,8 @@ booleans = st.booleans()
 factors = st.floats(0.01, 100.0, allow_nan=False)
 
 
+# Strategies are cached where they are asked for at each draw: hypothesis checks every new one.
+@cache
 def widths(aligned: bool) -> SearchStrategy[int]:
     """Small and large widths; `aligned` ones are multiples of 8, as torch's grouped product needs them."""
     any_width = st.integers(1, 24) | st.sampled_from((64, 255, 1000, 7168, 18_432))
@@ -38,6 +41,7 @@ def weight_formats() -> SearchStrategy[str]:
     return st.sampled_from(("bf16", "fp32", "fp8", "fp8-channel", "fp8-block", "int8", "bnb-nf4", "q4_k", "q6_k"))
 
 
+@lru_cache
 def optional(strategy: SearchStrategy[Any]) -> SearchStrategy[Any]:
     return st.none() | strategy
 
@@ -385,6 +389,7 @@ def compressed(draw: DrawFn) -> Data:
     return data
 
 
+@cache
 def recurrences() -> tuple[SearchStrategy[Data], ...]:
     return gated_deltanet(), kda(), lightning(), mamba(), mamba2(), short_conv(), rg_lru(), rwkv4()
 
@@ -423,11 +428,13 @@ def shared_block(draw: DrawFn) -> Data:
     }
 
 
+@cache
 def attention_kinds() -> tuple[SearchStrategy[Data], ...]:
     """Every kind but the recurrences."""
     return compressed(), gqa(), mla(), parallel_mixers(), shared_block()
 
 
+@cache
 def attentions() -> SearchStrategy[Data]:
     """Any kind. The recurrences together are drawn as often as one other kind; `st.one_of` would flatten them."""
     return st.integers(0, len(attention_kinds())).flatmap(
@@ -442,10 +449,12 @@ def shortcut(draw: DrawFn, aligned: bool) -> Data:
     return {"kind": "shortcut", "channels": 1, "own": draw(inner), "deferred": draw(inner), "adds_from": None}
 
 
+@cache
 def feed_forward_kinds(aligned: bool = False) -> tuple[SearchStrategy[Data], ...]:
     return dense(aligned), moe(aligned), parallel(aligned), channel_mixing(aligned), shortcut(aligned)
 
 
+@cache
 def feed_forwards(aligned: bool = False) -> SearchStrategy[Data]:
     return st.one_of(feed_forward_kinds(aligned))
 

@@ -10,6 +10,9 @@ from typing import NamedTuple
 import pytest
 
 import llmarch_cli as llmarch
+from llmarch_cli.profilers import certificates
+from llmarch_cli.profilers.cost import Workload
+from llmarch_cli.profilers.profile import certify
 from llmarch_cli.specs.loading import specs_directory
 
 
@@ -229,3 +232,23 @@ def test_an_editor_knows_the_schema(name: str) -> None:
     text = (specs_directory() / f"{name}.yaml").read_text()
     assert text.startswith("# yaml-language-server: $schema=schema.json\n")
     assert (specs_directory() / "schema.json").is_file()
+
+
+def test_certificates_are_current() -> None:
+    """Each bundled spec has one for the code as it is; if not, run `make certificates`."""
+    found = certificates._bundled()
+    keys = {certificates.key(llmarch.load(name), Workload()): name for name in FIGURES}
+    assert set(found) == set(keys), "run `make certificates`"
+    for key, name in keys.items():
+        window = llmarch.load(name).context_length
+        assert {*certificates.PROMPTS, window} <= set(found[key].prompts)
+
+
+@pytest.mark.parametrize("name", ["deepseek-v3", "gemma3-27b", "qwen3.5-27b", "nemotron-3-nano-30b-a3b", "gpt-oss-20b"])
+def test_certificates_hold(name: str) -> None:
+    spec = llmarch.load(name)
+    kept = certificates.find(spec, Workload())
+    made = certify(spec, Workload())
+    assert kept is not None
+    assert made is not None
+    assert (kept.points, kept.weights) == (made.points, made.weights)

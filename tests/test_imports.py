@@ -27,7 +27,7 @@ LINES = (
     "modules",
     "specs expressions",
     "components",
-    "errors writing version",
+    "errors extras writing version",
 )
 LEVEL = {room: level for level, line in enumerate(LINES) for room in line.split()}
 

@@ -12,7 +12,7 @@ from published import PUBLISHED
 from llmarch_cli import models
 from llmarch_cli.errors import InputError
 from llmarch_cli.huggingface.importing import source
-from llmarch_cli.specs import repositories
+from llmarch_cli.specs import loading, repositories
 
 
 @pytest.fixture(autouse=True)
@@ -86,3 +86,12 @@ def test_names_of_no_model(name: str) -> None:
     Path("notes.txt").touch()
     Path("empty").mkdir()
     assert not models.is_model(name)
+
+
+def test_the_file_that_a_name_stands_for(here: Path) -> None:
+    bundled = loading.find("gpt2")
+    assert models.yaml_file("gpt2") == models.yaml_file("openai-community/gpt2") == bundled
+    assert models.yaml_file(str(bundled)) == models.yaml_file(bundled) == bundled
+    assert models.yaml_file("./mine.yaml") == Path("mine.yaml")
+    for other in ("-", "org/name", "config.json", "model.gguf", models.load("gpt2")):
+        assert models.yaml_file(other) is None

@@ -28,6 +28,7 @@ from llmarch_cli.cli import (
     draw,
     drift,
     fit,
+    gallery,
     interrupts,
     kvcache,
     output,
@@ -60,6 +61,7 @@ COMMANDS = (
     ("kvcache", COMPARE, kvcache.kvcache, kvcache.EXAMPLES),
     ("draw", COMPARE, draw.draw, draw.EXAMPLES),
     ("report", COMPARE, report.report, report.EXAMPLES),
+    ("gallery", COMPARE, gallery.gallery, gallery.EXAMPLES),
     ("sweep", SEARCH, sweep.sweep, sweep.EXAMPLES),
     ("fit", SEARCH, fit.fit, fit.EXAMPLES),
     ("train", SEARCH, train.train, train.EXAMPLES),
@@ -167,6 +169,11 @@ def run() -> int:
         return _fail(str(error), 2 if isinstance(error, InputError) else 1)
     except OSError as error:
         return _fail(f"{error.filename or 'cannot write the result'}: {error.strerror}", 2)
+    except ModuleNotFoundError as error:
+        from llmarch_cli.extras import missing
+
+        hint = missing((error.name or "").partition(".")[0])
+        return _fail(hint or f"a library cannot be loaded: {error}", 2 if hint else 71)
     except (ImportError, MemoryError) as error:
         return _fail(
             f"{'out of memory' if isinstance(error, MemoryError) else 'a library cannot be loaded'}: {error}", 71
@@ -200,7 +207,7 @@ def _note(
     """Print a warning meant for users as a note, once, and any other as usual."""
     if issubclass(category, FutureWarning) and sys.stderr is not None:
         if str(message) not in printed:
-            output.note(f"note: {message}")
+            output.note(f"{output.styled('note:', 'yellow')} {message}")
         printed.add(str(message))
     else:
         usual(message, category, *place)
@@ -210,5 +217,5 @@ def _fail(message: str, status: int) -> int:
     if interrupts.happened():
         return interrupts.STATUS
     if sys.stderr is not None:
-        typer.echo(f"error: {message}", err=True)
+        output.note(f"{output.styled('error:', 'red')} {message}")
     return status

@@ -324,10 +324,10 @@ Engine = Annotated[
     str | None,
     typer.Option(
         "--engine",
-        metavar="measured|closed-form",
-        autocompletion=among("measured", "closed-form"),
+        metavar="auto|measured|closed-form",
+        autocompletion=among("auto", "measured", "closed-form"),
         help="measured builds and runs the modules, and checks the closed form against them; closed-form only"
-        " calculates, and is faster. Default: LLMARCH_ENGINE, else measured.",
+        " calculates. auto measures only what it did not before. Default: LLMARCH_ENGINE, else auto.",
         show_default=False,
         parser=_engine,
         rich_help_panel=WORKLOAD,

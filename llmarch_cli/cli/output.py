@@ -8,7 +8,7 @@ import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, TypedDict, TypeVar
+from typing import TYPE_CHECKING, TextIO, TypedDict, TypeVar
 
 import typer
 
@@ -29,7 +29,7 @@ def show(tables: Sequence[Table], file_format: str, exact: bool = False) -> None
     """Print a report."""
     from llmarch_cli.report.formats.render import BLOCKS, render
 
-    write(render(tables, file_format, exact, _width(), _has_styles(), not _encodes(BLOCKS)))
+    write(render(tables, file_format, exact, _width(), _has_styles(sys.stdout), not _encodes(BLOCKS)))
 
 
 def tracked(items: Iterable[Item], words: str) -> Iterator[Item]:
@@ -60,14 +60,14 @@ def note(text: str) -> None:
     """Print a line on standard error, beside the result."""
     if sys.stderr is not None:
         with status.hidden():
-            typer.echo(text, err=True)
+            typer.echo(text, err=True, color=_has_styles(sys.stderr) or None)
 
 
 def draw(plot: Plot) -> None:
     """Draw a plot on the terminal."""
     from llmarch_cli.report.plots import terminal
 
-    write("\n" + terminal.render(plot, _width(), _has_styles(), not _encodes("█─⣀")))
+    write("\n" + terminal.render(plot, _width(), _has_styles(sys.stdout), not _encodes("█─⣀")))
 
 
 def save(spec: ModelSpec, path: str | None) -> None:
@@ -116,7 +116,7 @@ class Page(TypedDict):
 
 def page(signs: str) -> Page:
     """The width of standard output, and whether it shows colours, and these characters."""
-    return {"width": _width(), "color": _has_styles(), "ascii_only": not _encodes(signs)}
+    return {"width": _width(), "color": _has_styles(sys.stdout), "ascii_only": not _encodes(signs)}
 
 
 def _width() -> int:
@@ -132,8 +132,13 @@ def _width() -> int:
     return WIDTH_WITHOUT_TERMINAL
 
 
-def _has_styles() -> bool:
-    """Whether to write escape codes: on a terminal that knows them, or where FORCE_COLOR asks for them.
+def styled(word: str, colour: str) -> str:
+    """A word of standard error in a colour, if it has any."""
+    return typer.style(word, fg=colour, bold=True) if _has_styles(sys.stderr) else word
+
+
+def _has_styles(stream: TextIO | None) -> bool:
+    """Whether to write escape codes: to a terminal that knows them, or where FORCE_COLOR asks for them.
 
     NO_COLOR forbids them in any case (no-color.org).
     """
@@ -141,7 +146,7 @@ def _has_styles() -> bool:
         return False
     if forced := os.environ.get("FORCE_COLOR"):
         return forced not in ("0", "false")
-    return os.environ.get("TERM") != "dumb" and is_terminal(sys.stdout)
+    return os.environ.get("TERM") != "dumb" and is_terminal(stream)
 
 
 def _encodes(text: str) -> bool:

@@ -166,7 +166,7 @@ def sweep(
     file_format: options.Format = "table",
     exact: options.Exact = False,
 ) -> None:
-    """Search combinations of field values for the best variants, or for the best layout on devices.
+    """Search field values for the best variants, and layouts of devices.
 
     A million variants take less time than importing torch. Invalid combinations are skipped and counted by reason.
     With --on, each variant is asked what fits of it and how fast it can be, which takes about a millisecond.

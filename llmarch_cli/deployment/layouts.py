@@ -5,14 +5,14 @@ All of it is closed form. What is divided in which way is data of the components
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from functools import cache, cached_property
 from math import gcd, isqrt
 from typing import Literal, NamedTuple
 
 from llmarch_cli.components.cache import Rows, State
-from llmarch_cli.components.component import cache_entries, walk_named
+from llmarch_cli.components.component import Component, cache_entries, walk_named
 from llmarch_cli.components.parts import Experts, Weights
 from llmarch_cli.components.shards import Shard
 from llmarch_cli.deployment.division import share_of_entry, share_of_part
@@ -156,12 +156,22 @@ def stages(n_layers: int, pp: int) -> list[range]:
     return found
 
 
-class _Part(NamedTuple):
+class Part(NamedTuple):
     """A stored part, and how it is divided."""
 
     place: Place
     part: Weights
     shard: Shard | None
+
+
+def parts_of(item: Item, spec: ModelSpec) -> Iterator[Part]:
+    """The stored parts of an item."""
+    last: Component | None = None
+    shards: Mapping[str, Shard] = {}
+    for words, owner, part in stored_in(item.component, spec.d_model, label_words(item)):
+        if owner is not last:
+            last, shards = owner, owner.shards()
+        yield Part(place_of(item, words, part, spec), part, shards.get(part.name))
 
 
 class Division:
@@ -173,13 +183,10 @@ class Division:
     def __init__(self, spec: ModelSpec, weights: str = "bf16", engine_view: EngineView = AS_NEEDED) -> None:
         self.spec, self.weights, self.engine_view = spec, weights, engine_view
         shipped = Stored(format=weights) if weights != NATIVE else spec.stored or Stored()
-        self._parts: dict[str, list[_Part]] = {}
+        self._parts: dict[str, list[Part]] = {}
         self._entries: dict[str, list[tuple[Rows | State, Shard | None]]] = {}
         for item in spec.inventory():
-            self._parts[item.label] = [
-                _Part(place_of(item, words, part, spec), part, owner.shards().get(part.name))
-                for words, owner, part in stored_in(item.component, spec.d_model, label_words(item))
-            ]
+            self._parts[item.label] = list(parts_of(item, spec))
             self._entries[item.label] = [
                 engine_view.padded_entry(entry, inner.shards().get(entry.name))
                 for _, inner in walk_named(item.component)
@@ -277,7 +284,7 @@ class Division:
                 return _Misfit(each.place, str(misfit), of)
         return total
 
-    def _stored(self, item: Item, layout: Layout) -> list[_Part]:
+    def _stored(self, item: Item, layout: Layout) -> list[Part]:
         """The parts of an item, with the rows that an engine adds to them."""
         parts = self._parts[item.label]
         if self.engine_view.pad_vocab is None:
@@ -285,11 +292,11 @@ class Division:
         tp, words = layout.tp_of(item), [each.place.words for each in parts]
         padded = (self.engine_view.padded(each.part, each.shard, tp) for each in parts)
         return [
-            _Part(place_of(item, its, part, self.spec), part, shard)
+            Part(place_of(item, its, part, self.spec), part, shard)
             for its, (part, shard) in zip(words, padded, strict=True)
         ]
 
-    def _share(self, each: _Part, item: Item, layout: Layout, rank: int) -> Place:
+    def _share(self, each: Part, item: Item, layout: Layout, rank: int) -> Place:
         """What a device has of a part, in the layers of `item`."""
         by_expert = isinstance(each.part, Experts)
         n_devices, its_rank = (layout.expert_tp, 0) if by_expert else (layout.tp_of(item), rank)
@@ -361,7 +368,7 @@ class Division:
         return [item for item in self.spec.inventory() if not item.mtp]
 
     @cached_property
-    def _of_decoder(self) -> list[_Part]:
+    def _of_decoder(self) -> list[Part]:
         return [each for item in self._items for each in self._parts[item.label]]
 
     @cached_property

@@ -8,13 +8,13 @@ from functools import cached_property
 
 from llmarch_cli.components.cache import Rows, State, View
 from llmarch_cli.components.component import Child, Component, SharedWeights, walk
-from llmarch_cli.components.parts import Experts, Table, Weights
+from llmarch_cli.components.parts import Experts, Table
 from llmarch_cli.components.shards import Shard
 from llmarch_cli.deployment.division import share_of_entry, share_of_part
-from llmarch_cli.deployment.layouts import Layout
+from llmarch_cli.deployment.layouts import Layout, Part, parts_of
 from llmarch_cli.profilers.closed_form import RowCount, component_cost, entry_cost, part_cost, prompt_flops
 from llmarch_cli.profilers.cost import Workload
-from llmarch_cli.profilers.storage import Place, Storage, label_words, place_of, stored_in
+from llmarch_cli.profilers.storage import Storage, place_of
 from llmarch_cli.specs.spec import Item, ModelSpec
 from llmarch_cli.specs.storage import NATIVE, Stored
 
@@ -67,14 +67,6 @@ class Flops:
         return self.attention + self.experts + self.others
 
 
-@dataclass(frozen=True, slots=True)
-class _Part:
-    item: Item
-    place: Place
-    part: Weights
-    shard: Shard | None
-
-
 class Model:
     """What a model reads and computes at the context and prompt of a workload, whose batch does not matter.
 
@@ -85,16 +77,12 @@ class Model:
         self.spec, self.workload = spec, replace(workload, batch=1)
         self.items = [item for item in spec.inventory() if not item.mtp]
         self._reads: dict[tuple[int, int, bool], Reads] = {}
-        self._bytes_of: dict[tuple[int, int, int], int] = {}  # by part, devices and groups that divide it
         self._n_layers: dict[tuple[str, bool], int] = {}
+        self._bytes_of: dict[tuple[int, int, int], int] = {}  # by part, devices and groups that divide it
 
     @cached_property
-    def _parts(self) -> list[_Part]:
-        return [
-            _Part(item, place_of(item, words, part, self.spec), part, owner.shards().get(part.name))
-            for item in self.items
-            for words, owner, part in stored_in(item.component, self.spec.d_model, label_words(item))
-        ]
+    def _parts(self) -> list[Part]:
+        return [part for item in self.items for part in parts_of(item, self.spec)]
 
     @cached_property
     def _storage(self) -> Storage:
@@ -156,14 +144,14 @@ class Model:
         attention = others = rows = tables = cache = state = 0
         stacks: dict[tuple[int, int], int] = {}
         for number, each in enumerate(self._parts):
-            n_bytes = self._bytes(number, layout)
+            item, n_bytes = each.place.item, self._bytes(number, layout)
             if isinstance(each.part, Experts):
                 key = each.part.n_experts, each.part.n_active
                 stacks[key] = stacks.get(key, 0) + n_bytes
-            elif isinstance(each.part, Table) and each.item.role in TABLES and not self._is_head_too(each.item):
+            elif isinstance(each.part, Table) and item.role in TABLES and not self._is_head_too(item):
                 rows += n_bytes // each.part.n_rows
                 tables += n_bytes
-            elif each.item.role == "attention":
+            elif item.role == "attention":
                 attention += n_bytes
             else:
                 others += n_bytes
@@ -179,13 +167,13 @@ class Model:
     def _bytes(self, number: int, layout: Layout) -> int:
         """The bytes of a part on the first of the devices that divide it."""
         each = self._parts[number]
+        item, words, *_ = each.place
         is_routed = isinstance(each.part, Experts)
-        n_devices, n_groups = (layout.expert_tp, layout.ep) if is_routed else (layout.tp_of(each.item), 1)
+        n_devices, n_groups = (layout.expert_tp, layout.ep) if is_routed else (layout.tp_of(item), 1)
         key = number, n_devices, n_groups
         if key not in self._bytes_of:
             share = share_of_part(each.part, each.shard, n_devices, 0, n_groups)
-            held = place_of(each.item, each.place.words, share, self.spec)
-            self._bytes_of[key] = self._storage.shard_bytes(each.place, held)
+            self._bytes_of[key] = self._storage.shard_bytes(each.place, place_of(item, words, share, self.spec))
         return self._bytes_of[key]
 
     def _is_head_too(self, item: Item) -> bool:

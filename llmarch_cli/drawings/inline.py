@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from itertools import groupby
+from typing import Any
 from xml.etree import ElementTree as ET
 
 from llmarch_cli.drawings.shapes import DASH, DASH_GAP, EDGE, STROKE, Adder, Box, Drawing, Line, Shape, Text
@@ -23,12 +24,12 @@ Point = tuple[float, float]
 
 def element(drawing: Drawing, description: str, **attributes: str) -> str:
     """The `<svg>` element. `description` is for screen readers."""
-    root = _root(drawing, description, attributes)
-    for part, shapes in groupby(drawing.shapes, key=lambda shape: shape.part):
-        parent = ET.SubElement(root, "g", {"data-part": part}) if part else root
-        for shape in shapes:
-            _draw(parent, shape, drawing.height)
-    return ET.tostring(root, encoding="unicode")
+    return ET.tostring(_root(drawing, description, attributes), encoding="unicode")
+
+
+def tree(drawing: Drawing, description: str, **attributes: str) -> list[Any]:
+    """The same element as data, for a script that makes it: tag, attributes, text, and the elements inside."""
+    return _listed(_root(drawing, description, attributes))
 
 
 @dataclass
@@ -49,7 +50,7 @@ class Shared:
         There, groups stand one after the other with semicolons between them: each has the name of its part, or none,
         and the numbers, as `4` or `4-9`.
         """
-        root = _root(drawing, description, attributes)
+        root = _frame(drawing, description, attributes)
         groups = groupby(drawing.shapes, key=lambda shape: shape.part)
         written = (" ".join([part, *self._runs(shapes, drawing.height)]) for part, shapes in groups)
         root.set("data-shapes", ";".join(written))
@@ -59,8 +60,8 @@ class Shared:
         """The numbers of the shapes, those that follow each other as one run."""
         numbers = (number for shape in shapes for number in self._numbers_of(shape, height))
         for _, run in groupby(enumerate(numbers), key=lambda pair: pair[1] - pair[0]):
-            (_, first), *_, (_, last) = (*run,) * 2
-            yield str(first) if first == last else f"{first}-{last}"
+            own = [number for _, number in run]
+            yield f"{own[0]}-{own[-1]}" if len(own) > 1 else str(own[0])
 
     def _numbers_of(self, shape: Shape, height: float) -> list[int]:
         """The numbers of a shape's elements; new ones are added."""
@@ -73,7 +74,21 @@ class Shared:
         return self._numbers[key]
 
 
+def _listed(element: ET.Element) -> list[Any]:
+    return [element.tag, element.attrib, element.text or "", *map(_listed, element)]
+
+
 def _root(drawing: Drawing, description: str, attributes: dict[str, str]) -> ET.Element:
+    """The `<svg>` element with its shapes."""
+    root = _frame(drawing, description, attributes)
+    for part, shapes in groupby(drawing.shapes, key=lambda shape: shape.part):
+        parent = ET.SubElement(root, "g", {"data-part": part}) if part else root
+        for shape in shapes:
+            _draw(parent, shape, drawing.height)
+    return root
+
+
+def _frame(drawing: Drawing, description: str, attributes: dict[str, str]) -> ET.Element:
     """The `<svg>` element without shapes."""
     size = {"viewBox": f"0 0 {_short(drawing.width)} {_short(drawing.height)}", "style": f"--width:{drawing.width:.0f}"}
     root = ET.Element("svg", {"class": CLASS, "role": "img", "aria-label": description, **size, **attributes})

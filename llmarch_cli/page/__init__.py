@@ -10,6 +10,7 @@ from typing import Any
 
 from llmarch_cli.page.data import COLUMNS, SHOWN, Once, in_words, models, packed, settings
 from llmarch_cli.page.fits import fits
+from llmarch_cli.page.script import joined
 from llmarch_cli.profilers.profile import Profile
 from llmarch_cli.report.columns import titled
 from llmarch_cli.report.comparison import comparison
@@ -28,7 +29,7 @@ def render(profiles: Sequence[Profile], with_pictures: bool = True, opening: Seq
     from jinja2 import Environment, FileSystemLoader, StrictUndefined
     from markupsafe import Markup
 
-    script = (_HERE / "page.js").read_text(encoding="utf-8")
+    script = joined("elements figures fits context pair drawings", _HERE / "page.js")
     workload = profiles[0].workload
     fitted = fits(profiles)
     shown = _numbers(profiles, opening)

@@ -32,7 +32,7 @@ COLUMNS = tuple(
 # The page shows any context, so it has no metrics that only one context is computed of.
 SHOWN = tuple(metric for metric in METRICS if metric.is_linear)
 
-# Metrics that the page computes anew at each context, and the name of each unit's writer in `page.js`.
+# Metrics that the page computes anew at each context, and the name of each unit's writer in `scripts/figures.js`.
 BY_CONTEXT = tuple(metric for metric in SHOWN if metric.by_context)
 _WRITERS: dict[Unit, str] = {
     units.INTEGER: "grouped",

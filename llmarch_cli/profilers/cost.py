@@ -10,8 +10,9 @@ from typing import Literal, TypedDict, get_args
 
 from llmarch_cli.specs.encodings import GGML, NVFP4_GROUP, Encoding, Scaled
 
-Engine = Literal["measured", "closed-form"]
-ENGINES: tuple[Engine, ...] = get_args(Engine)
+Source = Literal["measured", "closed-form"]
+Engine = Literal["auto", Source]
+ENGINES: tuple[Engine, ...] = ("auto", *get_args(Source))
 
 StateDtype = Literal["bf16", "fp16", "fp32", "fp8"]
 KvDtype = Literal[StateDtype, "q8_0", "q5_1", "q5_0", "q4_1", "q4_0", "int8", "int4", "nvfp4"]
@@ -91,8 +92,8 @@ class Asked(TypedDict, total=False):
         weights: the storage format of weights, such as "fp8-block" or "q4_k_m"; "native" is what the publisher ships.
         prompt: tokens of a prompt, or of a training sequence; None takes as many as the context.
         prefix: tokens before the prompt that are cached already.
-        engine: "measured" builds and runs the modules, "closed-form" calculates. None takes `LLMARCH_ENGINE`, else
-            "measured".
+        engine: "measured" builds and runs the modules, "closed-form" calculates, "auto" calculates what both engines
+            agreed on before and measures what they did not. None takes `LLMARCH_ENGINE`, else "auto".
     """
 
     context: int

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import os
+import warnings
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from fractions import Fraction
 from functools import cached_property
+from typing import TYPE_CHECKING
 
 from llmarch_cli.components.component import walk
 from llmarch_cli.errors import CheckError, InputError, shown, unknown
+from llmarch_cli.extras import is_installed
 from llmarch_cli.profilers.cost import (
     COST_FIELDS,
     DTYPE_BYTES,
@@ -21,14 +26,20 @@ from llmarch_cli.profilers.cost import (
     sum_of,
 )
 from llmarch_cli.profilers.cost import Engine as Engine
+from llmarch_cli.profilers.cost import Source as Source
 from llmarch_cli.specs.encodings import group_of
 from llmarch_cli.specs.spec import ActiveConvention, Item, ModelSpec, ParamsConvention
 from llmarch_cli.specs.storage import NATIVE, PLAIN, PLAIN_BYTES, checked
+
+if TYPE_CHECKING:
+    from llmarch_cli.profilers.certificates import Certificate
 
 # Far above any real prompt, and low enough that other tools read the counts exactly.
 MAX_CONTEXT = 2**40
 MAX_BATCH = 2**20
 MAX_TENSOR_BYTES = 2**62
+UNMEASURED = "the closed form is not measured: that takes torch, which the extra `torch` installs"
+MOST_MEASURED = 5_000  # components at points; a spec with more gets no certificate
 
 # Products of the backward pass for each of the forward pass: the gradients of what it read, and of its weights.
 BACKWARD = 2
@@ -41,12 +52,14 @@ class Profile:
     Attributes:
         engine: the engine that computed the numbers; if "measured", the closed form gave the same.
         rows: each item of the inventory with the cost of one of its components.
+        certificate: that both engines agree on this spec: what says that numbers of the closed form are right.
     """
 
     spec: ModelSpec
     workload: Workload
-    engine: Engine
+    engine: Source
     rows: tuple[tuple[Item, Cost], ...]
+    certificate: Certificate | None = None
 
     def at(self, context: int, total: Cost) -> Profile:
         """Return the profile at another context, in closed form, given its total cost there. `rows` do not change."""
@@ -108,7 +121,8 @@ class Profile:
         from llmarch_cli.profilers import storage
 
         by_formula = storage.weight_bytes(self.spec, name)
-        if self.engine == "measured":
+        kept = self.certificate
+        if self.engine == "measured" or (kept is not None and not kept.covers_weights(name) and can_measure()):
             from llmarch_cli.profilers import measured
 
             seen = storage.weight_bytes(self.spec, name, measured.stored_places(self.spec))
@@ -213,11 +227,26 @@ class Profile:
         """FLOPs of one prompt of the workload, behind its prefix; the head runs for the last token only."""
         if not self.workload.prefix:
             return self._from_the_start[0]
-        return forward_flops(self.spec, self.workload.prefix, self.workload.prompt_tokens, self.engine)
+        return _forward_flops(self.spec, self.workload.prefix, self.workload.prompt_tokens, self._of_prompts)[0]
+
+    @property
+    def _of_prompts(self) -> Source:
+        """The engine for the workload's prompt: a certificate names those that were compared."""
+        kept, workload = self.certificate, self.workload
+        if kept is None or kept.covers_prompt(workload.prompt_tokens, workload.prefix) or not can_measure():
+            return self.engine
+        return "measured"
 
     @cached_property
     def _from_the_start(self) -> tuple[int, int]:
-        return _forward_flops(self.spec, 0, self.workload.prompt_tokens, self.engine)
+        alone = replace(self.workload, prefix=0)
+        engine = replace(self, workload=alone)._of_prompts
+        flops = _forward_flops(self.spec, 0, self.workload.prompt_tokens, engine)
+        if self.certificate is not None and engine == "measured":
+            from llmarch_cli.profilers import certificates
+
+            certificates.keep_with_prompt(self.spec, alone, self.certificate)
+        return flops
 
     @property
     def training_forward_flops(self) -> int:
@@ -271,9 +300,17 @@ class Profile:
         return sum(cost.params * item.count for item, cost in self.rows if item.role == role)
 
 
+def can_measure() -> bool:
+    """Whether torch is installed. If not, a note says that the closed form is not measured."""
+    if is_installed("torch"):
+        return True
+    warnings.warn(UNMEASURED, FutureWarning, stacklevel=2)
+    return False
+
+
 def default_engine() -> Engine:
-    """The engine of `LLMARCH_ENGINE`, or "measured". Raises InputError if that is not an engine."""
-    return as_engine(os.environ.get("LLMARCH_ENGINE") or "measured", "LLMARCH_ENGINE: ")
+    """The engine of `LLMARCH_ENGINE`, or "auto". Raises InputError if that is not an engine."""
+    return as_engine(os.environ.get("LLMARCH_ENGINE") or "auto", "LLMARCH_ENGINE: ")
 
 
 def as_engine(name: str, place: str = "") -> Engine:
@@ -287,14 +324,83 @@ def profile(spec: ModelSpec, workload: Workload, engine: Engine) -> Profile:
     """Price each component of `spec` once.
 
     "measured" runs both engines and raises CheckError, with the component and both numbers, if they differ at all.
-    Raises InputError for an invalid workload.
+    "auto" does so unless a certificate says that they agree, and then keeps one. Without torch and a certificate it is
+    the closed form, and nothing says that it is right. Raises InputError for an invalid workload.
     """
     require(workload)
+    if engine == "auto":
+        return _with_certificate(spec, workload)
     items = list(spec.inventory())
     return Profile(spec, workload, engine, tuple(zip(items, costs_of(spec, items, workload, engine), strict=True)))
 
 
-def costs_of(spec: ModelSpec, items: list[Item], workload: Workload, engine: Engine) -> list[Cost]:
+def _with_certificate(spec: ModelSpec, workload: Workload) -> Profile:
+    from llmarch_cli.profilers import certificates
+
+    if (kept := certificates.find(spec, workload)) is not None:
+        return replace(profile(spec, workload, "closed-form"), certificate=kept)
+    if not can_measure():
+        return profile(spec, workload, "closed-form")
+    found = profile(spec, workload, "measured")
+    if (made := certify(spec, workload)) is not None:
+        certificates.keep(spec, workload, made)
+    return replace(found, certificate=made)
+
+
+def certify(spec: ModelSpec, workload: Workload, prompts: tuple[int, ...] = ()) -> Certificate | None:
+    """Run both engines at all points, for the workload's formats. None if there are too many.
+
+    Raises CheckError if the engines disagree.
+    """
+    from llmarch_cli.profilers.certificates import BATCHES, Certificate, items_by_context
+
+    by_context = items_by_context(spec)
+    points = sum(map(len, by_context.values())) * len(BATCHES)
+    if points > MOST_MEASURED:
+        return None
+    import torch
+
+    for context, items in sorted(by_context.items()):
+        for batch in BATCHES:
+            costs_of(spec, items, replace(workload, context=context, batch=batch), "measured")
+    for n_tokens in prompts:
+        forward_flops(spec, 0, n_tokens, "measured")
+    formats = dict.fromkeys((workload.weights, *([] if spec.stored is None else [NATIVE])))
+    compared = tuple(name for name in formats if _agree_on_weights(spec, name))
+    return Certificate(dt.datetime.now(dt.UTC).date(), str(torch.__version__), points, prompts, compared)
+
+
+def _agree_on_weights(spec: ModelSpec, name: str) -> bool:
+    """Compare the bytes of weights in a format. False if nothing is to be compared, or if it cannot store them."""
+    if name in PLAIN_BYTES or (name == NATIVE and spec.stored is None):
+        return False
+    try:
+        _ = profile(spec, Workload(1, weights=name), "measured").weight_bytes
+    except InputError:
+        return False
+    return True
+
+
+def certify_all(specs: Iterable[ModelSpec]) -> dict[str, Certificate]:
+    """Certificates of bundled specs by key, for the usual workload and the prompts of `PROMPTS`.
+
+    Raises CheckError if the engines disagree on any, and ValueError for a spec with too many components.
+    """
+    from llmarch_cli.profilers.certificates import PROMPTS, key
+
+    found: dict[str, Certificate] = {}
+    for spec in specs:
+        name = key(spec, Workload())
+        windows = [] if spec.context_length is None else [spec.context_length]
+        prompts = tuple(sorted({*PROMPTS, *windows, *(found[name].prompts if name in found else ())}))
+        certificate = certify(spec, Workload(), prompts)
+        if certificate is None:
+            raise ValueError(f"{spec.id} has too many components to certify")
+        found[name] = certificate
+    return dict(sorted(found.items()))
+
+
+def costs_of(spec: ModelSpec, items: list[Item], workload: Workload, engine: Source) -> list[Cost]:
     """The cost of one of each of `items`, all or some of the inventory. Raises CheckError and InputError as `profile`.
 
     A tied head needs the token embedding among them.
@@ -320,7 +426,7 @@ def costs_of(spec: ModelSpec, items: list[Item], workload: Workload, engine: Eng
     return costs
 
 
-def forward_flops(spec: ModelSpec, start: int, n_tokens: int, engine: Engine, *, all_logits: bool = False) -> int:
+def forward_flops(spec: ModelSpec, start: int, n_tokens: int, engine: Source, *, all_logits: bool = False) -> int:
     """FLOPs of the decoder for `n_tokens` tokens of one sequence behind `start` tokens, whose rows are cached.
 
     Every matrix is multiplied once a token, scores count for the rows that each token sees, and recurrences token by
@@ -331,7 +437,7 @@ def forward_flops(spec: ModelSpec, start: int, n_tokens: int, engine: Engine, *,
     return every if all_logits else last_logits
 
 
-def _forward_flops(spec: ModelSpec, start: int, n_tokens: int, engine: Engine) -> tuple[int, int]:
+def _forward_flops(spec: ModelSpec, start: int, n_tokens: int, engine: Source) -> tuple[int, int]:
     """`forward_flops` with the head for the last token, and with the head for each: all else is counted once."""
     from llmarch_cli.profilers import closed_form
 

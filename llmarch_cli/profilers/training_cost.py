@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from llmarch_cli.profilers.profile import BACKWARD, Engine, forward_flops
+from llmarch_cli.profilers.profile import BACKWARD, Source, forward_flops
 from llmarch_cli.profilers.training import Activations, Stored, Training, TrainingFlops, stored, trained_params
 from llmarch_cli.specs.spec import ModelSpec
 
@@ -24,7 +24,7 @@ class TrainingCost:
 
     spec: ModelSpec
     training: Training
-    engine: Engine
+    engine: Source
     params: int
     trained_params: int
     stored: tuple[Stored, ...]
@@ -42,7 +42,7 @@ class TrainingCost:
         return self.params + (0 if self.training.lora is None else self.trained_params)
 
 
-def training_cost(spec: ModelSpec, training: Training, engine: Engine) -> TrainingCost:
+def training_cost(spec: ModelSpec, training: Training, engine: Source) -> TrainingCost:
     """Price a training. Only "measured" counts activations.
 
     Raises InputError for an impossible training, and CheckError if the engines disagree on what is trained.
@@ -65,7 +65,7 @@ def training_cost(spec: ModelSpec, training: Training, engine: Engine) -> Traini
     )
 
 
-def _flops(spec: ModelSpec, training: Training, engine: Engine) -> TrainingFlops | None:
+def _flops(spec: ModelSpec, training: Training, engine: Source) -> TrainingFlops | None:
     """FLOPs of one sequence; None for adapters, which need fewer."""
     if training.lora is not None:
         return None

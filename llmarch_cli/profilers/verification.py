@@ -5,15 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from llmarch_cli.components.cache import View
-from llmarch_cli.components.component import views
 from llmarch_cli.errors import CheckError
+from llmarch_cli.profilers.certificates import BATCHES, LONG_CONTEXT, contexts_of, items_by_context
 from llmarch_cli.profilers.closed_form import component_cost
 from llmarch_cli.profilers.cost import Workload
-from llmarch_cli.profilers.profile import MAX_CONTEXT, Engine, Profile, costs_of, forward_flops, profile
-from llmarch_cli.specs.spec import Item, ModelSpec
+from llmarch_cli.profilers.profile import Engine, Profile, costs_of, forward_flops, profile
+from llmarch_cli.specs.spec import ModelSpec
 
-LONG_CONTEXT = 131_072
 MOST_LISTED = 20  # contexts in a verdict
 _ENGINES = "both engines"
 _PROMPTS = "prompts"
@@ -44,39 +42,10 @@ def verify(spec: ModelSpec) -> Iterator[Verdict]:
         yield _counter(spec, check)
 
 
-def critical_contexts(spec: ModelSpec) -> list[int]:
-    """Contexts that reveal mistakes: the first two tokens, the end of each window and one past it, and a long one.
-
-    For rows of several tokens also the token before and after each of the first two rows, and around each window.
-    """
-    return sorted(_items_by_context(spec))
-
-
-def _items_by_context(spec: ModelSpec) -> dict[int, list[Item]]:
-    """The components to compare at each context: all at the common ones, each at the ends of its own windows."""
-    found: dict[int, list[Item]] = {}
-    for item in spec.inventory():
-        edges = {edge for view in views(item.component) for edge in _edges(view)}
-        for context in {1, 2, LONG_CONTEXT, *edges}:
-            found.setdefault(context, []).append(item)
-    return found
-
-
-def _edges(view: View) -> Iterator[int]:
-    """The contexts at which the rows of a view change their growth."""
-    span, stride = view.span, view.stride
-    if span is not None and span < MAX_CONTEXT:
-        yield from (span, span + 1)
-        if stride > 1:
-            yield from (edge for edge in (span - stride, span - 1, span + stride) if edge > 0)
-    if stride > 1:
-        yield from (stride - 1, stride, stride + 1, 2 * stride - 1, 2 * stride)
-
-
 def _engines(spec: ModelSpec) -> Verdict:
-    items = _items_by_context(spec)
+    items = items_by_context(spec)
     try:
-        for batch in (1, 3):
+        for batch in BATCHES:
             for context in sorted(items):
                 costs_of(spec, items[context], Workload(context, batch), "measured")
     except CheckError as error:
@@ -89,7 +58,7 @@ def _engines(spec: ModelSpec) -> Verdict:
 
 def _prompts(spec: ModelSpec) -> Verdict:
     """Check the FLOPs of prompts that end on both sides of each window, alone and behind others."""
-    edges = {edge for item in spec.inventory() for view in views(item.component) for edge in _edges(view)}
+    edges = {edge for item in spec.inventory() for edge in contexts_of(item.component)}
     longest = max(edges, default=2)
     runs = sorted({(0, end) for end in (2, *edges, LONG_CONTEXT) if end > 1} | {(1, 3), (longest, 2 * longest + 3)})
     try:
@@ -112,7 +81,11 @@ def held(spec: ModelSpec, workload: Workload, engine: Engine) -> tuple[Profile, 
     """
     try:
         figures = profile(spec, workload, engine)
-        said = [Verdict(spec.id, _ENGINES, True, f"equal at context {workload.context:,}")] * (engine == "measured")
+        said = []
+        if figures.engine == "measured":
+            said = [Verdict(spec.id, _ENGINES, True, f"equal at context {workload.context:,}")]
+        elif figures.certificate is not None:
+            said = [Verdict(spec.id, _ENGINES, True, f"equal on {figures.certificate.words}")]
     except CheckError as error:
         figures = profile(spec, workload, "closed-form")
         said = [Verdict(spec.id, _ENGINES, False, str(error))]

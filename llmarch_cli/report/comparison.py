@@ -66,6 +66,7 @@ _MOST_NAMED = 5  # models in a note
 ENGINE_NOTES: dict[Engine, str] = {
     "measured": "Measured; the closed form agrees on every value.",
     "closed-form": "Closed form only; not measured.",
+    "auto": "Closed form; both engines agreed on it, now or before.",
 }
 
 _LEGEND = {
@@ -198,6 +199,25 @@ def marked_models(models: Sequence[ModelSpec]) -> Iterator[str]:
         yield f"!: beyond the context window of {_named(models)}."
 
 
+def _engines(profiles: Sequence[Profile]) -> Iterator[str]:
+    """Which engine computed the numbers, and what says that the closed form is right."""
+    certified = {
+        profile.spec.id: profile.certificate
+        for profile in profiles
+        if profile.certificate is not None and profile.engine == "closed-form"
+    }
+    engines = {profile.engine for profile in profiles if profile.spec.id not in certified}
+    if engines:
+        note = ENGINE_NOTES["measured" if engines == {"measured"} else "closed-form"]
+        others = len({profile.spec.id for profile in profiles} - certified.keys())
+        yield note if not certified else note.replace(";", f" ({others:,} of the models);")
+    if certified:
+        dates = sorted({each.date for each in certified.values()})
+        torch = " and ".join(sorted({each.torch for each in certified.values()}))
+        when = f"on {dates[0]}" if len(dates) == 1 else f"between {dates[0]} and {dates[-1]}"
+        yield f"Closed form; measured and equal {when} with torch {torch}."
+
+
 def stated(profiles: Sequence[Profile]) -> Iterator[str]:
     """The workload and the engine."""
     workloads = _workloads(profiles)
@@ -205,6 +225,4 @@ def stated(profiles: Sequence[Profile]) -> Iterator[str]:
     context = f"{min(contexts):,} tokens of context, " if len(contexts) == 1 else ""
     for settings in dict.fromkeys(workload.settings for workload in workloads):
         yield f"{context}{settings}."
-    engines = {profile.engine for profile in profiles}
-    if engines:
-        yield ENGINE_NOTES["measured" if engines == {"measured"} else "closed-form"]
+    yield from _engines(profiles)

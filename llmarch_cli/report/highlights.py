@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from fractions import Fraction
 
+from llmarch_cli.components.ffn.dense import DenseFeedForward
 from llmarch_cli.components.mechanism import Mechanism, Telling
 from llmarch_cli.report.layout import mixers
 from llmarch_cli.specs.spec import NONE, Layout, ModelSpec
@@ -13,6 +14,7 @@ from llmarch_cli.specs.spec import NONE, Layout, ModelSpec
 WIDTH = 72  # of a line of highlights, in characters
 _LONGEST_ROUND = 12  # layers of a pattern, or a denominator, up to which a share of layers is told instead of a number
 _FEW = Fraction(1, 10)  # a share of layers too small to tell, such as a few without experts at the bottom
+_VARIED = 3  # widths, from which on they are told
 _ENOUGH = 3  # phrases, after which what many models have is left out
 
 _PLACEMENTS = {
@@ -84,7 +86,7 @@ def _places(spec: ModelSpec) -> list[_Place]:
                 if mechanism.tag != "nope" or not spec.has_absolute_positions:
                     having.setdefault(mechanism, (axis, set()))[1].add(name)
     places = [_Place(mechanism, spec.n_layers) for mechanism in _of_model(spec)]
-    counts = {axis: spec.variant_counts(axis) for axis, _ in having.values()}
+    counts = {axis: spec.variant_counts(axis) for axis in ("attention", "ffn")}
     for mechanism, (axis, variants) in having.items():
         n_layers = sum(counts[axis][name] for name in variants)
         few, few_others = (number < _FEW * spec.n_layers for number in (n_layers, spec.n_layers - n_layers))
@@ -120,8 +122,7 @@ def _of_model(spec: ModelSpec) -> Iterator[Mechanism]:
     meets = {way for variant in spec.variants("attention").values() for way in mixers(variant)}
     if meets & {"attention", "window"} and meets & {"recurrence", "convolution"}:
         yield Mechanism("hybrid", "Attention beside recurrences or convolutions")
-    if all(NONE in layer for layer in spec.layer_counts):
-        yield Mechanism("single_sublayers", "One sublayer a layer", "one sublayer a layer")
+    yield from _of_uneven_layers(spec)
     if spec.parallel_sublayers:
         yield Mechanism("parallel_sublayers", "Parallel sublayers", "attention and feed-forward in parallel")
     yield from (_PLACEMENTS[placement] for placement in spec.placements if placement in _PLACEMENTS)
@@ -145,3 +146,17 @@ def _of_model(spec: ModelSpec) -> Iterator[Mechanism]:
         yield Mechanism("weightless_norm", "Norms without weights", "norms without weights", page="norms")
     if spec.tie_embeddings:
         yield Mechanism("tied", "Tied embeddings", "tied embeddings", Telling.COMMON)
+
+
+def _of_uneven_layers(spec: ModelSpec) -> Iterator[Mechanism]:
+    """What the layers of a model tell that are not all built alike."""
+    layers = spec.layer_counts
+    if all(NONE in layer for layer in layers):
+        yield Mechanism("single_sublayers", "One sublayer a layer", "one sublayer a layer")
+    elif without := sum(number for layer, number in layers.items() if layer.attention == NONE):
+        phrase = f"no attention in {without:,} of {spec.n_layers:,} layers"
+        yield Mechanism("skipped_attention", "Layers without attention", phrase, Telling.MIXING)
+    dense = (layer for layer in spec.variants("ffn").values() if isinstance(layer, DenseFeedForward))
+    if len(widths := {layer.d_ff for layer in dense}) >= _VARIED:
+        phrase = f"{len(widths):,} feed-forward widths"
+        yield Mechanism("varied_widths", "Feed-forward layers of several widths", phrase)

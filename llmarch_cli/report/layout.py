@@ -111,8 +111,12 @@ def mechanism(spec: ModelSpec) -> str:
 
 def is_moe(spec: ModelSpec) -> bool:
     """Whether any layer routes tokens to experts."""
-    inside = (component for variant in spec.variants("ffn").values() for component in walk(variant))
-    return any(isinstance(part, Experts) for component in inside for part in component.parts(spec.d_model))
+    return any(routes(variant, spec.d_model) for variant in spec.variants("ffn").values())
+
+
+def routes(component: Component, d_model: int) -> bool:
+    """Whether a component routes tokens to experts."""
+    return any(isinstance(part, Experts) for inner in walk(component) for part in inner.parts(d_model))
 
 
 def attention_words(spec: ModelSpec) -> set[str]:

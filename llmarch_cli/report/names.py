@@ -33,6 +33,16 @@ def key_of(text: str, titles: Titles, what: str = "column", *, hint: str = "") -
     raise InputError(f"unknown {what} {shown(text)}{near or hint}")
 
 
+def with_keys(text: str, titles: Titles) -> str:
+    """An expression with the keys of headings of several words in their place: `KV cache <= 2GiB`."""
+    keys = {plain(title): key for key, headings in titles.items() for title in headings if " " in plain(title)}
+    if not keys:
+        return text
+    longest_first = sorted(keys, key=len, reverse=True)
+    pattern = "|".join(re.escape(title).replace(r"\ ", r"[\s_]+") for title in longest_first)
+    return re.sub(rf"(?<![\w.])(?:{pattern})(?![\w.])", lambda found: keys[plain(found[0])], text, flags=re.IGNORECASE)
+
+
 def _of_words(wanted: str, titles: Titles) -> str:
     """`; did you mean ...?` with the keys whose key or heading has all words of `wanted`; "" if there are none."""
     words = set(wanted.split())

@@ -56,6 +56,12 @@ def read(path: Path, inside: Path | None = None, configs: Configs | None = None)
     With `inside`, files outside that directory are not read, except bundled specs. `configs` reads a config that the
     spec extends.
     """
+    if inside is None and path.parent == specs_directory():
+        from llmarch_cli.specs import checked as kept
+
+        if (found := kept.find(path)) is not None:
+            spec, files = found
+            return spec.with_lineage(tuple(each.resolve() for each in files)).with_id(path.stem)
     layers, lineage = _layers(path, inside, configs)
     return validated(_merged_all(layers), shown_path(path)).with_lineage(lineage).with_id(path.stem)
 
@@ -144,6 +150,17 @@ def _merged_all(layers: list[documents.Mapping]) -> documents.Mapping:
     while layers:
         data = _merged(data, layers.pop())
     return data
+
+
+def extended(path: Path) -> Path | None:
+    """The file that the spec of a file extends; None if it extends none. Raises InputError as `resolved`."""
+    data = documents.read(path)
+    parent = data.get("extends")
+    if parent is None:
+        return None
+    if not isinstance(parent, str):
+        raise InputError(f"{data.places['extends']}: extends: must be the id of a model or a path, not {shown(parent)}")
+    return _parent(parent, path.parent, None)
 
 
 def _of_config(path: Path, configs: Configs | None) -> documents.Mapping:

@@ -8,6 +8,8 @@ from typing import Any
 
 from llmarch_cli.errors import InputError, shown
 from llmarch_cli.expressions import Expression
+from llmarch_cli.report.columns import TITLES
+from llmarch_cli.report.names import with_keys
 from llmarch_cli.sweeping.exact import ONE, Quantity, Whole
 from llmarch_cli.sweeping.pricing import RATIOS, Figures
 
@@ -22,7 +24,7 @@ def condition(text: str, named: Callable[[str], str]) -> Condition:
     expression, and for one that is not a condition.
     """
     try:
-        asked = Expression(text)
+        asked = Expression(with_keys(text, TITLES))
         keys: dict[str, str] = {}
         for figure in asked.references():
             if figure.context is not None:

@@ -120,9 +120,9 @@ def test_help_imports_no_library() -> None:
         ("list --zzz", "error: no such option: --zzz; see `llmarch list --help`"),
         ("compare gpt2 --formt csv", "error: no such option: --formt; did you mean --format"),
         ("compare gpt2 --batch x", "error: --batch takes a whole number such as 1000000 or 1_000_000, not 'x'"),
-        ("show gpt2 --spec --exact", "error: --spec prints YAML, without metrics: leave out --exact"),
-        ("show gpt2 --spec --operators", "error: --spec prints YAML, without metrics: leave out --operators"),
-        ("show gpt2 --spec --format json", "error: --spec prints YAML: leave out --format"),
+        ("show gpt2 --spec --exact", "error: --spec prints a spec, without metrics: leave out --exact"),
+        ("show gpt2 --spec --operators", "error: --spec prints a spec, without metrics: leave out --operators"),
+        ("show gpt2 --spec --format csv", "error: --spec prints YAML or JSON, not csv: leave out --format"),
         ("verify gpt2 --tensors", "error: --tensors needs --checkpoint PATH"),
         ("draw gpt2 -o nowhere/gpt2.svg", "error: nowhere/gpt2.svg: No such file or directory"),
     ],
@@ -233,6 +233,9 @@ def test_a_terminal_has_styles_unless_it_asks_for_none() -> None:
     assert "\x1b" not in on_a_terminal(arguments, NO_COLOR="1")
     assert "\x1b" not in on_a_terminal(arguments, NO_COLOR="", TERM="dumb")
     assert "\x1b" not in on_a_terminal([*arguments, "--format", "json"], NO_COLOR="")
+    assert "\x1b" not in process(*arguments, NO_COLOR="", FORCE_COLOR="", **CLOSED_FORM).stdout
+    assert "\x1b[2m" in process(*arguments, NO_COLOR="", FORCE_COLOR="1", TERM="dumb", **CLOSED_FORM).stdout
+    assert "\x1b" not in process(*arguments, NO_COLOR="1", FORCE_COLOR="1", **CLOSED_FORM).stdout
 
 
 def test_a_terminal_that_cannot_write_it_gets_ascii() -> None:
@@ -383,6 +386,7 @@ def test_commands_are_registered_once() -> None:
         ("baseline write baseline.yaml gpt2 --engine closed-form", "measuring"),
         ("baseline compare kept.yaml --engine closed-form", "measuring"),
         ("draw gpt2 -o gpt2.svg", "drawing"),
+        ("gallery gpt2 -o site", "writing"),
     ],
 )
 def test_long_work_says_on_a_terminal_how_far_it_is_and_nothing_in_a_pipe(

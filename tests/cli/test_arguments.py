@@ -109,7 +109,7 @@ def test_families_are_listed(llmarch: Run) -> None:
 def test_help_fits_a_narrow_screen_and_shows_no_type_of_flags() -> None:
     done = process("--help", COLUMNS="80", **CLOSED_FORM)
     assert max(map(len, done.stdout.splitlines())) <= 80
-    assert len(done.stdout.splitlines()) <= 53
+    assert len(done.stdout.splitlines()) <= 54
     for words in ("<bool>", "<str>", "<list[str]>", "<PATH>"):
         assert words not in done.stdout + process("compare", "--help", **CLOSED_FORM).stdout
     assert "llmarch draw" in done.stdout

@@ -98,7 +98,7 @@ def test_every_figure_is_explained_with_its_source(llmarch: Run) -> None:
 
 def test_several_models_and_machines_are_one_table(llmarch: Run) -> None:
     tables = read(llmarch, "gpt-oss-120b", "deepseek-v3", "--on", "h100", "--on", "8xh200", "--ctx", "32k")
-    assert set(tables) == {"schema_version", "fit"}
+    assert {"device", "step", "layouts"}.isdisjoint(tables)
     rows = {(row["model"], row["machines"]): row for row in tables["fit"]}
     assert len(rows) == 4
     assert rows["deepseek-v3", "h100"]["batch"] == 0

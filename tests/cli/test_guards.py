@@ -81,7 +81,7 @@ class TestCheck:
 
     def test_both_engines_say_the_same(self, llmarch: Run) -> None:
         measured, formula = (
-            json.loads(llmarch("check", "budgets.yaml", "--format", "json", "--engine", engine).out)
+            json.loads(llmarch("check", "budgets.yaml", "--format", "json", "--engine", engine).out)["checks"]
             for engine in ("measured", "closed-form")
         )
         assert measured == formula

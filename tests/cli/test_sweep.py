@@ -210,7 +210,7 @@ def test_layouts_and_models_on_machines(llmarch: Run) -> None:
     result = llmarch(*arguments, "--sort=-user_tokens_per_second", "--columns", "user_tokens_per_second,batch,layout")
     assert (result.status, result.err) == (0, "")
     lines = result.out.splitlines()
-    assert lines[0].split() == ["tp", "tokens/s", "a", "user", "sequences", "layout"]
+    assert lines[0].split() == ["tp", "tokens/s", "a", "user", "batch", "layout"]
     assert [line.split()[0] for line in lines[2:4]] == ["2", "1"]
     assert "2 combinations for gpt-oss-20b: 2 with an answer." in result.out
     assert "as published" in result.out

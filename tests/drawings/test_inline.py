@@ -1,6 +1,8 @@
 """Figures as elements of a page: every shape in its place and role, and what the page's script reads of them."""
 
+import json
 import re
+from typing import Any
 from xml.etree import ElementTree as ET
 
 import pytest
@@ -119,3 +121,16 @@ def test_any_text_stays_text(name: str) -> None:
     (text,) = root
     assert (text.text, text.get("data-topic"), text.get("data-whole")) == (name, name, name + name)
     assert root.get("aria-label") == name
+
+
+def test_the_data_of_a_drawing_is_the_element() -> None:
+    def made(of: list[Any]) -> ET.Element:
+        tag, attributes, text, *inside = of
+        element = ET.Element(tag, attributes)
+        element.text = text or None
+        element.extend(map(made, inside))
+        return element
+
+    for drawing in alone("gpt2", "deepseek-v3"):
+        listed = json.loads(json.dumps(inline.tree(drawing, "said")))
+        assert ET.tostring(made(listed), encoding="unicode") == inline.element(drawing, "said")

@@ -182,8 +182,8 @@ def test_every_number_is_exact_text() -> None:
     assert {type(leaf) for leaf in leaves([seen.data, known])} == {str, bool, type(None)}  # None: unknown
 
 
-def test_all_models_with_all_pictures_stay_small() -> None:
-    assert len(report(engine="closed-form").encode()) < 52_000 * len(llmarch.names())
+def test_all_models_with_all_pictures_stay_small(whole_page: str) -> None:
+    assert len(whole_page.encode()) < 52_000 * len(llmarch.names())
 
 
 def test_models_that_are_alike_take_little_more(monkeypatch: pytest.MonkeyPatch) -> None:

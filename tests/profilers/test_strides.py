@@ -26,10 +26,10 @@ from llmarch_cli.components.component import Component, Part
 from llmarch_cli.components.parts import Linear
 from llmarch_cli.guards import baselines, selection
 from llmarch_cli.page.data import BY_CONTEXT, models, settings
+from llmarch_cli.profilers.certificates import items_by_context
 from llmarch_cli.profilers.cost import KvDtype, StateDtype, Workload
 from llmarch_cli.profilers.lines import Piece, at, corners, line
 from llmarch_cli.profilers.profile import Profile, profile
-from llmarch_cli.profilers.verification import critical_contexts
 from llmarch_cli.report.comparison import comparison, kv_caches
 from llmarch_cli.report.formats.render import render
 from llmarch_cli.report.plots.data import Curves, plot
@@ -141,8 +141,7 @@ def test_the_lines_of_the_page_are_the_metrics_in_integers() -> None:
 def test_the_script_of_the_page_writes_what_the_tables_write() -> None:
     contexts = (1, 2, 3, 4, 7, 11, 12, 13, 143, 144, 131_072, 20_000_000)
     figures = [priced(4096, kv_dtype="bf16"), priced(4096, 3, "fp8"), priced(4096, 2**20)]
-    script = resources.files("llmarch_cli.page").joinpath("page.js").read_text()
-    functions = script[script.index("  const grouped =") : script.index("  // ---- What fits on devices")]
+    functions = resources.files("llmarch_cli.page").joinpath("scripts/figures.js").read_text()
     data = models(figures)
     text = f"""
         const settings = {json.dumps(settings(figures))}; const models = {json.dumps(data)};
@@ -163,7 +162,7 @@ def test_the_script_of_the_page_writes_what_the_tables_write() -> None:
 
 
 def test_critical_contexts_are_around_strides_and_windows() -> None:
-    found = critical_contexts(spec())
+    found = items_by_context(spec())
     assert {1, 2, 3, 4, 5, 7, 8, 10, 11, 12, 13, 16, 131_072} <= set(found)
 
 

@@ -110,3 +110,19 @@ def test_kinds_are_tags() -> None:
     told = {tag for name in names() for tag in mechanisms(load(name))}
     assert "gated_deltanet" in KINDS
     assert KINDS - told <= {"gqa", "mamba", "rwkv4", "channel_mixing", "shared_block"}  # of no bundled model
+
+
+def test_layers_without_attention_and_widths_that_vary() -> None:
+    full = load("llama3-8b")
+    dense = full.ffn.model_dump()
+    uneven = ModelSpec.model_validate(
+        full.model_dump()
+        | {
+            "n_layers": 4,
+            "attention": {"repeat": ["full", "none"], "variants": {"full": full.attention.model_dump()}},
+            "ffn": {"repeat": list("abca"), "variants": {name: dense | {"d_ff": ord(name)} for name in "abc"}},
+        }
+    )
+    assert highlights(uneven) == "No attention in 2 of 4 layers, 3 feed-forward widths, GQA 32:8"
+    assert {"skipped_attention", "varied_widths"} <= set(mechanisms(uneven))
+    assert "skipped_attention" not in mechanisms(load("nemotron-h-56b"))

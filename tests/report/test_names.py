@@ -118,3 +118,27 @@ def test_short_headings_are_of_metrics() -> None:
 def test_chips_are_named_alike() -> None:
     titles = [names.plain(column.title) for column in CHIPS]
     assert len(set(titles)) == len(titles)
+
+
+@pytest.mark.parametrize(
+    ("text", "keys"),
+    [
+        ("KV cache <= 2GiB and not active_parameters > 3B", "kv_cache_bytes <= 2GiB and not active_params > 3B"),
+        ("kv cache / FLOPs per token > 1", "kv_cache_bytes / flops_per_token > 1"),
+        ("training FLOPs per token < 1 or training flops < 2", "training_flops_per_token < 1 or training_flops < 2"),
+        ("xkv_cache < 1", "xkv_cache < 1"),
+        ("ffn.active parameters < 1", "ffn.active parameters < 1"),
+        ("params <= 30B", "params <= 30B"),
+    ],
+)
+def test_headings_stand_in_conditions(text: str, keys: str) -> None:
+    assert names.with_keys(text, TITLES) == keys
+
+
+def test_a_sweep_takes_headings() -> None:
+    asked = {"where": "KV cache <= 400MiB", "columns": ["Active parameters"], "sort": "-Layers"}
+    table = api.sweep("gpt2", {"n_layers": [1, 2, 3]}, context=8192, **asked)  # type: ignore[arg-type]
+    assert [column.key for column in table.columns] == ["n_layers", "active_params"]
+    assert [row["n_layers"] for row in table.rows] == [3, 2, 1]
+    table = api.sweep_on("gpt2", ["l4"], {"n_layers": [1, 2]}, context=1024, columns=["tokens/s in all", "KV cache"])
+    assert [column.key for column in table.columns] == ["n_layers", "tokens_per_second", "kv_cache_bytes"]

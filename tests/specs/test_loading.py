@@ -91,7 +91,7 @@ def test_a_spec_is_taken_as_it_is() -> None:
 @pytest.mark.parametrize(
     ("name", "message"),
     [
-        ("deepsek-v3", "unknown model 'deepsek-v3'; did you mean deepseek-v3 or deepseek-v3.2 or deepseek-v2?"),
+        ("deepsek-v3", "unknown model 'deepsek-v3'; did you mean deepseek-v3 or deepseek-v3.2 or deepseek-v3.1?"),
         ("DeepSeek-V33", "unknown model 'DeepSeek-V33'; did you mean deepseek-v3"),
         ("zzz", "unknown model 'zzz'; see `llmarch list`, or give the path to a YAML file or a config.json"),
         ("", "unknown model ''; see `llmarch list`"),
@@ -454,3 +454,14 @@ def test_data_that_comes_from_no_file_is_named_by_its_origin() -> None:
     data["attention"]["n_heads"] = 3
     with pytest.raises(InputError, match=r"^config.json: attention: n_heads \(3\) must be a multiple"):
         loading.validated(data, "config.json")
+
+
+def test_what_a_file_extends(directory: Path) -> None:
+    (directory / "mine.yaml").write_text("extends: gpt2\nn_layers: 6\n")
+    (directory / "theirs.yaml").write_text("extends: ./mine.yaml\nn_layers: 8\n")
+    assert loading.extended(directory / "mine.yaml") == loading.find("gpt2")
+    assert loading.extended(directory / "theirs.yaml") == directory / "mine.yaml"
+    assert loading.extended(loading.find("gpt2")) is None
+    (directory / "theirs.yaml").write_text("extends: [gpt2]\n")
+    with pytest.raises(InputError, match=r"theirs\.yaml:1: extends: must be the id of a model or a path, not a list"):
+        loading.extended(directory / "theirs.yaml")

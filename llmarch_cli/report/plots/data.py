@@ -22,8 +22,10 @@ KINDS: tuple[Kind, ...] = ("cache", "flops", "params", "active")
 CURVED: tuple[Kind, ...] = ("cache", "flops")  # drawn as one curve per model
 
 MOST_CURVES = 8  # in colour; more could not be told apart
+MOST_NAMES = 30  # beside points
 
 SHORTEST, LONGEST = 1 << 10, 1 << 20  # every plot covers these contexts, in tokens
+FIRST_TURN = 64  # among many models, bends before it are not shown, such as those of convolutions of 4 tokens
 BEFORE = 4  # a curve starts at 1/4 of the context at which it first bends or becomes dotted
 POINTS_PER_DOUBLING = 8
 
@@ -113,7 +115,10 @@ class Stacks:
 
 @dataclass(frozen=True)
 class Scatter:
-    """One metric over another, one point (model, x, y) per model, both axes logarithmic."""
+    """One metric over another, one point (model, x, y) per model, both axes logarithmic.
+
+    `in_front` and `choice` are those of `Curves`.
+    """
 
     title: str
     note: str
@@ -121,6 +126,13 @@ class Scatter:
     x_title: str
     y_title: str
     points: tuple[tuple[str, int, int], ...]
+    in_front: tuple[int, ...] | None = None
+    choice: str = ""
+
+    @property
+    def front(self) -> tuple[int, ...]:
+        """The numbers of the points in colour."""
+        return tuple(range(len(self.points))) if self.in_front is None else self.in_front
 
 
 Plot = Curves | Stacks | Scatter
@@ -137,8 +149,9 @@ def checked_kind(name: str) -> Kind:
 def plot(kind: Kind, profiles: Sequence[Profile], highlighted: Sequence[str] | None = None) -> Plot:
     """The plot of `profiles`; a model that has several is drawn once.
 
-    Of curves, those of the models `highlighted` are in colour and the others grey. By default all are in colour, or of
-    more than 8 models, one of each of the 8 most frequent mechanisms. Raises InputError for a model that is not there.
+    Curves and points of the models `highlighted` are in colour with their names, and the others grey. By default all
+    are, or of more than 8 curves or 30 points, one of each of the 8 most frequent mechanisms. Raises InputError for a
+    model that is not there.
     """
     models = list({profile.spec.id: profile for profile in profiles}.values())
     match kind:
@@ -155,7 +168,7 @@ def plot(kind: Kind, profiles: Sequence[Profile], highlighted: Sequence[str] | N
         case "params":
             return _components(models)
         case "active":
-            return _total_and_active(models)
+            return _total_and_active(models, highlighted)
         case _:
             assert_never(kind)
 
@@ -178,8 +191,10 @@ def _curves(
         [*(piece.start - 1 for piece in line[1:]), *([] if window is None else [window])]
         for line, window in zip(drawn, windows, strict=True)
     ]
+    least = 1 if in_front is None else FIRST_TURN
+    seen = [[turn for turn in own if turn >= least] for own in turns]
     shortest = min(
-        SHORTEST, *(profile.workload.context for profile in profiles), *(_before(min(own)) for own in turns if own)
+        SHORTEST, *(profile.workload.context for profile in profiles), *(_before(min(own)) for own in seen if own)
     )
     longest = max(LONGEST, *(max(p.workload.context, p.spec.context_length or 0) for p in profiles))
     contexts = _contexts(shortest, longest)
@@ -242,7 +257,9 @@ def _components(profiles: Sequence[Profile]) -> Stacks:
     return Stacks("Parameters by component", note, metric("params").unit, layers, tuple(stacks))
 
 
-def _total_and_active(profiles: Sequence[Profile]) -> Scatter:
+def _total_and_active(profiles: Sequence[Profile], highlighted: Sequence[str] | None) -> Scatter:
+    is_few = highlighted is None and len(profiles) <= MOST_NAMES
+    in_front, choice = (None, "") if is_few else _in_front(profiles, highlighted)
     params, active = metric("params"), metric("active_params")
     return Scatter(
         "Total and active parameters",
@@ -251,4 +268,6 @@ def _total_and_active(profiles: Sequence[Profile]) -> Scatter:
         params.title,
         active.title,
         tuple((profile.spec.id, profile.params, profile.active_params) for profile in profiles),
+        in_front,
+        choice,
     )

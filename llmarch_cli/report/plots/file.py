@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from html import escape
 from itertools import cycle
 from math import log
@@ -24,7 +24,7 @@ DARK = {INK: "#e8edf3", PAPER: "#0e131a", GREY: "#5f6872"}  # instead of these, 
 WIDTH = 9.0  # inches
 LINE = 0.17  # height of a line of text in inches
 FONT = 8  # points
-PADDING = 1.5  # points left and right of a name in a scatter plot
+PADDING = 4  # points left and right of a name in a scatter plot
 
 # Ten colours that differ on white and on black, each in up to five dash patterns.
 _COLORS = "#4477cc #dd7711 #229966 #cc3344 #8866cc #996633 #cc66aa #aa9911 #11aabb #778899".split()
@@ -88,7 +88,7 @@ def _drawn(plot: Plot, ink: str, all_names: bool) -> Figure:
         case Stacks():
             return _stacks(plot)
         case Scatter():
-            return _scatter(plot, ink)
+            return _scatter(plot, ink, all_names)
 
 
 def _axes(plot: Plot, height: float, note: str = "") -> tuple[Figure, Axes]:
@@ -189,8 +189,8 @@ def _stacks(plot: Stacks) -> Figure:
     return figure
 
 
-def _scatter(plot: Scatter, ink: str) -> Figure:
-    figure, axes = _axes(plot, 6.5)
+def _scatter(plot: Scatter, ink: str, all_names: bool) -> Figure:
+    figure, axes = _axes(plot, 6.5, f"In colour: {plot.choice}." if plot.choice else "")
     points = [(float(x), float(y)) for _, x, y in plot.points]
     values = [value for point in points for value in point]
     low, high = min(values) / 1.5, max(values) * 4
@@ -202,23 +202,33 @@ def _scatter(plot: Scatter, ink: str) -> Figure:
         axes.plot((low, high), (low * percent / 100, high * percent / 100), color=ink, linewidth=0.7, alpha=0.35)
         end = (high, high * percent / 100)
         axes.annotate(f"{percent}%", end, (3, 0), textcoords="offset points", va="center", alpha=0.75)
-    for number, (x, y) in enumerate(points):
-        axes.plot([x], [y], "o", markersize=4, color=_COLORS[0], gid=f"point-{number}")
-    _write_names(figure, axes, [one_line(name) for name, _, _ in plot.points], points)
+    behind = [number for number in range(len(points)) if number not in plot.front]
+    for number in (*behind, *plot.front):
+        (x, y), color = points[number], _COLORS[0] if number in plot.front else GREY
+        axes.plot([x], [y], "o", markersize=4, color=color, gid=f"point-{number}")
+    names = [one_line(name) for name, _, _ in plot.points]
+    _write_names(figure, axes, {number: names[number] for number in plot.front}, points)
+    if all_names:
+        for number in behind:
+            text = axes.annotate(names[number], points[number], (5, -3), textcoords="offset points", fontsize=FONT - 1)
+            text.set_gid(f"label-{number}")
     return figure
 
 
-def _write_names(figure: Figure, axes: Axes, names: Sequence[str], points: Sequence[tuple[float, float]]) -> None:
-    """Write each model's name beside its point, so that names cover neither points nor other names."""
+def _write_names(figure: Figure, axes: Axes, named: Mapping[int, str], points: Sequence[tuple[float, float]]) -> None:
+    """Write names beside the points of these numbers, so that they cover neither points nor other names."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
 
     figure.set_dpi(72)  # so that pixels are points
     renderer = FigureCanvasAgg(figure).get_renderer()  # type: ignore[no-untyped-call]
-    texts = [axes.annotate(name, point, fontsize=FONT - 1) for name, point in zip(names, points, strict=True)]
+    texts = [axes.annotate(name, points[number], fontsize=FONT - 1) for number, name in named.items()]
+    for number, text in zip(named, texts, strict=True):
+        text.set_gid(f"label-{number}")
     extents = [text.get_window_extent(renderer) for text in texts]
-    places = [tuple(map(float, axes.transData.transform(point))) for point in points]
+    everywhere = [(float(x), float(y)) for x, y in map(axes.transData.transform, points)]
+    places = [everywhere[number] for number in named]
     sizes = [(box.width + 2 * PADDING, box.height) for box in extents]
-    for text, (x, y), box in zip(texts, places, labels.beside([(x, y) for x, y in places], sizes), strict=True):
+    for text, (x, y), box in zip(texts, places, labels.beside(places, sizes, everywhere), strict=True):
         text.set_position((box[0] + PADDING - x, box[1] - y))
         text.set_anncoords("offset points")
         near = (min(max(x, box[0]), box[2]), min(max(y, box[1]), box[3]))

@@ -27,10 +27,17 @@ def spread(wanted: Sequence[float], gap: float, low: float, high: float) -> list
 Box = tuple[float, float, float, float]  # left, bottom, right, top
 
 
-def beside(points: Sequence[tuple[float, float]], sizes: Iterable[tuple[float, float]]) -> Iterator[Box]:
-    """A box of each size near its point: the first on growing rings that covers no point and no earlier box."""
+def beside(
+    points: Sequence[tuple[float, float]],
+    sizes: Iterable[tuple[float, float]],
+    free: Sequence[tuple[float, float]] | None = None,
+) -> Iterator[Box]:
+    """A box of each size near its point: the first on growing rings that covers no earlier box and no point of `free`.
+
+    By default these are all points.
+    """
     taken: defaultdict[int, list[Box]] = defaultdict(list)  # by strip, so that a box meets only those near it
-    for x, y in points:
+    for x, y in points if free is None else free:
         _take(taken, (x - 3, y - 3, x + 3, y + 3))
     for (x, y), size in zip(points, sizes, strict=True):
         box = next(

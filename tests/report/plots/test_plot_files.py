@@ -10,7 +10,7 @@ import llmarch_cli as llmarch
 from llmarch_cli.api import profiles
 from llmarch_cli.errors import InputError
 from llmarch_cli.report.plots import data, file, library, terminal
-from llmarch_cli.report.plots.data import KINDS, Curves, Kind
+from llmarch_cli.report.plots.data import KINDS, Curves, Kind, Scatter
 from llmarch_cli.specs.loading import validated
 
 MODELS = ["gemma3-27b", "deepseek-v3", "mistral-7b-v0.1"]
@@ -131,6 +131,20 @@ def test_of_many_curves_eight_are_in_colour_and_named(kind: Kind) -> None:
     assert [name for name in llmarch.names() if f" {name} (" in text] == sorted(
         drawn.curves[number].model for number in named
     )
+
+
+def test_of_many_points_eight_are_named() -> None:
+    drawn = plot("active")
+    assert isinstance(drawn, Scatter)
+    root = ET.fromstring(file.render(drawn, "svg"))
+    groups = {group.get("id"): group for group in root.iter(f"{SVG}g")}
+    assert {number for number in range(len(drawn.points)) if f"label-{number}" in groups} == set(drawn.front)
+    assert len(drawn.front) == 8
+    for number, (name, _, _) in enumerate(drawn.points):
+        assert groups[f"point-{number}"].findtext(f"{SVG}title") == name
+    few = plot("active", MODELS)
+    assert isinstance(few, Scatter)
+    assert (few.front, few.choice) == ((0, 1, 2), "")
 
 
 def test_the_curves_that_are_asked_for_are_in_colour() -> None:
