@@ -59,8 +59,8 @@ class Shared:
         """The numbers of the shapes, those that follow each other as one run."""
         numbers = (number for shape in shapes for number in self._numbers_of(shape, height))
         for _, run in groupby(enumerate(numbers), key=lambda pair: pair[1] - pair[0]):
-            (_, first), *_, (_, last) = (*run,) * 2
-            yield str(first) if first == last else f"{first}-{last}"
+            own = [number for _, number in run]
+            yield f"{own[0]}-{own[-1]}" if len(own) > 1 else str(own[0])
 
     def _numbers_of(self, shape: Shape, height: float) -> list[int]:
         """The numbers of a shape's elements; new ones are added."""
