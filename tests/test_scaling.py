@@ -54,7 +54,8 @@ def profile_of(n_variants: int, n_layers: int) -> Profile:
 def report(one: Profile) -> None:
     tables = sheet(one)
     for file_format in FORMATS:
-        written(tables, file_format)
+        if file_format != "json":  # it names the variant of each layer
+            written(tables, file_format)
     written([comparison([one])])
 
 
