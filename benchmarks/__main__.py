@@ -1,17 +1,19 @@
 """Run every benchmark and print a table of ratios with their bounds; exit 1 where one is exceeded.
 
 Timings interleave: every round runs each command once, and each command's best round counts, so that a noisy neighbour
-does not decide the ratio.
+does not decide the ratio. Where a line says CPU, it is the median of user CPU time, which a busy machine changes least.
 """
 
 import json
 import os
 import subprocess
 import sys
+import tempfile
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from statistics import median
 
 import llmarch_cli as llmarch
 from llmarch_cli.deployment.chips import chips
@@ -19,6 +21,8 @@ from llmarch_cli.profilers.cost import Workload
 from llmarch_cli.profilers.profile import profile
 
 ROUNDS = 7
+GOAL = 5 / 6  # of the bound, unless a line has a goal of its own: room for a machine of another kind
+MIB = 2**20
 PAIR = ("deepseek-v3", "llama4-maverick")
 LLMARCH = (sys.executable, "-m", "llmarch_cli")
 CONFIG = Path(__file__).parents[1] / "docs" / "examples" / "config.json"
@@ -39,7 +43,8 @@ import json, resource, subprocess, sys, time
 started = time.perf_counter()
 done = subprocess.run(sys.argv[1:], stdout=subprocess.PIPE, text=True)
 seconds = time.perf_counter() - started
-print(json.dumps([done.returncode, seconds, resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss, done.stdout]))
+used = resource.getrusage(resource.RUSAGE_CHILDREN)
+print(json.dumps([done.returncode, seconds, used.ru_utime, used.ru_maxrss, done.stdout]))
 """
 
 # As installed: what is measured is not compiled anew in each run, like torch, which pip compiled.
@@ -52,6 +57,7 @@ class Run:
     """A finished command."""
 
     seconds: float
+    cpu_seconds: float
     peak_kib: int
     output: str
 
@@ -60,15 +66,16 @@ def run(command: Sequence[str]) -> Run:
     """Run `command` to its end."""
     launcher = [sys.executable, "-I", "-S", "-c", LAUNCHER, *command]
     launched = subprocess.run(launcher, stdout=subprocess.PIPE, text=True, env=ENVIRONMENT, check=True)
-    status, seconds, peak_kib, output = json.loads(launched.stdout)
+    status, seconds, cpu_seconds, peak_kib, output = json.loads(launched.stdout)
     if status:
         raise SystemExit(f"{' '.join(command)}: exit {status}")
-    return Run(seconds, peak_kib, output)
+    return Run(seconds, cpu_seconds, peak_kib, output)
 
 
-def best(runs: list[Run]) -> Run:
-    """The fastest, with the smallest peak of all."""
-    return Run(min(r.seconds for r in runs), min(r.peak_kib for r in runs), runs[0].output)
+def best(runs: Sequence[Run]) -> Run:
+    """The fastest, with the median of user CPU time and the smallest peak of all."""
+    cpu_seconds = median(r.cpu_seconds for r in runs)
+    return Run(min(r.seconds for r in runs), cpu_seconds, min(r.peak_kib for r in runs), runs[0].output)
 
 
 def commands() -> bool:
@@ -122,6 +129,7 @@ MILLION = {
     "ffn.top_k": "1:16",
     "attention.n_kv_heads": "1,2,3,4,5,6,7,8,9,10,11,12,13,16,32,64",
 }
+NUMPY = (sys.executable, "-c", "import numpy")
 SWEEP = (
     *(*LLMARCH, "sweep", "qwen3-235b-a22b"),
     *("--where", "params <= 300B and kv_cache_bytes <= 8GiB", "--pareto=-params,kv_cache_bytes,flops_per_token"),
@@ -133,10 +141,10 @@ def sweep() -> bool:
     threads = ("env", "OMP_NUM_THREADS=1", "OPENBLAS_NUM_THREADS=1")
     command = (*threads, *SWEEP, *varied(MILLION))
     larger = (*threads, *SWEEP, *varied({**MILLION, "ffn.d_ff": "512:4096:512"}))
-    floors, runs = zip(*((run(FLOOR), run(command)) for _ in range(ROUNDS)), strict=True)
-    floor, mine = best(list(floors)), best(list(runs))
-    fine = report("a million variants: time", mine.seconds / floor.seconds, 0.6)
-    fine &= report("a million variants: peak memory, of 100 MiB", mine.peak_kib / 1024 / 100, 1)
+    rounds = [(run(FLOOR), run(NUMPY), run(command)) for _ in range(ROUNDS)]
+    floor, numpy, mine = map(best, zip(*rounds, strict=True))
+    fine = report("a million variants: CPU", mine.cpu_seconds / floor.cpu_seconds, 0.35, 0.25)
+    fine &= report("a million variants: MiB above NumPy's", (mine.peak_kib - numpy.peak_kib) / 1024, 64)
     fine &= report("8 times as many: peak memory", run(larger).peak_kib / mine.peak_kib, 1.2)
     return fine & report("a million variants: time, of 1/50 one by one", mine.seconds / one_by_one(2**20) * 50, 1)
 
@@ -171,11 +179,37 @@ def workers() -> bool:
     command = (*SWEEP, *varied(axes), "--scheduler")
     one, two = run((*command, "local:1")), run((*command, "local:2"))
     print(f"  a sweep of {one.seconds:.0f} s with one worker")
-    return report("two workers against one: time", two.seconds / one.seconds, 1 / 1.7)
+    return report("two workers against one: time", two.seconds / one.seconds, 1 / 1.7, 1 / 1.9)
 
 
 def varied(axes: dict[str, str]) -> list[str]:
     return [word for path, values in axes.items() for word in ("--vary", f"{path}={values}")]
+
+
+def many() -> bool:
+    """Many specs made from the bundled ones, against importing torch."""
+    with tempfile.TemporaryDirectory() as folder:
+        paths = list(variants_in(Path(folder), 5000))
+        page = Path(folder, "report.html")
+        floor = best([run(FLOOR) for _ in range(3)])
+        caches = best([run((*LLMARCH, "kvcache", *paths, "--format", "csv", *CLOSED_FORM)) for _ in range(2)])
+        fine = report("kvcache of 5,000 specs, closed form: CPU", caches.cpu_seconds / floor.cpu_seconds, 6)
+        fine &= report("kvcache of 5,000 specs: peak memory", caches.peak_kib / floor.peak_kib, 1)
+        paged = run((*LLMARCH, "report", *paths[:300], *CLOSED_FORM, "-o", str(page)))
+        fine &= report("report of 300 specs: CPU", paged.cpu_seconds / floor.cpu_seconds, 15)
+        fine &= report("report of 300 specs: MiB of HTML", page.stat().st_size / MIB, 8)
+        return fine & report("report of 300 specs: peak memory", paged.peak_kib / floor.peak_kib, 1.2)
+
+
+def variants_in(folder: Path, count: int) -> Iterator[str]:
+    """The paths of so many specs, each a bundled one with another vocabulary."""
+    names = llmarch.names()
+    sizes = {name: llmarch.load(name).vocab_size for name in names}
+    for number in range(count):
+        turn, name = number // len(names), names[number % len(names)]
+        path = folder / f"{name}-{turn}.yaml"
+        path.write_text(f"extends: {name}\nname: {name} {turn}\nvocab_size: {sizes[name] + 64 * turn}\n")
+        yield str(path)
 
 
 def growth() -> bool:
@@ -201,13 +235,15 @@ def growth() -> bool:
     return fine & report("4,096 experts against 16: time", seconds(61, 4096) / small, 1.25)
 
 
-def report(name: str, ratio: float, bound: float) -> bool:
-    """Print one ratio beside its bound."""
+def report(name: str, ratio: float, bound: float, goal: float | None = None) -> bool:
+    """Print one ratio beside its bound and goal."""
     fine = ratio <= bound
-    print(f"  {name:44} {ratio:6.3f}  at most {bound:.3f}  {'ok' if fine else 'EXCEEDED'}", flush=True)
+    aim = bound * GOAL if goal is None else goal
+    verdict = "ok, goal reached" if ratio <= aim else "ok" if fine else "EXCEEDED"
+    print(f"  {name:46} {ratio:7.3f}  at most {bound:7.3f}  goal {aim:7.3f}  {verdict}", flush=True)
     return fine
 
 
 if __name__ == "__main__":
-    results = [part() for part in (commands, peer, growth, sweep, workers)]
+    results = [part() for part in (commands, peer, growth, many, sweep, workers)]
     sys.exit(0 if all(results) else 1)

@@ -520,7 +520,6 @@ def sweep(
     >>> [row["params"] for row in sweep("gpt2", {"n_layers": [6, 12]}, columns=["params"]).rows]
     [81912576, 124439808]
     """
-    from llmarch_cli.sweeping import plot as drawn
     from llmarch_cli.sweeping.axes import axes
     from llmarch_cli.sweeping.pricing import named
     from llmarch_cli.sweeping.run import run
@@ -552,11 +551,15 @@ def sweep(
         sample,
         seed,
     )
-    file = None if plot is None else drawn.Picture(Path(plot), spec.name, goals)
-    search, answer = run(question, None if out is None else Path(out), scheduler, progress or (lambda _, __: None))
-    if file is not None:
-        best = drawn.points(search.rows(answer), file)
-        file.draw(drawn.random_variants(question, file), best, drawn.unit_of)
+    target, tell = None if out is None else Path(out), progress or (lambda _, __: None)
+    if plot is None:
+        return variants(*run(question, target, scheduler, tell))
+    from llmarch_cli.sweeping import plot as drawn
+
+    file = drawn.Picture(Path(plot), spec.name, goals)
+    search, answer = run(question, target, scheduler, tell)
+    best = drawn.points(search.rows(answer), file)
+    file.draw(drawn.random_variants(question, file), best, drawn.unit_of)
     return variants(search, answer)
 
 

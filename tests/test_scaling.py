@@ -8,6 +8,8 @@ from typing import Any
 import pytest
 
 from llmarch_cli.components.attention import GroupedQueryAttention
+from llmarch_cli.deployment.chips import machines
+from llmarch_cli.deployment.fit import Question, fits
 from llmarch_cli.drawings.model import MOST_COMPONENTS
 from llmarch_cli.drawings.picture import apart, picture
 from llmarch_cli.errors import InputError
@@ -15,13 +17,16 @@ from llmarch_cli.page import render
 from llmarch_cli.profilers import verification, witnesses
 from llmarch_cli.profilers.attribution import difference
 from llmarch_cli.profilers.cost import Workload
-from llmarch_cli.profilers.profile import Profile, profile
+from llmarch_cli.profilers.profile import MAX_CONTEXT, Profile, profile
+from llmarch_cli.profilers.training import Training
+from llmarch_cli.profilers.training_cost import training_cost
 from llmarch_cli.report.comparison import comparison
 from llmarch_cli.report.differences import differences
 from llmarch_cli.report.formats.render import FORMATS
 from llmarch_cli.report.formats.render import render as written
 from llmarch_cli.report.plots import data
 from llmarch_cli.report.sheet import sheet
+from llmarch_cli.report.training import tables
 from llmarch_cli.specs.spec import ModelSpec
 
 
@@ -49,7 +54,8 @@ def profile_of(n_variants: int, n_layers: int) -> Profile:
 def report(one: Profile) -> None:
     tables = sheet(one)
     for file_format in FORMATS:
-        written(tables, file_format)
+        if file_format != "json":  # it names the variant of each layer
+            written(tables, file_format)
     written([comparison([one])])
 
 
@@ -60,6 +66,14 @@ def page(one: Profile) -> None:
 def plots(one: Profile) -> None:
     for kind in data.KINDS:
         data.plot(kind, [one])
+
+
+def fit(one: Profile) -> None:
+    fits([one.spec], [machines("8xh200")], Question(Workload(context=1)))
+
+
+def train(one: Profile) -> None:
+    tables([training_cost(one.spec, Training(1024), "closed-form")])
 
 
 def diff(one: Profile) -> None:
@@ -90,11 +104,34 @@ def test_twice_the_variants_take_twice_the_calls(work: Callable[[Profile], None]
     assert calls(lambda: work(many)) < 2.5 * calls(lambda: work(few))
 
 
-@pytest.mark.parametrize("work", [report, page, plots, diff])
+@pytest.mark.parametrize("work", [report, page, plots, diff, fit, train])
 def test_more_layers_of_the_same_variants_take_hardly_more_calls(work: Callable[[Profile], None]) -> None:
     work(profile_of(2, 2))
     few, many = (profile_of(40, n_layers) for n_layers in (80, 40_000))
     assert calls(lambda: work(many)) < 1.5 * calls(lambda: work(few))
+
+
+def test_the_longest_context_takes_no_more_calls_and_every_figure_is_exact() -> None:
+    """What no loop over tokens could give: sums over 2**40 tokens, of layers with a window and without."""
+    spec, gqa = spec_of(5, 100_000), 2 * 4 * 16 * 2  # FLOPs of one row: scores and sums, 4 heads of 16
+    windows = {f"v{i}": i + 1 for i in range(5)}
+    found = profile(spec, Workload(MAX_CONTEXT), "closed-form")
+    assert found.kv_cache_bytes == sum(20_000 * window * 2 * 2 * 16 * 2 for window in windows.values())
+    assert found.kv_cache_bytes_without_windows == 100_000 * MAX_CONTEXT * 2 * 2 * 16 * 2
+    # The first tokens of a window of w see 1, 2, ... w rows.
+    pairs = sum(window * (window + 1) // 2 + (MAX_CONTEXT - window) * window for window in windows.values())
+    head = 2 * 64 * 100
+    products = found.weight_flops_per_token - head
+    assert found.prefill_flops == 20_000 * gqa * pairs + products * MAX_CONTEXT + head
+    full = spec.model_copy(update={"attention": spec.variants("attention")["v0"].model_copy(update={"window": None})})
+    prompt = profile(full, Workload(MAX_CONTEXT), "closed-form").prefill_flops
+    assert prompt == 100_000 * gqa * MAX_CONTEXT * (MAX_CONTEXT + 1) // 2 + products * MAX_CONTEXT + head
+
+    def ask(context: int) -> None:
+        assert profile(spec, Workload(context), "closed-form").prefill_flops
+
+    ask(1024)
+    assert calls(lambda: ask(MAX_CONTEXT)) <= 1.1 * calls(lambda: ask(1024))
 
 
 def test_a_drawing_lists_the_layers_once(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -69,7 +69,8 @@ def report(
         table = api.checked(models or None, track=track, **asked)
         text, failed = render([table], file_format), bool(table.failures)
     else:
-        text = api.report(models or None, file_format=file_format, pictures=pictures, track=track, **asked)
+        with output.busy("writing the report"):
+            text = api.report(models or None, file_format=file_format, pictures=pictures, track=track, **asked)
     if out is None:
         output.write(text)
     else:

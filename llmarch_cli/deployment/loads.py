@@ -78,6 +78,7 @@ class Model:
         self.items = [item for item in spec.inventory() if not item.mtp]
         self._reads: dict[tuple[int, int, bool], Reads] = {}
         self._n_layers: dict[tuple[str, bool], int] = {}
+        self._bytes_of: dict[tuple[int, int, int], int] = {}  # by part, devices and groups that divide it
 
     @cached_property
     def _parts(self) -> list[Part]:
@@ -142,8 +143,8 @@ class Model:
     def _reads_of(self, layout: Layout) -> Reads:
         attention = others = rows = tables = cache = state = 0
         stacks: dict[tuple[int, int], int] = {}
-        for each in self._parts:
-            item, n_bytes = each.place.item, self._bytes(each, layout)
+        for number, each in enumerate(self._parts):
+            item, n_bytes = each.place.item, self._bytes(number, layout)
             if isinstance(each.part, Experts):
                 key = each.part.n_experts, each.part.n_active
                 stacks[key] = stacks.get(key, 0) + n_bytes
@@ -163,12 +164,17 @@ class Model:
         found = tuple(Stack(*key, n_bytes) for key, n_bytes in stacks.items())
         return Reads(attention, others, found, rows, tables, cache, state)
 
-    def _bytes(self, each: Part, layout: Layout) -> int:
+    def _bytes(self, number: int, layout: Layout) -> int:
         """The bytes of a part on the first of the devices that divide it."""
+        each = self._parts[number]
         item, words, *_ = each.place
-        n_devices = layout.expert_tp if isinstance(each.part, Experts) else layout.tp_of(item)
-        share = share_of_part(each.part, each.shard, n_devices, 0, layout.ep)
-        return self._storage.shard_bytes(each.place, place_of(item, words, share, self.spec))
+        is_routed = isinstance(each.part, Experts)
+        n_devices, n_groups = (layout.expert_tp, layout.ep) if is_routed else (layout.tp_of(item), 1)
+        key = number, n_devices, n_groups
+        if key not in self._bytes_of:
+            share = share_of_part(each.part, each.shard, n_devices, 0, n_groups)
+            self._bytes_of[key] = self._storage.shard_bytes(each.place, place_of(item, words, share, self.spec))
+        return self._bytes_of[key]
 
     def _is_head_too(self, item: Item) -> bool:
         """Whether the head reads this table whole."""

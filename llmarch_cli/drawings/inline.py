@@ -8,6 +8,7 @@ a metric. No element has an id, so that a page may contain a drawing several tim
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
 from itertools import groupby
 from typing import Any
 from xml.etree import ElementTree as ET
@@ -31,21 +32,70 @@ def tree(drawing: Drawing, description: str, **attributes: str) -> list[Any]:
     return _listed(_root(drawing, description, attributes))
 
 
+@dataclass
+class Shared:
+    """Drawings of which a page holds each distinct shape once: most models are drawn like another one."""
+
+    _known: dict[str, int] = field(default_factory=dict)  # the number of each element
+    _numbers: dict[tuple[Shape, float], list[int]] = field(default_factory=dict)  # by shape and height of the drawing
+
+    @property
+    def shapes(self) -> list[str]:
+        """The elements, in the order of their numbers."""
+        return [*self._known]
+
+    def element(self, drawing: Drawing, description: str, **attributes: str) -> str:
+        """The `<svg>` element without its shapes, whose numbers are in `data-shapes` instead.
+
+        There, groups stand one after the other with semicolons between them: each has the name of its part, or none,
+        and the numbers, as `4` or `4-9`.
+        """
+        root = _frame(drawing, description, attributes)
+        groups = groupby(drawing.shapes, key=lambda shape: shape.part)
+        written = (" ".join([part, *self._runs(shapes, drawing.height)]) for part, shapes in groups)
+        root.set("data-shapes", ";".join(written))
+        return ET.tostring(root, encoding="unicode", short_empty_elements=False)
+
+    def _runs(self, shapes: Iterable[Shape], height: float) -> Iterator[str]:
+        """The numbers of the shapes, those that follow each other as one run."""
+        numbers = (number for shape in shapes for number in self._numbers_of(shape, height))
+        for _, run in groupby(enumerate(numbers), key=lambda pair: pair[1] - pair[0]):
+            own = [number for _, number in run]
+            yield f"{own[0]}-{own[-1]}" if len(own) > 1 else str(own[0])
+
+    def _numbers_of(self, shape: Shape, height: float) -> list[int]:
+        """The numbers of a shape's elements; new ones are added."""
+        key = shape, height
+        if key not in self._numbers:
+            holder = ET.Element("g")
+            _draw(holder, shape, height)
+            texts = [ET.tostring(each, encoding="unicode") for each in holder]
+            self._numbers[key] = [self._known.setdefault(text, len(self._known)) for text in texts]
+        return self._numbers[key]
+
+
 def _listed(element: ET.Element) -> list[Any]:
     return [element.tag, element.attrib, element.text or "", *map(_listed, element)]
 
 
 def _root(drawing: Drawing, description: str, attributes: dict[str, str]) -> ET.Element:
+    """The `<svg>` element with its shapes."""
+    root = _frame(drawing, description, attributes)
+    for part, shapes in groupby(drawing.shapes, key=lambda shape: shape.part):
+        parent = ET.SubElement(root, "g", {"data-part": part}) if part else root
+        for shape in shapes:
+            _draw(parent, shape, drawing.height)
+    return root
+
+
+def _frame(drawing: Drawing, description: str, attributes: dict[str, str]) -> ET.Element:
+    """The `<svg>` element without shapes."""
     size = {"viewBox": f"0 0 {_short(drawing.width)} {_short(drawing.height)}", "style": f"--width:{drawing.width:.0f}"}
     root = ET.Element("svg", {"class": CLASS, "role": "img", "aria-label": description, **size, **attributes})
     if drawing.strip is not None:
         bottom = _short(drawing.height - drawing.strip.bottom)
         layers = {"data-layers": str(drawing.strip.n_layers), "data-layer": f"{drawing.strip.layer:.4f}"}
         root.attrib |= {"data-bottom": bottom, **layers}
-    for part, shapes in groupby(drawing.shapes, key=lambda shape: shape.part):
-        parent = ET.SubElement(root, "g", {"data-part": part}) if part else root
-        for shape in shapes:
-            _draw(parent, shape, drawing.height)
     return root
 
 

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from llmarch_cli.page.data import COLUMNS, SHOWN, in_words, models, settings
+from llmarch_cli.page.data import COLUMNS, SHOWN, Once, in_words, models, packed, settings
 from llmarch_cli.page.fits import fits
 from llmarch_cli.page.script import joined
 from llmarch_cli.profilers.profile import Profile
@@ -17,6 +17,8 @@ from llmarch_cli.report.comparison import comparison
 from llmarch_cli.version import __version__
 
 _HERE = Path(__file__).parent
+
+MOST_PLOTTED = 200  # models in the plots of a page; of more, no reader could tell one curve or bar from another
 
 
 def render(profiles: Sequence[Profile], with_pictures: bool = True, opening: Sequence[str] = ()) -> str:
@@ -30,6 +32,10 @@ def render(profiles: Sequence[Profile], with_pictures: bool = True, opening: Seq
     script = joined("elements figures fits context pair drawings", _HERE / "page.js")
     workload = profiles[0].workload
     fitted = fits(profiles)
+    shown = _numbers(profiles, opening)
+    described, known = models(profiles), Once()
+    data = [{**each, "fit": table} for each, table in zip(packed(described, known), fitted.packed(known), strict=True)]
+    drawn, shapes = _architectures(profiles, shown) if with_pictures else ((), ())
     environment = Environment(
         loader=FileSystemLoader(_HERE), autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
     )
@@ -40,14 +46,17 @@ def render(profiles: Sequence[Profile], with_pictures: bool = True, opening: Seq
         version=__version__,
         metrics=titled(SHOWN, workload),
         columns=COLUMNS,
-        models=[{**model, "fit": table} for model, table in zip(models(profiles), fitted.tables, strict=True)],
-        opening=_numbers(profiles, opening),
-        settings={**settings(profiles), "fit": fitted.settings},
+        models=described,
+        opening=shown,
+        settings={**settings(profiles), "fit": fitted.settings, "plotted": MOST_PLOTTED, "known": known.all},
+        data=data,
         fit_note=fitted.note,
         organizations=sorted({p.spec.organization for p in profiles if p.spec.organization}, key=str.lower),
         notes=(f"{workload.settings.capitalize()}.", comparison(profiles).notes[-1]),
-        plots=_plots(profiles) if with_pictures else (),
-        architectures=_architectures(profiles) if with_pictures else (),
+        plots=_plots(profiles[:MOST_PLOTTED]) if with_pictures else (),
+        n_plotted=min(len(profiles), MOST_PLOTTED),
+        architectures=drawn,
+        shapes=shapes,
     )
 
 
@@ -86,12 +95,19 @@ def _plots(profiles: Sequence[Profile]) -> list[dict[str, Any]]:
     return [{"title": one.title, "svg": Markup(inline(one, f"plot-{kind}")), "is_many": is_many} for kind, one in drawn]
 
 
-def _architectures(profiles: Sequence[Profile]) -> list[Any]:
-    """Each model's drawing, without a context of its own: the reader chooses one for the whole page."""
+def _architectures(profiles: Sequence[Profile], shown: Sequence[int]) -> tuple[list[Any], list[Any]]:
+    """Each model's drawing, without a context of its own: the reader chooses one for the whole page.
+
+    Those of the models shown first are whole. The others list their shapes, which are returned too, each once.
+    """
     from markupsafe import Markup
 
     from llmarch_cli.drawings import inline
     from llmarch_cli.drawings.picture import apart
 
-    drawn = enumerate(zip(profiles, apart(profiles, "this context"), strict=True))
-    return [Markup(inline.element(one, in_words(profile), **{"data-number": str(i)})) for i, (profile, one) in drawn]
+    shared = inline.Shared()
+    drawn = [
+        Markup((inline.element if i in shown else shared.element)(one, in_words(profile), **{"data-number": str(i)}))
+        for i, (profile, one) in enumerate(zip(profiles, apart(profiles, "this context"), strict=True))
+    ]
+    return drawn, [Markup(shape) for shape in shared.shapes]

@@ -6,6 +6,7 @@ Every integer is text, since numbers in JavaScript are exact only to 53 bits.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
 from fractions import Fraction
 from math import lcm
 from typing import Any
@@ -44,6 +45,9 @@ _WRITERS: dict[Unit, str] = {
     units.MARK: "mark",
 }
 
+# The others have one value, which the page has in its data.
+LASTING = tuple(metric for metric in SHOWN if not metric.by_context)
+
 _IN_WORDS = tuple(map(metric, "n_layers d_model attention heads positions ffn norms".split()))
 
 
@@ -60,6 +64,7 @@ def settings(profiles: Sequence[Profile]) -> dict[str, Any]:
         "context": str(max(profile.workload.context for profile in profiles)),
         "longest": str(MAX_CONTEXT),
         "columns": [column.key for column in COLUMNS],
+        "lasting": [metric.key for metric in LASTING],
         "numeric": [metric.key for metric in SHOWN if not metric.unit.is_text],
         "metrics": [
             {"key": metric.key, "title": metric.title, "group": metric.group}
@@ -75,6 +80,33 @@ def settings(profiles: Sequence[Profile]) -> dict[str, Any]:
 def models(profiles: Sequence[Profile]) -> list[dict[str, Any]]:
     """The data of each model, in the order given."""
     return [_model(profile) for profile in profiles]
+
+
+@dataclass
+class Once:
+    """What many models have in common, each written once and known by its number."""
+
+    numbers: dict[Any, int] = field(default_factory=dict)
+
+    def add(self, one: Any) -> str:
+        """The number of `one`, as text."""
+        return str(self.numbers.setdefault(one, len(self.numbers)))
+
+    @property
+    def all(self) -> list[Any]:
+        """Each of them, in the order of their numbers."""
+        return [*self.numbers]
+
+
+def packed(models: Sequence[dict[str, Any]], known: Once) -> list[dict[str, Any]]:
+    """The data of models, with the numbers of lasting values instead of these; `known` then has their values.
+
+    Values that depend on the context are left out: the page computes them.
+    """
+    return [
+        {**model, "values": " ".join(known.add(tuple(model["values"][one.key].values())) for one in LASTING)}
+        for model in models
+    ]
 
 
 def _model(profile: Profile) -> dict[str, Any]:

@@ -23,6 +23,7 @@ from llmarch_cli.deployment.division import share_of_entry
 from llmarch_cli.deployment.fit import Question, Sizes, n_groups, reserved
 from llmarch_cli.deployment.layouts import Layout, stages
 from llmarch_cli.errors import InputError
+from llmarch_cli.page.data import Once
 from llmarch_cli.profilers.closed_form import entry_cost
 from llmarch_cli.profilers.cost import Workload
 from llmarch_cli.profilers.profile import MAX_BATCH, Profile
@@ -48,6 +49,13 @@ class Fits:
     settings: dict[str, Any]
     tables: list[dict[str, str]]
     note: str
+
+    def packed(self, known: Once) -> list[dict[str, str]]:
+        """The tables, with the number of each one's text instead of it; `known` then has the texts."""
+        return [
+            table if "error" in table else {name: known.add(text) for name, text in table.items()}
+            for table in self.tables
+        ]
 
 
 def fits(profiles: Sequence[Profile]) -> Fits:

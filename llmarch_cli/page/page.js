@@ -1,6 +1,18 @@
 // ---- State and rendering.
 
-const models = JSON.parse(byId("data").textContent).map(inIntegers);
+// What many models have in common stands once in the settings, and each model has its numbers.
+function unpacked(model) {
+  const { known, lasting } = settings;
+  const numbers = model.values.split(" ");
+  const values = lasting.map((key, place) => {
+    const [rounded, exact, order] = known[numbers[place]];
+    return [key, { rounded, exact, order }];
+  });
+  const tables = Object.entries(model.fit).map(([name, text]) => [name, name === "error" ? text : known[text]]);
+  return { ...model, values: Object.fromEntries(values), fit: Object.fromEntries(tables) };
+}
+
+const models = JSON.parse(byId("data").textContent).map(unpacked).map(inIntegers);
 let context = BigInt(settings.context);
 let exact = false;
 let sorted = { key: null, down: false };
@@ -128,7 +140,8 @@ function pickCurves() {
   for (const side of ["second", "first"]) {
     const number = byId(side).value;
     const key = byId(`${side}-key`);
-    if (key) key.textContent = side === "first" ? models[number].id : number === byId("first").value ? "" : `, ${models[number].id}`;
+    const words = `${models[number].id}${number < settings.plotted ? "" : " (not plotted)"}`;
+    if (key) key.textContent = side === "first" ? words : number === byId("first").value ? "" : `, ${words}`;
     for (const name of [`curve-${number}-within`, `curve-${number}-beyond`, `label-${number}`, `point-${number}`]) {
       for (const drawn of document.querySelectorAll(`figure [id$="-${name}"]`)) {
         drawn.classList.remove("first", "second");
@@ -149,16 +162,35 @@ function pickCurves() {
   }
 }
 
-// ---- Architectures: the page holds each drawing once and shows copies.
+// ---- Architectures: the page holds each shape once, and each drawing as a list of shapes. It shows copies.
 
 const stage = byId("drawn");
 const originals = new Map();
-for (const svg of stage ? [...stage.children, ...byId("undrawn").content.children] : []) originals.set(svg.dataset.number, svg);
+for (const svg of stage ? [...stage.children, ...byId("undrawn").content.querySelectorAll(".architecture")] : []) originals.set(svg.dataset.number, svg);
+const elements = stage ? [...byId("undrawn").content.querySelector(".shapes").children] : [];
+
+// A drawing lists its shapes as `part 4-9 12;part 3`: groups with or without the name of a part, and numbers.
+function whole(number) {
+  const drawing = originals.get(number).cloneNode(true);
+  for (const group of split(drawing.dataset.shapes, ";")) {
+    const [part, ...runs] = group.split(" ");
+    const parent = part ? document.createElementNS(drawing.namespaceURI, "g") : drawing;
+    if (part) {
+      parent.dataset.part = part;
+      drawing.append(parent);
+    }
+    for (const run of runs) {
+      const [first, last = first] = run.split("-").map(Number);
+      for (let shape = first; shape <= last; shape += 1) parent.append(elements[shape].cloneNode(true));
+    }
+  }
+  return drawing;
+}
 
 function draw() {
   if (!stage) return;
   const numbers = new Set([byId("first").value, byId("second").value]);
-  stage.replaceChildren(...[...numbers].map((number) => originals.get(number).cloneNode(true)));
+  stage.replaceChildren(...[...numbers].map(whole));
   align([...stage.children]);
   highlight([...stage.children]);
   fillDrawings();

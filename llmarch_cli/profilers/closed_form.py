@@ -56,7 +56,7 @@ def component_cost(component: Component, spec: ModelSpec, workload: Workload, ro
     for mixing in component.mixing():
         flops = mixing.flops * rows(mixing.view, workload.context)
         costs.append(Cost(flops_per_token=flops, context_flops=flops if mixing.over == "rows" else 0))
-    return sum_of(costs)
+    return costs[0] if len(costs) == 1 else sum_of(costs)
 
 
 def prompt_flops(component: Component, spec: ModelSpec, start: int, end: int) -> int:

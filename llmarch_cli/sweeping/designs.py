@@ -59,4 +59,5 @@ def priced(spec: ModelSpec, workload: Workload) -> Profile:
 
 
 def _extent(cost: Cost) -> int:
-    return sum(int(np.size(getattr(cost, field))) for field in COST_FIELDS)
+    counts = (getattr(cost, field) for field in COST_FIELDS)
+    return sum(count.size if isinstance(count, np.ndarray) else 1 for count in counts)

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from itertools import islice, pairwise, product
 from math import prod
+from random import Random
 from typing import Any
 
 import numpy as np
@@ -72,7 +73,10 @@ class Grid:
 
     def drawn(self, count: int) -> Indices:
         """The positions of `count` random points, or of all if there are fewer, sorted. The seed determines them."""
-        chosen = _draw(self.size, min(count, self.size), self.seed)
+        if count >= self.size:
+            return np.arange(self.size) if self.sample is None else self._drawn
+        # Python's own generator: for so few points, importing NumPy's would take longer than to draw them.
+        chosen = np.array(sorted(Random(self.seed).sample(range(self.size), count)), np.int64)
         return chosen if self.sample is None else self._drawn[chosen]
 
     @cached_property

@@ -14,10 +14,11 @@ from pydantic import ValidationError
 
 from llmarch_cli.errors import CheckError, InputError, shown
 from llmarch_cli.profilers.cost import Workload
+from llmarch_cli.profilers.profile import profile
 from llmarch_cli.report.columns import metric
 from llmarch_cli.specs.spec import ModelSpec
 from llmarch_cli.sweeping.axes import Axis
-from llmarch_cli.sweeping.designs import data, placed, priced
+from llmarch_cli.sweeping.designs import data, placed
 from llmarch_cli.sweeping.grid import BLOCK, Block, Grid, Indices, ordered
 from llmarch_cli.sweeping.pricing import RATIOS, Figures, Pricing, named, quotient
 from llmarch_cli.sweeping.rules import Rules, rules
@@ -113,6 +114,11 @@ class Search:
     @cached_property
     def _rules(self) -> Rules:
         return rules(self.question.base, self.axes)
+
+    @cached_property
+    def _data(self) -> Any:
+        """The base as plain data, in which the values of a variant are placed to be validated."""
+        return data(self.question.base)
 
     @cached_property
     def _to_check(self) -> Indices:
@@ -228,14 +234,14 @@ class Search:
         for values, fit, *counts in zip(variants, fits.tolist(), *ours, strict=True):
             assignments = {axis.path: value for axis, value in zip(self.axes, values, strict=True)}
             try:
-                spec = ModelSpec.model_validate(data(placed(self.question.base, assignments)))
+                spec = ModelSpec.model_validate(placed(self._data, assignments))
             except ValidationError:
                 if fit:
                     raise CheckError(f"the sweep accepts {_in_words(assignments)}, an invalid spec") from None
                 continue
             if not fit:
                 raise CheckError(f"the sweep skips {_in_words(assignments)}, a valid spec")
-            true = priced(spec, self.question.workload)
+            true = profile(spec, self.question.workload, "closed-form")
             for name, count in zip(names, counts, strict=True):
                 if metric(name).value(true) != count:
                     raise CheckError(

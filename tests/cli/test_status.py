@@ -76,6 +76,24 @@ def test_an_interruption_leaves_nothing_and_no_traceback(arguments: tuple[str, .
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.parametrize(
+    ("arguments", "at"),
+    [
+        (("report", "*qwen*", "--engine", "closed-form", "-o", "report.html"), b"writing the report"),
+        (("kvcache", "--engine", "measured", "--format", "csv"), b"profiling"),
+    ],
+)
+def test_an_interruption_in_the_midst_of_work_keeps_the_older_file(
+    arguments: tuple[str, ...], at: bytes, tmp_path: Path
+) -> None:
+    (tmp_path / "report.html").write_text("older")
+    code, result, written = on_a_terminal(arguments, interrupt_at=at, directory=tmp_path)
+    assert (code, result) == (130, b"")
+    assert b"Traceback" not in written
+    assert b"rror" not in written
+    assert [(path.name, path.read_text()) for path in tmp_path.iterdir()] == [("report.html", "older")]
+
+
 def test_during_an_import_the_end_is_sudden_and_files_are_whole(tmp_path: Path) -> None:
     """C++ code of torch ends the process if its import is interrupted."""
     (tmp_path / "slow.py").write_text("import os, signal\nos.kill(os.getpid(), signal.SIGINT)\nprint('not reached')\n")

@@ -8,10 +8,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import llmarch_cli as llmarch
+from llmarch_cli import page as html
 from llmarch_cli.api import report
 from llmarch_cli.page.data import BY_CONTEXT, COLUMNS, models
 from llmarch_cli.profilers.lines import Piece, at
 from llmarch_cli.report.columns import METRICS
+from llmarch_cli.specs.changes import changed
 from llmarch_cli.specs.loading import validated
 from llmarch_cli.specs.spec import ModelSpec
 
@@ -74,7 +76,7 @@ def test_ids_are_unique_and_labels_lead_somewhere() -> None:
     for _, attributes in seen.elements:
         for name in ("for", "aria-labelledby", "aria-describedby", "popovertarget"):
             assert attributes.get(name, ids[0]) in ids
-    assert len(seen.all("svg")) == 4 + len(MODELS)
+    assert len(seen.all("svg")) == 4 + len(MODELS) + 1  # plots, drawings, and the shapes that drawings share
 
 
 def test_it_loads_nothing() -> None:
@@ -175,8 +177,27 @@ def test_every_number_is_exact_text() -> None:
         else:
             yield value
 
-    assert {type(leaf) for model in page().data for leaf in leaves(model)} == {str, bool, type(None)}  # None: unknown
+    seen = page()
+    known = json.loads(seen.scripts[0])["known"]
+    assert {type(leaf) for leaf in leaves([seen.data, known])} == {str, bool, type(None)}  # None: unknown
 
 
 def test_all_models_with_all_pictures_stay_small(whole_page: str) -> None:
     assert len(whole_page.encode()) < 52_000 * len(llmarch.names())
+
+
+def test_models_that_are_alike_take_little_more(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(html, "MOST_PLOTTED", 1)
+    base = llmarch.load("deepseek-v3")
+    alike = [changed(base, {"vocab_size": 129_280 + 64 * i}).with_id(f"wide-{i}") for i in range(60)]
+    first, second = (len(report(alike[:number], engine="closed-form").encode()) for number in (20, 60))
+    assert (second - first) / 40 < 6_000  # alone, one's drawing takes 40,000
+
+
+def test_a_page_says_that_it_plots_some_models_only(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(html, "MOST_PLOTTED", 2)
+    text = report(MODELS, engine="closed-form")
+    assert "Of the 3 models, the first 2 are plotted." in text
+    assert 'id="plot-cache-curve-1-within"' in text
+    assert 'id="plot-cache-curve-2-within"' not in text
+    assert "are plotted" not in report(MODELS[:2], engine="closed-form")

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from math import cos, pi, sin
+
+STRIP = 16.0  # points: some lines of names
 
 
 def spread(wanted: Sequence[float], gap: float, low: float, high: float) -> list[float]:
@@ -33,11 +36,27 @@ def beside(
 
     By default these are all points.
     """
-    taken: list[Box] = [(x - 3, y - 3, x + 3, y + 3) for x, y in (points if free is None else free)]
+    taken: defaultdict[int, list[Box]] = defaultdict(list)  # by strip, so that a box meets only those near it
+    for x, y in points if free is None else free:
+        _take(taken, (x - 3, y - 3, x + 3, y + 3))
     for (x, y), size in zip(points, sizes, strict=True):
-        box = next(box for box in _around(x, y, *size) if not any(_overlap(box, other) for other in taken))
-        taken.append(box)
+        box = next(
+            box
+            for box in _around(x, y, *size)
+            if not any(_overlap(box, other) for strip in _strips(box) for other in taken[strip])
+        )
+        _take(taken, box)
         yield box
+
+
+def _take(taken: defaultdict[int, list[Box]], box: Box) -> None:
+    for strip in _strips(box):
+        taken[strip].append(box)
+
+
+def _strips(box: Box) -> range:
+    """The horizontal strips that a box reaches into."""
+    return range(int(box[1] // STRIP), int(box[3] // STRIP) + 1)
 
 
 def _around(x: float, y: float, width: float, height: float) -> Iterator[Box]:
