@@ -44,12 +44,15 @@ def test_files_of_one_name_go_by_their_paths(tmp_path: Path) -> None:
     assert [row["model"] for row in table.rows] == [*map(str, paths), "gpt2"]
 
 
-def test_measured_is_the_default_and_both_engines_give_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_default_and_both_engines_give_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("LLMARCH_ENGINE", raising=False)
-    measured = llmarch.compare(["gpt2", "gemma3-1b"], context=2000)
+    usual = llmarch.compare(["gpt2", "gemma3-1b"], context=2000)
+    assert any("measured and equal on" in note for note in usual.notes)
+    measured = llmarch.compare(["gpt2", "gemma3-1b"], context=2000, engine="measured")
     closed = llmarch.compare(["gpt2", "gemma3-1b"], context=2000, engine="closed-form")
     assert [row["engine"] for row in measured.rows] == ["measured"] * 2
     assert [{**row, "engine": ""} for row in measured.rows] == [{**row, "engine": ""} for row in closed.rows]
+    assert usual.rows == closed.rows
 
 
 def test_caches_are_of_all_models_unless_some_are_named() -> None:
