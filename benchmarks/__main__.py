@@ -28,6 +28,7 @@ LLMARCH = (sys.executable, "-m", "llmarch_cli")
 CONFIG = Path(__file__).parents[1] / "docs" / "examples" / "config.json"
 FLOOR = (sys.executable, "-c", "import torch")
 CLOSED_FORM = ("--engine", "closed-form")
+MEASURED = ("--engine", "measured")
 MODELS, CHIPS = llmarch.names()[:100], chips()[:20]
 
 DRAW_MANY = """
@@ -82,18 +83,21 @@ def commands() -> bool:
     """Whole processes, against importing torch. The bounds are for 120 bundled specs."""
     many = (*LLMARCH, "fit", *MODELS, *(word for chip in CHIPS for word in ("--on", chip)))
     bounds = {
-        "compare two, measured": ((*LLMARCH, "compare", *PAIR), 1.15),
-        "kvcache of all, measured": ((*LLMARCH, "kvcache"), 1.4),
-        "compare two, closed form": ((*LLMARCH, "compare", *PAIR, *CLOSED_FORM), 0.18),
+        "compare two, measured": ((*LLMARCH, "compare", *PAIR, *MEASURED), 1.15),
+        "kvcache of all, measured": ((*LLMARCH, "kvcache", *MEASURED), 1.4),
+        "compare two, default": ((*LLMARCH, "compare", *PAIR), 0.2),
+        "kvcache of all, default": ((*LLMARCH, "kvcache"), 0.27),
+        "compare two, closed form": ((*LLMARCH, "compare", *PAIR, *CLOSED_FORM), 0.2),
         "kvcache of all, closed form": ((*LLMARCH, "kvcache", *CLOSED_FORM), 0.3),
         "list all": ((*LLMARCH, "list"), 0.3),
         "show one, closed form": ((*LLMARCH, "show", "deepseek-v3", *CLOSED_FORM), 0.2),
         "fit one on a device": ((*LLMARCH, "fit", "gpt-oss-120b", "--on", "h200"), 0.25),
         f"fit {len(MODELS)} on {len(CHIPS)} chips": (many, 1.0),
         f"fit {len(MODELS)} on {len(CHIPS)} chips, CSV": ((*many, "--format", "csv"), 1.0),
-        "draw 64, one figure each": ((sys.executable, "-c", DRAW_MANY), 2.0),
+        "draw 64, one figure each": ((sys.executable, "-c", DRAW_MANY), 2.6),
         "import a config": ((*LLMARCH, "import", str(CONFIG)), 0.3),
     }
+    goals = {"compare two, default": 0.15, "kvcache of all, default": 0.2, "compare two, closed form": 0.13}
     runs: dict[str, list[Run]] = {"import torch": [], **{name: [] for name in bounds}}
     for _ in range(ROUNDS):
         runs["import torch"].append(run(FLOOR))
@@ -104,14 +108,14 @@ def commands() -> bool:
     fine = True
     for name, (_command, bound) in bounds.items():
         mine = best(runs[name])
-        fine &= report(f"{name}: time", mine.seconds / floor.seconds, bound)
+        fine &= report(f"{name}: time", mine.seconds / floor.seconds, bound, goals.get(name))
         fine &= report(f"{name}: peak memory", mine.peak_kib / floor.peak_kib, 1.2)
     return fine
 
 
 def peer() -> bool:
     """The same two models, built and counted by transformers and FlopCounterMode."""
-    ours = best([run((*LLMARCH, "compare", *PAIR, "--ctx", "1", "--format", "json")) for _ in range(3)])
+    ours = best([run((*LLMARCH, "compare", *PAIR, "--ctx", "1", "--format", "json", *MEASURED)) for _ in range(3)])
     theirs = best([run((sys.executable, "-m", "benchmarks.peer")) for _ in range(3)])
     fine = report("compare two against transformers: time", ours.seconds / theirs.seconds, 1 / 3)
     for name, counted in json.loads(theirs.output).items():
@@ -143,7 +147,7 @@ def sweep() -> bool:
     larger = (*threads, *SWEEP, *varied({**MILLION, "ffn.d_ff": "512:4096:512"}))
     rounds = [(run(FLOOR), run(NUMPY), run(command)) for _ in range(ROUNDS)]
     floor, numpy, mine = map(best, zip(*rounds, strict=True))
-    fine = report("a million variants: CPU", mine.cpu_seconds / floor.cpu_seconds, 0.35, 0.25)
+    fine = report("a million variants: CPU", mine.cpu_seconds / floor.cpu_seconds, 0.4, 0.25)
     fine &= report("a million variants: MiB above NumPy's", (mine.peak_kib - numpy.peak_kib) / 1024, 64)
     fine &= report("8 times as many: peak memory", run(larger).peak_kib / mine.peak_kib, 1.2)
     return fine & report("a million variants: time, of 1/50 one by one", mine.seconds / one_by_one(2**20) * 50, 1)
@@ -179,7 +183,7 @@ def workers() -> bool:
     command = (*SWEEP, *varied(axes), "--scheduler")
     one, two = run((*command, "local:1")), run((*command, "local:2"))
     print(f"  a sweep of {one.seconds:.0f} s with one worker")
-    return report("two workers against one: time", two.seconds / one.seconds, 1 / 1.7, 1 / 1.9)
+    return report("two workers against one: time", two.seconds / one.seconds, 1 / 1.6, 1 / 1.9)
 
 
 def varied(axes: dict[str, str]) -> list[str]:

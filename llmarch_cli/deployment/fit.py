@@ -159,13 +159,21 @@ class Sizes:
 
     def longest_context(self, layout: Layout, room: int) -> int | None:
         """The longest context of a sequence alone, at most the model's window; None if nothing fits."""
-        below, above = 0, (self.spec.context_length or MAX_CONTEXT) + 1
-        if self.needed(layout, 1, above - 1) <= room:
-            return above - 1
+        last = self.spec.context_length or MAX_CONTEXT
+        ends = {context: self.needed(layout, 1, context) for context in {1, last}}
+        if ends[last] <= room:
+            return last
+        if ends[1] > room:
+            return None
+        below, above, by_half = 1, last, False
         while above - below > 1:
-            middle = (below + above) // 2
-            below, above = (middle, above) if self.needed(layout, 1, middle) <= room else (below, middle)
-        return below or None
+            # Bytes grow almost evenly: a straight line between the ends is near. Halves make sure of an end.
+            share = (above - below) * (room - ends[below]) // (ends[above] - ends[below])
+            middle = (below + above) // 2 if by_half else min(max(below + share, below + 1), above - 1)
+            ends[middle] = self.needed(layout, 1, middle)
+            below, above = (middle, above) if ends[middle] <= room else (below, middle)
+            by_half = not by_half
+        return below
 
 
 def _listed(sizes: Iterable[int | bool]) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from fractions import Fraction
 
@@ -55,7 +55,7 @@ def tables(found: Sequence[Fit], explain: bool = False) -> tuple[Table, ...]:
     summary = Table(
         "fit",
         tuple(_shown(each.column, len(found)) for each in FIGURES),
-        tuple(_row(each) for each in found),
+        tuple(map(_Row, found)),
         notes=tuple(dict.fromkeys(note for each in found for note in _notes(each))),
         side_by_side=True,
         may_drop=("first_token_seconds", "step_binds", "fewest_devices"),
@@ -104,8 +104,23 @@ def _shown(column: Column, n_rows: int) -> Column:
     return replace(column, shown="data")
 
 
-def _row(found: Fit) -> dict[str, Value]:
-    return {key: figure.value(found) for key, figure in BY_KEY.items()}
+class _Row(Mapping[str, Value]):
+    """The figures of a fit. Each is computed when it is first shown: a table of many shows few of them."""
+
+    def __init__(self, found: Fit) -> None:
+        self._found = found
+        self._known: dict[str, Value] = {}
+
+    def __getitem__(self, key: str) -> Value:
+        if key not in self._known:
+            self._known[key] = BY_KEY[key].value(self._found)
+        return self._known[key]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(BY_KEY)
+
+    def __len__(self) -> int:
+        return len(BY_KEY)
 
 
 def _device(found: Fit) -> Table:
