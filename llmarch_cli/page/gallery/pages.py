@@ -44,8 +44,8 @@ COLUMNS = {
     "active_params": "active",
     "context_window": "context window",
     "cache_bytes": "cache",
-    "kv_bytes_per_token": "per token",
-    "kv_times_smaller": "less than MHA",
+    "kv_bytes_per_token": "KV per token",
+    "kv_times_smaller": "smaller than MHA",
     "flops_per_token": "FLOPs per token",
 }
 TILES = ("params", "active_params", "cache_bytes", "kv_bytes_per_token", "flops_per_token", "context_window")
