@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypedDict, Unpack
@@ -128,8 +129,10 @@ def compare(
     return table if changes else led(table, found)
 
 
-def on_machines(table: Table, profiles: Sequence[Profile], on: str) -> Table:
+def on_machines(table: Table, profiles: Sequence[Profile], on: str, weights: str = NATIVE) -> Table:
     """A comparison of `profiles` with what fits on machines beside it: as many sequences as fit, in the best layout.
+
+    Weights are as published, or in another format, whatever the format of the comparison is.
 
     Raises InputError as `fit`.
 
@@ -142,7 +145,7 @@ def on_machines(table: Table, profiles: Sequence[Profile], on: str) -> Table:
     from llmarch_cli.deployment.chips import machines
     from llmarch_cli.deployment.table import beside
 
-    question = fitting.Question(profiles[0].workload)
+    question = fitting.Question(replace(profiles[0].workload, weights=weights))
     return beside(table, fitting.fits([profile.spec for profile in profiles], [machines(on)], question), on)
 
 

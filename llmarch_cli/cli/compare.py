@@ -21,6 +21,7 @@ EXAMPLES = (
 
 @options.workload()
 def compare(
+    ctx: typer.Context,
     models: options.Models,
     asked: options.Asked,
     changes: options.Changes = None,
@@ -31,7 +32,8 @@ def compare(
         typer.Option(
             "--on",
             metavar="MACHINES",
-            help="Add what fits on these: h100, 8xh200, 2x8xb200. More by `llmarch fit`.",
+            help="Add what fits on these, with weights as published unless --weights is given: h100, 8xh200, 2x8xb200."
+            " More by `llmarch fit`.",
             autocompletion=options.complete_machines,
             show_default=False,
             rich_help_panel=options.WORKLOAD,
@@ -72,6 +74,7 @@ def compare(
     if not assignments:
         table = led(table, profiles, brief=not everything)
     if on is not None:
-        table = api.on_machines(table, profiles, on)
+        weights = asked["weights"] if options.is_given(ctx, "weights") else "native"
+        table = api.on_machines(table, profiles, on, weights)
     output.show([table], file_format, exact)
     plots.show(plot, kind, profiles, highlight)

@@ -461,10 +461,11 @@ def price(text: str) -> Fraction:
 
 def given(asked: Asked, ctx: typer.Context, *names: str) -> Asked:
     """The workload without those options of `names` that were not given, so that their defaults are the library's."""
-    return {name: value for name, value in asked.items() if name not in names or _is_given(ctx, name)}  # type: ignore[return-value]
+    return {name: value for name, value in asked.items() if name not in names or is_given(ctx, name)}  # type: ignore[return-value]
 
 
-def _is_given(ctx: typer.Context, name: str) -> bool:
+def is_given(ctx: typer.Context, name: str) -> bool:
+    """Whether an option was given, rather than left at its default."""
     source = ctx.get_parameter_source(name)
     return source is not None and source.name != "DEFAULT"
 

@@ -85,12 +85,14 @@ def test_unmarked_names(llmarch: Run, tmp_path: Path, monkeypatch: pytest.Monkey
 
 def test_what_fits_on_machines_stands_beside(llmarch: Run) -> None:
     models = ["llama3.1-8b", "gpt-oss-20b"]
-    out = json.loads(llmarch("compare", *models, "--ctx", "32k", "--on", "2x8xh100", "--json").out)["models"]
-    fits = llmarch_cli.fit(models, ["2x8xh100"], context=32_768, weights="bf16")[0].rows
-    for row, found in zip(out, fits, strict=True):
-        assert row["fit_most_sequences"] == found["most_sequences"]
-        assert row["fit_most_sequences"] > 100
-        assert row["fit_layout"] == found["layout"]
+    for options, weights in ((), "native"), (("--weights", "bf16"), "bf16"):
+        asked = ("compare", *models, "--ctx", "32k", "--on", "2x8xh100", *options, "--json")
+        out = json.loads(llmarch(*asked).out)["models"]
+        fits = llmarch_cli.fit(models, ["2x8xh100"], context=32_768, weights=weights)[0].rows
+        for row, found in zip(out, fits, strict=True):
+            assert row["fit_most_sequences"] == found["most_sequences"]
+            assert row["fit_most_sequences"] > 100
+            assert row["fit_layout"] == found["layout"]
     table = llmarch("compare", *models, "--ctx", "32k", "--on", "2x8xh100").out
     assert "on 2x8xh100" in table
     assert "most sequences" in table
