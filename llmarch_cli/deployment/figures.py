@@ -5,9 +5,10 @@ To add one: an entry below.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, fields
 from functools import partial
+from operator import attrgetter
 
 from llmarch_cli.deployment.bounds import Bound
 from llmarch_cli.deployment.fit import Fit
@@ -69,11 +70,7 @@ def _padded_vocab(found: Fit) -> int:
 
 def _size(name: str) -> Figure:
     unit = units.YES_NO if name == "dp_attention" else units.INTEGER
-    return _figure(name, name.replace("_", " "), unit, partial(_of_layout, name), "Of the layout.", shown="data")
-
-
-def _of_layout(name: str, found: Fit) -> Value:
-    return getattr(found.layout, name)  # type: ignore[no-any-return]
+    return _figure(name, name.replace("_", " "), unit, attrgetter(f"layout.{name}"), "Of the layout.", shown="data")
 
 
 # What is marked where the context, or the prompt, is longer than the model's context window.
@@ -301,3 +298,22 @@ FIGURES = (
 )
 
 BY_KEY = {each.column.key: each for each in FIGURES}
+
+
+class Figures(Mapping[str, Value]):
+    """The figures of a fit by key. Each is computed when it is first asked for: a table of many shows few of them."""
+
+    def __init__(self, found: Fit) -> None:
+        self._found = found
+        self._known: dict[str, Value] = {}
+
+    def __getitem__(self, key: str) -> Value:
+        if key not in self._known:
+            self._known[key] = BY_KEY[key].value(self._found)
+        return self._known[key]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(BY_KEY)
+
+    def __len__(self) -> int:
+        return len(BY_KEY)

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from fractions import Fraction
 
 from llmarch_cli.deployment import bounds
 from llmarch_cli.deployment.explained import explained
-from llmarch_cli.deployment.figures import BY_KEY, FIGURES, marks
+from llmarch_cli.deployment.figures import BY_KEY, FIGURES, Figures, marks
 from llmarch_cli.deployment.fit import Fit, Question
 from llmarch_cli.profilers.cost import Workload
 from llmarch_cli.report import units
@@ -55,7 +55,7 @@ def tables(found: Sequence[Fit], explain: bool = False) -> tuple[Table, ...]:
     summary = Table(
         "fit",
         tuple(_shown(each.column, len(found)) for each in FIGURES),
-        tuple(map(_Row, found)),
+        tuple(map(Figures, found)),
         notes=tuple(dict.fromkeys(note for each in found for note in _notes(each))),
         side_by_side=True,
         may_drop=("first_token_seconds", "step_binds", "fewest_devices"),
@@ -102,25 +102,6 @@ def _shown(column: Column, n_rows: int) -> Column:
     if n_rows <= MAX_SIDE_BY_SIDE or column.key in _COMPACT or column.shown == "data":
         return column
     return replace(column, shown="data")
-
-
-class _Row(Mapping[str, Value]):
-    """The figures of a fit. Each is computed when it is first shown: a table of many shows few of them."""
-
-    def __init__(self, found: Fit) -> None:
-        self._found = found
-        self._known: dict[str, Value] = {}
-
-    def __getitem__(self, key: str) -> Value:
-        if key not in self._known:
-            self._known[key] = BY_KEY[key].value(self._found)
-        return self._known[key]
-
-    def __iter__(self) -> Iterator[str]:
-        return iter(BY_KEY)
-
-    def __len__(self) -> int:
-        return len(BY_KEY)
 
 
 def _device(found: Fit) -> Table:

@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from copy import copy
 from dataclasses import asdict, replace
-from functools import partial
 from typing import Any
 
 from llmarch_cli.deployment.chips import Machines, machines
-from llmarch_cli.deployment.figures import BY_KEY
-from llmarch_cli.deployment.fit import Fit, Question, Sizes, fit, require_question
+from llmarch_cli.deployment.figures import BY_KEY, Figures
+from llmarch_cli.deployment.fit import Question, Sizes, fit, require_question
 from llmarch_cli.deployment.layouts import Layout
 from llmarch_cli.deployment.table import BEST_LAYOUT, BOUNDS, reserve_note, setting
 from llmarch_cli.errors import InputError
 from llmarch_cli.report.table import Column
-from llmarch_cli.report.units import Value
 from llmarch_cli.specs.spec import ModelSpec
 
 MACHINES, BATCH = "machines", "batch"
@@ -27,11 +25,6 @@ SETTINGS: Mapping[str, type[int] | type[bool]] = {
 }
 
 COLUMNS = ("layout", "most_sequences", "user_tokens_per_second", "tokens_per_second", "first_token_seconds")
-
-
-def value(found: Fit, key: str) -> Value:
-    """A figure of a fit, by its key."""
-    return BY_KEY[key].value(found)
 
 
 class Variants:
@@ -53,8 +46,8 @@ class Variants:
 
     figures: tuple[Column, ...] = tuple(figure.column for figure in BY_KEY.values())
 
-    def ask(self, spec: ModelSpec, settings: Mapping[str, Any]) -> Iterator[Callable[[str], Value]]:
-        """What fits of a variant, as functions from a figure's key to its value.
+    def ask(self, spec: ModelSpec, settings: Mapping[str, Any]) -> Iterator[Figures]:
+        """What fits of a variant, each layout that is an answer.
 
         `settings` are of the names of `SETTINGS`, and under `machines` the text of those. Raises InputError with the
         reason if no layout divides the variant, and if it does not fit.
@@ -74,7 +67,7 @@ class Variants:
         found = [each for each in (fit(sizes, on) for sizes in asked) if not each.missing]
         if not found:
             raise InputError(f"does not fit on {on}")
-        yield from (partial(value, each) for each in found)
+        yield from map(Figures, found)
 
     def _sizes(self, spec: ModelSpec, question: Question) -> Sizes:
         """What devices hold of a variant. What depends on neither layout nor batch is computed once."""

@@ -26,7 +26,7 @@ from pathlib import Path
 from typing import Any
 
 from llmarch_cli.components.component import Component, views
-from llmarch_cli.profilers.cost import Workload
+from llmarch_cli.profilers.cost import MAX_CONTEXT, Workload
 from llmarch_cli.specs import sources
 from llmarch_cli.specs.checked import plain
 from llmarch_cli.specs.loading import specs_directory
@@ -34,7 +34,6 @@ from llmarch_cli.specs.spec import Item, ModelSpec
 from llmarch_cli.specs.storage import PLAIN_BYTES
 
 LONG_CONTEXT = 131_072
-MAX_SPAN = 2**40
 BATCHES = (1, 3)
 # Lengths of prompts that are compared for bundled specs, besides each context window.
 PROMPTS = (
@@ -44,6 +43,7 @@ PROMPTS = (
 SHORTEST_PIECE = 8  # contexts: all of a shorter piece are points
 MOST_FILES = 1_000  # in the user's directory: older ones are deleted
 LARGEST_FILE = 1 << 16  # bytes
+LONGEST_VERSION = 63  # characters
 FILE = "certificates.json"  # of bundled specs
 
 # What identifies a model and does not change a cost.
@@ -106,7 +106,7 @@ class Certificate:
             return None
         whole = all(type(number) is int and number > 0 for number in (found.points, *found.prompts))
         words = all(isinstance(word, str) and word.isprintable() for word in (found.torch, *found.weights))
-        return found if whole and words and len(found.torch) < SHORTEST_PIECE * 8 else None
+        return found if whole and words and len(found.torch) <= LONGEST_VERSION else None
 
 
 # --- the points -----------------------------------------------------------------------------------------------------
@@ -116,7 +116,7 @@ def contexts_of(component: Component) -> list[int]:
     """The contexts that determine the cost of a component at all others."""
     seen = set(views(component))
     strides = sorted({view.stride for view in seen if view.stride > 1})
-    spans = sorted({view.span for view in seen if view.span is not None and view.span < MAX_SPAN})
+    spans = sorted({view.span for view in seen if view.span is not None and view.span < MAX_CONTEXT})
     starts = sorted({1, *(span + 1 for span in spans)})
     found: set[int] = set()
     for start, end in zip(starts, [*(each - 1 for each in starts[1:]), None], strict=True):

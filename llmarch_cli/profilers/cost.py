@@ -35,6 +35,7 @@ STATE_BYTES: dict[str, int] = {"fp32": 4, "bf16": 2}  # of one value, by the dty
 
 
 DEFAULT_CONTEXT = 131_072
+MAX_CONTEXT = 2**40  # far above any real prompt, and low enough that other tools read the counts exactly
 
 
 @dataclass(frozen=True, slots=True)

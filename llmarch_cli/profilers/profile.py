@@ -25,6 +25,7 @@ from llmarch_cli.profilers.cost import (
     simplest,
     sum_of,
 )
+from llmarch_cli.profilers.cost import MAX_CONTEXT as MAX_CONTEXT
 from llmarch_cli.profilers.cost import Engine as Engine
 from llmarch_cli.profilers.cost import Source as Source
 from llmarch_cli.specs.encodings import group_of
@@ -34,8 +35,6 @@ from llmarch_cli.specs.storage import NATIVE, PLAIN, PLAIN_BYTES, checked
 if TYPE_CHECKING:
     from llmarch_cli.profilers.certificates import Certificate
 
-# Far above any real prompt, and low enough that other tools read the counts exactly.
-MAX_CONTEXT = 2**40
 MAX_BATCH = 2**20
 MAX_TENSOR_BYTES = 2**62
 UNMEASURED = "the closed form is not measured: that takes torch, which the extra `torch` installs"

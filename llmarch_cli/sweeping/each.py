@@ -51,7 +51,7 @@ class Asking:
 
     settings: tuple[Axis, ...]
     figures: tuple[Column, ...]
-    ask: Callable[[ModelSpec, Mapping[str, Scalar]], Iterable[Row]]
+    ask: Callable[[ModelSpec, Mapping[str, Scalar]], Iterable[Mapping[str, Value]]]
     note: tuple[str, ...] = ()
 
 
@@ -76,7 +76,7 @@ class Search:
     """Asks about every variant. Raises InputError for an invalid question."""
 
     def __init__(self, question: Question, asking: Asking) -> None:
-        self.question, self.asking = question, asking
+        self.asking = asking
         axes = (*question.axes, *asking.settings)
         check_size(prod(len(axis.values) for axis in axes), question.sample)
         self.grid = Grid(axes, len(axes), question.sample, question.seed)
@@ -95,8 +95,6 @@ class Search:
         self._condition = None
         if question.where is not None:
             self._condition = condition(question.where, lambda name: self._named(name, self._numbers))
-        if question.top is not None and question.top < 1:
-            raise InputError(f"--top must be 1 or more, not {question.top}")
 
     @cached_property
     def _axes(self) -> dict[str, Axis]:
@@ -164,9 +162,11 @@ class Search:
             if self._condition is None or self._condition(partial(_quantity, row)):
                 found.rows.append(row)
 
-    def _value(self, by_path: Mapping[str, Scalar], answer: Row, profile: Callable[[], Profile], key: str) -> Value:
+    def _value(
+        self, by_path: Mapping[str, Scalar], answer: Mapping[str, Value], profile: Callable[[], Profile], key: str
+    ) -> Value:
         if key in self._figures:
-            return answer(key)
+            return answer[key]
         if key in by_path:
             return by_path[key]
         return metric(key).value(profile())

@@ -68,6 +68,10 @@ class Question:
     block: int = BLOCK
     chunk: int = CHUNK
 
+    def __post_init__(self) -> None:
+        if self.top is not None and self.top < 1:
+            raise InputError(f"--top must be 1 or more, not {self.top}")
+
 
 @dataclass
 class Answer:
@@ -100,8 +104,6 @@ class Search:
         self._condition: Condition | None = None
         if question.where is not None:
             self._condition = condition(question.where, lambda name: named(name, by_path, base))
-        if question.top is not None and question.top < 1:
-            raise InputError(f"--top must be 1 or more, not {question.top}")
         self.axes, n_outer = ordered(base, axes, question.workload)
         self.grid = Grid(self.axes, n_outer, question.sample, question.seed, question.block)
         self._pricing = Pricing(base, self.axes, n_outer, question.workload)
@@ -250,8 +252,11 @@ class Search:
                     )
 
 
-def columns_for(columns: Sequence[str], goals: Sequence[Goal], default: Sequence[str] = COLUMNS) -> tuple[str, ...]:
-    """The requested metrics, or the default ones and the goals'."""
+def columns_for(
+    columns: Sequence[str], pareto: Sequence[Goal], sort: Goal | None, default: Sequence[str] = COLUMNS
+) -> tuple[str, ...]:
+    """The requested metrics, or the default ones and those that rows are chosen and sorted by."""
+    goals = (*pareto, *((sort,) if sort else ()))
     return tuple(dict.fromkeys(columns or (*default, *(goal.key for goal in goals))))
 
 
