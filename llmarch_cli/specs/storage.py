@@ -188,6 +188,16 @@ class Stored(Record):
         return " + ".join([name for name in names if name not in PLAIN_BYTES] or names)
 
 
+def stored_as(weights: str, by_publisher: Stored | None) -> Stored:
+    """How weights are stored that are asked for in a format, or as the publisher ships them.
+
+    Raises InputError if that is no format.
+    """
+    if checked(weights) == NATIVE:
+        return by_publisher or Stored()
+    return Stored.model_construct(format=weights)
+
+
 def fits(selector: str, place: tuple[str, ...]) -> bool:
     """Whether the words of `selector` occur in a part's place, in this order."""
     words = iter(place)

@@ -197,7 +197,7 @@ class CompressedAttention(RotaryComponent):
 
     def _compressor(self, width: int, of: Literal["values", "index"]) -> RowCompressor:
         assert self.stride is not None
-        return RowCompressor(
+        return RowCompressor.model_construct(
             width=width,
             stride=self.stride,
             overlap=self.overlap,

@@ -133,10 +133,10 @@ class AlternatingUpdates(ResidualStream):
         yield Mechanism(self.kind, "Alternating updates", phrase, Telling.SHARING, page="residual-streams")
 
     def connections(self) -> dict[Place, Connection]:
-        return {"block": AlternatingUpdate(n_streams=self.n_streams, active=self.active)}
+        return {"block": AlternatingUpdate.model_construct(n_streams=self.n_streams, active=self.active)}
 
     def opening(self) -> Component:
-        return ProjectedOpening(n_streams=self.n_streams)
+        return ProjectedOpening.model_construct(n_streams=self.n_streams)
 
     def closing(self) -> Component:
-        return ProjectedClosing(n_streams=self.n_streams)
+        return ProjectedClosing.model_construct(n_streams=self.n_streams)

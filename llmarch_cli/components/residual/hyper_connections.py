@@ -129,11 +129,11 @@ class HyperConnections(ResidualStream):
         yield Mechanism(self.kind, "Hyper-connections", phrase, Telling.SHARING, page="residual-streams")
 
     def connections(self) -> dict[Place, Connection]:
-        one = HyperConnection(n_streams=self.n_streams, iterations=self.iterations, eps=self.eps)
+        one = HyperConnection.model_construct(n_streams=self.n_streams, iterations=self.iterations, eps=self.eps)
         return {"attention": one, "ffn": one}
 
     def opening(self) -> Component:
-        return StreamsOpening(n_streams=self.n_streams)
+        return StreamsOpening.model_construct(n_streams=self.n_streams)
 
     def closing(self) -> Component:
-        return StreamsClosing(n_streams=self.n_streams, eps=self.eps)
+        return StreamsClosing.model_construct(n_streams=self.n_streams, eps=self.eps)
