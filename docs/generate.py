@@ -23,7 +23,7 @@ import training_flops
 from typer import Typer
 
 from llmarch_cli.claims import claims
-from llmarch_cli.cli.app import COMMANDS
+from llmarch_cli.cli.app import loaded
 from llmarch_cli.deployment.chips import chips_directory
 from llmarch_cli.huggingface.importing.families import FAMILIES, MULTIMODAL
 from llmarch_cli.huggingface.importing.families.others import OUT_OF_SCOPE, WAITING
@@ -116,7 +116,7 @@ def reference() -> str:
 
 def _commands() -> Iterator[tuple[str, ...]]:
     """The words of each command; the commands of a group come after it."""
-    for name, _, command, _ in COMMANDS:
+    for name, _, command, _ in loaded():
         yield (name,)
         if isinstance(command, Typer):
             yield from ((name, str(each.name)) for each in command.registered_commands)

@@ -24,7 +24,7 @@ from llmarch_cli.expressions import Expression, Reference
 from llmarch_cli.models import load
 from llmarch_cli.report.columns import BY_KEY
 from llmarch_cli.report.units import INTEGER, TEXT, TIMES, YES_NO, Unit, Value
-from llmarch_cli.specs import documents
+from llmarch_cli.specs import yaml_data
 from llmarch_cli.specs.loading import checked
 from llmarch_cli.specs.spec import URL_PATTERN, OneLine
 
@@ -103,7 +103,7 @@ def bundled() -> Path:
 
 def read(path: Path) -> Claims:
     """Read claims from a YAML file. Raises InputError with the place of the first problem."""
-    data = documents.read(path)
+    data = yaml_data.read(path)
     return checked(Claims, data, shown_path(path))
 
 

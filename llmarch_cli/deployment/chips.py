@@ -28,7 +28,7 @@ from typing import TYPE_CHECKING, Annotated, Literal, get_args
 from llmarch_cli.components.fields import Limits
 from llmarch_cli.components.record import EMPTY, Record, rule
 from llmarch_cli.errors import InputError, shown, shown_path, suggestion
-from llmarch_cli.specs import documents
+from llmarch_cli.specs import yaml_data
 from llmarch_cli.specs.loading import YAML_ENDINGS, bundled_directory, checked, exists
 from llmarch_cli.specs.spec import URL_PATTERN, FieldError, OneLine
 
@@ -210,7 +210,7 @@ def _bundled(name: str) -> Chip:
 
 def read(path: Path) -> Chip:
     """The chip of a YAML file. Raises InputError if the file is missing or not a valid chip."""
-    return checked(Chip, documents.read(path, "chip"), shown_path(path)).with_id(path.stem)
+    return checked(Chip, yaml_data.read(path, "chip"), shown_path(path)).with_id(path.stem)
 
 
 def is_chip(path: Path) -> bool:
@@ -218,7 +218,7 @@ def is_chip(path: Path) -> bool:
     if path.suffix not in YAML_ENDINGS or not exists(path, Path.is_file):
         return False
     try:
-        return not {"memory_bytes", "bandwidth", "peak"}.isdisjoint(documents.read(path, "chip"))
+        return not {"memory_bytes", "bandwidth", "peak"}.isdisjoint(yaml_data.read(path, "chip"))
     except InputError:
         return False
 

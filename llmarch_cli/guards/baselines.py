@@ -23,7 +23,7 @@ from llmarch_cli.guards.gauge import GUARDED, Gauge, MetricAt, checked_key, diff
 from llmarch_cli.guards.selection import ModelName, ModelNames, Settings, Version
 from llmarch_cli.profilers.cost import DEFAULT_CONTEXT, Workload
 from llmarch_cli.profilers.profile import MAX_CONTEXT, Engine, default_engine
-from llmarch_cli.specs import documents, loading
+from llmarch_cli.specs import documents, loading, yaml_data
 from llmarch_cli.specs.loading import checked
 from llmarch_cli.specs.spec import ModelSpec
 from llmarch_cli.writing import whole
@@ -149,7 +149,7 @@ class Drift:
 
 def read(path: Path) -> tuple[Baseline, documents.Mapping]:
     """Read a baseline, and its data with line numbers. Raises InputError if it is not valid."""
-    data = documents.read(path, "baseline")
+    data = yaml_data.read(path, "baseline")
     return checked(Baseline, data, shown_path(path)), data
 
 

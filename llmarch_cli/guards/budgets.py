@@ -37,7 +37,7 @@ from llmarch_cli.profilers.cost import Engine, KvDtype, StateDtype, Workload
 from llmarch_cli.profilers.profile import MAX_CONTEXT
 from llmarch_cli.report import units
 from llmarch_cli.report.units import Unit
-from llmarch_cli.specs import documents
+from llmarch_cli.specs import documents, yaml_data
 from llmarch_cli.specs.loading import checked
 from llmarch_cli.specs.storage import AskedFormat
 
@@ -197,7 +197,7 @@ class Check:
 
 def read(path: Path) -> tuple[BudgetFile, documents.Mapping]:
     """Read a budget file, and its data with line numbers. Raises InputError if it is not valid."""
-    data = documents.read(path, "budget file")
+    data = yaml_data.read(path, "budget file")
     return checked(BudgetFile, data, shown_path(path)), data
 
 

@@ -14,7 +14,7 @@ from typing import Annotated, Any, Union, get_args, get_origin
 from llmarch_cli.components.fields import NAME_PATTERN
 from llmarch_cli.components.record import Record
 from llmarch_cli.errors import InputError, shown, suggestion
-from llmarch_cli.specs import documents
+from llmarch_cli.specs import documents, yaml_data
 from llmarch_cli.specs.loading import validated
 from llmarch_cli.specs.spec import ModelSpec
 
@@ -57,7 +57,7 @@ def assignment(text: str) -> tuple[str, Any]:
     if not value:
         raise InputError(f"{shown(text)}: no value after =; null removes a field")
     try:
-        return path, documents.value(value)
+        return path, yaml_data.value(value)
     except InputError as error:
         raise InputError(f"{shown(text)}: {error}") from None
 

@@ -1,8 +1,9 @@
-"""Bundled specs as they were once they had been checked: plain data that need be neither parsed as YAML nor validated.
+"""Specs as they were once they had been checked: plain data that need not be validated.
 
-The file comes with the package, with a line for each spec. A line counts only if the YAML files that it was made from
-are the same, byte by byte, and so is the code; else the spec is read from YAML. The data names records by their class,
-and nothing in it is run.
+Those of bundled specs come with the package, a line for each, and are not parsed as YAML either. A line counts only if
+the YAML files that it was made from are the same, byte by byte, and so is the code. Those of other specs are kept for
+the user, each under a digest of its fields and of the code. The data names records by their class, and nothing in it
+is run.
 """
 
 from __future__ import annotations
@@ -10,16 +11,17 @@ from __future__ import annotations
 import datetime as dt
 import hashlib
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from functools import cache
 from pathlib import Path
 from typing import Any
 
 from llmarch_cli.components.record import Record
-from llmarch_cli.specs import sources
+from llmarch_cli.specs import kept, sources
 from llmarch_cli.specs.spec import ModelSpec
 
 FILE = "checked.json"
+SORT = "specs"  # in the user's directory
 _RECORD, _DATE = "", "date"  # keys that no mapping of a spec has
 
 
@@ -46,12 +48,16 @@ def plain(value: Any) -> Any:
 
 
 def built(value: Any) -> Any:
-    """The value that `plain` was given. Nothing is validated. Raises KeyError for an unknown class."""
+    """The value that `plain` was given. Nothing is validated. Raises KeyError for an unknown class or field."""
     match value:
         case {"": "date"}:
             return dt.date.fromisoformat(value[_DATE])
         case {"": kind}:
-            return _kinds()[kind].model_construct(**{name: built(each) for name, each in value.items() if name})
+            record = _kinds()[kind]
+            fields = {name: built(each) for name, each in value.items() if name}
+            if not fields.keys() <= record.field_defaults.keys():
+                raise KeyError(kind)
+            return record.model_construct(**fields)
         case dict():
             return {name: built(each) for name, each in value.items()}
         case list():
@@ -99,6 +105,44 @@ def find(path: Path) -> tuple[ModelSpec, tuple[Path, ...]] | None:
         return (built(data), files) if same else None
     except (OSError, ValueError, TypeError, KeyError):
         return None
+
+
+def find_valid(data: Mapping[str, Any]) -> ModelSpec | None:
+    """The spec of fields that were found valid before; None if that must be found out."""
+    found = kept.find(SORT, _key(data))
+    if found is None:
+        return None
+    try:
+        spec = built(found["spec"])
+        return spec if isinstance(spec, ModelSpec) and _agree(data, spec) else None
+    except (TypeError, KeyError, ValueError, AttributeError):
+        return None
+
+
+def _agree(data: Any, value: Any) -> bool:
+    """Whether a value is what a file says: a damaged record must not change a figure. Raises AttributeError."""
+    match value:
+        case Record():
+            usual = value.field_defaults
+            return data.keys() <= usual.keys() and all(
+                _agree(data[name], getattr(value, name)) if name in data else getattr(value, name) == usual[name]
+                for name in usual
+            )
+        case dict():
+            return data.keys() == value.keys() and all(_agree(data[name], each) for name, each in value.items())
+        case tuple():
+            return len(data) == len(value) and all(map(_agree, data, value))
+    return bool(data == value) and isinstance(data, bool) == isinstance(value, bool)
+
+
+def keep_valid(data: Mapping[str, Any], spec: ModelSpec) -> None:
+    """Keep that these fields are valid, for the next command."""
+    kept.keep(SORT, _key(data), {"spec": plain(spec)})
+
+
+def _key(data: Mapping[str, Any]) -> str:
+    text = json.dumps(data, default=repr)  # of a date
+    return hashlib.sha256(f"{sources.digest()} {text}".encode()).hexdigest()
 
 
 @cache

@@ -56,14 +56,17 @@ def read(path: Path, inside: Path | None = None, configs: Configs | None = None)
     With `inside`, files outside that directory are not read, except bundled specs. `configs` reads a config that the
     spec extends.
     """
-    if inside is None and path.parent == specs_directory():
-        from llmarch_cli.specs import checked as kept
+    from llmarch_cli.specs import checked as known
 
-        if (found := kept.find(path)) is not None:
-            spec, files = found
-            return spec.with_lineage(tuple(each.resolve() for each in files)).with_id(path.stem)
+    if inside is None and path.parent == specs_directory() and (found := known.find(path)) is not None:
+        spec, files = found
+        return spec.with_lineage(tuple(each.resolve() for each in files)).with_id(path.stem)
     layers, lineage = _layers(path, inside, configs)
-    return validated(_merged_all(layers), shown_path(path)).with_lineage(lineage).with_id(path.stem)
+    data = _merged_all(layers)
+    if (valid := known.find_valid(data)) is None:
+        valid = validated(data, shown_path(path))
+        known.keep_valid(data, valid)
+    return valid.with_lineage(lineage).with_id(path.stem)
 
 
 def within(directory: Path, path: Path) -> Path:
@@ -119,7 +122,9 @@ def _layers(
     path: Path, inside: Path | None, configs: Configs | None
 ) -> tuple[list[documents.Mapping], tuple[Path, ...]]:
     """The data of a file and of those that it extends, nearest first, and the files. Raises as `resolved`."""
-    layers = [documents.read(path if inside is None else within(inside, path))]
+    from llmarch_cli.specs import yaml_data
+
+    layers = [yaml_data.read(path if inside is None else within(inside, path))]
     paths = [path.resolve()]
     while (parent := layers[-1].pop("extends", None)) is not None:
         place = layers[-1].places["extends"]
@@ -128,7 +133,7 @@ def _layers(
         try:
             parent_path = _parent(parent, place.path.parent, inside)
             is_config = parent_path.suffix == CONFIG_ENDING
-            layers.append(_of_config(parent_path, configs) if is_config else documents.read(parent_path))
+            layers.append(_of_config(parent_path, configs) if is_config else yaml_data.read(parent_path))
             layers[-1].pop(OWN, None)
         except documents.ContentError as error:
             # The file may hold anything, and this message may be read by others: it says nothing of the content.
@@ -154,7 +159,9 @@ def _merged_all(layers: list[documents.Mapping]) -> documents.Mapping:
 
 def extended(path: Path) -> Path | None:
     """The file that the spec of a file extends; None if it extends none. Raises InputError as `resolved`."""
-    data = documents.read(path)
+    from llmarch_cli.specs import yaml_data
+
+    data = yaml_data.read(path)
     parent = data.get("extends")
     if parent is None:
         return None
