@@ -33,7 +33,7 @@ def draw(
             "--output",
             "-o",
             metavar="FILE",
-            help="The file to write: .svg, .png or .pdf. - is standard output. Default: a picture in characters.",
+            help="The file to write: .svg, .png or .pdf; - is standard output. Default: a picture in characters.",
             show_default=False,
             rich_help_panel=options.OUTPUT,
         ),

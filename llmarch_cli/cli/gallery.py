@@ -32,7 +32,11 @@ def gallery(
     ] = Path("gallery"),
     force: Annotated[
         bool,
-        typer.Option("--force", help="Write beside other files.", rich_help_panel=common(options.OUTPUT)),
+        typer.Option(
+            "--force",
+            help="Write beside other files. A directory that holds any is refused without it.",
+            rich_help_panel=common(options.OUTPUT),
+        ),
     ] = False,
     docs: Annotated[
         str | None,

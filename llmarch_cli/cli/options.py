@@ -339,7 +339,7 @@ Contexts = Annotated[
         "--ctx",
         "--context",
         metavar="TOKENS",
-        help="Context lengths in tokens. One or several: 8k,128k,1M or 131072 or 131_072. Repeatable.",
+        help="Context lengths in tokens. One or several: 8k,1M or 131072 or 131_072. Repeatable.",
         show_default="128k",
         parser=several_tokens,
         rich_help_panel=common(WORKLOAD),
@@ -351,8 +351,8 @@ Weights = Annotated[
     typer.Option(
         "--weights",
         metavar="FORMAT",
-        help="Format of weights. bf16, fp8-block, mxfp4, nvfp4, gptq-int4, q4_k_m ...; native is what the publisher"
-        " ships.",
+        help="Format of weights. One of bf16, fp8-block, mxfp4, nvfp4, gptq-int4, q4_k_m ...; native is what the"
+        " publisher ships.",
         autocompletion=complete_format,
         parser=_weights,
         rich_help_panel=common(WORKLOAD),
@@ -368,7 +368,7 @@ _WORKLOAD: dict[str, tuple[Any, Any]] = {
                 "--ctx",
                 "--context",
                 metavar="TOKENS",
-                help="Context length in tokens. 128k, 1M, 131072 or 131_072.",
+                help="Context length in tokens. Such as 128k, 1M, 131072 or 131_072.",
                 parser=tokens,
                 rich_help_panel=common(WORKLOAD),
             ),
@@ -395,8 +395,8 @@ _WORKLOAD: dict[str, tuple[Any, Any]] = {
             typer.Option(
                 "--kv-dtype",
                 metavar="FORMAT",
-                help="Format of cached values. bf16, fp16, fp32, fp8, q8_0, q5_1, q5_0, q4_1, q4_0, int8, int4 or"
-                " nvfp4.",
+                help="Format of cached values. One of bf16, fp16, fp32, fp8, q8_0, q5_1, q5_0, q4_1, q4_0, int8, int4"
+                " and nvfp4.",
                 autocompletion=complete_kv_dtype,
                 parser=name_in("--kv-dtype", "kv dtype", "profilers.cost", "ROW_ENCODINGS"),
                 rich_help_panel=common(WORKLOAD),
@@ -410,7 +410,7 @@ _WORKLOAD: dict[str, tuple[Any, Any]] = {
             typer.Option(
                 "--state-dtype",
                 metavar="DTYPE",
-                help="Format of states. bf16, fp16, fp32 or fp8. By default float32, and bfloat16 for the inputs of"
+                help="Format of states. One of bf16, fp16, fp32 and fp8. By default float32, and bfloat16 for inputs of"
                 " convolutions.",
                 autocompletion=among("bf16", "fp16", "fp32", "fp8"),
                 parser=name_in("--state-dtype", "state dtype", "profilers.cost", "DTYPE_BYTES"),

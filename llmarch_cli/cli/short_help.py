@@ -18,7 +18,7 @@ from typing import Any
 from llmarch_cli.cli import output
 
 ALL = "--help-all"
-MORE = f"More options, explained by {ALL}"
+ELSEWHERE = f"explained by {ALL}"
 WHOLE = 44  # lines: help that takes no more is shown whole
 OPTIONS = "Options"  # Typer's panel of options that name none
 
@@ -147,14 +147,15 @@ def _panel(param: Any) -> str:
 
 def _print_names(params: Iterable[Any]) -> None:
     """Print a panel with the names of the options that the short help does not explain, in the groups of the whole."""
+    options = [param for param in params if param.param_type_name == "option" and not param.hidden]
     named: dict[str, list[str]] = {OPTIONS: []}
-    for param in params:
-        if not is_common(param) and not param.hidden:
-            longer_first = sorted(param.opts, key=lambda name: not name.startswith("--"))
-            named.setdefault(_panel(param), []).append("/".join((*longer_first, *param.secondary_opts)))
-    rows = [(panel, names) for panel, names in named.items() if names]
-    if not rows:
+    for option in options:
+        if not is_common(option):
+            names = (*sorted(option.opts, key=lambda name: not name.startswith("--")), *option.secondary_opts)
+            named.setdefault(_panel(option), []).append("/".join(names))
+    if not any(named.values()):
         return
+    title = "More options" if any(map(is_common, options)) else "Options"
     from rich.console import Console
     from rich.panel import Panel
     from rich.table import Table
@@ -163,12 +164,14 @@ def _print_names(params: Iterable[Any]) -> None:
 
     table = Table.grid("", "", padding=(0, 1, 0, 0), expand=True)
     table.columns[1].ratio = 1
-    for panel, names in rows:
-        table.add_row(Text(panel), Text(", ").join(Text(name, style=typers.STYLE_OPTION) for name in names))
+    for panel, each in named.items():
+        if each:
+            table.add_row(Text(panel), Text(", ").join(Text(names, style=typers.STYLE_OPTION) for names in each))
     console = Console(
         width=typers.MAX_WIDTH, color_system=typers.COLOR_SYSTEM, force_terminal=typers.FORCE_TERMINAL, highlight=False
     )
-    console.print(Panel(table, title=MORE, title_align="left", border_style=typers.STYLE_OPTIONS_PANEL_BORDER))
+    title += f", {ELSEWHERE}"
+    console.print(Panel(table, title=title, title_align="left", border_style=typers.STYLE_OPTIONS_PANEL_BORDER))
 
 
 def _printed(write: Callable[[], None]) -> str:

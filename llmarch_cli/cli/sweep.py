@@ -125,7 +125,7 @@ def sweep(
         typer.Option(
             "--out",
             metavar="FILE",
-            help="Write all variants to a file. Those that meet the condition; to .csv, .json or .parquet. If"
+            help="Write all variants to a file. All that meet --where, to .csv, .json or .parquet. If"
             " interrupted, the same command resumes.",
             show_default=False,
             rich_help_panel=common(LARGE),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import re
 import shlex
 import subprocess
@@ -92,7 +93,7 @@ def test_the_whole_help_explains_every_option_without_cut_words(narrow: Run, wor
 @every_command
 def test_the_short_help_explains_common_options_in_a_line_each(narrow: Run, words: str) -> None:
     text = narrow(*words.split(), "--help").out
-    if short_help.MORE not in text:  # the whole help fits
+    if short_help.ELSEWHERE not in text:  # the whole help fits
         return
     explained = [option for option in _options(words) if short_help.is_common(option)]
     panel = re.search(r"╭─ Options ─+╮\n(.*?)╰", text, re.DOTALL)
@@ -101,7 +102,7 @@ def test_the_short_help_explains_common_options_in_a_line_each(narrow: Run, word
     for option in explained:
         (row,) = (row for row in rows if re.match(rf"│ \*? *{option.opts[0]}[, ]", row))
         assert short_help.first_sentence(option.help) in row
-    others = _flat(text.partition(short_help.MORE)[2])
+    others = _flat(text.partition(short_help.ELSEWHERE)[2])
     for option in _options(words):
         assert (option in explained) or option.opts[0] in others
 
@@ -110,8 +111,8 @@ def test_the_short_help_explains_common_options_in_a_line_each(narrow: Run, word
 def test_commands_with_many_options_have_a_short_help(narrow: Run, words: str) -> None:
     text = narrow(words, "--help").out
     whole = narrow(words, "--help-all").out
-    assert short_help.MORE in text
-    assert short_help.MORE not in whole
+    assert short_help.ELSEWHERE in text
+    assert short_help.ELSEWHERE not in whole
     assert text.partition("Examples:")[2].strip() == whole.partition("Examples:")[2].strip()
 
 
@@ -129,8 +130,6 @@ def _program(n_others: int) -> typer.Typer:
         needed: Annotated[str, typer.Option(help="Is needed. And more.", rich_help_panel="Panel")] = ...,
         **_: Any,
     ) -> None: ...
-
-    import inspect
 
     of = Annotated[str, typer.Option(help="A new option. And more.", rich_help_panel="Panel")]
     own = [each for each in inspect.signature(command, eval_str=True).parameters.values() if each.name != "_"]
@@ -160,7 +159,7 @@ def test_an_option_without_a_declaration_is_only_named(
     assert "Is needed. [required]" in text
     assert "A new option" not in text
     assert "And more" not in text
-    assert all(f"--new-{index}" in text.partition(short_help.MORE)[2] for index in range(60))
+    assert all(f"--new-{index}" in text.partition(short_help.ELSEWHERE)[2] for index in range(60))
     assert _said(_program(60), "--help-all", capsys).count("A new option. And more.") == 60
 
 
