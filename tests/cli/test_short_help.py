@@ -87,7 +87,7 @@ def test_the_whole_help_explains_every_option_without_cut_words(narrow: Run, wor
     text = _flat(result.out)
     for param in COMMANDS[words][0].get_params(COMMANDS[words][1]):
         assert " ".join(param.help.split()) in text
-        assert not param.metavar or param.metavar in text.replace(f"{param.metavar} ", param.metavar)
+        assert (param.metavar or "") in text
 
 
 @every_command
@@ -157,6 +157,7 @@ def test_an_option_without_a_declaration_is_only_named(
     text = _said(_program(60), "--help", capsys)
     assert "Used often. [default: x]" in text
     assert "Is needed. [required]" in text
+    assert text.index("Is needed.") < text.index("Used often.")
     assert "A new option" not in text
     assert "And more" not in text
     assert all(f"--new-{index}" in text.partition(short_help.ELSEWHERE)[2] for index in range(60))
