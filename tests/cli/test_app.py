@@ -262,7 +262,7 @@ def test_help_has_every_command_with_a_summary_and_a_panel(llmarch: Run) -> None
 
 @pytest.mark.parametrize("name", [command[0] for command in COMMANDS])
 def test_a_command_s_help_says_all_of_its_options_and_examples(llmarch: Run, name: str) -> None:
-    result = llmarch(name, "--help")
+    result = llmarch(name, "--help-all")
     assert (result.status, result.err) == (0, "")
     assert "Examples:" in result.out
 
@@ -313,7 +313,7 @@ def test_examples_work_when_pasted(llmarch: Run, example: str) -> None:
 def test_help_shows_examples_as_a_narrow_terminal_can_paste_them(
     llmarch: Run, name: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setenv("TERMINAL_WIDTH", "80")
+    monkeypatch.setenv("COLUMNS", "80")
     text = llmarch(*name.split(), "--help").out.partition("Examples:")[2]
     shown = " ".join(text.replace("\\\n", " ").split())
     expected = next((examples for command, *_, examples in loaded() if command == name), EXAMPLES)
