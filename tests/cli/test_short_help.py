@@ -24,7 +24,7 @@ MAIN_SCREEN = 54  # it has a line for each command
 
 def _commands() -> dict[str, tuple[Any, Any]]:
     """The main program, the commands and the commands of groups by their words, each with its context."""
-    main = typer.main.get_command(app.built())
+    main = typer.main.get_command(app.built(app.loaded()))
     return {" ".join(words): found for words, found in _under((), main, typer.Context(main, info_name="llmarch"))}
 
 
