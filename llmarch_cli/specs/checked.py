@@ -1,9 +1,8 @@
-"""Specs as they were once they had been checked: plain data that need not be validated.
+"""Bundled specs as they were once they had been checked: plain data that need be neither parsed as YAML nor validated.
 
-Those of bundled specs come with the package, a line for each, and are not parsed as YAML either. A line counts only if
-the YAML files that it was made from are the same, byte by byte, and so is the code. Those of other specs are kept for
-the user, each under a digest of its fields and of the code. The data names records by their class, and nothing in it
-is run.
+The file comes with the package, with a line for each spec. A line counts only if the YAML files that it was made from
+are the same, byte by byte, and so is the code; else the spec is read from YAML. The data names records by their class,
+and nothing in it is run.
 """
 
 from __future__ import annotations
@@ -11,17 +10,16 @@ from __future__ import annotations
 import datetime as dt
 import hashlib
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from functools import cache
 from pathlib import Path
 from typing import Any
 
 from llmarch_cli.components.record import Record
-from llmarch_cli.specs import kept, sources
+from llmarch_cli.specs import sources
 from llmarch_cli.specs.spec import ModelSpec
 
 FILE = "checked.json"
-SORT = "specs"  # in the user's directory
 _RECORD, _DATE = "", "date"  # keys that no mapping of a spec has
 
 
@@ -105,44 +103,6 @@ def find(path: Path) -> tuple[ModelSpec, tuple[Path, ...]] | None:
         return (built(data), files) if same else None
     except (OSError, ValueError, TypeError, KeyError):
         return None
-
-
-def find_valid(data: Mapping[str, Any]) -> ModelSpec | None:
-    """The spec of fields that were found valid before; None if that must be found out."""
-    found = kept.find(SORT, _key(data))
-    if found is None:
-        return None
-    try:
-        spec = built(found["spec"])
-        return spec if isinstance(spec, ModelSpec) and _agree(data, spec) else None
-    except (TypeError, KeyError, ValueError, AttributeError):
-        return None
-
-
-def _agree(data: Any, value: Any) -> bool:
-    """Whether a value is what a file says: a damaged record must not change a figure. Raises AttributeError."""
-    match value:
-        case Record():
-            usual = value.field_defaults
-            return data.keys() <= usual.keys() and all(
-                _agree(data[name], getattr(value, name)) if name in data else getattr(value, name) == usual[name]
-                for name in usual
-            )
-        case dict():
-            return data.keys() == value.keys() and all(_agree(data[name], each) for name, each in value.items())
-        case tuple():
-            return len(data) == len(value) and all(map(_agree, data, value))
-    return bool(data == value) and isinstance(data, bool) == isinstance(value, bool)
-
-
-def keep_valid(data: Mapping[str, Any], spec: ModelSpec) -> None:
-    """Keep that these fields are valid, for the next command."""
-    kept.keep(SORT, _key(data), {"spec": plain(spec)})
-
-
-def _key(data: Mapping[str, Any]) -> str:
-    text = json.dumps(data, default=repr)  # of a date
-    return hashlib.sha256(f"{sources.digest()} {text}".encode()).hexdigest()
 
 
 @cache

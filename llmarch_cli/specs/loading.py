@@ -56,16 +56,18 @@ def read(path: Path, inside: Path | None = None, configs: Configs | None = None)
     With `inside`, files outside that directory are not read, except bundled specs. `configs` reads a config that the
     spec extends.
     """
-    from llmarch_cli.specs import checked as known
+    from llmarch_cli.specs import checked as bundled
 
-    if inside is None and path.parent == specs_directory() and (found := known.find(path)) is not None:
+    if inside is None and path.parent == specs_directory() and (found := bundled.find(path)) is not None:
         spec, files = found
         return spec.with_lineage(tuple(each.resolve() for each in files)).with_id(path.stem)
+    from llmarch_cli.specs import remembered
+
     layers, lineage = _layers(path, inside, configs)
     data = _merged_all(layers)
-    if (valid := known.find_valid(data)) is None:
+    if (valid := remembered.find(data)) is None:
         valid = validated(data, shown_path(path))
-        known.keep_valid(data, valid)
+        remembered.keep(data, valid)
     return valid.with_lineage(lineage).with_id(path.stem)
 
 

@@ -63,7 +63,17 @@ def test_without_measuring_torch_is_not_imported(
 
 def test_a_change_takes_nothing_else_than_a_comparison() -> None:
     compare = ("compare", "gpt2", "--engine", "closed-form")
-    assert modules(*compare, "--set", "n_layers=3") - modules(*compare) == {"llmarch_cli.specs.changes"}
+    taken = modules(*compare, "--set", "n_layers=3") - modules(*compare)
+    assert {name for name in taken if name.startswith("llmarch_cli")} == {
+        *("llmarch_cli.specs.changes", "llmarch_cli.specs.yaml_data", "llmarch_cli.components.validation")
+    }
+
+
+@pytest.mark.parametrize("arguments", ["compare gpt2 qwen3-8b --ctx 1k", "kvcache --batch 3", "list"])
+def test_bundled_models_take_no_validation_and_no_parser_of_yaml(arguments: str) -> None:
+    taken = modules(*arguments.split())
+    assert "llmarch_cli.specs.checked" in taken
+    assert not taken & {"pydantic", "yaml", "llmarch_cli.cli.sweep", "importlib.metadata"}
 
 
 def test_measuring_imports_torch() -> None:
