@@ -101,7 +101,7 @@ def _rank(record: type[Record], name: str) -> int:
     """Sort key of a field: kind and sizes first, then fields of the kind itself, then fields of its base classes."""
     if name in LEADING:
         return LEADING.index(name)
-    return len(LEADING) + (name not in record.__annotations__)
+    return len(LEADING) + any(issubclass(base, Record) and name in base.field_defaults for base in record.__bases__)
 
 
 # --- what variants share ---------------------------------------------------------------------------------------------

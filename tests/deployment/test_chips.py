@@ -340,5 +340,5 @@ def test_any_text_is_devices_or_one_clear_line(text: str) -> None:
 
 def test_a_chip_cannot_be_changed() -> None:
     found: Any = chip("h100")
-    with pytest.raises(ValueError, match="frozen"):
+    with pytest.raises(AttributeError, match="frozen"):
         found.peers = 16
