@@ -28,7 +28,6 @@ from typing import TYPE_CHECKING, Annotated, Literal, get_args
 from llmarch_cli.components.fields import Limits
 from llmarch_cli.components.record import EMPTY, Record, rule
 from llmarch_cli.errors import InputError, shown, shown_path, suggestion
-from llmarch_cli.specs import yaml_data
 from llmarch_cli.specs.loading import YAML_ENDINGS, bundled_directory, checked, exists
 from llmarch_cli.specs.spec import URL_PATTERN, FieldError, OneLine
 
@@ -210,6 +209,12 @@ def _bundled(name: str) -> Chip:
 
 def read(path: Path) -> Chip:
     """The chip of a YAML file. Raises InputError if the file is missing or not a valid chip."""
+    from llmarch_cli.specs import checked as bundled
+
+    if path.parent == chips_directory() and (found := bundled.find(path, Chip)) is not None:
+        return found[0].with_id(path.stem)
+    from llmarch_cli.specs import yaml_data
+
     return checked(Chip, yaml_data.read(path, "chip"), shown_path(path)).with_id(path.stem)
 
 
@@ -217,6 +222,8 @@ def is_chip(path: Path) -> bool:
     """Whether a YAML file is meant as a chip: whether it has a field that chips have and no spec has."""
     if path.suffix not in YAML_ENDINGS or not exists(path, Path.is_file):
         return False
+    from llmarch_cli.specs import yaml_data
+
     try:
         return not {"memory_bytes", "bandwidth", "peak"}.isdisjoint(yaml_data.read(path, "chip"))
     except InputError:

@@ -1,8 +1,8 @@
-"""Bundled specs as they were once they had been checked: plain data that need be neither parsed as YAML nor validated.
+"""Bundled specs and chips as they were once they had been checked: plain data, not parsed as YAML and not validated.
 
-The file comes with the package, with a line for each spec. A line counts only if the YAML files that it was made from
-are the same, byte by byte, and so is the code; else the spec is read from YAML. The data names records by their class,
-and nothing in it is run.
+The files come with the package, with a line for each spec or chip. A line counts only if the YAML files that it was
+made from are the same, byte by byte, and so is the code; else YAML is read. The data names records by their class, and
+nothing in it is run.
 """
 
 from __future__ import annotations
@@ -10,14 +10,16 @@ from __future__ import annotations
 import datetime as dt
 import hashlib
 import json
+import sys
 from collections.abc import Iterable
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from llmarch_cli.components.record import Record
 from llmarch_cli.specs import sources
-from llmarch_cli.specs.spec import ModelSpec
+
+AnyRecord = TypeVar("AnyRecord", bound=Record)
 
 FILE = "checked.json"
 _RECORD, _DATE = "", "date"  # keys that no mapping of a spec has
@@ -75,22 +77,22 @@ def _kinds() -> dict[str, type[Record]]:
     return found
 
 
-def line(spec: ModelSpec, files: Iterable[Path]) -> str:
-    """What is kept of a spec that was made from bundled files, the nearest first."""
-    names = [path.name for path in files]
-    digest = _digest(path.read_bytes() for path in files)
-    return f"{json.dumps(spec.id)}: {json.dumps([names, digest, plain(spec)])}"
+def line(name: str, record: Record, files: Iterable[Path]) -> str:
+    """What is kept of a record that was made from bundled files, the nearest first."""
+    paths = list(files)
+    digest = _digest(type(record), paths)
+    return f"{json.dumps(name)}: {json.dumps([[path.name for path in paths], digest, plain(record)])}"
 
 
-def _digest(contents: Iterable[bytes]) -> str:
+def _digest(kind: type[Record], files: Iterable[Path]) -> str:
     found = hashlib.sha256(sources.digest().encode())
-    for content in contents:
-        found.update(hashlib.sha256(content).digest())
+    for path in (Path(sys.modules[kind.__module__].__file__ or ""), *files):
+        found.update(hashlib.sha256(path.read_bytes()).digest())
     return found.hexdigest()
 
 
-def find(path: Path) -> tuple[ModelSpec, tuple[Path, ...]] | None:
-    """The spec of a bundled file, and the files that it was made from; None if that must be found out."""
+def find(path: Path, kind: type[AnyRecord]) -> tuple[AnyRecord, tuple[Path, ...]] | None:
+    """The record of a bundled file, and the files that it was made from; None if that must be found out."""
     text = _text(path.parent)
     start = text.find(f'\n"{path.stem}": ')
     if start < 0:
@@ -99,10 +101,10 @@ def find(path: Path) -> tuple[ModelSpec, tuple[Path, ...]] | None:
     try:
         names, digest, data = json.loads(text[start : text.index("\n", start)].removesuffix(","))
         files = tuple(path.parent / name for name in names)
-        same = _digest(each.read_bytes() for each in files) == digest
-        return (built(data), files) if same else None
+        found = built(data) if _digest(kind, files) == digest else None
     except (OSError, ValueError, TypeError, KeyError):
         return None
+    return (found, files) if isinstance(found, kind) else None
 
 
 @cache

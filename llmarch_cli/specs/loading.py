@@ -58,7 +58,7 @@ def read(path: Path, inside: Path | None = None, configs: Configs | None = None)
     """
     from llmarch_cli.specs import checked as bundled
 
-    if inside is None and path.parent == specs_directory() and (found := bundled.find(path)) is not None:
+    if inside is None and path.parent == specs_directory() and (found := bundled.find(path, ModelSpec)) is not None:
         spec, files = found
         return spec.with_lineage(tuple(each.resolve() for each in files)).with_id(path.stem)
     from llmarch_cli.specs import remembered

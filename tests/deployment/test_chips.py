@@ -22,7 +22,7 @@ from llmarch_cli.deployment.chips import (
 )
 from llmarch_cli.errors import InputError
 from llmarch_cli.schema import chip_schema
-from llmarch_cli.specs import yaml_data
+from llmarch_cli.specs import checked, yaml_data
 
 EVERY = [chip(name) for name in chips()]
 WANTED = (
@@ -57,6 +57,14 @@ def by_id(each: Chip) -> str:
 
 
 # --- the bundled files ----------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", chips())
+def test_a_bundled_chip_is_kept_as_its_file_has_it(name: str) -> None:
+    path = chips_directory() / f"{name}.yaml"
+    found = checked.find(path, Chip)
+    assert found is not None, "run `make certificates`"
+    assert found == (Chip.model_validate(yaml_data.read(path)), (path,))
 
 
 def test_the_bundled_ones() -> None:

@@ -21,14 +21,14 @@ from llmarch_cli.specs.spec import ModelSpec
 
 def from_yaml(name: str, monkeypatch: pytest.MonkeyPatch) -> ModelSpec:
     with monkeypatch.context() as patch:
-        patch.setattr(checked, "find", lambda path: None)
+        patch.setattr(checked, "find", lambda path, kind: None)
         patch.setenv("LLMARCH_CACHE", os.devnull)
         return read(specs_directory() / f"{name}.yaml")
 
 
 @pytest.mark.parametrize("name", names())
 def test_a_bundled_spec_is_current_and_the_same(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    found = find(specs_directory() / f"{name}.yaml")
+    found = find(specs_directory() / f"{name}.yaml", ModelSpec)
     assert found is not None, "run `make certificates`"
     spec, files = found
     expected = from_yaml(name, monkeypatch)
@@ -70,30 +70,30 @@ def bundled(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     first.write_bytes((specs_directory() / "gpt2.yaml").read_bytes())
     second = tmp_path / "second.yaml"
     second.write_text("extends: ./first.yaml\nname: Second\nn_layers: 3\n")
-    lines = (line(spec, spec.lineage) for spec in (read(first), read(second)))
+    lines = (line(spec.id, spec, spec.lineage) for spec in (read(first), read(second)))
     (tmp_path / FILE).write_text("{\n" + ",\n".join(lines) + "\n}\n")
     return tmp_path
 
 
 def test_a_changed_file_is_read_again(bundled: Path) -> None:
     second = bundled / "second.yaml"
-    found = find(second)
+    found = find(second, ModelSpec)
     assert found is not None
     assert (found[0].name, found[0].n_layers) == ("Second", 3)
     assert [path.name for path in found[1]] == ["second.yaml", "first.yaml"]
     first = bundled / "first.yaml"
     before = first.read_bytes()
     first.write_bytes(before + b"# a comment\n")
-    assert find(second) is None  # what it extends counts too
+    assert find(second, ModelSpec) is None  # what it extends counts too
     first.write_bytes(before)
-    assert find(second) is not None
+    assert find(second, ModelSpec) is not None
     first.unlink()
-    assert find(second) is None
+    assert find(second, ModelSpec) is None
 
 
 def test_other_code_reads_it_again(bundled: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sources, "digest", lambda: "other")
-    assert find(bundled / "first.yaml") is None
+    assert find(bundled / "first.yaml", ModelSpec) is None
 
 
 def test_every_file_that_checks_or_computes_counts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -120,4 +120,4 @@ def test_a_missing_or_empty_file_is_no_error(bundled: Path, content: str | None)
     if content is not None:
         (bundled / FILE).write_bytes(content.encode("latin-1"))
     for name in ("first", "second"):
-        assert find(bundled / f"{name}.yaml") is None
+        assert find(bundled / f"{name}.yaml", ModelSpec) is None
