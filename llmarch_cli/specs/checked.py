@@ -53,7 +53,7 @@ def built(value: Any) -> Any:
         case {"": "date"}:
             return dt.date.fromisoformat(value[_DATE])
         case {"": kind}:
-            record = _kinds()[kind]
+            record = _kind(kind)
             fields = {name: built(each) for name, each in value.items() if name}
             if not fields.keys() <= record.field_defaults.keys():
                 raise KeyError(kind)
@@ -66,6 +66,10 @@ def built(value: Any) -> Any:
 
 
 @cache
+def _kind(name: str) -> type[Record]:
+    return _kinds()[name]  # not cached as a whole: modules with more may be imported later
+
+
 def _kinds() -> dict[str, type[Record]]:
     """All records by the names of their classes, which are all different."""
     found: dict[str, type[Record]] = {}
