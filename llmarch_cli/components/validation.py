@@ -39,7 +39,7 @@ def twin(record: type[Any]) -> type[BaseModel]:
 @_once
 def adapter(record: type[Any]) -> TypeAdapter[Any]:
     """What validates a mapping of a record's fields, and gives the record."""
-    return TypeAdapter(record)
+    return TypeAdapter(record, config=ConfigDict(title=record.__name__))
 
 
 def schema(record: type[Any], handler: GetCoreSchemaHandler) -> CoreSchema:
