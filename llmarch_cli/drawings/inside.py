@@ -185,7 +185,7 @@ def _box(step: Step, words: Words, least: float) -> Panel:
     said = [label(words.norms[step.name] if is_norm else step.name, "norm" if is_norm else "step", 7.2)]
     settings = (setting(words.settings[field]) for field in step.fields if field in words.settings)
     said += [label(text, "setting", SMALLEST, "muted") for text in settings]
-    said += [label(step.note, "note", SMALLEST, "muted")] * bool(step.note)
+    said += [label(step.note, f"note on {step.name}", SMALLEST, "muted")] * bool(step.note)
     return Panel(Vertical(said, gap=1.5), ROLES[step.sort], step.name, padding=3.5, least=least, rounded=3)
 
 

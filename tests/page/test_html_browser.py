@@ -14,7 +14,9 @@ from typing import Any
 import pytest
 from selenium import webdriver
 from selenium.webdriver import ActionChains, Keys
+from selenium.webdriver.common.actions import interaction
 from selenium.webdriver.common.actions.action_builder import ActionBuilder
+from selenium.webdriver.common.actions.pointer_input import PointerInput
 from selenium.webdriver.common.by import By
 from selenium.webdriver.remote.webelement import WebElement
 from selenium.webdriver.support.select import Select
@@ -749,6 +751,31 @@ def test_the_pointer_names_what_is_near(page: Driver, width: int) -> None:
         assert not tip.is_displayed()
     finally:
         page.execute_cdp_cmd("Emulation.clearDeviceMetricsOverride", {})
+
+
+def test_a_finger_sees_the_name_first_and_chooses_by_a_second_tap(page: Driver) -> None:
+    place = llmarch.names().index("bloom-176b")
+    script = (
+        "const path = document.querySelector(arguments[0]); path.scrollIntoView({block: 'center'});"
+        " const at = path.getPointAtLength(path.getTotalLength() / 4).matrixTransform(path.getScreenCTM());"
+        " return [Math.round(at.x), Math.round(at.y)]"
+    )
+    x, y = page.execute_script(script, f"#plot-cache-curve-{place}-within path")
+    chosen = named(page, "first-name").get_attribute("textContent")
+
+    def tap(x: int, y: int) -> list[str]:
+        finger = ActionBuilder(page, mouse=PointerInput(interaction.POINTER_TOUCH, "finger"))
+        finger.pointer_action.move_to_location(x, y).pointer_down().pointer_up()
+        finger.perform()
+        return [tip.text for tip in page.find_elements(By.CLASS_NAME, "tip") if tip.is_displayed()]
+
+    (said,) = tap(x, y)
+    assert said.startswith("bloom-176b (MHA): ")
+    assert named(page, "first-name").get_attribute("textContent") == chosen
+    assert tap(x, y) == [said]
+    assert named(page, "first-name").get_attribute("textContent") == "bloom-176b"
+    corner = "const r = document.querySelector('#plots svg').getBoundingClientRect(); return [r.left + 4, r.top + 4]"
+    assert tap(*map(round, page.execute_script(corner))) == []
 
 
 def test_every_stop_of_tab_has_a_name_and_a_ring(browser: Driver, tmp_path: Path) -> None:

@@ -166,15 +166,20 @@ function pointable(region, marks, { label, keys, said, choose, shown = () => {} 
     }
     return [found, [x, y]];
   }
+  let before = null; // what was pointed at before the last touch
   for (const kind of ["pointermove", "pointerdown"]) {
     svg.addEventListener(kind, (event) => {
+      if (kind === "pointerdown") before = active;
       const [number, at] = nearest(event);
       svg.classList.toggle("near", number !== null);
       if (number !== null || active !== null) point(number, at);
     });
   }
-  svg.addEventListener("pointerleave", () => point(null));
+  svg.addEventListener("pointerleave", (event) => {
+    if (event.pointerType !== "touch") point(null); // a finger that is lifted leaves the box there
+  });
   svg.addEventListener("click", (event) => {
-    if (active !== null && !event.target.closest("a")) choose(marks[active]);
+    const isFirst = event.pointerType === "touch" && before !== active; // a finger has no other way to see a name
+    if (active !== null && !isFirst && !event.target.closest("a")) choose(marks[active]);
   });
 }
