@@ -205,19 +205,19 @@ class _Sketch:
         other = {axis: f"as in {letters[shown]}" for axis, shown in elsewhere(self.kinds, layer).items()}
         sign = "+" if spec.residual.width == 1 else f"mixed into {spec.residual.width:,} streams"
         scale = f"times {setting(number(spec.residual_scale))}"
-        factor = [say("residual scale", scale)] * (spec.residual_scale != 1)
+        factor = [say("residual scale", scale)] if spec.residual_scale != 1 else []
         stages = []
         for axis in AXES:
             if (name := getattr(layer, axis)) == NONE:
                 continue
-            before = [say("norm before", spec.norm.title)] * (f"{axis}_pre" in there)
-            after = [say("norm after", spec.norm.title)] * (f"{axis}_post" in there)
+            before = [say("norm before", spec.norm.title)] if f"{axis}_pre" in there else []
+            after = [say("norm after", spec.norm.title)] if f"{axis}_post" in there else []
             if axis == "attention" and spec.laurel_rank is not None:
                 after = [*after, say("laurel", f"low-rank branch beside it, rank {spec.laurel_rank:,}")]
             box = _Sublayer(spec.variants(axis)[name], axis, other.get(axis, ""))
             above = after if block_norms.placement == "post_residual" else []
             stages.append(_Stage([box], before, [] if above else [*factor, *after], above, sign, spec, say))
-        shared = [say("norm before both", f"{spec.norm.title} before both")] * ("shared_pre" in there)
+        shared = [say("norm before both", f"{spec.norm.title} before both")] if "shared_pre" in there else []
         if spec.parallel_sublayers and len(stages) > 1:
             words = [*shared, *stages[0].before[:1], say("parallel", "both read the same")]
             after = [*stages[0].after[:1], "sum of both"]

@@ -82,6 +82,15 @@ def test_marks_are_kept_where_lines_are_folded(width: int) -> None:
     assert all(sign.isprintable() for sign in text.replace("\n", ""))
 
 
+def test_what_another_model_does_not_have_is_marked() -> None:
+    (plain, around) = marked(llmarch.sketch(["qwen3-8b", "gemma3-27b"], width=160, color=True))
+    assert around.count("*RMSNorm") == 4  # after each sublayer of both distinct layers
+    assert "*RMSNorm" not in plain
+    (gpt2, falcon) = marked(llmarch.sketch(["gpt2", "falcon-40b"], width=160, color=True))
+    assert {"*learned positions", "*Multi-head attention"} <= set(gpt2)
+    assert "*both read the same" in falcon
+
+
 def test_without_differences_nothing_is_marked() -> None:
     for models in (["deepseek-v3"], ["gpt2", "gpt2"]):
         text = llmarch.sketch(models)
