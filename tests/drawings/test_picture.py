@@ -12,9 +12,11 @@ from hypothesis import strategies as st
 
 import llmarch_cli as llmarch
 from llmarch_cli.components.component import Child, Component, walk
+from llmarch_cli.components.inside import Paths, Step
 from llmarch_cli.components.parts import Norm, Vector
 from llmarch_cli.drawings.facts import steps
-from llmarch_cli.drawings.inside import ROLES, SMALLEST
+from llmarch_cli.drawings.inside import ROLES, SMALLEST, Words
+from llmarch_cli.drawings.inside import steps as drawn_steps
 from llmarch_cli.drawings.measure import text_width
 from llmarch_cli.drawings.picture import picture
 from llmarch_cli.drawings.shapes import Adder, Bounds, Box, Drawing, Line, Shape, Text
@@ -257,6 +259,26 @@ def test_only_what_differs_is_marked() -> None:
     assert not {"d_model 7,168", "full", "untied", "RMSNorm", "61"} & marked
     assert not any(text.marked for text in drawn("gpt2").of(Text))
     assert not any(text.marked for text in drawn("gpt2", "gpt2").of(Text))
+
+
+def test_details_of_a_box_that_no_other_model_has_are_not_marked() -> None:
+    marked = {text.whole for text in drawn("deepseek-v3", "gpt2").of(Text) if text.marked}
+    assert "Multi-head latent attention" in marked
+    assert not {"MLA 128 heads", "latent", "compressed query", "q_lora_rank 1,536"} & marked
+
+
+def test_lines_that_part_twice_do_so_at_two_heights() -> None:
+    one, other, gate = Step("one"), Step("other"), Step("gate")
+    inside = (Paths(((Paths(((one,), (other,))), Step("joined")), (gate,))), Step("output"))
+    shapes = list(drawn_steps(inside, Words({}, {}, {}, "attention", "title")).place(0, 0))
+    forks = [line.points[:2] for line in shapes if isinstance(line, Line) and line.points[0][1] == line.points[1][1]]
+    outer = {height for (_, height), _ in forks}
+    assert len(forks) == 2 + 2
+    assert len(outer) == 2
+    boxes = {box.name: box.bounds for box in shapes if isinstance(box, Box)}
+    assert max(outer) < min(box.bottom for box in boxes.values())
+    assert boxes["one"].bottom == boxes["other"].bottom
+    assert boxes["joined"].bottom > boxes["one"].top
 
 
 def test_a_width_is_that_of_the_font() -> None:

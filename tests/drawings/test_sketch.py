@@ -89,6 +89,7 @@ def test_what_another_model_does_not_have_is_marked() -> None:
     (gpt2, falcon) = marked(llmarch.sketch(["gpt2", "falcon-40b"], width=160, color=True))
     assert {"*learned positions", "*Multi-head attention"} <= set(gpt2)
     assert "*both read the same" in falcon
+    assert not [words for words in gpt2 if "MHA" in words]  # the title of its box says enough
 
 
 def test_without_differences_nothing_is_marked() -> None:
