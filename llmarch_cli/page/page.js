@@ -300,6 +300,7 @@ function show(pair) {
 // ---- The address keeps what is shown: #section&key=value&..., without what is as it was at first.
 
 const KEPT = { filter, organization: filter, kind: filter, "fits-number": fillFits, "fits-chip": fillFits };
+if (stage) KEPT["drawn-size"] = sizeDrawings;
 const initial = Object.fromEntries([...Object.keys(KEPT), "first", "second"].map((id) => [id, byId(id).value]));
 const initialContext = context;
 let section = "";
@@ -353,6 +354,7 @@ function recall() {
   if (has("fits-table", fits.key)) fitsSorted = fits;
   setContext(readTokens(kept.get("ctx") ?? "") ?? initialContext);
   filter();
+  if (stage) sizeDrawings();
   draw();
   if (section) byId(section)?.scrollIntoView();
 }

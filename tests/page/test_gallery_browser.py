@@ -253,6 +253,20 @@ class TestAComparison:
         assert page.find_elements(By.TAG_NAME, "img") == []
 
 
+@pytest.mark.parametrize("address", ["models/deepseek-v3.html", "compare.html#a=deepseek-v3&b=gpt2"])
+def test_drawings_can_be_taken_larger(open_page: Open, address: str) -> None:
+    page = open_page(address)
+    until(lambda: page.find_elements(By.CSS_SELECTOR, "svg.architecture"))
+    Select(named(page, "drawn-size")).select_by_value("2")
+    script = (
+        "return [...document.querySelectorAll('svg.architecture')]"
+        ".map(s => s.getBoundingClientRect().width / s.viewBox.baseVal.width)"
+    )
+    sizes = page.execute_script(script)
+    assert sizes == pytest.approx([2.0] * len(sizes), rel=0.01)
+    assert page.execute_script("return document.documentElement.scrollWidth <= innerWidth")
+
+
 class TestAModel:
     def test_its_figures_follow_the_context(self, open_page: Open) -> None:
         page = open_page("models/deepseek-v3.html")

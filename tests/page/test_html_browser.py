@@ -386,6 +386,44 @@ def test_both_figures_are_on_one_scale_with_layers_equally_high(page: Driver) ->
         page.execute_cdp_cmd("Emulation.clearDeviceMetricsOverride", {})
 
 
+def sizes(page: Driver) -> list[float]:
+    """The pixels of a point in the drawings that are shown."""
+    script = (
+        "return [...document.querySelectorAll('svg.architecture')]"
+        ".map(s => s.getBoundingClientRect().width / s.viewBox.baseVal.width)"
+    )
+    return list(page.execute_script(script))
+
+
+@pytest.mark.parametrize("width", [1440, 390])
+def test_drawings_can_be_taken_larger(page: Driver, width: int) -> None:
+    size = {"width": width, "height": 900, "deviceScaleFactor": 1, "mobile": False}
+    page.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", size)
+    try:
+        fitting = sizes(page)
+        for value in ("1", "1.5", "2"):
+            Select(named(page, "drawn-size")).select_by_value(value)
+            assert sizes(page) == pytest.approx([float(value)] * 2, rel=0.01)
+            assert page.execute_script("return document.documentElement.scrollWidth") <= width
+        pick(page, "gpt2", "deepseek-v3")  # others are as large
+        assert sizes(page) == pytest.approx([2.0] * 2, rel=0.01)
+        deadline = time.monotonic() + 5
+        while "drawn-size=2" not in page.current_url:
+            assert time.monotonic() < deadline
+        pick(page, *opening())
+        Select(named(page, "drawn-size")).select_by_value("")
+        assert sizes(page) == pytest.approx(fitting)
+    finally:
+        page.execute_cdp_cmd("Emulation.clearDeviceMetricsOverride", {})
+
+
+def test_the_address_has_the_size_of_drawings(page: Driver, file: Path) -> None:
+    page.get("about:blank")
+    page.get(f"{file.as_uri()}#drawn-size=1.5")
+    assert sizes(page) == pytest.approx([1.5] * 2, rel=0.01)
+    assert named(page, "drawn-size").get_attribute("value") == "1.5"
+
+
 @pytest.mark.parametrize("tokens", ["1", "8193", "1M", "1000000000007"])
 def test_a_figure_tells_what_the_table_tells_at_any_context(page: Driver, tokens: str) -> None:
     context = 1 << 20 if tokens == "1M" else int(tokens)
