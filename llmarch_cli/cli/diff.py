@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from llmarch_cli.cli import options, output
+from llmarch_cli.cli.short_help import common
 
 EXAMPLES = (
     "llmarch diff deepseek-v3 kimi-k2",
@@ -32,7 +33,8 @@ def diff(
     file_format: options.Format = "table",
     exact: options.Exact = False,
     exit_code: Annotated[
-        bool, typer.Option("--exit-code", help="Exit with status 1 if the architectures differ.")
+        bool,
+        typer.Option("--exit-code", help="Exit with 1 if the architectures differ.", rich_help_panel=common()),
     ] = False,
 ) -> None:
     """Show how two models differ, and what each change costs.

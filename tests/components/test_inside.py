@@ -45,7 +45,7 @@ def check(component: Component) -> None:
     kept = [entry for entry in component.cache() if isinstance(entry, Rows) or not entry.partial]
     assert len(names("kept")) == len(kept) - len(convolutions)  # a convolution keeps its last inputs
     assert len(names("left")) == sum(read.source is not None for read in component.reads())
-    assert {field for step in shown for field in step.fields} <= set(type(component).model_fields)
+    assert {field for step in shown for field in step.fields} <= set(type(component).field_defaults)
     joins_what_forks(component.inside())
 
 

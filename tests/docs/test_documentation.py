@@ -5,7 +5,9 @@ import os
 import re
 import shlex
 import shutil
+import sys
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import pytest
@@ -95,13 +97,12 @@ class TestTheWorkedExampleOfAKind:
     """`docs/add-a-kind.md`, executed as it stands there."""
 
     @pytest.fixture
-    def component(self) -> Any:
+    def component(self, monkeypatch: pytest.MonkeyPatch) -> Any:
         source = next(blocks(ROOT / "docs" / "add-a-kind.md", "python"))
-        module: dict[str, Any] = {"__name__": "worked_example"}
-        exec(compile(source, "add-a-kind.md", "exec"), module)
-        kind = module["GroupedTiedAttention"]
-        kind.model_rebuild(_types_namespace=module)
-        return kind(kind="gta", n_heads=8, n_kv_heads=2, head_dim=16, rope_theta=10_000.0)
+        module: Any = ModuleType("worked_example")
+        monkeypatch.setitem(sys.modules, module.__name__, module)
+        exec(compile(source, "add-a-kind.md", "exec"), vars(module))
+        return module.GroupedTiedAttention(kind="gta", n_heads=8, n_kv_heads=2, head_dim=16, rope_theta=10_000.0)
 
     @pytest.mark.parametrize("workload", [Workload(1), Workload(1000, batch=3)])
     def test_both_engines_price_it_alike(self, component: Any, workload: Workload) -> None:

@@ -29,7 +29,7 @@ def test_every_family_of_theirs_is_among_ours() -> None:
 def by_layer(spec: ModelSpec) -> dict[str, Any]:
     """All but facts and what transformers does not build, with each layer's components."""
     left_out = {*FACTS, "context_length", "n_mtp_blocks"}
-    found = {name: value for name, value in spec.__dict__.items() if name not in left_out}
+    found = {name: getattr(spec, name) for name in spec.field_defaults if name not in left_out}
     for axis in ("attention", "ffn"):
         variants: dict[str, Component | None] = {
             name: plainly(component) for name, component in spec.variants(axis).items()

@@ -28,7 +28,7 @@ STORED: dict[str, dict[str, Any]] = {
 
 def said(spec: ModelSpec) -> dict[str, Any]:
     """All but facts, with variants in the place of their names."""
-    found = {name: value for name, value in spec.__dict__.items() if name not in FACTS}
+    found = {name: getattr(spec, name) for name in spec.field_defaults if name not in FACTS}
     for axis in ("attention", "ffn"):
         if isinstance(layout := found[axis], Layout):
             found[axis] = [

@@ -394,7 +394,7 @@ def test_published_totals(name: str) -> None:
 def said(config: Settings) -> dict[str, Any]:
     """All but the name, without a scale of scores that repeats the usual one."""
     spec = import_config(config)
-    found = {name: value for name, value in spec.__dict__.items() if name != "name"}
+    found = {name: getattr(spec, name) for name in spec.field_defaults if name != "name"}
     attention = spec.attention
     if isinstance(attention, Attention) and attention.score_scale == attention.head_dim**-0.5:
         found["attention"] = attention.model_copy(update={"score_scale": None})
