@@ -66,7 +66,7 @@ def steps(inside: Inside) -> Iterator[Step]:
     for each in inside:
         if isinstance(each, Paths):
             for path in each.paths:
-                yield from path
+                yield from steps(path)
         else:
             yield each
 

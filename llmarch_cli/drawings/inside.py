@@ -17,92 +17,176 @@ PADDING = 6.0  # inside a component's box
 ARROW = 9.0  # height of the lines between two boxes
 OUTLET = 8.0  # height of the arrow out of the last one
 EDGE = 4.0  # inside the box of an expert
-ROLES = {"made": "step", "function": "function", "kept": "kept", "norm": "norm"}
+ROLES = {"made": "step", "function": "function", "kept": "kept", "norm": "norm", "left": "kept"}
+
+
+Point = tuple[float, float]
+
+
+@dataclass(frozen=True)
+class Chain:
+    """Boxes and forks from the bottom up, each of which reads what is below it."""
+
+    links: Sequence[Node | Fork]
+    reads: bool = True  # the input; not what another layer left
+
+    @cached_property
+    def width(self) -> float:
+        return max(link.width for link in self.links)
+
+    @cached_property
+    def height(self) -> float:
+        return sum(map(_rise, self.links))
+
+    @property
+    def begins_with_fork(self) -> bool:
+        return isinstance(self.links[0], Fork)
+
+    def ends(self, x: float, y: float) -> list[Point]:
+        """The points at its top that what follows it reads, with its lower left corner at (x, y)."""
+        middle, last = x + self.width / 2, self.links[-1]
+        if isinstance(last, Fork):
+            return last.ends(middle - last.width / 2, y + self.height - last.height)
+        return [(middle, y + self.height)]
+
+    def place(self, x: float, y: float, tops: Sequence[Point], is_led: bool = False) -> Iterator[Shape]:
+        """Its shapes; it reads what ends in `tops`. If it `is_led`, the line into its first box is drawn already."""
+        middle = x + self.width / 2
+        for number, link in enumerate(self.links):
+            left = middle - link.width / 2
+            if isinstance(link, Fork):
+                yield from link.place(left, y, tops[0])
+                tops = link.ends(left, y)
+            else:
+                if number or not is_led:
+                    yield from (Line((top, (top[0], y + ARROW)), arrow=True) for top in tops)
+                yield from link.place(left, y + ARROW)
+                tops = [(middle, y + _rise(link))]
+            y += _rise(link)
+
+
+@dataclass(frozen=True)
+class Fork:
+    """Paths beside each other that read the same point."""
+
+    paths: Sequence[Chain]
+    lead: float = 0.0  # height of the line from a box below to where lines part
+
+    GAP = 7.0
+    LEAD = 3.0  # such a height
+    SPLIT = ARROW / 4
+
+    @cached_property
+    def width(self) -> float:
+        return sum(path.width for path in self.paths) + self.GAP * (len(self.paths) - 1)
+
+    @cached_property
+    def height(self) -> float:
+        return max(path.height + self._base(path) for path in self.paths)
+
+    def _base(self, path: Chain) -> float:
+        """How far above the fork a path begins: lines that part twice do so at two heights."""
+        return self.lead + (self.SPLIT if path.begins_with_fork else 0.0)
+
+    def _lefts(self, x: float) -> Iterator[tuple[Chain, float]]:
+        for path in self.paths:
+            yield path, x
+            x += path.width + self.GAP
+
+    def ends(self, x: float, y: float) -> list[Point]:
+        """As of a chain."""
+        return [end for path, left in self._lefts(x) for end in path.ends(left, y + self._base(path))]
+
+    def place(self, x: float, y: float, top: Point) -> Iterator[Shape]:
+        """Its shapes; all paths read what ends in `top`."""
+        middle, split = x + self.width / 2, y + self.lead + self.SPLIT
+        yield Line((top, (middle, split)))
+        for path, left in self._lefts(x):
+            centre = left + path.width / 2
+            if not path.reads:
+                yield from path.place(left, y + self.lead, (), is_led=True)
+            elif path.begins_with_fork:
+                yield Line(((middle, split), (centre, split)))
+                yield from path.place(left, split, [(centre, split)])
+            else:
+                yield Line(((middle, split), (centre, split), (centre, y + self.lead + ARROW)), arrow=True)
+                yield from path.place(left, y + self.lead, (), is_led=True)
+
+
+def _rise(link: Node | Fork) -> float:
+    """The height of a link with the line into it."""
+    return link.height if isinstance(link, Fork) else link.height + ARROW
 
 
 @dataclass(frozen=True)
 class Steps:
-    """Boxes from the bottom up, with those of paths beside each other.
+    """The inside of a box, with a line into it from `below` and an arrow out of it."""
 
-    `rows` are the boxes of one step, or of the steps of each path. The line into the first one begins `below` them.
-    """
-
-    rows: Sequence[Sequence[Sequence[Node]]]
+    chain: Chain
     below: float = PADDING
 
-    GAP = 7.0  # between two paths
-
-    @cached_property
-    def _widths(self) -> list[float]:
-        return [sum(_widest(path) for path in row) + self.GAP * (len(row) - 1) for row in self.rows]
-
-    @cached_property
+    @property
     def width(self) -> float:
-        return max(self._widths)
+        return self.chain.width
 
-    @cached_property
+    @property
     def height(self) -> float:
-        return sum(_high(row) for row in self.rows) + OUTLET
+        return self.chain.height + OUTLET
 
     def place(self, x: float, y: float) -> Iterator[Shape]:
         middle = x + self.width / 2
-        tops = [(middle, y - self.below)]  # of the boxes that the next row reads
-        for row, width in zip(self.rows, self._widths, strict=True):
-            left, ends = middle - width / 2, []
-            split = y + ARROW / 4
-            if len(row) > 1:
-                yield Line((tops[0], (middle, split)))
-            for path in row:
-                centre, level = left + _widest(path) / 2, y
-                for number, node in enumerate(path):
-                    bottom = level + ARROW
-                    if number:
-                        yield Line(((centre, level), (centre, bottom)), arrow=True)
-                    elif len(row) > 1:
-                        yield Line(((middle, split), (centre, split), (centre, bottom)), arrow=True)
-                    else:
-                        yield from (Line(((at, top), (at, bottom)), arrow=True) for at, top in tops)
-                    yield from node.place(centre - node.width / 2, bottom)
-                    level = bottom + node.height
-                ends.append((centre, level))
-                left += _widest(path) + self.GAP
-            tops = ends
-            y += _high(row)
-        yield Line((tops[0], (middle, y + OUTLET)), arrow=True)
+        yield from self.chain.place(x, y, [(middle, y - self.below)])
+        (end,) = self.chain.ends(x, y)
+        yield Line((end, (middle, end[1] + OUTLET)), arrow=True)
 
 
-def _widest(path: Sequence[Node]) -> float:
-    return max(node.width for node in path)
+@dataclass(frozen=True)
+class Words:
+    """What the boxes of a component say.
+
+    Attributes:
+        settings: the words of its fields.
+        norms: of its norms, by the names of their parts.
+        boxes: of components inside it, by the names of their parts.
+        axis: the first word of topics.
+        within: its title.
+    """
+
+    settings: Mapping[str, str]
+    norms: Mapping[str, str]
+    boxes: Mapping[str, Node]
+    axis: str
+    within: str
 
 
-def _high(row: Sequence[Sequence[Node]]) -> float:
-    return max(sum(node.height + ARROW for node in path) for path in row)
-
-
-def steps(inside: Inside, settings: Mapping[str, str], axis: str, within: str, below: float = PADDING) -> Steps:
+def steps(inside: Inside, words: Words, below: float = PADDING) -> Steps:
     """The boxes of `inside`, with the settings of the fields that they name."""
+    return Steps(_chain(inside, words), below)
 
-    def box(step: Step, least: float = 0.0) -> Panel:
-        topic = f"{axis} norm" if step.sort == "norm" else f"{axis} step"
-        words = [Label(step.name, 92, 7.2, topic=topic, within=within)]
-        words += [
-            Label(setting(settings[field]), 92, SMALLEST, "muted", topic=f"{axis} setting", within=within)
-            for field in step.fields
-            if field in settings
-        ]
-        words += [Label(step.note, 78, SMALLEST, "muted", topic=f"{axis} note", within=within)] * bool(step.note)
-        role = ROLES[step.sort]
-        return Panel(Vertical(words, gap=1.5), role, step.name, padding=3.5, least=least, rounded=3)
 
-    rows: list[list[list[Panel]]] = []
+def _chain(inside: Inside, words: Words) -> Chain:
+    links: list[Node | Fork] = []
     for each in inside:
         if isinstance(each, Paths):
-            rows.append([[box(step) for step in path] for path in each.paths])
+            links.append(Fork([_chain(path, words) for path in each.paths], Fork.LEAD if links else 0.0))
+        elif each.sort == "inside":
+            links.append(words.boxes[each.name])
         else:  # as wide as the paths that it reads
-            before = rows[-1] if rows else []
-            span = sum(map(_widest, before)) + Steps.GAP * (len(before) - 1) if len(before) > 1 else 0.0
-            rows.append([[box(each, span)]])
-    return Steps(rows, below)
+            links.append(_box(each, words, links[-1].width if links and isinstance(links[-1], Fork) else 0.0))
+    first = inside[0]
+    return Chain(links, isinstance(first, Paths) or first.sort != "left")
+
+
+def _box(step: Step, words: Words, least: float) -> Panel:
+    def label(text: str, topic: str, size: float, role: str = "text") -> Label:
+        return Label(text, 92, size, role, topic=f"{words.axis} {topic}", within=words.within)
+
+    is_norm = step.sort == "norm"
+    said = [label(words.norms[step.name] if is_norm else step.name, "norm" if is_norm else "step", 7.2)]
+    settings = (setting(words.settings[field]) for field in step.fields if field in words.settings)
+    said += [label(text, "setting", SMALLEST, "muted") for text in settings]
+    said += [label(step.note, f"note on {step.name}", SMALLEST, "muted")] * bool(step.note)
+    return Panel(Vertical(said, gap=1.5), ROLES[step.sort], step.name, padding=3.5, least=least, rounded=3)
 
 
 @dataclass(frozen=True)

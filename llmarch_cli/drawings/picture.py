@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from collections.abc import Set as AbstractSet
 from dataclasses import fields, replace
 
+from llmarch_cli.drawings.differences import Differences, Said
 from llmarch_cli.drawings.model import LARGEST_LAYER, STEP, ModelDrawing, Zones, require_drawable
 from llmarch_cli.drawings.nodes import Label
 from llmarch_cli.drawings.shapes import Box, Drawing, Line, Shape, Strip, Text
@@ -81,32 +81,19 @@ def _depth(shape: Shape) -> int:
 
 
 def _marked(models: Sequence[Iterable[Shape]]) -> Iterator[list[Shape]]:
-    """The shapes of each model. A text is marked if it differs from one of the other models.
-
-    Details of a box are compared with models that have a box of this title: where none has, the title says enough.
-    """
-    texts = [{_said(s) for s in shapes if isinstance(s, Text) and s.topic} for shapes in models]
-    for number, shapes in enumerate(models):
-        others = [each for i, each in enumerate(texts) if i != number]
+    """The shapes of each model. A text is marked if it differs from one of the other models."""
+    differences = Differences([{_said(s) for s in shapes if isinstance(s, Text) and s.topic} for shapes in models])
+    for shapes in models:
         yield [
             replace(shape, marked=True)
-            if isinstance(shape, Text) and shape.topic and any(_differs(shape, other) for other in others)
+            if isinstance(shape, Text) and shape.topic and _said(shape) in differences
             else shape
             for shape in shapes
         ]
 
 
-Said = tuple[str, str, str]  # topic, title of the box, text
-
-
 def _said(text: Text) -> Said:
     return text.topic, text.within, text.whole
-
-
-def _differs(text: Text, other: AbstractSet[Said]) -> bool:
-    """Whether another model lacks this text, in a box of the same title if it is in one."""
-    title = (f"{text.topic.partition(' ')[0]} title", "", text.within)
-    return _said(text) not in other and (not text.within or title in other)
 
 
 def _footer(profiles: Sequence[Profile]) -> str:

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import re
 import textwrap
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 
 from llmarch_cli.components.component import Child, Component
 from llmarch_cli.components.parts import Norm
 from llmarch_cli.components.record import number
+from llmarch_cli.drawings.differences import Differences, Said
 from llmarch_cli.drawings.facts import MOST_BOXES, facts, pool
 from llmarch_cli.drawings.layers import elsewhere, kinds, named, where_of
 from llmarch_cli.drawings.model import CALLOUTS
@@ -28,20 +30,62 @@ WIDEST_FRAME = 72
 MOST_STRIPS = 4  # lines of the strip; of more layers, only every n-th is shown
 LETTERS = "abcdefghijklmnopqrstuvwxyz"
 COLORS = (34, 33, 32, 35, 36, 31)  # of the terminal, for each distinct layer
-_ASCII = str.maketrans("─│┌┐└┘┤├▶↑■□·⊕", "-|++++++>^#.*+")
+MARK = "*"  # before what differs between models
+MARKED = "\x1b[1m\x1b[35m"  # its colour in a terminal
+_ASCII = str.maketrans("─│┌┐└┘┤├▶↑■□·⊕", "-|++++++>^#.-+")
 SIGNS = "─│┌┐└┘┤├▶↑■□·"  # what the terminal must be able to show
 
 
 def sketch(profiles: Sequence[Profile], width: int, color: bool = False, ascii_only: bool = False) -> str:
-    """All models below each other, in lines of at most `width` characters, ending in a newline."""
+    """All models below each other, in lines of at most `width` characters, ending in a newline.
+
+    What differs between them is marked, as in `picture`.
+    """
     width = min(max(width, NARROWEST), WIDEST)
     lines: list[str] = []
+    differences = Differences([_Sketch(profile, width, color).said for profile in profiles])
     for profile in profiles:
-        lines += [*_Sketch(profile, width, color).lines(), ""]
+        lines += [*_Sketch(profile, width, color, _Facts(differences)).lines(), ""]
+    if any(map(_MARKED.search, lines)):
+        lines += textwrap.wrap(f"{_marked('')} marks what differs between these models.", width)
     for note in caption(profiles):
         lines += textwrap.wrap(note, width)
-    text = "".join(f"{line.rstrip()}\n" for line in lines)
+    text = "".join(f"{_revealed(line, color).rstrip()}\n" for line in lines)
     return text.translate(_ASCII) if ascii_only else text
+
+
+# Marks go through the layout of lines as other characters, each as wide as its own: an escape code has no width there.
+_PLANE = 0xF0000  # of characters that nothing uses
+_MARKED = re.compile("[\U000f0000-\U000fffff]+(?: +[\U000f0000-\U000fffff]+)*")
+
+
+def _marked(text: str) -> str:
+    shifted = (sign if sign.isspace() or ord(sign) > 0xFFFF else chr(_PLANE + ord(sign)) for sign in MARK + text)
+    return "".join(shifted)
+
+
+def _revealed(line: str, color: bool) -> str:
+    """The line with its marks as they are printed."""
+
+    def plain(found: re.Match[str]) -> str:
+        text = "".join(chr(ord(sign) - _PLANE) if ord(sign) >= _PLANE else sign for sign in found[0])
+        return f"{MARKED}{text}\x1b[0m" if color else text
+
+    return _MARKED.sub(plain, line)
+
+
+@dataclass(frozen=True)
+class _Facts:
+    """What the picture of one model says, with marks for differences."""
+
+    differences: Differences = field(default_factory=lambda: Differences(()))
+    said: set[Said] = field(default_factory=set)
+
+    def __call__(self, topic: str, text: str, within: str = "") -> str:
+        """The text on a topic; it details the box of the title `within`, if it is in one."""
+        fact = topic, within, text
+        self.said.add(fact)
+        return _marked(text) if text and fact in self.differences else text
 
 
 @dataclass(frozen=True)
@@ -51,10 +95,18 @@ class _Sketch:
     profile: Profile
     width: int
     color: bool
+    say: _Facts = field(default_factory=_Facts)
 
     @property
     def spec(self) -> ModelSpec:
         return self.profile.spec
+
+    @property
+    def said(self) -> set[Said]:
+        """All that it says, to compare models by."""
+        for _ in self.lines():
+            pass
+        return self.say.said
 
     @cached_property
     def _layers(self) -> list[LayerVariants]:
@@ -87,9 +139,9 @@ class _Sketch:
 
     def _exit(self) -> list[str]:
         spec = self.spec
-        head = "head tied to the embedding" if spec.tie_embeddings else "head"
+        head = self.say("head", "head tied to the embedding" if spec.tie_embeddings else "head")
         prediction = f"{spec.n_mtp_blocks:,} x multi-token prediction beside it" if spec.n_mtp_blocks else ""
-        return [head, spec.norm.title * spec.final_norm, prediction]
+        return [head, self.say("final norm", spec.norm.title * spec.final_norm), self.say("prediction", prediction)]
 
     def _entrance(self) -> list[str]:
         spec = self.spec
@@ -97,7 +149,8 @@ class _Sketch:
         if spec.has_absolute_positions:
             positions = "sinusoidal positions" if spec.learned_positions is None else "learned positions"
         streams = f"{spec.residual.width:,} residual streams" if spec.residual.width > 1 else ""
-        return [f"embedding {spec.vocab_size:,} x {spec.d_model:,}", positions, streams]
+        rows, values = self.say("vocabulary", f"{spec.vocab_size:,}"), self.say("d_model", f"{spec.d_model:,}")
+        return [f"embedding {rows} x {values}", self.say("positions", positions), self.say("streams", streams)]
 
     def _flow(self, words: Sequence[str]) -> Iterator[str]:
         yield from _hanging("  ↑  ", _joined([word for word in words if word], self.width - 5))
@@ -109,10 +162,9 @@ class _Sketch:
         letters = {layer: _letter(kind) for kind, layer in enumerate(self.kinds)}
         shown = "".join(letters[layer] for layer in self._layers[::every])
         shown_of = f", 1 in {every:,} shown" if every > 1 else ""
-        words = [
-            f"{spec.n_layers:,} {'layer' if spec.n_layers == 1 else 'layers, the bottom one on the left'}{shown_of}"
-        ]
-        words += [f"{axis}: {order(spec, axis)}" for axis in AXES]
+        n_layers = self.say("n_layers", f"{spec.n_layers:,}")
+        words = [f"{n_layers} {'layer' if spec.n_layers == 1 else 'layers, the bottom one on the left'}{shown_of}"]
+        words += [f"{axis}: {self.say(f'order of {axis}', order(spec, axis))}" for axis in AXES]
         yield ""
         for start in range(0, len(shown), room):
             yield "  " + self._painted(shown[start : start + room])
@@ -140,90 +192,109 @@ class _Sketch:
 
     def _frame(self, kind: int, layer: tuple[LayerVariants, list[int]], width: int) -> list[str]:
         variants, numbers = layer
-        where = f" · {where_of(numbers)}" if len(self.kinds) > 1 else ""
+        where = f" · {self.say('where', where_of(numbers))}" if len(self.kinds) > 1 else ""
         title = f"{_letter(kind)}  {len(numbers):,} x {named(self.spec, variants)}{where}"
         inside = [line for stage in reversed(list(self._stages(variants))) for line in stage.lines(width - 4)]
         return _boxed(title, inside, width)
 
     def _stages(self, layer: LayerVariants) -> Iterator[_Stage]:
         """The updates of the residual stream, bottom to top."""
-        spec = self.spec
+        spec, say = self.spec, self.say
         block_norms = spec.block_norms(layer)
         there = {part.name for part in block_norms.parts(spec.d_model) if isinstance(part, Norm)}
         letters = {shown: _letter(kind) for kind, shown in enumerate(self.kinds)}
         other = {axis: f"as in {letters[shown]}" for axis, shown in elsewhere(self.kinds, layer).items()}
         sign = "+" if spec.residual.width == 1 else f"mixed into {spec.residual.width:,} streams"
-        factor = [f"times {setting(number(spec.residual_scale))}"] * (spec.residual_scale != 1)
+        scale = f"times {setting(number(spec.residual_scale))}"
+        factor = [say("residual scale", scale)] if spec.residual_scale != 1 else []
         stages = []
         for axis in AXES:
             if (name := getattr(layer, axis)) == NONE:
                 continue
-            before, after = ([spec.norm.title] * (f"{axis}_{side}" in there) for side in ("pre", "post"))
+            before = [say("norm before", spec.norm.title)] if f"{axis}_pre" in there else []
+            after = [say("norm after", spec.norm.title)] if f"{axis}_post" in there else []
             if axis == "attention" and spec.laurel_rank is not None:
-                after = [*after, f"low-rank branch beside it, rank {spec.laurel_rank:,}"]
-            box = (spec.variants(axis)[name], other.get(axis, ""))
+                after = [*after, say("laurel", f"low-rank branch beside it, rank {spec.laurel_rank:,}")]
+            box = _Sublayer(spec.variants(axis)[name], axis, other.get(axis, ""))
             above = after if block_norms.placement == "post_residual" else []
-            stages.append(_Stage([box], before, [] if above else [*factor, *after], above, sign, spec))
-        shared = [f"{spec.norm.title} before both"] * ("shared_pre" in there)
+            stages.append(_Stage([box], before, [] if above else [*factor, *after], above, sign, spec, say))
+        shared = [say("norm before both", f"{spec.norm.title} before both")] if "shared_pre" in there else []
         if spec.parallel_sublayers and len(stages) > 1:
-            words = [*shared, *stages[0].before[:1], "both read the same"]
+            words = [*shared, *stages[0].before[:1], say("parallel", "both read the same")]
             after = [*stages[0].after[:1], "sum of both"]
-            yield _Stage([box for stage in reversed(stages) for box in stage.boxes], words, after, [], sign, spec)
+            yield _Stage([box for stage in reversed(stages) for box in stage.boxes], words, after, [], sign, spec, say)
         else:
             yield from stages
         if spec.per_layer_embedding is not None:
-            words = [f"input of this layer: {spec.per_layer_embedding.dim:,} values of the token, gated"]
-            yield _Stage([], words, [spec.norm.title], [], sign, spec)
+            said = f"input of this layer: {spec.per_layer_embedding.dim:,} values of the token, gated"
+            yield _Stage([], [say("layer input", said)], [spec.norm.title], [], sign, spec, say)
+
+
+@dataclass(frozen=True)
+class _Sublayer:
+    """A component on an axis, and the layer that shows it in full, if it is another one."""
+
+    component: Component
+    axis: str
+    where: str
 
 
 @dataclass(frozen=True)
 class _Stage:
     """One update of the residual stream: sublayers, the words before and after them, and those above the sum."""
 
-    boxes: Sequence[tuple[Component, str]]
+    boxes: Sequence[_Sublayer]
     before: Sequence[str]
     after: Sequence[str]
     above: Sequence[str]
     sign: str
     spec: ModelSpec
+    say: _Facts
 
     def lines(self, width: int) -> list[str]:
         """From the top."""
         inside = [*self.after]
-        for component, where in self.boxes:
-            if where:
-                inside.append(f"{component.title}, {where}")
+        for box in self.boxes:
+            title = self.say(f"{box.axis} title", box.component.title)
+            if box.where:
+                inside.append(f"{title}, {box.where}")
             else:
-                inside += _boxed(component.title, list(self._said(component)), width - 2)
+                inside += _boxed(title, list(self._said(box.component, box.axis)), width - 2)
         inside += self.before
         folded = [part for line in inside for part in _folded(line, width - 2)]
         return [*(f"  {word}" for word in self.above), f"┌─▶ {self.sign}", *(f"│ {line}" for line in folded), "└──┤"]
 
-    def _said(self, component: Component) -> Iterator[str]:
+    def _said(self, component: Component, axis: str) -> Iterator[str]:
         """The facts that fit a small picture: of the settings, those that are words."""
         spec = self.spec
         about = facts(component, spec.d_model, spec.has_absolute_positions)
+
+        def say(topic: str, text: str, within: str = about.title) -> str:
+            return self.say(f"{axis} {topic}", text, within)
+
         words = [setting(text) for text in about.settings.values() if not any(map(str.isdigit, text))]
-        yield ", ".join([*about.kinds, *words])
+        yield ", ".join(say("fact", text) for text in [*about.kinds, *words])
         if chips := [*(text for _, text in about.norms), *about.flags]:
-            yield " ".join(f"[{chip}]" for chip in chips)
-        yield from about.kept
-        yield from _experts(component, spec.d_model)
+            yield " ".join(f"[{say('chip', chip)}]" for chip in chips)
+        yield from (say("cache", text) for text in about.kept)
+        yield from self._experts(component, axis, about.title)
         for part in component.parts(spec.d_model):
             if isinstance(part, Child):
-                yield f"+ {part.name.replace('_', ' ')}: {part.component.label}"
-                yield from _experts(part.component, spec.d_model)
+                name = part.name.replace("_", " ")
+                title, fact = say("title", name, ""), say("fact", part.component.label, name)
+                yield f"+ {title}: {fact}"
+                yield from self._experts(part.component, axis, name)
 
-
-def _experts(component: Component, d_model: int) -> Iterator[str]:
-    """The experts that are drawn, with those chosen lit."""
-    experts = pool(list(component.parts(d_model)))
-    if experts is None:
-        return
-    boxes = ["■" if i in experts.lit else "□" for i in range(experts.n_boxes)]
-    half = MOST_BOXES // 2
-    yield from ("".join(boxes[start : start + half]) for start in range(0, len(boxes), half))
-    yield f"{experts.words}, {experts.note}" if experts.note else experts.words
+    def _experts(self, component: Component, axis: str, title: str) -> Iterator[str]:
+        """The experts that are drawn, with those chosen lit."""
+        experts = pool(list(component.parts(self.spec.d_model)))
+        if experts is None:
+            return
+        boxes = ["■" if i in experts.lit else "□" for i in range(experts.n_boxes)]
+        half = MOST_BOXES // 2
+        yield from ("".join(boxes[start : start + half]) for start in range(0, len(boxes), half))
+        words = self.say(f"{axis} router", experts.words, title)
+        yield f"{words}, {experts.note}" if experts.note else words
 
 
 def _letter(kind: int) -> str:

@@ -10,7 +10,7 @@ from functools import cached_property
 from llmarch_cli.components.component import Child, Component
 from llmarch_cli.drawings.facts import Facts, facts, pool
 from llmarch_cli.drawings.facts import steps as all_steps
-from llmarch_cli.drawings.inside import EDGE, PADDING, SMALLEST, ExpertPool, steps
+from llmarch_cli.drawings.inside import EDGE, PADDING, SMALLEST, ExpertPool, Words, steps
 from llmarch_cli.drawings.nodes import Horizontal, Label, Node, Panel, Vertical, flow
 from llmarch_cli.drawings.shapes import Adder, Line, Shape
 from llmarch_cli.report.units import setting
@@ -79,24 +79,33 @@ def _inside(component: Component, about: Facts, axis: str, d_model: int, is_open
     experts = pool(parts)
     children = [part for part in parts if isinstance(part, Child)]
     below = PADDING if experts is None else EDGE
-    opened = steps(about.inside, about.settings, axis, about.title, below) if about.inside and is_open else None
+    boxes = {part.name: _child(part, axis, d_model, is_open=experts is None) for part in children}
+    words = Words(about.settings, dict(about.norms), boxes, axis, about.title)
+    opened = steps(about.inside, words, below) if about.inside and is_open else None
+    placed = {step.name for step in all_steps(about.inside) if step.sort == "inside"} if opened else set()
+    children = [part for part in children if part.name not in placed]
     branches: list[Node] = []
     if experts is not None:
         branches.append(ExpertPool(experts, opened, axis, about.title, not children))
+    elif opened is not None and not children:
+        yield opened
     aside: list[Node] = []
     for part in children:
-        inner_facts = facts(part.component, d_model, True, part.name.replace("_", " "))
-        inner = _content(part.component, inner_facts, axis, d_model, CHILD_WIDTH, 7.2, is_open=experts is None)
-        panel = Panel(inner, "inner", part.name, PADDING)
+        panel = boxes[part.name]
         if part.name in component.deferred_children:
-            words = Label("added by a layer above", panel.width, SMALLEST, "muted", topic=f"{axis} deferred")
-            aside.append(Vertical([words, panel], gap=4))
+            later = Label("added by a layer above", panel.width, SMALLEST, "muted", topic=f"{axis} deferred")
+            aside.append(Vertical([later, panel], gap=4))
         else:
             branches.append(panel)
     if branches:
         yield Branches(branches, aside) if len(branches) + len(aside) > 1 else branches[0]
-    elif opened is not None:
-        yield opened
+
+
+def _child(part: Child, axis: str, d_model: int, is_open: bool) -> Panel:
+    """The box of a component inside another one."""
+    about = facts(part.component, d_model, True, part.name.replace("_", " "))
+    role = "inner-attention" if axis == "attention" else "inner"
+    return Panel(_content(part.component, about, axis, d_model, CHILD_WIDTH, 7.2, is_open), role, part.name, PADDING)
 
 
 @dataclass(frozen=True)

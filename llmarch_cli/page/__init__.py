@@ -14,9 +14,13 @@ from llmarch_cli.page.script import joined
 from llmarch_cli.profilers.profile import Profile
 from llmarch_cli.report.columns import titled
 from llmarch_cli.report.comparison import comparison
+from llmarch_cli.report.plots.data import Kind
 from llmarch_cli.version import __version__
 
 _HERE = Path(__file__).parent
+
+# What the box beside a curve or point says, by the kind of the plot.
+_NAMED: dict[Kind, str] = {"cache": "cache_bytes", "flops": "flops_per_token", "active": "params active_params"}
 
 MOST_PLOTTED = 200  # models in the plots of a page; of more, no reader could tell one curve or bar from another
 
@@ -29,7 +33,7 @@ def render(profiles: Sequence[Profile], with_pictures: bool = True, opening: Seq
     from jinja2 import Environment, FileSystemLoader, StrictUndefined
     from markupsafe import Markup
 
-    script = joined("elements figures fits context pair drawings", _HERE / "page.js")
+    script = joined("elements figures fits context pair drawings marks", _HERE / "page.js")
     workload = profiles[0].workload
     fitted = fits(profiles)
     shown = _numbers(profiles, opening)
@@ -92,7 +96,15 @@ def _plots(profiles: Sequence[Profile]) -> list[dict[str, Any]]:
 
     is_many = len(profiles) > MOST_CURVES  # then the page colours and names the curves of the two that are chosen
     drawn = [(kind, plot(kind, profiles, () if is_many else None)) for kind in KINDS]
-    return [{"title": one.title, "svg": Markup(inline(one, f"plot-{kind}")), "is_many": is_many} for kind, one in drawn]
+    return [
+        {
+            "title": one.title,
+            "svg": Markup(inline(one, f"plot-{kind}")),
+            "is_many": is_many,
+            "metrics": _NAMED.get(kind, ""),
+        }
+        for kind, one in drawn
+    ]
 
 
 def _architectures(profiles: Sequence[Profile], shown: Sequence[int]) -> tuple[list[Any], list[Any]]:

@@ -162,6 +162,48 @@ function pickCurves() {
   }
 }
 
+// ---- Names and values of curves and points.
+
+// Groups of a plot are named `...-curve-NUMBER-within`, `...-curve-NUMBER-beyond` and `...-point-NUMBER`.
+function marksOf(figure) {
+  const found = new Map();
+  for (const group of figure.querySelectorAll('[id*="-curve-"], [id*="-point-"]')) {
+    const [, number] = /-(?:curve|point)-(\d+)(?:-within|-beyond)?$/.exec(group.id);
+    if (!found.has(number)) found.set(number, { number, shapes: [] });
+    found.get(number).shapes.push(group);
+  }
+  for (const mark of found.values()) {
+    const titles = mark.shapes.map((shape) => shape.querySelector("title"));
+    mark.name = titles[0].textContent;
+    for (const title of titles) title.remove(); // the box says more, and at once
+    const drawn = mark.shapes.map((shape) => shape.querySelector("path, use"));
+    const ofPath = (path) => path.getAttribute("d").match(/-?[\d.]+ -?[\d.]+/g).map((point) => point.split(" ").map(Number));
+    const ofUse = (use) => ["x", "y"].map((name) => Number(use.getAttribute(name)));
+    const read = () => (drawn[0].localName === "use" ? [ofUse(drawn[0])] : drawn.flatMap(ofPath).sort(([a], [b]) => a - b));
+    let points = null;
+    Object.defineProperty(mark, "points", { get: () => (points ??= read()) }); // many numbers, of which few are needed
+    mark.end = drawn[0].localName === "use" ? ofUse(drawn[0])[1] : ofPath({ getAttribute: () => drawn.at(-1).getAttribute("d").slice(-60) }).at(-1)[1];
+  }
+  return [...found.values()].sort((a, b) => a.end - b.end);
+}
+
+for (const figure of document.querySelectorAll("figure[data-metrics]")) {
+  const shown = figure.dataset.metrics.split(" ").map((key) => settings.metrics.find((metric) => metric.key === key));
+  const said = ({ number, name }) => {
+    const { values } = models[number];
+    const beyond = shown.some(({ key }) => byContext.has(key)) && values.beyond_context_window.order === "1";
+    const figures = shown.map(({ key, title }) => (shown.length > 1 ? `${values[key].rounded} ${title}` : values[key].rounded));
+    const at = byContext.has(shown[0].key) ? ` at ${tokens(context)}` : "";
+    return `${name}: ${figures.join(", ")}${at}${beyond ? ", beyond its context window" : ""}`;
+  };
+  pointable(figure.parentNode, marksOf(figure), {
+    label: `Models in the plot ${figure.dataset.title}`,
+    keys: "plots-keys",
+    said,
+    choose: ({ number }) => show({ first: number }),
+  });
+}
+
 // ---- Architectures: the page holds each shape once, and each drawing as a list of shapes. It shows copies.
 
 const stage = byId("drawn");
@@ -258,6 +300,7 @@ function show(pair) {
 // ---- The address keeps what is shown: #section&key=value&..., without what is as it was at first.
 
 const KEPT = { filter, organization: filter, kind: filter, "fits-number": fillFits, "fits-chip": fillFits };
+if (stage) KEPT["drawn-size"] = sizeDrawings;
 const initial = Object.fromEntries([...Object.keys(KEPT), "first", "second"].map((id) => [id, byId(id).value]));
 const initialContext = context;
 let section = "";
@@ -311,6 +354,7 @@ function recall() {
   if (has("fits-table", fits.key)) fitsSorted = fits;
   setContext(readTokens(kept.get("ctx") ?? "") ?? initialContext);
   filter();
+  if (stage) sizeDrawings();
   draw();
   if (section) byId(section)?.scrollIntoView();
 }

@@ -12,8 +12,11 @@ from hypothesis import strategies as st
 
 import llmarch_cli as llmarch
 from llmarch_cli.components.component import Child, Component, walk
+from llmarch_cli.components.inside import Paths, Step
 from llmarch_cli.components.parts import Norm, Vector
-from llmarch_cli.drawings.inside import SMALLEST
+from llmarch_cli.drawings.facts import steps
+from llmarch_cli.drawings.inside import ROLES, SMALLEST, Words
+from llmarch_cli.drawings.inside import steps as drawn_steps
 from llmarch_cli.drawings.measure import text_width
 from llmarch_cli.drawings.picture import picture
 from llmarch_cli.drawings.shapes import Adder, Bounds, Box, Drawing, Line, Shape, Text
@@ -206,7 +209,7 @@ def test_prediction_reads_what_the_head_reads() -> None:
 
 
 def test_a_hint_from_the_strip_leads_over_all_kinds_of_layers() -> None:
-    drawing = drawn("llama4-maverick")
+    drawing = drawn("minimax-m3")
     frames = [box.bounds for box in drawing.of(Box) if box.name == "layer"]
     ends = [line.points[-1] for line in drawing.of(Line) if line.role == "hint"]
     highest = max(frames, key=lambda frame: frame.top)
@@ -256,6 +259,26 @@ def test_only_what_differs_is_marked() -> None:
     assert not {"d_model 7,168", "full", "untied", "RMSNorm", "61"} & marked
     assert not any(text.marked for text in drawn("gpt2").of(Text))
     assert not any(text.marked for text in drawn("gpt2", "gpt2").of(Text))
+
+
+def test_details_of_a_box_that_no_other_model_has_are_not_marked() -> None:
+    marked = {text.whole for text in drawn("deepseek-v3", "gpt2").of(Text) if text.marked}
+    assert "Multi-head latent attention" in marked
+    assert not {"MLA 128 heads", "latent", "compressed query", "q_lora_rank 1,536"} & marked
+
+
+def test_lines_that_part_twice_do_so_at_two_heights() -> None:
+    one, other, gate = Step("one"), Step("other"), Step("gate")
+    inside = (Paths(((Paths(((one,), (other,))), Step("joined")), (gate,))), Step("output"))
+    shapes = list(drawn_steps(inside, Words({}, {}, {}, "attention", "title")).place(0, 0))
+    forks = [line.points[:2] for line in shapes if isinstance(line, Line) and line.points[0][1] == line.points[1][1]]
+    outer = {height for (_, height), _ in forks}
+    assert len(forks) == 2 + 2
+    assert len(outer) == 2
+    boxes = {box.name: box.bounds for box in shapes if isinstance(box, Box)}
+    assert max(outer) < min(box.bottom for box in boxes.values())
+    assert boxes["one"].bottom == boxes["other"].bottom
+    assert boxes["joined"].bottom > boxes["one"].top
 
 
 def test_a_width_is_that_of_the_font() -> None:
@@ -361,3 +384,32 @@ def test_a_model_without_token_mixing_has_a_strip_without_marks() -> None:
     assert marks(spec) == {}
     assert faults(drawn(spec)) == []
     assert "2 without token mixing" in {text.text for text in drawn(spec).of(Text)}
+
+
+@pytest.mark.parametrize("model", ["gemma-4-e2b", "deepseek-v4-flash", "qwen3-next-80b-a3b", "glm-5.2", "zamba2-7b"])
+def test_each_box_of_an_inside_is_read_into_but_what_another_layer_left(model: str) -> None:
+    spec = llmarch.load(model)
+    insides = [list(steps(inner.inside())) for each in spec.variants("attention").values() for inner in walk(each)]
+    left = {step.name for shown in insides for step in shown if step.sort == "left"}
+    drawing = drawn(model)
+    around = [box.bounds for box in drawing.of(Box) if box.name == "attention"]
+    boxes = [box for box in drawing.of(Box) if box.role in ROLES.values() and any(map(box.bounds.inside, around))]
+    boxes = [box for box in boxes if box.name not in ("norm before", "norm after")]
+    arrows = [line.points[-1] for line in drawing.of(Line) if line.arrow]
+    entered: dict[bool, set[str]] = {True: set(), False: set()}
+    for box in boxes:
+        low = box.bounds
+        is_read = any(abs(y - low.bottom) < 1e-6 and low.left < x < low.right for x, y in arrows)
+        entered[is_read].add(box.name)
+    assert len(boxes) > 10
+    assert entered[False] == left & {box.name for box in boxes}
+
+
+def test_components_inside_stand_where_they_compute() -> None:
+    drawing = drawn("deepseek-v4-flash")
+    compressors = [box.bounds for box in drawing.of(Box) if box.name == "compressor"]
+    chosen = [box.bounds for box in drawing.of(Box) if box.name == "chosen rows"]
+    assert len(compressors) == 2  # of the variants that have one
+    assert len(chosen) == 1
+    assert any(box.top < chosen[0].bottom and box.left > chosen[0].left - 1 for box in compressors)
+    assert sum(box.role == "inner-attention" for box in drawing.of(Box)) == 3

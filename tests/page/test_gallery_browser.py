@@ -253,6 +253,20 @@ class TestAComparison:
         assert page.find_elements(By.TAG_NAME, "img") == []
 
 
+@pytest.mark.parametrize("address", ["models/deepseek-v3.html", "compare.html#a=deepseek-v3&b=gpt2"])
+def test_drawings_can_be_taken_larger(open_page: Open, address: str) -> None:
+    page = open_page(address)
+    until(lambda: page.find_elements(By.CSS_SELECTOR, "svg.architecture"))
+    Select(named(page, "drawn-size")).select_by_value("2")
+    script = (
+        "return [...document.querySelectorAll('svg.architecture')]"
+        ".map(s => s.getBoundingClientRect().width / s.viewBox.baseVal.width)"
+    )
+    sizes = page.execute_script(script)
+    assert sizes == pytest.approx([2.0] * len(sizes), rel=0.01)
+    assert page.execute_script("return document.documentElement.scrollWidth <= innerWidth")
+
+
 class TestAModel:
     def test_its_figures_follow_the_context(self, open_page: Open) -> None:
         page = open_page("models/deepseek-v3.html")
@@ -295,6 +309,53 @@ def test_the_timeline_hides_groups_and_links_marks(open_page: Open) -> None:
     ActionChains(page).move_to_element(page.find_element(By.CSS_SELECTOR, '.chart [data-model="gpt2"]')).perform()
     until(lambda: "GPT-2, 2019-02-14: 124.44M" in named(page, "pointed").text)
     assert len(page.find_elements(By.CSS_SELECTOR, ".chart .pointed")) == 3
+
+
+def test_a_chart_of_the_timeline_is_a_list_for_keys_and_screen_readers(open_page: Open) -> None:
+    page = open_page("timeline.html")
+    lists = page.find_elements(By.CSS_SELECTOR, ".marks")
+    assert [each.aria_role for each in lists] == ["listbox"] * 3
+    assert lists[0].accessible_name == "Models in the chart Parameters by release date, the newest first"
+    described = str(lists[0].get_attribute("aria-describedby"))
+    assert "arrow keys" in named(page, described).text
+
+    def option() -> str | None:
+        script = (
+            "const id = document.activeElement.getAttribute('aria-activedescendant');"
+            " return id && document.getElementById(id).textContent"
+        )
+        text = page.execute_script(script)
+        shown = [tip.text for tip in page.find_elements(By.CLASS_NAME, "tip") if tip.is_displayed()]
+        assert shown == ([text] if text else [])
+        return None if text is None else str(text)
+
+    page.execute_script("[...document.querySelectorAll('.group-key')].at(-1).focus()")
+    ActionChains(page).send_keys(Keys.TAB).perform()
+    assert page.switch_to.active_element == lists[0]
+    region = page.execute_script("return getComputedStyle(arguments[0].parentNode).outlineStyle", lists[0])
+    assert region == "solid"
+    seen = [option()]
+    for _ in MODELS:
+        ActionChains(page).send_keys(Keys.ARROW_DOWN).perform()
+        seen.append(option())
+    assert [str(text).partition(",")[0] for text in seen] == [
+        "Falcon-H1 0.5B",
+        "DeepSeek-V3",
+        "GPT-2 XL",
+        "GPT-2",
+        "GPT-2",
+    ]
+    assert named(page, "pointed").text.startswith("GPT-2, 2019-02-14: 124.44M; ")
+    ActionChains(page).send_keys(Keys.ESCAPE).perform()
+    assert option() is None
+    assert page.find_elements(By.CSS_SELECTOR, ".chart .pointed") == []
+
+    page.find_element(By.CSS_SELECTOR, '[data-group="latent"].group-key').click()
+    page.execute_script("[...document.querySelectorAll('.group-key')].at(-1).focus()")
+    ActionChains(page).send_keys(Keys.TAB, Keys.HOME, Keys.ARROW_DOWN).perform()
+    assert str(option()).startswith("GPT-2 XL")  # what is hidden is left out
+    ActionChains(page).send_keys(*"gpt-2", Keys.ENTER).perform()
+    until(lambda: page.current_url.endswith("/models/gpt2.html"))
 
 
 def test_the_keyboard_reaches_all_and_shows_where_it_is(open_page: Open) -> None:

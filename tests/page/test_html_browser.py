@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import itertools
 import json
 import re
 import time
@@ -13,6 +14,9 @@ from typing import Any
 import pytest
 from selenium import webdriver
 from selenium.webdriver import ActionChains, Keys
+from selenium.webdriver.common.actions import interaction
+from selenium.webdriver.common.actions.action_builder import ActionBuilder
+from selenium.webdriver.common.actions.pointer_input import PointerInput
 from selenium.webdriver.common.by import By
 from selenium.webdriver.remote.webelement import WebElement
 from selenium.webdriver.support.select import Select
@@ -382,6 +386,44 @@ def test_both_figures_are_on_one_scale_with_layers_equally_high(page: Driver) ->
         page.execute_cdp_cmd("Emulation.clearDeviceMetricsOverride", {})
 
 
+def sizes(page: Driver) -> list[float]:
+    """The pixels of a point in the drawings that are shown."""
+    script = (
+        "return [...document.querySelectorAll('svg.architecture')]"
+        ".map(s => s.getBoundingClientRect().width / s.viewBox.baseVal.width)"
+    )
+    return list(page.execute_script(script))
+
+
+@pytest.mark.parametrize("width", [1440, 390])
+def test_drawings_can_be_taken_larger(page: Driver, width: int) -> None:
+    size = {"width": width, "height": 900, "deviceScaleFactor": 1, "mobile": False}
+    page.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", size)
+    try:
+        fitting = sizes(page)
+        for value in ("1", "1.5", "2"):
+            Select(named(page, "drawn-size")).select_by_value(value)
+            assert sizes(page) == pytest.approx([float(value)] * 2, rel=0.01)
+            assert page.execute_script("return document.documentElement.scrollWidth") <= width
+        pick(page, "gpt2", "deepseek-v3")  # others are as large
+        assert sizes(page) == pytest.approx([2.0] * 2, rel=0.01)
+        deadline = time.monotonic() + 5
+        while "drawn-size=2" not in page.current_url:
+            assert time.monotonic() < deadline
+        pick(page, *opening())
+        Select(named(page, "drawn-size")).select_by_value("")
+        assert sizes(page) == pytest.approx(fitting)
+    finally:
+        page.execute_cdp_cmd("Emulation.clearDeviceMetricsOverride", {})
+
+
+def test_the_address_has_the_size_of_drawings(page: Driver, file: Path) -> None:
+    page.get("about:blank")
+    page.get(f"{file.as_uri()}#drawn-size=1.5")
+    assert sizes(page) == pytest.approx([1.5] * 2, rel=0.01)
+    assert named(page, "drawn-size").get_attribute("value") == "1.5"
+
+
 @pytest.mark.parametrize("tokens", ["1", "8193", "1M", "1000000000007"])
 def test_a_figure_tells_what_the_table_tells_at_any_context(page: Driver, tokens: str) -> None:
     context = 1 << 20 if tokens == "1M" else int(tokens)
@@ -444,7 +486,9 @@ def test_scroll_regions_have_names_and_are_reached_by_keys(page: Driver) -> None
         assert len(scrolled) >= 5  # the architectures, and plots; tables are no wider than the page
         assert not [region for region in scrolled if region.find_elements(By.TAG_NAME, "table")]
         for region in scrolled:
-            assert region.get_attribute("tabindex") == "0"
+            assert region.get_attribute("tabindex") == "0" or region.find_elements(
+                By.CSS_SELECTOR, ".marks[tabindex='0']"
+            )
             assert region.accessible_name
         drawn = named(page, "drawn")
         drawn.send_keys(Keys.ARROW_RIGHT)
@@ -572,6 +616,229 @@ def test_every_control_has_a_name(page: Driver) -> None:
     assert len(shown) > 60
     for control in shown:
         assert control.accessible_name.strip(), control.get_attribute("outerHTML")
+
+
+def plots(page: Driver) -> list[WebElement]:
+    """The lists of models in the plots."""
+    return page.find_elements(By.CSS_SELECTOR, "#plots .marks")
+
+
+def reach(page: Driver, number: int = 0) -> WebElement:
+    """Go to a plot by Tab, from the heading above them all."""
+    page.execute_script(
+        "const h = document.getElementById('plots-title'); h.tabIndex = -1; h.focus(); h.removeAttribute('tabindex')"
+    )
+    wanted = plots(page)[number]
+    for _ in range(10):
+        press(page, Keys.TAB)
+        if page.switch_to.active_element == wanted:
+            break
+    assert page.switch_to.active_element == wanted
+    return wanted
+
+
+def press(page: Driver, *keys: str) -> None:
+    ActionChains(page).send_keys(*keys).perform()
+
+
+def active(page: Driver) -> str | None:
+    """What a screen reader is told of the focused list: its active option."""
+    script = (
+        "const id = document.activeElement.getAttribute('aria-activedescendant');"
+        " return id && document.getElementById(id).textContent"
+    )
+    text = page.execute_script(script)
+    boxes = [tip.text for tip in page.find_elements(By.CLASS_NAME, "tip") if tip.is_displayed()]
+    assert boxes == ([text] if text else [])  # the eye is told the same
+    return None if text is None else str(text)
+
+
+def pointed(page: Driver) -> set[str]:
+    """The ids of the curves and points that are drawn thick for it."""
+    return {str(shape.get_attribute("id")) for shape in page.find_elements(By.CSS_SELECTOR, "figure .pointed")}
+
+
+def test_a_plot_is_a_list_for_keys_and_screen_readers(page: Driver) -> None:
+    lists = plots(page)
+    assert [each.aria_role for each in lists] == ["listbox"] * 3  # all but the bars, which have names
+    assert [each.accessible_name for each in lists] == [
+        "Models in the plot KV cache and state by context",
+        "Models in the plot FLOPs per token by context",
+        "Models in the plot Total and active parameters",
+    ]
+    assert named(page, str(lists[0].get_attribute("aria-describedby"))).text.endswith("Escape hides its name.")
+    options = lists[0].find_elements(By.CSS_SELECTOR, "[role=option]")
+    assert len(options) == len(llmarch.names())
+    assert page.find_elements(By.CSS_SELECTOR, "figure[data-metrics] .pointed, figure[data-metrics] g > title") == []
+
+    found = reach(page)
+    outline = "return getComputedStyle(arguments[0].parentNode).outlineStyle"
+    assert page.execute_script(outline, found) == "solid"
+    assert page.execute_script(outline, lists[1]) == "none"
+    first = active(page)
+    assert first is not None
+    press(page, Keys.ARROW_DOWN)
+    second = active(page)
+    assert second not in (None, first)
+    press(page, Keys.ARROW_UP)
+    assert active(page) == first
+    press(page, Keys.ARROW_UP)  # there is none above
+    assert active(page) == first
+    press(page, Keys.END)
+    last = active(page)
+    press(page, Keys.PAGE_UP, Keys.PAGE_DOWN)
+    assert active(page) == last
+    press(page, Keys.HOME)
+    assert active(page) == first
+    assert len(found.find_elements(By.CSS_SELECTOR, "[aria-selected=true]")) == 1
+
+    press(page, Keys.ESCAPE)
+    assert active(page) is None
+    assert pointed(page) == set()
+    assert page.switch_to.active_element == found
+    press(page, Keys.ARROW_DOWN)
+    assert active(page) == first
+    press(page, Keys.TAB)
+    assert page.switch_to.active_element == lists[1]
+    assert active(page) is not None
+    ActionChains(page).key_down(Keys.SHIFT).send_keys(Keys.TAB, Keys.TAB).key_up(Keys.SHIFT).perform()
+    assert [tip for tip in page.find_elements(By.CLASS_NAME, "tip") if tip.is_displayed()] == []
+
+
+def told(name: str, key: str, context: int) -> str:
+    """What a plot says of a model."""
+    profile = llmarch.profile(name, context=context, engine="closed-form")
+    window = profile.spec.context_length
+    beyond = ", beyond its context window" if window is not None and context > window else ""
+    value = metric(key).unit.write(metric(key).value(profile))
+    return f"{value} at {metric('context_window').unit.write(context)}{beyond}"
+
+
+def test_letters_find_a_model_and_enter_chooses_it(page: Driver) -> None:
+    ask(page, "8193")
+    for number, key in enumerate(("cache_bytes", "flops_per_token")):
+        reach(page, number)
+        press(page, *"gemma3-27b")
+        assert active(page) == f"gemma3-27b (GQA window): {told('gemma3-27b', key, 8193)}"
+        place = llmarch.names().index("gemma3-27b")
+        kind = ("cache", "flops")[number]
+        assert pointed(page) == {f"plot-{kind}-curve-{place}-{part}" for part in ("within", "beyond")}
+    press(page, Keys.ENTER)
+    assert named(page, "first-name").text == "gemma3-27b"
+    assert named(page, "first-key").text == "gemma3-27b"
+    reach(page, 2)
+    press(page, *"gpt-oss-120b")
+    assert active(page) == "gpt-oss-120b: 116.83B parameters, 5.71B active parameters"
+    time.sleep(0.8)  # what was typed is forgotten
+    press(page, "g")
+    third = active(page)
+    press(page, "g")
+    assert str(third).startswith("g")
+    assert active(page) not in (third, None)
+
+
+def test_the_list_goes_through_all_curves_from_the_top(page: Driver) -> None:
+    script = "return [...arguments[0].children].map(option => option.textContent.split(' (')[0])"
+    order = page.execute_script(script, plots(page)[1])
+    assert sorted(order) == sorted(llmarch.names())
+    longest = 10_485_760  # the right end of the plot
+    costs = [llmarch.profile(name, context=longest, engine="closed-form").flops_per_token for name in order]
+    assert all(
+        low <= high * 1.001 for high, low in itertools.pairwise(costs)
+    )  # lines are drawn to a millionth of an inch
+    reach(page, 1)
+    seen = []
+    for _ in range(10):
+        seen.append(str(active(page)).split(" (")[0])
+        press(page, Keys.ARROW_DOWN)
+    press(page, *[Keys.ARROW_DOWN] * (len(order) - 12))
+    for _ in range(2):
+        seen.append(str(active(page)).split(" (")[0])
+        press(page, Keys.ARROW_DOWN)
+    assert seen == [*order[:10], *order[-2:]]
+
+
+@pytest.mark.parametrize("width", [1440, 390])
+def test_the_pointer_names_what_is_near(page: Driver, width: int) -> None:
+    size = {"width": width, "height": 900, "deviceScaleFactor": 1, "mobile": False}
+    page.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", size)
+    try:
+        place = llmarch.names().index("bloom-176b")  # on the upper edge, far from others
+        script = (
+            "const path = document.querySelector(arguments[0]); path.scrollIntoView({block: 'center'});"
+            " const at = path.getPointAtLength(path.getTotalLength() / 4).matrixTransform(path.getScreenCTM());"
+            " return [Math.round(at.x), Math.round(at.y) + arguments[1]]"
+        )
+        curve = f"#plot-cache-curve-{place}-within path"
+        pointer = ActionBuilder(page)
+        pointer.pointer_action.move_to_location(*page.execute_script(script, curve, -4))
+        pointer.perform()
+        (tip,) = (each for each in page.find_elements(By.CLASS_NAME, "tip") if each.is_displayed())
+        assert tip.text.startswith("bloom-176b (MHA): 490.00 GiB at 128k, beyond")
+        box = page.execute_script("return arguments[0].getBoundingClientRect()", tip)
+        assert box["left"] >= 0
+        assert box["right"] <= width
+        press(page, Keys.ESCAPE)
+        assert not tip.is_displayed()
+        pointer.pointer_action.move_to_location(*page.execute_script(script, curve, -5))
+        pointer.pointer_action.click()
+        pointer.perform()
+        assert named(page, "first-name").get_attribute("textContent") == "bloom-176b"
+        pointer.pointer_action.move_to_location(*page.execute_script(script, curve, -60))
+        pointer.perform()
+        assert not tip.is_displayed()
+    finally:
+        page.execute_cdp_cmd("Emulation.clearDeviceMetricsOverride", {})
+
+
+def test_a_finger_sees_the_name_first_and_chooses_by_a_second_tap(page: Driver) -> None:
+    place = llmarch.names().index("bloom-176b")
+    script = (
+        "const path = document.querySelector(arguments[0]); path.scrollIntoView({block: 'center'});"
+        " const at = path.getPointAtLength(path.getTotalLength() / 4).matrixTransform(path.getScreenCTM());"
+        " return [Math.round(at.x), Math.round(at.y)]"
+    )
+    x, y = page.execute_script(script, f"#plot-cache-curve-{place}-within path")
+    chosen = named(page, "first-name").get_attribute("textContent")
+
+    def tap(x: int, y: int) -> list[str]:
+        finger = ActionBuilder(page, mouse=PointerInput(interaction.POINTER_TOUCH, "finger"))
+        finger.pointer_action.move_to_location(x, y).pointer_down().pointer_up()
+        finger.perform()
+        return [tip.text for tip in page.find_elements(By.CLASS_NAME, "tip") if tip.is_displayed()]
+
+    (said,) = tap(x, y)
+    assert said.startswith("bloom-176b (MHA): ")
+    assert named(page, "first-name").get_attribute("textContent") == chosen
+    assert tap(x, y) == [said]
+    assert named(page, "first-name").get_attribute("textContent") == "bloom-176b"
+    corner = "const r = document.querySelector('#plots svg').getBoundingClientRect(); return [r.left + 4, r.top + 4]"
+    assert tap(*map(round, page.execute_script(corner))) == []
+
+
+def test_every_stop_of_tab_has_a_name_and_a_ring(browser: Driver, tmp_path: Path) -> None:
+    path = tmp_path / "three.html"
+    path.write_text(report(["gpt2", "deepseek-v3", "gemma3-27b"], engine="closed-form"))
+    browser.get(path.as_uri())
+    script = (
+        "const e = document.activeElement; if (e === document.body) return null;"
+        " const ring = e.closest('.pointable') && e.matches('.marks') ? e.closest('.pointable') : e;"
+        " const s = getComputedStyle(ring);"
+        " return [e.id || e.className || e.tagName, s.outlineStyle !== 'none' && parseFloat(s.outlineWidth) >= 1]"
+    )
+    stops: list[tuple[str, bool]] = []
+    while len(stops) < 400:
+        press(browser, Keys.TAB)
+        if (stop := browser.execute_script(script)) is None:
+            break
+        stops.append((stop[0], stop[1]))
+        assert browser.switch_to.active_element.accessible_name.strip(), stop
+    assert 100 < len(stops) < 400
+    assert [name for name, ringed in stops if not ringed] == []
+    names = [name for name, _ in stops]
+    assert [name for name in names if name.startswith("marks-")] == ["marks-1", "marks-2", "marks-3"]
+    assert {"drawn", "first", "second", "fits-chip"} <= set(names)
+    assert browser.get_log("browser") == []
 
 
 def test_light_and_dark(page: Driver) -> None:

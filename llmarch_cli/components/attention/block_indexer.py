@@ -12,6 +12,7 @@ from llmarch_cli.components import counting
 from llmarch_cli.components.cache import Mixing, Rows, View
 from llmarch_cli.components.component import LayerCache, Modules
 from llmarch_cli.components.fields import Count, Limits, TokenCount
+from llmarch_cli.components.inside import Inside, Paths, Step
 from llmarch_cli.components.parts import Linear, Norm, Weights
 from llmarch_cli.components.record import Record, rule
 
@@ -58,6 +59,13 @@ class BlockIndexer(Record):
     def mixing(self) -> Iterator[Mixing]:
         """Queries times keys, of every token, chosen or not."""
         yield Mixing(2 * self.n_heads * self.head_dim)
+
+    def inside(self) -> Inside:
+        """The path of a drawing that ends in the chosen blocks, for the field `indexer` of what is around it."""
+        queries = Step("index queries"), Step("index_q_norm", sort="norm")
+        key = Step("index key"), Step("index_k_norm", sort="norm"), Step("index keys", note="cached", sort="kept")
+        scores = Step("scores", note="of all tokens; a block's best one counts", sort="function")
+        return Paths((queries, key)), scores, Step("chosen blocks", ("indexer",), sort="function")
 
     def choose(
         self, m: Modules, x: Tensor, rotate: Callable[[Tensor], Tensor], mask: Tensor | None, cache: LayerCache

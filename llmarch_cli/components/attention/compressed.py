@@ -18,6 +18,7 @@ from llmarch_cli.components.attention.scores import attend, visible
 from llmarch_cli.components.cache import Mixing, Rows, State, View
 from llmarch_cli.components.component import Child, LayerCache, Modules, Part
 from llmarch_cli.components.fields import Count, Limits, TokenCount
+from llmarch_cli.components.inside import Inside, Paths, Step
 from llmarch_cli.components.mechanism import INDEXER, SINKS, Mechanism, Telling, window
 from llmarch_cli.components.parts import BlockDiagonal, Linear, Matrix, Norm, Vector
 from llmarch_cli.components.record import Record, rule
@@ -70,6 +71,14 @@ class RowCompressor(RotaryComponent):
         yield State("inputs", (self.stride - 1, 2 * self.width), "bf16", partial=True)
         if self.overlap:
             yield State("overlapping", (2 * self.stride - 1, 2 * self.width), "bf16", partial=True)
+
+    def inside(self) -> Inside:
+        weights = Step("weights"), Step("plus place_biases", sort="function"), Step("softmax", sort="function")
+        earlier = "also of the row before" if self.overlap else ""
+        total = Step("sum over tokens", ("stride", "overlap"), earlier, "function")
+        rope = [Step("RoPE", ("rotary_dim",), sort="function")] * (self.rope_theta is not None)
+        paths = Paths(((Step("values", ("width",)),), weights))
+        return paths, total, Step("norm", sort="norm"), *rope, Step("row", note="cached", sort="kept")
 
     def forward(self, m: Modules, x: Tensor, cache: LayerCache) -> Tensor:
         """All complete rows after the tokens x (batch, n_tokens, d_model): (batch, n_rows, width)."""
@@ -194,6 +203,30 @@ class CompressedAttention(RotaryComponent):
         yield Vector("sinks", self.n_heads)
         yield BlockDiagonal("o_a_proj", self.o_groups, self.n_heads * self.head_dim // self.o_groups, self.o_lora_rank)
         yield Linear("o_b_proj", self.o_groups * self.o_lora_rank, d_model)
+
+    def inside(self) -> Inside:
+        rope = [Step("RoPE", note=f"last {self.rotary_dim:,} values", sort="function")] * (self.rope_theta is not None)
+        back = [Step("RoPE back", sort="function")] * (self.rope_theta is not None)
+        compressed = Step("compressed query", ("q_lora_rank",)), Step("q_a_norm", sort="norm")
+        queries: Inside = *compressed, Step("queries"), Step("q_norm", sort="norm"), *rope
+        kept = Step("cached", note=f"last {self.window:,} tokens", sort="kept")
+        key: Inside = Step("key, also value", note="one for all heads"), Step("kv_norm", sort="norm"), *rope, kept
+        paths = [queries, key]
+        if self.stride is not None:
+            paths.append(self._drawn_rows())
+        attention = Step("attention", note="sinks beside keys", sort="function")
+        output = Step("output of groups", ("o_groups", "o_lora_rank")), Step("output")
+        return Paths(tuple(paths)), attention, *back, *output
+
+    def _drawn_rows(self) -> Inside:
+        """The path that ends in the compressed rows that are attended to."""
+        rows: Inside = (Step("compressor", sort="inside"),)
+        if self.indexer is None:
+            return rows
+        query = Step("index queries", note="of compressed queries")
+        keys = Step("index_compressor", sort="inside")
+        scores = Step("scores", note="of all rows, weighted by head", sort="function")
+        return Paths((rows, (Paths(((query,), (keys,))), scores))), Step("chosen rows", ("indexer",), sort="function")
 
     def _compressor(self, width: int, of: Literal["values", "index"]) -> RowCompressor:
         assert self.stride is not None

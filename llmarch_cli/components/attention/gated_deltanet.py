@@ -9,6 +9,7 @@ from llmarch_cli.components.attention.recurrence import recur, spread, unit
 from llmarch_cli.components.cache import ONCE, Mixing, State
 from llmarch_cli.components.component import Component, LayerCache, Modules, Part
 from llmarch_cli.components.fields import Count, Limits, Positive
+from llmarch_cli.components.inside import Inside, Paths, Step, convolution, gated, state
 from llmarch_cli.components.parts import Convolution, Linear, Norm, Vector
 from llmarch_cli.components.record import rule
 from llmarch_cli.components.shards import Shard, Units, column_parallel, row_parallel
@@ -94,6 +95,18 @@ class GatedDeltaNet(Component):
     def mixing(self) -> Iterator[Mixing]:
         """Read what the key recalls, add the correction, and read out: k_head_dim * v_head_dim multiply-adds each."""
         yield Mixing(6 * self.n_v_heads * self.k_head_dim * self.v_head_dim, ONCE, "state")
+
+    def inside(self) -> Inside:
+        qkv = Step("queries, keys, values"), convolution(self.conv_kernel), Step("silu", sort="function")
+        inputs = (
+            (*qkv, Step("unit length", note="of queries and keys", sort="function")),
+            (Step("strength of correction", ("negative_eigenvalues",)), Step("sigmoid", sort="function")),
+            (Step("decay", note="one a head"), Step("softplus", sort="function")),
+        )
+        recurrence = state(self.cache(), "recurrence", "decays, corrects what a key recalls")
+        read = Step("read by queries", sort="function"), Step("head_norm", sort="norm")
+        gate = Step("gate"), Step("silu", sort="function")
+        return *gated((Paths(inputs), recurrence, *read), gate), Step("output")
 
     def forward(self, m: Modules, x: Tensor, cache: LayerCache) -> Tensor:
         import torch

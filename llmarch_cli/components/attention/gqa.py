@@ -11,6 +11,7 @@ from llmarch_cli.components.attention.scores import Temperature, attend, linear_
 from llmarch_cli.components.cache import Mixing, Read, Rows, View
 from llmarch_cli.components.component import LayerCache, Modules, Part
 from llmarch_cli.components.fields import Count, Limits, Name, Positive, TokenCount
+from llmarch_cli.components.inside import Inside, Paths, Step, gated
 from llmarch_cli.components.mechanism import (
     INDEXER,
     SHARED_CACHE,
@@ -281,6 +282,58 @@ class GroupedQueryAttention(RotaryComponent):
     @property
     def turned_pairs(self) -> int | None:
         return self.rotary_pairs
+
+    def inside(self) -> Inside:
+        inputs = [(self._drawn("queries", self.n_heads), *self._drawn_placing("q_norm")), *self._drawn_rows()]
+        if self.indexer is not None:
+            inputs.append(self.indexer.inside())
+        shared = self.n_heads // self.n_kv_heads
+        notes = [f"{shared:,} query heads read one key head"] * (shared > 1)
+        notes += ["sinks beside keys"] * self.sinks + ["biases by distance"] * bool(self.alibi)
+        factors = ("softcap", "score_scale", "temperature")
+        mixed: Inside = Paths(tuple(inputs)), Step("attention", factors, "; ".join(notes), "function")
+        if self.output_gate is not None:
+            gate = Step("gate", ("output_gate",)), Step(self.output_gate_activation, sort="function")
+            mixed = gated(mixed, gate)
+        return *mixed, *[Step("sub_norm", sort="norm")] * self.sub_norm, Step("output")
+
+    def _drawn(self, name: str, n_heads: int) -> Step:
+        width = self.v_width if name == "values" else self.head_dim
+        return Step(name, note=f"{n_heads:,} x {width:,}")
+
+    def _drawn_placing(self, name: Literal["q_norm", "k_norm"]) -> Inside:
+        """What is done to queries or keys before they meet, as in `_placed`."""
+        norm = [Step(name, sort="norm")] * (self.qk_norm is not None)
+        late = norm * self.qk_norm_after_rope
+        turned = self.rotary_dim if self.rotary_pairs is None else 2 * self.rotary_pairs
+        share = "" if turned is None else f"{turned:,} of {self.head_dim:,} values"
+        rope = [Step("RoPE", note=share, sort="function")] * (self.rope_theta is not None)
+        return *([] if late else norm), *self._drawn_clip, *rope, *late
+
+    @property
+    def _drawn_clip(self) -> Inside:
+        return (Step("clamp", ("clip_qkv",), sort="function"),) * (self.clip_qkv is not None)
+
+    def _drawn_rows(self) -> Iterator[Inside]:
+        """The paths of keys and of values, which are kept of the tokens in view."""
+        last = self.window or self.chunk
+        seen = f"last {last:,} tokens" if self.window else f"chunk of {last:,}" if last else ""
+        late = [Step("k_norm", sort="norm")] * self.k_norm_after_cache
+        if self.kv_from is not None:
+            kept = [Step(f"{name}, cached", note="of a layer below", sort="left") for name in ("keys", "values")]
+            yield kept[0], *late
+            yield (kept[1],)
+            return
+        kept_rows = Step("cached", note=seen, sort="kept")
+        placing = self._drawn_placing("k_norm")
+        k = *(placing[: -len(late)] if late else placing), kept_rows, *late
+        scale = [Step("scale", ("value_scale",), sort="function")] * (self.value_scale != 1)
+        v = *self._drawn_clip, *scale, *[Step("v_norm", sort="norm")] * self.v_norm, kept_rows
+        if self.values_from_keys:
+            yield self._drawn("keys, also values", self.n_kv_heads), Paths((k, v))
+        else:
+            yield self._drawn("keys", self.n_kv_heads), *k
+            yield self._drawn("values", self.n_kv_heads), *v
 
     def mixing(self) -> Iterator[Mixing]:
         """Queries times keys, then weights times values: n_heads * width multiply-adds each per token in view."""

@@ -12,6 +12,7 @@ from llmarch_cli.components import counting
 from llmarch_cli.components.cache import Mixing, Read, Rows
 from llmarch_cli.components.component import LayerCache, Modules
 from llmarch_cli.components.fields import Count, Name, TokenCount
+from llmarch_cli.components.inside import Inside, Paths, Step
 from llmarch_cli.components.mechanism import Mechanism, Telling
 from llmarch_cli.components.parts import Linear, Norm, Weights
 from llmarch_cli.components.record import Record, rule
@@ -82,6 +83,15 @@ class Indexer(Record):
         """The tokens chosen in this step."""
         if self.indices_from is None:
             yield Read("chosen", self.top_k, integers=True)
+
+    def inside(self) -> Inside:
+        """The path of a drawing that ends in the chosen tokens, for the field `indexer` of what is around it."""
+        if self.indices_from is not None:
+            return (Step("chosen tokens", ("indexer",), "by a layer below", "left"),)
+        queries = Step("index queries", note="of compressed queries")
+        key = Step("index key"), Step("index_k_norm", sort="norm"), Step("index keys", note="cached", sort="kept")
+        scores = Step("scores", note="of all tokens, weighted by head", sort="function")
+        return Paths(((queries,), key)), scores, Step("chosen tokens", ("indexer",), sort="function")
 
     def choose(
         self,

@@ -9,6 +9,7 @@ from llmarch_cli.components.attention.recurrence import recur, unit
 from llmarch_cli.components.cache import ONCE, Mixing, State
 from llmarch_cli.components.component import Component, LayerCache, Modules, Part
 from llmarch_cli.components.fields import Count, Limits
+from llmarch_cli.components.inside import Inside, Paths, Step, convolution, gated, state
 from llmarch_cli.components.parts import Convolution, Linear, Norm, Vector
 from llmarch_cli.components.shards import Shard, Units, column_parallel, row_parallel
 
@@ -76,6 +77,19 @@ class KimiDeltaAttention(Component):
     def mixing(self) -> Iterator[Mixing]:
         """Read what the key recalls, add the correction, and read out: head_dim ** 2 multiply-adds each."""
         yield Mixing(6 * self.n_heads * self.head_dim**2, ONCE, "state")
+
+    def inside(self) -> Inside:
+        narrow = f"through {self.head_dim:,} values"
+        qkv = Step("queries, keys, values"), convolution(self.conv_kernel), Step("silu", sort="function")
+        inputs = (
+            (*qkv, Step("unit length", note="of queries and keys", sort="function")),
+            (Step("strength of correction"), Step("sigmoid", sort="function")),
+            (Step("decay", note=f"one a channel, {narrow}"), Step("softplus", sort="function")),
+        )
+        recurrence = state(self.cache(), "recurrence", "decays, corrects what a key recalls")
+        read = Step("read by queries", sort="function"), Step("head_norm", sort="norm")
+        gate = Step("gate", note=narrow), Step("sigmoid", sort="function")
+        return *gated((Paths(inputs), recurrence, *read), gate), Step("output")
 
     def forward(self, m: Modules, x: Tensor, cache: LayerCache) -> Tensor:
         import torch

@@ -10,6 +10,7 @@ from llmarch_cli.components.cache import ONCE, Mixing, State
 from llmarch_cli.components.component import Component, LayerCache, Modules, Part
 from llmarch_cli.components.ffn.gate import Activation, activate, require_fixed
 from llmarch_cli.components.fields import Count
+from llmarch_cli.components.inside import Inside, Paths, Step, gated, state
 from llmarch_cli.components.parts import Linear, Norm
 from llmarch_cli.components.record import rule
 from llmarch_cli.components.shards import Shard, Units, column_parallel, row_parallel
@@ -66,6 +67,14 @@ class LightningAttention(Component):
     @property
     def heads(self) -> str:
         return f"linear {self.n_heads:,} x {self.head_dim:,}"
+
+    def inside(self) -> Inside:
+        activation = Step(self.activation, sort="function")
+        inputs = tuple((Step(name), activation) for name in ("queries", "keys", "values"))
+        recurrence = state(self.cache(), "kv", "decays by a fixed factor of head and layer, adds value by key")
+        read = Step("read by queries", sort="function"), Step("norm", sort="norm")
+        gate = Step("gate"), Step("sigmoid", sort="function")
+        return *gated((Paths(inputs), recurrence, *read), gate), Step("output")
 
     def forward(self, m: Modules, x: Tensor, cache: LayerCache) -> Tensor:
         q, k, v = (

@@ -10,6 +10,7 @@ from llmarch_cli.components.cache import ONCE, Mixing, State
 from llmarch_cli.components.component import Component, LayerCache, Modules, Part
 from llmarch_cli.components.ffn.gate import Activation, activate, require_fixed
 from llmarch_cli.components.fields import Count, Limits, Positive
+from llmarch_cli.components.inside import Inside, Paths, Step, convolution, gated, state
 from llmarch_cli.components.parts import Convolution, Linear, Matrix, Norm, Vector
 from llmarch_cli.components.record import rule
 from llmarch_cli.components.shards import Shard, Units, column_parallel, row_parallel
@@ -93,6 +94,22 @@ class Mamba(Component):
     def mixing(self) -> Iterator[Mixing]:
         """Write to the states and read them: d_state multiply-adds each for a channel."""
         yield Mixing(4 * self.width * self.d_state, ONCE, "state")
+
+    def inside(self) -> Inside:
+        def normed(name: str) -> Inside:
+            return (Step(f"{name}_norm", sort="norm"),) * bool(self.inner_norms)
+
+        steps = Step("size of the step"), Step("softplus", sort="function")
+        inputs = (
+            (Step("narrow step", ("step_rank",)), *normed("step"), *steps),
+            (Step("write", note="for all channels"), *normed("write")),
+            (Step("read", note="for all channels"), *normed("read")),
+        )
+        values = Step("values"), convolution(self.conv_kernel), Step(self.activation, sort="function")
+        recurrence = state(self.cache(), "recurrence", "decays by the step, takes in values")
+        read = Step("read out", note="plus values times skip", sort="function")
+        gate = Step("gate"), Step("silu", sort="function")
+        return *gated((*values, Paths(inputs), recurrence, read), gate), Step("output")
 
     def forward(self, m: Modules, x: Tensor, cache: LayerCache) -> Tensor:
         import torch.nn.functional as F

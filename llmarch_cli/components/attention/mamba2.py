@@ -10,6 +10,7 @@ from llmarch_cli.components.cache import ONCE, Mixing, State
 from llmarch_cli.components.component import Component, LayerCache, Modules, Part
 from llmarch_cli.components.ffn.gate import Activation, activate, require_fixed
 from llmarch_cli.components.fields import Count, Limits, Positive
+from llmarch_cli.components.inside import Inside, Paths, Step, convolution, gated, state
 from llmarch_cli.components.parts import Convolution, Linear, Norm, Vector
 from llmarch_cli.components.record import rule
 from llmarch_cli.components.shards import Shard, Units, column_parallel, row_parallel
@@ -124,6 +125,20 @@ class Mamba2(Component):
     def mixing(self) -> Iterator[Mixing]:
         """Write to the state and read it: d_state * head_dim multiply-adds each."""
         yield Mixing(4 * self.n_heads * self.d_state * self.head_dim, ONCE, "state")
+
+    def inside(self) -> Inside:
+        shared = f"values; write and read of {self.n_groups:,} x {self.d_state:,}"
+        values = Step("inputs", ("x_scale", "write_scale", "read_scale"), shared), convolution(self.conv_kernel)
+        inputs = (
+            (*values, Step(self.activation, sort="function")),
+            (Step("size of the step", ("step_scale",), "one a head"), Step("softplus", sort="function")),
+        )
+        recurrence = state(self.cache(), "recurrence", "decays by the step, takes in values")
+        read = Step("read out", note="plus values times skip", sort="function")
+        norm = (Step("norm", sort="norm"),) * (self.norm_groups is not None)
+        before, behind = (norm, ()) if self.norm_before_gate else ((), norm)
+        gate = Step("gate", ("gate_scale",)), Step("silu", sort="function")
+        return *gated((Paths(inputs), recurrence, read, *before), gate), *behind, Step("output")
 
     def forward(self, m: Modules, x: Tensor, cache: LayerCache) -> Tensor:
         import torch

@@ -145,12 +145,12 @@ class MultiHeadLatentAttention(RotaryComponent):
             latents: tuple[Step, ...] = (*compressed, Step("latent", note="cached", sort="kept"), expanded)
             of_key = Step("shared key", note="for all heads, cached", sort="kept")
         else:
-            latents = Step("latent", ("kv_lora_rank",), "of a layer below", "kept"), expanded
-            of_key = Step("shared key", note="of a layer below", sort="kept")
+            latents = Step("latent", ("kv_lora_rank",), "of a layer below", "left"), expanded
+            of_key = Step("shared key", note="of a layer below", sort="left")
         key = of_key if self.rope_theta is None else replace(of_key, name="rotary key")
-        paths: tuple[tuple[Step, ...], ...] = (queries, latents, (key,))
+        paths: tuple[Inside, ...] = (queries, latents, (key,))
         if self.indexer is not None:
-            paths = (*paths, (Step("indexer", note=f"picks {self.indexer.top_k:,} tokens", sort="function"),))
+            paths = (*paths, self.indexer.inside())
         return Paths(paths), Step("attention", sort="function"), Step("output")
 
     def mixing(self) -> Iterator[Mixing]:

@@ -11,6 +11,7 @@ from llmarch_cli.components.cache import State
 from llmarch_cli.components.component import Component, LayerCache, Modules, Part
 from llmarch_cli.components.ffn.gate import Activation, activate, require_fixed
 from llmarch_cli.components.fields import Count
+from llmarch_cli.components.inside import Inside, Paths, Step, convolution, gated, state
 from llmarch_cli.components.parts import BlockDiagonal, Convolution, Linear, Vector
 from llmarch_cli.components.record import rule
 from llmarch_cli.components.shards import Shard, Units, column_parallel, row_parallel
@@ -67,6 +68,14 @@ class RealGatedLinearRecurrentUnit(Component):
         blocks = Units(self.n_blocks)
         by_block = ("gate_proj", "x_proj", "conv", "input_gate", "decay_gate", "decay", "hidden")
         return {**column_parallel(blocks, *by_block), **row_parallel(blocks, "o_proj", "inputs")}
+
+    def inside(self) -> Inside:
+        sigmoid = Step("sigmoid", sort="function")
+        inputs = (Step("input gate"), sigmoid), (Step("decay gate"), sigmoid)
+        recurrence = state(self.cache(), "hidden", "decays by its gate, takes in values")
+        values = Step("values"), convolution(self.conv_kernel), Paths(inputs), recurrence
+        gate = Step("gate"), Step(self.activation, sort="function")
+        return *gated(values, gate), Step("output")
 
     def forward(self, m: Modules, x: Tensor, cache: LayerCache) -> Tensor:
         import torch

@@ -9,12 +9,14 @@ from llmarch_cli.components.attention.scan import accumulated, largest
 from llmarch_cli.components.cache import State
 from llmarch_cli.components.component import Component, LayerCache, Modules, Part
 from llmarch_cli.components.fields import Count
+from llmarch_cli.components.inside import Inside, Paths, Step, gated, state
 from llmarch_cli.components.parts import Linear, Vector
 from llmarch_cli.components.shards import Shard, Units, column_parallel, row_parallel
 
 if TYPE_CHECKING:
     from torch import Tensor
 
+BLEND = (Step("blend", note="with the token before, one share a channel", sort="kept"),)
 LOWEST = -1e38  # the exponent of an empty sum
 
 
@@ -62,6 +64,13 @@ class TimeMixing(Component):
             **column_parallel(channels, "k_proj", "v_proj", "gate_proj", "decay", "bonus"),
             **row_parallel(channels, "o_proj", "sums"),
         }
+
+    def inside(self) -> Inside:
+        inputs = (Step("keys"),), (Step("values"),)
+        sums = state(self.cache(), "sums", "of values by their keys, which decay")
+        average = Step("average", note="the current token with its bonus", sort="function")
+        gate = Step("gate"), Step("sigmoid", sort="function")
+        return *BLEND, *gated((Paths(inputs), sums, average), gate), Step("output")
 
     def forward(self, m: Modules, x: Tensor, cache: LayerCache) -> Tensor:
         import torch

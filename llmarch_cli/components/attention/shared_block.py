@@ -17,6 +17,7 @@ from llmarch_cli.components.cache import Mixing, Read, Rows
 from llmarch_cli.components.component import Child, LayerCache, Modules, Part
 from llmarch_cli.components.ffn.gate import Activation, activate, require_fixed
 from llmarch_cli.components.fields import BY_KIND, Count, Positive
+from llmarch_cli.components.inside import Inside, Paths, Step
 from llmarch_cli.components.mechanism import Mechanism, Telling
 from llmarch_cli.components.parts import Linear, Norm
 from llmarch_cli.components.record import rule
@@ -130,6 +131,17 @@ class SharedBlockMixer(RotaryComponent):
     def mixing(self) -> Iterator[Mixing]:
         """Queries times keys, then weights times values."""
         yield Mixing(4 * self._width)
+
+    def inside(self) -> Inside:
+        placing = (Step("RoPE", sort="function"),) * (self.rope_theta is not None)
+        cached = Step("cached", sort="kept")
+        inputs = (Step("queries"), *placing), (Step("keys"), *placing, cached), (Step("values"), cached)
+        joined = Step("joined", note="with the token's embedding", sort="function"), Step("input_norm", sort="norm")
+        attention = Paths(inputs), Step("attention", ("score_scale",), sort="function"), Step("output")
+        activation = Step(self.activation, sort="function")
+        hidden = Paths(((Step("gate"), activation), (Step("up"),))), Step("product", sort="function"), Step("down")
+        added = Step("block's output"), Step("plus the stream", sort="function"), Step("mixer_norm", sort="norm")
+        return *joined, *attention, Step("ffn_norm", sort="norm"), *hidden, *added, Step("mixer", sort="inside")
 
     def forward(self, m: Modules, x: Tensor, cache: LayerCache) -> Tensor:
         import torch

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
 from llmarch_cli.components.cache import State
 from llmarch_cli.components.component import Component, LayerCache, Modules, Part
 from llmarch_cli.components.fields import Count, Limits
+from llmarch_cli.components.inside import Inside, Step, convolution, gated
 from llmarch_cli.components.parts import Convolution, Linear
 from llmarch_cli.components.shards import Shard, Units, column_parallel, row_parallel
 
@@ -52,6 +53,10 @@ class ShortConvolution(Component):
             **column_parallel(channels, "in_gate_proj", "out_gate_proj", "x_proj", "conv"),
             **row_parallel(channels, "o_proj", "inputs"),
         }
+
+    def inside(self) -> Inside:
+        entered = *gated((Step("values"),), (Step("gate of inputs"),)), convolution(self.conv_kernel)
+        return *gated(entered, (Step("gate of outputs"),)), Step("output")
 
     def forward(self, m: Modules, x: Tensor, cache: LayerCache) -> Tensor:
         mixed = m.conv(cache.extended("inputs", m.in_gate_proj(x) * m.x_proj(x)))

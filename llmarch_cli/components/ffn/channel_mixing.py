@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, ClassVar, Literal
 
-from llmarch_cli.components.attention.rwkv import mixed
+from llmarch_cli.components.attention.rwkv import BLEND, mixed
 from llmarch_cli.components.cache import State
 from llmarch_cli.components.component import Component, LayerCache, Modules, Part
 from llmarch_cli.components.fields import Count
+from llmarch_cli.components.inside import Inside, Step, gated
 from llmarch_cli.components.parts import Linear, Vector
 from llmarch_cli.components.shards import Shard, Units, column_parallel, row_parallel
 
@@ -47,6 +48,10 @@ class ChannelMixing(Component):
     @property
     def label(self) -> str:
         return f"channel mixing {self.d_ff:,}"
+
+    def inside(self) -> Inside:
+        hidden = Step("up"), Step("relu2", sort="function"), Step("down")
+        return *BLEND, *gated(hidden, (Step("gate"), Step("sigmoid", sort="function")))
 
     def forward(self, m: Modules, x: Tensor, cache: LayerCache) -> Tensor:
         import torch.nn.functional as F

@@ -62,7 +62,7 @@ _SCRIPTS = {
     "index": "elements figures context address",
     "model": "elements figures context drawings",
     "compare": "elements figures context pair drawings address",
-    "timeline": "",
+    "timeline": "marks",
 }
 
 

@@ -1,5 +1,14 @@
 // ---- Drawings side by side.
 
+// Whole drawings are small where they are wide: a reader may take them larger, and scroll.
+function sizeDrawings() {
+  const { value } = byId("drawn-size");
+  const region = document.querySelector(".architectures");
+  region.classList.toggle("sized", value !== "");
+  region.style.setProperty("--size", value);
+}
+byId("drawn-size")?.addEventListener("change", sizeDrawings);
+
 // Layers as high as in the drawing where they are lowest; side by side, titles at one height.
 function align(drawings) {
   if (!drawings.length) return;
