@@ -222,11 +222,17 @@ def complete_change(ctx: typer.Context, incomplete: str) -> list[str]:
 def matched(given: list[str] | None) -> list[str] | None:
     """The models of a command line, with the bundled ids that patterns such as `qwen3-*` match in their place.
 
-    Raises InputError for a pattern that matches none. The shell expands patterns of files.
+    A pattern adds no model that stands before it: `gpt2-xl gpt2*` begins with gpt2-xl, and has it once. The shell
+    expands patterns of files.
+
+    Raises InputError for a pattern that matches none.
     """
     from llmarch_cli.specs.loading import names
 
     return _matched(given, names(), "model", "llmarch list") if given else given
+
+
+SEVERAL_MODELS = "`llmarch compare` and `llmarch show` take several models"
 
 
 def matched_one(given: str) -> str:
@@ -234,7 +240,9 @@ def matched_one(given: str) -> str:
     found = matched([given]) or [given]
     if len(found) > 1:
         first = ", ".join(found[:4]) + (" ..." if len(found) > 4 else "")
-        raise InputError(f"{shown(given)} matches {len(found)} models, but one is meant here: {first}")
+        raise InputError(
+            f"{shown(given)} matches {len(found)} models, but one is meant here: {first}; {SEVERAL_MODELS}"
+        )
     return found[0]
 
 
@@ -256,7 +264,7 @@ def _matched(given: list[str], known: Iterable[str], what: str, command: str) ->
         if not has_magic(name) or exists(Path(name)):
             found.append(name)
         elif matches := [each for each in known if fnmatchcase(each, name)]:
-            found += matches
+            found += (each for each in matches if each not in found)
         else:
             raise InputError(f"no bundled {what} matches {shown(name)}; see `{command}`")
     return found

@@ -18,17 +18,10 @@ from llmarch_cli.report.layout import attention_words, is_moe
 from llmarch_cli.report.table import Table
 from llmarch_cli.specs.spec import ModelSpec
 
-# Metrics with short headings, so that a row fits a narrow terminal.
-COLUMNS = {
-    "model": "model",
-    "organization": "organization",
-    "released": "released",
-    "params": "size",
-    "active_params": "active",
-    "context_window": "context",
-    "layout": "layout",
-    "highlights": "highlights",
-}
+COLUMNS = (
+    *("model", "organization", "released", "params", "active_params", "context_window"),
+    *("layout", "highlights"),
+)
 
 # In a narrow terminal: the layout for the highlights, which say more, unless they do not fit at all.
 _MAY_DROP = ("organization", "released", "layout", "highlights")
@@ -60,7 +53,7 @@ def overview(profiles: Iterable[Profile], sort: str | None = None, keys: Sequenc
 def _metrics(keys: Sequence[str], sort: str | None) -> tuple[Metric, ...]:
     if keys:
         return picked((*keys, *([] if sort is None else [sort])))
-    usual = [replace(metric(key), title=title, shown="always") for key, title in COLUMNS.items()]
+    usual = [replace(metric(key), shown="always") for key in COLUMNS]
     if sort is not None and metric(sort).key not in COLUMNS:
         usual.insert(1, replace(metric(sort), shown="always"))
     return (*usual, metric("mechanisms"))

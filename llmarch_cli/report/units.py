@@ -41,7 +41,23 @@ class Delta:
         return None
 
 
-Value = Fact | Delta
+@dataclass(frozen=True)
+class Beside:
+    """A value beside that of a base. True if they differ."""
+
+    value: Fact
+    base: Fact
+
+    def __bool__(self) -> bool:
+        return self.value != self.base
+
+    @property
+    def amount(self) -> int | Fraction | None:
+        """How much larger than the base's it is; None if the values are not numbers."""
+        return Delta(self.base, self.value).amount
+
+
+Value = Fact | Delta | Beside
 
 
 def exactly(value: float | Fraction) -> str:
@@ -110,7 +126,12 @@ class Unit:
     def write_together(self, values: Sequence[Value], exact: bool = False) -> list[str]:
         """The values as they are compared: rounded numbers in one multiple of the unit."""
         numbers = [value for value in values if isinstance(value, int | Fraction) and value]
-        if exact or self.scale is None or len(numbers) < 2 or any(isinstance(value, Delta) for value in values):
+        if (
+            exact
+            or self.scale is None
+            or len(numbers) < 2
+            or any(isinstance(value, Delta | Beside) for value in values)
+        ):
             return [self.write(value, exact) for value in values]
         multiples = [self.scale.multiple(number) for number in numbers]
         shared = max(min(multiples), max(multiples) - 1)
@@ -120,9 +141,11 @@ class Unit:
         ]
 
     def write(self, value: Value, exact: bool = False) -> str:
-        """`value` in this unit; a `Delta` with its sign and as a share of the value before."""
+        """`value` in this unit; a `Delta` with its sign, a `Beside` as it is; both with the share that changed."""
         if isinstance(value, Delta):
             return self._write_delta(value, exact)
+        if isinstance(value, Beside):
+            return self._write_beside(value, exact)
         if value is None:
             return ABSENT
         return self.exact(value) if exact else self.rounded(value)
@@ -137,6 +160,12 @@ class Unit:
         if self.is_ratio or not isinstance(before, int | Fraction) or before <= 0:
             return text
         return f"{text} ({difference(Fraction(amount, before))})"
+
+    def _write_beside(self, value: Beside, exact: bool) -> str:
+        text, amount, base = self.write(value.value, exact), value.amount, value.base
+        if not amount or self.is_ratio or not isinstance(base, int | Fraction) or base <= 0:
+            return text
+        return f"{text} ({difference(Fraction(amount, base))})"
 
     def signed(self, amount: int | Fraction, exact: bool = False) -> str:
         """`amount` in this unit with its sign; 0 without."""

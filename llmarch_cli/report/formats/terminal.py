@@ -17,7 +17,7 @@ from llmarch_cli.report.table import Table
 GAP = 2  # between columns
 LONGEST_WORD = 24  # longer words are names, which may be broken
 COMFORT = 32  # text is not wrapped below this width; the table is split instead
-FILLING = 40  # least width of the column that fills a table, if its text is as long
+FILLING = 36  # least width of the column that fills a table, if its text is as long
 LEAST_BAR = 6  # characters of the longest bar
 LONG_BAR = 30  # headings stay on one line beside bars of this length
 EIGHTHS = " ▏▎▍▌▋▊▉"  # parts of a block
@@ -108,7 +108,15 @@ def _parts(table: Table, cells: TextGrid, width: int) -> tuple[list[tuple[TextGr
                 parts.append([first])
             parts[-1].extend(piece)
     shown = [(cells.part(part), has_bar(part)) for part in parts]
+    if len(shown) > 1:
+        shown = [(_without_zeros(part), with_bar) for part, with_bar in shown]
     return shown, [columns[i].title for i in range(len(columns)) if i not in kept]
+
+
+def _without_zeros(part: TextGrid) -> TextGrid:
+    """A part of a table that is split, without the lines that have no amount but 0 there."""
+    lines = (line for line in part.lines if line.opens_group or any(cell.sort != "none" for cell in line.cells[1:]))
+    return replace(part, lines=tuple(lines))
 
 
 def _kept(table: Table, cells: TextGrid, width: int) -> list[int]:
@@ -116,7 +124,7 @@ def _kept(table: Table, cells: TextGrid, width: int) -> list[int]:
     columns = table.for_reading
     natural = [
         min(each, FILLING) if column.key == table.fills else each
-        for column, each in zip(columns, _natural(cells) if table.bar is None else _low_headed(cells), strict=True)
+        for column, each in zip(columns, _low_headed(cells), strict=True)
     ]
     room = width if table.bar is None else width - _BESIDE
     hidden: list[str] = []
@@ -140,8 +148,8 @@ def _kept(table: Table, cells: TextGrid, width: int) -> list[int]:
 
 def _filled(cells: TextGrid, kept: Sequence[int], filling: int, width: int) -> TextGrid:
     """The cells with the column that fills the table as wide as the others of the table allow."""
-    natural = _natural(cells)
-    room = width - _taken([natural[i] for i in kept]) + natural[filling]
+    taken = _low_headed(cells)
+    room = width - _taken([taken[i] for i in kept]) + taken[filling]
 
     def shortened(line: TextLine) -> TextLine:
         cell = replace(line.cells[filling], text=_shortened(line.cells[filling].text, room))
@@ -219,8 +227,15 @@ def _widths(cells: TextGrid, width: int, with_bars: bool) -> list[int]:
     low, least = _low_headed(cells), _least(cells)
     room = width - GAP - LONG_BAR if with_bars else width
     if _taken(low) <= room:
-        return _shared(_natural(cells), low, room)
+        shared = _shared(_natural(cells), low, room)
+        return [_narrowed(*each) for each in zip(cells.heading, shared, low, strict=True)]
     return _shared(low, least, width - _BESIDE if with_bars and _taken(least) + _BESIDE <= width else width)
+
+
+def _narrowed(heading: Cell, width: int, least: int) -> int:
+    """The least width in which a heading has as few lines as in `width`."""
+    n_lines = len(_wrapped(heading.text, width))
+    return next(each for each in range(least, width + 1) if len(_wrapped(heading.text, each)) == n_lines)
 
 
 def _bars(table: Table) -> list[float]:
