@@ -332,6 +332,7 @@ _FORMATS = ("context", "weights", "kv_dtype", "state_dtype", "prompt", "prefix")
 
 
 def overview(
+    models: Sequence[ModelLike] | None = None,
     *,
     moe: bool | None = None,
     organization: str | None = None,
@@ -341,9 +342,10 @@ def overview(
     columns: Sequence[str] = (),
     sort: str | None = None,
 ) -> Table:
-    """List the bundled models that match all criteria, in closed form.
+    """List the models that match all criteria, in closed form.
 
     Args:
+        models: None takes all bundled models.
         moe: True for mixtures of experts, False for dense models.
         organization: any part of the publisher's name.
         attention: a word of the layout: mla, gqa, mha, window, chunked, nope ...
@@ -362,7 +364,7 @@ def overview(
     from llmarch_cli.report.overview import overview as table
 
     require(columns, sort)
-    matching = filtered(specs(), moe, organization, attention, kinds, since)
+    matching = filtered(specs(models), moe, organization, attention, kinds, since)
     return table([profile(spec, engine="closed-form") for spec in matching], sort, columns)
 
 

@@ -362,11 +362,10 @@ def listing(keys: Sequence[str] = ()) -> Table:
     """A table of all metrics, or those of `keys`, with their conventions. Raises InputError for unknown keys."""
     columns = (
         Column("key", "column", TEXT),
-        Column("convention", "what it counts", TEXT),
         Column("title", "heading", TEXT),
+        Column("convention", "what it counts", TEXT),
         Column("group", "group", TEXT, shown="data"),
     )
     chosen = [metric(key) for key in keys] or METRICS
-    return Table(
-        "columns", columns, tuple({c.key: getattr(m, c.key) for c in columns} for m in chosen), may_drop=("title",)
-    )
+    rows_of = tuple({column.key: getattr(each, column.key) for column in columns} for each in chosen)
+    return Table("columns", columns, rows_of, keeps_whole=True)

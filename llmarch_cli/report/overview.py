@@ -11,8 +11,8 @@ from llmarch_cli.components.attention import Attention
 from llmarch_cli.components.ffn import FeedForward
 from llmarch_cli.errors import InputError, unknown
 from llmarch_cli.profilers.profile import Profile
-from llmarch_cli.report.columns import Metric, metric, picked, rows, sorted_by, titled
-from llmarch_cli.report.comparison import stated
+from llmarch_cli.report.columns import Metric, marks, metric, picked, rows, sorted_by, titled
+from llmarch_cli.report.comparison import notes
 from llmarch_cli.report.highlights import mechanisms
 from llmarch_cli.report.layout import attention_words, is_moe
 from llmarch_cli.report.table import Table
@@ -38,7 +38,7 @@ def overview(profiles: Iterable[Profile], sort: str | None = None, keys: Sequenc
     if not ordered:
         told = ["No model matches."]
     elif any(each.by_context and each.shown != "data" for each in metrics):
-        told = list(stated(ordered))
+        told = list(notes(ordered, metrics))
     return Table(
         "models",
         metrics,
@@ -46,6 +46,7 @@ def overview(profiles: Iterable[Profile], sort: str | None = None, keys: Sequenc
         notes=tuple(told),
         may_drop=() if keys else _MAY_DROP,
         fills=None if keys else "highlights",
+        marked=marks(ordered, metrics),
         specs=tuple(profile.spec for profile in ordered),
     )
 

@@ -124,21 +124,17 @@ class Unit:
     is_signed: bool = False
 
     def write_together(self, values: Sequence[Value], exact: bool = False) -> list[str]:
-        """The values as they are compared: rounded numbers in one multiple of the unit."""
-        numbers = [value for value in values if isinstance(value, int | Fraction) and value]
-        if (
-            exact
-            or self.scale is None
-            or len(numbers) < 2
-            or any(isinstance(value, Delta | Beside) for value in values)
-        ):
+        """The values as they are compared: rounded numbers in one multiple of the unit, small changes in their own."""
+        plain = [value.value if isinstance(value, Beside) else value for value in values]
+        numbers = [value for value in plain if isinstance(value, int | Fraction) and value]
+        scale = self.scale
+        if exact or scale is None or len(numbers) < 2:
             return [self.write(value, exact) for value in values]
-        multiples = [self.scale.multiple(number) for number in numbers]
+        multiples = [scale.multiple(number) for number in numbers]
         shared = max(min(multiples), max(multiples) - 1)
-        return [
-            self.scale.write(value, shared) if isinstance(value, int | Fraction) else self.write(value)
-            for value in values
-        ]
+        alike = replace(self, rounded=lambda value: scale.write(value, shared))
+        smaller = replace(self, rounded=lambda value: scale.write(value, min(shared, scale.multiple(value))))
+        return [(smaller if isinstance(value, Delta) else alike).write(value) for value in values]
 
     def write(self, value: Value, exact: bool = False) -> str:
         """`value` in this unit; a `Delta` with its sign, a `Beside` as it is; both with the share that changed."""

@@ -1,6 +1,7 @@
 import json
 import re
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -60,6 +61,29 @@ def test_each_heading_can_be_typed(llmarch: Run, monkeypatch: pytest.MonkeyPatch
         found = llmarch(*asked, f"--sort=-{heading}")
         assert (found.status, found.err) == (0, "")
     assert llmarch("list", "--columns", "size,ACTIVE").status == 0  # headings of the version before
+
+
+def test_figures_beyond_the_context_window_are_marked(llmarch: Run) -> None:
+    for shown in (("--sort", "kv_cache_bytes"), ("--columns", "kv_cache_bytes,flops_per_token")):
+        out = llmarch("list", "--org", "openai", *shown).out
+        assert re.search(r"^gpt2-xl +.*37\.50 GiB !", out, re.MULTILINE)
+        assert re.search(r"^gpt-oss-20b +.*3\.00 GiB  ", out, re.MULTILINE)
+        assert len(re.findall("^!: beyond the context window of gpt2 ", out, re.MULTILINE)) == 1
+    assert "!" not in llmarch("list").out
+
+
+def test_named_models_and_patterns(llmarch: Run, tmp_path: Path) -> None:
+    def found(*arguments: str) -> list[str]:
+        return [row["model"] for row in json.loads(llmarch("list", *arguments, "--json").out)["models"]]
+
+    assert found("gpt2*") == ["gpt2", "gpt2-medium", "gpt2-large", "gpt2-xl"]  # by date, not in the order given
+    assert found("GPT2-L*", "gemma3-27b") == ["gemma3-27b", "gpt2-large"]
+    assert found("qwen3*", "--moe", "--since", "2026") == [
+        name for name in found("--moe", "--since", "2026") if name.startswith("qwen3")
+    ]
+    (tmp_path / "mine.yaml").write_text("extends: gpt2\nname: Mine\n")
+    assert found(str(tmp_path / "mine.yaml")) == ["mine"]
+    assert llmarch("list", "gpt9*").err == "error: no bundled model matches 'gpt9*'; see `llmarch list`\n"
 
 
 def test_a_word_has_one_meaning(llmarch: Run) -> None:

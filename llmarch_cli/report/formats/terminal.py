@@ -22,6 +22,7 @@ LEAST_BAR = 6  # characters of the longest bar
 LONG_BAR = 30  # headings stay on one line beside bars of this length
 EIGHTHS = " ▏▎▍▌▋▊▉"  # parts of a block
 _BESIDE = GAP + LEAST_BAR
+_SEPARATORS = "/._-=,"  # behind which a long name is broken
 
 # Styles, by their numbers in escape codes (ECMA-48, section 8.3.117).
 BOLD, DIM, RED, GREEN, YELLOW, CYAN = "1", "2", "31", "32", "33", "36"
@@ -327,8 +328,14 @@ def _wrapped(text: str, width: int) -> list[str]:
 
 
 def _chopped(word: str, width: int) -> list[str]:
+    """A word in pieces of at most `width`, of an address or a path behind one of its separators."""
     if word.isascii():
-        return [word[start : start + width] for start in range(0, len(word), width)]
+        pieces = []
+        while len(word) > width:
+            behind = max(word.rfind(separator, width // 2, width) for separator in _SEPARATORS) + 1
+            pieces.append(word[: behind or width])
+            word = word[behind or width :]
+        return [*pieces, word]
     from rich.cells import chop_cells
 
     return chop_cells(word, width)

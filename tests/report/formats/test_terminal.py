@@ -194,7 +194,7 @@ def test_text_is_shown_as_it_is(tmp_path: Path) -> None:
 
 
 @given(
-    st.lists(st.text("ab -\N{CJK UNIFIED IDEOGRAPH-65E5}\N{COMBINING ACUTE ACCENT}", max_size=12)).map(" ".join),
+    st.lists(st.text("ab \N{CJK UNIFIED IDEOGRAPH-65E5}\N{COMBINING ACUTE ACCENT}", max_size=12)).map(" ".join),
     st.integers(2, 20),
 )
 def test_text_is_wrapped_as_rich_does(text: str, width: int) -> None:
@@ -208,6 +208,28 @@ def test_a_long_name_is_folded_and_loses_nothing() -> None:
     text = terminal.render([table], 80)
     assert text.count("x") == 200
     assert max(map(len, text.splitlines())) <= 80
+
+
+@pytest.mark.parametrize(
+    ("text", "width", "lines"),
+    [
+        ("https://huggingface.co/org/model/blob/main", 24, ["https://huggingface.co/", "org/model/blob/main"]),
+        ("attention.variants.local.window=512", 24, ["attention.variants.", "local.window=512"]),
+        ("x" * 30, 24, ["x" * 24, "x" * 6]),
+        ("a." + "x" * 30, 24, ["a." + "x" * 22, "x" * 8]),  # too near to its start
+    ],
+)
+def test_an_address_is_broken_behind_its_separators(text: str, width: int, lines: list[str]) -> None:
+    assert terminal._wrapped(text, width) == lines
+
+
+def test_headings_are_wrapped_before_columns_are_hidden() -> None:
+    columns = tuple(Column(key, title, units.INTEGER) for key, title in (("a", "first amount"), ("b", "second amount")))
+    table = Table("t", columns, ({"a": 1, "b": 2},), may_drop=("b",))
+    lines = terminal.render([table], 26).splitlines()
+    assert lines[:3] == ["              second", "first amount  amount", "─" * 20]  # no wider than its heading needs
+    assert "Hidden" not in terminal.render([table], 14)
+    assert "Hidden (terminal too narrow): second" in " ".join(terminal.render([table], 12).split())
 
 
 def test_an_empty_table_is_its_heading() -> None:
