@@ -38,7 +38,7 @@ def list_models(
             "--kind",
             metavar="TAG",
             help="A kind or mechanism, as in the column `mechanisms`: gated_deltanet, hybrid, shared_expert ..."
-            " Repeatable: all of them.",
+            " Several, as in moe,mla or repeated: all of them.",
             autocompletion=options.complete_kind,
             show_default=False,
         ),
@@ -70,7 +70,7 @@ def list_models(
         moe=moe,
         organization=organization,
         attention=attention,
-        kinds=kinds or (),
+        kinds=[tag.strip() for each in kinds or () for tag in each.split(",") if tag.strip()],
         since=since,
         columns=keys,
         sort=sort,

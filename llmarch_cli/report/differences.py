@@ -57,7 +57,7 @@ def from_base(found: Sequence[Difference]) -> tuple[Table, ...]:
     metrics = replace(
         metrics,
         rows=(metrics.rows[0], *beside),
-        lead=f"Each model, with its difference from {base.spec.id} in brackets.",
+        lead=f"Each model beside {base.spec.id}: the difference in brackets, from ten times on the ratio.",
         compares=False,
         most_side_by_side=MOST_BESIDE,
         main=False,

@@ -18,6 +18,7 @@ Fact = int | float | str | bool | dt.date | Fraction | None
 
 ABSENT = "-"
 LONGEST_DECIMAL = 64  # digits after the point
+MANY_TIMES = 10  # from which on a value is written as so many times the base's, and not as a share that was added
 
 
 @dataclass(frozen=True)
@@ -161,7 +162,8 @@ class Unit:
         text, amount, base = self.write(value.value, exact), value.amount, value.base
         if not amount or self.is_ratio or not isinstance(base, int | Fraction) or base <= 0:
             return text
-        return f"{text} ({difference(Fraction(amount, base))})"
+        times = Fraction(base + amount, base)
+        return f"{text} ({ratio(times) if times >= MANY_TIMES else difference(times - 1)})"
 
     def signed(self, amount: int | Fraction, exact: bool = False) -> str:
         """`amount` in this unit with its sign; 0 without."""

@@ -87,7 +87,7 @@ def test_metrics_are_columns_by_model_where_they_fit(llmarch: Run, monkeypatch: 
     lines = llmarch("diff", *models).out.splitlines()
     assert lines[1].startswith("model ")
     assert [line.split()[0] for line in lines[3:8]] == list(models)
-    assert "8.03B (+6,353.13%)" in lines[7]
+    assert "8.03B (64.53x)" in lines[7]
     assert "(" not in lines[3]  # the base beside itself
 
 

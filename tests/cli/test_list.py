@@ -102,6 +102,7 @@ def test_kinds_and_dates(llmarch: Run) -> None:
     assert "qwen3.5-397b-a17b" in [row["model"] for row in found["models"]]
     assert all({"hybrid", "moe"} <= set(row["mechanisms"].split()) for row in found["models"])
     assert all(row["released"] >= "2026" for row in found["models"])
+    assert llmarch("list", "--kind", "hybrid, MoE,").out == llmarch("list", "--kind", "hybrid", "--kind", "moe").out
     late = llmarch("list", "--since", "2025-09-12", "--kind", "gated_deltanet", "--dense").out
     assert "qwen3.5-27b" in late
     assert "qwen3.5-397b" not in late
