@@ -4,6 +4,7 @@ To run after a change of a spec, of a kind, or of what checks specs and computes
 """
 
 import json
+import os
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -15,6 +16,7 @@ from llmarch_cli.specs.loading import names, read, specs_directory
 
 def main() -> None:
     """Write both files, with a line for each spec."""
+    os.environ["LLMARCH_CACHE"] = os.devnull  # what was kept for the user does not count here
     directory = specs_directory()
     _write(directory / checked.FILE, ())  # read from YAML what is checked now
     specs = [read(directory / f"{name}.yaml") for name in names()]

@@ -23,7 +23,7 @@ import training_flops
 from typer import Typer
 
 from llmarch_cli.claims import claims
-from llmarch_cli.cli.app import COMMANDS
+from llmarch_cli.cli.app import loaded
 from llmarch_cli.deployment.chips import chips_directory
 from llmarch_cli.huggingface.importing.families import FAMILIES, MULTIMODAL
 from llmarch_cli.huggingface.importing.families.others import OUT_OF_SCOPE, WAITING
@@ -38,9 +38,10 @@ WIDTH = "100"
 PREFACE = """\
 # Commands
 
-<!-- Written by `make docs` from `--help`. -->
+<!-- Written by `make docs` from `--help-all`. -->
 
-`llmarch COMMAND --help` prints these texts. Results go to standard output, diagnostics to standard error. Exit status:
+`llmarch COMMAND --help-all` prints these texts. `--help` fits a screen of 80 columns: of many options, it explains
+those used most and names the others. Results go to standard output, diagnostics to standard error. Exit status:
 0 fine, 1 a check failed, 2 bad input, 70 a bug, 71 no memory or no library, 130 interrupted.
 
 A column is named by its key or by its heading, in any case: `--sort kv_cache_bytes`, `--columns 'KV cache,parameters'`,
@@ -108,7 +109,7 @@ def printed(*commands: tuple[str, ...]) -> list[str]:
 def reference() -> str:
     """The page of commands."""
     names = list(_commands())
-    main, *others = printed(("--help",), *((*words, "--help") for words in names))
+    main, *others = printed(("--help-all",), *((*words, "--help-all") for words in names))
     sections = [PREFACE, f"```text\n{main}\n```\n"]
     sections += [f"## {' '.join(words)}\n\n```text\n{text}\n```\n" for words, text in zip(names, others, strict=True)]
     return "\n".join(sections)
@@ -116,7 +117,7 @@ def reference() -> str:
 
 def _commands() -> Iterator[tuple[str, ...]]:
     """The words of each command; the commands of a group come after it."""
-    for name, _, command, _ in COMMANDS:
+    for name, _, command, _ in loaded():
         yield (name,)
         if isinstance(command, Typer):
             yield from ((name, str(each.name)) for each in command.registered_commands)

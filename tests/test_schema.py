@@ -15,9 +15,9 @@ from llmarch_cli.deployment.chips import chips_directory
 from llmarch_cli.errors import InputError
 from llmarch_cli.models import load
 from llmarch_cli.schema import SCHEMAS, render, spec_schema, write_schema
-from llmarch_cli.specs import documents
-from llmarch_cli.specs.documents import read
+from llmarch_cli.specs import yaml_data
 from llmarch_cli.specs.loading import names, resolved, specs_directory
+from llmarch_cli.specs.yaml_data import read
 
 SCHEMA = spec_schema()
 VALIDATOR = Draft202012Validator(SCHEMA, format_checker=Draft202012Validator.FORMAT_CHECKER)
@@ -121,7 +121,7 @@ def test_bad_ones_fit_neither_the_schema_nor_the_records(text: str, old: str, ne
     path.write_text(text.replace(old, new))
     with pytest.raises(InputError):
         load(path)
-    assert problems(documents.read(path))
+    assert problems(yaml_data.read(path))
 
 
 def test_fields_are_described_by_the_comments_beside_them() -> None:

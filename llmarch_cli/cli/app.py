@@ -13,67 +13,41 @@ import sys
 import warnings
 from collections.abc import Callable, Iterable
 from functools import partial
-from typing import Annotated, Any
+from importlib import import_module
+from typing import Annotated, Any, NamedTuple
 
 import typer
 
-from llmarch_cli.cli import (
-    baseline,
-    check,
-    chips,
-    claims,
-    columns,
-    compare,
-    diff,
-    draw,
-    drift,
-    fit,
-    gallery,
-    interrupts,
-    kvcache,
-    options,
-    output,
-    pasted,
-    report,
-    schema,
-    show,
-    status,
-    sweep,
-    train,
-    validate,
-    verify,
-)
-from llmarch_cli.cli import import_ as import_command
-from llmarch_cli.cli import list as list_
+from llmarch_cli.cli import interrupts, output, pasted, status
 from llmarch_cli.errors import InputError, LlmarchError, shown, shown_path, suggestion
 
 UsageError: type[Exception] = typer.BadParameter.__mro__[1]  # it has no public name
 
 INSPECT, COMPARE, SEARCH, EXPLAIN, CI = "Inspect", "Compare", "Search", "Explain and verify", "CI"
 
-# The name, the panel of `--help`, the function, and runnable examples of each command.
+# The name, the panel of `--help`, and the module and function of each command.
 COMMANDS = (
-    ("list", INSPECT, list_.list_models, list_.EXAMPLES),
-    ("show", INSPECT, show.show, show.EXAMPLES),
-    ("import", INSPECT, import_command.import_, import_command.EXAMPLES),
-    ("chips", INSPECT, chips.chips, chips.EXAMPLES),
-    ("compare", COMPARE, compare.compare, compare.EXAMPLES),
-    ("diff", COMPARE, diff.diff, diff.EXAMPLES),
-    ("kvcache", COMPARE, kvcache.kvcache, kvcache.EXAMPLES),
-    ("draw", COMPARE, draw.draw, draw.EXAMPLES),
-    ("report", COMPARE, report.report, report.EXAMPLES),
-    ("gallery", COMPARE, gallery.gallery, gallery.EXAMPLES),
-    ("sweep", SEARCH, sweep.sweep, sweep.EXAMPLES),
-    ("fit", SEARCH, fit.fit, fit.EXAMPLES),
-    ("train", SEARCH, train.train, train.EXAMPLES),
-    ("columns", EXPLAIN, columns.columns, columns.EXAMPLES),
-    ("verify", EXPLAIN, verify.verify, verify.EXAMPLES),
-    ("claims", EXPLAIN, claims.claims, claims.EXAMPLES),
-    ("validate", CI, validate.validate, validate.EXAMPLES),
-    ("check", CI, check.check, check.EXAMPLES),
-    ("baseline", CI, baseline.app, baseline.EXAMPLES),
-    ("drift", CI, drift.drift, drift.EXAMPLES),
-    ("schema", EXPLAIN, schema.schema, schema.EXAMPLES),
+    ("list", INSPECT, "list.list_models"),
+    ("show", INSPECT, "show.show"),
+    ("import", INSPECT, "import_.import_"),
+    ("chips", INSPECT, "chips.chips"),
+    ("compare", COMPARE, "compare.compare"),
+    ("diff", COMPARE, "diff.diff"),
+    ("kvcache", COMPARE, "kvcache.kvcache"),
+    ("draw", COMPARE, "draw.draw"),
+    ("report", COMPARE, "report.report"),
+    ("gallery", COMPARE, "gallery.gallery"),
+    ("sweep", SEARCH, "sweep.sweep"),
+    ("fit", SEARCH, "fit.fit"),
+    ("train", SEARCH, "train.train"),
+    ("columns", EXPLAIN, "columns.columns"),
+    ("verify", EXPLAIN, "verify.verify"),
+    ("claims", EXPLAIN, "claims.claims"),
+    ("validate", CI, "validate.validate"),
+    ("check", CI, "check.check"),
+    ("baseline", CI, "baseline.app"),
+    ("drift", CI, "drift.drift"),
+    ("schema", EXPLAIN, "schema.schema"),
 )
 
 EXAMPLES = (
@@ -104,8 +78,28 @@ class _Commands(pasted.Group):
         return super().resolve_command(ctx, args)
 
 
-def built(commands: Iterable[tuple[str, str, Any, tuple[str, ...]]] = COMMANDS) -> typer.Typer:
-    """The program with these of its commands."""
+class Loaded(NamedTuple):
+    """A command whose module is imported: its function, or a Typer app of several, and runnable examples."""
+
+    name: str
+    panel: str
+    function: Any
+    examples: tuple[str, ...]
+
+
+def loaded(*named: str) -> list[Loaded]:
+    """The commands with these names; all commands if none is named."""
+    found = []
+    for name, panel, place in COMMANDS:
+        if not named or name in named:
+            module_name, _, function = place.partition(".")
+            module = import_module(f"llmarch_cli.cli.{module_name}")
+            found.append(Loaded(name, panel, getattr(module, function), module.EXAMPLES))
+    return found
+
+
+def built(commands: Iterable[Loaded]) -> typer.Typer:
+    """The program with these commands."""
     app = typer.Typer(
         name="llmarch",
         cls=_Commands,
@@ -159,10 +153,10 @@ def run() -> int:
     try:
         with warnings.catch_warnings():
             warnings.showwarning = partial(_note, warnings.showwarning, set())
-            # Only the command that is run: building all of them takes longer than loading a model.
-            named = [command for command in COMMANDS if command[0] in sys.argv[1:2]]
+            # Only the command that is run: loading and building all of them takes longer than loading a model.
+            named = [name for name, *_ in COMMANDS if name in sys.argv[1:2]]
             with status.shown():
-                code: int | None = built(named or COMMANDS)(prog_name="llmarch", standalone_mode=False)
+                code: int | None = built(loaded(*named))(prog_name="llmarch", standalone_mode=False)
     except UsageError as error:
         message = _usage_message(error)
         return _fail(message, 2) if message else 2
@@ -198,6 +192,8 @@ def _usage_message(error: Any) -> str:
     if possible := getattr(error, "possibilities", None):
         message, hint = error.message, suggestion(error.option_name, possible) or hint
     if message.startswith("Got unexpected extra argument") and command.split()[-1] in _OF_ONE_MODEL:
+        from llmarch_cli.cli import options
+
         hint = f"; {options.SEVERAL_MODELS}"
     return f"{message[:1].lower()}{message[1:].rstrip('.')}{hint}" if message else ""
 

@@ -64,7 +64,7 @@ def compare(
         typer.Option(
             "--tolerance",
             metavar="COLUMN=SHARE",
-            help="Allow a column this much change, such as params=0.1%. Overrides the file.",
+            help="Allow a column this much change: params=0.1%. Overrides the file.",
             show_default=False,
         ),
     ] = None,

@@ -21,7 +21,7 @@ def chips(
         list[str] | None,
         typer.Argument(
             metavar="CHIP",
-            help="Bundled ids or patterns of them, or paths to YAML files. If none is given: all bundled chips.",
+            help="Bundled ids or patterns, or YAML files. Default: all bundled chips.",
             autocompletion=options.complete_chip,
             show_default=False,
         ),

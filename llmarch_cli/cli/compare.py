@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from llmarch_cli.cli import options, output, plots
+from llmarch_cli.cli.short_help import common
 from llmarch_cli.errors import InputError
 
 EXAMPLES = (
@@ -32,15 +33,15 @@ def compare(
         typer.Option(
             "--on",
             metavar="MACHINES",
-            help="Add what fits on these, with weights as published unless --weights is given: h100, 8xh200, 2x8xb200."
-            " More by `llmarch fit`.",
+            help="Add what fits on these: h100, 8xh200. Weights are as published unless --weights is given."
+            " `llmarch fit` says more.",
             autocompletion=options.complete_machines,
             show_default=False,
-            rich_help_panel=options.WORKLOAD,
+            rich_help_panel=common(options.WORKLOAD),
         ),
     ] = None,
     everything: Annotated[
-        bool, typer.Option("--all", help="Show every metric and setting.", rich_help_panel=options.OUTPUT)
+        bool, typer.Option("--all", help="Show every metric and setting.", rich_help_panel=common(options.OUTPUT))
     ] = False,
     file_format: options.Format = "table",
     exact: options.Exact = False,

@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from llmarch_cli.cli import options, output
+from llmarch_cli.cli.short_help import common
 from llmarch_cli.errors import InputError, shown_path
 
 EXAMPLES = (
@@ -24,7 +25,8 @@ def diff(
     file_format: options.Format = "table",
     exact: options.Exact = False,
     exit_code: Annotated[
-        bool, typer.Option("--exit-code", help="Exit with status 1 if any architecture differs.")
+        bool,
+        typer.Option("--exit-code", help="Exit with 1 if any architecture differs.", rich_help_panel=common()),
     ] = False,
 ) -> None:
     """Show how models differ, and what each change costs.

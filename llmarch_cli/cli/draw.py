@@ -33,7 +33,7 @@ def draw(
             "--output",
             "-o",
             metavar="FILE",
-            help="The file to write: .svg, .png or .pdf; - for standard output. Default: a picture in characters.",
+            help="The file to write: .svg, .png or .pdf; - is standard output. Default: a picture in characters.",
             show_default=False,
             rich_help_panel=options.OUTPUT,
         ),
@@ -49,7 +49,9 @@ def draw(
     ] = "auto",
     file_format: Annotated[
         str | None,
-        options.format_option(FORMATS, "Default: text without -o, svg with -o -, else the ending of the file's name."),
+        options.format_option(
+            FORMATS, "Default: text without -o, svg with -o -, else the ending of the file's name.", default=""
+        ),
     ] = None,
 ) -> None:
     """Draw architectures: layers, attention, experts.

@@ -9,6 +9,7 @@ from typing import Annotated, Any
 import typer
 
 from llmarch_cli.cli import options, output, plots
+from llmarch_cli.cli.short_help import common
 from llmarch_cli.errors import InputError, shown
 
 EXAMPLES = (
@@ -18,7 +19,7 @@ EXAMPLES = (
     "llmarch fit gpt-oss-120b qwen3-30b-a3b --on h100 --on 8xh200 --ctx 32k --plot",
 )
 
-LAYOUT, BOUNDS, ENGINE = "Layout", "Bounds", "What an engine keeps besides"
+LAYOUT, BOUNDS, ENGINE = "Layout", "Bounds", "Serving engine"
 
 
 def _share(text: str | Fraction) -> Fraction:
@@ -55,7 +56,8 @@ def fit(
         typer.Option(
             "--on",
             metavar="MACHINES",
-            help="The devices: h100, 8xh200, 2x8xb200 for two nodes, 8x./chip.yaml. Repeatable.",
+            help="Machines: h100, 2x8xh200. The latter are two nodes of eight; 8x./chip.yaml are eight of your own."
+            " Repeatable.",
             autocompletion=options.complete_machines,
             show_default=False,
         ),
@@ -65,10 +67,10 @@ def fit(
         typer.Option(
             "--batch",
             metavar="N",
-            help="Sequences. By default as many as fit.",
+            help="Number of sequences. By default as many as fit.",
             parser=options.number("--batch"),
             show_default=False,
-            rich_help_panel=options.WORKLOAD,
+            rich_help_panel=common(options.WORKLOAD),
         ),
     ] = None,
     weights: options.Weights = "native",
@@ -81,7 +83,7 @@ def fit(
         bool | None,
         typer.Option(
             "--dp-attention/--no-dp-attention",
-            help="Attention stands whole on each of the tp devices, which have sequences of their own; or never.",
+            help="Keep attention whole on each of the tp devices, which then have sequences of their own; or never.",
             show_default=False,
             rich_help_panel=LAYOUT,
         ),
@@ -91,7 +93,7 @@ def fit(
         typer.Option(
             "--reserve",
             metavar="SHARE",
-            help="The share of a device's memory to leave free.",
+            help="Share of a device's memory to leave free.",
             parser=_share,
             rich_help_panel=BOUNDS,
         ),
@@ -101,7 +103,7 @@ def fit(
         typer.Option(
             "--compute",
             metavar="DTYPE",
-            help="The dtype of products: bf16, fp8, fp4, int8 ... By default as the weights imply.",
+            help="Dtype of products: bf16, fp8, fp4, int8 ... By default as the weights imply.",
             autocompletion=options.among("bf16", "fp16", "fp8", "fp4", "int8", "fp32", "tf32"),
             show_default=False,
             rich_help_panel=BOUNDS,
@@ -112,7 +114,7 @@ def fit(
         typer.Option(
             "--skew",
             metavar="S",
-            help="How unevenly tokens choose experts: the one of rank r in proportion to 1 / r^S.",
+            help="How unevenly tokens choose experts: that of rank r in proportion to 1 / r^S.",
             parser=_skew,
             rich_help_panel=BOUNDS,
         ),
@@ -122,10 +124,10 @@ def fit(
         typer.Option(
             "--price",
             metavar="PRICE/h",
-            help="Of a device for an hour, such as 2.5/h: adds the least price of a million tokens.",
+            help="Price of a device-hour: 2.5/h. Adds the least price of a million tokens.",
             parser=options.price,
             show_default=False,
-            rich_help_panel=BOUNDS,
+            rich_help_panel=common(BOUNDS),
         ),
     ] = None,
     pages: Annotated[
@@ -133,7 +135,7 @@ def fit(
         typer.Option(
             "--pages",
             metavar="TOKENS",
-            help="The cache of each sequence and layer is in whole pages of so many tokens.",
+            help="Keep the cache of each sequence and layer in whole pages of so many tokens.",
             parser=options.number("--pages"),
             show_default=False,
             rich_help_panel=ENGINE,
@@ -144,7 +146,7 @@ def fit(
         typer.Option(
             "--windows",
             metavar="reserved|+N",
-            help="Layers with windows keep every token; or N more than are in view, such as a batch of a prompt.",
+            help="Let layers with windows keep every token; or N more than are in view, such as a batch of a prompt.",
             autocompletion=options.among("reserved", "+512", "+2048"),
             show_default=False,
             rich_help_panel=ENGINE,
@@ -155,7 +157,7 @@ def fit(
         typer.Option(
             "--pad-vocab",
             metavar="N",
-            help="The vocabulary is padded to a multiple of N that tp divides.",
+            help="Pad the vocabulary to a multiple of N that tp divides.",
             parser=options.number("--pad-vocab"),
             show_default=False,
             rich_help_panel=ENGINE,
@@ -166,7 +168,7 @@ def fit(
         typer.Option(
             "--pad-heads",
             metavar="N",
-            help="The cached values of each head are padded to a multiple of N.",
+            help="Pad the cached values of each head to a multiple of N.",
             parser=options.number("--pad-heads"),
             show_default=False,
             rich_help_panel=ENGINE,
@@ -174,7 +176,11 @@ def fit(
     ] = None,
     explain: Annotated[
         bool,
-        typer.Option("--explain", help="Show how each figure follows: formula, inputs, source."),
+        typer.Option(
+            "--explain",
+            help="Show how each figure follows. Formula, inputs, source.",
+            rich_help_panel=common(),
+        ),
     ] = False,
     changes: options.Changes = None,
     file_format: options.Format = "table",
@@ -184,10 +190,10 @@ def fit(
         str | None,
         typer.Option(
             "--plot-kind",
-            metavar="memory|step|roofline|pareto",
-            help="memory: bytes by context; step: times by sequences; both for one model on one machine. roofline:"
-            " FLOPs/s by FLOPs a byte; pareto: tokens/s of a user against those of a device. Default: memory for one,"
-            " else pareto.",
+            metavar="KIND",
+            help="memory, step, roofline or pareto. memory: bytes by context; step: times by sequences; both for one"
+            " model on one machine. roofline: FLOPs/s by FLOPs a byte; pareto: tokens/s of a user"
+            " against those of a device. Default: memory for one, else pareto.",
             show_default=False,
             rich_help_panel=plots.PANEL,
         ),

@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from llmarch_cli.cli import options, output
+from llmarch_cli.cli.short_help import common
 
 EXAMPLES = (
     "llmarch gallery gpt2 'gemma3-*' -o site",
@@ -26,12 +27,16 @@ def gallery(
             "-o",
             metavar="DIRECTORY",
             help="The directory to write. Files of an earlier gallery there are replaced.",
-            rich_help_panel=options.OUTPUT,
+            rich_help_panel=common(options.OUTPUT),
         ),
     ] = Path("gallery"),
     force: Annotated[
         bool,
-        typer.Option("--force", help="Write into a directory that holds other files.", rich_help_panel=options.OUTPUT),
+        typer.Option(
+            "--force",
+            help="Write beside other files. A directory that holds any is refused without it.",
+            rich_help_panel=common(options.OUTPUT),
+        ),
     ] = False,
     docs: Annotated[
         str | None,

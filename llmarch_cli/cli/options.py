@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from llmarch_cli.cli.short_help import common
 from llmarch_cli.errors import InputError, shown, unknown
 from llmarch_cli.profilers.cost import Asked as Asked
 from llmarch_cli.report.formats.render import FORMATS, VERDICT_FORMATS
@@ -280,19 +281,19 @@ Model = Annotated[
     str,
     typer.Argument(
         metavar="MODEL",
-        help="A bundled id or a pattern of one, a path to a YAML file, a config.json or a .gguf file, `org/name` on the"
-        " Hugging Face Hub, or - for standard input.",
+        help="A bundled id or pattern, a file (YAML, config.json, .gguf), `org/name` on the Hugging Face Hub, or -"
+        " (stdin).",
         callback=matched_one,
         autocompletion=complete_model,
         show_default=False,
     ),
 ]
+_MODELS = "Bundled ids or patterns, files (YAML, config.json, .gguf), `org/name` on the Hugging Face Hub, or - (stdin)."
 Models = Annotated[
     list[str],
     typer.Argument(
         metavar="MODEL",
-        help="Bundled ids or patterns of them, paths to YAML files, config.json or .gguf files, `org/name` on the"
-        " Hugging Face Hub, or - for standard input.",
+        help=_MODELS,
         callback=matched,
         autocompletion=complete_model,
         show_default=False,
@@ -302,8 +303,7 @@ AnyModels = Annotated[
     list[str] | None,
     typer.Argument(
         metavar="MODEL",
-        help="Bundled ids or patterns of them, paths to YAML files, config.json or .gguf files, or - for standard"
-        " input. If none is given: all bundled models.",
+        help=f"{_MODELS} Default: all bundled models.",
         callback=matched,
         autocompletion=complete_model,
         show_default=False,
@@ -317,10 +317,10 @@ Changes = Annotated[
     typer.Option(
         "--set",
         metavar="PATH=VALUE",
-        help="Change a field: attention.window=512; null removes it. Repeatable.",
+        help="Change a field: attention.window=512. null removes it. Repeatable.",
         autocompletion=complete_change,
         show_default=False,
-        rich_help_panel=WORKLOAD,
+        rich_help_panel=common(WORKLOAD),
     ),
 ]
 Save = Annotated[
@@ -338,10 +338,10 @@ Engine = Annotated[
     str | None,
     typer.Option(
         "--engine",
-        metavar="auto|measured|closed-form",
+        metavar="ENGINE",
         autocompletion=among("auto", "measured", "closed-form"),
-        help="measured builds and runs the modules, and checks the closed form against them; closed-form only"
-        " calculates. auto measures only what it did not before. Default: LLMARCH_ENGINE, else auto.",
+        help="auto, measured or closed-form. measured builds and runs the modules, and checks the closed form against"
+        " them; closed-form only calculates; auto measures what it did not before. Default: LLMARCH_ENGINE, else auto.",
         show_default=False,
         parser=_engine,
         rich_help_panel=WORKLOAD,
@@ -353,10 +353,10 @@ Contexts = Annotated[
         "--ctx",
         "--context",
         metavar="TOKENS",
-        help="Context lengths in tokens: 131072, 131_072, 128k, or 8k,1M. Repeatable.",
+        help="Context lengths in tokens. One or several: 8k,1M or 131072 or 131_072. Repeatable.",
         show_default="128k",
         parser=several_tokens,
-        rich_help_panel=WORKLOAD,
+        rich_help_panel=common(WORKLOAD),
     ),
 ]
 
@@ -365,11 +365,11 @@ Weights = Annotated[
     typer.Option(
         "--weights",
         metavar="FORMAT",
-        help="The storage format of weights: bf16, fp8-block, mxfp4, nvfp4, gptq-int4, q4_k_m ...; native is"
-        " what the publisher ships.",
+        help="Format of weights. One of bf16, fp8-block, mxfp4, nvfp4, gptq-int4, q4_k_m ...; native is what the"
+        " publisher ships.",
         autocompletion=complete_format,
         parser=_weights,
-        rich_help_panel=WORKLOAD,
+        rich_help_panel=common(WORKLOAD),
     ),
 ]
 
@@ -382,9 +382,9 @@ _WORKLOAD: dict[str, tuple[Any, Any]] = {
                 "--ctx",
                 "--context",
                 metavar="TOKENS",
-                help="Context length in tokens: 131072, 131_072, 128k, 1M.",
+                help="Context length in tokens. Such as 128k, 1M, 131072 or 131_072.",
                 parser=tokens,
-                rich_help_panel=WORKLOAD,
+                rich_help_panel=common(WORKLOAD),
             ),
         ],
         "128k",
@@ -396,9 +396,9 @@ _WORKLOAD: dict[str, tuple[Any, Any]] = {
             typer.Option(
                 "--batch",
                 metavar="N",
-                help="Sequences. Cache bytes are for all of them.",
+                help="Number of sequences. Cache bytes are for all of them.",
                 parser=number("--batch"),
-                rich_help_panel=WORKLOAD,
+                rich_help_panel=common(WORKLOAD),
             ),
         ],
         1,
@@ -409,11 +409,11 @@ _WORKLOAD: dict[str, tuple[Any, Any]] = {
             typer.Option(
                 "--kv-dtype",
                 metavar="FORMAT",
-                help="How cached values are stored: bf16, fp16, fp32, fp8, q8_0, q5_1, q5_0, q4_1, q4_0, int8, int4 or"
-                " nvfp4.",
+                help="Format of cached values. One of bf16, fp16, fp32, fp8, q8_0, q5_1, q5_0, q4_1, q4_0, int8, int4"
+                " and nvfp4.",
                 autocompletion=complete_kv_dtype,
                 parser=name_in("--kv-dtype", "kv dtype", "profilers.cost", "ROW_ENCODINGS"),
-                rich_help_panel=WORKLOAD,
+                rich_help_panel=common(WORKLOAD),
             ),
         ],
         "bf16",
@@ -423,8 +423,9 @@ _WORKLOAD: dict[str, tuple[Any, Any]] = {
             str | None,
             typer.Option(
                 "--state-dtype",
-                metavar="bf16|fp16|fp32|fp8",
-                help="The dtype of states. By default float32, and bfloat16 for the inputs of convolutions.",
+                metavar="DTYPE",
+                help="Format of states. One of bf16, fp16, fp32 and fp8. By default float32, and bfloat16 for inputs of"
+                " convolutions.",
                 autocompletion=among("bf16", "fp16", "fp32", "fp8"),
                 parser=name_in("--state-dtype", "state dtype", "profilers.cost", "DTYPE_BYTES"),
                 rich_help_panel=WORKLOAD,
@@ -523,21 +524,21 @@ def _sort(complete: Callable[[str], list[str]]) -> Any:
     return typer.Option(
         "--sort",
         metavar="COLUMN",
-        help="Sort by a column, ascending; with a leading -, descending.",
+        help="Sort by a column; by -COLUMN, descending.",
         autocompletion=complete,
         show_default=False,
-        rich_help_panel=OUTPUT,
+        rich_help_panel=common(OUTPUT),
     )
 
 
-def _columns(complete: Callable[[str], list[str]], listed: str = "as listed by `llmarch columns`") -> Any:
+def _columns(complete: Callable[[str], list[str]], listed: str = "`llmarch columns` lists them.") -> Any:
     return typer.Option(
         "--columns",
         metavar="A,B,...",
-        help=f"Show only these columns, {listed}.",
+        help=f"Show only these columns. {listed}",
         autocompletion=complete,
         show_default=False,
-        rich_help_panel=OUTPUT,
+        rich_help_panel=common(OUTPUT),
     )
 
 
@@ -546,19 +547,20 @@ MetricSort = Annotated[str | None, _sort(complete_metric)]
 Columns = Annotated[str | None, _columns(complete_column)]
 Metrics = Annotated[str | None, _columns(complete_metric)]
 ChipSort = Annotated[str | None, _sort(complete_chip_column)]
-ChipColumns = Annotated[str | None, _columns(complete_chip_column, "named as in `--format json`")]
+ChipColumns = Annotated[str | None, _columns(complete_chip_column, "They are named as in `--format json`.")]
 
 
-def format_option(formats: tuple[str, ...], words: str) -> Any:
-    """The `--format` option of a command that has these formats."""
+def format_option(formats: tuple[str, ...], words: str, default: str = " (default)") -> Any:
+    """The `--format` option of a command that has these formats, the first by default."""
     return typer.Option(
         "--format",
         "-f",
-        metavar="|".join(formats),
-        help=words,
+        metavar="FORMAT",
+        help=f"{', '.join((formats[0] + default, *formats[1:-1]))} or {formats[-1]}. {words}",
+        show_default=False,
         autocompletion=among(*formats),
         parser=_one_of(formats),
-        rich_help_panel=OUTPUT,
+        rich_help_panel=common(OUTPUT),
     )
 
 

@@ -7,11 +7,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
-from typing import Any
 
-import typer
-
-from llmarch_cli.cli import arguments, output, plots
+from llmarch_cli.cli import arguments, plots, short_help
 
 WIDTH = 74  # the longest line that a terminal of 80 columns shows unbroken after the margin
 
@@ -31,25 +28,9 @@ def _broken(example: str) -> str:
     return " \\\n   ".join(lines)
 
 
-class _WithExamples:
-    """Writes the epilog unchanged."""
-
-    epilog: str | None
-
-    def format_help(self, ctx: Any, formatter: Any) -> None:
-        """Write Typer's help, and the examples below it."""
-        examples, self.epilog = self.epilog, None
-        try:
-            super().format_help(ctx, formatter)  # type: ignore[misc]  # of the class this is mixed into
-        except SystemExit:  # from rich, if the reader closes the pipe
-            raise typer.Exit from None
-        self.epilog = examples
-        output.write(f"{examples}\n")
-
-
-class Command(_WithExamples, plots.Command):
+class Command(short_help.OnAScreen, plots.Command):
     """A command with examples."""
 
 
-class Group(_WithExamples, arguments.Group):
+class Group(short_help.OnAScreen, arguments.Group):
     """A group of commands with examples."""

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from llmarch_cli.cli import arguments, options, output
+from llmarch_cli.cli.short_help import common
 from llmarch_cli.errors import InputError
 
 if TYPE_CHECKING:
@@ -27,18 +28,18 @@ Plot = Annotated[
     typer.Option(
         "--plot",
         metavar=MAYBE_A_FILE,
-        help="Plot to an .svg, .png or .pdf file, or on the terminal if no file is given.",
+        help="Plot on the terminal, or to a file. It ends in .svg, .png or .pdf.",
         show_default=False,
-        rich_help_panel=PANEL,
+        rich_help_panel=common(PANEL),
     ),
 ]
 Kind = Annotated[
     str | None,
     typer.Option(
         "--plot-kind",
-        metavar="cache|flops|params|active",
-        help="cache or flops by context, params by component, or active against all parameters. Default: params in"
-        " show, cache in compare.",
+        metavar="KIND",
+        help="cache, flops, params or active. cache and flops are by context, params by component, and active against"
+        " all parameters. Default: params in show, cache in compare.",
         show_default=False,
         rich_help_panel=PANEL,
     ),
@@ -48,8 +49,8 @@ Highlight = Annotated[
     typer.Option(
         "--highlight",
         metavar="MODEL",
-        help="Draw this model's curve in colour, and grey those not named so. Repeatable. Default: all; of more than 8"
-        " models, the largest with each of the 8 most frequent mechanisms.",
+        help="Draw this model's curve in colour, and others grey. Repeatable. Default: all; of more than 8 models, the"
+        " largest with each of the 8 most frequent mechanisms.",
         show_default=False,
         autocompletion=options.complete_model,
         rich_help_panel=PANEL,

@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from llmarch_cli.cli import options, output
+from llmarch_cli.cli.short_help import common
 from llmarch_cli.report.formats.render import VERDICT_FORMATS
 
 EXAMPLES = (
@@ -32,7 +33,7 @@ def report(
             metavar="FILE",
             help="The file to write. Default: standard output.",
             show_default=False,
-            rich_help_panel=options.OUTPUT,
+            rich_help_panel=common(options.OUTPUT),
         ),
     ] = None,
     file_format: Annotated[

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from llmarch_cli.cli import options, output, plots
+from llmarch_cli.cli.short_help import common
 from llmarch_cli.errors import InputError
 
 if TYPE_CHECKING:
@@ -30,10 +31,16 @@ def show(
     models: options.Models,
     asked: options.Asked,
     spec: Annotated[
-        bool, typer.Option("--spec", help="Print the spec instead, with `extends` resolved: as YAML, or with --json.")
+        bool,
+        typer.Option(
+            "--spec",
+            help="Print the spec instead. With `extends` resolved: as YAML, or with --json.",
+            rich_help_panel=common(),
+        ),
     ] = False,
     operators: Annotated[
-        bool, typer.Option("--operators", help="Add each component's FLOPs by operator, counted by fvcore.")
+        bool,
+        typer.Option("--operators", help="Add FLOPs by operator. Counted by fvcore.", rich_help_panel=common()),
     ] = False,
     changes: options.Changes = None,
     file_format: options.Format = "table",

@@ -11,6 +11,7 @@ from typing import Annotated, Any
 import typer
 
 from llmarch_cli.cli import options, output, status
+from llmarch_cli.cli.short_help import common
 from llmarch_cli.errors import InputError
 
 EXAMPLES = (
@@ -34,23 +35,23 @@ def sweep(
         str,
         typer.Argument(
             metavar="BASE",
-            help="The model to vary: a bundled id, a path to a YAML file or a config.json, or - for standard input.",
+            help="The model to vary: an id, a file or - (stdin).",
             callback=options.matched_one,
             autocompletion=options.complete_model,
             show_default=False,
         ),
     ],
-    asked: options.Asked,
+    *,
     vary: Annotated[
         list[str] | None,
         typer.Option(
             "--vary",
             metavar="PATH=VALUES",
-            help="A field and its values: 1,2,4 or start:stop:step; with --on also tp, pp, dp, ep, cp, dp_attention or"
+            help="Values of a field: 1,2,4 or start:stop:step. With --on also of tp, pp, dp, ep, cp, dp_attention or"
             " batch. Repeatable.",
             autocompletion=options.complete_change,
             show_default=False,
-            rich_help_panel=SEARCH,
+            rich_help_panel=common(SEARCH),
         ),
     ] = None,
     where: Annotated[
@@ -58,10 +59,10 @@ def sweep(
         typer.Option(
             "--where",
             metavar="CONDITION",
-            help="Keep only variants that meet this condition on metrics and varied fields, with + - * /, and, or, not:"
-            " 'params <= 30B and kv_cache_bytes <= 2GiB'. Repeatable.",
+            help="Keep what meets this: 'params <= 30B'. A condition on metrics and varied fields may have + - * /,"
+            " and, or, not: 'params <= 30B and kv_cache_bytes <= 2GiB'. Repeatable.",
             show_default=False,
-            rich_help_panel=SEARCH,
+            rich_help_panel=common(SEARCH),
         ),
     ] = None,
     pareto: Annotated[
@@ -69,10 +70,10 @@ def sweep(
         typer.Option(
             "--pareto",
             metavar="A,B,...",
-            help="Keep only the Pareto front of these metrics: smaller is better, or larger with a leading -.",
+            help="Keep the Pareto front of these metrics. Smaller is better, or larger with a leading -.",
             autocompletion=options.complete_metric,
             show_default=False,
-            rich_help_panel=SEARCH,
+            rich_help_panel=common(SEARCH),
         ),
     ] = None,
     sample: Annotated[
@@ -94,10 +95,10 @@ def sweep(
         typer.Option(
             "--on",
             metavar="MACHINES",
-            help="Ask what fits of each variant on devices, as `llmarch fit` does: 8xh200. Repeatable.",
+            help="Ask what fits on machines, such as 8xh200. As `llmarch fit` does, for each variant. Repeatable.",
             autocompletion=options.complete_machines,
             show_default=False,
-            rich_help_panel=MACHINES,
+            rich_help_panel=common(MACHINES),
         ),
     ] = None,
     every_layout: Annotated[
@@ -113,7 +114,7 @@ def sweep(
         typer.Option(
             "--price",
             metavar="PRICE/h",
-            help="Of a device for an hour, such as 2.5/h.",
+            help="Price of a device-hour: 2.5/h.",
             parser=options.price,
             show_default=False,
             rich_help_panel=MACHINES,
@@ -124,10 +125,10 @@ def sweep(
         typer.Option(
             "--out",
             metavar="FILE",
-            help="Write all variants that meet the condition to a .csv, .json or .parquet file. If interrupted, the"
-            " same command resumes.",
+            help="Write all variants to a file. All that meet --where, to .csv, .json or .parquet. If"
+            " interrupted, the same command resumes.",
             show_default=False,
-            rich_help_panel=LARGE,
+            rich_help_panel=common(LARGE),
         ),
     ] = None,
     scheduler: Annotated[
@@ -140,6 +141,7 @@ def sweep(
             rich_help_panel=LARGE,
         ),
     ] = None,
+    asked: options.Asked,
     sort: options.MetricSort = None,
     top: Annotated[
         int | None,
@@ -149,7 +151,7 @@ def sweep(
             help="Show at most N rows. Default: 20, or the whole Pareto front.",
             parser=options.number("--top"),
             show_default=False,
-            rich_help_panel=options.OUTPUT,
+            rich_help_panel=common(options.OUTPUT),
         ),
     ] = None,
     columns: options.Metrics = None,
@@ -158,9 +160,9 @@ def sweep(
         typer.Option(
             "--plot",
             metavar="FILE",
-            help="Plot the first two metrics of --pareto to a .svg, .png or .html file.",
+            help="Plot the first two metrics of --pareto. To a .svg, .png or .html file.",
             show_default=False,
-            rich_help_panel=options.OUTPUT,
+            rich_help_panel=common(options.OUTPUT),
         ),
     ] = None,
     file_format: options.Format = "table",
@@ -168,8 +170,8 @@ def sweep(
 ) -> None:
     """Search field values for the best variants, and layouts of devices.
 
-    A million variants take less time than importing torch. Invalid combinations are skipped and counted by reason.
-    With --on, each variant is asked what fits of it and how fast it can be, which takes about a millisecond.
+    Invalid combinations are skipped and counted by reason. With --on, each variant is asked what fits of it and how
+    fast it can be.
     """
     keys = options.keys(columns)
     goals = options.keys(pareto, "--pareto")

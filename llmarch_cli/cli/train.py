@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 
 from llmarch_cli.cli import options, output
+from llmarch_cli.cli.short_help import common
 from llmarch_cli.errors import InputError, shown
 
 EXAMPLES = (
@@ -54,7 +55,11 @@ def train(
     seq: Annotated[
         int,
         typer.Option(
-            "--seq", metavar="TOKENS", help="Tokens of a sequence.", parser=_sequence, rich_help_panel=TRAINING
+            "--seq",
+            metavar="TOKENS",
+            help="Tokens of a sequence.",
+            parser=_sequence,
+            rich_help_panel=common(TRAINING),
         ),
     ] = "8k",  # type: ignore[assignment]
     micro_batch: Annotated[
@@ -62,9 +67,9 @@ def train(
         typer.Option(
             "--micro-batch",
             metavar="N",
-            help="Sequences that a device reads at once.",
+            help="Sequences at once on a device.",
             parser=options.number("--micro-batch"),
-            rich_help_panel=TRAINING,
+            rich_help_panel=common(TRAINING),
         ),
     ] = 1,
     tokens: Annotated[
@@ -72,10 +77,10 @@ def train(
         typer.Option(
             "--tokens",
             metavar="N",
-            help="Tokens of the whole run, such as 15T: its FLOPs.",
+            help="Tokens of the whole run, such as 15T. Adds its FLOPs.",
             parser=_run_tokens,
             show_default=False,
-            rich_help_panel=TRAINING,
+            rich_help_panel=common(TRAINING),
         ),
     ] = None,
     optimizer: Annotated[
@@ -83,18 +88,19 @@ def train(
         typer.Option(
             "--optimizer",
             metavar="NAME",
-            help="adamw, adamw-8bit, sgd, sgd-momentum or muon.",
+            help="The optimizer. adamw, adamw-8bit, sgd, sgd-momentum or muon.",
             autocompletion=options.among("adamw", "adamw-8bit", "sgd", "sgd-momentum", "muon"),
             parser=options.name_in("--optimizer", "optimizer", "profilers.training", "OPTIMIZERS"),
-            rich_help_panel=TRAINING,
+            rich_help_panel=common(TRAINING),
         ),
     ] = "adamw",
     precision: Annotated[
         str,
         typer.Option(
             "--precision",
-            metavar="mixed|bf16|fp32",
-            help="mixed: bfloat16, with float32 copies and moments in the optimizer. The others: one dtype.",
+            metavar="NAME",
+            help="mixed, bf16 or fp32. mixed: bfloat16, with float32 copies and moments in the optimizer. The others:"
+            " one dtype.",
             autocompletion=options.among("mixed", "bf16", "fp32"),
             parser=options.name_in("--precision", "precision", "profilers.training", "PRECISIONS"),
             rich_help_panel=TRAINING,
@@ -105,9 +111,9 @@ def train(
         typer.Option(
             "--zero",
             metavar="0|1|2|3",
-            help="What is divided over devices: 1 optimizer states, 2 gradients too, 3 parameters too (FSDP).",
+            help="What devices divide (ZeRO). 1: optimizer states, 2: gradients too, 3: parameters too (FSDP).",
             parser=options.number("--zero"),
-            rich_help_panel=TRAINING,
+            rich_help_panel=common(TRAINING),
         ),
     ] = 0,
     devices: Annotated[
@@ -115,9 +121,9 @@ def train(
         typer.Option(
             "--devices",
             metavar="N",
-            help="How many devices share what is divided.",
+            help="Number of devices. They divide what --zero says.",
             parser=options.number("--devices"),
-            rich_help_panel=TRAINING,
+            rich_help_panel=common(TRAINING),
         ),
     ] = 1,
     lora: Annotated[
@@ -125,10 +131,10 @@ def train(
         typer.Option(
             "--lora",
             metavar="r=RANK",
-            help="Train low-rank adapters instead of the model.",
+            help="Train low-rank adapters, not the model.",
             parser=_rank,
             show_default=False,
-            rich_help_panel=TRAINING,
+            rich_help_panel=common(TRAINING),
         ),
     ] = None,
     target: Annotated[

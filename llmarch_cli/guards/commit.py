@@ -17,7 +17,7 @@ from typing import IO, NamedTuple
 
 from llmarch_cli.errors import InputError, shown, shown_path
 from llmarch_cli.guards import selection
-from llmarch_cli.specs import documents, loading
+from llmarch_cli.specs import documents, loading, yaml_data
 
 MAX_ENTRIES = 100_000  # that are listed
 MAX_DEPTH = 200  # directories in directories
@@ -217,7 +217,7 @@ class Commit:
         if file.suffix == loading.CONFIG_ENDING:
             return None
         try:
-            parent = documents.read(file).get("extends")
+            parent = yaml_data.read(file).get("extends")
             found = loading.find(parent, file.parent) if isinstance(parent, str) else None
         except InputError:  # loading the spec reports it
             return None

@@ -17,17 +17,14 @@ from __future__ import annotations
 import datetime as dt
 import hashlib
 import json
-import os
-import stat
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from functools import cache
-from pathlib import Path
 from typing import Any
 
 from llmarch_cli.components.component import Component, views
 from llmarch_cli.profilers.cost import MAX_CONTEXT, Workload
-from llmarch_cli.specs import sources
+from llmarch_cli.specs import kept, sources
 from llmarch_cli.specs.checked import plain
 from llmarch_cli.specs.loading import specs_directory
 from llmarch_cli.specs.spec import Item, ModelSpec
@@ -41,10 +38,9 @@ PROMPTS = (
     *(1000 * thousands for thousands in (1, 2, 4, 8, 10, 16, 32, 64, 100, 128, 200, 256, 500, 1000)),
 )
 SHORTEST_PIECE = 8  # contexts: all of a shorter piece are points
-MOST_FILES = 1_000  # in the user's directory: older ones are deleted
-LARGEST_FILE = 1 << 16  # bytes
 LONGEST_VERSION = 63  # characters
 FILE = "certificates.json"  # of bundled specs
+SORT = "certificates"  # in the user's directory
 
 # What identifies a model and does not change a cost.
 _NAMES = {"name", "organization", "source", "released", "license", "published", "same_as", "context_length"}
@@ -158,8 +154,13 @@ def key(spec: ModelSpec, workload: Workload) -> str:
 
 def find(spec: ModelSpec, workload: Workload) -> Certificate | None:
     """The certificate of a spec for the workload's formats; None if there is none that can be believed."""
-    name = key(spec, workload)
-    return _bundled().get(name) or _kept(name)
+    return _bundled().get(key(spec, workload)) or of_user(spec, workload)
+
+
+def of_user(spec: ModelSpec, workload: Workload) -> Certificate | None:
+    """The certificate in the user's directory, which may cover more than that of a bundled spec."""
+    data = kept.find(SORT, key(spec, workload))
+    return None if data is None else Certificate.of(data)
 
 
 @cache
@@ -173,53 +174,19 @@ def _bundled() -> dict[str, Certificate]:
     return {name: each for name, each in pairs.items() if each is not None}
 
 
-def directory() -> Path:
-    """Where a user's certificates are kept: in `LLMARCH_CACHE`, or in the system's directory for caches."""
-    if named := os.environ.get("LLMARCH_CACHE"):
-        return Path(named) / "certificates"
-    from platformdirs import user_cache_path
-
-    return user_cache_path("llmarch", appauthor=False) / "certificates"
-
-
-def _kept(name: str) -> Certificate | None:
-    """The user's certificate of that key. One that others may have written is not believed."""
-    path = directory() / f"{name}.json"
-    try:
-        with path.open("rb") as file:
-            if not _is_own(os.fstat(file.fileno())):
-                return None
-            data = json.loads(file.read(LARGEST_FILE))
-    except (OSError, ValueError, RecursionError):
-        return None
-    return Certificate.of(data) if isinstance(data, dict) and data.get("key") == name else None
-
-
-def _is_own(status: os.stat_result) -> bool:
-    if not stat.S_ISREG(status.st_mode):
-        return False
-    return not hasattr(os, "getuid") or (status.st_uid == os.getuid() and not status.st_mode & 0o022)
-
-
 def keep(spec: ModelSpec, workload: Workload, certificate: Certificate) -> None:
     """Keep a certificate for the next command, if the user's directory can be written to."""
-    from llmarch_cli.writing import put
-
-    name, folder = key(spec, workload), directory()
-    try:
-        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        path = folder / f"{name}.json"
-        put(path, json.dumps({"key": name, **certificate.data()}).encode())
-        path.chmod(0o600)
-        files = sorted(folder.glob("*.json"), key=lambda each: each.stat().st_mtime)
-        for old in files[:-MOST_FILES]:
-            old.unlink()
-    except OSError:  # full, read-only, or deleted by another process: the next command measures again
-        return
+    kept.keep(SORT, key(spec, workload), certificate.data())
 
 
-def keep_with_prompt(spec: ModelSpec, workload: Workload, certificate: Certificate) -> None:
-    """Keep a certificate that also covers the workload's prompt, once both engines agreed on it."""
-    if workload.prefix == 0:
-        prompts = tuple(sorted({*certificate.prompts, workload.prompt_tokens}))
-        keep(spec, workload, replace(certificate, prompts=prompts))
+def keep_extended(
+    spec: ModelSpec,
+    workload: Workload,
+    certificate: Certificate,
+    prompts: tuple[int, ...] = (),
+    weights: tuple[str, ...] = (),
+) -> None:
+    """Keep a certificate that also covers these prompts and formats of weights, once both engines agreed on them."""
+    known = of_user(spec, workload) or certificate
+    prompts, weights = (*known.prompts, *prompts), (*known.weights, *weights)
+    keep(spec, workload, replace(known, prompts=tuple(sorted({*prompts})), weights=tuple(sorted({*weights}))))

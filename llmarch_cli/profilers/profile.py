@@ -33,6 +33,8 @@ from llmarch_cli.specs.spec import ActiveConvention, Item, ModelSpec, ParamsConv
 from llmarch_cli.specs.storage import NATIVE, PLAIN, PLAIN_BYTES, checked
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from llmarch_cli.profilers.certificates import Certificate
 
 MAX_BATCH = 2**20
@@ -120,8 +122,7 @@ class Profile:
         from llmarch_cli.profilers import storage
 
         by_formula = storage.weight_bytes(self.spec, name)
-        kept = self.certificate
-        if self.engine == "measured" or (kept is not None and not kept.covers_weights(name) and can_measure()):
+        if self.engine == "measured" or self._is_new(lambda certificate: certificate.covers_weights(name)):
             from llmarch_cli.profilers import measured
 
             seen = storage.weight_bytes(self.spec, name, measured.stored_places(self.spec))
@@ -130,7 +131,24 @@ class Profile:
                     f"{self.spec.name}: the engines disagree on weight_bytes in {name}: measured {seen}, closed form"
                     f" {by_formula}"
                 )
+            self._extend(weights=(name,))
         return by_formula
+
+    def _is_new(self, covers: Callable[[Certificate], bool]) -> bool:
+        """Whether a figure must be measured that is answered by a certificate: none covers it."""
+        if self.certificate is None or covers(self.certificate) or not can_measure():
+            return False
+        from llmarch_cli.profilers import certificates
+
+        own = certificates.of_user(self.spec, self.workload)
+        return own is None or not covers(own)
+
+    def _extend(self, prompts: tuple[int, ...] = (), weights: tuple[str, ...] = ()) -> None:
+        """Keep that both engines agree on what no certificate covered."""
+        if self.certificate is not None:
+            from llmarch_cli.profilers import certificates
+
+            certificates.keep_extended(self.spec, self.workload, self.certificate, prompts, weights)
 
     @property
     def weight_format(self) -> str:
@@ -231,20 +249,16 @@ class Profile:
     @property
     def _of_prompts(self) -> Source:
         """The engine for the workload's prompt: a certificate names those that were compared."""
-        kept, workload = self.certificate, self.workload
-        if kept is None or kept.covers_prompt(workload.prompt_tokens, workload.prefix) or not can_measure():
-            return self.engine
-        return "measured"
+        asked = self.workload.prompt_tokens, self.workload.prefix
+        return "measured" if self._is_new(lambda certificate: certificate.covers_prompt(*asked)) else self.engine
 
     @cached_property
     def _from_the_start(self) -> tuple[int, int]:
         alone = replace(self.workload, prefix=0)
         engine = replace(self, workload=alone)._of_prompts
         flops = _forward_flops(self.spec, 0, self.workload.prompt_tokens, engine)
-        if self.certificate is not None and engine == "measured":
-            from llmarch_cli.profilers import certificates
-
-            certificates.keep_with_prompt(self.spec, alone, self.certificate)
+        if engine == "measured":
+            self._extend(prompts=(self.workload.prompt_tokens,))
         return flops
 
     @property

@@ -15,7 +15,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from llmarch_cli.components.component import Record
+from llmarch_cli.components.record import Record
 from llmarch_cli.specs import sources
 from llmarch_cli.specs.spec import ModelSpec
 
@@ -31,7 +31,7 @@ def plain(value: Any) -> Any:
     match value:
         case Record():
             kind = type(value)
-            fields = ((name, getattr(value, name), field.default) for name, field in kind.model_fields.items())
+            fields = ((name, getattr(value, name), usual) for name, usual in kind.field_defaults.items())
             given = {name: plain(each) for name, each, usual in fields if each is not usual and each != usual}
             return {_RECORD: kind.__name__, **given}
         case dict():
@@ -46,12 +46,16 @@ def plain(value: Any) -> Any:
 
 
 def built(value: Any) -> Any:
-    """The value that `plain` was given. Nothing is validated. Raises KeyError for an unknown class."""
+    """The value that `plain` was given. Nothing is validated. Raises KeyError for an unknown class or field."""
     match value:
         case {"": "date"}:
             return dt.date.fromisoformat(value[_DATE])
         case {"": kind}:
-            return _kinds()[kind].model_construct(**{name: built(each) for name, each in value.items() if name})
+            record = _kinds()[kind]
+            fields = {name: built(each) for name, each in value.items() if name}
+            if not fields.keys() <= record.field_defaults.keys():
+                raise KeyError(kind)
+            return record.model_construct(**fields)
         case dict():
             return {name: built(each) for name, each in value.items()}
         case list():

@@ -9,13 +9,13 @@ from functools import cache
 from pathlib import Path
 from typing import Any, TypeVar
 
-from pydantic import BaseModel, ValidationError
-
+from llmarch_cli.components.fields import REQUIRED
+from llmarch_cli.components.record import Record
 from llmarch_cli.errors import InputError, shown, shown_path, suggestion
 from llmarch_cli.specs import documents
 from llmarch_cli.specs.spec import HUB_PATTERN, ModelSpec
 
-AnyRecord = TypeVar("AnyRecord", bound=BaseModel)
+AnyRecord = TypeVar("AnyRecord", bound=Record)
 
 YAML_ENDINGS = (".yaml", ".yml")
 CONFIG_ENDING = ".json"
@@ -56,14 +56,19 @@ def read(path: Path, inside: Path | None = None, configs: Configs | None = None)
     With `inside`, files outside that directory are not read, except bundled specs. `configs` reads a config that the
     spec extends.
     """
-    if inside is None and path.parent == specs_directory():
-        from llmarch_cli.specs import checked as kept
+    from llmarch_cli.specs import checked as bundled
 
-        if (found := kept.find(path)) is not None:
-            spec, files = found
-            return spec.with_lineage(tuple(each.resolve() for each in files)).with_id(path.stem)
+    if inside is None and path.parent == specs_directory() and (found := bundled.find(path)) is not None:
+        spec, files = found
+        return spec.with_lineage(tuple(each.resolve() for each in files)).with_id(path.stem)
+    from llmarch_cli.specs import remembered
+
     layers, lineage = _layers(path, inside, configs)
-    return validated(_merged_all(layers), shown_path(path)).with_lineage(lineage).with_id(path.stem)
+    data = _merged_all(layers)
+    if (valid := remembered.find(data)) is None:
+        valid = validated(data, shown_path(path))
+        remembered.keep(data, valid)
+    return valid.with_lineage(lineage).with_id(path.stem)
 
 
 def within(directory: Path, path: Path) -> Path:
@@ -119,7 +124,9 @@ def _layers(
     path: Path, inside: Path | None, configs: Configs | None
 ) -> tuple[list[documents.Mapping], tuple[Path, ...]]:
     """The data of a file and of those that it extends, nearest first, and the files. Raises as `resolved`."""
-    layers = [documents.read(path if inside is None else within(inside, path))]
+    from llmarch_cli.specs import yaml_data
+
+    layers = [yaml_data.read(path if inside is None else within(inside, path))]
     paths = [path.resolve()]
     while (parent := layers[-1].pop("extends", None)) is not None:
         place = layers[-1].places["extends"]
@@ -128,7 +135,7 @@ def _layers(
         try:
             parent_path = _parent(parent, place.path.parent, inside)
             is_config = parent_path.suffix == CONFIG_ENDING
-            layers.append(_of_config(parent_path, configs) if is_config else documents.read(parent_path))
+            layers.append(_of_config(parent_path, configs) if is_config else yaml_data.read(parent_path))
             layers[-1].pop(OWN, None)
         except documents.ContentError as error:
             # The file may hold anything, and this message may be read by others: it says nothing of the content.
@@ -154,7 +161,9 @@ def _merged_all(layers: list[documents.Mapping]) -> documents.Mapping:
 
 def extended(path: Path) -> Path | None:
     """The file that the spec of a file extends; None if it extends none. Raises InputError as `resolved`."""
-    data = documents.read(path)
+    from llmarch_cli.specs import yaml_data
+
+    data = yaml_data.read(path)
     parent = data.get("extends")
     if parent is None:
         return None
@@ -214,6 +223,8 @@ def validated(data: Mapping[str, Any], origin: str) -> ModelSpec:
 
 def checked(record: type[AnyRecord], data: Mapping[str, Any], origin: str) -> AnyRecord:
     """Validate `data` as a `record`. Raises InputError as `validated` does."""
+    from pydantic import ValidationError
+
     try:
         return record.model_validate(data)
     except ValidationError as error:
@@ -227,7 +238,7 @@ def checked(record: type[AnyRecord], data: Mapping[str, Any], origin: str) -> An
         raise InputError(explain(error, data, origin, record)) from None
 
 
-def _looks_like_config(record: type[BaseModel], data: Mapping[str, Any]) -> bool:
+def _looks_like_config(record: type[Record], data: Mapping[str, Any]) -> bool:
     """Whether data has the key that every config has, and few of the fields that a record needs."""
-    needed = [name for name, field in record.model_fields.items() if field.is_required()]
+    needed = [name for name, default in record.field_defaults.items() if default is REQUIRED]
     return "model_type" in data and 2 * sum(name in data for name in needed) < len(needed)

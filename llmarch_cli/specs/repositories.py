@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from functools import cache
 
-from llmarch_cli.specs import documents
+from llmarch_cli.specs import yaml_data
 from llmarch_cli.specs.loading import find, names
 
 _SOURCE = re.compile(r"https://huggingface\.co/([\w.-]+/[\w.-]+)(?:/.*)?", re.ASCII)
@@ -33,7 +33,7 @@ def _index() -> tuple[dict[str, set[str]], dict[str, set[str]]]:
     repositories: dict[str, set[str]] = {}
     spellings: dict[str, set[str]] = {}
     for each in names():
-        data = documents.read(find(each))  # its own fields: a source is not inherited
+        data = yaml_data.read(find(each))  # its own fields: a source is not inherited
         source = _SOURCE.fullmatch(str(data.get("source")))
         own = [*([source[1]] if source else []), *data.get("same_as", ())]
         for repository in own:

@@ -16,7 +16,7 @@ from repositories import git
 from typer import Typer
 
 from llmarch_cli.cli import app, baseline
-from llmarch_cli.cli.app import COMMANDS, EXAMPLES
+from llmarch_cli.cli.app import COMMANDS, EXAMPLES, loaded
 from llmarch_cli.errors import CheckError
 from llmarch_cli.guards import baselines
 from llmarch_cli.report.formats.render import FORMATS
@@ -63,7 +63,17 @@ def test_without_measuring_torch_is_not_imported(
 
 def test_a_change_takes_nothing_else_than_a_comparison() -> None:
     compare = ("compare", "gpt2", "--engine", "closed-form")
-    assert modules(*compare, "--set", "n_layers=3") - modules(*compare) == {"llmarch_cli.specs.changes"}
+    taken = modules(*compare, "--set", "n_layers=3") - modules(*compare)
+    assert {name for name in taken if name.startswith("llmarch_cli")} == {
+        *("llmarch_cli.specs.changes", "llmarch_cli.specs.yaml_data", "llmarch_cli.components.validation")
+    }
+
+
+@pytest.mark.parametrize("arguments", ["compare gpt2 qwen3-8b --ctx 1k", "kvcache --batch 3", "list"])
+def test_bundled_models_take_no_validation_and_no_parser_of_yaml(arguments: str) -> None:
+    taken = modules(*arguments.split())
+    assert "llmarch_cli.specs.checked" in taken
+    assert not taken & {"pydantic", "yaml", "llmarch_cli.cli.sweep", "importlib.metadata"}
 
 
 def test_measuring_imports_torch() -> None:
@@ -253,7 +263,7 @@ def test_the_version(llmarch: Run) -> None:
 
 def test_help_has_every_command_with_a_summary_and_a_panel(llmarch: Run) -> None:
     text = llmarch("--help").out
-    for name, panel, function, _ in COMMANDS:
+    for name, panel, function, _ in loaded():
         assert name in text
         assert panel in text
         said = baseline.baseline.__doc__ if isinstance(function, Typer) else function.__doc__
@@ -262,12 +272,12 @@ def test_help_has_every_command_with_a_summary_and_a_panel(llmarch: Run) -> None
 
 @pytest.mark.parametrize("name", [command[0] for command in COMMANDS])
 def test_a_command_s_help_says_all_of_its_options_and_examples(llmarch: Run, name: str) -> None:
-    result = llmarch(name, "--help")
+    result = llmarch(name, "--help-all")
     assert (result.status, result.err) == (0, "")
     assert "Examples:" in result.out
 
 
-ALL_EXAMPLES = [*EXAMPLES, *(example for *_, examples in COMMANDS for example in examples)]
+ALL_EXAMPLES = [*EXAMPLES, *(example for *_, examples in loaded() for example in examples)]
 FROM_THE_HUB = {"llmarch import Qwen/Qwen3-8B"}
 SLOW = {"llmarch kvcache", "llmarch report -o report.html", "llmarch list", "llmarch claims"}
 VERIFIED_ELSEWHERE = {"llmarch verify"}  # every model, in tests/profilers/test_verification.py
@@ -313,10 +323,10 @@ def test_examples_work_when_pasted(llmarch: Run, example: str) -> None:
 def test_help_shows_examples_as_a_narrow_terminal_can_paste_them(
     llmarch: Run, name: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setenv("TERMINAL_WIDTH", "80")
+    monkeypatch.setenv("COLUMNS", "80")
     text = llmarch(*name.split(), "--help").out.partition("Examples:")[2]
     shown = " ".join(text.replace("\\\n", " ").split())
-    expected = next((examples for command, *_, examples in COMMANDS if command == name), EXAMPLES)
+    expected = next((examples for command, *_, examples in loaded() if command == name), EXAMPLES)
     assert shown == " ".join(expected)
     assert max(map(len, text.splitlines())) <= 80
 
@@ -367,7 +377,7 @@ def test_help_fits_a_narrow_terminal_without_letters_beyond_ascii(command: str) 
 
 
 def test_commands_are_registered_once() -> None:
-    program = app.built()
+    program = app.built(loaded())
     names = [str(command.name) for command in program.registered_commands]
     names += [str(group.name) for group in program.registered_groups]
     assert sorted(names) == sorted(name for name, *_ in COMMANDS)
@@ -414,7 +424,7 @@ def test_closed_streams_are_no_error(
     llmarch: Run, command: str, closed: tuple[str, ...], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Python has None for a stream that the caller closed."""
-    examples = next(examples for name, *_, examples in COMMANDS if name == command)
+    examples = next(examples for name, *_, examples in loaded() if name == command)
     example = next(each for each in examples if each not in FROM_THE_HUB | VERIFIED_ELSEWHERE | SLOW)
     if command == "import":
         Path("my-model.yaml").unlink()

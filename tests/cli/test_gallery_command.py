@@ -40,8 +40,3 @@ def test_what_it_cannot_do_is_one_line(llmarch: Run) -> None:
         assert (result.status, result.out) == (2, "")
         assert result.err.startswith("error: ")
         assert result.err.count("\n") == 1
-
-
-def test_help_fits_a_screen(llmarch: Run, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("TERMINAL_WIDTH", "80")
-    assert len(llmarch("gallery", "--help").out.splitlines()) <= 56

@@ -249,7 +249,7 @@ def test_from_python() -> None:
 def test_it_imports_neither_torch_nor_what_only_some_sweeps_need() -> None:
     program = (
         "import sys; sys.argv[1:] = ['sweep', 'qwen3-8b', '--vary', 'n_layers=2,3', '--format', 'csv'];"
-        "from llmarch_cli.cli.app import built; built()(standalone_mode=False);"
+        "from llmarch_cli.cli.app import built, loaded; built(loaded())(standalone_mode=False);"
         "print(sorted({'torch', 'pandas', 'rich.progress', 'matplotlib', 'pyarrow', 'distributed'} & set(sys.modules)))"
     )
     out = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True).stdout

@@ -22,7 +22,7 @@ from llmarch_cli.deployment.chips import (
 )
 from llmarch_cli.errors import InputError
 from llmarch_cli.schema import chip_schema
-from llmarch_cli.specs import documents
+from llmarch_cli.specs import yaml_data
 
 EVERY = [chip(name) for name in chips()]
 WANTED = (
@@ -124,7 +124,7 @@ def test_every_number_has_a_source_of_its_vendor_or_of_a_tool(each: Chip) -> Non
 
 @pytest.mark.parametrize("name", WANTED)
 def test_bundled_files_fit_the_schema(name: str) -> None:
-    data = json.loads(json.dumps(documents.read(chips_directory() / f"{name}.yaml"), default=str))
+    data = json.loads(json.dumps(yaml_data.read(chips_directory() / f"{name}.yaml"), default=str))
     validator = Draft202012Validator(chip_schema(), format_checker=Draft202012Validator.FORMAT_CHECKER)
     assert [error.message for error in validator.iter_errors(data)] == []
 

@@ -7,6 +7,7 @@ import json
 import os
 import subprocess
 import sys
+from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import fields, replace
 from fractions import Fraction
@@ -30,7 +31,7 @@ from llmarch_cli.profilers import profile as profiling
 from llmarch_cli.profilers.certificates import Certificate, contexts_of, find, keep, key
 from llmarch_cli.profilers.cost import Cost, Workload
 from llmarch_cli.profilers.profile import certify, costs_of, profile
-from llmarch_cli.specs import sources
+from llmarch_cli.specs import kept, sources
 from llmarch_cli.specs.spec import ModelSpec
 
 Run = Callable[..., Any]
@@ -269,12 +270,13 @@ def test_a_directory_in_its_place_and_one_that_is_full_or_read_only(
 
 
 def test_old_ones_make_room(empty: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(certificates, "MOST_FILES", 3)
+    monkeypatch.setattr(kept, "MOST_FILES", 3)
     several = [small("gpt2", vocab_size=size) for size in range(100, 500, 100)]
     for age, spec in enumerate(several):
         keep(spec, Workload(), GIVEN)
         path = empty / f"{key(spec, Workload())}.json"
         os.utime(path, (1_000_000 + age, 1_000_000 + age))
+    monkeypatch.setattr(kept, "_written", Counter())  # another command
     keep(several[-1], Workload(), GIVEN)
     assert [find(spec, Workload()) is not None for spec in several] == [False, True, True, True]
 
@@ -327,6 +329,7 @@ def test_prompts_and_formats_that_were_not_compared_are_measured(monkeypatch: py
     assert asked(prompt=65, prefix=3) == ["prompt"]  # no certificate is for prompts behind others
     assert asked(weights="fp16") == []
     assert asked(weights="q8_0") == ["weights"]
+    assert asked(weights="q8_0") == []
 
 
 def test_a_spec_with_too_many_components_is_measured_each_time(monkeypatch: pytest.MonkeyPatch) -> None:

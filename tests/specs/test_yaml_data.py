@@ -15,9 +15,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from llmarch_cli.errors import InputError
-from llmarch_cli.specs import documents
-from llmarch_cli.specs.documents import Mapping, read
+from llmarch_cli.specs import documents, yaml_data
+from llmarch_cli.specs.documents import Mapping
 from llmarch_cli.specs.loading import names, specs_directory
+from llmarch_cli.specs.yaml_data import read
 
 PARSERS = ("CSafeLoader", "SafeLoader")
 
@@ -25,7 +26,7 @@ PARSERS = ("CSafeLoader", "SafeLoader")
 @pytest.fixture(params=PARSERS)
 def parser(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
     """Run with both parsers, because a platform may have only one."""
-    monkeypatch.setattr(documents, "_Parser", getattr(yaml, request.param))
+    monkeypatch.setattr(yaml_data, "_Parser", getattr(yaml, request.param))
     return str(request.param)
 
 
@@ -124,9 +125,9 @@ def test_what_is_written_as_yaml_is_read_back(value: Any) -> None:
 
 
 def composed(text: str) -> Mapping:
-    loader = documents._Parser(text)
+    loader = yaml_data._Parser(text)
     try:
-        return documents._Composer(Path("drawn.yaml"), loader).document()
+        return yaml_data._Composer(Path("drawn.yaml"), loader).document()
     finally:
         loader.dispose()
 

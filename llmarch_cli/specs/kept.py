@@ -1,0 +1,73 @@
+"""What was found before, in the user's cache directory, so that it need not be found again.
+
+A file for each thing, with plain data and no code. It is written whole or not at all, and believed only if it is the
+user's own and nobody else can write it. Without a directory that can be written to, everything is found again.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import stat
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+MOST_FILES = 1_000  # of one sort: older ones are deleted
+MOST_IN_A_RUN = 200  # of one sort: a search over more finds them again
+LARGEST_FILE = 1 << 20  # bytes
+
+_written: Counter[Path] = Counter()  # by directory, in this process
+
+
+def directory(sort: str) -> Path:
+    """Where things of a sort are kept: below `LLMARCH_CACHE`, or below the system's directory for caches."""
+    if named := os.environ.get("LLMARCH_CACHE"):
+        return Path(named) / sort
+    from platformdirs import user_cache_path
+
+    return user_cache_path("llmarch", appauthor=False) / sort
+
+
+def find(sort: str, key: str) -> dict[str, Any] | None:
+    """What is kept under a key; None if there is nothing that can be believed."""
+    path = directory(sort) / f"{key}.json"
+    try:
+        with path.open("rb") as file:
+            if not _is_own(os.fstat(file.fileno())):
+                return None
+            data = json.loads(file.read(LARGEST_FILE))
+    except (OSError, ValueError, RecursionError):
+        return None
+    return data if isinstance(data, dict) and data.get("key") == key else None
+
+
+def _is_own(status: os.stat_result) -> bool:
+    if not stat.S_ISREG(status.st_mode):
+        return False
+    return not hasattr(os, "getuid") or (status.st_uid == os.getuid() and not status.st_mode & 0o022)
+
+
+def keep(sort: str, key: str, data: dict[str, Any]) -> None:
+    """Keep plain data under a key, if the user's directory can be written to."""
+    from llmarch_cli.writing import put
+
+    folder = directory(sort)
+    if _written[folder] >= MOST_IN_A_RUN:
+        return
+    try:
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        path = folder / f"{key}.json"
+        put(path, json.dumps({"key": key, **data}).encode())
+        path.chmod(0o600)
+        _written[folder] += 1
+        if _written[folder] % MOST_IN_A_RUN == 1:  # to look at all files takes longer than to write one
+            _make_room(folder)
+    except OSError:  # full, read-only, or deleted by another process
+        return
+
+
+def _make_room(folder: Path) -> None:
+    files = sorted(folder.glob("*.json"), key=lambda each: each.stat().st_mtime)
+    for old in files[:-MOST_FILES]:
+        old.unlink()
