@@ -53,6 +53,7 @@ class Table:
         lead: a sentence before the rows, for readers.
         notes: remarks on all rows, for readers.
         side_by_side: show up to `most_side_by_side` rows as columns, for comparison.
+        most_lines: side by side in a terminal, hide the lines of `may_drop` while the table has more lines than these.
         compares: of two rows side by side, show the ratio too, and of more show lines.
         may_drop: keys of columns to hide in a narrow terminal before text is wrapped, in this order. One that fits
             again when others are hidden is shown.
@@ -78,6 +79,7 @@ class Table:
     side_by_side: bool = False
     compares: bool = False
     most_side_by_side: int = MAX_SIDE_BY_SIDE
+    most_lines: int | None = None
     may_drop: tuple[str, ...] = ()
     fills: str | None = None
     bar: str | None = None

@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from itertools import groupby
 
 from llmarch_cli.report.formats.grid import Cell, Sort, TextGrid, TextLine, grid, one_line
-from llmarch_cli.report.table import Table
+from llmarch_cli.report.table import Column, Table
 
 GAP = 2  # between columns
 LONGEST_WORD = 24  # longer words are names, which may be broken
@@ -69,7 +69,11 @@ def _lines(table: Table, width: int, exact: bool, pen: _Pen) -> Iterator[str]:
     if table.is_side_by_side and _taken(_least(cells)) > width:
         table = replace(table, side_by_side=False)
         cells = grid(table, table.for_reading, exact)
-    parts, dropped = ([(cells, False)], []) if table.is_side_by_side else _parts(table, cells, width)
+    if table.is_side_by_side:
+        cells, dropped = _low_enough(table, width, exact)
+        parts = [(cells, False)]
+    else:
+        parts, dropped = _parts(table, cells, width)
     if table.notes and not table.rows:  # no headings without rows: the notes say why
         parts, dropped = [], []
     for number, (part, has_bar) in enumerate(parts):
@@ -82,6 +86,20 @@ def _lines(table: Table, width: int, exact: bool, pen: _Pen) -> Iterator[str]:
         yield from written(note, DIM)
     if dropped:
         yield from written(f"Hidden (terminal too narrow): {', '.join(dropped)}.", DIM)
+
+
+def _low_enough(table: Table, width: int, exact: bool) -> tuple[TextGrid, list[str]]:
+    """The rows of a table side by side, and the titles of lines to hide so that it has not more than it may."""
+    columns, hidden = table.for_reading, list[Column]()
+    may_drop = [column for key in table.may_drop for column in columns if column.key == key]
+    around = [one_line(text) for text in (table.title, table.lead, *table.notes) if text]
+    n_around = sum(len(_wrapped(text, width)) for text in around) + 1  # an empty line before notes
+    while True:
+        cells = grid(table, [column for column in columns if column not in hidden], exact)
+        drawn = sum(1 for _ in _drawn(cells, width, (), _Pen(color=False, ascii_only=False)))
+        if table.most_lines is None or drawn + n_around + bool(hidden) <= table.most_lines or not may_drop:
+            return cells, [column.title for column in hidden]
+        hidden.append(may_drop.pop(0))
 
 
 def _parts(table: Table, cells: TextGrid, width: int) -> tuple[list[tuple[TextGrid, bool]], list[str]]:

@@ -1,4 +1,5 @@
 import re
+from itertools import combinations
 from pathlib import Path
 
 import pytest
@@ -11,6 +12,8 @@ from strategies import specs
 
 from llmarch_cli import api
 from llmarch_cli.report import units
+from llmarch_cli.report.comparison import comparison as compared
+from llmarch_cli.report.family import led
 from llmarch_cli.report.formats import terminal
 from llmarch_cli.report.formats.render import render
 from llmarch_cli.report.table import Column, Table
@@ -230,6 +233,20 @@ def test_headings_are_wrapped_before_columns_are_hidden() -> None:
     assert lines[:3] == ["              second", "first amount  amount", "─" * 20]  # no wider than its heading needs
     assert "Hidden" not in terminal.render([table], 14)
     assert "Hidden (terminal too narrow): second" in " ".join(terminal.render([table], 12).split())
+
+
+@pytest.mark.parametrize("width", [80, 120])
+def test_a_short_comparison_of_two_fits_on_a_screen(width: int) -> None:
+    """What is hidden for it is named; `--all` shows it."""
+    unusual = ("zamba2-7b", "deepseek-v4-flash", "falcon-h1-0.5b", "step-3.5-flash", "minimax-m3", "nemotron-h-56b")
+    profiles = {name: api.profile(name, engine="closed-form") for name in unusual}
+    hidden = set()
+    for pair in combinations(profiles.values(), 2):
+        text = terminal.render([led(compared(pair, brief=True), pair, brief=True)], width)
+        assert len(text.splitlines()) <= 30
+        hidden |= set(re.findall(r"Hidden \(terminal too narrow\): (.*)\.", text))
+        assert "Hidden" not in terminal.render([compared(pair)], width)
+    assert {"positions"} <= hidden <= {"positions", "positions, heads", "positions, heads, d_model"}
 
 
 def test_an_empty_table_is_its_heading() -> None:
