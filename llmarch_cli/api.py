@@ -13,6 +13,7 @@ import datetime as dt
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from fractions import Fraction
+from operator import attrgetter
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypedDict, Unpack
 
@@ -331,6 +332,7 @@ _FORMATS = ("context", "weights", "kv_dtype", "state_dtype", "prompt", "prefix")
 
 
 def overview(
+    models: Sequence[ModelLike] | None = None,
     *,
     moe: bool | None = None,
     organization: str | None = None,
@@ -340,9 +342,10 @@ def overview(
     columns: Sequence[str] = (),
     sort: str | None = None,
 ) -> Table:
-    """List the bundled models that match all criteria, in closed form.
+    """List the models that match all criteria, in closed form.
 
     Args:
+        models: None takes all bundled models.
         moe: True for mixtures of experts, False for dense models.
         organization: any part of the publisher's name.
         attention: a word of the layout: mla, gqa, mha, window, chunked, nope ...
@@ -361,7 +364,7 @@ def overview(
     from llmarch_cli.report.overview import overview as table
 
     require(columns, sort)
-    matching = filtered(specs(), moe, organization, attention, kinds, since)
+    matching = filtered(specs(models), moe, organization, attention, kinds, since)
     return table([profile(spec, engine="closed-form") for spec in matching], sort, columns)
 
 
@@ -556,14 +559,14 @@ def sweep(
     )
     target, tell = None if out is None else Path(out), progress or (lambda _, __: None)
     if plot is None:
-        return variants(*run(question, target, scheduler, tell))
+        return variants(*run(question, target, scheduler, tell), is_usual=not columns)
     from llmarch_cli.sweeping import plot as drawn
 
     file = drawn.Picture(Path(plot), spec.name, goals)
     search, answer = run(question, target, scheduler, tell)
     best = drawn.points(search.rows(answer), file)
     file.draw(drawn.random_variants(question, file), best, drawn.unit_of)
-    return variants(search, answer)
+    return variants(search, answer, is_usual=not columns)
 
 
 def sweep_on(
@@ -640,14 +643,15 @@ def sweep_on(
         sample,
         seed,
     )
-    asking = Asking((setting(MACHINES, on, str), *settings), machines.figures, machines.ask, tuple(machines.words()))
+    varied = (setting(MACHINES, on, str), *settings)
+    asking = Asking(varied, machines.figures, machines.ask, tuple(machines.words()), attrgetter("marked"))
     search = Search(question, asking)
     file = None if plot is None else drawn.Picture(Path(plot), spec.name, search.question.pareto)
     found = search.run(progress or (lambda _, __: None))
     rows, n_best = search.best(found.rows)
     if file is not None:
         file.draw(search.points(found.rows, file), search.points(rows, file), lambda key: search.column(key).unit)
-    return search.table(found, rows, n_best)
+    return search.table(found, rows, n_best, with_beyond=not columns)
 
 
 def diff(before: ModelLike, after: ModelLike, **asked: Unpack[Asked]) -> Difference:

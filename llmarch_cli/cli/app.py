@@ -181,7 +181,7 @@ def run() -> int:
     return code or 0
 
 
-_OF_ONE_MODEL = ("show", "diff", "sweep")
+_OF_ONE_MODEL = ("sweep",)
 
 
 def _usage_message(error: Any) -> str:
@@ -192,7 +192,9 @@ def _usage_message(error: Any) -> str:
     if possible := getattr(error, "possibilities", None):
         message, hint = error.message, suggestion(error.option_name, possible) or hint
     if message.startswith("Got unexpected extra argument") and command.split()[-1] in _OF_ONE_MODEL:
-        hint = "; `llmarch compare` takes several models"
+        from llmarch_cli.cli import options
+
+        hint = f"; {options.SEVERAL_MODELS}"
     return f"{message[:1].lower()}{message[1:].rstrip('.')}{hint}" if message else ""
 
 

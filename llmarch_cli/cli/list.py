@@ -12,12 +12,14 @@ from llmarch_cli.cli import options, output
 EXAMPLES = (
     "llmarch list --moe --sort=-params",
     "llmarch list --kind gated_deltanet --kind moe",
+    "llmarch list 'qwen3*' --dense",
     "llmarch list --org google --since 2025-07",
     "llmarch list --attention mla --columns params,active_params --format csv",
 )
 
 
 def list_models(
+    models: options.AnyModels = None,
     moe: Annotated[
         bool | None, typer.Option("--moe/--dense", help="Mixtures of experts only, or dense models only.")
     ] = None,
@@ -36,7 +38,7 @@ def list_models(
             "--kind",
             metavar="TAG",
             help="A kind or mechanism, as in the column `mechanisms`: gated_deltanet, hybrid, shared_expert ..."
-            " Repeatable: all of them.",
+            " Several, as in moe,mla or repeated: all of them.",
             autocompletion=options.complete_kind,
             show_default=False,
         ),
@@ -58,16 +60,17 @@ def list_models(
 ) -> None:
     """List the bundled models: publisher, date, size, what is special.
 
-    A column to sort by is shown.
+    All of them, or those that are named or match a pattern such as 'qwen3-*'. A column to sort by is shown.
     """
     keys = options.keys(columns)
     from llmarch_cli import api
 
     table = api.overview(
+        models or None,
         moe=moe,
         organization=organization,
         attention=attention,
-        kinds=kinds or (),
+        kinds=[tag.strip() for each in kinds or () for tag in each.split(",") if tag.strip()],
         since=since,
         columns=keys,
         sort=sort,

@@ -223,11 +223,23 @@ def complete_change(ctx: typer.Context, incomplete: str) -> list[str]:
 def matched(given: list[str] | None) -> list[str] | None:
     """The models of a command line, with the bundled ids that patterns such as `qwen3-*` match in their place.
 
-    Raises InputError for a pattern that matches none. The shell expands patterns of files.
-    """
-    from llmarch_cli.specs.loading import names
+    A pattern adds no model that stands before it: `gpt2-xl gpt2*` begins with gpt2-xl, and has it once. The shell
+    expands patterns of files.
 
+    Raises InputError for a pattern that matches none, for models with commas between them, and for a context.
+    """
+    from llmarch_cli.specs.loading import exists, names
+
+    for name in given or ():
+        if "," in name and not set(name) & set("*?[/\\") and not exists(Path(name)):
+            apart = " ".join(filter(None, (part.strip() for part in name.split(","))))
+            raise InputError(f"unknown model {shown(name)}; several stand apart, without commas: {apart}")
+        if re.fullmatch(f"({_WHOLE})[kKmM]", name) and not exists(Path(name)):
+            raise InputError(f"unknown model {shown(name)}; several contexts have commas between them: --ctx 8k,{name}")
     return _matched(given, names(), "model", "llmarch list") if given else given
+
+
+SEVERAL_MODELS = "`llmarch compare` and `llmarch show` take several models"
 
 
 def matched_one(given: str) -> str:
@@ -235,7 +247,9 @@ def matched_one(given: str) -> str:
     found = matched([given]) or [given]
     if len(found) > 1:
         first = ", ".join(found[:4]) + (" ..." if len(found) > 4 else "")
-        raise InputError(f"{shown(given)} matches {len(found)} models, but one is meant here: {first}")
+        raise InputError(
+            f"{shown(given)} matches {len(found)} models, but one is meant here: {first}; {SEVERAL_MODELS}"
+        )
     return found[0]
 
 
@@ -256,8 +270,8 @@ def _matched(given: list[str], known: Iterable[str], what: str, command: str) ->
     for name in given:
         if not has_magic(name) or exists(Path(name)):
             found.append(name)
-        elif matches := [each for each in known if fnmatchcase(each, name)]:
-            found += matches
+        elif matches := [each for each in known if fnmatchcase(each, name.lower())]:  # ids are in lower case
+            found += (each for each in matches if each not in found)
         else:
             raise InputError(f"no bundled {what} matches {shown(name)}; see `{command}`")
     return found

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
 
 EXAMPLES = (
     "llmarch show gemma3-27b",
+    "llmarch show 'gpt2*' llama3.1-8b --ctx 1k",
     "llmarch show deepseek-v3 --ctx 8k --operators",
     "llmarch show deepseek-r1 --spec > my-model.yaml",
     "llmarch show gpt-oss-20b --set ffn.n_experts=64 --save wider.yaml",
@@ -26,7 +28,7 @@ EXAMPLES = (
 
 @options.workload()
 def show(
-    model: options.Model,
+    models: options.Models,
     asked: options.Asked,
     spec: Annotated[
         bool,
@@ -47,9 +49,10 @@ def show(
     plot: plots.Plot = None,
     plot_kind: plots.Kind = None,
 ) -> None:
-    """Describe one model: metrics, layers and components.
+    """Describe models: metrics, layers and components.
 
-    Components are shown with their shares, and metrics beside the published numbers.
+    Components are shown with their shares, and metrics beside the published numbers. Several models are shown one after
+    another.
 
     Of a file of weights (.gguf, .safetensors, an index, or a checkpoint's directory), also what it stores by component
     and by format, from headers alone: values, bytes, bits a value.
@@ -57,7 +60,7 @@ def show(
     kind = plots.kind(plot_kind, "params", plot)
     plots.require(plot, file_format, kind)
     assignments = options.changes(changes)
-    options.require_changes(save, assignments)
+    options.require_changes(save, assignments, len(models))
     for option, given in (("--plot", plot is not None), ("--operators", operators), ("--exact", exact)):
         if spec and given:
             raise InputError(f"--spec prints a spec, without metrics: leave out {option}")
@@ -65,29 +68,57 @@ def show(
         raise InputError(f"--spec prints YAML or JSON, not {file_format}: leave out --format, or give --format json")
     from llmarch_cli import api
     from llmarch_cli.models import weights
+    from llmarch_cli.report.sheet import in_a_row
 
-    named: str | ModelSpec | None = model
-    stored: tuple[Table, ...] = ()
-    if (path := weights(model)) is not None and not spec:
-        named, stored = _stored(path)
+    described: list[tuple[str | ModelSpec | None, tuple[Table, ...]]] = []
+    for model in models:
+        path = None if spec else weights(model)
+        named, stored = (model, ()) if path is None else _stored(path)
         if named is None:
             for option, given in (("--plot", plot is not None), ("--operators", operators), ("--set", bool(changes))):
                 if given:
                     raise InputError(f"{model}: {option} needs an architecture")
-            output.show(stored, file_format, exact)
-            return
-    chosen = api.specs([model if named is None else named], assignments)[-1]
+        described.append((named, stored))
+    chosen = api.specs([named for named, _ in described if named is not None], assignments)
+    chosen = chosen[1::2] if assignments else chosen
     if spec:
-        from llmarch_cli.specs import spec_file
-
-        output.save(chosen, save)
-        output.write(spec_file.as_json(chosen) if file_format == "json" else spec_file.render(chosen))
+        for each in chosen:
+            output.save(each, save)  # of one alone
+        output.write(_written(chosen, as_json=file_format == "json"))
         return
-    profile = api.profile(chosen, **asked)
-    tables = api.fact_sheet(profile, operators=operators)
-    output.save(chosen, save)
-    output.show((*tables, *stored), file_format, exact)
-    plots.show(plot, kind, [profile])
+    track = output.tracking("profiling") if len(chosen) > 1 else iter
+    profiles = api.profiles(chosen, track=track, **asked) if chosen else []
+    if file_format == "csv":
+        _require_one_table(described)
+    left = iter(profiles)
+    sheets = [
+        (*(() if named is None else api.fact_sheet(next(left), operators=operators)), *stored)
+        for named, stored in described
+    ]
+    for each in chosen:
+        output.save(each, save)
+    output.show(in_a_row(sheets), file_format, exact)
+    if profiles:
+        plots.show(plot, kind, profiles)
+
+
+def _written(specs: Sequence[ModelSpec], as_json: bool) -> str:
+    """A spec as text. Several are a list in JSON, and in YAML documents of one stream, each below a comment."""
+    import json
+
+    from llmarch_cli.specs import spec_file
+
+    if len(specs) == 1:
+        return spec_file.as_json(specs[0]) if as_json else spec_file.render(specs[0])
+    if as_json:
+        return json.dumps([json.loads(spec_file.as_json(spec)) for spec in specs], indent=2) + "\n"
+    return "".join(f"---\n{spec_file.render(spec, (spec.id,))}" for spec in specs)
+
+
+def _require_one_table(described: Sequence[tuple[object, object]]) -> None:
+    """Raise InputError if models, whose table in CSV is of components, are beside files that have no architecture."""
+    if len({named is None for named, _ in described}) > 1:
+        raise InputError("csv is one table, but some of these have an architecture and some have none: use json")
 
 
 def _stored(path: Path) -> tuple[str | ModelSpec | None, tuple[Table, ...]]:

@@ -312,6 +312,11 @@ class Figures(Mapping[str, Value]):
             self._known[key] = BY_KEY[key].value(self._found)
         return self._known[key]
 
+    @property
+    def marked(self) -> frozenset[str]:
+        """The keys of the figures that are beyond the model's context window."""
+        return marks(self._found)
+
     def __iter__(self) -> Iterator[str]:
         return iter(BY_KEY)
 

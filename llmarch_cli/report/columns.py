@@ -60,15 +60,17 @@ def beyond_context_window(profile: Profile) -> bool:
 
 def marks(profiles: Iterable[Profile], metrics: Sequence[Metric]) -> tuple[frozenset[str], ...]:
     """For each profile, the keys of the metrics whose tokens are more than the model's context window."""
-    return tuple(
-        frozenset(
-            metric.key
-            for metric in metrics
-            if metric.is_marked
-            and (window := profile.spec.context_length) is not None
-            and window < (profile.workload.context if metric.is_linear else profile.workload.of_prompt)
-        )
-        for profile in profiles
+    return tuple(beyond(profile.spec.context_length, profile.workload, metrics) for profile in profiles)
+
+
+def beyond(window: int | None, workload: Workload, metrics: Iterable[Metric]) -> frozenset[str]:
+    """The keys of the metrics whose tokens are more than a context window; none if it is not known."""
+    return frozenset(
+        metric.key
+        for metric in metrics
+        if metric.is_marked
+        and window is not None
+        and window < (workload.context if metric.is_linear else workload.of_prompt)
     )
 
 
@@ -294,10 +296,10 @@ BY_KEY = {metric.key: metric for metric in METRICS}
 MODEL = BY_KEY["model"]
 
 
-# Headings of metrics in tables that are short of room.
-SHORT = {"params": "size", "active_params": "active", "context_window": "context"}
+# Other words for metrics, which were headings once.
+_ALSO_TYPED = {"params": "size", "active_params": "active"}
 
-TITLES = {key: (metric.title, *([SHORT[key]] if key in SHORT else [])) for key, metric in BY_KEY.items()}
+TITLES = {key: (metric.title, *([_ALSO_TYPED[key]] if key in _ALSO_TYPED else [])) for key, metric in BY_KEY.items()}
 
 # Keys of the version before, each with its new one. They are read for one version, with a note.
 RENAMED = {"context_length": "context_window", "beyond_context_length": "beyond_context_window"}
@@ -360,11 +362,10 @@ def listing(keys: Sequence[str] = ()) -> Table:
     """A table of all metrics, or those of `keys`, with their conventions. Raises InputError for unknown keys."""
     columns = (
         Column("key", "column", TEXT),
-        Column("convention", "what it counts", TEXT),
         Column("title", "heading", TEXT),
+        Column("convention", "what it counts", TEXT),
         Column("group", "group", TEXT, shown="data"),
     )
     chosen = [metric(key) for key in keys] or METRICS
-    return Table(
-        "columns", columns, tuple({c.key: getattr(m, c.key) for c in columns} for m in chosen), may_drop=("title",)
-    )
+    rows_of = tuple({column.key: getattr(each, column.key) for column in columns} for each in chosen)
+    return Table("columns", columns, rows_of, keeps_whole=True)

@@ -57,6 +57,11 @@ _BRIEF = frozenset(
     )
 )
 
+MOST_LINES = 30  # of a comparison of two on a narrow terminal, where texts are wrapped
+
+# What a comparison of two hides first to keep to that.
+_LESS_TELLING = ("positions", "heads", "d_model")
+
 # Columns of caches that a narrow terminal hides, the first one first.
 _RARE = ("partial_bytes", "index_bytes", "kv_fixed_bytes", "kv_cache_bytes_without_windows", "state_bytes")
 
@@ -91,6 +96,7 @@ def comparison(
     if paired:
         return _changes(profiles[::2], profiles[1::2], metrics, sort)
     ordered = sorted_by(profiles, sort) if sort else profiles
+    is_short = brief and not keys and len(ordered) == 2
     return Table(
         "models",
         metrics,
@@ -98,6 +104,8 @@ def comparison(
         notes=tuple(notes(ordered, metrics)),
         side_by_side=True,
         compares=True,
+        may_drop=_LESS_TELLING if is_short else (),
+        most_lines=MOST_LINES if is_short else None,
         marked=marks(ordered, metrics),
         specs=specs(ordered),
     )

@@ -11,6 +11,7 @@ from llmarch_cli.report.columns import ratio
 from llmarch_cli.report.table import Column, Table
 from llmarch_cli.report.units import Value
 
+_FILE = Column("file", "file", units.TEXT, "The file or directory, as given.", shown="data")
 _MEASURES = (
     Column("tensors", "tensors", units.INTEGER, "Tensors, with those that hold scales and zero points."),
     Column("values", "values", units.PARAMS, "Values in these tensors; packed ones count each, their scales do not."),
@@ -19,11 +20,16 @@ _MEASURES = (
     Column("bits_per_value", "bits a value", units.BITS, "Bytes times 8, over values."),
 )
 _BY_COMPONENT = (
+    _FILE,
     Column("component", "component", units.TEXT, "The component, by the names of the tensors."),
     *_MEASURES,
     Column("formats", "formats", units.TEXT, "The formats of the values."),
 )
-_BY_FORMAT = (Column("format", "format", units.TEXT, "The dtype or type, or the format of packed values."), *_MEASURES)
+_BY_FORMAT = (
+    _FILE,
+    Column("format", "format", units.TEXT, "The dtype or type, or the format of packed values."),
+    *_MEASURES,
+)
 
 
 def stored(found: Contents, notes: Iterable[str] = (), main: bool = True) -> tuple[Table, Table]:
@@ -33,6 +39,7 @@ def stored(found: Contents, notes: Iterable[str] = (), main: bool = True) -> tup
     ordered = [name for name in COMPONENTS if name in by_component]
     rows = tuple(
         {
+            "file": str(found.path),
             "component": name,
             **_measures(by_component[name], found.n_bytes),
             "formats": ", ".join(dict.fromkeys(each.format for each in by_component[name])),
@@ -41,7 +48,9 @@ def stored(found: Contents, notes: Iterable[str] = (), main: bool = True) -> tup
     )
     total: Mapping[str, Value] = {"component": "total", **_measures(found.tensors, found.n_bytes), "formats": ""}
     largest = sorted(by_format, key=lambda name: -sum(each.stored.n_bytes for each in by_format[name]))
-    formats = tuple({"format": name, **_measures(by_format[name], found.n_bytes)} for name in largest)
+    formats = tuple(
+        {"file": str(found.path), "format": name, **_measures(by_format[name], found.n_bytes)} for name in largest
+    )
     title = f"Stored in {found.path.name or found.path}"
     return (
         Table("stored", _BY_COMPONENT, rows, title=title, notes=(*_sizes(found), *notes), total=total, main=main),

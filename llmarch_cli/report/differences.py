@@ -11,10 +11,11 @@ from llmarch_cli.components.record import Record, number
 from llmarch_cli.errors import shown
 from llmarch_cli.profilers.attribution import FIGURES, KEPT_BESIDE, Difference
 from llmarch_cli.profilers.cost import Cost
+from llmarch_cli.profilers.profile import Profile
 from llmarch_cli.report import comparison, layout, units
-from llmarch_cli.report.columns import metric
+from llmarch_cli.report.columns import MODEL, metric
 from llmarch_cli.report.table import Column, Table
-from llmarch_cli.report.units import ABSENT, Value, signed
+from llmarch_cli.report.units import ABSENT, Beside, Value, signed
 from llmarch_cli.specs.differences import Change
 from llmarch_cli.specs.spec import ModelSpec
 
@@ -23,6 +24,8 @@ ORDER = (
     "Effects add up exactly, each on top of the changes before it, which follow the order of a spec's fields: a layout"
     " changes after its components, or before them if it drops a variant."
 )
+
+MOST_BESIDE = 6  # models whose metrics are columns, if these fit
 
 _IF_ANY = ("mtp_params", "buffers", "index_bytes", *KEPT_BESIDE)  # beside the four metrics
 
@@ -33,14 +36,57 @@ def differences(difference: Difference) -> tuple[Table, ...]:
     Changes without an effect on these metrics stand apart, and in data behind the others.
     """
     both = (difference.before, difference.after)
-    also = [key for key in _IF_ANY if any(metric(key).value(profile) for profile in both)]
-    metrics = comparison.comparison(both, [*FIGURES, *also], paired=True)
+    metrics = comparison.comparison(both, _keys(both), paired=True)
     return replace(metrics, main=False), *_changes(difference)
+
+
+def from_base(found: Sequence[Difference]) -> tuple[Table, ...]:
+    """The metrics of a base and of the models compared with it, then the changes of each model.
+
+    `found` are differences from one base. Of one alone, the tables are those of `differences`.
+    """
+    if len(found) == 1:
+        return differences(found[0])
+    base = found[0].before
+    profiles = (base, *(each.after for each in found))
+    keys = _keys(profiles)
+    metrics = comparison.comparison(profiles, keys)
+    beside: list[dict[str, Value]] = []
+    for profile in profiles[1:]:
+        values: dict[str, Value] = {key: Beside(metric(key).value(profile), metric(key).value(base)) for key in keys}
+        beside.append({MODEL.key: profile.spec.id, **values})
+    metrics = replace(
+        metrics,
+        rows=(metrics.rows[0], *beside),
+        lead=f"Each model beside {base.spec.id}: the difference in brackets, from ten times on the ratio.",
+        compares=False,
+        most_side_by_side=MOST_BESIDE,
+        main=False,
+    )
+    changes = []
+    for each in found:
+        of_model, *apart = _changes(each)
+        of_model = replace(of_model, title=f"{each.before.spec.id} -> {each.after.spec.id}")
+        changes += [
+            replace(table, notes=tuple(note for note in table.notes if note != ORDER)) for table in (of_model, *apart)
+        ]
+    if any(found):
+        changes[-1] = replace(changes[-1], notes=(*changes[-1].notes, ORDER))
+    return metrics, *changes
+
+
+def _keys(profiles: Sequence[Profile]) -> list[str]:
+    """The metrics to show: those that changes are priced by, and others that any model has."""
+    return [*FIGURES, *(key for key in _IF_ANY if any(metric(key).value(profile) for profile in profiles))]
 
 
 def _changes(difference: Difference) -> tuple[Table, ...]:
     """One row per step, the largest effect first."""
     before, after = difference.before.spec, difference.after.spec
+    between = (
+        Column("base", "base", units.TEXT, "The first model.", "data"),
+        Column("model", "model", units.TEXT, "The second model.", "data"),
+    )
     named = (
         Column("change", "change", units.TEXT, "The fields, or the layout.", "data"),
         Column("before", before.id, units.TEXT, "The value in the first model.", "data"),
@@ -53,6 +99,8 @@ def _changes(difference: Difference) -> tuple[Table, ...]:
     without: list[dict[str, Value]] = []
     for effect in difference.by_weight:
         line: dict[str, Value] = {
+            "base": before.id,
+            "model": after.id,
             "change": _named(effect.changes),
             "before": "; ".join(_layout(before, change) or _plain(change.before) for change in effect.changes),
             "after": "; ".join(_layout(after, change) or _plain(change.after) for change in effect.changes),
@@ -68,9 +116,10 @@ def _changes(difference: Difference) -> tuple[Table, ...]:
         line["change_words"] = f"{line['change']}: {line['before_words']} -> {line['after_words']}"
         (with_effect if any(line[column.key] for column in effects) else without).append(line)
     if not difference:
-        return (Table("changes", (words, *named, step, *effects), (), notes=(SAME,)),)
+        return (Table("changes", (*between, words, *named, step, *effects), (), notes=(SAME,)),)
     total: dict[str, Value] = {"change_words": "total", **_effects(difference.cost, difference.mtp)}
     apart = (
+        *between,
         replace(named[0], shown="always"),
         *named[1:],
         Column("before_words", before.id, units.TEXT, "The first model's value in words.", "reading"),
@@ -82,7 +131,7 @@ def _changes(difference: Difference) -> tuple[Table, ...]:
     return (
         Table(
             "changes",
-            (words, *named, step, *effects),
+            (*between, words, *named, step, *effects),
             tuple(with_effect),
             notes=() if without else notes,
             total=total if with_effect else None,

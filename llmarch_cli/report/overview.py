@@ -11,24 +11,17 @@ from llmarch_cli.components.attention import Attention
 from llmarch_cli.components.ffn import FeedForward
 from llmarch_cli.errors import InputError, unknown
 from llmarch_cli.profilers.profile import Profile
-from llmarch_cli.report.columns import Metric, metric, picked, rows, sorted_by, titled
-from llmarch_cli.report.comparison import stated
+from llmarch_cli.report.columns import Metric, marks, metric, picked, rows, sorted_by, titled
+from llmarch_cli.report.comparison import notes
 from llmarch_cli.report.highlights import mechanisms
 from llmarch_cli.report.layout import attention_words, is_moe
 from llmarch_cli.report.table import Table
 from llmarch_cli.specs.spec import ModelSpec
 
-# Metrics with short headings, so that a row fits a narrow terminal.
-COLUMNS = {
-    "model": "model",
-    "organization": "organization",
-    "released": "released",
-    "params": "size",
-    "active_params": "active",
-    "context_window": "context",
-    "layout": "layout",
-    "highlights": "highlights",
-}
+COLUMNS = (
+    *("model", "organization", "released", "params", "active_params", "context_window"),
+    *("layout", "highlights"),
+)
 
 # In a narrow terminal: the layout for the highlights, which say more, unless they do not fit at all.
 _MAY_DROP = ("organization", "released", "layout", "highlights")
@@ -45,7 +38,7 @@ def overview(profiles: Iterable[Profile], sort: str | None = None, keys: Sequenc
     if not ordered:
         told = ["No model matches."]
     elif any(each.by_context and each.shown != "data" for each in metrics):
-        told = list(stated(ordered))
+        told = list(notes(ordered, metrics))
     return Table(
         "models",
         metrics,
@@ -53,6 +46,7 @@ def overview(profiles: Iterable[Profile], sort: str | None = None, keys: Sequenc
         notes=tuple(told),
         may_drop=() if keys else _MAY_DROP,
         fills=None if keys else "highlights",
+        marked=marks(ordered, metrics),
         specs=tuple(profile.spec for profile in ordered),
     )
 
@@ -60,7 +54,7 @@ def overview(profiles: Iterable[Profile], sort: str | None = None, keys: Sequenc
 def _metrics(keys: Sequence[str], sort: str | None) -> tuple[Metric, ...]:
     if keys:
         return picked((*keys, *([] if sort is None else [sort])))
-    usual = [replace(metric(key), title=title, shown="always") for key, title in COLUMNS.items()]
+    usual = [replace(metric(key), shown="always") for key in COLUMNS]
     if sort is not None and metric(sort).key not in COLUMNS:
         usual.insert(1, replace(metric(sort), shown="always"))
     return (*usual, metric("mechanisms"))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 
 from llmarch_cli.profilers.cost import Cost
@@ -28,6 +28,7 @@ def _of(key: str, shown: Shown = "always") -> Column:
     return Column(key, BY_KEY[key].title, BY_KEY[key].unit, shown=shown)
 
 
+_MODEL = Column("model", "model", units.TEXT, "The spec's id; for a YAML file its name.", shown="data")
 _COMPONENT, _COUNT = Column("component", "component", units.TEXT), Column("count", "count", units.INTEGER)
 
 # The metrics of a component, each with its share of the total.
@@ -70,14 +71,33 @@ _CONVENTIONS = {
 
 
 def sheet(profile: Profile) -> tuple[Table, ...]:
-    """The tables of a fact sheet. The main one is the table of components."""
-    return (
-        _model(profile),
-        _layers(profile.spec),
-        _components(profile),
-        _prediction_blocks(profile),
-        _published(profile),
+    """The tables of a fact sheet. The main one is the table of components.
+
+    In data, each row says of which model it is, so that the rows of several sheets can be told apart.
+    """
+    tables = (_layers(profile.spec), _components(profile), _prediction_blocks(profile), _published(profile))
+    return (_model(profile), *(_of_model(table, profile.spec) for table in tables))
+
+
+def _of_model(table: Table, spec: ModelSpec) -> Table:
+    lines = tuple({_MODEL.key: spec.id, **row} for row in table.rows)
+    return replace(table, columns=(_MODEL, *table.columns), rows=lines)
+
+
+def in_a_row(sheets: Sequence[tuple[Table, ...]]) -> tuple[Table, ...]:
+    """The tables of sheets one after another; of several, a heading says where each begins."""
+    if len(sheets) == 1:
+        return sheets[0]
+    return tuple(
+        replace(table, title=_place(table, number, len(sheets))) if table is tables[0] else table
+        for number, tables in enumerate(sheets, start=1)
+        for table in tables
     )
+
+
+def _place(first: Table, number: int, n_sheets: int) -> str:
+    named = first.title or str(first.rows[0][_MODEL.key])
+    return f"{named} ({number:,} of {n_sheets:,})"
 
 
 def operators(profile: Profile, counted: Iterable[tuple[Item, Mapping[str, int]]]) -> Table:
@@ -102,7 +122,7 @@ def operators(profile: Profile, counted: Iterable[tuple[Item, Mapping[str, int]]
         for operator, flops in by_operator.items()
         if flops
     )
-    return Table("operators", columns, lines, title="By operator", main=False)
+    return _of_model(Table("operators", columns, lines, title="By operator", main=False), profile.spec)
 
 
 def _model(profile: Profile) -> Table:
@@ -149,12 +169,30 @@ def _components(profile: Profile) -> Table:
             Column(f"{metric.key}_share", "share", units.SHARE, shown=_share_shown(metric), group=metric.key),
         )
     ]
-    lines = [_component(item, cost, profile.total) for item, cost in profile.rows if not item.mtp]
+    listed = [(item, cost) for item, cost in profile.rows if not item.mtp]
     return Table(
         "components",
         (_COMPONENT, _COUNT, *columns, _BUFFERS),
-        tuple(lines),
+        tuple(_component(item, cost, profile.total) for item, cost in listed),
         total=_line("total", None, profile.total, profile.total),
+        marked=_marked(profile, (*(cost for _, cost in listed), profile.total)),
+    )
+
+
+def _marked(profile: Profile, costs: Iterable[Cost]) -> tuple[frozenset[str], ...]:
+    """For each cost, the figures over rows in view, if these are beyond the model's context window.
+
+    The cache of windows that are full is the same at every context.
+    """
+    (beyond,) = marks([profile], [BY_KEY[metric.key] for metric in _COMPONENT_METRICS])
+    return tuple(
+        beyond
+        & {
+            key
+            for key, growing in (("kv_cache_bytes", cost.kv_growth_bytes), ("flops_per_token", cost.context_flops))
+            if growing
+        }
+        for cost in costs
     )
 
 
@@ -163,14 +201,15 @@ def _share_shown(metric: Column) -> Shown:
 
 
 def _prediction_blocks(profile: Profile) -> Table:
-    lines = [_line(item.label, item.count, cost * item.count) for item, cost in profile.rows if item.mtp]
+    listed = [(item, cost) for item, cost in profile.rows if item.mtp]
     return Table(
         "mtp_components",
         (_COMPONENT, _COUNT, *_COMPONENT_METRICS, _BUFFERS),
-        tuple(lines),
+        tuple(_line(item.label, item.count, cost * item.count) for item, cost in listed),
         title="Multi-token prediction, not in the totals",
         total=_line("total", None, profile.mtp),
         main=False,
+        marked=_marked(profile, (*(cost for _, cost in listed), profile.mtp)),
     )
 
 

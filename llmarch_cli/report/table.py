@@ -7,14 +7,14 @@ from dataclasses import dataclass
 from fractions import Fraction
 from typing import TYPE_CHECKING, Any, Literal
 
-from llmarch_cli.report.units import Delta, Unit, Value
+from llmarch_cli.report.units import Beside, Delta, Unit, Value
 
 if TYPE_CHECKING:
     import pandas as pd
 
     from llmarch_cli.specs.spec import ModelSpec
 
-MAX_SIDE_BY_SIDE = 3  # rows that are shown as columns at most
+MAX_SIDE_BY_SIDE = 3  # rows that are usually shown as columns at most
 
 # always; if any row has a value; in data only (CSV, JSON, pandas); for readers only (terminal, Markdown)
 Shown = Literal["always", "if any", "data", "reading"]
@@ -47,11 +47,13 @@ class Table:
 
     Attributes:
         name: its key in JSON.
-        rows: values by column key: int, float, str, bool, date, Fraction, or a Delta of these; None if unknown.
+        rows: values by column key: int, float, str, bool, date, Fraction, or a Delta or Beside of these; None if
+            unknown.
         title: a heading for readers.
         lead: a sentence before the rows, for readers.
         notes: remarks on all rows, for readers.
-        side_by_side: show up to three rows as columns, for comparison.
+        side_by_side: show up to `most_side_by_side` rows as columns, for comparison.
+        most_lines: side by side in a terminal, hide the lines of `may_drop` while the table has more lines than these.
         compares: of two rows side by side, show the ratio too, and of more show lines.
         may_drop: keys of columns to hide in a narrow terminal before text is wrapped, in this order. One that fits
             again when others are hidden is shown.
@@ -62,7 +64,8 @@ class Table:
         main: whether it represents the report in a format of one table, such as CSV.
         named_by: keys whose values together identify a row; empty for the first column.
         fails: the key of a bool, or of text about what is wrong, that marks a row as failed. Need not be a column.
-        marked: for each row, the keys of values that are marked for readers; empty if no row has any.
+        marked: for each row, and behind them for the total, the keys of values that are marked for readers; empty if
+            there are none.
         keeps_whole: rather wrap text as far as its words allow than split the table.
         specs: the models of the rows, whose architectures are in JSON.
     """
@@ -75,6 +78,8 @@ class Table:
     notes: tuple[str, ...] = ()
     side_by_side: bool = False
     compares: bool = False
+    most_side_by_side: int = MAX_SIDE_BY_SIDE
+    most_lines: int | None = None
     may_drop: tuple[str, ...] = ()
     fills: str | None = None
     bar: str | None = None
@@ -89,7 +94,7 @@ class Table:
     @property
     def is_side_by_side(self) -> bool:
         """Whether rows are shown as columns."""
-        most = 2 if self.compares else MAX_SIDE_BY_SIDE
+        most = 2 if self.compares else self.most_side_by_side
         return self.side_by_side and 0 < len(self.rows) <= most
 
     @property
@@ -146,10 +151,12 @@ def _series(values: list[Plain]) -> pd.Series[Any]:
 
 
 def plain(value: Value) -> Plain:
-    """The value for data formats: dates as text, ratios as floats, a `Delta` as its amount."""
+    """The value for data formats: dates as text, ratios as floats, a `Delta` as its amount, a `Beside` as its value."""
     match value:
         case Delta():
             return plain(value.amount)
+        case Beside():
+            return plain(value.value)
         case Fraction():
             return float(value)
         case bool() | int() | float() | str() | None:

@@ -18,6 +18,7 @@ Fact = int | float | str | bool | dt.date | Fraction | None
 
 ABSENT = "-"
 LONGEST_DECIMAL = 64  # digits after the point
+MANY_TIMES = 10  # from which on a value is written as so many times the base's, and not as a share that was added
 
 
 @dataclass(frozen=True)
@@ -41,7 +42,23 @@ class Delta:
         return None
 
 
-Value = Fact | Delta
+@dataclass(frozen=True)
+class Beside:
+    """A value beside that of a base. True if they differ."""
+
+    value: Fact
+    base: Fact
+
+    def __bool__(self) -> bool:
+        return self.value != self.base
+
+    @property
+    def amount(self) -> int | Fraction | None:
+        """How much larger than the base's it is; None if the values are not numbers."""
+        return Delta(self.base, self.value).amount
+
+
+Value = Fact | Delta | Beside
 
 
 def exactly(value: float | Fraction) -> str:
@@ -108,21 +125,24 @@ class Unit:
     is_signed: bool = False
 
     def write_together(self, values: Sequence[Value], exact: bool = False) -> list[str]:
-        """The values as they are compared: rounded numbers in one multiple of the unit."""
-        numbers = [value for value in values if isinstance(value, int | Fraction) and value]
-        if exact or self.scale is None or len(numbers) < 2 or any(isinstance(value, Delta) for value in values):
+        """The values as they are compared: rounded numbers in one multiple of the unit, small changes in their own."""
+        plain = [value.value if isinstance(value, Beside) else value for value in values]
+        numbers = [value for value in plain if isinstance(value, int | Fraction) and value]
+        scale = self.scale
+        if exact or scale is None or len(numbers) < 2:
             return [self.write(value, exact) for value in values]
-        multiples = [self.scale.multiple(number) for number in numbers]
+        multiples = [scale.multiple(number) for number in numbers]
         shared = max(min(multiples), max(multiples) - 1)
-        return [
-            self.scale.write(value, shared) if isinstance(value, int | Fraction) else self.write(value)
-            for value in values
-        ]
+        alike = replace(self, rounded=lambda value: scale.write(value, shared))
+        smaller = replace(self, rounded=lambda value: scale.write(value, min(shared, scale.multiple(value))))
+        return [(smaller if isinstance(value, Delta) else alike).write(value) for value in values]
 
     def write(self, value: Value, exact: bool = False) -> str:
-        """`value` in this unit; a `Delta` with its sign and as a share of the value before."""
+        """`value` in this unit; a `Delta` with its sign, a `Beside` as it is; both with the share that changed."""
         if isinstance(value, Delta):
             return self._write_delta(value, exact)
+        if isinstance(value, Beside):
+            return self._write_beside(value, exact)
         if value is None:
             return ABSENT
         return self.exact(value) if exact else self.rounded(value)
@@ -137,6 +157,13 @@ class Unit:
         if self.is_ratio or not isinstance(before, int | Fraction) or before <= 0:
             return text
         return f"{text} ({difference(Fraction(amount, before))})"
+
+    def _write_beside(self, value: Beside, exact: bool) -> str:
+        text, amount, base = self.write(value.value, exact), value.amount, value.base
+        if not amount or self.is_ratio or not isinstance(base, int | Fraction) or base <= 0:
+            return text
+        times = Fraction(base + amount, base)
+        return f"{text} ({ratio(times) if times >= MANY_TIMES else difference(times - 1)})"
 
     def signed(self, amount: int | Fraction, exact: bool = False) -> str:
         """`amount` in this unit with its sign; 0 without."""

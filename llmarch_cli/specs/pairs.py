@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from itertools import product
 from typing import Any, Literal, TypeVar
@@ -11,7 +11,7 @@ from typing import Any, Literal, TypeVar
 from llmarch_cli.components.component import Component
 from llmarch_cli.components.frame import NormPlacement
 from llmarch_cli.components.record import Record
-from llmarch_cli.specs.spec import NONE, ModelSpec
+from llmarch_cli.specs.spec import NONE, ModelSpec, shares_weights
 
 Axis = Literal["attention", "ffn"]
 AXES: tuple[Axis, ...] = ("attention", "ffn")
@@ -86,7 +86,8 @@ class _Variant:
     """A component with all its variant names in a spec, and its layers.
 
     It refers to other variants by their place in the order of first layers; `own` is the same with their names.
-    `placement` is where the norms of its layers stand, if that differs between layers.
+    `placement` is where the norms of its layers stand, if that differs between layers. `number` tells equal variants
+    apart whose layers share weights, each its own.
     """
 
     component: Component
@@ -94,11 +95,12 @@ class _Variant:
     placement: str
     names: list[str]
     layers: set[int]
+    number: int = 0
 
     @cached_property
     def key(self) -> str:
         """The whole component as text, with its norms: equal exactly if they are."""
-        return f"{self.component!r} {self.placement}"
+        return f"{self.component!r} {self.placement} {self.number}"
 
     @cached_property
     def descriptions(self) -> tuple[str, str]:
@@ -106,16 +108,18 @@ class _Variant:
 
 
 def _distinct(spec: ModelSpec, axis: Axis) -> list[_Variant]:
-    """The variants of an axis, equal ones as one."""
+    """The variants of an axis, equal ones as one, unless each has weights that its layers share."""
     numbers = {name: str(i) for i, name in enumerate(_in_order(spec, axis))}
     variants: dict[str, _Variant] = {}
     layers: dict[str, list[int]] = {}
     for i, name in enumerate(spec.names(axis, spec.n_layers)):
         layers.setdefault(name, []).append(i)
-    for name, component in spec.variants(axis).items():
+    for name, component in sorted(spec.variants(axis).items(), key=lambda each: int(numbers[each[0]])):
         own = _without_names(component)
         placement = spec.placement(name) if axis == "attention" and len(spec.placements) > 1 else ""
         variant = _Variant(own.with_references(numbers), own, placement, [], set())
+        while shares_weights(component) and variant.key in variants:
+            variant = replace(variant, number=variant.number + 1)
         variant = variants.setdefault(variant.key, variant)
         variant.names.append(name)
         variant.layers.update(layers[name])

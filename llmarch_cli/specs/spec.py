@@ -430,7 +430,7 @@ class ModelSpec(Record):
             last = self._abridged()[0][-1]
             for axis in ("attention", "ffn"):
                 component = self.component(axis, getattr(last, axis))
-                if component is not None and _shares_weights(component):
+                if component is not None and shares_weights(component):
                     raise FieldError(
                         ("n_mtp_blocks",),
                         "must be 0 with a last layer that shares weights, because a multi-token-prediction block has"
@@ -672,7 +672,7 @@ class ModelSpec(Record):
                     continue
                 label = f"{axis}: {name}" if named else axis
                 yield Item(label, axis, counts[name], component)
-                if _shares_weights(component):
+                if shares_weights(component):
                     yield Item(f"{label}, shared weights", axis, 1, SharedWeights.model_construct(of=component))
         several = len(self.placements) > 1
         for norms, count in _totals((self.block_norms(layer), count) for layer, count in layers.items()).items():
@@ -743,7 +743,7 @@ def _is_reader(kind: type[Component]) -> bool:
     return kind.reads is not Component.reads
 
 
-def _shares_weights(component: Component) -> bool:
+def shares_weights(component: Component) -> bool:
     """Whether all layers of its variant have some weights in common."""
     return any(inner.shared_parts for _, inner in _those(component, _is_sharing))
 

@@ -26,6 +26,7 @@ MAX_SAMPLED_FROM = 2**62
 
 NOTHING = "nothing varies; give a field and its values,"
 
+_OTHER_RANGE = re.compile(r"([0-9][0-9_]*) *(?:-|\.\.\.?) *([0-9][0-9_]*)")  # as in other languages
 _RANGE = re.compile(r"([0-9][0-9_]*):([0-9][0-9_]*)(?::([0-9][0-9_]*))?")
 
 
@@ -57,6 +58,8 @@ def parsed(texts: Sequence[str]) -> dict[str, list[Scalar]]:
 
 def _values(path: str, text: str) -> list[Scalar]:
     match = _RANGE.fullmatch(text)
+    if mistaken := _OTHER_RANGE.fullmatch(text):
+        raise InputError(f"--vary {path}: not {shown(text)}; a range is {mistaken[1]}:{mistaken[2]}, both included")
     if match is None:
         try:
             return [assignment(f"{path}={value}")[1] for value in text.split(",")]

@@ -6,7 +6,7 @@ Whoever asks brings the figures, and what varies besides the fields of the model
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cache, cached_property, partial
 from math import prod
@@ -17,7 +17,7 @@ import numpy as np
 from llmarch_cli.errors import InputError
 from llmarch_cli.profilers.profile import Profile
 from llmarch_cli.report import names
-from llmarch_cli.report.columns import TITLES, metric
+from llmarch_cli.report.columns import BY_KEY, TITLES, marks, metric
 from llmarch_cli.report.table import Column, Table
 from llmarch_cli.report.units import Value
 from llmarch_cli.specs.spec import ModelSpec
@@ -30,12 +30,25 @@ from llmarch_cli.sweeping.pricing import COUNTS, RATIOS
 from llmarch_cli.sweeping.rules import rules
 from llmarch_cli.sweeping.search import Question
 from llmarch_cli.sweeping.selection import Goal, first, front
-from llmarch_cli.sweeping.table import axis_column, metric_column, notes, on_the_front
+from llmarch_cli.sweeping.table import BEYOND, axis_column, marked_note, metric_column, notes, on_the_front
 from llmarch_cli.sweeping.where import condition
 
 MOST_POINTS = 100_000  # each takes about a millisecond
 
-Row = Callable[[str], Value]  # a figure's value by its key, computed only if it is asked for
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """An answer about a variant: called with a figure's key it gives the value, which is computed only then.
+
+    Attributes:
+        marks: which of some columns are marked, by their keys.
+    """
+
+    value: Callable[[str], Value]
+    marks: Callable[[Sequence[str]], frozenset[str]]
+
+    def __call__(self, key: str) -> Value:
+        return self.value(key)
 
 
 @dataclass(frozen=True)
@@ -47,12 +60,14 @@ class Asking:
         figures: the columns that an answer has.
         ask: the answers about a variant in a setting. Raises InputError with the reason if there is none.
         note: what holds for all answers, a sentence each.
+        marked: the keys of the figures of an answer that are beyond the model's context window.
     """
 
     settings: tuple[Axis, ...]
     figures: tuple[Column, ...]
     ask: Callable[[ModelSpec, Mapping[str, Scalar]], Iterable[Mapping[str, Value]]]
     note: tuple[str, ...] = ()
+    marked: Callable[[Any], frozenset[str]] = lambda _: frozenset()
 
 
 @dataclass
@@ -157,7 +172,7 @@ class Search:
             return
         profile = cache(partial(priced, spec, self.question.workload))
         for answer in answers:
-            row = partial(self._value, by_path, answer, profile)
+            row = Row(partial(self._value, by_path, answer, profile), partial(self._marks, answer, profile))
             found.answers += 1
             if self._condition is None or self._condition(partial(_quantity, row)):
                 found.rows.append(row)
@@ -170,6 +185,15 @@ class Search:
         if key in by_path:
             return by_path[key]
         return metric(key).value(profile())
+
+    def _marks(
+        self, answer: Mapping[str, Value], profile: Callable[[], Profile], columns: Sequence[str]
+    ) -> frozenset[str]:
+        others = [metric(key) for key in columns if key not in self._figures and key in BY_KEY]
+        by_context = [each for each in others if each.is_marked]
+        return self.asking.marked(answer).intersection(columns) | (
+            marks([profile()], by_context)[0] if by_context else frozenset()
+        )
 
     # --- the best ---------------------------------------------------------------------------------------------------
 
@@ -184,17 +208,26 @@ class Search:
             rows = [rows[place] for place in np.asarray(first(_ranks(rows, order), None)).tolist()]
         return rows[: question.top], len(rows)
 
-    def table(self, found: Found, rows: list[Row], n_best: int) -> Table:
-        """One row an answer, best first."""
+    def table(self, found: Found, rows: list[Row], n_best: int, with_beyond: bool = False) -> Table:
+        """One row an answer, best first.
+
+        If `with_beyond`, data says whether the context is longer than the variant's context window.
+        """
         question = self.question
         varying = (axis.path for axis in self.asking.settings if len(axis.values) > 1)
         fields = (axis.path for axis in question.axes)
         columns = {key: self.column(key) for key in (*fields, *varying, *question.columns)}
+        answers = [key for key in columns if key not in self._axes]
+        marked = tuple(row.marks(answers) for row in rows)
+        if with_beyond:
+            columns.setdefault(BEYOND, replace(self._figures.get(BEYOND, metric(BEYOND)), shown="data"))
         return Table(
             "variants",
             tuple(columns.values()),
             tuple({key: row(key) for key in columns} for row in rows),
+            marked=marked if any(marked) else (),
             notes=(
+                *marked_note(question, marked),
                 *notes(question, self._counts(found, len(rows), n_best), found.refused, found.points),
                 *self.asking.note,
             ),

@@ -9,7 +9,8 @@ from typing import Any
 
 from llmarch_cli.profilers.cost import Workload
 from llmarch_cli.report import units
-from llmarch_cli.report.columns import BY_KEY, metric, ratio, titled
+from llmarch_cli.report.columns import BY_KEY, beyond, metric, ratio, titled
+from llmarch_cli.report.comparison import marked_models
 from llmarch_cli.report.table import Column, Table
 from llmarch_cli.report.units import Unit, Value
 from llmarch_cli.sweeping.axes import Axis
@@ -25,8 +26,17 @@ _UNITS: dict[frozenset[type], Unit] = {  # by the types of an axis's values
 }
 
 
-def variants(search: Search, answer: Answer) -> Table:
-    """One row per selected variant, best first."""
+BEYOND = "beyond_context_window"
+WINDOW = "context_length"  # the field that says what the window is
+_MAY_DROP = ("kv_bytes_per_token", "active_params")  # in a narrow terminal
+
+
+def variants(search: Search, answer: Answer, is_usual: bool = False) -> Table:
+    """One row per selected variant, best first.
+
+    If the columns are the usual ones, a narrow terminal may hide some, and data also says whether the context is longer
+    than the variant's context window.
+    """
     question, rows = search.question, search.rows(answer)
     paths = [axis.path for axis in search.axes]
     values: dict[str, Sequence[Any]] = dict(zip(paths, search.grid.values(rows.positions), strict=True))
@@ -37,16 +47,36 @@ def variants(search: Search, answer: Answer) -> Table:
             columns.append(metric_column(key, question.workload))
             parts = [rows.figures[name].tolist() for name in RATIOS.get(key, (key,))]
             cells[key] = [ratio(*pair) for pair in zip(*parts, strict=True)] if key in RATIOS else parts[0]
+    workload, metrics = question.workload, [metric(key) for key in question.columns if key in BY_KEY]
+    windows = values[WINDOW] if WINDOW in values else [question.base.context_length] * len(rows)
+    marked = tuple(beyond(window, workload, metrics) for window in windows)
+    chosen_by = {goal.key for goal in (*question.pareto, *([question.sort] if question.sort else []))}
+    if is_usual:
+        columns.append(metric(BEYOND))
+        cells[BEYOND] = [window is not None and workload.longest > window for window in windows]
     return Table(
         "variants",
         tuple(columns),
         tuple({key: cells[key][i] for key in cells} for i in range(len(rows))),
+        may_drop=tuple(key for key in _MAY_DROP if key not in chosen_by) if is_usual else (),
+        marked=marked if any(marked) else (),
         notes=(
+            *marked_note(question, marked),
             *notes(question, _counts(question, answer, len(rows)), answer.refused, answer.points),
             *_settings(search),
         ),
         specs=(question.base,),
     )
+
+
+def marked_note(question: Question, marked: Iterable[frozenset[str]]) -> Iterator[str]:
+    """What the mark at figures means, if any is marked."""
+    if not any(marked):
+        return
+    if any(axis.path == WINDOW for axis in question.axes):
+        yield f"!: beyond the variant's own context window, {WINDOW}."
+    else:
+        yield from marked_models([question.base])
 
 
 def _counts(question: Question, answer: Answer, n_rows: int) -> Iterator[str]:

@@ -124,8 +124,8 @@ def test_help_imports_no_library() -> None:
         ("baseline wrte", "error: no such command 'wrte'; did you mean 'write'?"),
         ("show", "error: missing argument 'MODEL'; see `llmarch show --help`"),
         (
-            "diff gpt2 gpt2 gpt2",
-            "error: got unexpected extra argument(s) (gpt2); `llmarch compare` takes several models",
+            "sweep gpt2 gpt2 --vary n_layers=1",
+            "error: got unexpected extra argument(s) (gpt2); `llmarch compare` and `llmarch show` take several models",
         ),
         ("list --zzz", "error: no such option: --zzz; see `llmarch list --help`"),
         ("compare gpt2 --formt csv", "error: no such option: --formt; did you mean --format"),

@@ -65,18 +65,28 @@ def test_a_pattern_of_one_model(llmarch: Run, given: str, meant: str) -> None:
     assert llmarch(*given.split()) == llmarch(*meant.split())
 
 
-@pytest.mark.parametrize("command", ["show gpt2*", "diff gpt2 gpt2*", "sweep gpt2* --vary n_layers=1,2"])
-def test_a_pattern_of_several_where_one_is_meant(llmarch: Run, command: str) -> None:
-    result = llmarch(*command.split())
-    message = "error: 'gpt2*' matches 4 models, but one is meant here: gpt2, gpt2-large, gpt2-medium, gpt2-xl\n"
-    assert (result.status, result.out, result.err) == (2, "", message)
+SEVERAL = "`llmarch compare` and `llmarch show` take several models\n"
 
 
-@pytest.mark.parametrize("command", ["show gpt2 gpt2-xl", "diff gpt2 gpt2-xl gpt2-large"])
-def test_several_models_where_one_is_meant(llmarch: Run, command: str) -> None:
-    result = llmarch(*command.split())
-    assert result.status == 2
-    assert result.err.endswith("; `llmarch compare` takes several models\n")
+def test_a_pattern_of_several_where_one_is_meant(llmarch: Run) -> None:
+    result = llmarch("sweep", "gpt2*", "--vary", "n_layers=1,2")
+    message = "error: 'gpt2*' matches 4 models, but one is meant here: gpt2, gpt2-large, gpt2-medium, gpt2-xl; "
+    assert (result.status, result.out, result.err) == (2, "", message + SEVERAL)
+
+
+def test_several_models_where_one_is_meant(llmarch: Run) -> None:
+    result = llmarch("sweep", "gpt2", "gpt2-xl", "--vary", "n_layers=1,2")
+    assert (result.status, result.out) == (2, "")
+    assert result.err.endswith(f"; {SEVERAL}")
+
+
+@pytest.mark.parametrize("command", ["show", "compare", "kvcache", "draw", "fit --on h100", "train", "verify", "diff"])
+def test_a_pattern_adds_no_model_that_stands_before_it(llmarch: Run, command: str) -> None:
+    """So `diff gpt2-xl gpt2*` compares gpt2-xl with the others."""
+    name, *options = command.split()
+    found = llmarch(name, "gpt2-xl", "gpt2*", *options)
+    assert found == llmarch(name, "gpt2-xl", "gpt2", "gpt2-large", "gpt2-medium", *options)
+    assert found.status == 0
 
 
 def piped(text: str, *arguments: str) -> Any:

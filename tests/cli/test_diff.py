@@ -56,9 +56,89 @@ def test_exact_figures_have_their_sign(llmarch: Run) -> None:
     assert "-5,244,977,152" in out
 
 
+@pytest.mark.parametrize("columns", ["80", "120", "200"])
+def test_several_models_are_each_compared_with_the_first(
+    llmarch: Run, monkeypatch: pytest.MonkeyPatch, columns: str
+) -> None:
+    monkeypatch.setenv("COLUMNS", columns)
+    result = llmarch("diff", "deepseek-v3", "kimi-k2", "glm-4.5", "deepseek-r1")
+    assert (result.status, result.err) == (0, "")
+    assert max(map(len, result.out.splitlines())) <= int(columns)
+    said = " ".join(result.out.split())
+    for share in ("(+52.96%)", "(-47.42%)"):
+        assert share in said
+    places = [result.out.index(f"\ndeepseek-v3 -> {name}\n") for name in ("kimi-k2", "glm-4.5", "deepseek-r1")]
+    assert places == sorted(places)
+    assert said.count("Effects add up exactly") == 1
+    assert "The architectures are equal" in " ".join(result.out[places[-1] :].split())
+    for name in ("kimi-k2", "glm-4.5"):  # each model's changes are those of the two alone
+        alone = (
+            llmarch("diff", "deepseek-v3", name).out.partition("torch 2.13.0+cpu.")[2]
+            or llmarch("diff", "deepseek-v3", name).out.partition("not measured.")[2]
+        )
+        assert alone.partition("\n\nEffects add up")[0].strip() in result.out
+
+
+def test_metrics_are_columns_by_model_where_they_fit(llmarch: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    models = ("gpt2", "gpt2-xl", "gpt2-large", "gpt2-medium", "llama3.1-8b")
+    monkeypatch.setenv("COLUMNS", "140")
+    assert llmarch("diff", *models).out.splitlines()[1].split() == list(models)
+    monkeypatch.setenv("COLUMNS", "80")
+    lines = llmarch("diff", *models).out.splitlines()
+    assert lines[1].startswith("model ")
+    assert [line.split()[0] for line in lines[3:8]] == list(models)
+    assert "8.03B (64.53x)" in lines[7]
+    assert "(" not in lines[3]  # the base beside itself
+
+
+def test_a_row_of_figures_has_one_unit(llmarch: Run) -> None:
+    """2.30 TFLOPs beside 658.41 GFLOPs would read like the smaller one."""
+    for models in (("deepseek-v3", "glm-4.5"), ("deepseek-v3", "glm-4.5", "kimi-k2")):
+        (row,) = (line for line in llmarch("diff", *models).out.splitlines() if line.startswith("FLOPs per token"))
+        assert "2,300.19 GFLOPs" in row
+        assert "TFLOPs" not in row
+    (row,) = (line for line in llmarch("diff", *models[:2]).out.splitlines() if line.startswith("FLOPs per token"))
+    assert row.endswith("-1,641.78 GFLOPs (-71.38%)")
+
+
+def test_data_of_several_says_between_which_models(llmarch: Run) -> None:
+    data = json.loads(llmarch("diff", "gpt2", "gpt2-xl", "llama3.1-8b", "--json").out)
+    assert [row["model"] for row in data["models"]] == ["gpt2", "gpt2-xl", "llama3.1-8b"]
+    base, *others = (row["params"] for row in data["models"])
+    for name, params in zip(("gpt2-xl", "llama3.1-8b"), others, strict=True):
+        rows = [row for row in data["changes"] if row["model"] == name]
+        assert {row["base"] for row in rows} == {"gpt2"}
+        assert sum(row["params"] for row in rows) == params - base
+        assert rows == json.loads(llmarch("diff", "gpt2", name, "--json").out)["changes"]
+    rows = list(csv.DictReader(io.StringIO(llmarch("diff", "gpt2", "gpt2-xl", "llama3.1-8b", "--format", "csv").out)))
+    assert [row["model"] for row in rows] == [row["model"] for row in data["changes"]]
+
+
+def test_a_pattern_gives_the_base_and_the_others(llmarch: Run) -> None:
+    assert llmarch("diff", "gpt2*") == llmarch("diff", "gpt2", "gpt2-large", "gpt2-medium", "gpt2-xl")
+    assert llmarch("diff", "gpt2-m*", "gpt2-x*") == llmarch("diff", "gpt2-medium", "gpt2-xl")
+
+
+def test_a_table_that_is_split_has_no_lines_of_zeros(llmarch: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", "80")
+    out = llmarch("diff", "deepseek-v3", "glm-4.5").out
+    first, second, *_ = re.split(r"^change .*\n─+\n", out, flags=re.MULTILINE)[1:]
+    assert "vocab_size" in first
+    assert "vocab_size" not in second  # it changes no prediction block and no buffer
+    assert "n_layers: 61 -> 92" in second
+    assert not re.search(r"^\S.* 0 +0$", second, re.MULTILINE)
+
+
 @pytest.mark.parametrize(
     ("models", "status"),
-    [(("gpt2", "gpt2"), 0), (("deepseek-v3", "deepseek-r1"), 0), (("gpt2", "gpt2-xl"), 1)],
+    [
+        (("gpt2", "gpt2"), 0),
+        (("deepseek-v3", "deepseek-r1"), 0),
+        (("gpt2", "gpt2-xl"), 1),
+        (("gpt2", "gpt2", "gpt2"), 0),
+        (("gpt2", "gpt2", "gpt2-xl"), 1),
+        (("gpt2", "gpt2-xl", "gpt2"), 1),
+    ],
 )
 def test_scripts_can_ask(llmarch: Run, models: tuple[str, str], status: int) -> None:
     assert llmarch("diff", *models, "--exit-code").status == status
@@ -96,5 +176,8 @@ def test_bad_input(llmarch: Run, arguments: str, message: str) -> None:
     assert result.err.startswith(message)
 
 
-def test_two_models_are_needed(llmarch: Run) -> None:
-    assert llmarch("diff", "gpt2").status == 2
+@pytest.mark.parametrize("given", ["gpt2-xl", "gpt2-x*"])
+def test_two_models_are_needed(llmarch: Run, given: str) -> None:
+    result = llmarch("diff", given)
+    message = "error: diff compares a model with others, but only gpt2-xl is given: name another\n"
+    assert (result.status, result.out, result.err) == (2, "", message)

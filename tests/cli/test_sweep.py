@@ -50,6 +50,57 @@ def test_decimal_values_are_numbers_in_data_and_grouped_for_reading(llmarch: Run
     assert "1,000,000.5  2 " in llmarch("sweep", "qwen3-8b", *arguments).out
 
 
+def test_figures_beyond_the_context_window_are_marked(llmarch: Run) -> None:
+    """As in compare and kvcache: the mark is at the figure, one line explains it, and data has a field."""
+    varied = ("sweep", "gpt2", "--vary", "n_layers=6,12")
+    out = llmarch(*varied, "--ctx", "2k").out
+    lines = out.splitlines()
+    assert [line.count(" !") for line in lines[2:4]] == [2, 2]
+    assert re.search(r"36\.00 MiB !  +18\.00 KiB  +[\d.]+ MFLOPs !$", lines[2])  # what a token adds is not marked
+    assert out.count("!: beyond the context window of gpt2 (1k).") == 1
+    assert "!" not in llmarch(*varied, "--ctx", "1k").out
+    assert "!" not in llmarch(*varied, "--columns", "params").out
+    for context, beyond in (("2k", True), ("1k", False)):
+        asked = (*varied, "--ctx", context)
+        rows = json.loads(llmarch(*asked, "--json").out)["variants"]
+        assert [row["beyond_context_window"] for row in rows] == [beyond] * 2
+        assert (
+            rows[1]["beyond_context_window"]
+            == json.loads(llmarch("compare", "gpt2", *asked[4:], "--json").out)["models"][0]["beyond_context_window"]
+        )
+        csv_rows = list(csv.DictReader(io.StringIO(llmarch(*asked, "--format", "csv").out)))
+        assert [row["beyond_context_window"] for row in csv_rows] == [str(beyond).lower()] * 2
+
+
+def test_a_prompt_beyond_the_context_window_is_marked_alone(llmarch: Run) -> None:
+    asked = ("--vary", "n_layers=6", "--columns", "kv_cache_bytes,prefill_flops", "--ctx", "1k", "--prompt", "2k")
+    row = llmarch("sweep", "gpt2", *asked).out.splitlines()[2]
+    assert re.fullmatch(r" +6  18\.00 MiB  +[\d.]+ GFLOPs !", row)
+
+
+def test_where_the_context_window_varies_each_row_has_its_own(llmarch: Run) -> None:
+    varied = ("sweep", "gpt2", "--vary", "context_length=1024,4096", "--ctx", "2k")
+    out = llmarch(*varied).out
+    assert [line.count(" !") for line in out.splitlines()[2:4]] == [2, 0]
+    assert "!: beyond the variant's own context window, context_length." in out
+    rows = json.loads(llmarch(*varied, "--json").out)["variants"]
+    assert [row["beyond_context_window"] for row in rows] == [True, False]
+
+
+def test_figures_of_machines_are_marked_as_fit_marks_them(llmarch: Run) -> None:
+    asked = ("--on", "l4", "--ctx", "2k")
+    out = llmarch("sweep", "gpt2", *asked, "--vary", "batch=1,2").out
+    lines = [line for line in out.splitlines() if "one device" in line]
+    assert [line.count(" !") for line in lines] == [4, 4]
+    assert [line.split()[0:2] for line in lines] == [["1", "one"], ["2", "one"]]  # a number asked for has no mark
+    assert out.count("!: beyond the context window of gpt2 (1k).") == 1
+    rows = json.loads(llmarch("sweep", "gpt2", *asked, "--vary", "n_layers=6", "--json").out)["variants"]
+    assert [row["beyond_context_window"] for row in rows] == [True]
+    model = llmarch("sweep", "gpt2", *asked, "--vary", "n_layers=6", "--columns", "params,kv_cache_bytes").out
+    assert re.search(r"^ +6  .*  36\.00 MiB !$", model, re.MULTILINE)
+    assert "!" not in llmarch("sweep", "gpt2", "--on", "l4", "--ctx", "1k", "--vary", "n_layers=6").out
+
+
 def test_the_pareto_front_is_shown_whole_and_in_order(llmarch: Run) -> None:
     arguments = ["--vary", "n_layers=1:60", "--pareto=-params,kv_cache_bytes", "--columns", "params", "--format", "csv"]
     rows = llmarch("sweep", "qwen3-8b", *arguments).out.splitlines()

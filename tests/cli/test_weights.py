@@ -122,12 +122,35 @@ class TestSafetensors:
 
     def test_an_index_has_the_tensors_of_all_files(self, llmarch: Run, checkpoint: Path) -> None:
         whole = json.loads(llmarch("show", str(checkpoint), "--format", "json").out)["stored"]
-        index = json.loads(llmarch("show", str(checkpoint / "model.safetensors.index.json"), "--format", "json").out)
-        assert index["stored"] == whole
+        path = str(checkpoint / "model.safetensors.index.json")
+        index = json.loads(llmarch("show", path, "--format", "json").out)
+        assert index["stored"] == [{**row, "file": path} for row in whole]
         parts = sorted(checkpoint.glob("*.safetensors"))
         assert len(parts) > 1
         each = [json.loads(llmarch("show", str(part), "--format", "json").out)["stored"] for part in parts]
         assert sum(row["bytes"] for rows in each for row in rows) == sum(row["bytes"] for row in whole)
+
+    def test_several_files_are_one_after_another(self, llmarch: Run, checkpoint: Path) -> None:
+        parts = [str(path) for path in sorted(checkpoint.glob("*.safetensors"))[:2]]
+        result = llmarch("show", *parts)
+        assert (result.status, result.err) == (0, "")
+        for number, path in enumerate(parts, start=1):
+            assert f"Stored in {Path(path).name} ({number} of 2)" in result.out
+        both = json.loads(llmarch("show", *parts, "--json").out)["stored"]
+        each = [json.loads(llmarch("show", path, "--json").out)["stored"] for path in parts]
+        assert both == each[0] + each[1]
+        assert {row["file"] for row in both} == set(parts)
+
+    def test_files_with_and_without_an_architecture(self, llmarch: Run, checkpoint: Path) -> None:
+        part = str(sorted(checkpoint.glob("*.safetensors"))[0])
+        data = json.loads(llmarch("show", part, "gpt2", str(checkpoint), "--json").out)
+        assert [row["model"] for row in data["model"]] == ["gpt2", checkpoint.name]
+        assert list(dict.fromkeys(row["file"] for row in data["stored"])) == [part, str(checkpoint)]
+        mixed = llmarch("show", part, "gpt2", "--format", "csv")
+        assert (mixed.status, mixed.out) == (2, "")
+        assert mixed.err == (
+            "error: csv is one table, but some of these have an architecture and some have none: use json\n"
+        )
 
     def test_a_file_says_where_the_architecture_is(self, llmarch: Run, checkpoint: Path) -> None:
         part = str(sorted(checkpoint.glob("*.safetensors"))[0])

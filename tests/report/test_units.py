@@ -5,6 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from llmarch_cli.report import units
+from llmarch_cli.report.table import plain
 
 
 @pytest.mark.parametrize(
@@ -157,6 +158,32 @@ def test_what_became_of_a_value(
     assert unit.write(delta) == written
     assert unit.write(delta, exact=True) == exact
     assert bool(delta) == (before != after)
+
+
+@pytest.mark.parametrize(
+    ("unit", "base", "value", "written", "exact"),
+    [
+        (units.PARAMS, 2_000_000_000, 1_000_000_000, "1.00B (-50.00%)", "1,000,000,000 (-50.00%)"),
+        (units.BYTES, 1024, 0, "0 (-100.00%)", "0 (-100.00%)"),
+        (units.BYTES, 1024, 10239, "10.00 KiB (+899.90%)", "10,239 (+899.90%)"),
+        (units.BYTES, 1024, 10240, "10.00 KiB (10.00x)", "10,240 (10.00x)"),
+        (units.FLOPS, 0, 5, "5 FLOPs", "5"),
+        (units.TOKENS, 131_072, 131_072, "128k", "131,072"),
+        (units.TOKENS, None, 131_072, "128k", "131,072"),
+        (units.TOKENS, 131_072, None, "-", "-"),
+        (units.SHARE, Fraction(1, 2), Fraction(1, 4), "25.0%", "25.0%"),
+        (units.TEXT, "a", "b", "b", "b"),
+    ],
+)
+def test_a_value_beside_that_of_a_base(
+    unit: units.Unit, base: units.Fact, value: units.Fact, written: str, exact: str
+) -> None:
+    beside = units.Beside(value, base)
+    assert unit.write(beside) == written
+    assert unit.write(beside, exact=True) == exact
+    assert unit.write_together([base, beside])[1] == written
+    assert bool(beside) == (base != value)
+    assert plain(beside) == plain(value)
 
 
 @pytest.mark.parametrize(("amount", "written"), [(0, "0"), (-5, "-5"), (2_500_000, "+2.50M")])

@@ -179,6 +179,23 @@ def test_variants_are_paired_by_what_they_are() -> None:
     assert [change.is_layout for change in step.changes] == [True]
 
 
+def test_equal_blocks_that_each_share_their_own_weights_are_two() -> None:
+    zamba = load("zamba2-7b")
+    made = steps(load("gpt2"), zamba)[-1].spec
+    assert not steps(made, zamba)
+    assert sum("shared weights" in item.label for item in made.inventory()) == 2
+    one = zamba.model_dump()
+    one["attention"]["repeat"] = ["block_1" if name == "block_2" else name for name in one["attention"]["repeat"]]
+    del one["attention"]["variants"]["block_2"]
+    (step,) = steps(zamba, ModelSpec.model_validate(one))
+    assert [change.is_layout for change in step.changes] == [True]
+    names = {"mamba": "m", "block_1": "b", "block_2": "a"}  # in another order, and under other names
+    renamed = zamba.model_dump()["attention"]
+    renamed["variants"] = {names[name]: renamed["variants"][name] for name in ("block_2", "block_1", "mamba")}
+    renamed |= {part: [names[name] for name in renamed[part]] for part in ("first", "repeat", "last")}
+    assert steps(zamba, ModelSpec.model_validate({**zamba.model_dump(), "attention": renamed})) == []
+
+
 def test_a_layout_that_drops_a_variant_goes_first_and_one_that_gains_one_last() -> None:
     with_windows, without = load("gemma3-27b"), load("llama3.1-8b")
     there = [name for step in fields(with_windows, without) for name in step if name.startswith("attention")]

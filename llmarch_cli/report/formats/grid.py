@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
 from typing import Literal
 
 from llmarch_cli.report import units
 from llmarch_cli.report.table import Column, Table
-from llmarch_cli.report.units import Delta, Value
+from llmarch_cli.report.units import Beside, Delta, Value
 
 MARKED = " !"  # behind a value that is marked
 
@@ -70,18 +70,20 @@ def heading(column: Column, exact: bool) -> str:
 def _row_by_row(table: Table, columns: Sequence[Column], exact: bool) -> TextGrid:
     lines = []
     with_marks = {column.key for column in columns if any(column.key in keys for keys in table.marked)}
-    for number, row in enumerate(table.rows):
+
+    def written(number: int, row: Mapping[str, Value]) -> tuple[Cell, ...]:
         cells = [_cell(column, row[column.key], exact, table.marks(number, column)) for column in columns]
-        padded = (  # so that digits stand below digits
-            replace(cell, text=f"{cell.text}{' ' * len(MARKED)}")
+        return tuple(
+            replace(cell, text=f"{cell.text}{' ' * len(MARKED)}")  # so that digits stand below digits
             if column.key in with_marks and cell.sort != "marked" and not cell.is_text
             else cell
             for column, cell in zip(columns, cells, strict=True)
         )
-        lines.append(TextLine(tuple(padded), failed=table.fails is not None and bool(row[table.fails])))
+
+    for number, row in enumerate(table.rows):
+        lines.append(TextLine(written(number, row), failed=table.fails is not None and bool(row[table.fails])))
     if table.total is not None:
-        total = (_cell(column, table.total[column.key], exact) for column in columns)
-        lines.append(TextLine(tuple(total), opens_group=True))
+        lines.append(TextLine(written(len(table.rows), table.total), opens_group=True))
     return TextGrid(
         heading=tuple(Cell(heading(column, exact), is_text=True) for column in columns),
         lines=tuple(lines),
@@ -132,7 +134,7 @@ def _cell(column: Column, value: Value, exact: bool, marked: bool = False) -> Ce
 def _as_cell(column: Column, value: Value, text: str, marked: bool) -> Cell:
     if marked:
         return Cell(f"{text}{MARKED}", column.unit.is_text, "marked")
-    amount = value.amount if isinstance(value, Delta) else value if column.unit.is_signed else None
+    amount = value.amount if isinstance(value, Delta | Beside) else value if column.unit.is_signed else None
     if isinstance(amount, bool) or not isinstance(amount, int | Fraction):
         return Cell(text, column.unit.is_text)
     return Cell(text, column.unit.is_text, "more" if amount > 0 else "less" if amount else "none")
@@ -140,7 +142,7 @@ def _as_cell(column: Column, value: Value, text: str, marked: bool) -> Cell:
 
 def _all_equal(table: Table, column: Column) -> bool:
     first, *others = table.values(column) or [None]
-    return bool(others) and not any(value if isinstance(value, Delta) else value != first for value in others)
+    return bool(others) and not any(value if isinstance(value, Delta | Beside) else value != first for value in others)
 
 
 def one_line(text: str) -> str:

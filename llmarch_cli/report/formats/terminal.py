@@ -12,16 +12,17 @@ from dataclasses import dataclass, replace
 from itertools import groupby
 
 from llmarch_cli.report.formats.grid import Cell, Sort, TextGrid, TextLine, grid, one_line
-from llmarch_cli.report.table import Table
+from llmarch_cli.report.table import Column, Table
 
 GAP = 2  # between columns
 LONGEST_WORD = 24  # longer words are names, which may be broken
 COMFORT = 32  # text is not wrapped below this width; the table is split instead
-FILLING = 40  # least width of the column that fills a table, if its text is as long
+FILLING = 36  # least width of the column that fills a table, if its text is as long
 LEAST_BAR = 6  # characters of the longest bar
 LONG_BAR = 30  # headings stay on one line beside bars of this length
 EIGHTHS = " ▏▎▍▌▋▊▉"  # parts of a block
 _BESIDE = GAP + LEAST_BAR
+_SEPARATORS = "/._-=,"  # behind which a long name is broken
 
 # Styles, by their numbers in escape codes (ECMA-48, section 8.3.117).
 BOLD, DIM, RED, GREEN, YELLOW, CYAN = "1", "2", "31", "32", "33", "36"
@@ -68,7 +69,11 @@ def _lines(table: Table, width: int, exact: bool, pen: _Pen) -> Iterator[str]:
     if table.is_side_by_side and _taken(_least(cells)) > width:
         table = replace(table, side_by_side=False)
         cells = grid(table, table.for_reading, exact)
-    parts, dropped = ([(cells, False)], []) if table.is_side_by_side else _parts(table, cells, width)
+    if table.is_side_by_side:
+        cells, dropped = _low_enough(table, width, exact)
+        parts = [(cells, False)]
+    else:
+        parts, dropped = _parts(table, cells, width)
     if table.notes and not table.rows:  # no headings without rows: the notes say why
         parts, dropped = [], []
     for number, (part, has_bar) in enumerate(parts):
@@ -81,6 +86,20 @@ def _lines(table: Table, width: int, exact: bool, pen: _Pen) -> Iterator[str]:
         yield from written(note, DIM)
     if dropped:
         yield from written(f"Hidden (terminal too narrow): {', '.join(dropped)}.", DIM)
+
+
+def _low_enough(table: Table, width: int, exact: bool) -> tuple[TextGrid, list[str]]:
+    """The rows of a table side by side, and the titles of lines to hide so that it has not more than it may."""
+    columns, hidden = table.for_reading, list[Column]()
+    may_drop = [column for key in table.may_drop for column in columns if column.key == key]
+    around = [one_line(text) for text in (table.title, table.lead, *table.notes) if text]
+    n_around = sum(len(_wrapped(text, width)) for text in around) + 1  # an empty line before notes
+    while True:
+        cells = grid(table, [column for column in columns if column not in hidden], exact)
+        drawn = sum(1 for _ in _drawn(cells, width, (), _Pen(color=False, ascii_only=False)))
+        if table.most_lines is None or drawn + n_around + bool(hidden) <= table.most_lines or not may_drop:
+            return cells, [column.title for column in hidden]
+        hidden.append(may_drop.pop(0))
 
 
 def _parts(table: Table, cells: TextGrid, width: int) -> tuple[list[tuple[TextGrid, bool]], list[str]]:
@@ -108,7 +127,15 @@ def _parts(table: Table, cells: TextGrid, width: int) -> tuple[list[tuple[TextGr
                 parts.append([first])
             parts[-1].extend(piece)
     shown = [(cells.part(part), has_bar(part)) for part in parts]
+    if len(shown) > 1:
+        shown = [(_without_zeros(part), with_bar) for part, with_bar in shown]
     return shown, [columns[i].title for i in range(len(columns)) if i not in kept]
+
+
+def _without_zeros(part: TextGrid) -> TextGrid:
+    """A part of a table that is split, without the lines that have no amount but 0 there."""
+    lines = (line for line in part.lines if line.opens_group or any(cell.sort != "none" for cell in line.cells[1:]))
+    return replace(part, lines=tuple(lines))
 
 
 def _kept(table: Table, cells: TextGrid, width: int) -> list[int]:
@@ -116,7 +143,7 @@ def _kept(table: Table, cells: TextGrid, width: int) -> list[int]:
     columns = table.for_reading
     natural = [
         min(each, FILLING) if column.key == table.fills else each
-        for column, each in zip(columns, _natural(cells) if table.bar is None else _low_headed(cells), strict=True)
+        for column, each in zip(columns, _low_headed(cells), strict=True)
     ]
     room = width if table.bar is None else width - _BESIDE
     hidden: list[str] = []
@@ -140,8 +167,8 @@ def _kept(table: Table, cells: TextGrid, width: int) -> list[int]:
 
 def _filled(cells: TextGrid, kept: Sequence[int], filling: int, width: int) -> TextGrid:
     """The cells with the column that fills the table as wide as the others of the table allow."""
-    natural = _natural(cells)
-    room = width - _taken([natural[i] for i in kept]) + natural[filling]
+    taken = _low_headed(cells)
+    room = width - _taken([taken[i] for i in kept]) + taken[filling]
 
     def shortened(line: TextLine) -> TextLine:
         cell = replace(line.cells[filling], text=_shortened(line.cells[filling].text, room))
@@ -219,8 +246,15 @@ def _widths(cells: TextGrid, width: int, with_bars: bool) -> list[int]:
     low, least = _low_headed(cells), _least(cells)
     room = width - GAP - LONG_BAR if with_bars else width
     if _taken(low) <= room:
-        return _shared(_natural(cells), low, room)
+        shared = _shared(_natural(cells), low, room)
+        return [_narrowed(*each) for each in zip(cells.heading, shared, low, strict=True)]
     return _shared(low, least, width - _BESIDE if with_bars and _taken(least) + _BESIDE <= width else width)
+
+
+def _narrowed(heading: Cell, width: int, least: int) -> int:
+    """The least width in which a heading has as few lines as in `width`."""
+    n_lines = len(_wrapped(heading.text, width))
+    return next(each for each in range(least, width + 1) if len(_wrapped(heading.text, each)) == n_lines)
 
 
 def _bars(table: Table) -> list[float]:
@@ -312,8 +346,14 @@ def _wrapped(text: str, width: int) -> list[str]:
 
 
 def _chopped(word: str, width: int) -> list[str]:
+    """A word in pieces of at most `width`, of an address or a path behind one of its separators."""
     if word.isascii():
-        return [word[start : start + width] for start in range(0, len(word), width)]
+        pieces = []
+        while len(word) > width:
+            behind = max(word.rfind(separator, width // 2, width) for separator in _SEPARATORS) + 1
+            pieces.append(word[: behind or width])
+            word = word[behind or width :]
+        return [*pieces, word]
     from rich.cells import chop_cells
 
     return chop_cells(word, width)

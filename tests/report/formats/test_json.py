@@ -50,7 +50,8 @@ def test_a_sheet_has_each_table_under_its_name() -> None:
     assert all(data[name] == data["tables"][name] for name in tables)  # as they were before
     assert data["mtp_components"] == []
     assert data["model"][0]["released"] == "2019-02-14"
-    assert data["layers"][0] == {"sublayer": "attention", "first_layer": 0, "last_layer": 11, "pattern": "gqa"}
+    layer = {"sublayer": "attention", "first_layer": 0, "last_layer": 11, "pattern": "gqa"}
+    assert data["layers"][0] == {"model": "gpt2", **layer}
 
 
 def test_an_architecture_is_data() -> None:

@@ -1,4 +1,5 @@
 import re
+from itertools import combinations
 from pathlib import Path
 
 import pytest
@@ -11,6 +12,8 @@ from strategies import specs
 
 from llmarch_cli import api
 from llmarch_cli.report import units
+from llmarch_cli.report.comparison import comparison as compared
+from llmarch_cli.report.family import led
 from llmarch_cli.report.formats import terminal
 from llmarch_cli.report.formats.render import render
 from llmarch_cli.report.table import Column, Table
@@ -118,10 +121,10 @@ def test_ascii_terminals_get_ascii() -> None:
 
 def test_a_narrow_terminal_leaves_out_what_may_go_and_says_so() -> None:
     table = api.overview()
-    assert len(terminal.render([table], 80).splitlines()) == len(table.rows) + 4
+    assert len(terminal.render([table], 80).splitlines()) == len(table.rows) + 5  # two lines of headings
     assert "Hidden (terminal too narrow): organization, released, highlights." in terminal.render([table], 80)
     assert "Hidden (terminal too narrow): organization, released, layout." in terminal.render([table], 100)
-    assert "organization" in terminal.render([table], 160).splitlines()[0]
+    assert "organization" in terminal.render([table], 160).splitlines()[1]
 
 
 def test_a_column_fills_the_width_that_is_left_with_whole_parts() -> None:
@@ -194,7 +197,7 @@ def test_text_is_shown_as_it_is(tmp_path: Path) -> None:
 
 
 @given(
-    st.lists(st.text("ab -\N{CJK UNIFIED IDEOGRAPH-65E5}\N{COMBINING ACUTE ACCENT}", max_size=12)).map(" ".join),
+    st.lists(st.text("ab \N{CJK UNIFIED IDEOGRAPH-65E5}\N{COMBINING ACUTE ACCENT}", max_size=12)).map(" ".join),
     st.integers(2, 20),
 )
 def test_text_is_wrapped_as_rich_does(text: str, width: int) -> None:
@@ -208,6 +211,42 @@ def test_a_long_name_is_folded_and_loses_nothing() -> None:
     text = terminal.render([table], 80)
     assert text.count("x") == 200
     assert max(map(len, text.splitlines())) <= 80
+
+
+@pytest.mark.parametrize(
+    ("text", "width", "lines"),
+    [
+        ("https://huggingface.co/org/model/blob/main", 24, ["https://huggingface.co/", "org/model/blob/main"]),
+        ("attention.variants.local.window=512", 24, ["attention.variants.", "local.window=512"]),
+        ("x" * 30, 24, ["x" * 24, "x" * 6]),
+        ("a." + "x" * 30, 24, ["a." + "x" * 22, "x" * 8]),  # too near to its start
+    ],
+)
+def test_an_address_is_broken_behind_its_separators(text: str, width: int, lines: list[str]) -> None:
+    assert terminal._wrapped(text, width) == lines
+
+
+def test_headings_are_wrapped_before_columns_are_hidden() -> None:
+    columns = tuple(Column(key, title, units.INTEGER) for key, title in (("a", "first amount"), ("b", "second amount")))
+    table = Table("t", columns, ({"a": 1, "b": 2},), may_drop=("b",))
+    lines = terminal.render([table], 26).splitlines()
+    assert lines[:3] == ["              second", "first amount  amount", "─" * 20]  # no wider than its heading needs
+    assert "Hidden" not in terminal.render([table], 14)
+    assert "Hidden (terminal too narrow): second" in " ".join(terminal.render([table], 12).split())
+
+
+@pytest.mark.parametrize("width", [80, 120])
+def test_a_short_comparison_of_two_fits_on_a_screen(width: int) -> None:
+    """What is hidden for it is named; `--all` shows it."""
+    unusual = ("zamba2-7b", "deepseek-v4-flash", "falcon-h1-0.5b", "step-3.5-flash", "minimax-m3", "nemotron-h-56b")
+    profiles = {name: api.profile(name, engine="closed-form") for name in unusual}
+    hidden = set()
+    for pair in combinations(profiles.values(), 2):
+        text = terminal.render([led(compared(pair, brief=True), pair, brief=True)], width)
+        assert len(text.splitlines()) <= 30
+        hidden |= set(re.findall(r"Hidden \(terminal too narrow\): (.*)\.", text))
+        assert "Hidden" not in terminal.render([compared(pair)], width)
+    assert {"positions"} <= hidden <= {"positions", "positions, heads", "positions, heads, d_model"}
 
 
 def test_an_empty_table_is_its_heading() -> None:
