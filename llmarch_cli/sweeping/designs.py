@@ -11,7 +11,8 @@ from llmarch_cli.components.component import Record
 from llmarch_cli.profilers import closed_form
 from llmarch_cli.profilers.cost import COST_FIELDS, Cost, Workload
 from llmarch_cli.profilers.profile import Profile
-from llmarch_cli.specs.spec import ModelSpec
+from llmarch_cli.specs.spec import Item, ModelSpec
+from llmarch_cli.specs.storage import PLAIN_BYTES
 
 Holder = TypeVar("Holder")
 
@@ -54,8 +55,25 @@ def priced(spec: ModelSpec, workload: Workload) -> Profile:
     # Smallest arrays first, so that sums stay small as long as possible.
     rows = sorted(zip(items, costs, strict=True), key=lambda row: _extent(row[1]))
     found = Profile(spec, workload, "closed-form", tuple(rows))
-    _ = found.weight_bytes  # computed here, since it too may branch on an array
+    found.__dict__["total"] = _Total(rows)  # the cached property
+    if workload.weights not in PLAIN_BYTES:
+        _ = found.weight_bytes  # computed here, since it too may branch on an array
     return found
+
+
+class _Total:
+    """The cost of the whole decoder. Each field is summed when it is first read: most are not, and each is an array."""
+
+    def __init__(self, rows: list[tuple[Item, Cost]]) -> None:
+        self._rows = [(item.count, cost) for item, cost in rows if not item.mtp]
+
+    def __getattr__(self, field: str) -> Any:
+        if field not in COST_FIELDS:
+            raise AttributeError(field)
+        values = ((count, getattr(cost, field)) for count, cost in self._rows)
+        total = sum(value * count for count, value in values if isinstance(value, np.ndarray) or value)
+        setattr(self, field, total)
+        return total
 
 
 def _extent(cost: Cost) -> int:

@@ -22,7 +22,7 @@ from llmarch_cli.sweeping.designs import data, placed
 from llmarch_cli.sweeping.grid import BLOCK, Block, Grid, Indices, ordered
 from llmarch_cli.sweeping.pricing import RATIOS, Figures, Pricing, named, quotient
 from llmarch_cli.sweeping.rules import Rules, rules
-from llmarch_cli.sweeping.selection import Goal, Rows, first, front, joined
+from llmarch_cli.sweeping.selection import Goal, Rows, first, front, joined, undominated
 from llmarch_cli.sweeping.where import Condition, condition, quantity
 
 CHECKED = 1000  # random variants of each run that are re-checked one by one
@@ -170,12 +170,27 @@ class Search:
         met = np.flatnonzero(np.broadcast_to(meets, block.shape))
         answer.met += len(met)
         if len(met):
-            best = self._rows(figures, met[self._best([goal.loss(figures.at(goal.key, met)) for goal in self._goals])])
-            answer.rows = best if answer.rows is None else self.best(joined((answer.rows, best)))
+            answer.rows = self._with(answer.rows, figures, met)
         return self._rows(figures, met) if self.question.store else None
 
+    def _with(self, before: Rows | None, figures: Figures, met: Indices) -> Rows:
+        """The best of the rows `before`, if any, and of the points of a later block that meet the condition."""
+        losses = [goal.loss(figures.at(goal.key, met)) for goal in self._goals]
+        if before is None or not self.question.pareto:
+            best = self._rows(figures, met[self._best(losses)])
+            return best if before is None else self.best(joined((before, best)))
+        # Few points of a block are better than the front so far: compared with it, the others need not be sorted.
+        goals = self.question.pareto
+        known = [self._loss(before, goal) for goal in goals]
+        better = undominated(losses[: len(goals)], known)
+        if not len(better):
+            return before
+        new = better[front([loss[better] for loss in losses[: len(goals)]])]
+        kept = undominated(known, [loss[new] for loss in losses[: len(goals)]])
+        return joined((before.take(kept), self._rows(figures, met[new])))
+
     def _rows(self, figures: Figures, chosen: Indices) -> Rows:
-        return Rows(figures.block.positions[chosen], {key: figures.at(key, chosen) for key in self.columns})
+        return Rows(figures.block.at(chosen), {key: figures.at(key, chosen) for key in self.columns})
 
     @cached_property
     def columns(self) -> tuple[str, ...]:
@@ -226,13 +241,13 @@ class Search:
     def _check(self, block: Block, figures: Figures | None, broken: Any) -> None:
         """Re-check the random points that fall into `block`: validate and profile each as a spec of its own."""
         low, high = np.searchsorted(self._to_check, (block.positions[0], block.positions[-1] + 1))
-        places = np.searchsorted(block.positions, self._to_check[low:high])
+        places = block.places(self._to_check[low:high])
         if not len(places):
             return
         fits = np.broadcast_to(broken == 0, block.shape).reshape(-1)[places]
         names = [name for name in self.columns if name not in {axis.path for axis in self.axes}]
         ours = [figures.at(name, places).tolist() if figures else [None] * len(places) for name in names]
-        variants = zip(*self.grid.values(block.positions[places]), strict=True)
+        variants = zip(*self.grid.values(block.at(places)), strict=True)
         for values, fit, *counts in zip(variants, fits.tolist(), *ours, strict=True):
             assignments = {axis.path: value for axis, value in zip(self.axes, values, strict=True)}
             try:

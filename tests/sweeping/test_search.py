@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from itertools import product
+from operator import le, truediv
 from typing import Any
 
 import numpy as np
@@ -196,6 +197,35 @@ def test_rows_are_the_same_in_chunks_of_any_size(moe: ModelSpec, more: dict[str,
             (total.points, total.refused, total.met, rows.positions.tolist(), rows.figures["params"].tolist())
         )
     assert results[0] == results[1] == results[2]
+
+
+@pytest.mark.parametrize("block", [5, 60, 1000])
+def test_the_front_of_all_blocks_is_what_no_variant_is_better_than(moe: ModelSpec, block: int) -> None:
+    goals = (Goal("params", True), Goal("kv_cache_bytes"), Goal("flops_per_token"), Goal("active_share"))
+    question = asked(moe, VARY, where="params <= 100B")
+    _, total = answered(question)
+    assert total.rows is not None
+    every = total.rows.figures
+    points = list(
+        zip(
+            (-every["params"]).tolist(),
+            every["kv_cache_bytes"].tolist(),
+            every["flops_per_token"].tolist(),
+            map(truediv, every["active_params"].tolist(), every["params"].tolist()),
+            strict=True,
+        )
+    )
+    best = [
+        place
+        for place, mine in enumerate(points)
+        if not any(
+            all(map(le, other, mine)) and (other != mine or before < place) for before, other in enumerate(points)
+        )
+    ]
+    assert 2 < len(best) < len(points)
+    _, on_front = answered(replace(question, pareto=goals, block=block, chunk=2 * block))
+    assert on_front.rows is not None
+    assert on_front.rows.positions.tolist() == total.rows.positions[best].tolist()
 
 
 def test_what_is_refused_is_counted_with_its_reason(moe: ModelSpec) -> None:
