@@ -11,7 +11,7 @@ import re
 from pathlib import Path
 from typing import Any
 
-from llmarch_cli.components.component import Record
+from llmarch_cli.components.record import Record
 from llmarch_cli.errors import InputError, unknown
 from llmarch_cli.specs.spec import ModelSpec
 
@@ -102,8 +102,7 @@ def _records(record: type[Record]) -> list[type[Record]]:
 
 def _describe(schema: Schema, record: type[Record]) -> None:
     """Use the comment after each field in the source code as its description."""
-    written = [each for each in record.__mro__ if issubclass(each, Record) and "[" not in each.__name__]
-    for each in reversed(written):
+    for each in reversed([each for each in record.__mro__ if issubclass(each, Record)]):
         for name, comment in _COMMENTED.findall(inspect.getsource(each)):
             if name in schema["properties"]:
                 schema["properties"][name]["description"] = comment

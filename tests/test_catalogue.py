@@ -223,8 +223,8 @@ def test_every_spec_says_where_it_comes_from(name: str) -> None:
 
 def test_a_model_of_the_same_shape_is_the_same_model() -> None:
     ours, parent = llmarch.load("deepseek-r1"), llmarch.load("deepseek-v3")
-    told_apart_by = {"name", "source", "released", "license"}
-    assert ours.model_dump(exclude=told_apart_by) == parent.model_dump(exclude=told_apart_by)
+    told_apart_by = dict.fromkeys(("name", "source", "released", "license"))
+    assert ours.model_dump() | told_apart_by == parent.model_dump() | told_apart_by
 
 
 @pytest.mark.parametrize("name", FIGURES)

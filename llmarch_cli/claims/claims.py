@@ -16,10 +16,9 @@ from pathlib import Path
 from string import ascii_lowercase
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
-from pydantic import Field, model_validator
-
 from llmarch_cli.claims.facts import Facts
-from llmarch_cli.components.component import Record
+from llmarch_cli.components.fields import Limits
+from llmarch_cli.components.record import EMPTY, Record, rule
 from llmarch_cli.errors import InputError, shown, shown_path
 from llmarch_cli.expressions import Expression, Reference
 from llmarch_cli.models import load
@@ -30,31 +29,28 @@ from llmarch_cli.specs.loading import checked
 from llmarch_cli.specs.spec import URL_PATTERN, OneLine
 
 if TYPE_CHECKING:
-    from typing import Self
-
     from llmarch_cli.profilers.profile import Engine
 
 Verdict = Literal["holds", "holds with a remark", "does not hold"]
-Text = Annotated[str, Field(min_length=1, max_length=500)]
-Url = Annotated[str, Field(pattern=URL_PATTERN, max_length=1000)]
+Text = Annotated[str, Limits(min_length=1, max_length=500)]
+Url = Annotated[str, Limits(pattern=URL_PATTERN, max_length=1000)]
 
 
 class Claim(Record):
     """One statement, paraphrased."""
 
     says: Text
-    models: Annotated[tuple[OneLine, ...], Field(strict=False, min_length=1, max_length=8)]
+    models: Annotated[tuple[OneLine, ...], Limits(strict=False, min_length=1, max_length=8)]
     holds: Text  # an expression that is true if the statement is
-    shows: dict[OneLine, Text] = Field(default={})  # label -> expression of a value to show
+    shows: dict[OneLine, Text] = EMPTY  # label -> expression of a value to show
     verdict: Verdict = "holds"
     remark: Text | None = None
     source: Url | None = None  # where the statement was made; None: the section's source
 
-    @model_validator(mode="after")
-    def _explained(self) -> Self:
+    @rule
+    def _explained(self) -> None:
         if (self.verdict == "holds") != (self.remark is None):
             raise ValueError("give a remark with every verdict except a plain 'holds'")
-        return self
 
 
 class Section(Record):
@@ -62,7 +58,7 @@ class Section(Record):
 
     title: OneLine
     source: Url
-    claims: Annotated[tuple[Claim, ...], Field(strict=False, min_length=1)]
+    claims: Annotated[tuple[Claim, ...], Limits(strict=False, min_length=1)]
 
 
 class Outside(Record):
@@ -75,8 +71,8 @@ class Outside(Record):
 class Claims(Record):
     """A file of claims."""
 
-    sections: Annotated[tuple[Section, ...], Field(strict=False, min_length=1)]
-    outside: Annotated[tuple[Outside, ...], Field(strict=False)] = ()
+    sections: Annotated[tuple[Section, ...], Limits(strict=False, min_length=1)]
+    outside: Annotated[tuple[Outside, ...], Limits(strict=False)] = ()
 
 
 @dataclass(frozen=True)

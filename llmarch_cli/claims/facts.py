@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
-from llmarch_cli.components.component import Component, Record
+from llmarch_cli.components.component import Component
+from llmarch_cli.components.record import Record
 from llmarch_cli.errors import InputError, shown, suggestion
 from llmarch_cli.expressions import Expression, Reference
 from llmarch_cli.profilers.cost import DEFAULT_CONTEXT, Workload
@@ -50,7 +51,7 @@ class Facts:
         if axis in ("attention", "ffn") and field:
             return self._shared(axis, field)
         if (value := _field(self.spec, name)) is _ABSENT:
-            known = (*BY_KEY, *ModelSpec.model_fields)
+            known = (*BY_KEY, *ModelSpec.field_defaults)
             hint = suggestion(name, known) or "; `llmarch columns` lists metrics, `llmarch schema` fields"
             raise InputError(f"unknown metric or field {shown(name)}{hint}")
         return value
@@ -105,7 +106,7 @@ def _field(record: Any, name: str) -> Any:
         match value:
             case None:
                 return None
-            case Record() if part in type(value).model_fields:
+            case Record() if part in type(value).field_defaults:
                 value = getattr(value, part)
             case dict() if part in value:
                 value = value[part]

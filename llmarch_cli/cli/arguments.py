@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 from typer.core import TyperCommand, TyperGroup
@@ -31,11 +31,40 @@ def plain(params: Iterable[Any]) -> list[Any]:
             param.display_type_rich = _no_type
         if param.name in _COMPLETION:
             param.help = _COMPLETION[param.name]
+        if hasattr(param, "get_runtime_param"):
+            param.get_runtime_param = _Conversion(param, param.get_runtime_param).itself
     return found
 
 
 def _no_type(ctx: Any) -> None:
     return None
+
+
+class _Conversion:
+    """What Typer makes of a text, without pydantic: to load that takes longer than most commands run.
+
+    Args:
+        param: an option or an argument of Typer.
+        usual: gives Typer's own conversion, which is used for all but text and what has a parser.
+    """
+
+    def __init__(self, param: Any, usual: Callable[[], Any]) -> None:
+        kind, parser = param.type_descriptor.annotation, param.type_descriptor.parameter_info.parser
+        self._one: Callable[[Any], Any] | None = parser or (str if kind in (str, list[str]) else None)
+        self._usual = usual
+
+    def itself(self) -> _Conversion:
+        """Return this object, in the place of what builds Typer's."""
+        return self
+
+    def coerce(self, value: Any, param: Any, ctx: Any) -> Any:
+        """The value of an option as its command gets it; of an option with several values, all of them."""
+        is_several = param.multiple or param.nargs == -1
+        if value is None:
+            return () if is_several else None
+        if self._one is None:
+            return self._usual().coerce(value, param=param, ctx=ctx)
+        return list(map(self._one, value)) if is_several else self._one(value)
 
 
 class Group(TyperGroup):

@@ -6,92 +6,23 @@ To add a kind: one file in `attention/` or `ffn/`, and one line in the union of 
 from __future__ import annotations
 
 import re
-from abc import abstractmethod
+from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Protocol
-
-from pydantic import BaseModel, ConfigDict, Field, SerializeAsAny
+from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 
 from llmarch_cli.components.cache import Mixing, Read, Rows, State, View
 from llmarch_cli.components.inside import Inside
 from llmarch_cli.components.mechanism import Mechanism, Telling
 from llmarch_cli.components.parts import Weights
+from llmarch_cli.components.record import Record
 from llmarch_cli.components.shards import Shard
 
 if TYPE_CHECKING:
-    from typing import Self
-
     from torch import Tensor
 
 
-# Bounds far above any real model, so that a typing slip such as 10**30 is an error of its own field. They also keep
-# products of fields within torch's limits: three widths, or tokens times a width, are at most 2**60 values.
-Count = Annotated[int, Field(gt=0, le=2**20)]  # a width, or a number of heads, experts ...
-TokenCount = Annotated[int, Field(gt=0, le=2**40)]  # of a vocabulary, a window, a context
-Positive = Annotated[float, Field(ge=1e-30, le=1e30)]
-
-NAME_PATTERN = r"^[a-z][a-z0-9_]*$"
-Name = Annotated[str, Field(pattern=NAME_PATTERN, max_length=100)]  # of a variant or a branch
-
 NOPE = "NoPE"  # no position embedding (arXiv 2305.19466)
-
-
-class Record(BaseModel):
-    """A frozen record with one field per YAML field: unknown names and type conversions are errors."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False, defer_build=True)
-
-    summarized: ClassVar[frozenset[str]] = frozenset()  # fields already shown by `label`, `heads` or `positions`
-    references: ClassVar[frozenset[str]] = frozenset()  # fields that name a variant of the same axis
-
-    def with_references(self, names: Mapping[str, str]) -> Self:
-        """Return a copy in which references to variants have these new names, inside other records too."""
-        changed: dict[str, Any] = {}
-        for field in type(self).model_fields:
-            value = getattr(self, field)
-            if field in self.references and value is not None:
-                changed[field] = names[value]
-            elif isinstance(value, Record):
-                inner = value.with_references(names)
-                if inner is not value:
-                    changed[field] = inner
-            elif isinstance(value, dict) and any(isinstance(each, Record) for each in value.values()):
-                inside = {name: each.with_references(names) for name, each in value.items()}
-                if any(inside[name] is not each for name, each in value.items()):
-                    changed[field] = inside
-        return self.model_copy(update=changed) if changed else self
-
-    @property
-    def details(self) -> str:
-        """The `settings` on one line."""
-        return ", ".join(self.settings.values())
-
-    @property
-    def settings(self) -> dict[str, str]:
-        """The fields that are neither at their defaults nor `summarized`, each in the words of the YAML file."""
-        fields = ((name, getattr(self, name), field.default) for name, field in type(self).model_fields.items())
-        words = {name: _detail(name, value) for name, value, default in fields if value != default}
-        return {name: text for name, text in words.items() if text and name not in self.summarized}
-
-
-def _detail(name: str, value: Any) -> str:
-    if name == "kind":
-        return str(value)
-    match value:
-        case True:
-            return name
-        case Record():
-            return f"{name} ({value.details})" if value.details else ""
-        case int() | float() if value is not False:
-            return f"{name} {number(value)}"
-        case _:
-            return f"{name} {str(value).lower()}"
-
-
-def number(value: float) -> str:
-    """Format a setting for people: 10000.0 as 10,000."""
-    return f"{value:,}".removesuffix(".0")
 
 
 class Modules(Protocol):
@@ -140,7 +71,7 @@ class LayerCache(Protocol):
         """The positions of x (batch, n_tokens, ...), counted from `start`, as float32 (n_tokens,)."""
 
 
-class Component(Record):
+class Component(Record, ABC):
     """One sublayer of a decoder, as data."""
 
     summarized: ClassVar[frozenset[str]] = frozenset({"kind"})
@@ -266,7 +197,7 @@ Part = Weights | Child
 class SharedWeights(Component):
     """The weights that all layers of a variant share: an item of its own in the inventory, without FLOPs or a cache."""
 
-    of: SerializeAsAny[Component]
+    of: Component
 
     def parts(self, d_model: int) -> Iterator[Part]:
         for inner in walk(self.of):

@@ -8,16 +8,14 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Literal
 
-from pydantic import model_validator
-
-from llmarch_cli.components.component import Component, LayerCache, Modules, Part, Positive, Record, TokenCount
+from llmarch_cli.components.component import Component, LayerCache, Modules, Part
 from llmarch_cli.components.ffn.gate import Activation, activate, require_fixed
+from llmarch_cli.components.fields import Positive, TokenCount
 from llmarch_cli.components.parts import Buffer, Linear, Norm, Table, TiedLinear
+from llmarch_cli.components.record import Record, rule
 from llmarch_cli.components.shards import Shard, Units, column_parallel
 
 if TYPE_CHECKING:
-    from typing import Self
-
     from torch import Tensor
 
 
@@ -132,10 +130,9 @@ class HeadTransform(Record):
     activation: Activation
     bias: bool = False
 
-    @model_validator(mode="after")
-    def _learns_nothing(self) -> Self:
+    @rule
+    def _learns_nothing(self) -> None:
         require_fixed(self.activation)
-        return self
 
 
 class Head(Component):

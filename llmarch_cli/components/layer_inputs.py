@@ -10,10 +10,12 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from llmarch_cli.components.cache import Read
-from llmarch_cli.components.component import Component, Count, LayerCache, Modules, Part, Record, TokenCount
+from llmarch_cli.components.component import Component, LayerCache, Modules, Part
 from llmarch_cli.components.ffn.gate import Activation, activate
+from llmarch_cli.components.fields import Count, TokenCount
 from llmarch_cli.components.frame import TokenEmbedding
 from llmarch_cli.components.parts import Linear, Norm, Table, Vector
+from llmarch_cli.components.record import Record
 
 if TYPE_CHECKING:
     from torch import Tensor

@@ -25,9 +25,8 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal, get_args
 
-from pydantic import Field, PrivateAttr, model_validator
-
-from llmarch_cli.components.component import Record
+from llmarch_cli.components.fields import Limits
+from llmarch_cli.components.record import EMPTY, Record, rule
 from llmarch_cli.errors import InputError, shown, shown_path, suggestion
 from llmarch_cli.specs import documents
 from llmarch_cli.specs.loading import YAML_ENDINGS, bundled_directory, checked, exists
@@ -58,18 +57,18 @@ _HOLD: dict[str, tuple[Dtype, ...]] = {
 _SIXTEEN_BITS: tuple[Dtype, ...] = ("bf16", "fp16")
 
 # Lower bounds reject numbers in another unit, such as 80 for 80 GB.
-MemoryBytes = Annotated[int, Field(ge=GB, le=10**15)]
-Bandwidth = Annotated[int, Field(ge=GB, le=10**18)]  # bytes per second
-LinkRate = Annotated[int, Field(ge=10**6, le=10**18)]  # bytes per second
-Flops = Annotated[int, Field(ge=GB, le=10**21)]  # per second
-Devices = Annotated[int, Field(gt=0, le=10**6)]
+MemoryBytes = Annotated[int, Limits(ge=GB, le=10**15)]
+Bandwidth = Annotated[int, Limits(ge=GB, le=10**18)]  # bytes per second
+LinkRate = Annotated[int, Limits(ge=10**6, le=10**18)]  # bytes per second
+Flops = Annotated[int, Limits(ge=GB, le=10**21)]  # per second
+Devices = Annotated[int, Limits(gt=0, le=10**6)]
 
 
 class Source(Record):
     """Where a number was published."""
 
     title: OneLine  # of the document
-    url: Annotated[str, Field(pattern=URL_PATTERN, max_length=1000)]
+    url: Annotated[str, Limits(pattern=URL_PATTERN, max_length=1000)]
     says: OneLine | None = None  # what it states, where that is not the number itself
 
 
@@ -90,46 +89,40 @@ class Chip(Record):
     name: OneLine
     vendor: OneLine
     released: dt.date | None = None  # the date of announcement
-    memory_gb: Annotated[int, Field(gt=0, le=10**6)] | None = None  # as sold; the vendor's GB is 10^9 to 2^30 bytes
+    memory_gb: Annotated[int, Limits(gt=0, le=10**6)] | None = None  # as sold; the vendor's GB is 10^9 to 2^30 bytes
     memory_bytes: MemoryBytes  # what the device reports to programs in all; else as sold, with 10^9 bytes to the GB
     bandwidth: Bandwidth  # bytes per second between the device and its memory
-    peak: dict[Dtype, Flops] = Field(default={})  # operations per second by dtype, dense
+    peak: dict[Dtype, Flops] = EMPTY  # operations per second by dtype, dense
     peers: Devices | None = None  # devices of a node, which the link joins
     link: LinkRate | None = None  # bytes per second each way between a device and its node, over all links
     network: LinkRate | None = None  # bytes per second each way between a device and other nodes
     sources: Sources
 
-    _id: str | None = PrivateAttr(default=None)
-
-    @model_validator(mode="after")
-    def _sold(self) -> Self:
+    @rule
+    def _sold(self) -> None:
         if self.memory_gb is not None and not self.memory_gb * GB <= self.memory_bytes <= self.memory_gb * GIB:
             raise FieldError(
                 ("memory_bytes",),
                 f"{self.memory_bytes:,} is not memory_gb, {self.memory_gb:,}, at 10^9 to 2^30 bytes each",
             )
-        return self
 
-    @model_validator(mode="after")
-    def _sourced(self) -> Self:
+    @rule
+    def _sourced(self) -> None:
         for name in ("peak", "peers", "link", "network"):
             has_number, has_source = bool(getattr(self, name)), getattr(self.sources, name) is not None
             if has_number and not has_source:
                 raise FieldError(("sources", name), f"required, because {name} is given")
             if has_source and not has_number:
                 raise FieldError(("sources", name), f"a source, but {name} is not given")
-        return self
 
     @property
     def id(self) -> str:
         """The file's name without its suffix; the chip's name if it is not from a file."""
-        return self._id or self.name
+        return self.__dict__.get("_id") or self.name
 
     def with_id(self, name: str) -> Self:
         """Return a copy with another id."""
-        copy = self.model_copy()
-        copy._id = name
-        return copy
+        return self.model_copy(update={"_id": name})
 
     def peak_of(self, dtype: str) -> int:
         """The most operations per second on values of `dtype`: its own peak, or that of a dtype that holds its values.

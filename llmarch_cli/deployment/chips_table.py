@@ -131,7 +131,7 @@ def sources(chips: Sequence[Chip]) -> Table:
 
 
 def _source_rows(chip: Chip) -> Iterator[dict[str, Value]]:
-    for number in Sources.model_fields:
+    for number in Sources.field_defaults:
         if (source := getattr(chip.sources, number)) is not None:
             yield {"chip": chip.id, "number": number, "title": source.title, "says": source.says, "url": source.url}
 

@@ -23,7 +23,7 @@ from llmarch_cli.profilers.cost import ROW_ENCODINGS, Cost, KvDtype, Workload
 from llmarch_cli.profilers.storage import Place, Storage, label_words, place_of, stored_in
 from llmarch_cli.specs.encodings import MisfitError, group_of
 from llmarch_cli.specs.spec import Item, ModelSpec
-from llmarch_cli.specs.storage import NATIVE, Stored
+from llmarch_cli.specs.storage import stored_as
 
 MOST_DEVICES = 2**20
 MOST_LISTED = 32  # sizes in an error
@@ -182,7 +182,7 @@ class Division:
 
     def __init__(self, spec: ModelSpec, weights: str = "bf16", engine_view: EngineView = AS_NEEDED) -> None:
         self.spec, self.weights, self.engine_view = spec, weights, engine_view
-        shipped = Stored(format=weights) if weights != NATIVE else spec.stored or Stored()
+        shipped = stored_as(weights, spec.stored)
         self._parts: dict[str, list[Part]] = {}
         self._entries: dict[str, list[tuple[Rows | State, Shard | None]]] = {}
         for item in spec.inventory():

@@ -16,7 +16,7 @@ from llmarch_cli.profilers.closed_form import RowCount, component_cost, entry_co
 from llmarch_cli.profilers.cost import Workload
 from llmarch_cli.profilers.storage import Storage, place_of
 from llmarch_cli.specs.spec import Item, ModelSpec
-from llmarch_cli.specs.storage import NATIVE, Stored
+from llmarch_cli.specs.storage import stored_as
 
 TABLES = ("embedding", "layer embedding", "position")  # the roles of what is read by row
 
@@ -86,8 +86,7 @@ class Model:
 
     @cached_property
     def _storage(self) -> Storage:
-        weights = self.workload.weights
-        shipped = Stored(format=weights) if weights != NATIVE else self.spec.stored or Stored()
+        shipped = stored_as(self.workload.weights, self.spec.stored)
         return Storage(self.spec, shipped, [each.place for each in self._parts])
 
     @cached_property

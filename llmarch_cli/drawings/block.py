@@ -6,8 +6,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
-from llmarch_cli.components.component import number
 from llmarch_cli.components.parts import Norm
+from llmarch_cli.components.record import number
 from llmarch_cli.drawings.nodes import Label, Node, Panel, Vertical
 from llmarch_cli.drawings.shapes import Adder, Line, Shape
 from llmarch_cli.drawings.sublayer import reference, sublayer

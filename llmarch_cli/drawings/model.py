@@ -7,7 +7,8 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 from itertools import groupby
 
-from llmarch_cli.components.component import Component, number, walk
+from llmarch_cli.components.component import Component, walk
+from llmarch_cli.components.record import number
 from llmarch_cli.drawings.block import block, norm, stream_sum
 from llmarch_cli.drawings.layers import elsewhere, kinds, named, where_of
 from llmarch_cli.drawings.nodes import Horizontal, Label, Node, Panel, Vertical, flow

@@ -7,8 +7,9 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
-from llmarch_cli.components.component import Child, Component, number
+from llmarch_cli.components.component import Child, Component
 from llmarch_cli.components.parts import Norm
+from llmarch_cli.components.record import number
 from llmarch_cli.drawings.facts import MOST_BOXES, facts, pool
 from llmarch_cli.drawings.layers import elsewhere, kinds, named, where_of
 from llmarch_cli.drawings.model import CALLOUTS

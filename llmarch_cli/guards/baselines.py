@@ -12,9 +12,11 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import yaml
-from pydantic import AfterValidator, Field, WithJsonSchema
+from pydantic import AfterValidator, WithJsonSchema
 
 from llmarch_cli import models
+from llmarch_cli.components.fields import Limits
+from llmarch_cli.components.record import EMPTY
 from llmarch_cli.errors import InputError, shown, shown_path
 from llmarch_cli.guards import selection
 from llmarch_cli.guards.gauge import GUARDED, Gauge, MetricAt, checked_key, difference, metric_at
@@ -90,8 +92,8 @@ def _is_percent(text: str) -> str:
 ColumnKey = Annotated[str, AfterValidator(_is_column), WithJsonSchema({"enum": list(COUNTED)})]
 FigureName = Annotated[str, AfterValidator(_is_figure)]
 Tolerance = Annotated[str, AfterValidator(_is_percent), WithJsonSchema({"type": "string", "pattern": _PERCENT.pattern})]
-Count = Annotated[int, Field(ge=0)]
-Share = Annotated[str, Field(pattern=r"^[0-9]{1,30}/[1-9][0-9]{0,12}$")]  # bytes of a token in a row of several: 7/2
+Count = Annotated[int, Limits(ge=0)]
+Share = Annotated[str, Limits(pattern=r"^[0-9]{1,30}/[1-9][0-9]{0,12}$")]  # bytes of a token in a row of several: 7/2
 
 
 class Baseline(Settings):
@@ -99,11 +101,9 @@ class Baseline(Settings):
 
     schema_version: Version  # increases when the format changes
     models: ModelNames  # bundled ids, paths relative to this file, or patterns of either
-    columns: Annotated[tuple[ColumnKey, ...], Field(strict=False, min_length=1)]  # of `llmarch columns`
-    contexts: Annotated[tuple[Annotated[int, Field(gt=0, le=MAX_CONTEXT)], ...], Field(strict=False, min_length=1)]
-    tolerance: dict[ColumnKey, Tolerance] = Field(
-        default={}
-    )  # by column, relative to the committed value: 0.1%; default: none
+    columns: Annotated[tuple[ColumnKey, ...], Limits(strict=False, min_length=1)]  # of `llmarch columns`
+    contexts: Annotated[tuple[Annotated[int, Limits(gt=0, le=MAX_CONTEXT)], ...], Limits(strict=False, min_length=1)]
+    tolerance: dict[ColumnKey, Tolerance] = EMPTY  # by column, relative to the committed value: 0.1%; default: none
     figures: dict[ModelName, dict[FigureName, Count | Share | None]]  # by model, METRIC[@CONTEXT]: exact
 
     @property

@@ -15,9 +15,10 @@ from fractions import Fraction
 from pathlib import Path
 from typing import Annotated, Any
 
-from pydantic import AfterValidator, Field, WithJsonSchema
+from pydantic import AfterValidator, WithJsonSchema
 
-from llmarch_cli.components.component import Record
+from llmarch_cli.components.fields import Limits
+from llmarch_cli.components.record import Record
 from llmarch_cli.errors import InputError, shown, shown_path
 from llmarch_cli.expressions import UNITS, Expression
 from llmarch_cli.guards import selection
@@ -148,7 +149,7 @@ def _pattern() -> str:
 
 LimitText = Annotated[
     str,
-    Field(max_length=LONGEST_LIMIT),
+    Limits(max_length=LONGEST_LIMIT),
     AfterValidator(_is_limit),
     WithJsonSchema({"type": "string", "maxLength": LONGEST_LIMIT, "pattern": _pattern()}),
 ]
@@ -159,7 +160,7 @@ class Budget(Record):
 
     models: ModelNames  # bundled ids, paths relative to this file, or patterns of either
     limits: Annotated[
-        tuple[LimitText, ...], Field(strict=False, min_length=1)
+        tuple[LimitText, ...], Limits(strict=False, min_length=1)
     ]  # METRIC[@CONTEXT] OP AMOUNT, or fits(MACHINES, CONTEXT, SEQUENCES)
     batch: Batch | None = None  # overrides the file's
     kv_dtype: KvDtype | None = None  # overrides the file's
@@ -171,7 +172,7 @@ class BudgetFile(Settings):
     """A budget file."""
 
     schema_version: Version = 1  # increases when the format changes
-    budgets: Annotated[tuple[Budget, ...], Field(strict=False, min_length=1)]
+    budgets: Annotated[tuple[Budget, ...], Limits(strict=False, min_length=1)]
 
 
 @dataclass(frozen=True, slots=True)

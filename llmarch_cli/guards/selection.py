@@ -8,10 +8,11 @@ from glob import glob, has_magic
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BeforeValidator, Field
+from pydantic import BeforeValidator
 
 from llmarch_cli import models
-from llmarch_cli.components.component import Record
+from llmarch_cli.components.fields import Limits
+from llmarch_cli.components.record import Record
 from llmarch_cli.errors import InputError, shown, suggestion
 from llmarch_cli.profilers.cost import KvDtype, StateDtype, Workload
 from llmarch_cli.profilers.profile import MAX_BATCH
@@ -27,9 +28,9 @@ def _is_version(value: Any) -> Any:
 
 
 Version = Annotated[Literal[1], BeforeValidator(_is_version)]
-ModelName = Annotated[str, Field(min_length=1, max_length=500)]
-ModelNames = Annotated[tuple[ModelName, ...], Field(strict=False, min_length=1)]
-Batch = Annotated[int, Field(gt=0, le=MAX_BATCH)]
+ModelName = Annotated[str, Limits(min_length=1, max_length=500)]
+ModelNames = Annotated[tuple[ModelName, ...], Limits(strict=False, min_length=1)]
+Batch = Annotated[int, Limits(gt=0, le=MAX_BATCH)]
 
 
 class Settings(Record):
@@ -43,7 +44,7 @@ class Settings(Record):
     @property
     def settings(self) -> dict[str, Any]:
         """The workload's settings by name."""
-        return {name: getattr(self, name) for name in Settings.model_fields}
+        return {name: getattr(self, name) for name in Settings.field_defaults}
 
     @property
     def workload(self) -> Workload:

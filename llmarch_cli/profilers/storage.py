@@ -13,7 +13,7 @@ from llmarch_cli.profilers.closed_form import part_cost
 from llmarch_cli.profilers.mixes import Mix
 from llmarch_cli.specs.encodings import GGML, Blocks, Encoding, MisfitError, shard_bytes
 from llmarch_cli.specs.spec import Item, ModelSpec
-from llmarch_cli.specs.storage import NATIVE, Format, Stored, fits, format_of
+from llmarch_cli.specs.storage import Format, Stored, fits, format_of, stored_as
 
 # Matrices that choose or weigh: publishers and llama.cpp leave them as they are.
 ROUTERS = frozenset({"router", "shared_expert_gate", "index_weights_proj"})
@@ -62,7 +62,7 @@ def weight_bytes(spec: ModelSpec, name: str, found: Iterable[Place] | None = Non
 
 def stored_parts(spec: ModelSpec, name: str, found: Iterable[Place] | None = None) -> Iterator[tuple[Place, int]]:
     """Every part with its bytes in all its layers. Raises InputError as `weight_bytes`."""
-    shipped = Stored(format=name) if name != NATIVE else spec.stored or Stored()
+    shipped = stored_as(name, spec.stored)
     storage = Storage(spec, shipped, places(spec) if found is None else found)
     for place in storage.places:
         yield place, storage.bytes(place)

@@ -6,7 +6,8 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
-from llmarch_cli.components.component import Component, Record, number
+from llmarch_cli.components.component import Component
+from llmarch_cli.components.record import Record, number
 from llmarch_cli.errors import shown
 from llmarch_cli.profilers.attribution import FIGURES, KEPT_BESIDE, Difference
 from llmarch_cli.profilers.cost import Cost

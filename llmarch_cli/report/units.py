@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from fractions import Fraction
 from typing import Any
 
-from llmarch_cli.components.component import number
+from llmarch_cli.components.record import number
 
 Fact = int | float | str | bool | dt.date | Fraction | None
 

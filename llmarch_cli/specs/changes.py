@@ -11,9 +11,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from types import NoneType, UnionType
 from typing import Annotated, Any, Union, get_args, get_origin
 
-from pydantic import BaseModel
-
-from llmarch_cli.components.component import NAME_PATTERN
+from llmarch_cli.components.fields import NAME_PATTERN
+from llmarch_cli.components.record import Record
 from llmarch_cli.errors import InputError, shown, suggestion
 from llmarch_cli.specs import documents
 from llmarch_cli.specs.loading import validated
@@ -92,7 +91,7 @@ def _in_short(value: Any) -> str:
 
 def _data(value: Any) -> Any:
     """A copy as plain, mutable data; a record without the fields at their defaults."""
-    return documents.plain(value.model_dump(exclude_defaults=True) if isinstance(value, BaseModel) else value)
+    return documents.plain(value.model_dump(exclude_defaults=True) if isinstance(value, Record) else value)
 
 
 def _put(origin: str, data: dict[str, Any], path: str, value: Any) -> None:
@@ -131,7 +130,7 @@ def _paths(expected: Any, value: Any, above: str = "") -> Iterator[str]:
 def _inside(expected: Any, value: Any) -> dict[str, Any]:
     """The fields or indexes inside a `value` of the type `expected`, each with its type."""
     members = list(_members(expected))
-    records = [member for member in members if isinstance(member, type) and issubclass(member, BaseModel)]
+    records = [member for member in members if isinstance(member, type) and issubclass(member, Record)]
     if records and (value is None or isinstance(value, dict)):
         fitting = [record for record in records if value and value.get("kind") in _kinds(record)]
         chosen = fitting or records  # no kind yet: any field of any kind
@@ -161,7 +160,7 @@ def _members(annotation: Any) -> Iterator[Any]:
         yield annotation
 
 
-def _kinds(record: type[BaseModel]) -> tuple[str | None, ...]:
+def _kinds(record: type[Record]) -> tuple[str | None, ...]:
     """The kinds of a record; None for a layout, which has no kind."""
     field = record.model_fields.get("kind")
     return (None,) if field is None else get_args(field.annotation)

@@ -15,7 +15,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from llmarch_cli.components.component import Record
+from llmarch_cli.components.record import Record
 from llmarch_cli.specs import sources
 from llmarch_cli.specs.spec import ModelSpec
 
@@ -31,7 +31,7 @@ def plain(value: Any) -> Any:
     match value:
         case Record():
             kind = type(value)
-            fields = ((name, getattr(value, name), field.default) for name, field in kind.model_fields.items())
+            fields = ((name, getattr(value, name), usual) for name, usual in kind.field_defaults.items())
             given = {name: plain(each) for name, each, usual in fields if each is not usual and each != usual}
             return {_RECORD: kind.__name__, **given}
         case dict():

@@ -12,9 +12,7 @@ from functools import reduce
 from itertools import combinations
 from typing import Any, Literal
 
-from pydantic import ValidationError
-
-from llmarch_cli.components.component import Record
+from llmarch_cli.components.record import Record
 from llmarch_cli.specs.pairs import AXES, Axis, Order, Pairs
 from llmarch_cli.specs.spec import NONE, ModelSpec
 
@@ -67,7 +65,7 @@ def steps(before: ModelSpec, after: ModelSpec) -> list[Step]:
     """
     pairs = {axis: Pairs(before, after, axis) for axis in AXES}
     state = _State(
-        fields={name: _data(getattr(before, name)) for name in ModelSpec.model_fields},
+        fields={name: _data(getattr(before, name)) for name in ModelSpec.field_defaults},
         components={axis: {slot: _data(each) for slot, each in pairs[axis].components.items()} for axis in AXES},
         orders={axis: pairs[axis].order(before, before.n_layers) for axis in AXES},
         placements={slot: new if old is None else old for slot, (old, new) in pairs["attention"].placements.items()},
@@ -135,7 +133,7 @@ class _Move:
 
 def _moves(before: ModelSpec, after: ModelSpec, pairs: Mapping[Axis, Pairs]) -> Iterator[_Move]:
     """All moves from one spec to the other, in the order of a spec's fields."""
-    for name in ModelSpec.model_fields:
+    for name in ModelSpec.field_defaults:
         if name == "n_layers":
             yield from _n_layers_moves(before, after, pairs)
         elif name == "norm_placement":
@@ -220,6 +218,8 @@ def _made(state: _State, group: Sequence[_Move]) -> tuple[Sequence[_Move], _Stat
     state = reduce(lambda at, move: move.make(at), group, state)
     if any(len(order) != state.fields["n_layers"] for order in state.orders.values()):
         return None  # a layout for another number of layers
+    from pydantic import ValidationError
+
     try:
         return group, state, state.spec()
     except ValidationError:
@@ -228,7 +228,7 @@ def _made(state: _State, group: Sequence[_Move]) -> tuple[Sequence[_Move], _Stat
 
 def _differing(old: Record, new: Record) -> Iterator[FieldPath]:
     """The paths of the fields that differ between two records of one type, as deep as both have the same structure."""
-    for name in type(old).model_fields:
+    for name in type(old).field_defaults:
         before, after = getattr(old, name), getattr(new, name)
         if before == after:
             continue

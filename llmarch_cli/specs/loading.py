@@ -9,13 +9,13 @@ from functools import cache
 from pathlib import Path
 from typing import Any, TypeVar
 
-from pydantic import BaseModel, ValidationError
-
+from llmarch_cli.components.fields import REQUIRED
+from llmarch_cli.components.record import Record
 from llmarch_cli.errors import InputError, shown, shown_path, suggestion
 from llmarch_cli.specs import documents
 from llmarch_cli.specs.spec import HUB_PATTERN, ModelSpec
 
-AnyRecord = TypeVar("AnyRecord", bound=BaseModel)
+AnyRecord = TypeVar("AnyRecord", bound=Record)
 
 YAML_ENDINGS = (".yaml", ".yml")
 CONFIG_ENDING = ".json"
@@ -214,6 +214,8 @@ def validated(data: Mapping[str, Any], origin: str) -> ModelSpec:
 
 def checked(record: type[AnyRecord], data: Mapping[str, Any], origin: str) -> AnyRecord:
     """Validate `data` as a `record`. Raises InputError as `validated` does."""
+    from pydantic import ValidationError
+
     try:
         return record.model_validate(data)
     except ValidationError as error:
@@ -227,7 +229,7 @@ def checked(record: type[AnyRecord], data: Mapping[str, Any], origin: str) -> An
         raise InputError(explain(error, data, origin, record)) from None
 
 
-def _looks_like_config(record: type[BaseModel], data: Mapping[str, Any]) -> bool:
+def _looks_like_config(record: type[Record], data: Mapping[str, Any]) -> bool:
     """Whether data has the key that every config has, and few of the fields that a record needs."""
-    needed = [name for name, field in record.model_fields.items() if field.is_required()]
+    needed = [name for name, default in record.field_defaults.items() if default is REQUIRED]
     return "model_type" in data and 2 * sum(name in data for name in needed) < len(needed)

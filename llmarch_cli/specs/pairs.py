@@ -8,8 +8,9 @@ from functools import cached_property
 from itertools import product
 from typing import Any, Literal, TypeVar
 
-from llmarch_cli.components.component import Component, Record
+from llmarch_cli.components.component import Component
 from llmarch_cli.components.frame import NormPlacement
+from llmarch_cli.components.record import Record
 from llmarch_cli.specs.spec import NONE, ModelSpec
 
 Axis = Literal["attention", "ffn"]
@@ -142,7 +143,7 @@ def _partners(old: Sequence[_Variant], new: Sequence[_Variant]) -> dict[int, int
 def _without_names(record: AnyRecord) -> AnyRecord:
     """Return `record` with named components inside it, such as branches, renamed and sorted by kind."""
     changed: dict[str, Any] = {}
-    values = {field: getattr(record, field) for field in type(record).model_fields}
+    values = {field: getattr(record, field) for field in type(record).field_defaults}
     for field, value in values.items():
         if isinstance(value, dict) and value and isinstance(next(iter(value.values())), Record):
             changed |= _renamed(field, value, {key: each for key, each in values.items() if key != field})

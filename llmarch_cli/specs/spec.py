@@ -6,28 +6,16 @@ import datetime as dt
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cache
 from itertools import cycle, islice
 from math import lcm
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Generic, Literal, NamedTuple, TypeVar, get_args
-
-from pydantic import Discriminator, Field, PrivateAttr, Tag, model_validator
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Generic, Literal, NamedTuple, TypeVar
 
 from llmarch_cli.components.attention import Attention
 from llmarch_cli.components.cache import Read, Rows
-from llmarch_cli.components.component import (
-    Component,
-    Count,
-    Name,
-    Positive,
-    Record,
-    SharedWeights,
-    TokenCount,
-    cache_entries,
-    walk_named,
-)
+from llmarch_cli.components.component import Component, SharedWeights, cache_entries, walk_named
 from llmarch_cli.components.ffn import FeedForward
+from llmarch_cli.components.fields import BY_KIND, Count, Limits, Name, Positive, Tag, TokenCount, Told
 from llmarch_cli.components.frame import (
     BlockNorms,
     Head,
@@ -42,6 +30,7 @@ from llmarch_cli.components.frame import (
 )
 from llmarch_cli.components.layer_inputs import LayerEmbedding, LayerInput, LayerInputs, LayerProjection
 from llmarch_cli.components.parts import Norm
+from llmarch_cli.components.record import EMPTY, Record, rule
 from llmarch_cli.components.residual import Residual
 from llmarch_cli.components.residual.connection import Connection, Place
 from llmarch_cli.components.residual.laurel import LowRankBranch
@@ -56,8 +45,8 @@ NONE = "none"  # in a pattern: a layer without this sublayer
 LAYER_INPUT = "input"  # the prefix of what a layer's own input reads, in the layer's cache
 
 # Bounds the layer map, which has one entry per layer.
-LayerCount = Annotated[int, Field(gt=0, le=100_000)]
-Names = Annotated[tuple[Name, ...], Field(strict=False)]  # not strict: YAML gives lists
+LayerCount = Annotated[int, Limits(gt=0, le=100_000)]
+Names = Annotated[tuple[Name, ...], Limits(strict=False)]  # not strict: YAML gives lists
 AnyComponent = TypeVar("AnyComponent", bound=Component)
 
 
@@ -80,10 +69,10 @@ class Layout(Record, Generic[AnyComponent]):
     first: Names = ()
     repeat: Names = ()
     last: Names = ()
-    variants: dict[Name, AnyComponent] = Field(default_factory=dict)  # empty if no layer has this sublayer
+    variants: dict[Name, AnyComponent] = EMPTY  # empty if no layer has this sublayer
 
-    @model_validator(mode="after")
-    def _names_fit(self) -> Self:
+    @rule
+    def _names_fit(self) -> None:
         used = {*self.first, *self.repeat, *self.last} - {NONE}
         if NONE in self.variants:
             raise FieldError(
@@ -99,7 +88,6 @@ class Layout(Record, Generic[AnyComponent]):
                 ("variants", unused[0]),
                 f"unused variant{_others(unused)}; name it in first, repeat or last, or remove it",
             )
-        return self
 
     def names(self, n_layers: int) -> list[str]:
         """The variant of each layer, bottom to top. Raises ValueError if the pattern does not fit `n_layers`."""
@@ -137,7 +125,7 @@ def _is_mapping(value: Any) -> str:
 # For all layers, or for those of each variant of attention.
 NormPlacements = Annotated[
     Annotated[NormPlacement, Tag("one")] | Annotated[dict[Name, NormPlacement], Tag("by variant")],
-    Discriminator(_is_mapping),
+    Told(_is_mapping),
 ]
 
 
@@ -149,23 +137,27 @@ def _is_layout(value: Any) -> str:
 _LAYOUT_FIELDS = frozenset(("first", "repeat", "last", "variants"))
 
 
-AnyAttention = Annotated[Attention, Field(discriminator="kind")]
-AnyFeedForward = Annotated[FeedForward, Field(discriminator="kind")]
+AnyAttention = Annotated[Attention, BY_KIND]
+AnyFeedForward = Annotated[FeedForward, BY_KIND]
 
 
-class AttentionLayout(Layout[AnyAttention]):
+class AttentionLayout(Layout[Attention]):
     """Attention variants in a pattern over the layers."""
 
+    variants: dict[Name, AnyAttention] = EMPTY
 
-class FeedForwardLayout(Layout[AnyFeedForward]):
+
+class FeedForwardLayout(Layout[FeedForward]):
     """Feed-forward variants in a pattern over the layers."""
+
+    variants: dict[Name, AnyFeedForward] = EMPTY
 
 
 AttentionAxis = Annotated[
-    Annotated[AnyAttention, Tag("component")] | Annotated[AttentionLayout, Tag("layout")], Discriminator(_is_layout)
+    Annotated[AnyAttention, Tag("component")] | Annotated[AttentionLayout, Tag("layout")], Told(_is_layout)
 ]
 FeedForwardAxis = Annotated[
-    Annotated[AnyFeedForward, Tag("component")] | Annotated[FeedForwardLayout, Tag("layout")], Discriminator(_is_layout)
+    Annotated[AnyFeedForward, Tag("component")] | Annotated[FeedForwardLayout, Tag("layout")], Told(_is_layout)
 ]
 
 
@@ -180,14 +172,13 @@ class NormStyle(Record):
 
     summarized: ClassVar[frozenset[str]] = frozenset({"kind"})
 
-    @model_validator(mode="after")
-    def _consistent(self) -> Self:
+    @rule
+    def _consistent(self) -> None:
         if self.kind == "rms" and self.bias:
             raise ValueError("bias is set, but an rms norm has none; remove it, or set kind: layer")
         for field in ("bias", "unit_offset"):
             if getattr(self, field) and not self.weight:
                 raise ValueError(f"{field} is set, but weight is false: the norm has no parameters; remove one of them")
-        return self
 
     @property
     def title(self) -> str:
@@ -195,7 +186,7 @@ class NormStyle(Record):
         return {"rms": "RMSNorm", "layer": "LayerNorm"}[self.kind]
 
 
-PublishedCount = Annotated[int, Field(gt=0, le=2**60)]
+PublishedCount = Annotated[int, Limits(gt=0, le=2**60)]
 ActiveConvention = Literal["all", "without_input_embedding", "without_embeddings"]
 ParamsConvention = Literal["all", "without_embeddings", "with_mtp", "with_mtp_without_embeddings", "with_vision"]
 
@@ -233,8 +224,8 @@ class LayerVariants(NamedTuple):  # a tuple, since a spec may have very many and
 LINE_PATTERN = r"^[^\x00-\x1f\x7f-\x9f]+$"  # no control characters, because tables print it
 URL_PATTERN = r"^https?://[!-~]+$"
 HUB_PATTERN = r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,95}/[A-Za-z0-9][A-Za-z0-9_.-]{0,95}$"
-OneLine = Annotated[str, Field(pattern=LINE_PATTERN, max_length=200)]
-Repositories = Annotated[tuple[Annotated[str, Field(pattern=HUB_PATTERN)], ...], Field(strict=False)]
+OneLine = Annotated[str, Limits(pattern=LINE_PATTERN, max_length=200)]
+Repositories = Annotated[tuple[Annotated[str, Limits(pattern=HUB_PATTERN)], ...], Limits(strict=False)]
 
 
 class ModelSpec(Record):
@@ -242,7 +233,7 @@ class ModelSpec(Record):
 
     name: OneLine
     organization: OneLine | None = None
-    source: Annotated[str, Field(pattern=URL_PATTERN, max_length=1000)] | None = None  # where the values came from
+    source: Annotated[str, Limits(pattern=URL_PATTERN, max_length=1000)] | None = None  # where the values came from
     same_as: Repositories = ()  # models on the Hub whose configs have these values too; not inherited
     released: dt.date | None = None
     license: OneLine | None = None
@@ -258,7 +249,7 @@ class ModelSpec(Record):
     head_transform: HeadTransform | None = None  # before the head's matrix
     learned_positions: TokenCount | None = None  # absolute positions, each with a learned embedding
     sinusoidal_theta: Positive | None = None  # fixed sines and cosines of absolute positions, all sines first
-    position_offset: Annotated[int, Field(ge=0, le=1000)] = 0  # added to absolute positions; a table has rows below it
+    position_offset: Annotated[int, Limits(ge=0, le=1000)] = 0  # added to absolute positions; a table has rows below it
     norm: NormStyle = NormStyle()
     norm_placement: NormPlacements = "pre"  # or one for each variant of attention, for the whole layer
     final_norm: bool = True  # between the last layer and the head
@@ -274,7 +265,7 @@ class ModelSpec(Record):
     head_norm: bool = False  # divides each row of the head's matrix by its length (NormHead, arXiv 2309.10305)
     logit_scale: Positive = 1.0
     logit_softcap: Positive | None = None
-    n_mtp_blocks: Annotated[int, Field(ge=0, le=1000)] = 0  # multi-token-prediction blocks, built like the last layer
+    n_mtp_blocks: Annotated[int, Limits(ge=0, le=1000)] = 0  # multi-token-prediction blocks, built like the last layer
 
     attention: AttentionAxis
     ffn: FeedForwardAxis
@@ -287,11 +278,8 @@ class ModelSpec(Record):
         }
     )
 
-    _id: str | None = PrivateAttr(default=None)
-    _lineage: tuple[Path, ...] = PrivateAttr(default=())
-
-    @model_validator(mode="after")
-    def _layouts_fit(self) -> Self:
+    @rule
+    def _layouts_fit(self) -> None:
         for axis, layout in self._layouts.items():
             try:
                 layout.between(self.n_layers)
@@ -310,10 +298,9 @@ class ModelSpec(Record):
             raise ValueError(
                 f"layer {self.layers.index(empty)} has neither attention nor ffn; give it a variant of one of them"
             )
-        return self
 
-    @model_validator(mode="after")
-    def _positions_fit(self) -> Self:
+    @rule
+    def _positions_fit(self) -> None:
         if self.sinusoidal_theta is not None:
             if self.learned_positions is not None:
                 raise ValueError("learned_positions and sinusoidal_theta exclude each other; remove one")
@@ -321,12 +308,11 @@ class ModelSpec(Record):
                 raise FieldError(("d_model",), f"must be even with sinusoidal_theta, not {self.d_model}")
         if self.position_offset and not self.has_absolute_positions:
             raise FieldError(("position_offset",), "needs learned_positions or sinusoidal_theta; remove it")
-        return self
 
-    @model_validator(mode="after")
-    def _placements_fit(self) -> Self:
+    @rule
+    def _placements_fit(self) -> None:
         if isinstance(self.norm_placement, str):
-            return self
+            return
         there = [*self.variant_counts("attention")]
         for name in self.norm_placement:
             if name not in there:
@@ -336,10 +322,9 @@ class ModelSpec(Record):
             raise FieldError(
                 ("norm_placement",), f"says nothing of {_quoted(absent)}; give each variant of attention a placement"
             )
-        return self
 
-    @model_validator(mode="after")
-    def _norms_fit(self) -> Self:
+    @rule
+    def _norms_fit(self) -> None:
         placements = self.placements
         if "pre_shared" in placements and not self.parallel_sublayers:
             raise FieldError(
@@ -369,10 +354,9 @@ class ModelSpec(Record):
                         self._place("attention", name, "qk_norm"),
                         "per_head_weights needs norms with weights, but norm.weight is false; use weightless",
                     )
-        return self
 
-    @model_validator(mode="after")
-    def _residual_fits(self) -> Self:
+    @rule
+    def _residual_fits(self) -> None:
         places = self.residual.connections().keys()
         around_sublayers = not places <= {"block"}
         if self.stream_scale != 1 and (self.parallel_sublayers or around_sublayers):
@@ -395,10 +379,9 @@ class ModelSpec(Record):
             if getattr(self, field) != value:
                 said = "null" if value is None else f"{value:g}"
                 raise FieldError((field,), f"must be {said} with {self.residual.kind}, which has several streams")
-        return self
 
-    @model_validator(mode="after")
-    def _channels_fit(self) -> Self:
+    @rule
+    def _channels_fit(self) -> None:
         for axis in ("attention", "ffn"):
             layout = self._layouts.get(axis)
             names = layout.variants if layout is not None else ("",)
@@ -409,10 +392,9 @@ class ModelSpec(Record):
                             self._place(axis, name, "channels"),
                             f"must be d_model ({self.d_model}), not {inner.stream_width}",
                         )
-        return self
 
-    @model_validator(mode="after")
-    def _reads_fit(self) -> Self:
+    @rule
+    def _reads_fit(self) -> None:
         sourced = any(
             read.source is not None
             for axis in ("attention", "ffn")
@@ -420,7 +402,7 @@ class ModelSpec(Record):
             for _, read in _reads(component)
         )
         if not sourced:
-            return self
+            return
         listed, *_ = self._abridged()
         seen: set[tuple[str, str]] = set()  # axes and variants of the layers below
         for layer in listed:
@@ -441,10 +423,9 @@ class ModelSpec(Record):
                         f"must be 0 with a last layer that reads another one (variant {name!r}): a"
                         " multi-token-prediction block is built like the last layer, and has no layer below",
                     )
-        return self
 
-    @model_validator(mode="after")
-    def _sharing_fits(self) -> Self:
+    @rule
+    def _sharing_fits(self) -> None:
         if self.n_mtp_blocks:
             last = self._abridged()[0][-1]
             for axis in ("attention", "ffn"):
@@ -455,7 +436,6 @@ class ModelSpec(Record):
                         "must be 0 with a last layer that shares weights, because a multi-token-prediction block has"
                         " its own",
                     )
-        return self
 
     def _require_source(self, axis: str, name: str, prefix: str, read: Read, below: set[tuple[str, str]]) -> None:
         """Raise FieldError unless a layer below leaves what the variant `name` reads."""
@@ -485,14 +465,10 @@ class ModelSpec(Record):
         """Where a field of a component stands in the file."""
         return (axis, "variants", variant, field) if axis in self._layouts else (axis, field)
 
-    def __eq__(self, other: object) -> bool:
-        """Compare all fields; the `id`, which depends on the file, is ignored."""
-        return isinstance(other, ModelSpec) and self.__dict__ == other.__dict__
-
     @property
     def id(self) -> str:
         """The file's name without its suffix; the model's name if the spec is not from a file."""
-        return self._id or self.name
+        return self.__dict__.get("_id") or self.name
 
     @property
     def has_absolute_positions(self) -> bool:
@@ -566,19 +542,16 @@ class ModelSpec(Record):
     @property
     def lineage(self) -> tuple[Path, ...]:
         """The spec's file and those that it extends, nearest first; empty if the spec is not from a file."""
-        return self._lineage
+        found: tuple[Path, ...] = self.__dict__.get("_lineage", ())
+        return found
 
     def with_lineage(self, files: tuple[Path, ...]) -> Self:
         """Return a copy that was read from the first of these files, which extends the next one, and so on."""
-        copy = self.model_copy()
-        copy._lineage = files
-        return copy
+        return self.model_copy(update={"_lineage": files})
 
     def with_id(self, name: str | None) -> Self:
         """Return a copy with another id; None sets it to the model's name."""
-        copy = self.model_copy()
-        copy._id = name
-        return copy
+        return self.model_copy(update={"_id": name})
 
     def variants(self, axis: Literal["attention", "ffn"] | str) -> dict[str, Component]:
         """The components of an axis by variant name; a single component is named after its kind."""
@@ -786,28 +759,23 @@ def _has_channels(kind: type[Component]) -> bool:
 def _those(component: Component, are: Callable[[type[Component]], bool]) -> Iterator[tuple[str, Component]]:
     """A component and those inside it that are of some sort, by the prefixes of their names in the cache.
 
-    Those inside are looked for only where the types of fields allow any: their parts depend on all fields.
+    Those inside are looked for only where there are any: their parts depend on all fields.
     """
     kind = component.__class__
-    if any(map(are, _held(kind))):
+    if any(map(are, _held(component))):
         yield from ((prefix, inner) for prefix, inner in walk_named(component) if are(inner.__class__))
     elif are(kind):
         yield "", component
 
 
-@cache
-def _held(kind: type[Record]) -> frozenset[type[Component]]:
-    """The types of components that a record of this type may hold."""
-    inside = {inner for field in kind.model_fields.values() for inner in _records_in(field.annotation)}
-    return frozenset(inner for inner in inside if issubclass(inner, Component)).union(*map(_held, inside))
-
-
-def _records_in(annotation: Any) -> Iterator[type[Record]]:
-    """The record types in a type annotation, such as those of a union."""
-    if isinstance(annotation, type) and issubclass(annotation, Record):
-        yield annotation
-    for inner in get_args(annotation):
-        yield from _records_in(inner)
+def _held(record: Record) -> Iterator[type[Component]]:
+    """The types of the components that a record holds, at any depth."""
+    for value in vars(record).values():
+        for inner in value.values() if isinstance(value, dict) else (value,):
+            if isinstance(inner, Record):
+                if isinstance(inner, Component):
+                    yield inner.__class__
+                yield from _held(inner)
 
 
 def _totals(counts: Iterable[tuple[Any, int]]) -> Counter[Any]:

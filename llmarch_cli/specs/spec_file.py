@@ -15,7 +15,7 @@ from typing import Any
 
 import yaml
 
-from llmarch_cli.components.component import Record
+from llmarch_cli.components.record import Record
 from llmarch_cli.errors import InputError, shown_path
 from llmarch_cli.specs.loading import exists
 from llmarch_cli.specs.spec import Layout, ModelSpec
@@ -54,7 +54,7 @@ def render(spec: ModelSpec, comments: Sequence[str] = ()) -> str:
     data = plain(spec)
     for axis in ("attention", "ffn"):
         if isinstance(layout := getattr(spec, axis), Layout):
-            data[axis]["variants"] = _shared(data[axis]["variants"], layout.variants)
+            data[axis]["variants"] = _shared(data[axis].get("variants", {}), layout.variants)
     about = {name: data[name] for name in ABOUT if name in data}
     shape = {name: value for name, value in data.items() if name not in ABOUT}
     lines = [line for comment in comments for line in wrap(comment, WIDTH, initial_indent="# ", subsequent_indent="# ")]
@@ -86,7 +86,7 @@ def plain(value: Any) -> Any:
     """A spec as data: records as mappings without their defaults, tuples as lists."""
     match value:
         case Record():
-            fields = {name: field.get_default() for name, field in type(value).model_fields.items()}
+            fields = type(value).field_defaults
             written = [name for name in fields if getattr(value, name) != fields[name]]
             return {name: plain(getattr(value, name)) for name in sorted(written, key=partial(_rank, type(value)))}
         case dict():
@@ -126,7 +126,7 @@ def _shared(variants: Data, records: Mapping[str, Record]) -> dict[str, Any]:
 def _changes(base: str, variants: Data, record: Record) -> dict[str, dict[str, Any]]:
     """The fields of each other variant that differ from `base`; a default is written out if `base` differs from it."""
     below = variants[base]
-    defaults = {name: plain(field.get_default()) for name, field in type(record).model_fields.items()}
+    defaults = {name: plain(default) for name, default in type(record).field_defaults.items()}
     return {
         name: {
             **{field: defaults[field] for field in below if field not in fields},

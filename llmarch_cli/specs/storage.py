@@ -7,13 +7,11 @@ A format says how a matrix is stored (`Scaled` or `Blocks`), which matrices it i
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from typing import Annotated, Literal
 
-from pydantic import AfterValidator, Field, WithJsonSchema
-
-from llmarch_cli.components.component import Record
+from llmarch_cli.components.fields import Checked, Limits
+from llmarch_cli.components.record import EMPTY, Record
 from llmarch_cli.errors import InputError, unknown
 from llmarch_cli.specs.encodings import FP8_BLOCK, GGML, MX_GROUP, NVFP4_GROUP, Blocks, Encoding, Scaled
 
@@ -165,16 +163,12 @@ def _is_asked(name: str) -> str:
         raise ValueError(str(error)) from None
 
 
-def _schema(names: Iterable[str]) -> WithJsonSchema:
-    with_group = [f"{name}-g{size}" for name in _SEVERAL for size in GROUPS]
-    return WithJsonSchema({"enum": [*names, *with_group]})
-
-
-FormatName = Annotated[str, AfterValidator(_is_format), _schema(FORMATS)]
-AskedFormat = Annotated[str, AfterValidator(_is_asked), _schema((NATIVE, *FORMATS))]
+_OF_SIZES = [f"{name}-g{size}" for name in _SEVERAL for size in GROUPS]
+FormatName = Annotated[str, Checked(_is_format, (*FORMATS, *_OF_SIZES))]
+AskedFormat = Annotated[str, Checked(_is_asked, (NATIVE, *FORMATS, *_OF_SIZES))]
 
 SELECTOR_PATTERN = r"^[a-z][a-z0-9_]*(\.[a-z][a-z0-9_]*)*$"
-Selector = Annotated[str, Field(pattern=SELECTOR_PATTERN, max_length=200)]
+Selector = Annotated[str, Limits(pattern=SELECTOR_PATTERN, max_length=200)]
 
 
 class Stored(Record):
@@ -185,13 +179,23 @@ class Stored(Record):
     """
 
     format: FormatName = PLAIN  # of the matrices that it is for
-    parts: dict[Selector, FormatName] = Field(default_factory=dict)  # of parts in another format, by their names
+    parts: dict[Selector, FormatName] = EMPTY  # of parts in another format, by their names
 
     @property
     def name(self) -> str:
         """The formats in one word, without plain ones beside others."""
         names = list(dict.fromkeys((self.format, *self.parts.values())))
         return " + ".join([name for name in names if name not in PLAIN_BYTES] or names)
+
+
+def stored_as(weights: str, by_publisher: Stored | None) -> Stored:
+    """How weights are stored that are asked for in a format, or as the publisher ships them.
+
+    Raises InputError if that is no format.
+    """
+    if checked(weights) == NATIVE:
+        return by_publisher or Stored()
+    return Stored.model_construct(format=weights)
 
 
 def fits(selector: str, place: tuple[str, ...]) -> bool:

@@ -6,10 +6,11 @@ from collections.abc import Mapping
 from types import NoneType, UnionType
 from typing import Annotated, Any, Union, get_args, get_origin
 
-from pydantic import BaseModel, Tag, ValidationError
+from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
-from llmarch_cli.components.component import NAME_PATTERN, number
+from llmarch_cli.components.fields import NAME_PATTERN, Tag
+from llmarch_cli.components.record import Record, number
 from llmarch_cli.errors import shown, suggestion
 from llmarch_cli.specs.spec import HUB_PATTERN, LINE_PATTERN, URL_PATTERN, FieldError, ModelSpec
 from llmarch_cli.specs.storage import SELECTOR_PATTERN
@@ -50,7 +51,7 @@ _EXPECTED = {
 }
 
 
-def explain(error: ValidationError, data: Mapping[str, Any], origin: str, record: type[BaseModel] = ModelSpec) -> str:
+def explain(error: ValidationError, data: Mapping[str, Any], origin: str, record: type[Record] = ModelSpec) -> str:
     """The first `MAX_LINES` violations of `record`, one per line; a value that fits no type of a union is one line."""
     violations: dict[tuple[FieldPath, int], list[ErrorDetails]] = {}
     # Unknown fields first: a missing field may be one of them, misspelt.
@@ -73,7 +74,7 @@ def _causes(found: list[ErrorDetails]) -> list[ErrorDetails]:
 
 
 def _line(
-    record: type[BaseModel], field: FieldPath, details: list[ErrorDetails], data: Mapping[str, Any], origin: str
+    record: type[Record], field: FieldPath, details: list[ErrorDetails], data: Mapping[str, Any], origin: str
 ) -> str:
     rule = _rule(record, details)
     if details[0]["type"].startswith("union_tag"):
@@ -95,7 +96,7 @@ def _place(field: FieldPath, data: Any, origin: str) -> str:
     return place
 
 
-def _rule(record: type[BaseModel], details: list[ErrorDetails]) -> str:
+def _rule(record: type[Record], details: list[ErrorDetails]) -> str:
     """The rule that one field breaks, its value, and a hint."""
     first = details[0]
     value, context = first["input"], first.get("ctx", {})
@@ -169,19 +170,19 @@ def _listed(fields: list[str]) -> str:
     return f"{', '.join(fields[:MOST_FIELDS])} and {len(fields) - MOST_FIELDS} more; `llmarch schema` has all"
 
 
-def _known_fields(record: type[BaseModel], loc: FieldPath) -> list[str]:
+def _known_fields(record: type[Record], loc: FieldPath) -> list[str]:
     """The valid fields of the record with the unknown field at `loc`."""
     _, inner = _locate(record, loc[:-1])
-    return list(inner.model_fields) if _is_record(inner) else []
+    return list(inner.field_defaults) if _is_record(inner) else []
 
 
-def _kinds(record: type[BaseModel], loc: FieldPath) -> list[str]:
+def _kinds(record: type[Record], loc: FieldPath) -> list[str]:
     """The valid kinds of the component at `loc`."""
     _, union = _locate(record, loc)
     return [tag for member in get_args(union) for tag in _tags(member)]
 
 
-def _locate(record: type[BaseModel], loc: FieldPath) -> tuple[FieldPath, Any]:
+def _locate(record: type[Record], loc: FieldPath) -> tuple[FieldPath, Any]:
     """The path to an error in the file, and the type expected there."""
     field: list[str | int] = []
     expected: Any = record
@@ -217,10 +218,10 @@ def _tags(member: Any) -> tuple[str, ...]:
     """The names that pydantic gives a union member: its tag, or its kinds."""
     tags = [each.tag for each in getattr(member, "__metadata__", ()) if isinstance(each, Tag)]
     record = _required(member)
-    if not tags and _is_record(record) and "kind" in record.model_fields:
+    if not tags and _is_record(record) and "kind" in record.field_defaults:
         tags = list(get_args(record.model_fields["kind"].annotation))
     return tuple(tags)
 
 
 def _is_record(annotation: Any) -> bool:
-    return isinstance(annotation, type) and issubclass(annotation, BaseModel)
+    return isinstance(annotation, type) and issubclass(annotation, Record)

@@ -11,7 +11,8 @@ from typing import Annotated, Any
 
 from pydantic import TypeAdapter, ValidationError
 
-from llmarch_cli.components.component import Record
+from llmarch_cli.components.record import Record
+from llmarch_cli.components.validation import CONFIG
 from llmarch_cli.errors import InputError, shown
 from llmarch_cli.specs.changes import assignment, changed
 from llmarch_cli.specs.spec import ModelSpec
@@ -148,7 +149,7 @@ def _record(base: ModelSpec, path: str) -> tuple[Record | None, str]:
     *above, name = path.split(".")
     for step in above:
         holder = holder.get(step) if isinstance(holder, dict) else getattr(holder, step, None)
-    return (holder, name) if isinstance(holder, Record) and name in type(holder).model_fields else (None, name)
+    return (holder, name) if isinstance(holder, Record) and name in type(holder).field_defaults else (None, name)
 
 
 def _fitting(base: ModelSpec, record: Record, name: str, path: str, values: tuple[Scalar, ...]) -> tuple[Scalar, ...]:
@@ -163,7 +164,7 @@ def _fitting(base: ModelSpec, record: Record, name: str, path: str, values: tupl
         values = tuple(field.get_default() if value is None else value for value in values)
     each: Any = Annotated[field.annotation, field]
     try:
-        return TypeAdapter(tuple[each, ...], config=type(record).model_config).validate_python(values)
+        return TypeAdapter(tuple[each, ...], config=CONFIG).validate_python(values)
     except ValidationError as error:
         (place, *_) = error.errors(include_url=False)[0]["loc"]
         wrong = values[int(place)]

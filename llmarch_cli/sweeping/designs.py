@@ -7,7 +7,7 @@ from typing import Any, TypeVar, cast
 
 import numpy as np
 
-from llmarch_cli.components.component import Record
+from llmarch_cli.components.record import Record
 from llmarch_cli.profilers import closed_form
 from llmarch_cli.profilers.cost import COST_FIELDS, Cost, Workload
 from llmarch_cli.profilers.profile import Profile
@@ -36,7 +36,7 @@ def data(value: Any) -> Any:
     """
     match value:
         case Record():
-            return {name: data(getattr(value, name)) for name in type(value).model_fields}
+            return {name: data(getattr(value, name)) for name in type(value).field_defaults}
         case dict():
             return {name: data(inner) for name, inner in value.items()}
         case tuple():

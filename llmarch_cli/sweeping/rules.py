@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from llmarch_cli.components.component import Record
+from llmarch_cli.components.record import Record
 from llmarch_cli.errors import InputError
 from llmarch_cli.specs.spec import ModelSpec
 from llmarch_cli.sweeping.axes import Axis
@@ -82,7 +82,7 @@ class _StandIn:
 
     def __getattr__(self, name: str) -> Any:
         record, trace, path = self._record, self._trace, f"{self._above}{name}"
-        if name not in type(record).model_fields:
+        if name not in type(record).field_defaults:
             found = getattr_static(type(record), name)
             return found.__get__(self) if hasattr(found, "__get__") else found
         if path in trace.values:
@@ -110,7 +110,7 @@ def _validators(base: ModelSpec, axes: Sequence[Axis], trace: _Trace) -> Iterato
             record = record[step] if isinstance(record, dict) else getattr(record, step)
         if isinstance(record, Record):
             stand_in = _StandIn(record, above, trace)
-            for name in type(record).__pydantic_decorators__.model_validators:
+            for name in record.rules:
                 yield above, getattr(stand_in, name)
 
 

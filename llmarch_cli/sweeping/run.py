@@ -94,6 +94,5 @@ def _names(question: Question) -> list[str]:
 
 def _digest(question: Question, ending: str) -> str:
     """Identify the question, the program's version and the file format. Runs with the same digest can share parts."""
-    base = question.base.model_dump_json()
-    asked = f"{__version__} {ending} {base} {replace(question, base=None)!r}"  # type: ignore[arg-type]
+    asked = f"{__version__} {ending} {question.base!r} {replace(question, base=None)!r}"  # type: ignore[arg-type]
     return hashlib.sha256(asked.encode()).hexdigest()

@@ -74,7 +74,7 @@ def pages(site: Path) -> dict[str, Page]:
 
 
 def hostile(text: str, **fields: object) -> ModelSpec:
-    data = llmarch.load("gpt2").model_dump(exclude_none=True)
+    data = llmarch.load("gpt2").model_dump(exclude_defaults=True)
     return validated({**data, "name": text, "organization": text, "license": text, **fields}, "here")
 
 
@@ -305,7 +305,7 @@ def test_any_name_makes_a_gallery(tmp_path_factory: pytest.TempPathFactory, name
 
 def test_a_model_without_a_date_and_one_too_large_to_draw(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("llmarch_cli.drawings.model.MOST_COMPONENTS", 1)
-    data = llmarch.load("gpt2").model_dump(exclude_none=True)
+    data = llmarch.load("gpt2").model_dump(exclude_defaults=True)
     data.pop("released")
     large = validated({**data, "name": "large", "n_layers": 900}, "here")
     out = tmp_path / "site"

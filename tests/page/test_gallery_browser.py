@@ -390,7 +390,7 @@ def test_without_script_everything_but_the_comparison_is_there(open_page: Open, 
 
 
 def test_hostile_names_do_nothing(browser: Driver, tmp_path: Path) -> None:
-    data = llmarch.load("gpt2").model_dump(exclude_none=True)
+    data = llmarch.load("gpt2").model_dump(exclude_defaults=True)
     fields = {"organization": HOSTILE, "license": HOSTILE}
     names = [HOSTILE, 'a" onmouseover="document.title=\'run\'" b="', "../../ü/‮x", f"{'long-' * 39}x"]
     specs = [validated({**data, **fields, "name": name}, "here") for name in names]

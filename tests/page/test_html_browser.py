@@ -248,7 +248,7 @@ def test_a_node_that_is_not_sold_is_said(page: Driver) -> None:
 
 def test_devices_that_differ_and_formats_that_are_asked_for(browser: Driver, tmp_path: Path) -> None:
     """Heads that devices hold unequally, and weights and caches of 8 bits."""
-    data = llmarch.load("llama3.1-8b").model_dump(exclude_none=True)
+    data = llmarch.load("llama3.1-8b").model_dump(exclude_defaults=True)
     data["attention"] |= {"n_heads": 24, "n_kv_heads": 12}
     odd = validated({**data, "name": "odd heads"}, "here")
     assert Sizes(odd, Question(Workload())).division.ranks_differ(Layout(tp=8))
@@ -627,7 +627,7 @@ def test_nothing_but_tables_and_figures_is_wider_than_a_phone(page: Driver) -> N
 
 
 def test_a_hostile_spec_runs_nothing(browser: Driver, tmp_path: Path) -> None:
-    data = llmarch.load("gpt2").model_dump(exclude_none=True)
+    data = llmarch.load("gpt2").model_dump(exclude_defaults=True)
     fields = {"name": HOSTILE, "organization": HOSTILE, "license": HOSTILE}
     first = validated({**data, **fields, "source": "https://x/'><script>document.title='run'</script>"}, "here")
     second = validated({**data, "name": 'a" onmouseover="document.title=\'run\'" b="'}, "here")

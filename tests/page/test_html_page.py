@@ -54,7 +54,7 @@ def page(*models: str | ModelSpec, pictures: bool = False) -> Seen:
 
 
 def hostile(text: str, **fields: str) -> ModelSpec:
-    data = llmarch.load("gpt2").model_dump(exclude_none=True)
+    data = llmarch.load("gpt2").model_dump(exclude_defaults=True)
     return validated({**data, "name": text, "organization": text, "license": text, **fields}, "here")
 
 

@@ -12,7 +12,6 @@ from typing import Any
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from pydantic import BaseModel
 from strategies import (
     LONG_CONTEXT,
     Data,
@@ -34,6 +33,7 @@ from llmarch_cli.components.component import Component, SharedWeights, views
 from llmarch_cli.components.ffn import MixtureOfExperts
 from llmarch_cli.components.frame import HeadTransform
 from llmarch_cli.components.layer_inputs import LayerInputs
+from llmarch_cli.components.record import Record
 from llmarch_cli.components.residual import Connection
 from llmarch_cli.components.residual.altup import (
     AlternatingUpdate,
@@ -90,10 +90,10 @@ BUILT = {
 
 def test_drawn_specs_set_every_field() -> None:
     """Otherwise no test would cover a new field."""
-    seen: set[tuple[type[BaseModel], str]] = set()
+    seen: set[tuple[type[Record], str]] = set()
 
     def add(spec: ModelSpec) -> None:
-        seen.update((type(record), name) for record in records(spec) for name in record.model_fields_set)
+        seen.update((type(record), name) for record in records(spec) for name in changed(record))
 
     settings(max_examples=300)(given(specs())(add))()
     for kind in (*attention_kinds(), *recurrences()):
@@ -111,25 +111,30 @@ def test_drawn_specs_set_every_field() -> None:
         "published",
         "stored",
     }
-    expected = {(kind, name) for kind in kinds for name in kind.model_fields if name not in about_no_figure}
+    expected = {(kind, name) for kind in kinds for name in kind.field_defaults if name not in about_no_figure}
     assert expected <= seen
-    in_homes = {kind for kind in subclasses(BaseModel) if kind.__module__.startswith(HOMES)}
-    every_record: set[type[BaseModel]] = in_homes | {HeadTransform, LayerInputs, Stored}
+    in_homes = {kind for kind in subclasses(Record) if kind.__module__.startswith(HOMES)}
+    every_record: set[type[Record]] = in_homes | {HeadTransform, LayerInputs, Stored}
     abstract = {kind for kind in every_record if kind is not ModelSpec and subclasses(kind) & every_record}
     assert kinds == every_record - abstract - {Published, Connection, *BUILT}
 
 
-def records(value: Any) -> Iterator[BaseModel]:
-    if isinstance(value, BaseModel):
+def changed(record: Record) -> Iterator[str]:
+    """The fields that are not at their defaults."""
+    return (name for name, usual in record.field_defaults.items() if getattr(record, name) != usual)
+
+
+def records(value: Any) -> Iterator[Record]:
+    if isinstance(value, Record):
         yield value
-        for name in type(value).model_fields:
+        for name in type(value).field_defaults:
             yield from records(getattr(value, name))
     elif isinstance(value, dict):
         for inner in value.values():
             yield from records(inner)
 
 
-def subclasses(kind: type[BaseModel]) -> set[type[BaseModel]]:
+def subclasses(kind: type[Record]) -> set[type[Record]]:
     return {inner for each in kind.__subclasses__() for inner in (each, *subclasses(each))}
 
 

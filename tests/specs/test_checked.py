@@ -32,7 +32,7 @@ def test_a_bundled_spec_is_current_and_the_same(name: str, monkeypatch: pytest.M
     expected = from_yaml(name, monkeypatch)
     assert llmarch.load(name) == expected == spec.with_lineage(files).with_id(name)
     assert files == expected.lineage
-    assert spec.model_dump_json() == expected.model_dump_json()
+    assert repr(spec) == repr(expected)
 
 
 @settings(max_examples=60)
@@ -40,14 +40,14 @@ def test_a_bundled_spec_is_current_and_the_same(name: str, monkeypatch: pytest.M
 def test_every_spec_is_the_same_after_it_was_kept(spec: ModelSpec) -> None:
     kept = json.loads(json.dumps(plain(spec)))
     assert built(kept).with_id(spec.id).with_lineage(spec.lineage) == spec
-    assert built(kept).model_dump_json() == spec.model_dump_json()
+    assert repr(built(kept)) == repr(spec)
 
 
 def test_names_of_records_are_all_different() -> None:
     kinds = checked._kinds()
     assert len(kinds) > 50
     assert all(kind.__name__ == name for name, kind in kinds.items())
-    assert checked._RECORD not in ModelSpec.model_fields
+    assert checked._RECORD not in ModelSpec.field_defaults
 
 
 def test_only_what_specs_have_is_kept() -> None:

@@ -10,8 +10,8 @@ import pytest
 from pydantic import Field, ValidationError
 
 from llmarch_cli.components.attention import Attention
-from llmarch_cli.components.component import Record
 from llmarch_cli.components.ffn import FeedForward
+from llmarch_cli.components.record import Record
 from llmarch_cli.errors import InputError
 from llmarch_cli.specs import violations
 from llmarch_cli.specs.loading import validated

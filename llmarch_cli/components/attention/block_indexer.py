@@ -8,16 +8,14 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Annotated
 
-from pydantic import Field, model_validator
-
 from llmarch_cli.components import counting
 from llmarch_cli.components.cache import Mixing, Rows, View
-from llmarch_cli.components.component import Count, LayerCache, Modules, Record, TokenCount
+from llmarch_cli.components.component import LayerCache, Modules
+from llmarch_cli.components.fields import Count, Limits, TokenCount
 from llmarch_cli.components.parts import Linear, Norm, Weights
+from llmarch_cli.components.record import Record, rule
 
 if TYPE_CHECKING:
-    from typing import Self
-
     from torch import Tensor
 
 
@@ -31,16 +29,15 @@ class BlockIndexer(Record):
     n_heads: Count
     head_dim: Count
     block: TokenCount
-    top_k: Annotated[int, Field(gt=0, le=2**20)]
-    local: Annotated[int, Field(ge=0, le=2**20)] = 1  # blocks, the token's own included
+    top_k: Annotated[int, Limits(gt=0, le=2**20)]
+    local: Annotated[int, Limits(ge=0, le=2**20)] = 1  # blocks, the token's own included
 
-    @model_validator(mode="after")
-    def _local_blocks_fit(self) -> Self:
+    @rule
+    def _local_blocks_fit(self) -> None:
         if self.local > self.top_k:
             raise ValueError(
                 f"local ({self.local}) must not exceed top_k ({self.top_k}), which counts these blocks too"
             )
-        return self
 
     @property
     def view(self) -> View:

@@ -11,24 +11,22 @@ from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
 
-from pydantic import Field, model_validator
-
 from llmarch_cli.components.attention.indexer import best_rows, chosen_mask, chosen_rows
 from llmarch_cli.components.attention.rope_scaling import DynamicScaling, LongRopeScaling, SteppedScaling
 from llmarch_cli.components.attention.rotary import RotaryComponent
 from llmarch_cli.components.attention.scores import attend, visible
 from llmarch_cli.components.cache import Mixing, Rows, State, View
-from llmarch_cli.components.component import Child, Count, LayerCache, Modules, Part, Record, TokenCount
+from llmarch_cli.components.component import Child, LayerCache, Modules, Part
+from llmarch_cli.components.fields import Count, Limits, TokenCount
 from llmarch_cli.components.mechanism import INDEXER, SINKS, Mechanism, Telling, window
 from llmarch_cli.components.parts import BlockDiagonal, Linear, Matrix, Norm, Vector
+from llmarch_cli.components.record import Record, rule
 from llmarch_cli.components.shards import Shard, Units, column_parallel, row_parallel
 
 if TYPE_CHECKING:
-    from typing import Self
-
     from torch import Tensor
 
-Stride = Annotated[Count, Field(gt=1)]
+Stride = Annotated[Count, Limits(gt=1)]
 
 
 class CompressedIndexer(Record):
@@ -53,7 +51,7 @@ class RowCompressor(RotaryComponent):
     width: Count
     stride: Stride
     overlap: bool
-    rotary_dim: Annotated[Count, Field(multiple_of=2)]
+    rotary_dim: Annotated[Count, Limits(multiple_of=2)]
     of: Literal["values", "index"]
 
     @property
@@ -128,15 +126,15 @@ class CompressedAttention(RotaryComponent):
     o_lora_rank: Count
     o_groups: Count
     window: TokenCount
-    rotary_dim: Annotated[Count, Field(multiple_of=2)]  # the last values of a head
+    rotary_dim: Annotated[Count, Limits(multiple_of=2)]  # the last values of a head
     stride: Stride | None = None  # tokens of a compressed row; None: no compressed rows
     overlap: bool = False
     indexer: CompressedIndexer | None = None
 
     summarized: ClassVar[frozenset[str]] = RotaryComponent.summarized | {"n_heads", "head_dim", "window", "stride"}
 
-    @model_validator(mode="after")
-    def _fits(self) -> Self:
+    @rule
+    def _fits(self) -> None:
         if self.n_heads % self.o_groups:
             raise ValueError(f"n_heads ({self.n_heads}) must be a multiple of o_groups ({self.o_groups})")
         if self.stride is None:
@@ -151,7 +149,6 @@ class CompressedAttention(RotaryComponent):
                 f"rope_scaling {self.rope_scaling.kind} depends on the tokens seen, but the output is turned back by"
                 " fixed angles; use linear, ntk_by_parts or yarn"
             )
-        return self
 
     @property
     def rotary_width(self) -> int:
@@ -200,7 +197,7 @@ class CompressedAttention(RotaryComponent):
 
     def _compressor(self, width: int, of: Literal["values", "index"]) -> RowCompressor:
         assert self.stride is not None
-        return RowCompressor(
+        return RowCompressor.model_construct(
             width=width,
             stride=self.stride,
             overlap=self.overlap,

@@ -5,17 +5,15 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
 
-from pydantic import Field, model_validator
-
 from llmarch_cli.components.attention.recurrence import recur, spread, unit
 from llmarch_cli.components.cache import ONCE, Mixing, State
-from llmarch_cli.components.component import Component, Count, LayerCache, Modules, Part, Positive
+from llmarch_cli.components.component import Component, LayerCache, Modules, Part
+from llmarch_cli.components.fields import Count, Limits, Positive
 from llmarch_cli.components.parts import Convolution, Linear, Norm, Vector
+from llmarch_cli.components.record import rule
 from llmarch_cli.components.shards import Shard, Units, column_parallel, row_parallel
 
 if TYPE_CHECKING:
-    from typing import Self
-
     from torch import Tensor
 
 
@@ -31,18 +29,17 @@ class GatedDeltaNet(Component):
     n_v_heads: Count
     k_head_dim: Count
     v_head_dim: Count
-    conv_kernel: Annotated[Count, Field(gt=1)] = 4
+    conv_kernel: Annotated[Count, Limits(gt=1)] = 4
     negative_eigenvalues: bool = False  # doubles the strength of corrections (arXiv 2411.12537)
     norm_eps: Positive | None = None  # of the norm of the output; None: the model's
 
     summarized: ClassVar[frozenset[str]] = Component.summarized | {"n_k_heads", "n_v_heads", "k_head_dim", "v_head_dim"}
     concept: ClassVar[str] = "delta-rule"
 
-    @model_validator(mode="after")
-    def _consistent(self) -> Self:
+    @rule
+    def _consistent(self) -> None:
         if self.n_v_heads % self.n_k_heads:
             raise ValueError(f"n_v_heads ({self.n_v_heads}) must be a multiple of n_k_heads ({self.n_k_heads})")
-        return self
 
     @property
     def title(self) -> str:

@@ -5,13 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
-from pydantic import Field, model_validator
-
 from llmarch_cli.components.attention.block_indexer import BlockIndexer
 from llmarch_cli.components.attention.rotary import RotaryComponent
 from llmarch_cli.components.attention.scores import Temperature, attend, linear_biases, visible
 from llmarch_cli.components.cache import Mixing, Read, Rows, View
-from llmarch_cli.components.component import Count, LayerCache, Modules, Name, Part, Positive, TokenCount
+from llmarch_cli.components.component import LayerCache, Modules, Part
+from llmarch_cli.components.fields import Count, Limits, Name, Positive, TokenCount
 from llmarch_cli.components.mechanism import (
     INDEXER,
     SHARED_CACHE,
@@ -23,11 +22,10 @@ from llmarch_cli.components.mechanism import (
     window,
 )
 from llmarch_cli.components.parts import Linear, Norm, Vector
+from llmarch_cli.components.record import rule
 from llmarch_cli.components.shards import Shard, Units, column_parallel, row_parallel
 
 if TYPE_CHECKING:
-    from typing import Self
-
     from torch import Tensor
 
 
@@ -47,7 +45,7 @@ class GroupedQueryAttention(RotaryComponent):
     block_norms: bool = True  # false: none of the block's norms is there for this sublayer
     window: TokenCount | None = None  # attends to the last `window` tokens, itself included
     chunk: TokenCount | None = None  # attends within its chunk: positions with the same position // chunk
-    rotary_dim: Annotated[Count, Field(multiple_of=2)] | None = None  # rotates the first values of a head only
+    rotary_dim: Annotated[Count, Limits(multiple_of=2)] | None = None  # rotates the first values of a head only
     qkv_bias: bool = False
     o_bias: bool = False
     qk_norm: Literal["per_head", "per_head_weights", "full", "weightless"] | None = None
@@ -75,8 +73,8 @@ class GroupedQueryAttention(RotaryComponent):
     }
     references: ClassVar[frozenset[str]] = frozenset({"kv_from"})
 
-    @model_validator(mode="after")
-    def _consistent(self) -> Self:
+    @rule
+    def _consistent(self) -> None:
         if self.n_heads % self.n_kv_heads:
             raise ValueError(f"n_heads ({self.n_heads}) must be a multiple of n_kv_heads ({self.n_kv_heads})")
         if self.window is not None and self.chunk is not None:
@@ -100,7 +98,6 @@ class GroupedQueryAttention(RotaryComponent):
             raise ValueError("output_gate_activation is set without output_gate; give one, or remove it")
         if self.clip_qkv is not None and self.qk_norm not in (None, "full"):
             raise ValueError(f"clip_qkv needs qk_norm full or null, not {self.qk_norm}")
-        return self
 
     def _require_own_or_read(self) -> None:
         if self.kv_from is not None:

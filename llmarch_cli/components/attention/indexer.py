@@ -8,17 +8,15 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, ClassVar
 
-from pydantic import model_validator
-
 from llmarch_cli.components import counting
 from llmarch_cli.components.cache import Mixing, Read, Rows
-from llmarch_cli.components.component import Count, LayerCache, Modules, Name, Record, TokenCount
+from llmarch_cli.components.component import LayerCache, Modules
+from llmarch_cli.components.fields import Count, Name, TokenCount
 from llmarch_cli.components.mechanism import Mechanism, Telling
 from llmarch_cli.components.parts import Linear, Norm, Weights
+from llmarch_cli.components.record import Record, rule
 
 if TYPE_CHECKING:
-    from typing import Self
-
     from torch import Tensor
 
 # Epsilon of the keys' norm, whatever the model's.
@@ -41,8 +39,8 @@ class Indexer(Record):
 
     references: ClassVar[frozenset[str]] = frozenset({"indices_from"})
 
-    @model_validator(mode="after")
-    def _has_one_source(self) -> Self:
+    @rule
+    def _has_one_source(self) -> None:
         own = (self.n_heads, self.head_dim)
         if self.indices_from is None and None in own:
             raise ValueError("an indexer needs n_heads and head_dim, or indices_from: a variant whose choice it reuses")
@@ -50,7 +48,6 @@ class Indexer(Record):
             raise ValueError(
                 "indices_from reuses the choice of another layer; remove n_heads, head_dim and rope_interleaved"
             )
-        return self
 
     def mechanisms(self) -> Iterator[Mechanism]:
         """Those of the attention around it."""

@@ -5,11 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
 
-from pydantic import Field
-
 from llmarch_cli.components.attention.recurrence import recur, unit
 from llmarch_cli.components.cache import ONCE, Mixing, State
-from llmarch_cli.components.component import Component, Count, LayerCache, Modules, Part
+from llmarch_cli.components.component import Component, LayerCache, Modules, Part
+from llmarch_cli.components.fields import Count, Limits
 from llmarch_cli.components.parts import Convolution, Linear, Norm, Vector
 from llmarch_cli.components.shards import Shard, Units, column_parallel, row_parallel
 
@@ -27,7 +26,7 @@ class KimiDeltaAttention(Component):
     kind: Literal["kda"]
     n_heads: Count
     head_dim: Count
-    conv_kernel: Annotated[Count, Field(gt=1)] = 4
+    conv_kernel: Annotated[Count, Limits(gt=1)] = 4
 
     summarized: ClassVar[frozenset[str]] = Component.summarized | {"n_heads", "head_dim"}
     concept: ClassVar[str] = "delta-rule"

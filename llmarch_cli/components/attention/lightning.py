@@ -5,18 +5,16 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, ClassVar, Literal
 
-from pydantic import model_validator
-
 from llmarch_cli.components.attention.recurrence import recur
 from llmarch_cli.components.cache import ONCE, Mixing, State
-from llmarch_cli.components.component import Component, Count, LayerCache, Modules, Part
+from llmarch_cli.components.component import Component, LayerCache, Modules, Part
 from llmarch_cli.components.ffn.gate import Activation, activate, require_fixed
+from llmarch_cli.components.fields import Count
 from llmarch_cli.components.parts import Linear, Norm
+from llmarch_cli.components.record import rule
 from llmarch_cli.components.shards import Shard, Units, column_parallel, row_parallel
 
 if TYPE_CHECKING:
-    from typing import Self
-
     import torch
     from torch import Tensor
 
@@ -35,10 +33,9 @@ class LightningAttention(Component):
     summarized: ClassVar[frozenset[str]] = Component.summarized | {"n_heads", "head_dim"}
     concept: ClassVar[str] = "linear-attention"
 
-    @model_validator(mode="after")
-    def _consistent(self) -> Self:
+    @rule
+    def _consistent(self) -> None:
         require_fixed(self.activation)
-        return self
 
     def parts(self, d_model: int) -> Iterator[Part]:
         width = self.n_heads * self.head_dim

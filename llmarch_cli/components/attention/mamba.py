@@ -5,18 +5,16 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
 
-from pydantic import Field, model_validator
-
 from llmarch_cli.components.attention.recurrence import recur
 from llmarch_cli.components.cache import ONCE, Mixing, State
-from llmarch_cli.components.component import Component, Count, LayerCache, Modules, Part, Positive
+from llmarch_cli.components.component import Component, LayerCache, Modules, Part
 from llmarch_cli.components.ffn.gate import Activation, activate, require_fixed
+from llmarch_cli.components.fields import Count, Limits, Positive
 from llmarch_cli.components.parts import Convolution, Linear, Matrix, Norm, Vector
+from llmarch_cli.components.record import rule
 from llmarch_cli.components.shards import Shard, Units, column_parallel, row_parallel
 
 if TYPE_CHECKING:
-    from typing import Self
-
     from torch import Tensor
 
 
@@ -31,7 +29,7 @@ class Mamba(Component):
     width: Count
     d_state: Count
     step_rank: Count
-    conv_kernel: Annotated[Count, Field(gt=1)] = 4
+    conv_kernel: Annotated[Count, Limits(gt=1)] = 4
     conv_bias: bool = True
     bias: bool = False  # of the projections of the stream and of the output
     activation: Activation = "silu"  # behind the convolution
@@ -41,12 +39,11 @@ class Mamba(Component):
     summarized: ClassVar[frozenset[str]] = Component.summarized | {"width", "d_state"}
     concept: ClassVar[str] = "state-spaces"
 
-    @model_validator(mode="after")
-    def _consistent(self) -> Self:
+    @rule
+    def _consistent(self) -> None:
         if self.inner_eps is not None and not self.inner_norms:
             raise ValueError("inner_eps is set without inner_norms; set them, or remove it")
         require_fixed(self.activation)
-        return self
 
     @property
     def label(self) -> str:

@@ -5,18 +5,16 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
 
-from pydantic import Field, model_validator
-
 from llmarch_cli.components.attention.recurrence import recur, spread
 from llmarch_cli.components.cache import ONCE, Mixing, State
-from llmarch_cli.components.component import Component, Count, LayerCache, Modules, Part, Positive
+from llmarch_cli.components.component import Component, LayerCache, Modules, Part
 from llmarch_cli.components.ffn.gate import Activation, activate, require_fixed
+from llmarch_cli.components.fields import Count, Limits, Positive
 from llmarch_cli.components.parts import Convolution, Linear, Norm, Vector
+from llmarch_cli.components.record import rule
 from llmarch_cli.components.shards import Shard, Units, column_parallel, row_parallel
 
 if TYPE_CHECKING:
-    from typing import Self
-
     from torch import Tensor
 
 
@@ -32,14 +30,14 @@ class Mamba2(Component):
     head_dim: Count
     d_state: Count
     n_groups: Count = 1  # of heads that share what writes to the state and what reads it
-    conv_kernel: Annotated[Count, Field(gt=1)] = 4
+    conv_kernel: Annotated[Count, Limits(gt=1)] = 4
     conv_bias: bool = True
     bias: bool = False  # of the projections
     activation: Activation = "silu"  # behind the convolution
     norm_groups: Count | None = 1
     norm_before_gate: bool = False
     norm_eps: Positive | None = None  # None: the model's
-    step_min: Annotated[float, Field(ge=0, le=1e30)] = 0.0  # limits of a step's size
+    step_min: Annotated[float, Limits(ge=0, le=1e30)] = 0.0  # limits of a step's size
     step_max: Positive | None = None
 
     gate_scale: Positive = 1.0  # these multiply what the projections of the same name give (arXiv 2507.22448)
@@ -51,8 +49,8 @@ class Mamba2(Component):
     summarized: ClassVar[frozenset[str]] = Component.summarized | {"n_heads", "head_dim", "d_state", "n_groups"}
     concept: ClassVar[str] = "state-spaces"
 
-    @model_validator(mode="after")
-    def _consistent(self) -> Self:
+    @rule
+    def _consistent(self) -> None:
         if self.n_heads % self.n_groups:
             raise ValueError(f"n_heads ({self.n_heads}) must be a multiple of n_groups ({self.n_groups})")
         if self.norm_groups is not None and self._width % self.norm_groups:
@@ -62,7 +60,6 @@ class Mamba2(Component):
         require_fixed(self.activation)
         if self.step_max is not None and self.step_max < self.step_min:
             raise ValueError(f"step_max ({self.step_max}) must not be below step_min ({self.step_min})")
-        return self
 
     @property
     def title(self) -> str:

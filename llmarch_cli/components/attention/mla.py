@@ -6,22 +6,20 @@ from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
 
-from pydantic import Field, model_validator
-
 from llmarch_cli.components.attention.indexer import Indexer, chosen_mask, chosen_rows
 from llmarch_cli.components.attention.rope_scaling import YarnScaling
 from llmarch_cli.components.attention.rotary import RotaryComponent
 from llmarch_cli.components.attention.scores import Temperature, attend, visible
 from llmarch_cli.components.cache import FULL, Mixing, Read, Rows, View
-from llmarch_cli.components.component import Count, LayerCache, Modules, Name, Part, Positive
+from llmarch_cli.components.component import LayerCache, Modules, Part
+from llmarch_cli.components.fields import Count, Limits, Name, Positive
 from llmarch_cli.components.inside import Inside, Paths, Step
 from llmarch_cli.components.mechanism import INDEXER, SHARED_CACHE, TEMPERATURE, Mechanism, Telling
 from llmarch_cli.components.parts import Linear, Norm
+from llmarch_cli.components.record import rule
 from llmarch_cli.components.shards import Shard, Units, column_parallel, row_parallel
 
 if TYPE_CHECKING:
-    from typing import Self
-
     from torch import Tensor
 
 
@@ -41,7 +39,7 @@ class MultiHeadLatentAttention(RotaryComponent):
     q_lora_rank: Count | None = None  # None: one projection, without compression
     kv_lora_rank: Count
     qk_nope_head_dim: Count
-    qk_rope_head_dim: Annotated[Count, Field(multiple_of=2)]
+    qk_rope_head_dim: Annotated[Count, Limits(multiple_of=2)]
     v_head_dim: Count
     bias: bool = False  # of both compressions and the output
     q_scale: Positive = 1.0  # multiplies queries (LongCat-Flash, arXiv 2509.01322, section 2.2.2)
@@ -53,14 +51,13 @@ class MultiHeadLatentAttention(RotaryComponent):
     summarized: ClassVar[frozenset[str]] = RotaryComponent.summarized | {"n_heads"}
     references: ClassVar[frozenset[str]] = frozenset({"kv_from"})
 
-    @model_validator(mode="after")
-    def _scales_its_own(self) -> Self:
+    @rule
+    def _scales_its_own(self) -> None:
         if self.kv_from is not None and self.latent_scale != 1:
             raise ValueError("latent_scale and kv_from exclude each other: the layer below has the latents")
-        return self
 
-    @model_validator(mode="after")
-    def _indexer_fits(self) -> Self:
+    @rule
+    def _indexer_fits(self) -> None:
         if self.indexer is not None and self.indexer.head_dim is not None:
             if self.q_lora_rank is None:
                 raise ValueError("an indexer needs q_lora_rank: its queries come from the compressed ones")
@@ -69,7 +66,6 @@ class MultiHeadLatentAttention(RotaryComponent):
                     f"indexer.head_dim ({self.indexer.head_dim}) must not be below qk_rope_head_dim"
                     f" ({self.qk_rope_head_dim}), the number of its values that are rotated"
                 )
-        return self
 
     @property
     def rotary_width(self) -> int:

@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
 
-from pydantic import Field, model_validator
-
 from llmarch_cli.components.attention.gated_deltanet import GatedDeltaNet
 from llmarch_cli.components.attention.gqa import GroupedQueryAttention
 from llmarch_cli.components.attention.kda import KimiDeltaAttention
@@ -16,11 +14,11 @@ from llmarch_cli.components.attention.mamba2 import Mamba2
 from llmarch_cli.components.attention.mla import MultiHeadLatentAttention
 from llmarch_cli.components.attention.short_conv import ShortConvolution
 from llmarch_cli.components.branches import Branched
-from llmarch_cli.components.component import NOPE, Component, LayerCache, Modules, Name, Positive, number
+from llmarch_cli.components.component import NOPE, Component, LayerCache, Modules
+from llmarch_cli.components.fields import BY_KIND, Limits, Name, Positive
+from llmarch_cli.components.record import EMPTY, number, rule
 
 if TYPE_CHECKING:
-    from typing import Self
-
     from torch import Tensor
 
 
@@ -33,7 +31,7 @@ Mixer = Annotated[
     | Mamba
     | Mamba2
     | ShortConvolution,
-    Field(discriminator="kind"),
+    BY_KIND,
 ]
 
 
@@ -44,20 +42,19 @@ class ParallelMixers(Branched):
     """
 
     kind: Literal["parallel"]
-    branches: dict[Name, Mixer] = Field(min_length=2)
-    input_scales: dict[Name, Positive] = Field(default_factory=dict)
-    output_scales: dict[Name, Positive] = Field(default_factory=dict)
+    branches: Annotated[dict[Name, Mixer], Limits(min_length=2)]
+    input_scales: dict[Name, Positive] = EMPTY
+    output_scales: dict[Name, Positive] = EMPTY
 
     summarized: ClassVar[frozenset[str]] = Branched.summarized | {"input_scales", "output_scales"}
 
-    @model_validator(mode="after")
-    def _scales_fit(self) -> Self:
+    @rule
+    def _scales_fit(self) -> None:
         for field in ("input_scales", "output_scales"):
             if unknown := [name for name in getattr(self, field) if name not in self.branches]:
                 raise ValueError(f"{field} names {unknown[0]!r}, which is no branch; known: {', '.join(self.branches)}")
         if len({branch.has_block_norms for branch in self.branches.values()}) > 1:
             raise ValueError("some branches have the block's norms and some do not; make block_norms equal")
-        return self
 
     @property
     def inner(self) -> Mapping[str, Component]:

@@ -5,19 +5,17 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, ClassVar, Literal
 
-from pydantic import model_validator
-
 from llmarch_cli.components.attention.scan import accumulated
 from llmarch_cli.components.attention.short_conv import Kernel
 from llmarch_cli.components.cache import State
-from llmarch_cli.components.component import Component, Count, LayerCache, Modules, Part
+from llmarch_cli.components.component import Component, LayerCache, Modules, Part
 from llmarch_cli.components.ffn.gate import Activation, activate, require_fixed
+from llmarch_cli.components.fields import Count
 from llmarch_cli.components.parts import BlockDiagonal, Convolution, Linear, Vector
+from llmarch_cli.components.record import rule
 from llmarch_cli.components.shards import Shard, Units, column_parallel, row_parallel
 
 if TYPE_CHECKING:
-    from typing import Self
-
     from torch import Tensor
 
 SHARPNESS = 8.0  # the constant c of section 2.4: a channel forgets at most exp(-c * softplus(decay)) a token
@@ -37,12 +35,11 @@ class RealGatedLinearRecurrentUnit(Component):
     concept: ClassVar[str] = "linear-attention"
     abbreviation: ClassVar[str] = "RG-LRU"
 
-    @model_validator(mode="after")
-    def _consistent(self) -> Self:
+    @rule
+    def _consistent(self) -> None:
         if self.width % self.n_blocks:
             raise ValueError(f"width ({self.width}) must be a multiple of n_blocks ({self.n_blocks})")
         require_fixed(self.activation)
-        return self
 
     def parts(self, d_model: int) -> Iterator[Part]:
         block = self.width // self.n_blocks

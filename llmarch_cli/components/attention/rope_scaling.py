@@ -7,13 +7,10 @@ import zlib
 from abc import abstractmethod
 from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
 
-from pydantic import Field, model_validator
-
-from llmarch_cli.components.component import Positive, Record, TokenCount, number
+from llmarch_cli.components.fields import BY_KIND, Limits, Positive, TokenCount
+from llmarch_cli.components.record import Record, number, rule
 
 if TYPE_CHECKING:
-    from typing import Self
-
     from torch import Tensor
 
 
@@ -93,14 +90,13 @@ class ByPartsScaling(Scaling):
     def label(self) -> str:
         return f"by parts x{number(self.factor)} from {self.original_context_length:,}"
 
-    @model_validator(mode="after")
-    def _ordered(self) -> Self:
+    @rule
+    def _ordered(self) -> None:
         if self.high_freq_factor < self.low_freq_factor:
             raise ValueError(
                 f"high_freq_factor ({self.high_freq_factor:g}) must not be below"
                 f" low_freq_factor ({self.low_freq_factor:g})"
             )
-        return self
 
     def stretch(self, frequencies: Tensor, theta: float, length: int) -> Tensor:
         turns = self.original_context_length * frequencies / (2 * math.pi)  # full turns within the original context
@@ -130,11 +126,10 @@ class YarnScaling(Scaling):
 
     summarized: ClassVar[frozenset[str]] = frozenset({"kind", "factor", "original_context_length"})
 
-    @model_validator(mode="after")
-    def _ordered(self) -> Self:
+    @rule
+    def _ordered(self) -> None:
         if self.beta_fast < self.beta_slow:
             raise ValueError(f"beta_fast ({self.beta_fast:g}) must not be below beta_slow ({self.beta_slow:g})")
-        return self
 
     @property
     def label(self) -> str:
@@ -201,7 +196,7 @@ class SteppedScaling(Scaling):
 
 
 Factors = Annotated[
-    tuple[Positive, ...], Field(strict=False, min_length=1, max_length=2**19)
+    tuple[Positive, ...], Limits(strict=False, min_length=1, max_length=2**19)
 ]  # not strict: YAML gives lists
 
 
@@ -222,7 +217,7 @@ class LongRopeScaling(Scaling):
     kind: Literal["longrope"]
     short_factor: Factors
     long_factor: Factors
-    original_context_length: Annotated[TokenCount, Field(gt=1)]
+    original_context_length: Annotated[TokenCount, Limits(gt=1)]
     factor: Positive | None = None
     attention_factor: Positive | None = None
 
@@ -257,5 +252,5 @@ class LongRopeScaling(Scaling):
 
 RopeScaling = Annotated[
     LinearScaling | DynamicScaling | SteppedScaling | ByPartsScaling | YarnScaling | LongRopeScaling,
-    Field(discriminator="kind"),
+    BY_KIND,
 ]

@@ -6,15 +6,13 @@ from abc import abstractmethod
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Annotated, ClassVar
 
-from pydantic import Field, model_validator
-
 from llmarch_cli.components.attention.rope_scaling import LongRopeScaling, RopeScaling
-from llmarch_cli.components.component import NOPE, Component, number
+from llmarch_cli.components.component import NOPE, Component
+from llmarch_cli.components.fields import Limits
 from llmarch_cli.components.mechanism import Mechanism
+from llmarch_cli.components.record import number, rule
 
 if TYPE_CHECKING:
-    from typing import Self
-
     import torch
     from torch import Tensor
 
@@ -22,7 +20,7 @@ if TYPE_CHECKING:
 class RotaryComponent(Component):
     """An attention kind with optional rotary embedding; without `rope_theta` it has no position encoding (NoPE)."""
 
-    rope_theta: Annotated[float, Field(gt=1, le=1e30)] | None = None
+    rope_theta: Annotated[float, Limits(gt=1, le=1e30)] | None = None
     rope_scaling: RopeScaling | None = None
     rope_interleaved: bool = False  # pairs (0, 1), (2, 3) ... instead of (0, d/2), (1, d/2 + 1) ...
     rope_reversed: bool = False  # rotates by negative angles
@@ -52,8 +50,8 @@ class RotaryComponent(Component):
     def rotary_width(self) -> int:
         """The number of rotated values per head."""
 
-    @model_validator(mode="after")
-    def _rotary_settings_fit(self) -> Self:
+    @rule
+    def _rotary_settings_fit(self) -> None:
         if self.rope_theta is None:
             for field in ("rope_scaling", "rope_interleaved", "rope_reversed", "rotary_dim"):
                 if getattr(self, field, None):
@@ -66,7 +64,6 @@ class RotaryComponent(Component):
                         f"rope_scaling.{field} must have {self.rotary_width // 2} factors, one per rotated pair of a"
                         f" head, not {n_factors}"
                     )
-        return self
 
     def rotate_first(self, x: Tensor, start: int, interleaved: bool | None = None) -> Tensor:
         """Rotate the first `rotary_width` values of the heads `x` (batch, n_heads, n_tokens, head_dim)."""

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, ClassVar, Literal
 
 from llmarch_cli.components.attention.scan import accumulated, largest
 from llmarch_cli.components.cache import State
-from llmarch_cli.components.component import Component, Count, LayerCache, Modules, Part
+from llmarch_cli.components.component import Component, LayerCache, Modules, Part
+from llmarch_cli.components.fields import Count
 from llmarch_cli.components.parts import Linear, Vector
 from llmarch_cli.components.shards import Shard, Units, column_parallel, row_parallel
 

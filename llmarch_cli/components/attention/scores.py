@@ -5,11 +5,10 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
-from pydantic import Field
-
 from llmarch_cli.components import counting
-from llmarch_cli.components.component import Positive, Record, TokenCount
+from llmarch_cli.components.fields import BY_KIND, Limits, Positive, TokenCount
 from llmarch_cli.components.recomputation import mixes_tokens
+from llmarch_cli.components.record import Record
 
 if TYPE_CHECKING:
     import torch
@@ -39,7 +38,7 @@ class RatioTemperature(Record):
     """
 
     kind: Literal["log_ratio"]
-    length: Annotated[TokenCount, Field(gt=1)]
+    length: Annotated[TokenCount, Limits(gt=1)]
     offset: Literal[0, 1] = 0
 
     def at(self, positions: Tensor) -> Tensor:
@@ -47,7 +46,7 @@ class RatioTemperature(Record):
         return ((positions + self.offset).clamp(min=self.length).log2() / math.log2(self.length)).clamp(min=1)
 
 
-Temperature = Annotated[FloorTemperature | RatioTemperature, Field(discriminator="kind")]
+Temperature = Annotated[FloorTemperature | RatioTemperature, BY_KIND]
 
 
 def visible(

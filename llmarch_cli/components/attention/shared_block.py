@@ -9,22 +9,20 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
 
-from pydantic import Field, model_validator
-
 from llmarch_cli.components.attention.mamba import Mamba
 from llmarch_cli.components.attention.mamba2 import Mamba2
 from llmarch_cli.components.attention.rotary import RotaryComponent
 from llmarch_cli.components.attention.scores import attend, visible
 from llmarch_cli.components.cache import Mixing, Read, Rows
-from llmarch_cli.components.component import Child, Count, LayerCache, Modules, Part, Positive
+from llmarch_cli.components.component import Child, LayerCache, Modules, Part
 from llmarch_cli.components.ffn.gate import Activation, activate, require_fixed
+from llmarch_cli.components.fields import BY_KIND, Count, Positive
 from llmarch_cli.components.mechanism import Mechanism, Telling
 from llmarch_cli.components.parts import Linear, Norm
+from llmarch_cli.components.record import rule
 from llmarch_cli.components.shards import Shard, Units, column_parallel, row_parallel
 
 if TYPE_CHECKING:
-    from typing import Self
-
     from torch import Tensor
 
 
@@ -41,16 +39,15 @@ class SharedBlockMixer(RotaryComponent):
     activation: Activation = "gelu"
     bias: bool = False  # of the feed-forward layer
     score_scale: Positive | None = None  # None: head_dim ** -0.5
-    mixer: Annotated[Mamba | Mamba2, Field(discriminator="kind")]
+    mixer: Annotated[Mamba | Mamba2, BY_KIND]
 
     summarized: ClassVar[frozenset[str]] = RotaryComponent.summarized | {"channels", "n_heads", "head_dim"}
 
-    @model_validator(mode="after")
-    def _fits(self) -> Self:
+    @rule
+    def _fits(self) -> None:
         require_fixed(self.activation)
         if self.rope_theta is not None and self.head_dim % 2:
             raise ValueError(f"head_dim ({self.head_dim}) must be even with rope_theta")
-        return self
 
     @property
     def rotary_width(self) -> int:

@@ -5,17 +5,16 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
 
-from pydantic import Field
-
 from llmarch_cli.components.cache import State
-from llmarch_cli.components.component import Component, Count, LayerCache, Modules, Part
+from llmarch_cli.components.component import Component, LayerCache, Modules, Part
+from llmarch_cli.components.fields import Count, Limits
 from llmarch_cli.components.parts import Convolution, Linear
 from llmarch_cli.components.shards import Shard, Units, column_parallel, row_parallel
 
 if TYPE_CHECKING:
     from torch import Tensor
 
-Kernel = Annotated[int, Field(ge=2, le=1024)]  # tokens that a convolution sees, the current one included
+Kernel = Annotated[int, Limits(ge=2, le=1024)]  # tokens that a convolution sees, the current one included
 
 
 class ShortConvolution(Component):

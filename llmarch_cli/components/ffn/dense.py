@@ -5,22 +5,20 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Annotated, Literal
 
-from pydantic import Field, model_validator
-
-from llmarch_cli.components.component import LayerCache, Modules, Part, Positive
+from llmarch_cli.components.component import LayerCache, Modules, Part
 from llmarch_cli.components.ffn.gate import GatedComponent
+from llmarch_cli.components.fields import Limits, Positive
 from llmarch_cli.components.inside import Inside, Step
 from llmarch_cli.components.mechanism import SUB_NORM, Mechanism, Telling
 from llmarch_cli.components.parts import Linear, Norm, Vector
+from llmarch_cli.components.record import rule
 from llmarch_cli.components.shards import Shard, Units, column_parallel, row_parallel
 
 if TYPE_CHECKING:
-    from typing import Self
-
     from torch import Tensor
 
 
-Share = Annotated[float, Field(gt=0, lt=1)]
+Share = Annotated[float, Limits(gt=0, lt=1)]
 
 
 class DenseFeedForward(GatedComponent):
@@ -35,12 +33,11 @@ class DenseFeedForward(GatedComponent):
     input_norm: bool = False  # normalises what it reads
     output_norm: bool = False
 
-    @model_validator(mode="after")
-    def _has_what_is_scaled(self) -> Self:
+    @rule
+    def _has_what_is_scaled(self) -> None:
         for field, usual in (("gate_scale", 1), ("activation_sparsity", None)):
             if getattr(self, field) != usual and not self.gated:
                 raise ValueError(f"{field} is set without a gate; set gated, or remove it")
-        return self
 
     @property
     def title(self) -> str:

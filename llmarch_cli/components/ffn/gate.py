@@ -5,15 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, ClassVar, Literal
 
-from pydantic import model_validator
-
-from llmarch_cli.components.component import Component, Count, Positive
+from llmarch_cli.components.component import Component
+from llmarch_cli.components.fields import Count, Positive
 from llmarch_cli.components.inside import Inside, Paths, Step
 from llmarch_cli.components.mechanism import Mechanism, Telling
+from llmarch_cli.components.record import rule
 
 if TYPE_CHECKING:
-    from typing import Self
-
     from torch import Tensor
 
 Activation = Literal["silu", "gelu", "gelu_tanh", "quick_gelu", "relu", "relu2", "xielu"]
@@ -38,8 +36,8 @@ class GatedComponent(Component):
     def settings(self) -> dict[str, str]:
         return {"activation": f"gated {self.activation}" if self.gated else self.activation, **super().settings}
 
-    @model_validator(mode="after")
-    def _gate_settings_need_a_gate(self) -> Self:
+    @rule
+    def _gate_settings_need_a_gate(self) -> None:
         if not self.gated:
             for field in ("clamp", "up_offset"):
                 if getattr(self, field):
@@ -48,7 +46,6 @@ class GatedComponent(Component):
             raise ValueError("activation xielu has no gated form; set gated: false")
         if self.clamp_after_activation and self.clamp is None:
             raise ValueError("clamp_after_activation is set without clamp; give one, or remove it")
-        return self
 
     def gate_mechanisms(self) -> Iterator[Mechanism]:
         """What is unusual of the activation."""

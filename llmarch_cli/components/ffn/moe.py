@@ -5,19 +5,17 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
 
-from pydantic import Field, model_validator
-
 from llmarch_cli.components.cache import Read
-from llmarch_cli.components.component import Child, Count, LayerCache, Modules, Part, Positive, TokenCount
+from llmarch_cli.components.component import Child, LayerCache, Modules, Part
 from llmarch_cli.components.ffn.dense import DenseFeedForward
 from llmarch_cli.components.ffn.gate import GatedComponent
+from llmarch_cli.components.fields import Count, Limits, Positive, TokenCount
 from llmarch_cli.components.mechanism import Mechanism, Telling
 from llmarch_cli.components.parts import Assignments, Buffer, Experts, Linear, Norm, Vector
+from llmarch_cli.components.record import rule
 from llmarch_cli.components.shards import Shard, Units, column_parallel, row_parallel
 
 if TYPE_CHECKING:
-    from typing import Self
-
     from torch import Tensor
 
 
@@ -37,7 +35,7 @@ class MixtureOfExperts(GatedComponent):
     n_zero_experts: Count | None = None  # zero-computation experts, numbered behind the others
     top_k: Count
     scoring: Literal["softmax", "sigmoid", "sqrt_softplus", "sparsemixer"] = "softmax"
-    router_jitter: Annotated[float, Field(ge=0, le=1e30)] | None = None  # half the reach of sparsemixer, as a share
+    router_jitter: Annotated[float, Limits(ge=0, le=1e30)] | None = None  # half the reach of sparsemixer, as a share
     renormalize: bool = True
     routed_scale: Positive = 1.0  # multiplies the chosen experts' weights
     scale_input: bool = False  # weights scale an expert's input instead of its output
@@ -94,8 +92,8 @@ class MixtureOfExperts(GatedComponent):
             yield Mechanism("sparsemixer", "SparseMixer routing", "SparseMixer routing", page=page)
         yield from self.gate_mechanisms()
 
-    @model_validator(mode="after")
-    def _consistent(self) -> Self:
+    @rule
+    def _consistent(self) -> None:
         if self.activation == "xielu":
             raise ValueError("activation xielu is for kind dense only: experts have no learned values for it")
         if self.shared_expert_gate and self.shared_expert is None:
@@ -128,7 +126,6 @@ class MixtureOfExperts(GatedComponent):
                 )
             if self.group_score == "top2_sum" and group_size < 2:
                 raise ValueError("group_score top2_sum needs groups of 2 experts or more")
-        return self
 
     @property
     def n_routed(self) -> int:

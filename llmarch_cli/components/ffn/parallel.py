@@ -5,26 +5,25 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Annotated, Literal
 
-from pydantic import Field
-
 from llmarch_cli.components.branches import Branched
-from llmarch_cli.components.component import Component, LayerCache, Modules, Name, Part, Positive
+from llmarch_cli.components.component import Component, LayerCache, Modules, Part
 from llmarch_cli.components.ffn.dense import DenseFeedForward
 from llmarch_cli.components.ffn.moe import MixtureOfExperts
+from llmarch_cli.components.fields import BY_KIND, Limits, Name, Positive
 from llmarch_cli.components.parts import Norm
 
 if TYPE_CHECKING:
     from torch import Tensor
 
 
-Branch = Annotated[DenseFeedForward | MixtureOfExperts, Field(discriminator="kind")]
+Branch = Annotated[DenseFeedForward | MixtureOfExperts, BY_KIND]
 
 
 class ParallelFeedForward(Branched):
     """The sum of two or more branches, times `scale`."""
 
     kind: Literal["parallel"]
-    branches: dict[Name, Branch] = Field(min_length=2)
+    branches: Annotated[dict[Name, Branch], Limits(min_length=2)]
     scale: Positive = 1.0
     output_norm: bool = False  # normalises the scaled sum
     block_norms: bool = True  # false: none of the block's norms is there for this sublayer

@@ -8,20 +8,18 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
 
-from pydantic import Field, model_validator
-
 from llmarch_cli.components.cache import Read
-from llmarch_cli.components.component import Child, Component, Count, LayerCache, Modules, Name, Part
+from llmarch_cli.components.component import Child, Component, LayerCache, Modules, Part
 from llmarch_cli.components.ffn.dense import DenseFeedForward
 from llmarch_cli.components.ffn.moe import MixtureOfExperts
+from llmarch_cli.components.fields import BY_KIND, Count, Name
 from llmarch_cli.components.mechanism import Mechanism
+from llmarch_cli.components.record import rule
 
 if TYPE_CHECKING:
-    from typing import Self
-
     from torch import Tensor
 
-Inner = Annotated[DenseFeedForward | MixtureOfExperts, Field(discriminator="kind")]
+Inner = Annotated[DenseFeedForward | MixtureOfExperts, BY_KIND]
 
 
 class ShortcutFeedForward(Component):
@@ -39,11 +37,10 @@ class ShortcutFeedForward(Component):
     summarized: ClassVar[frozenset[str]] = Component.summarized | {"channels"}
     references: ClassVar[frozenset[str]] = frozenset({"adds_from"})
 
-    @model_validator(mode="after")
-    def _has_one_end(self) -> Self:
+    @rule
+    def _has_one_end(self) -> None:
         if self.deferred is None and self.adds_from is None:
             raise ValueError("a shortcut needs deferred, adds_from or both; without them use the kind of own")
-        return self
 
     @property
     def stream_width(self) -> int:

@@ -7,11 +7,10 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from pydantic import Field
-
+from llmarch_cli.components.fields import BY_KIND
 from llmarch_cli.components.residual.altup import AlternatingUpdates
 from llmarch_cli.components.residual.connection import Connection as Connection
 from llmarch_cli.components.residual.hyper_connections import HyperConnections
 from llmarch_cli.components.residual.plain import PlainResidual
 
-Residual = Annotated[AlternatingUpdates | HyperConnections | PlainResidual, Field(discriminator="kind")]
+Residual = Annotated[AlternatingUpdates | HyperConnections | PlainResidual, BY_KIND]

@@ -9,16 +9,14 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Annotated, Literal
 
-from pydantic import Field, model_validator
-
 from llmarch_cli.components.component import Component, LayerCache, Modules, Part
+from llmarch_cli.components.fields import Limits
 from llmarch_cli.components.mechanism import Mechanism, Telling
 from llmarch_cli.components.parts import Linear, Norm
+from llmarch_cli.components.record import rule
 from llmarch_cli.components.residual.connection import Connection, Place, ResidualStream, StreamCount
 
 if TYPE_CHECKING:
-    from typing import Self
-
     from torch import Tensor
 
 LEAST_SQUARE = 1e-5  # of a stream whose length is matched to another one's
@@ -119,13 +117,12 @@ class AlternatingUpdates(ResidualStream):
 
     kind: Literal["altup"]
     n_streams: StreamCount
-    active: Annotated[int, Field(ge=0)] = 0
+    active: Annotated[int, Limits(ge=0)] = 0
 
-    @model_validator(mode="after")
-    def _active_is_there(self) -> Self:
+    @rule
+    def _active_is_there(self) -> None:
         if self.active >= self.n_streams:
             raise ValueError(f"active ({self.active}) must be below n_streams ({self.n_streams})")
-        return self
 
     @property
     def width(self) -> int:
@@ -136,10 +133,10 @@ class AlternatingUpdates(ResidualStream):
         yield Mechanism(self.kind, "Alternating updates", phrase, Telling.SHARING, page="residual-streams")
 
     def connections(self) -> dict[Place, Connection]:
-        return {"block": AlternatingUpdate(n_streams=self.n_streams, active=self.active)}
+        return {"block": AlternatingUpdate.model_construct(n_streams=self.n_streams, active=self.active)}
 
     def opening(self) -> Component:
-        return ProjectedOpening(n_streams=self.n_streams)
+        return ProjectedOpening.model_construct(n_streams=self.n_streams)
 
     def closing(self) -> Component:
-        return ProjectedClosing(n_streams=self.n_streams)
+        return ProjectedClosing.model_construct(n_streams=self.n_streams)

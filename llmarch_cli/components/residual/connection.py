@@ -6,16 +6,16 @@ from abc import abstractmethod
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Annotated, Literal
 
-from pydantic import Field
-
-from llmarch_cli.components.component import Component, Modules, Record
+from llmarch_cli.components.component import Component, Modules
+from llmarch_cli.components.fields import Limits
 from llmarch_cli.components.mechanism import Mechanism
+from llmarch_cli.components.record import Record
 
 if TYPE_CHECKING:
     from torch import Tensor
 
 Place = Literal["attention", "ffn", "block"]
-StreamCount = Annotated[int, Field(gt=1, le=64)]
+StreamCount = Annotated[int, Limits(gt=1, le=64)]
 
 
 class Connection(Component):

@@ -9,9 +9,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Annotated, Literal
 
-from pydantic import Field
-
-from llmarch_cli.components.component import Component, LayerCache, Modules, Part, Positive
+from llmarch_cli.components.component import Component, LayerCache, Modules, Part
+from llmarch_cli.components.fields import Limits, Positive
 from llmarch_cli.components.mechanism import Mechanism, Telling
 from llmarch_cli.components.parts import Linear, Norm, Vector
 from llmarch_cli.components.residual.connection import Connection, Place, ResidualStream, StreamCount
@@ -118,7 +117,7 @@ class HyperConnections(ResidualStream):
 
     kind: Literal["hyper_connections"]
     n_streams: StreamCount
-    iterations: Annotated[int, Field(gt=0, le=1000)] = 20  # that make the sums of the mixing matrix 1
+    iterations: Annotated[int, Limits(gt=0, le=1000)] = 20  # that make the sums of the mixing matrix 1
     eps: Positive = 1e-6  # added to weights and sums
 
     @property
@@ -130,11 +129,11 @@ class HyperConnections(ResidualStream):
         yield Mechanism(self.kind, "Hyper-connections", phrase, Telling.SHARING, page="residual-streams")
 
     def connections(self) -> dict[Place, Connection]:
-        one = HyperConnection(n_streams=self.n_streams, iterations=self.iterations, eps=self.eps)
+        one = HyperConnection.model_construct(n_streams=self.n_streams, iterations=self.iterations, eps=self.eps)
         return {"attention": one, "ffn": one}
 
     def opening(self) -> Component:
-        return StreamsOpening(n_streams=self.n_streams)
+        return StreamsOpening.model_construct(n_streams=self.n_streams)
 
     def closing(self) -> Component:
-        return StreamsClosing(n_streams=self.n_streams, eps=self.eps)
+        return StreamsClosing.model_construct(n_streams=self.n_streams, eps=self.eps)

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from llmarch_cli.components.component import Component, Count, LayerCache, Modules, Part
+from llmarch_cli.components.component import Component, LayerCache, Modules, Part
+from llmarch_cli.components.fields import Count
 from llmarch_cli.components.parts import Linear, Norm
 
 if TYPE_CHECKING:

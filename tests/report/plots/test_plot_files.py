@@ -60,7 +60,7 @@ HOSTILE = ["$x^2$", "$\\frac{", "<script>alert(1)</script>", "a & b", 'quote" on
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_names_are_text_whatever_they_hold_and_all_models_fit(kind: Kind) -> None:
-    fields = llmarch.load("gpt2").model_dump(exclude_none=True)
+    fields = llmarch.load("gpt2").model_dump(exclude_defaults=True)
     specs = [validated({**fields, "name": name}, "here") for name in HOSTILE]
     svg = file.render(plot(kind, [*specs, *llmarch.names()]), "svg")
     said = {*texts(svg), *(title.text for title in ET.fromstring(svg).iter(f"{SVG}title"))}
