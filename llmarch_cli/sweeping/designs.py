@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import lru_cache
 from typing import Any, TypeVar, cast
 
 import numpy as np
@@ -29,20 +30,28 @@ def placed(holder: Holder, values: Mapping[str, Any]) -> Holder:
     return cast("Holder", {**old, **new} if isinstance(old, dict) else old.model_copy(update=new))
 
 
-def data(value: Any) -> Any:
-    """A record as nested mappings of its fields, ready for validation.
+def consistent(base: ModelSpec, values: Mapping[str, Any]) -> ModelSpec:
+    """The variant with these values, each of which its field accepts. Raises ValueError if together they break a rule.
 
-    Pydantic's `model_dump` calls back into Python for the kind of a component, and swallows a KeyboardInterrupt there.
+    The rules are run of all records around a value: the others are as in `base`.
     """
-    match value:
-        case Record():
-            return {name: data(getattr(value, name)) for name in type(value).field_defaults}
-        case dict():
-            return {name: data(inner) for name, inner in value.items()}
-        case tuple():
-            return tuple(map(data, value))
-        case _:
-            return value
+    spec = placed(base, values)
+    for above in _above(tuple(values)):
+        record: Any = spec
+        for step in above:
+            record = record[step] if isinstance(record, dict) else getattr(record, step)
+        if isinstance(record, Record):
+            for rule in record.rules:
+                getattr(record, rule)()
+    return spec
+
+
+@lru_cache(1)
+def _above(paths: tuple[str, ...]) -> tuple[tuple[str, ...], ...]:
+    """Where the records around these fields are, innermost first, as validation goes."""
+    steps = (tuple(path.split(".")[:-1]) for path in paths)
+    around = {each[:depth] for each in steps for depth in range(len(each) + 1)}
+    return tuple(sorted(around, key=lambda each: (-len(each), each)))
 
 
 def priced(spec: ModelSpec, workload: Workload) -> Profile:

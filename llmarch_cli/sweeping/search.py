@@ -10,7 +10,6 @@ from math import prod
 from typing import Any
 
 import numpy as np
-from pydantic import ValidationError
 
 from llmarch_cli.errors import CheckError, InputError, shown
 from llmarch_cli.profilers.cost import Workload
@@ -18,7 +17,7 @@ from llmarch_cli.profilers.profile import profile
 from llmarch_cli.report.columns import metric
 from llmarch_cli.specs.spec import ModelSpec
 from llmarch_cli.sweeping.axes import Axis
-from llmarch_cli.sweeping.designs import data, placed
+from llmarch_cli.sweeping.designs import consistent
 from llmarch_cli.sweeping.grid import BLOCK, Block, Grid, Indices, ordered
 from llmarch_cli.sweeping.pricing import RATIOS, Figures, Pricing, named, quotient
 from llmarch_cli.sweeping.rules import Rules, rules
@@ -116,11 +115,6 @@ class Search:
     @cached_property
     def _rules(self) -> Rules:
         return rules(self.question.base, self.axes)
-
-    @cached_property
-    def _data(self) -> Any:
-        """The base as plain data, in which the values of a variant are placed to be validated."""
-        return data(self.question.base)
 
     @cached_property
     def _to_check(self) -> Indices:
@@ -239,7 +233,7 @@ class Search:
     # --- the check --------------------------------------------------------------------------------------------------
 
     def _check(self, block: Block, figures: Figures | None, broken: Any) -> None:
-        """Re-check the random points that fall into `block`: validate and profile each as a spec of its own."""
+        """Re-check the random points that fall into `block`: make and profile each as a spec of its own."""
         low, high = np.searchsorted(self._to_check, (block.positions[0], block.positions[-1] + 1))
         places = block.places(self._to_check[low:high])
         if not len(places):
@@ -251,8 +245,8 @@ class Search:
         for values, fit, *counts in zip(variants, fits.tolist(), *ours, strict=True):
             assignments = {axis.path: value for axis, value in zip(self.axes, values, strict=True)}
             try:
-                spec = ModelSpec.model_validate(placed(self._data, assignments))
-            except ValidationError:
+                spec = consistent(self.question.base, assignments)
+            except ValueError:
                 if fit:
                     raise CheckError(f"the sweep accepts {_in_words(assignments)}, an invalid spec") from None
                 continue

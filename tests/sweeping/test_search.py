@@ -23,6 +23,7 @@ from llmarch_cli.specs.spec import Layout, ModelSpec
 from llmarch_cli.sweeping.axes import axes
 from llmarch_cli.sweeping.designs import priced
 from llmarch_cli.sweeping.pricing import COUNTS, RATIOS, Figures, Pricing
+from llmarch_cli.sweeping.rules import Rule, _asked
 from llmarch_cli.sweeping.run import columns
 from llmarch_cli.sweeping.search import Answer, Question, Search
 from llmarch_cli.sweeping.selection import Goal
@@ -235,6 +236,22 @@ def test_what_is_refused_is_counted_with_its_reason(moe: ModelSpec) -> None:
         "attention: n_heads must be a multiple of n_kv_heads": 63,
         "ffn: top_k must not exceed n_experts": 72,
     }
+
+
+def test_a_rule_is_asked_for_no_more_fields_than_it_reads(moe: ModelSpec, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked_about = []
+
+    def noted(*args: Any) -> Rule:
+        found = _asked(*args)
+        asked_about.append({search.axes[axis].path for axis in found.axes})
+        return found
+
+    monkeypatch.setattr("llmarch_cli.sweeping.rules._asked", noted)
+    search = Search(asked(moe, {**VARY, "attention.head_dim": [64, 128], "ffn.d_ff": [512, 1024]}))
+    assert search.n_chunks == 1
+    assert search._rules.reasons
+    assert {"ffn.n_experts", "ffn.top_k"} in asked_about
+    assert all(len(paths) <= 2 for paths in asked_about), asked_about
 
 
 def test_beyond_64_bits_integers_stay_exact(moe: ModelSpec) -> None:
