@@ -170,18 +170,25 @@ class Search:
     def _with(self, before: Rows | None, figures: Figures, met: Indices) -> Rows:
         """The best of the rows `before`, if any, and of the points of a later block that meet the condition."""
         losses = [goal.loss(figures.at(goal.key, met)) for goal in self._goals]
-        if before is None or not self.question.pareto:
-            best = self._rows(figures, met[self._best(losses)])
-            return best if before is None else self.best(joined((before, best)))
-        # Few points of a block are better than the front so far: compared with it, the others need not be sorted.
-        goals = self.question.pareto
-        known = [self._loss(before, goal) for goal in goals]
-        better = undominated(losses[: len(goals)], known)
-        if not len(better):
-            return before
-        new = better[front([loss[better] for loss in losses[: len(goals)]])]
-        kept = undominated(known, [loss[new] for loss in losses[: len(goals)]])
-        return joined((before.take(kept), self._rows(figures, met[new])))
+        if before is not None and self.question.pareto:
+            # Few points of a block are better than the front so far: compared with it, the others need not be sorted.
+            met = met[self._undominated(losses, before)]
+            if not len(met):
+                return before
+            losses = [goal.loss(figures.at(goal.key, met)) for goal in self._goals]
+        best = self._rows(figures, met[self._best(losses)])
+        return best if before is None else self._joined(before, best)
+
+    def _joined(self, before: Rows, after: Rows) -> Rows:
+        """The best of rows that are the best of theirs: of an earlier part of the grid, and of a later one."""
+        if not self.question.pareto:
+            return self.best(joined((before, after)))
+        after = after.take(self._undominated(self._losses(after), before))  # of equals, the first is on the front
+        return joined((before.take(self._undominated(self._losses(before), after)), after)) if len(after) else before
+
+    def _undominated(self, losses: list[Any], rows: Rows) -> Indices:
+        n_goals = len(self.question.pareto)
+        return undominated(losses[:n_goals], self._losses(rows)[:n_goals])
 
     def _rows(self, figures: Figures, chosen: Indices) -> Rows:
         return Rows(figures.block.at(chosen), {key: figures.at(key, chosen) for key in self.columns})
@@ -201,11 +208,14 @@ class Search:
         total.refused += answer.refused
         total.met += answer.met
         if answer.rows is not None:
-            total.rows = answer.rows if total.rows is None else self.best(joined((total.rows, answer.rows)))
+            total.rows = answer.rows if total.rows is None else self._joined(total.rows, answer.rows)
 
     def best(self, rows: Rows) -> Rows:
         """The best of `rows`, which are in the grid's order or joined from best rows of consecutive chunks."""
-        return rows.take(self._best([self._loss(rows, goal) for goal in self._goals]))
+        return rows.take(self._best(self._losses(rows)))
+
+    def _losses(self, rows: Rows) -> list[Any]:
+        return [self._loss(rows, goal) for goal in self._goals]
 
     @staticmethod
     def _loss(rows: Rows, goal: Goal) -> Any:
