@@ -290,7 +290,7 @@ def test_a_scheduler_at_an_address_that_is_lost(
 
 def test_workers_have_the_same_version(question: Question) -> None:
     with pytest.raises(InputError, match=r"this is 0\.0\.1; install 0\.0\.1 on it"):
-        cluster._answer(question, 0, "0.0.1")
+        cluster._answer(question, [0], "0.0.1")
 
 
 def _a_worker() -> int:
