@@ -4,27 +4,27 @@ Timings interleave: every round runs each command once, and each command's best 
 does not decide the ratio. Where a line says CPU, it is the median of user CPU time, which a busy machine changes least.
 """
 
+import argparse
 import json
-import os
-import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator
+from math import prod
 from pathlib import Path
-from statistics import median
 
 import llmarch_cli as llmarch
+from benchmarks import breakdown
+from benchmarks.answers import Asked, asked
+from benchmarks.lines import Lines
+from benchmarks.processes import LLMARCH, PAIR, Run, best, run
 from llmarch_cli.deployment.chips import chips
 from llmarch_cli.profilers.cost import Workload
 from llmarch_cli.profilers.profile import profile
+from llmarch_cli.sweeping.axes import parsed
 
 ROUNDS = 7
-GOAL = 5 / 6  # of the bound, unless a line has a goal of its own: room for a machine of another kind
 MIB = 2**20
-PAIR = ("deepseek-v3", "llama4-maverick")
-LLMARCH = (sys.executable, "-m", "llmarch_cli")
 CONFIG = Path(__file__).parents[1] / "docs" / "examples" / "config.json"
 FLOOR = (sys.executable, "-c", "import torch")
 CLOSED_FORM = ("--engine", "closed-form")
@@ -38,54 +38,16 @@ with tempfile.TemporaryDirectory() as folder:
         llmarch.draw([name], pathlib.Path(folder, f"{name}.svg"))
 """
 
-# A process's peak counts what its parent had in memory when it was started, so a small one starts it.
-LAUNCHER = """
-import json, resource, subprocess, sys, time
-started = time.perf_counter()
-done = subprocess.run(sys.argv[1:], stdout=subprocess.PIPE, text=True)
-seconds = time.perf_counter() - started
-used = resource.getrusage(resource.RUSAGE_CHILDREN)
-print(json.dumps([done.returncode, seconds, used.ru_utime, used.ru_maxrss, done.stdout]))
-"""
-
-# As installed: what is measured is not compiled anew in each run, like torch, which pip compiled.
-ENVIRONMENT = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
-ENVIRONMENT["NO_COLOR"] = "1"
+DEFAULT = "compare two, default"
 
 
-@dataclass(frozen=True)
-class Run:
-    """A finished command."""
-
-    seconds: float
-    cpu_seconds: float
-    peak_kib: int
-    output: str
-
-
-def run(command: Sequence[str]) -> Run:
-    """Run `command` to its end."""
-    launcher = [sys.executable, "-I", "-S", "-c", LAUNCHER, *command]
-    launched = subprocess.run(launcher, stdout=subprocess.PIPE, text=True, env=ENVIRONMENT, check=True)
-    status, seconds, cpu_seconds, peak_kib, output = json.loads(launched.stdout)
-    if status:
-        raise SystemExit(f"{' '.join(command)}: exit {status}")
-    return Run(seconds, cpu_seconds, peak_kib, output)
-
-
-def best(runs: Sequence[Run]) -> Run:
-    """The fastest, with the median of user CPU time and the smallest peak of all."""
-    cpu_seconds = median(r.cpu_seconds for r in runs)
-    return Run(min(r.seconds for r in runs), cpu_seconds, min(r.peak_kib for r in runs), runs[0].output)
-
-
-def commands() -> bool:
-    """Whole processes, against importing torch. The bounds are for 120 bundled specs."""
+def commands(lines: Lines, others: list[Asked]) -> None:
+    """Whole processes, ours and those of other tools, against importing torch. The bounds are for 120 bundled specs."""
     many = (*LLMARCH, "fit", *MODELS, *(word for chip in CHIPS for word in ("--on", chip)))
     bounds = {
         "compare two, measured": ((*LLMARCH, "compare", *PAIR, *MEASURED), 1.15),
         "kvcache of all, measured": ((*LLMARCH, "kvcache", *MEASURED), 1.4),
-        "compare two, default": ((*LLMARCH, "compare", *PAIR), 0.2),
+        DEFAULT: ((*LLMARCH, "compare", *PAIR), 0.2),
         "kvcache of all, default": ((*LLMARCH, "kvcache"), 0.27),
         "compare two, closed form": ((*LLMARCH, "compare", *PAIR, *CLOSED_FORM), 0.2),
         "kvcache of all, closed form": ((*LLMARCH, "kvcache", *CLOSED_FORM), 0.3),
@@ -97,32 +59,45 @@ def commands() -> bool:
         "draw 64, one figure each": ((sys.executable, "-c", DRAW_MANY), 2.6),
         "import a config": ((*LLMARCH, "import", str(CONFIG)), 0.3),
     }
-    goals = {"compare two, default": 0.15, "kvcache of all, default": 0.2, "compare two, closed form": 0.13}
-    runs: dict[str, list[Run]] = {"import torch": [], **{name: [] for name in bounds}}
+    goals = {DEFAULT: 0.15, "kvcache of all, default": 0.2, "compare two, closed form": 0.13}
+    ran = {name: command for name, (command, _bound) in bounds.items()}
+    ran |= {other.name: other.command for other in others if other.command is not None}
+    runs: dict[str, list[Run]] = {"import torch": [], **{name: [] for name in ran}}
     for _ in range(ROUNDS):
         runs["import torch"].append(run(FLOOR))
-        for name, (command, _bound) in bounds.items():
+        for name, command in ran.items():
             runs[name].append(run(command))
-    floor = best(runs["import torch"])
-    print(f"import torch: {floor.seconds:.3f} s, {floor.peak_kib / 1024:.0f} MiB")
-    fine = True
+    found = {name: best(each) for name, each in runs.items()}
+    floor = found["import torch"]
+    lines.notes.append(
+        f"time and peak memory are in those of `import torch`, {floor.seconds:.3f} s and"
+        f" {floor.peak_kib / 1024:.0f} MiB, where nothing else is said"
+    )
     for name, (_command, bound) in bounds.items():
-        mine = best(runs[name])
-        fine &= report(f"{name}: time", mine.seconds / floor.seconds, bound, goals.get(name))
-        fine &= report(f"{name}: peak memory", mine.peak_kib / floor.peak_kib, 1.2)
-    return fine
+        lines.measured(f"{name}: time", found[name].seconds / floor.seconds, bound, goals.get(name))
+        lines.measured(f"{name}: peak memory", found[name].peak_kib / floor.peak_kib, 1.2)
+    ours = found[DEFAULT]
+    lines.notes.append(f"ours, beside other tools, is {DEFAULT}")
+    for other in others:
+        if other.command is None:
+            lines.missing(other.name)
+            continue
+        theirs = found[other.name]
+        lines.beside(f"{other.name}: time", theirs.seconds / floor.seconds, ours.seconds / floor.seconds)
+        lines.beside(f"{other.name}: peak memory", theirs.peak_kib / floor.peak_kib, ours.peak_kib / floor.peak_kib)
+    if versions := ", ".join(other.version for other in others if other.version):
+        lines.notes.append(versions)
 
 
-def peer() -> bool:
+def built(lines: Lines) -> None:
     """The same two models, built and counted by transformers and FlopCounterMode."""
     ours = best([run((*LLMARCH, "compare", *PAIR, "--ctx", "1", "--format", "json", *MEASURED)) for _ in range(3)])
     theirs = best([run((sys.executable, "-m", "benchmarks.peer")) for _ in range(3)])
-    fine = report("compare two against transformers: time", ours.seconds / theirs.seconds, 1 / 3)
+    lines.measured("compare two, measured, of transformers' time to build", ours.seconds / theirs.seconds, 1 / 3)
     for name, counted in json.loads(theirs.output).items():
         true = llmarch.profile(name, context=1)
         flops, params = counted["flops_per_token"] / true.flops_per_token, counted["params"] / true.params
-        print(f"  {name}: transformers counts {flops:.0%} of its FLOPs and {params:.0%} of its parameters")
-    return fine
+        lines.notes.append(f"{name}: transformers counts {flops:.0%} of its FLOPs and {params:.0%} of its parameters")
 
 
 # Five axes of 16 values each.
@@ -140,17 +115,17 @@ SWEEP = (
 )
 
 
-def sweep() -> bool:
+def sweep(lines: Lines) -> None:
     """A million variants of a mixture of experts, against importing torch and against evaluating them one by one."""
     threads = ("env", "OMP_NUM_THREADS=1", "OPENBLAS_NUM_THREADS=1")
     command = (*threads, *SWEEP, *varied(MILLION))
     larger = (*threads, *SWEEP, *varied({**MILLION, "ffn.d_ff": "512:4096:512"}))
     rounds = [(run(FLOOR), run(NUMPY), run(command)) for _ in range(ROUNDS)]
     floor, numpy, mine = map(best, zip(*rounds, strict=True))
-    fine = report("a million variants: CPU", mine.cpu_seconds / floor.cpu_seconds, 0.4, 0.25)
-    fine &= report("a million variants: MiB above NumPy's", (mine.peak_kib - numpy.peak_kib) / 1024, 64)
-    fine &= report("8 times as many: peak memory", run(larger).peak_kib / mine.peak_kib, 1.2)
-    return fine & report("a million variants: time, of 1/50 one by one", mine.seconds / one_by_one(2**20) * 50, 1)
+    lines.measured("a million variants: CPU", mine.cpu_seconds / floor.cpu_seconds, 0.3, 0.25)
+    lines.measured("a million variants: MiB above NumPy's", (mine.peak_kib - numpy.peak_kib) / 1024, 64)
+    lines.measured("8 times as many: peak memory", run(larger).peak_kib / mine.peak_kib, 1.2)
+    lines.measured("a million variants: time, of 1/50 one by one", mine.seconds / one_by_one(2**20) * 50, 1)
 
 
 def one_by_one(variants: int) -> float:
@@ -177,32 +152,46 @@ def one_by_one(variants: int) -> float:
     return min(once() for _ in range(5)) / len(values) * variants
 
 
-def workers() -> bool:
-    """Two worker processes against one, on a sweep that takes one of them 20 seconds or more."""
-    axes = {**MILLION, "attention.head_dim": "8:256:8", "ffn.d_ff": "512:6144:512"}
-    command = (*SWEEP, *varied(axes), "--scheduler")
-    one, two = run((*command, "local:1")), run((*command, "local:2"))
-    print(f"  a sweep of {one.seconds:.0f} s with one worker")
-    return report("two workers against one: time", two.seconds / one.seconds, 1 / 1.6, 1 / 1.9)
+def workers(lines: Lines) -> None:
+    """Two worker processes against one, on a sweep that takes one of them about 20 seconds."""
+    axes = {**MILLION, "attention.head_dim": "8:256:8", "ffn.d_ff": "512:14848:512"}
+    few, many = ((*SWEEP, *varied(some), "--scheduler") for some in ({"n_layers": "24,48"}, axes))
+    started = [best([run((*few, f"local:{n}")) for _ in range(3)]).seconds for n in (1, 2)]
+    one, two = (best([run((*many, f"local:{n}")) for _ in range(2)]).seconds for n in (1, 2))
+    lines.measured("two workers against one: time", two / one, 1 / 1.6, 1 / 1.9)
+    lines.measured(
+        "two workers against one: time behind their start", (two - started[1]) / (one - started[0]), 1 / 1.7, 1 / 1.9
+    )
+    size = prod(map(n_values, axes.values()))
+    lines.notes.append(
+        f"workers: a sweep of {size:,} variants takes {one:.1f} s with one and {two:.1f} s with two, of which"
+        f" {started[0]:.1f} s and {started[1]:.1f} s are a sweep of two variants: the start of Python and the workers"
+    )
+
+
+def n_values(text: str) -> int:
+    """The number of values that an axis has."""
+    (values,) = parsed([f"axis={text}"]).values()
+    return len(values)
 
 
 def varied(axes: dict[str, str]) -> list[str]:
     return [word for path, values in axes.items() for word in ("--vary", f"{path}={values}")]
 
 
-def many() -> bool:
+def many(lines: Lines) -> None:
     """Many specs made from the bundled ones, against importing torch."""
     with tempfile.TemporaryDirectory() as folder:
         paths = list(variants_in(Path(folder), 5000))
         page = Path(folder, "report.html")
         floor = best([run(FLOOR) for _ in range(3)])
         caches = best([run((*LLMARCH, "kvcache", *paths, "--format", "csv", *CLOSED_FORM)) for _ in range(2)])
-        fine = report("kvcache of 5,000 specs, closed form: CPU", caches.cpu_seconds / floor.cpu_seconds, 6)
-        fine &= report("kvcache of 5,000 specs: peak memory", caches.peak_kib / floor.peak_kib, 1)
-        paged = run((*LLMARCH, "report", *paths[:300], *CLOSED_FORM, "-o", str(page)))
-        fine &= report("report of 300 specs: CPU", paged.cpu_seconds / floor.cpu_seconds, 15)
-        fine &= report("report of 300 specs: MiB of HTML", page.stat().st_size / MIB, 8)
-        return fine & report("report of 300 specs: peak memory", paged.peak_kib / floor.peak_kib, 1.2)
+        lines.measured("kvcache of 5,000 specs, closed form: CPU", caches.cpu_seconds / floor.cpu_seconds, 6)
+        lines.measured("kvcache of 5,000 specs: peak memory", caches.peak_kib / floor.peak_kib, 1)
+        paged = run((*LLMARCH, "report", *paths[:1000], *CLOSED_FORM, "-o", str(page)))
+        lines.measured("report of 1,000 specs: CPU", paged.cpu_seconds / floor.cpu_seconds, 30)
+        lines.measured("report of 1,000 specs: MiB of HTML", page.stat().st_size / MIB, 16)
+        lines.measured("report of 1,000 specs: peak memory", paged.peak_kib / floor.peak_kib, 2)
 
 
 def variants_in(folder: Path, count: int) -> Iterator[str]:
@@ -216,7 +205,7 @@ def variants_in(folder: Path, count: int) -> Iterator[str]:
         yield str(path)
 
 
-def growth() -> bool:
+def growth(lines: Lines) -> None:
     """Cost grows with distinct components: neither with layers nor with experts."""
     spec = llmarch.load("deepseek-v3")
     data = spec.model_dump(exclude_defaults=True)
@@ -235,19 +224,33 @@ def growth() -> bool:
         return time.perf_counter() - started
 
     small = seconds(61, 16)
-    fine = report("1,000 layers against 61: time", seconds(1000, 16) / small, 1.25)
-    return fine & report("4,096 experts against 16: time", seconds(61, 4096) / small, 1.25)
+    lines.measured("1,000 layers against 61: time", seconds(1000, 16) / small, 1.25)
+    lines.measured("4,096 experts against 16: time", seconds(61, 4096) / small, 1.25)
 
 
-def report(name: str, ratio: float, bound: float, goal: float | None = None) -> bool:
-    """Print one ratio beside its bound and goal."""
-    fine = ratio <= bound
-    aim = bound * GOAL if goal is None else goal
-    verdict = "ok, goal reached" if ratio <= aim else "ok" if fine else "EXCEEDED"
-    print(f"  {name:46} {ratio:7.3f}  at most {bound:7.3f}  goal {aim:7.3f}  {verdict}", flush=True)
-    return fine
+def main() -> int:
+    """Print one table. Return 1 if a bound is exceeded."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks", description="Measure time and memory.")
+    parser.add_argument(
+        "--install", action="store_true", help="install llmfit and hf-mem into a scratch directory first"
+    )
+    parser.add_argument("--profile", action="store_true", help="only say where the time of the default compare goes")
+    options = parser.parse_args()
+    if options.profile:
+        breakdown.main()
+        return 0
+    lines = Lines()
+    with tempfile.TemporaryDirectory() as directory:
+        others = list(asked(Path(directory) if options.install else None))
+        lines.head()
+        commands(lines, others)
+    for part in (built, growth, many, sweep, workers):
+        part(lines)
+    lines.foot()
+    if lines.exceeded:
+        print(f"Above their bounds: {'; '.join(lines.exceeded)}")
+    return 1 if lines.exceeded else 0
 
 
 if __name__ == "__main__":
-    results = [part() for part in (commands, peer, growth, many, sweep, workers)]
-    sys.exit(0 if all(results) else 1)
+    sys.exit(main())

@@ -88,7 +88,14 @@ def sweep(
         ),
     ] = None,
     seed: Annotated[
-        int, typer.Option("--seed", min=0, metavar="S", help="The seed of --sample.", rich_help_panel=SEARCH)
+        int,
+        typer.Option(
+            "--seed",
+            metavar="S",
+            help="The seed of --sample.",
+            parser=options.number("--seed"),  # Typer's own would load pydantic
+            rich_help_panel=SEARCH,
+        ),
     ] = 0,
     on: Annotated[
         list[str] | None,

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
+import operator
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from math import prod
-from typing import Annotated, Any
+from types import NoneType, UnionType
+from typing import Annotated, Any, Union, get_args, get_origin, get_type_hints
 
-from pydantic import TypeAdapter, ValidationError
-
+from llmarch_cli.components.fields import Limits
 from llmarch_cli.components.record import Record
-from llmarch_cli.components.validation import CONFIG
 from llmarch_cli.errors import InputError, shown
 from llmarch_cli.specs.changes import assignment, changed
 from llmarch_cli.specs.spec import ModelSpec
@@ -160,6 +160,15 @@ def _fitting(base: ModelSpec, record: Record, name: str, path: str, values: tupl
 
     All values are validated at once, because building a record for each is slow.
     """
+    if all(type(value) is int for value in values):
+        limits = _limits(get_type_hints(type(record), include_extras=True)[name])
+        if limits is not None and all(_within(value, limits) for value in values):
+            return values  # without pydantic, which takes longer to load than a small search runs
+
+    from pydantic import TypeAdapter, ValidationError
+
+    from llmarch_cli.components.validation import CONFIG
+
     field = type(record).model_fields[name]
     if None in values:  # null restores the default, as in --set
         if field.is_required():
@@ -173,3 +182,34 @@ def _fitting(base: ModelSpec, record: Record, name: str, path: str, values: tupl
         wrong = values[int(place)]
         changed(base, {path: wrong})
         raise InputError(f"{path}: cannot be {shown(wrong)}") from None
+
+
+_CHECKS: dict[str, Callable[[Any, Any], bool]] = {
+    "gt": operator.gt,
+    "ge": operator.ge,
+    "lt": operator.lt,
+    "le": operator.le,
+    "multiple_of": lambda value, unit: value % unit == 0,
+}
+
+
+def _limits(annotation: Any) -> dict[str, Any] | None:
+    """The limits of an integer field, which may be null too; None for any other field."""
+    if get_origin(annotation) in (Union, UnionType):
+        members = [member for member in get_args(annotation) if member is not NoneType]
+        return _limits(members[0]) if len(members) == 1 else None
+    if annotation is int:
+        return {}
+    if get_origin(annotation) is not Annotated:
+        return None
+    inner, *metadata = get_args(annotation)
+    found = _limits(inner)
+    for each in metadata:
+        if found is None or not isinstance(each, Limits) or not each.limits.keys() <= _CHECKS.keys():
+            return None
+        found = {**found, **each.limits}
+    return found
+
+
+def _within(value: Any, limits: Mapping[str, Any]) -> bool:
+    return all(_CHECKS[name](value, limit) for name, limit in limits.items())

@@ -1,16 +1,21 @@
 """Chunks computed by the workers of a Dask scheduler, on this machine or others.
 
-Answers arrive in the order of the chunks. If a worker dies, another worker computes its chunks.
+Answers arrive in the order of the chunks; where no rows are stored, those of several chunks as one, and nothing for the
+others. If a worker dies, another worker computes its chunks.
 """
 
 from __future__ import annotations
 
+import gc
 import logging
+import math
 import re
 import signal
+import time
 from collections import deque
 from collections.abc import Generator, Iterator, Sequence
 from contextlib import contextmanager
+from itertools import islice
 from multiprocessing import resource_tracker
 from typing import Any
 
@@ -19,10 +24,19 @@ from llmarch_cli.sweeping.search import Answer, Question, Search
 from llmarch_cli.version import __version__
 
 MAX_LOCAL = 256  # workers
-AHEAD = 4  # chunks submitted per worker in advance
+AHEAD = 4  # tasks submitted per worker in advance
+SHARE = 32  # tasks for each worker, or more: then all end at about the same time
+MOST_AT_ONCE = 16  # chunks in a task
 PATIENCE = 30  # seconds to reach a scheduler
 
 LOST = "lost the connection to the scheduler; restart it and run the same command again"
+
+# Of workers that this process starts. Dask has them give back freed memory at once, which costs a third of a search in
+# page faults, and look at what they do a hundred times a second.
+_LOCAL = {
+    "distributed.nanny.pre-spawn-environ.MALLOC_TRIM_THRESHOLD_": None,
+    "distributed.worker.profile.enabled": False,
+}
 
 _ADDRESS = re.compile(r"(?:tcp|tls|ws|wss)://.+")
 
@@ -32,14 +46,20 @@ def answers(question: Question, chunks: Sequence[int], scheduler: str) -> Genera
     with _client(scheduler) as client:
         # A task's result, not scattered data, which is lost with the last worker that holds it.
         held = client.submit(_held, question, pure=False)
-        todo = iter(chunks)
-        waiting: deque[Any] = deque()
+        size = 1 if question.store else min(MOST_AT_ONCE, max(1, len(chunks) // (SHARE * _n_workers(client))))
+        todo = (chunks[start : start + size] for start in range(0, len(chunks), size))
+        waiting: deque[tuple[int, Any]] = deque()
+        n_workers, counted = 0, -math.inf
         while True:
-            while len(waiting) < AHEAD * _n_workers(client) and (chunk := next(todo, None)) is not None:
-                waiting.append(client.submit(_answer, held, chunk, __version__, pure=False))
+            if time.monotonic() > counted + 1:  # they come and go, and to ask takes as long as a small chunk
+                n_workers, counted = _n_workers(client), time.monotonic()
+            for some in islice(todo, max(0, AHEAD * n_workers - len(waiting))):
+                waiting.append((len(some), client.submit(_answer, held, some, __version__, pure=False)))
             if not waiting:
                 return
-            yield _result(waiting.popleft())
+            n_chunks, future = waiting.popleft()
+            yield _result(future)
+            yield from (Answer() for _ in range(n_chunks - 1))
 
 
 def _n_workers(client: Any) -> int:
@@ -71,14 +91,21 @@ def _held(question: Question) -> Question:
 _latest: tuple[Question, Search] | None = None  # cached in each worker
 
 
-def _answer(question: Question, chunk: int, version: str) -> Answer:
+def _answer(question: Question, chunks: Sequence[int], version: str) -> Answer:
+    """The answer of one chunk, or that of several without the rows to store."""
     global _latest
     if version != __version__:
         raise InputError(f"--scheduler: a worker has llmarch {__version__}, this is {version}; install {version} on it")
     latest = _latest  # read once: another thread may replace it
     if latest is None or latest[0] is not question:
+        gc.set_threshold(100_000)  # as the command line does
         _latest = latest = question, Search(question)
-    return latest[1].answer(chunk)
+    search, total = latest[1], Answer()
+    if len(chunks) == 1:
+        return search.answer(chunks[0])
+    for chunk in chunks:
+        search.merge(total, search.answer(chunk))
+    return total
 
 
 @contextmanager
@@ -90,6 +117,7 @@ def _client(scheduler: str) -> Iterator[Any]:
             f" tcp://host:8786, not {shown(scheduler)}"
         )
     try:
+        import dask
         from distributed import Client, LocalCluster
     except ImportError:
         raise InputError(
@@ -104,7 +132,7 @@ def _client(scheduler: str) -> Iterator[Any]:
         with client:
             yield client
         return
-    with _uninterrupted():
+    with _uninterrupted(), dask.config.set(_LOCAL):
         cluster = LocalCluster(
             n_workers=int(local[1]),
             threads_per_worker=1,

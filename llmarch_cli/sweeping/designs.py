@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import lru_cache
 from typing import Any, TypeVar, cast
 
 import numpy as np
@@ -11,7 +12,8 @@ from llmarch_cli.components.record import Record
 from llmarch_cli.profilers import closed_form
 from llmarch_cli.profilers.cost import COST_FIELDS, Cost, Workload
 from llmarch_cli.profilers.profile import Profile
-from llmarch_cli.specs.spec import ModelSpec
+from llmarch_cli.specs.spec import Item, ModelSpec
+from llmarch_cli.specs.storage import PLAIN_BYTES
 
 Holder = TypeVar("Holder")
 
@@ -28,20 +30,28 @@ def placed(holder: Holder, values: Mapping[str, Any]) -> Holder:
     return cast("Holder", {**old, **new} if isinstance(old, dict) else old.model_copy(update=new))
 
 
-def data(value: Any) -> Any:
-    """A record as nested mappings of its fields, ready for validation.
+def consistent(base: ModelSpec, values: Mapping[str, Any]) -> ModelSpec:
+    """The variant with these values, each of which its field accepts. Raises ValueError if together they break a rule.
 
-    Pydantic's `model_dump` calls back into Python for the kind of a component, and swallows a KeyboardInterrupt there.
+    The rules are run of all records around a value: the others are as in `base`.
     """
-    match value:
-        case Record():
-            return {name: data(getattr(value, name)) for name in type(value).field_defaults}
-        case dict():
-            return {name: data(inner) for name, inner in value.items()}
-        case tuple():
-            return tuple(map(data, value))
-        case _:
-            return value
+    spec = placed(base, values)
+    for above in _above(tuple(values)):
+        record: Any = spec
+        for step in above:
+            record = record[step] if isinstance(record, dict) else getattr(record, step)
+        if isinstance(record, Record):
+            for rule in record.rules:
+                getattr(record, rule)()
+    return spec
+
+
+@lru_cache(1)
+def _above(paths: tuple[str, ...]) -> tuple[tuple[str, ...], ...]:
+    """Where the records around these fields are, innermost first, as validation goes."""
+    steps = (tuple(path.split(".")[:-1]) for path in paths)
+    around = {each[:depth] for each in steps for depth in range(len(each) + 1)}
+    return tuple(sorted(around, key=lambda each: (-len(each), each)))
 
 
 def priced(spec: ModelSpec, workload: Workload) -> Profile:
@@ -54,8 +64,25 @@ def priced(spec: ModelSpec, workload: Workload) -> Profile:
     # Smallest arrays first, so that sums stay small as long as possible.
     rows = sorted(zip(items, costs, strict=True), key=lambda row: _extent(row[1]))
     found = Profile(spec, workload, "closed-form", tuple(rows))
-    _ = found.weight_bytes  # computed here, since it too may branch on an array
+    found.__dict__["total"] = _Total(rows)  # the cached property
+    if workload.weights not in PLAIN_BYTES:
+        _ = found.weight_bytes  # computed here, since it too may branch on an array
     return found
+
+
+class _Total:
+    """The cost of the whole decoder. Each field is summed when it is first read: most are not, and each is an array."""
+
+    def __init__(self, rows: list[tuple[Item, Cost]]) -> None:
+        self._rows = [(item.count, cost) for item, cost in rows if not item.mtp]
+
+    def __getattr__(self, field: str) -> Any:
+        if field not in COST_FIELDS:
+            raise AttributeError(field)
+        values = ((count, getattr(cost, field)) for count, cost in self._rows)
+        total = sum(value * count for count, value in values if isinstance(value, np.ndarray) or value)
+        setattr(self, field, total)
+        return total
 
 
 def _extent(cost: Cost) -> int:

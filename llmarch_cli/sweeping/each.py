@@ -22,7 +22,7 @@ from llmarch_cli.report.table import Column, Table
 from llmarch_cli.report.units import Value
 from llmarch_cli.specs.spec import ModelSpec
 from llmarch_cli.sweeping.axes import Axis, Scalar, check_size
-from llmarch_cli.sweeping.designs import data, placed, priced
+from llmarch_cli.sweeping.designs import consistent, priced
 from llmarch_cli.sweeping.exact import UNDEFINED, Quantity
 from llmarch_cli.sweeping.grid import Grid
 from llmarch_cli.sweeping.plot import Picture, Points
@@ -158,9 +158,7 @@ class Search:
     def _made(self, values: Iterable[Scalar]) -> ModelSpec:
         base = self.question.base
         assigned = {axis.path: value for axis, value in zip(self.question.axes, values, strict=True)}
-        if not assigned:
-            return base
-        return ModelSpec.model_validate(data(placed(base, assigned))).with_id(base.id)
+        return consistent(base, assigned) if assigned else base
 
     def _ask(self, spec: ModelSpec, values: list[Scalar], found: Found) -> None:
         by_path = dict(zip(self._axes, values, strict=True))

@@ -35,12 +35,22 @@ class Block:
     Attributes:
         indices: indices into each axis's values, which broadcast to `shape`.
         shape: the shape of the block's arrays.
-        positions: each point's position in the grid's order, flat.
+        positions: each point's position in the grid's order, flat and ascending; a range if they are consecutive.
     """
 
     indices: tuple[Indices | int, ...]
     shape: tuple[int, ...]
-    positions: Indices
+    positions: Indices | range
+
+    def at(self, places: Indices) -> Indices:
+        """The positions in the grid of the points at these places in the block."""
+        return places + self.positions.start if isinstance(self.positions, range) else self.positions[places]
+
+    def places(self, positions: Indices) -> Indices:
+        """The places in the block of points at these positions in the grid."""
+        if isinstance(self.positions, range):
+            return positions - self.positions.start
+        return np.searchsorted(self.positions, positions)
 
 
 @dataclass(frozen=True)
@@ -111,7 +121,7 @@ class Grid:
         shape = tuple(map(len, runs))
         start = number * prod(inner) + (runs[0].start * prod(inner[1:]) if runs else 0)
         trailing = np.ix_(*(np.asarray(run) for run in runs))
-        return Block((*map(int, leading), *trailing), shape, np.arange(start, start + prod(shape)))
+        return Block((*map(int, leading), *trailing), shape, range(start, start + prod(shape)))
 
     def _scattered(self, positions: Indices) -> Iterator[Block]:
         """Sampled points, one block for each combination of outer values."""

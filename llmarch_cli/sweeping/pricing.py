@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from fractions import Fraction
+from functools import lru_cache
+from math import prod
 from typing import Any
 
 import numpy as np
@@ -60,8 +62,18 @@ class Figures:
         # A share of bytes, which a token has in a row of several, is a Fraction: int64 would cut it.
         found = self.count(name)
         dtype = np.dtype(object) if isinstance(found, Fraction) else dtype_for(self.bound)
-        everywhere = np.broadcast_to(np.asarray(found, dtype), self.block.shape)
-        return everywhere.reshape(-1)[chosen]
+        values = np.asarray(found, dtype)
+        sources = chosen if values.shape == self.block.shape else _sources(values.shape, self.block.shape)[chosen]
+        return values.reshape(-1)[sources]
+
+
+@lru_cache(16)
+def _sources(shape: tuple[int, ...], within: tuple[int, ...]) -> NDArray[np.int32]:
+    """For each point of an array of the shape `within`, where its value is in a smaller one that broadcasts to it.
+
+    The same for many blocks, and cheaper to look up in than to broadcast each array.
+    """
+    return np.broadcast_to(np.arange(prod(shape), dtype=np.int32).reshape(shape), within).reshape(-1)
 
 
 def dtype_for(bound: int) -> np.dtype[Any]:

@@ -73,12 +73,21 @@ class _Trace:
 class _StandIn:
     """Stands in for a record. Its methods and properties run on the stand-in too, so that every read is recorded."""
 
+    __slots__ = ("_above", "_record", "_trace")
+
     def __init__(self, record: Record, above: str, trace: _Trace) -> None:
         self._record, self._above, self._trace = record, above, trace
 
     @property  # type: ignore[misc]
     def __class__(self) -> type:
         return type(self._record)
+
+    @property
+    def __dict__(self) -> dict[str, Any]:  # type: ignore[override]
+        """The fields that do not vary. Who looks through all fields looks for records, and one that varies is none."""
+        fields = ((name, f"{self._above}{name}", value) for name, value in vars(self._record).items())
+        values = self._trace.values
+        return {name: _standing_in(value, path, self._trace) for name, path, value in fields if path not in values}
 
     def __getattr__(self, name: str) -> Any:
         record, trace, path = self._record, self._trace, f"{self._above}{name}"

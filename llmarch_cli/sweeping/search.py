@@ -10,7 +10,6 @@ from math import prod
 from typing import Any
 
 import numpy as np
-from pydantic import ValidationError
 
 from llmarch_cli.errors import CheckError, InputError, shown
 from llmarch_cli.profilers.cost import Workload
@@ -18,11 +17,11 @@ from llmarch_cli.profilers.profile import profile
 from llmarch_cli.report.columns import metric
 from llmarch_cli.specs.spec import ModelSpec
 from llmarch_cli.sweeping.axes import Axis
-from llmarch_cli.sweeping.designs import data, placed
+from llmarch_cli.sweeping.designs import consistent
 from llmarch_cli.sweeping.grid import BLOCK, Block, Grid, Indices, ordered
 from llmarch_cli.sweeping.pricing import RATIOS, Figures, Pricing, named, quotient
 from llmarch_cli.sweeping.rules import Rules, rules
-from llmarch_cli.sweeping.selection import Goal, Rows, first, front, joined
+from llmarch_cli.sweeping.selection import Goal, Rows, first, front, joined, undominated
 from llmarch_cli.sweeping.where import Condition, condition, quantity
 
 CHECKED = 1000  # random variants of each run that are re-checked one by one
@@ -118,11 +117,6 @@ class Search:
         return rules(self.question.base, self.axes)
 
     @cached_property
-    def _data(self) -> Any:
-        """The base as plain data, in which the values of a variant are placed to be validated."""
-        return data(self.question.base)
-
-    @cached_property
     def _to_check(self) -> Indices:
         return self.grid.drawn(CHECKED)
 
@@ -170,12 +164,34 @@ class Search:
         met = np.flatnonzero(np.broadcast_to(meets, block.shape))
         answer.met += len(met)
         if len(met):
-            best = self._rows(figures, met[self._best([goal.loss(figures.at(goal.key, met)) for goal in self._goals])])
-            answer.rows = best if answer.rows is None else self.best(joined((answer.rows, best)))
+            answer.rows = self._with(answer.rows, figures, met)
         return self._rows(figures, met) if self.question.store else None
 
+    def _with(self, before: Rows | None, figures: Figures, met: Indices) -> Rows:
+        """The best of the rows `before`, if any, and of the points of a later block that meet the condition."""
+        losses = [goal.loss(figures.at(goal.key, met)) for goal in self._goals]
+        if before is not None and self.question.pareto:
+            # Few points of a block are better than the front so far: compared with it, the others need not be sorted.
+            met = met[self._undominated(losses, before)]
+            if not len(met):
+                return before
+            losses = [goal.loss(figures.at(goal.key, met)) for goal in self._goals]
+        best = self._rows(figures, met[self._best(losses)])
+        return best if before is None else self._joined(before, best)
+
+    def _joined(self, before: Rows, after: Rows) -> Rows:
+        """The best of rows that are the best of theirs: of an earlier part of the grid, and of a later one."""
+        if not self.question.pareto:
+            return self.best(joined((before, after)))
+        after = after.take(self._undominated(self._losses(after), before))  # of equals, the first is on the front
+        return joined((before.take(self._undominated(self._losses(before), after)), after)) if len(after) else before
+
+    def _undominated(self, losses: list[Any], rows: Rows) -> Indices:
+        n_goals = len(self.question.pareto)
+        return undominated(losses[:n_goals], self._losses(rows)[:n_goals])
+
     def _rows(self, figures: Figures, chosen: Indices) -> Rows:
-        return Rows(figures.block.positions[chosen], {key: figures.at(key, chosen) for key in self.columns})
+        return Rows(figures.block.at(chosen), {key: figures.at(key, chosen) for key in self.columns})
 
     @cached_property
     def columns(self) -> tuple[str, ...]:
@@ -192,11 +208,14 @@ class Search:
         total.refused += answer.refused
         total.met += answer.met
         if answer.rows is not None:
-            total.rows = answer.rows if total.rows is None else self.best(joined((total.rows, answer.rows)))
+            total.rows = answer.rows if total.rows is None else self._joined(total.rows, answer.rows)
 
     def best(self, rows: Rows) -> Rows:
         """The best of `rows`, which are in the grid's order or joined from best rows of consecutive chunks."""
-        return rows.take(self._best([self._loss(rows, goal) for goal in self._goals]))
+        return rows.take(self._best(self._losses(rows)))
+
+    def _losses(self, rows: Rows) -> list[Any]:
+        return [self._loss(rows, goal) for goal in self._goals]
 
     @staticmethod
     def _loss(rows: Rows, goal: Goal) -> Any:
@@ -224,20 +243,20 @@ class Search:
     # --- the check --------------------------------------------------------------------------------------------------
 
     def _check(self, block: Block, figures: Figures | None, broken: Any) -> None:
-        """Re-check the random points that fall into `block`: validate and profile each as a spec of its own."""
+        """Re-check the random points that fall into `block`: make and profile each as a spec of its own."""
         low, high = np.searchsorted(self._to_check, (block.positions[0], block.positions[-1] + 1))
-        places = np.searchsorted(block.positions, self._to_check[low:high])
+        places = block.places(self._to_check[low:high])
         if not len(places):
             return
         fits = np.broadcast_to(broken == 0, block.shape).reshape(-1)[places]
         names = [name for name in self.columns if name not in {axis.path for axis in self.axes}]
         ours = [figures.at(name, places).tolist() if figures else [None] * len(places) for name in names]
-        variants = zip(*self.grid.values(block.positions[places]), strict=True)
+        variants = zip(*self.grid.values(block.at(places)), strict=True)
         for values, fit, *counts in zip(variants, fits.tolist(), *ours, strict=True):
             assignments = {axis.path: value for axis, value in zip(self.axes, values, strict=True)}
             try:
-                spec = ModelSpec.model_validate(placed(self._data, assignments))
-            except ValidationError:
+                spec = consistent(self.question.base, assignments)
+            except ValueError:
                 if fit:
                     raise CheckError(f"the sweep accepts {_in_words(assignments)}, an invalid spec") from None
                 continue

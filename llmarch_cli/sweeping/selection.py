@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -70,11 +71,9 @@ def front(losses: Sequence[NDArray[Any]]) -> Indices:
 
     Of equal points, only the first is on the front.
     """
-    alive = np.arange(len(losses[0]))
     # One good compromise dominates most other points, which leaves little to sort.
-    scale = [max(float(abs(loss).max()), 1.0) for loss in losses]
-    pivot = int(np.argmin(sum(loss.astype(float) / unit for loss, unit in zip(losses, scale, strict=True))))
-    alive = alive[_undominated(losses, pivot)]
+    (pivot,) = _by_compromise(losses)[:1].tolist()
+    alive = np.flatnonzero(_better(losses, pivot))
     order = np.lexsort([loss[alive] for loss in reversed(losses)])
     alive = alive[order]
     if len(losses) <= 2:  # in this order, the front is where the last loss falls below all before it
@@ -83,21 +82,52 @@ def front(losses: Sequence[NDArray[Any]]) -> Indices:
     found = []
     while len(alive):  # no point dominates an earlier one, so each batch is compared once
         batch, alive = alive[:BATCH], alive[BATCH:]
-        batch = batch[~np.triu(_no_worse(losses, batch, batch), k=1).any(axis=0)]
-        alive = alive[~_no_worse(losses, batch, alive).any(axis=0)]
+        mine = [loss[batch] for loss in losses]
+        batch = batch[~(_no_worse(mine, mine) & _LATER[: len(batch), : len(batch)]).any(axis=0)]
+        alive = _less([loss[batch] for loss in losses], losses, alive)
         found.append(batch)
     return np.sort(np.concatenate(found))
 
 
-def _no_worse(losses: Sequence[NDArray[Any]], some: Indices, others: Indices) -> NDArray[np.bool_]:
+def undominated(losses: Sequence[NDArray[Any]], others: Sequence[NDArray[Any]]) -> Indices:
+    """The indices of the points that are less in some loss than each of `others`, of which there is one or more."""
+    order = _by_compromise(others)
+    best = order[0]
+    better = losses[0] < others[0][best]
+    for loss, other in zip(losses[1:], others[1:], strict=True):
+        better |= loss < other[best]
+    alive = np.flatnonzero(better)  # few: the best compromise dominates most points
+    edges = (1, *range(8, min(len(order), BATCH), 56), *range(BATCH, len(order), BATCH), len(order))
+    for start, stop in pairwise(edges):
+        if not len(alive):
+            break
+        alive = _less([loss[order[start:stop]] for loss in others], losses, alive)
+    return alive
+
+
+def _by_compromise(losses: Sequence[NDArray[Any]]) -> Indices:
+    """The indices of points in the order of the sum of all losses, each as a share of the largest."""
+    scale = [max(float(abs(loss).max()), 1.0) for loss in losses]
+    return np.argsort(sum(loss.astype(float) / unit for loss, unit in zip(losses, scale, strict=True)))
+
+
+def _less(some: Sequence[NDArray[Any]], losses: Sequence[NDArray[Any]], alive: Indices) -> Indices:
+    """Those points of `alive` that are less in some loss than each of `some`."""
+    return alive[~_no_worse(some, [loss[alive] for loss in losses]).any(axis=0)]
+
+
+_LATER = np.triu(np.ones((BATCH, BATCH), bool), k=1)
+
+
+def _no_worse(some: Sequence[NDArray[Any]], others: Sequence[NDArray[Any]]) -> NDArray[np.bool_]:
     """Whether each of `some` is at most equal to each of `others` in all losses: shape (len(some), len(others))."""
-    no_worse = np.ones((len(some), len(others)), bool)
-    for loss in losses:
-        no_worse &= loss[some][:, None] <= loss[others]
-    return no_worse
+    no_worse: Any = True
+    for mine, theirs in zip(some, others, strict=True):
+        no_worse = no_worse & (mine[:, None] <= theirs)
+    return no_worse  # type: ignore[no-any-return]
 
 
-def _undominated(losses: Sequence[NDArray[Any]], place: int) -> NDArray[np.bool_]:
+def _better(losses: Sequence[NDArray[Any]], place: int) -> NDArray[np.bool_]:
     """Mask of the points with some smaller loss than the point at `place`, and of the first point equal to it."""
     better = np.zeros(len(losses[0]), bool)
     equal = np.ones(len(losses[0]), bool)

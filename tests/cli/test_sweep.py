@@ -150,7 +150,7 @@ def test_shares_can_be_sorted_and_asked_for(llmarch: Run) -> None:
         (("--vary", "n_layers=2", "--plot", "a.svg", "--pareto", "params,active_share"), "cannot draw a ratio"),
         (("--vary", "attention.window=null,8", "--where", "attention.window < 9"), "is not an integer in every"),
         (("--vary", "n_layers=2", "--scheduler", "local"), "--scheduler must be local:N"),
-        (("--vary", "n_layers=2,3", "--sample", "2", "--seed", "-1"), "greater than or equal to 0"),
+        (("--vary", "n_layers=2,3", "--sample", "2", "--seed", "-1"), "--seed takes a whole number such as"),
         (("--vary", "n_layers=2", "--where", "params < 0x10"), "write numbers in decimal"),
     ],
 )

@@ -1,13 +1,20 @@
 from __future__ import annotations
 
+import subprocess
+import sys
 import time
-from typing import Any
+from collections.abc import Iterator
+from typing import Any, get_type_hints
 
 import pytest
+from pydantic import TypeAdapter, ValidationError
 
 import llmarch_cli as llmarch
+from llmarch_cli.components.attention import GroupedQueryAttention
+from llmarch_cli.components.record import Record
+from llmarch_cli.components.validation import CONFIG
 from llmarch_cli.errors import InputError
-from llmarch_cli.sweeping.axes import axes, parsed
+from llmarch_cli.sweeping.axes import _limits, _within, axes, parsed
 
 
 @pytest.mark.parametrize(
@@ -84,3 +91,44 @@ def test_very_many_values_are_checked_quickly() -> None:
     (depths, widths) = axes(base, {"n_layers": range(6, 100_000), "d_model": range(1, 90_000)}, sample=1)
     assert (len(depths.values), len(widths.values)) == (99_994, 89_999)
     assert time.process_time() - began < 2
+
+
+def subclasses(kind: type[Record]) -> Iterator[type[Record]]:
+    for inner in kind.__subclasses__():
+        yield inner
+        yield from subclasses(inner)
+
+
+KINDS = sorted({kind for kind in subclasses(Record) if kind.__module__.startswith("llmarch_cli.")}, key=repr)
+EDGES = [-(2**40), -2, -1, *range(10), 32, 1000, 100_000, *(2**n + more for n in (20, 40, 63) for more in (-1, 0, 1))]
+
+
+@pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.__name__)
+def test_integers_are_taken_where_pydantic_takes_them(kind: type[Record]) -> None:
+    for name, annotation in get_type_hints(kind, include_extras=True).items():
+        if name not in kind.field_defaults or (limits := _limits(annotation)) is None:
+            continue
+        adapter = TypeAdapter(annotation, config=CONFIG)
+        for value in EDGES:
+            try:
+                adapter.validate_python(value)
+            except ValidationError:
+                assert not _within(value, limits), (name, value)
+            else:
+                assert _within(value, limits), (name, value)
+
+
+def test_fields_with_limits_are_known() -> None:
+    hints = get_type_hints(GroupedQueryAttention, include_extras=True)
+    assert _limits(hints["rotary_dim"]) == {"gt": 0, "le": 2**20, "multiple_of": 2}  # or null
+    assert _limits(hints["qk_norm"]) is None
+
+
+def test_a_search_over_integers_never_loads_pydantic() -> None:
+    code = (
+        "import sys, llmarch_cli as llmarch;"
+        "table = llmarch.sweep('qwen3-235b-a22b', {'n_layers': [24, 48], 'attention.n_kv_heads': [1, 3, 4]});"
+        "assert len(table.rows) == 4, table;"
+        "assert 'pydantic' not in sys.modules"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True)

@@ -257,6 +257,22 @@ def test_all_workers_may_die(question: Question) -> None:
     assert search.rows(after).positions.tolist() == alone.rows(total).positions.tolist()
 
 
+def test_workers_find_the_same_when_a_task_has_several_chunks(
+    question: Question, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pytest.importorskip("distributed")
+    monkeypatch.setattr(cluster, "SHARE", 2)
+    alone, total = run(question)
+    assert alone.n_chunks // 2 > 3
+    done: list[int] = []
+    search, together = run(question, scheduler="local:1", progress=lambda points, _: done.append(points))
+    assert len(done) == search.n_chunks
+    assert len(set(done)) < len(done)
+    assert done[-1] == together.points == total.points
+    assert (together.refused, together.met) == (total.refused, total.met)
+    assert search.rows(together).positions.tolist() == alone.rows(total).positions.tolist()
+
+
 def test_a_scheduler_at_an_address_that_is_lost(
     question: Question, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -274,7 +290,7 @@ def test_a_scheduler_at_an_address_that_is_lost(
 
 def test_workers_have_the_same_version(question: Question) -> None:
     with pytest.raises(InputError, match=r"this is 0\.0\.1; install 0\.0\.1 on it"):
-        cluster._answer(question, 0, "0.0.1")
+        cluster._answer(question, [0], "0.0.1")
 
 
 def _a_worker() -> int:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from itertools import product
+from operator import le, truediv
 from typing import Any
 
 import numpy as np
@@ -22,6 +23,7 @@ from llmarch_cli.specs.spec import Layout, ModelSpec
 from llmarch_cli.sweeping.axes import axes
 from llmarch_cli.sweeping.designs import priced
 from llmarch_cli.sweeping.pricing import COUNTS, RATIOS, Figures, Pricing
+from llmarch_cli.sweeping.rules import Rule, _asked
 from llmarch_cli.sweeping.run import columns
 from llmarch_cli.sweeping.search import Answer, Question, Search
 from llmarch_cli.sweeping.selection import Goal
@@ -198,6 +200,35 @@ def test_rows_are_the_same_in_chunks_of_any_size(moe: ModelSpec, more: dict[str,
     assert results[0] == results[1] == results[2]
 
 
+@pytest.mark.parametrize("block", [5, 60, 1000])
+def test_the_front_of_all_blocks_is_what_no_variant_is_better_than(moe: ModelSpec, block: int) -> None:
+    goals = (Goal("params", True), Goal("kv_cache_bytes"), Goal("flops_per_token"), Goal("active_share"))
+    question = asked(moe, VARY, where="params <= 100B")
+    _, total = answered(question)
+    assert total.rows is not None
+    every = total.rows.figures
+    points = list(
+        zip(
+            (-every["params"]).tolist(),
+            every["kv_cache_bytes"].tolist(),
+            every["flops_per_token"].tolist(),
+            map(truediv, every["active_params"].tolist(), every["params"].tolist()),
+            strict=True,
+        )
+    )
+    best = [
+        place
+        for place, mine in enumerate(points)
+        if not any(
+            all(map(le, other, mine)) and (other != mine or before < place) for before, other in enumerate(points)
+        )
+    ]
+    assert 2 < len(best) < len(points)
+    _, on_front = answered(replace(question, pareto=goals, block=block, chunk=2 * block))
+    assert on_front.rows is not None
+    assert on_front.rows.positions.tolist() == total.rows.positions[best].tolist()
+
+
 def test_what_is_refused_is_counted_with_its_reason(moe: ModelSpec) -> None:
     _, total = answered(asked(moe, VARY))
     assert total.points == 324
@@ -205,6 +236,22 @@ def test_what_is_refused_is_counted_with_its_reason(moe: ModelSpec) -> None:
         "attention: n_heads must be a multiple of n_kv_heads": 63,
         "ffn: top_k must not exceed n_experts": 72,
     }
+
+
+def test_a_rule_is_asked_for_no_more_fields_than_it_reads(moe: ModelSpec, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked_about = []
+
+    def noted(*args: Any) -> Rule:
+        found = _asked(*args)
+        asked_about.append({search.axes[axis].path for axis in found.axes})
+        return found
+
+    monkeypatch.setattr("llmarch_cli.sweeping.rules._asked", noted)
+    search = Search(asked(moe, {**VARY, "attention.head_dim": [64, 128], "ffn.d_ff": [512, 1024]}))
+    assert search.n_chunks == 1
+    assert search._rules.reasons
+    assert {"ffn.n_experts", "ffn.top_k"} in asked_about
+    assert all(len(paths) <= 2 for paths in asked_about), asked_about
 
 
 def test_beyond_64_bits_integers_stay_exact(moe: ModelSpec) -> None:

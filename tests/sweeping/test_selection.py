@@ -6,7 +6,7 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from llmarch_cli.sweeping.selection import first, front
+from llmarch_cli.sweeping.selection import first, front, undominated
 
 POINTS = st.integers(1, 3).flatmap(lambda n: st.lists(st.tuples(*[st.integers(-3, 6)] * n), min_size=1, max_size=200))
 
@@ -22,6 +22,19 @@ def test_the_front_is_what_nothing_is_better_than(points: list[tuple[int, ...]],
 
     losses = [np.array(column, dtype) for column in zip(*points, strict=True)]
     assert front(losses).tolist() == [number for number in range(len(points)) if not beaten(number)]
+
+
+@given(POINTS, st.integers(1, 200), st.sampled_from((np.int64, object, float)))
+def test_what_others_do_not_reach_is_less_in_some_loss_than_each(
+    points: list[tuple[int, ...]], n_others: int, dtype: Any
+) -> None:
+    others, points = points[:n_others], points[n_others:] or points
+    found = undominated(*([np.array(column, dtype) for column in zip(*some, strict=True)] for some in (points, others)))
+    assert found.tolist() == [
+        number
+        for number, mine in enumerate(points)
+        if all(any(a < b for a, b in zip(mine, other, strict=True)) for other in others)
+    ]
 
 
 @given(st.lists(st.integers(-5, 5), min_size=1, max_size=60), st.none() | st.integers(1, 9))
