@@ -181,7 +181,7 @@ def run() -> int:
     return code or 0
 
 
-_OF_ONE_MODEL = ("sweep",)
+_OF_ONE_MODEL = ("sweep", "import")
 
 
 def _usage_message(error: Any) -> str:

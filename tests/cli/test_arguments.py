@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -74,10 +75,39 @@ def test_a_pattern_of_several_where_one_is_meant(llmarch: Run) -> None:
     assert (result.status, result.out, result.err) == (2, "", message + SEVERAL)
 
 
-def test_several_models_where_one_is_meant(llmarch: Run) -> None:
-    result = llmarch("sweep", "gpt2", "gpt2-xl", "--vary", "n_layers=1,2")
+@pytest.mark.parametrize("command", ["sweep gpt2 gpt2-xl --vary n_layers=1,2", "import a.json b.json"])
+def test_several_models_where_one_is_meant(llmarch: Run, command: str) -> None:
+    result = llmarch(*command.split())
     assert (result.status, result.out) == (2, "")
     assert result.err.endswith(f"; {SEVERAL}")
+
+
+@pytest.mark.parametrize(
+    ("command", "hint"),
+    [
+        (
+            "show gpt2,llama3.1-8b",
+            "unknown model 'gpt2,llama3.1-8b'; several stand apart, without commas: gpt2 llama3.1-8b",
+        ),
+        ("diff gpt2, gpt2-xl", "unknown model 'gpt2,'; several stand apart, without commas: gpt2"),
+        ("kvcache --ctx 8k 32k", "unknown model '32k'; several contexts have commas between them: --ctx 8k,32k"),
+        ("sweep gpt2 --vary n_layers=1..4", "--vary n_layers: not '1..4'; a range is 1:4, both included"),
+        ("sweep gpt2 --vary n_layers=1-4", "--vary n_layers: not '1-4'; a range is 1:4, both included"),
+    ],
+)
+def test_lists_and_ranges_as_elsewhere_are_told_what_to_type(llmarch: Run, command: str, hint: str) -> None:
+    result = llmarch(*command.split())
+    assert (result.status, result.out, result.err) == (2, "", f"error: {hint}\n")
+
+
+def test_a_file_may_have_a_comma_in_its_name(llmarch: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("a,b.yaml").write_text("extends: gpt2\n")
+    assert llmarch("compare", "a,b.yaml", "./a,b.yaml").status == 0
+
+
+def test_patterns_are_of_any_case(llmarch: Run) -> None:
+    assert llmarch("show", "GPT2-M*") == llmarch("show", "gpt2-medium")
 
 
 @pytest.mark.parametrize("command", ["show", "compare", "kvcache", "draw", "fit --on h100", "train", "verify", "diff"])
