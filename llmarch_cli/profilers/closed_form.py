@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
 from math import prod
 
 from llmarch_cli.components.cache import Rows, State, View
@@ -42,12 +41,13 @@ def component_cost(component: Component, spec: ModelSpec, workload: Workload, ro
     The cost is linear in the numbers of rows in view, which `rows` counts.
     """
     costs: list[Cost] = []
+    of_others, shared = isinstance(component, SharedWeights), component.shared_parts
     for part in component.parts(spec.d_model):
         if isinstance(part, Child):
             costs.append(component_cost(part.component, spec, workload, rows))
-        elif isinstance(component, SharedWeights):
-            costs.append(replace(part_cost(part, spec), flops_per_token=0))
-        elif part.name in component.shared_parts:
+        elif of_others:
+            costs.append(part_cost(part, spec)._replace(flops_per_token=0))
+        elif part.name in shared:
             costs.append(Cost(flops_per_token=part_cost(part, spec).flops_per_token))
         else:
             costs.append(part_cost(part, spec))

@@ -9,7 +9,6 @@ import subprocess
 import sys
 from collections import Counter
 from collections.abc import Callable, Iterator
-from dataclasses import fields, replace
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -29,7 +28,7 @@ from llmarch_cli.errors import CheckError
 from llmarch_cli.profilers import certificates, closed_form
 from llmarch_cli.profilers import profile as profiling
 from llmarch_cli.profilers.certificates import Certificate, contexts_of, find, keep, key
-from llmarch_cli.profilers.cost import Cost, Workload
+from llmarch_cli.profilers.cost import COST_FIELDS, Cost, Workload
 from llmarch_cli.profilers.profile import certify, costs_of, profile
 from llmarch_cli.specs import kept, sources
 from llmarch_cli.specs.spec import ModelSpec
@@ -104,16 +103,16 @@ def _off(field: str, when: Callable[[Workload], bool] = lambda workload: True, b
     def wrong(component: Any, spec: ModelSpec, workload: Workload, *more: Any) -> Cost:
         found = right(component, spec, workload, *more)
         value = getattr(found, field)
-        return replace(found, **{field: value + by}) if value and when(workload) else found
+        return found._replace(**{field: value + by}) if value and when(workload) else found
 
     return wrong
 
 
 CLOSED_FORM = {
     **{
-        each.name: (each.name, lambda workload: True, 1)
-        for each in fields(Cost)
-        if each.name not in ("buffers", "index_bytes", "partial_bytes", "state_bytes")
+        name: (name, lambda workload: True, 1)
+        for name in COST_FIELDS
+        if name not in ("buffers", "index_bytes", "partial_bytes", "state_bytes")
     },
     "a window that is one too long": ("kv_cache_bytes", lambda workload: workload.context > 512, 256),
     "growth behind a window": ("flops_per_token", lambda workload: workload.context > 513, 2),

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import nullcontext
-from dataclasses import replace
 from math import lcm
 from typing import Any
 
@@ -282,7 +281,7 @@ def test_one_unit_of_difference_is_named(field: str, monkeypatch: pytest.MonkeyP
 
         def misprice(*arguments: Any, position: int = position) -> list[Cost]:
             costs = price(*arguments)
-            costs[position] = replace(costs[position], **{field: getattr(costs[position], field) + 1})
+            costs[position] = costs[position]._replace(**{field: getattr(costs[position], field) + 1})
             return costs
 
         monkeypatch.setattr(closed_form, "measure", misprice)
