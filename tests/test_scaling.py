@@ -113,19 +113,19 @@ def test_more_layers_of_the_same_variants_take_hardly_more_calls(work: Callable[
 
 def test_the_longest_context_takes_no_more_calls_and_every_figure_is_exact() -> None:
     """What no loop over tokens could give: sums over 2**40 tokens, of layers with a window and without."""
-    spec, gqa = spec_of(5, 100_000), 2 * 4 * 16 * 2  # FLOPs of one row: scores and sums, 4 heads of 16
+    spec, gqa = spec_of(5, 1_000_000), 2 * 4 * 16 * 2  # FLOPs of one row: scores and sums, 4 heads of 16
     windows = {f"v{i}": i + 1 for i in range(5)}
     found = profile(spec, Workload(MAX_CONTEXT), "closed-form")
-    assert found.kv_cache_bytes == sum(20_000 * window * 2 * 2 * 16 * 2 for window in windows.values())
-    assert found.kv_cache_bytes_without_windows == 100_000 * MAX_CONTEXT * 2 * 2 * 16 * 2
+    assert found.kv_cache_bytes == sum(200_000 * window * 2 * 2 * 16 * 2 for window in windows.values())
+    assert found.kv_cache_bytes_without_windows == 1_000_000 * MAX_CONTEXT * 2 * 2 * 16 * 2
     # The first tokens of a window of w see 1, 2, ... w rows.
     pairs = sum(window * (window + 1) // 2 + (MAX_CONTEXT - window) * window for window in windows.values())
     head = 2 * 64 * 100
     products = found.weight_flops_per_token - head
-    assert found.prefill_flops == 20_000 * gqa * pairs + products * MAX_CONTEXT + head
+    assert found.prefill_flops == 200_000 * gqa * pairs + products * MAX_CONTEXT + head
     full = spec.model_copy(update={"attention": spec.variants("attention")["v0"].model_copy(update={"window": None})})
     prompt = profile(full, Workload(MAX_CONTEXT), "closed-form").prefill_flops
-    assert prompt == 100_000 * gqa * MAX_CONTEXT * (MAX_CONTEXT + 1) // 2 + products * MAX_CONTEXT + head
+    assert prompt == 1_000_000 * gqa * MAX_CONTEXT * (MAX_CONTEXT + 1) // 2 + products * MAX_CONTEXT + head
 
     def ask(context: int) -> None:
         assert profile(spec, Workload(context), "closed-form").prefill_flops
@@ -150,7 +150,7 @@ def test_a_drawing_lists_the_layers_once(monkeypatch: pytest.MonkeyPatch) -> Non
 
 @pytest.mark.parametrize("draw", [lambda one: picture([one]), lambda one: list(apart([one], "this context"))])
 def test_a_model_that_is_too_large_to_draw_is_refused(draw: Callable[[Profile], Any]) -> None:
-    one = profile_of(MOST_COMPONENTS // 2 + 1, 100_000)
+    one = profile_of(MOST_COMPONENTS // 2 + 1, 1_000_000)
     with pytest.raises(
         InputError, match=r"^large: too large to draw: 502 components in 251 distinct layers, more than"
     ):

@@ -31,6 +31,7 @@ from llmarch_cli.profilers.training import Activations, LayerActivations, Traini
 from llmarch_cli.specs.spec import LayerVariants, Layout, ModelSpec
 
 OUTSIDE = -1  # instead of a layer's number: embeddings, final norm, head and loss
+MOST_LAYERS = 10_000  # whose modules are built: each takes a tenth of a millisecond and 50 KB
 
 
 def activations(spec: ModelSpec, training: Training) -> Activations:
@@ -66,7 +67,12 @@ def activations(spec: ModelSpec, training: Training) -> Activations:
 
 
 def _require_small(spec: ModelSpec, training: Training) -> None:
-    """Raise InputError if the float32 scores of all pairs, or the logits, exceed a tensor's limit."""
+    """Raise InputError for too many layers, or if the float32 scores of all pairs, or the logits, exceed a tensor."""
+    if spec.n_layers > MOST_LAYERS:
+        raise InputError(
+            f"{spec.name}: {spec.n_layers:,} layers are too many to build, at most {MOST_LAYERS:,} are;"
+            " use --engine closed-form"
+        )
     n_tokens, batch = training.n_tokens, training.micro_batch
     products = (
         mixing.flops  # 4 or more for each score

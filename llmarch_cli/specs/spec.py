@@ -45,7 +45,7 @@ NONE = "none"  # in a pattern: a layer without this sublayer
 LAYER_INPUT = "input"  # the prefix of what a layer's own input reads, in the layer's cache
 
 # Bounds the layer map, which has one entry per layer.
-LayerCount = Annotated[int, Limits(gt=0, le=100_000)]
+LayerCount = Annotated[int, Limits(gt=0, le=2**20)]
 Names = Annotated[tuple[Name, ...], Limits(strict=False)]  # not strict: YAML gives lists
 AnyComponent = TypeVar("AnyComponent", bound=Component)
 

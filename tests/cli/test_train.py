@@ -2,6 +2,7 @@ import csv
 import io
 import json
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -84,6 +85,15 @@ def test_a_changed_copy_follows(llmarch: Run) -> None:
 @pytest.mark.parametrize(("text", "tokens"), [("15T", 15 * 10**12), ("1.5b", 1_500_000_000), ("300_000", 300_000)])
 def test_tokens_of_the_run(llmarch: Run, text: str, tokens: int) -> None:
     assert read(llmarch, "gpt2", "--seq", "1k", "--tokens", text)["training"][0]["run_tokens"] == tokens
+
+
+def test_a_model_of_very_many_layers_is_calculated_and_not_built(llmarch: Run, tmp_path: Path) -> None:
+    path = tmp_path / "deep.yaml"
+    path.write_text("extends: llama3.2-1b\nname: Deep\nn_layers: 1_000_000\n")
+    assert llmarch("train", str(path), "--engine", "closed-form").status == 0
+    result = llmarch("train", str(path), "--engine", "measured")
+    assert (result.status, result.err.count("\n")) == (2, 1)
+    assert "1,000,000 layers are too many to build, at most 10,000 are; use --engine closed-form" in result.err
 
 
 @pytest.mark.parametrize(

@@ -14,7 +14,7 @@ from llmarch_cli.errors import InputError
 from llmarch_cli.guards import baselines
 from llmarch_cli.guards.baselines import drifts, percent, tolerances
 from llmarch_cli.guards.gauge import MetricAt
-from llmarch_cli.specs import documents
+from llmarch_cli.specs import yaml_data
 
 PARAMS = MetricAt("params")
 
@@ -179,7 +179,7 @@ def test_what_cannot_be_written_is_called_by_its_own_name(tmp_path: Path) -> Non
 
 def test_what_could_not_be_read_is_not_written(kept: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     before, files = kept.read_text(), sorted(kept.parent.iterdir())
-    monkeypatch.setattr(documents, "MAX_VALUES", 100)
+    monkeypatch.setattr(yaml_data, "MAX_VALUES", 100)
     with pytest.raises(InputError, match=r"b\.yaml: 70 values are too many for one baseline"):
         baselines.write(kept, ["gpt2"], ["kv_cache_bytes"], {"contexts": [*range(1, 71)], "engine": "closed-form"})
     assert kept.read_text() == before

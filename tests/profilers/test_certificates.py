@@ -24,8 +24,9 @@ from llmarch_cli.components.attention.gqa import GroupedQueryAttention
 from llmarch_cli.components.attention.mla import MultiHeadLatentAttention
 from llmarch_cli.components.cache import FULL, Mixing, Rows, View
 from llmarch_cli.components.component import views
+from llmarch_cli.deployment import loads  # noqa: F401  (before the closed form is made wrong: it keeps what it imports)
 from llmarch_cli.errors import CheckError
-from llmarch_cli.profilers import certificates, closed_form
+from llmarch_cli.profilers import certificates, closed_form, lines, verification  # noqa: F401  (as loads)
 from llmarch_cli.profilers import profile as profiling
 from llmarch_cli.profilers.certificates import Certificate, contexts_of, find, keep, key
 from llmarch_cli.profilers.cost import COST_FIELDS, Cost, Workload

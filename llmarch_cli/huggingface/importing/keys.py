@@ -13,7 +13,7 @@ from llmarch_cli.errors import InputError, shown, suggestion
 
 MAX_COUNT = 2**40
 MAX_NUMBER = 1e30
-MAX_LAYERS = 100_000  # the limit of a spec
+MAX_LAYERS = 2**20  # the limit of a spec
 MAX_FAULTS = 40  # that one message names
 
 # The values of a key that have no effect: all, those in a tuple, or those that a function accepts.
