@@ -6,6 +6,7 @@ does not decide the ratio. Where a line says CPU, it is the median of user CPU t
 
 import argparse
 import json
+import os
 import sys
 import tempfile
 import time
@@ -41,25 +42,43 @@ with tempfile.TemporaryDirectory() as folder:
 DEFAULT = "compare two, default"
 
 
-def commands(lines: Lines, others: list[Asked]) -> None:
-    """Whole processes, ours and those of other tools, against importing torch. The bounds are for 120 bundled specs."""
+OWN_SPEC = """\
+extends: qwen3-30b-a3b
+name: Mine
+n_layers: 40
+ffn: {n_experts: 96}
+"""
+
+
+def commands(lines: Lines, others: list[Asked], own: Path) -> None:
+    """Whole processes, ours and those of other tools, against importing torch. The bounds are for 120 bundled specs.
+
+    `own` is the file of a spec of the user's. The first round validates and measures it; the best round does not.
+    """
     many = (*LLMARCH, "fit", *MODELS, *(word for chip in CHIPS for word in ("--on", chip)))
     bounds = {
-        "compare two, measured": ((*LLMARCH, "compare", *PAIR, *MEASURED), 1.15),
+        "compare two, measured": ((*LLMARCH, "compare", *PAIR, *MEASURED), 0.95),
         "kvcache of all, measured": ((*LLMARCH, "kvcache", *MEASURED), 1.4),
-        DEFAULT: ((*LLMARCH, "compare", *PAIR), 0.2),
-        "kvcache of all, default": ((*LLMARCH, "kvcache"), 0.27),
-        "compare two, closed form": ((*LLMARCH, "compare", *PAIR, *CLOSED_FORM), 0.2),
-        "kvcache of all, closed form": ((*LLMARCH, "kvcache", *CLOSED_FORM), 0.3),
-        "list all": ((*LLMARCH, "list"), 0.3),
-        "show one, closed form": ((*LLMARCH, "show", "deepseek-v3", *CLOSED_FORM), 0.2),
-        "fit one on a device": ((*LLMARCH, "fit", "gpt-oss-120b", "--on", "h200"), 0.25),
+        DEFAULT: ((*LLMARCH, "compare", *PAIR), 0.15),
+        "compare one with a YAML file, default": ((*LLMARCH, "compare", PAIR[0], str(own)), 0.15),
+        "kvcache of all, default": ((*LLMARCH, "kvcache"), 0.2),
+        "compare two, closed form": ((*LLMARCH, "compare", *PAIR, *CLOSED_FORM), 0.13),
+        "kvcache of all, closed form": ((*LLMARCH, "kvcache", *CLOSED_FORM), 0.2),
+        "list all": ((*LLMARCH, "list"), 0.25),
+        "show one, closed form": ((*LLMARCH, "show", "deepseek-v3", *CLOSED_FORM), 0.15),
+        "fit one on a device": ((*LLMARCH, "fit", "gpt-oss-120b", "--on", "h200"), 0.18),
         f"fit {len(MODELS)} on {len(CHIPS)} chips": (many, 1.0),
         f"fit {len(MODELS)} on {len(CHIPS)} chips, CSV": ((*many, "--format", "csv"), 1.0),
         "draw 64, one figure each": ((sys.executable, "-c", DRAW_MANY), 2.6),
         "import a config": ((*LLMARCH, "import", str(CONFIG)), 0.3),
     }
-    goals = {DEFAULT: 0.15, "kvcache of all, default": 0.2, "compare two, closed form": 0.13}
+    goals = {
+        "compare two, measured": 0.8,
+        DEFAULT: 0.1,
+        "compare one with a YAML file, default": 0.1,
+        "kvcache of all, default": 0.12,
+        "compare two, closed form": 0.08,
+    }
     ran = {name: command for name, (command, _bound) in bounds.items()}
     ran |= {other.name: other.command for other in others if other.command is not None}
     runs: dict[str, list[Run]] = {"import torch": [], **{name: [] for name in ran}}
@@ -242,8 +261,11 @@ def main() -> int:
     lines = Lines()
     with tempfile.TemporaryDirectory() as directory:
         others = list(asked(Path(directory) if options.install else None))
+        os.environ["LLMARCH_CACHE"] = directory  # empty, and of nobody else
+        own = Path(directory) / "mine.yaml"
+        own.write_text(OWN_SPEC)
         lines.head()
-        commands(lines, others)
+        commands(lines, others, own)
     for part in (built, growth, many, sweep, workers):
         part(lines)
     lines.foot()
