@@ -26,7 +26,7 @@ from llmarch_cli.version import __version__
 MAX_LOCAL = 256  # workers
 AHEAD = 4  # tasks submitted per worker in advance
 SHARE = 32  # tasks for each worker, or more: then all end at about the same time
-MOST_AT_ONCE = 16  # chunks in a task
+MOST_AT_ONCE = 64  # chunks in a task
 PATIENCE = 30  # seconds to reach a scheduler
 
 LOST = "lost the connection to the scheduler; restart it and run the same command again"
