@@ -65,7 +65,9 @@ def test_a_terminal_gets_no_bytes_that_are_no_text(
     result = llmarch("draw", "gpt2", *arguments)
     assert (result.status, result.out) == (2, "")
     ending = arguments[-1]
-    assert result.err == f"error: a terminal does not show a {ending} file; write it to one, such as -o drawing.{ending}\n"
+    assert (
+        result.err == f"error: a terminal does not show a {ending} file; write it to one, such as -o drawing.{ending}\n"
+    )
 
 
 def test_the_cache_is_at_the_longest_context_of_all(llmarch: Run, tmp_path: Path) -> None:
