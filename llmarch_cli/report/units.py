@@ -240,7 +240,7 @@ def _trimmed(text: str) -> str:
 def tokens(value: int) -> str:
     """131072 -> 128k, 1048576 -> 1M; numbers that are not multiples of 1024 in full."""
     for size, name in ((1 << 20, "M"), (1 << 10, "k")):
-        if value % size == 0:
+        if value and value % size == 0:
             return f"{value // size:,}{name}"
     return f"{value:,}"
 
