@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import shlex
+import warnings
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
@@ -71,6 +72,42 @@ def repository(name: str) -> str:
     """`org/name` of an address on the Hugging Face Hub; another name as it is."""
     found = _ON_THE_HUB.fullmatch(name)
     return name if found is None else found[1]
+
+
+def chip(name: str) -> str:
+    """The bundled chip that another spelling means, with a FutureWarning that says so; another name as it is."""
+    meant = _known_chip(name)
+    if meant is None or meant == name or Path(name).exists():
+        return name
+    warnings.warn(f"{name} is read as the chip {meant}", FutureWarning, stacklevel=2)
+    return meant
+
+
+def _known_chip(name: str) -> str | None:
+    from llmarch_cli.deployment.chips import chips
+
+    meant = [known for known in chips() if _letters(known) == _letters(name)]
+    return meant[0] if len(meant) == 1 else None
+
+
+def _letters(name: str) -> str:
+    return re.sub(r"[\s_-]+", "", name.casefold())
+
+
+_BEFORE = re.compile(r"((?:[0-9]+\s*[x*]\s*)*)(.+)", re.IGNORECASE)
+_BEHIND = re.compile(r"(.+?)\s*[x*]\s*([0-9]+)", re.IGNORECASE)
+
+
+def machines(text: str) -> str:
+    """Machines as `8xh100`, of text such as `H100x8`, `8*h100` or `8 x H100`; other text as it is."""
+    found = _BEFORE.fullmatch(text.strip())
+    if found is None or Path(text).exists():
+        return text
+    counts, name = "x".join(re.findall("[0-9]+", found[1])), found[2]
+    turned = _BEHIND.fullmatch(name)
+    if not counts and turned is not None and _known_chip(name) is None and _known_chip(turned[1]) is not None:
+        name, counts = turned[1], turned[2]
+    return f"{counts}x{chip(name)}" if counts else chip(name)
 
 
 def command(words: Sequence[str], known: Iterable[str]) -> str | None:

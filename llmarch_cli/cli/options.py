@@ -260,7 +260,7 @@ def matched_chips(given: list[str] | None) -> list[str]:
     """The chips of a command line, with patterns as in `matched`; all bundled chips if none is given."""
     from llmarch_cli.deployment.chips import chips
 
-    return _matched(given, chips(), "chip", "llmarch chips") if given else list(chips())
+    return list(map(habits.chip, _matched(given, chips(), "chip", "llmarch chips"))) if given else list(chips())
 
 
 def _matched(given: list[str], known: Iterable[str], what: str, command: str) -> list[str]:

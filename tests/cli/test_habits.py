@@ -93,6 +93,30 @@ def test_the_address_of_a_repository_is_that_repository(llmarch: Run, address: s
     assert llmarch("compare", address) == expected
 
 
+@pytest.mark.parametrize(
+    ("text", "meant"),
+    [
+        *[("H100", "h100"), ("H100x8", "8xh100"), ("8*h100", "8xh100"), ("8 x H100", "8xh100")],
+        *[("2X8xH100", "2x8xh100"), ("RTX4090", "rtx-4090"), ("a100 80GB", "a100-80gb"), ("MI300X*4", "4xmi300x")],
+    ],
+)
+def test_another_spelling_of_machines(llmarch: Run, text: str, meant: str) -> None:
+    expected = llmarch("fit", "gpt2", "--ctx", "1k", "--on", meant)
+    assert (expected.status, expected.err) == (0, "")
+    result = llmarch("fit", "gpt2", "--ctx", "1k", "--on", text)
+    assert (result.status, result.out) == (0, expected.out)
+
+
+@pytest.mark.parametrize("text", ["h1000", "8xh1000", "h100x", "x8", "8x", "h100,h200"])
+def test_machines_that_there_are_not(llmarch: Run, text: str) -> None:
+    chip = text if text == "8x" else text.removeprefix("8x")
+    assert f"'{chip}'" in refused(llmarch, f"fit gpt2 --on '{text}'")
+
+
+def test_chips_in_another_spelling(llmarch: Run) -> None:
+    assert llmarch("chips", "H100", "rtx4090").out == llmarch("chips", "h100", "rtx-4090").out
+
+
 def test_another_word_for_a_format(llmarch: Run) -> None:
     assert llmarch("compare", "gpt2", "-f", "md") == llmarch("compare", "gpt2", "--format", "markdown")
 
