@@ -8,7 +8,6 @@ from __future__ import annotations
 import inspect
 import os
 import re
-import shlex
 import sys
 import warnings
 from collections.abc import Callable, Iterable
@@ -18,7 +17,7 @@ from typing import Annotated, Any, NamedTuple
 
 import typer
 
-from llmarch_cli.cli import interrupts, output, pasted, status
+from llmarch_cli.cli import habits, interrupts, output, pasted, status
 from llmarch_cli.errors import InputError, LlmarchError, shown, shown_path, suggestion
 
 UsageError: type[Exception] = typer.BadParameter.__mro__[1]  # it has no public name
@@ -65,16 +64,14 @@ def _help(command: Callable[..., Any] | None) -> str:
 
 
 class _Commands(pasted.Group):
-    """The commands. A model in the place of one is an error that suggests `show`."""
+    """The commands. A model in the place of one is an error that suggests `show`, or `compare` for several."""
 
     def resolve_command(self, ctx: Any, args: list[str]) -> Any:
         """Find the command that the arguments name, as Typer does."""
         if args and self.get_command(ctx, args[0]) is None and not args[0].startswith("-"):
-            from llmarch_cli.models import is_model
-
-            if is_model(args[0]):
-                show = f"llmarch show {shown_path(shlex.quote(args[0]))}"
-                raise InputError(f"no such command {shown(args[0])}; did you mean `{show}`?")
+            meant = habits.command(args, (name for name, *_ in COMMANDS))
+            if meant is not None:
+                raise InputError(f"no such command {shown(args[0])}; did you mean `{shown_path(meant)}`?")
         return super().resolve_command(ctx, args)
 
 
@@ -189,8 +186,11 @@ def _usage_message(error: Any) -> str:
     message, _, meant = str(error.format_message()).partition(" Did you mean ")
     command = error.ctx.command_path if error.ctx else "llmarch"
     hint = f"; did you mean {meant}" if meant else f"; see `{command} --help`"
-    if possible := getattr(error, "possibilities", None):
-        message, hint = error.message, suggestion(error.option_name, possible) or hint
+    if wrong := getattr(error, "option_name", None):
+        meant = habits.option(wrong, error.ctx) or suggestion(wrong, error.possibilities or ())
+        message, hint = error.message, meant or hint
+    elif message.startswith("Missing option") and error.param is not None:
+        hint = habits.example(error.param.opts[0], error.ctx) or hint
     if message.startswith("Got unexpected extra argument") and command.split()[-1] in _OF_ONE_MODEL:
         from llmarch_cli.cli import options
 

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from llmarch_cli.cli import options, output, plots
+from llmarch_cli.cli import habits, options, output, plots
 from llmarch_cli.cli.short_help import common
 from llmarch_cli.errors import InputError
 
@@ -35,6 +35,7 @@ def compare(
             metavar="MACHINES",
             help="Add what fits on these: h100, 8xh200. Weights are as published unless --weights is given."
             " `llmarch fit` says more.",
+            parser=habits.machines,
             autocompletion=options.complete_machines,
             show_default=False,
             rich_help_panel=common(options.WORKLOAD),

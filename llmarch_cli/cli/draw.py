@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from llmarch_cli.cli import options, output
+from llmarch_cli.cli import habits, options, output
 from llmarch_cli.errors import InputError
 
 EXAMPLES = (
@@ -21,6 +22,7 @@ EXAMPLES = (
 TERMINAL = "text"
 STANDARD_OUTPUT = Path("-")
 FORMATS = (TERMINAL, "svg", "png", "pdf")
+NO_TEXT = ("png", "pdf")
 
 
 @options.workload(without=("batch", "kv_dtype", "state_dtype", "weights", "prompt", "prefix", "engine"), unset=True)
@@ -60,6 +62,9 @@ def draw(
     that of the longest context that all of them have.
     """
     chosen = _format(file, file_format)
+    habits.require_models(models, [f".{ending}" for ending in FORMATS])
+    if chosen in NO_TEXT and file in (None, STANDARD_OUTPUT) and output.is_terminal(sys.stdout):
+        raise InputError(f"a terminal does not show a {chosen} file; write it to one, such as -o drawing.{chosen}")
     from llmarch_cli import api, writing
 
     if chosen == TERMINAL:

@@ -8,7 +8,7 @@ from typing import Annotated, Any
 
 import typer
 
-from llmarch_cli.cli import options, output, plots
+from llmarch_cli.cli import habits, options, output, plots
 from llmarch_cli.cli.short_help import common
 from llmarch_cli.errors import InputError, shown
 
@@ -58,6 +58,7 @@ def fit(
             metavar="MACHINES",
             help="Machines: h100, 2x8xh200. The latter are two nodes of eight; 8x./chip.yaml are eight of your own."
             " Repeatable.",
+            parser=habits.machines,
             autocompletion=options.complete_machines,
             show_default=False,
         ),

@@ -8,7 +8,7 @@ from typing import Annotated, Any
 
 import typer
 
-from llmarch_cli.cli import output
+from llmarch_cli.cli import habits, output
 
 EXAMPLES = (
     "llmarch import ./config.json -o my-model.yaml",
@@ -93,7 +93,7 @@ def import_(
     from llmarch_cli.huggingface.importing import imported
     from llmarch_cli.specs import spec_file
 
-    found = imported(config, name, as_, revision, ignore or (), _assumed(assume or ()))
+    found = imported(habits.repository(config), name, as_, revision, ignore or (), _assumed(assume or ()))
     for note in found.notes:
         output.note(f"note: {note}")
     if check:

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from llmarch_cli.cli import habits
 from llmarch_cli.cli.short_help import common
 from llmarch_cli.errors import InputError, shown, unknown
 from llmarch_cli.profilers.cost import Asked as Asked
@@ -141,6 +142,7 @@ def _engine(text: str) -> str:
 
 def _one_of(formats: tuple[str, ...]) -> Callable[[str], str]:
     def read(text: str) -> str:
+        text = habits.FORMATS.get(text, text)
         if text not in formats:
             raise InputError(unknown("format", text, formats))
         return text
@@ -224,12 +226,13 @@ def matched(given: list[str] | None) -> list[str] | None:
     """The models of a command line, with the bundled ids that patterns such as `qwen3-*` match in their place.
 
     A pattern adds no model that stands before it: `gpt2-xl gpt2*` begins with gpt2-xl, and has it once. The shell
-    expands patterns of files.
+    expands patterns of files. The address of a repository on the Hugging Face Hub means that repository.
 
     Raises InputError for a pattern that matches none, for models with commas between them, and for a context.
     """
     from llmarch_cli.specs.loading import exists, names
 
+    given = [habits.repository(name) for name in given] if given else given
     for name in given or ():
         if "," in name and not set(name) & set("*?[/\\") and not exists(Path(name)):
             apart = " ".join(filter(None, (part.strip() for part in name.split(","))))
@@ -257,7 +260,7 @@ def matched_chips(given: list[str] | None) -> list[str]:
     """The chips of a command line, with patterns as in `matched`; all bundled chips if none is given."""
     from llmarch_cli.deployment.chips import chips
 
-    return _matched(given, chips(), "chip", "llmarch chips") if given else list(chips())
+    return list(map(habits.chip, _matched(given, chips(), "chip", "llmarch chips"))) if given else list(chips())
 
 
 def _matched(given: list[str], known: Iterable[str], what: str, command: str) -> list[str]:

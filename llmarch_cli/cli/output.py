@@ -100,7 +100,7 @@ def _quietly() -> Iterator[None]:
 
 def write_bytes(contents: bytes) -> None:
     """Print bytes as `write` prints text."""
-    with _quietly():
+    with _quietly(), status.hidden():
         sys.stdout.flush()
         sys.stdout.buffer.write(contents)
         sys.stdout.buffer.flush()

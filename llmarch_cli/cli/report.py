@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from llmarch_cli.cli import options, output
+from llmarch_cli.cli import habits, options, output
 from llmarch_cli.cli.short_help import common
+from llmarch_cli.errors import InputError
 from llmarch_cli.report.formats.render import VERDICT_FORMATS
 
 EXAMPLES = (
@@ -56,6 +58,9 @@ def report(
     In junit format, each model is a test. It fails, with exit status 1, if the engines disagree or a published number
     does not hold.
     """
+    habits.require_models(models or (), [".html"])
+    if file_format == "html" and out is None and output.is_terminal(sys.stdout):
+        raise InputError("a terminal does not show a page; write it to a file, such as -o report.html")
     if file_format == "html" and pictures:
         from llmarch_cli.report.plots import library
 

@@ -10,7 +10,7 @@ from typing import Annotated, Any
 
 import typer
 
-from llmarch_cli.cli import options, output, status
+from llmarch_cli.cli import habits, options, output, status
 from llmarch_cli.cli.short_help import common
 from llmarch_cli.errors import InputError
 
@@ -103,6 +103,7 @@ def sweep(
             "--on",
             metavar="MACHINES",
             help="Ask what fits on machines, such as 8xh200. As `llmarch fit` does, for each variant. Repeatable.",
+            parser=habits.machines,
             autocompletion=options.complete_machines,
             show_default=False,
             rich_help_panel=common(MACHINES),

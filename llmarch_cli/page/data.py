@@ -67,7 +67,7 @@ def settings(profiles: Sequence[Profile]) -> dict[str, Any]:
         "lasting": [metric.key for metric in LASTING],
         "numeric": [metric.key for metric in SHOWN if not metric.unit.is_text],
         "metrics": [
-            {"key": metric.key, "title": metric.title, "group": metric.group}
+            {"key": metric.key, "title": metric.title, "group": metric.group, "unit": _amount(metric.unit)}
             for metric in titled(SHOWN, *(profile.workload for profile in profiles))
             if metric.key != MODEL.key
         ],
@@ -75,6 +75,11 @@ def settings(profiles: Sequence[Profile]) -> dict[str, Any]:
             {"key": metric.key, "unit": _WRITERS[metric.unit], "ratio_of": metric.ratio_of} for metric in BY_CONTEXT
         ],
     }
+
+
+def _amount(unit: Unit) -> str | None:
+    """The writer of a unit with multiples, in which two models are written alike; None for other units."""
+    return None if unit.scale is None else _WRITERS.get(unit)
 
 
 def models(profiles: Sequence[Profile]) -> list[dict[str, Any]]:

@@ -57,6 +57,9 @@ _BRIEF = frozenset(
     )
 )
 
+# The groups below the figures: what attention is like says why a cache is large, or a token dear.
+_EXPLAINS = {"layout": 1, "shape": 2, "settings": 3}
+
 MOST_LINES = 30  # of a comparison of two on a narrow terminal, where texts are wrapped
 
 # What a comparison of two hides first to keep to that.
@@ -112,9 +115,11 @@ def comparison(
 
 
 def _brief() -> tuple[Metric, ...]:
-    """All metrics of data; readers are shown those of `_BRIEF` alone."""
+    """All metrics of data; readers are shown those of `_BRIEF` alone, and what explains costs right below them."""
     kept = (one for one in METRICS if one.key in _BRIEF or one.shown != "reading")
-    return tuple(one if one.key in _BRIEF else replace(one, shown="data") for one in kept)
+    placed = (replace(one, group="shape") if one.key == "kv_times_smaller" else one for one in kept)
+    shown = (one if one.key in _BRIEF else replace(one, shown="data") for one in placed)
+    return tuple(sorted(shown, key=lambda one: _EXPLAINS.get(one.group, 0)))
 
 
 def _changes(before: Sequence[Profile], after: Sequence[Profile], metrics: Sequence[Metric], sort: str | None) -> Table:

@@ -150,7 +150,7 @@ def _kinds(component: Component) -> list[str]:
 
 
 def _first_word(text: str) -> str:
-    return text.partition(" ")[0]
+    return text.replace(" = ", "=").partition(" ")[0]  # `K = V 64:1 x 512` is of the kind K=V
 
 
 def _counted(spec: ModelSpec, axis: str, describe: Callable[[Component], str]) -> str:

@@ -18,6 +18,7 @@ Fact = int | float | str | bool | dt.date | Fraction | None
 
 ABSENT = "-"
 LONGEST_DECIMAL = 64  # digits after the point
+LONGEST_SHARED = 10_000  # from which on a value takes a larger multiple than others in its column
 MANY_TIMES = 10  # from which on a value is written as so many times the base's, and not as a share that was added
 
 
@@ -74,11 +75,15 @@ def exactly(value: float | Fraction) -> str:
 
 @dataclass(frozen=True)
 class Scale:
-    """A unit's multiples: 1, `base`, `base` ** 2 ... Whole numbers below `whole_below` are written in full."""
+    """A unit's multiples: 1, `base`, `base` ** 2 ... Whole numbers below `whole_below` are written in full.
+
+    Values below each other take one multiple, where they are short in it, of those from the power `shared_from` on.
+    """
 
     base: int
     names: tuple[str, ...]
     whole_below: int
+    shared_from: int | None = None
 
     def multiple(self, value: int | Fraction) -> int:
         """The largest multiple in which `value` is at least 1, as the power of the base."""
@@ -137,6 +142,21 @@ class Unit:
         smaller = replace(self, rounded=lambda value: scale.write(value, min(shared, scale.multiple(value))))
         return [(smaller if isinstance(value, Delta) else alike).write(value) for value in values]
 
+    def of_column(self, values: Sequence[Value]) -> Unit:
+        """The unit that writes the values of a column: all in one multiple, if the largest one is short in it then.
+
+        2.30 TFLOPs above 70.55 GFLOPs look smaller. Counts, and sizes below GiB, keep the multiples in which people
+        know them.
+        """
+        scale = self.scale
+        if scale is None or scale.shared_from is None or self.is_signed:
+            return self
+        numbers = [value for value in values if isinstance(value, int | Fraction) and value]
+        shared = min(map(scale.multiple, numbers), default=0)
+        if shared < scale.shared_from or max(numbers, default=0) >= scale.base**shared * LONGEST_SHARED:
+            return self
+        return replace(self, rounded=lambda value: scale.write(value, shared))
+
     def write(self, value: Value, exact: bool = False) -> str:
         """`value` in this unit; a `Delta` with its sign, a `Beside` as it is; both with the share that changed."""
         if isinstance(value, Delta):
@@ -176,11 +196,12 @@ def _hundredths(value: int | Fraction, unit: int) -> int:
 
 
 _COUNTS = Scale(1000, ("", "K", "M", "B", "T"), whole_below=1_000_000)
-_BYTES = Scale(1024, (" B", " KiB", " MiB", " GiB", " TiB", " PiB", " EiB"), whole_below=1024)
+_BYTES = Scale(1024, (" B", " KiB", " MiB", " GiB", " TiB", " PiB", " EiB"), whole_below=1024, shared_from=3)
 _FLOPS = Scale(
     1000,
     (" FLOPs", " kFLOPs", " MFLOPs", " GFLOPs", " TFLOPs", " PFLOPs", " EFLOPs", " ZFLOPs", " YFLOPs"),
     whole_below=1000,
+    shared_from=0,
 )
 _OPERATIONS = Scale(1000, ("", "K", "M", "G", "T"), whole_below=1000)
 _BYTE_RATES = Scale(1000, (" B/s", " kB/s", " MB/s", " GB/s", " TB/s"), whole_below=1000)
@@ -219,7 +240,7 @@ def _trimmed(text: str) -> str:
 def tokens(value: int) -> str:
     """131072 -> 128k, 1048576 -> 1M; numbers that are not multiples of 1024 in full."""
     for size, name in ((1 << 20, "M"), (1 << 10, "k")):
-        if value % size == 0:
+        if value and value % size == 0:
             return f"{value // size:,}{name}"
     return f"{value:,}"
 

@@ -120,7 +120,7 @@ def test_help_imports_no_library() -> None:
         ("list --org nobody-at-all", "error: unknown organization"),
         ("list --attention none-such", "error: unknown attention"),
         ("nonsense", "error: no such command 'nonsense'; see `llmarch --help`"),
-        ("compar gpt2", "error: no such command 'compar'; did you mean 'compare'?"),
+        ("comparr gpt2", "error: no such command 'comparr'; did you mean 'compare'?"),
         ("baseline wrte", "error: no such command 'wrte'; did you mean 'write'?"),
         ("show", "error: missing argument 'MODEL'; see `llmarch show --help`"),
         (

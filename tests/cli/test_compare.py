@@ -1,6 +1,7 @@
 import csv
 import io
 import json
+import os
 import re
 from collections.abc import Callable
 from pathlib import Path
@@ -35,6 +36,32 @@ def test_models_stand_side_by_side(llmarch: Run) -> None:
     assert "attention settings" in everything
     assert "attention settings" not in result.out
     assert "Closed form only" in result.out
+
+
+def test_the_first_lines_answer_which_costs_more_and_why(llmarch: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("shutil.get_terminal_size", lambda *_: os.terminal_size((80, 50)))
+    first = llmarch("compare", "deepseek-v3", "llama4-maverick").out.splitlines()[:16]
+    titles = [line.split("  ")[0] for line in first]
+    for title in ("parameters", "KV cache", "FLOPs per token", "weight FLOPs", "context FLOPs", "attention"):
+        assert titles.index(title) < 15
+    (attention,) = (line.split() for line in first if line.startswith("attention"))
+    assert attention[1:4] == ["latent", "36", "chunked"]
+
+
+@pytest.mark.parametrize(
+    ("models", "key", "written"),
+    [
+        ("deepseek-v3 llama4-maverick gpt-oss-120b", "flops_per_token", "2,300.19 GFLOPs 70.55 GFLOPs 48.95 GFLOPs"),
+        ("deepseek-v3 llama4-maverick gpt-oss-120b", "weight_bytes", "1,249.88 GiB 746.38 GiB 217.61 GiB"),
+        ("gpt2 qwen3-8b deepseek-v3", "weight_bytes", "237.35 MiB 15.26 GiB 1.22 TiB"),  # too far apart for one
+        ("gpt2 qwen3-8b gemma3-27b", "params", "124.44M 8.19B 27.01B"),  # as people say them
+    ],
+)
+def test_a_column_has_one_unit_where_that_is_readable(llmarch: Run, models: str, key: str, written: str) -> None:
+    """Otherwise 2.30 TFLOPs stand above 70.55 GFLOPs, and look smaller."""
+    _, _, *lines = llmarch("compare", *models.split(), "--columns", key).out.splitlines()
+    found = [line.removesuffix("!").split()[1:] for line in lines[:3]]
+    assert " ".join(word for words in found for word in words if word != "!") == written
 
 
 def test_its_formats_agree_to_the_last_digit(llmarch: Run) -> None:

@@ -5,6 +5,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 Run = Callable[..., Any]
 
 
@@ -53,6 +55,19 @@ def test_a_dash_is_standard_output(tmp_path: Path) -> None:
     assert drawn("-o", "-", "--format", "text") == drawn()
     drawn("-o", str(tmp_path / "figure.txt"), "--format", "text")
     assert (tmp_path / "figure.txt").read_bytes() == drawn()
+
+
+@pytest.mark.parametrize("arguments", [("--format", "png"), ("-o", "-", "--format", "pdf")])
+def test_a_terminal_gets_no_bytes_that_are_no_text(
+    llmarch: Run, arguments: tuple[str, ...], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("sys.stdout.isatty", lambda: True)
+    result = llmarch("draw", "gpt2", *arguments)
+    assert (result.status, result.out) == (2, "")
+    ending = arguments[-1]
+    assert (
+        result.err == f"error: a terminal does not show a {ending} file; write it to one, such as -o drawing.{ending}\n"
+    )
 
 
 def test_the_cache_is_at_the_longest_context_of_all(llmarch: Run, tmp_path: Path) -> None:

@@ -61,6 +61,26 @@ def test_nothing_is_written_to_a_pipe_or_a_terminal_that_cannot_clear_a_line() -
     assert (code, written) == (0, b"")
 
 
+def test_the_line_is_gone_before_a_drawing_is_printed() -> None:
+    """Result and line share a terminal: what is not cleared stands before the first word."""
+    leader, follower = pty.openpty()
+    env = {**os.environ, "TERM": "xterm", "COLUMNS": "80", "NO_COLOR": "1"}
+    child = subprocess.Popen([*LLMARCH, "draw", "gpt2"], stdout=follower, stderr=follower, env=env)
+    os.close(follower)
+    written = b""
+    try:
+        while chunk := os.read(leader, 65_536):
+            written += chunk
+    except OSError:  # Linux's way to say that the other end is closed
+        pass
+    os.close(leader)
+    assert child.wait() == 0
+    before, title, _ = written.partition("GPT-2 · gpt2".encode())
+    assert title
+    assert b"drawing" in before
+    assert before.endswith(status.CLEAR.encode())
+
+
 def test_the_line_has_ascii_where_braille_cannot_be_written() -> None:
     _, _, written = on_a_terminal(SLOW, PYTHONIOENCODING="ascii")
     assert written.isascii()

@@ -193,7 +193,7 @@ class TestAComparison:
         for key, first, second, differs in rows:
             of = metric(key)
             if key != "engine":
-                assert [first, second] == [of.unit.write(of.value(each)) for each in both], key
+                assert [first, second] == of.unit.write_together([of.value(each) for each in both]), key
                 exact = [of.unit.write(of.value(each), exact=True) for each in both]
                 assert differs == (exact[0] != exact[1]), key
         drawn = page.find_elements(By.CSS_SELECTOR, "#drawn svg")

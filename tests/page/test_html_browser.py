@@ -272,6 +272,24 @@ def test_devices_that_differ_and_formats_that_are_asked_for(browser: Driver, tmp
     assert browser.get_log("browser") == []
 
 
+@pytest.mark.parametrize(("first", "second"), [("deepseek-v3", "llama4-maverick"), ("gpt2", "kimi-k2")])
+def test_two_amounts_side_by_side_have_one_unit(page: Driver, first: str, second: str) -> None:
+    Select(named(page, "first")).select_by_visible_text(first)
+    Select(named(page, "second")).select_by_visible_text(second)
+    rows = "[...document.querySelectorAll('#pair-table tbody tr')]"
+    shown = dict(
+        page.execute_script(
+            f"return {rows}.map(r => [r.dataset.key, [r.cells[1].textContent, r.cells[3].textContent]])"
+        )
+    )
+    profiles = [llmarch.profile(name, engine="closed-form") for name in (first, second)]
+    amounts = [one for one in METRICS if one.unit.scale is not None and one.key in shown]
+    assert {"flops_per_token", "weight_bytes", "params"} <= {one.key for one in amounts}
+    for one in amounts:
+        assert shown[one.key] == one.unit.write_together([one.value(profile) for profile in profiles]), one.key
+    assert shown["prefix_tokens"] == ["0", "0"]
+
+
 def test_any_two_side_by_side_with_their_differences(page: Driver) -> None:
     Select(named(page, "first")).select_by_visible_text("qwen3-8b")
     Select(named(page, "second")).select_by_visible_text("qwen3-14b")

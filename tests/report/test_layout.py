@@ -160,6 +160,10 @@ def test_each_of_two_mixers_in_a_layer_is_named() -> None:
         assert {*words.lower().split()} < layout.attention_words(load(name))
 
 
+def test_a_kind_of_several_words_is_not_cut() -> None:
+    assert layout.in_short(load("deepseek-v4-flash")) == "K=V window, MoE"
+
+
 def test_a_model_with_learned_positions_is_not_blind() -> None:
     assert "nope" in layout.attention_words(load("smollm3-3b"))
     assert "nope" not in layout.attention_words(load("gpt2"))

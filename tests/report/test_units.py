@@ -90,7 +90,16 @@ def test_flops(value: int, written: str) -> None:
 
 @pytest.mark.parametrize(
     ("value", "written"),
-    [(1, "1"), (1000, "1,000"), (1024, "1k"), (40_960, "40k"), (131_072, "128k"), (1_048_576, "1M"), (163_840, "160k")],
+    [
+        (0, "0"),
+        (1, "1"),
+        (1000, "1,000"),
+        (1024, "1k"),
+        (40_960, "40k"),
+        (131_072, "128k"),
+        (1_048_576, "1M"),
+        (163_840, "160k"),
+    ],
 )
 def test_tokens(value: int, written: str) -> None:
     assert units.TOKENS.write(value) == written

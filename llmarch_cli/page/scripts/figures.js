@@ -3,25 +3,44 @@
 const grouped = (value) => value.toString().replace(/\B(?=(\d{3})+$)/g, ",");
 const hundredths = (value, unit) => (200n * value + unit) / (2n * unit);
 
-// The value is in shares of 1 / parts: a token has a share of a row of several.
-function scaled(value, base, names, wholeBelow, parts = 1n) {
-  if (value === 0n) return "0";
-  if (value < wholeBelow * parts && value % parts === 0n) return grouped(value / parts) + names[0];
-  let unit = parts;
-  let name = names[0];
-  for (const larger of names.slice(1)) {
-    if (hundredths(value, unit) < base * 100n) break;
-    unit *= base;
-    name = larger;
-  }
-  const all = hundredths(value, unit);
-  return `${grouped(all / 100n)}.${String(all % 100n).padStart(2, "0")}${name}`;
+// The largest multiple of a unit in which a value is at least 1, as the power of the base. The value is in shares of
+// 1 / parts: a token has a share of a row of several.
+function multiple(value, { base, names, wholeBelow }, parts = 1n) {
+  if (value < wholeBelow * parts && value % parts === 0n) return 0;
+  let power = 0;
+  for (let unit = parts; power + 1 < names.length && hundredths(value, unit) >= base * 100n; unit *= base) power += 1;
+  return power;
 }
 
-const BYTES = [" B", " KiB", " MiB", " GiB", " TiB", " PiB", " EiB"];
-const FLOPS = [" FLOPs", " kFLOPs", " MFLOPs", " GFLOPs", " TFLOPs", " PFLOPs", " EFLOPs"];
-const bytes = (value, parts) => scaled(value, 1024n, BYTES, 1024n, parts);
-const flops = (value) => scaled(value, 1000n, FLOPS, 1000n);
+function scaled(value, scale, parts = 1n, power = multiple(value, scale, parts)) {
+  if (value === 0n) return "0";
+  if (power === 0 && value % parts === 0n) return grouped(value / parts) + scale.names[0];
+  const all = hundredths(value, parts * scale.base ** BigInt(power));
+  return `${grouped(all / 100n)}.${String(all % 100n).padStart(2, "0")}${scale.names[power]}`;
+}
+
+const SCALES = {
+  count: { base: 1000n, names: ["", "K", "M", "B", "T"], wholeBelow: 1000000n },
+  bytes: { base: 1024n, names: [" B", " KiB", " MiB", " GiB", " TiB", " PiB", " EiB"], wholeBelow: 1024n },
+  flops: {
+    base: 1000n,
+    names: [" FLOPs", " kFLOPs", " MFLOPs", " GFLOPs", " TFLOPs", " PFLOPs", " EFLOPs"],
+    wholeBelow: 1000n,
+  },
+};
+const bytes = (value, parts) => scaled(value, SCALES.bytes, parts);
+const flops = (value) => scaled(value, SCALES.flops);
+
+// The values of two models with their amounts in one multiple, as the command line writes them beside each other.
+function beside(values, unit) {
+  const scale = SCALES[unit];
+  const amounts = values.map(({ order }) => BigInt(order ?? 0));
+  if (scale === undefined || amounts.includes(0n)) return values;
+  const powers = amounts.map((amount) => multiple(amount, scale));
+  if (powers[0] === powers[1]) return values;
+  const shared = Math.max(Math.min(...powers), Math.max(...powers) - 1);
+  return values.map((value, place) => ({ ...value, rounded: scaled(amounts[place], scale, 1n, shared) }));
+}
 
 // value / parts to its last digit, as a fraction if it has none.
 function decimal(value, parts) {
@@ -36,6 +55,7 @@ function decimal(value, parts) {
   return `${grouped(part / whole)}.${String(digits).padStart(places, "0")}`;
 }
 function tokens(value) {
+  if (value === 0n) return "0";
   if (value % 1048576n === 0n) return `${grouped(value / 1048576n)}M`;
   if (value % 1024n === 0n) return `${grouped(value / 1024n)}k`;
   return grouped(value);
@@ -58,7 +78,7 @@ const exactly = { rounded: null, exact: grouped };
 const WRITERS = {
   grouped: { ...exactly, rounded: grouped },
   tokens: { ...exactly, rounded: tokens },
-  count: { ...exactly, rounded: (value) => scaled(value, 1000n, ["", "K", "M", "B", "T"], 1000000n) },
+  count: { ...exactly, rounded: (value) => scaled(value, SCALES.count) },
   bytes: { ...exactly, rounded: bytes },
   flops: { ...exactly, rounded: flops },
   mark: { rounded: (value) => (value ? "!" : ""), exact: (value) => (value ? "yes" : "no") },

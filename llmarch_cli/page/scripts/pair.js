@@ -5,7 +5,8 @@ function pairLines(pair, onlyDifferences, written) {
   let differences = 0;
   let group = null;
   for (const metric of settings.metrics) {
-    const values = pair.map((model) => model.values[metric.key]);
+    const alone = pair.map((model) => model.values[metric.key]);
+    const values = metric.unit === null ? alone : beside(alone, metric.unit);
     if (values.every((value) => value.rounded === "" || value.rounded === "-")) continue;
     const differs = values[0].exact !== values[1].exact;
     differences += differs;

@@ -69,6 +69,8 @@ def heading(column: Column, exact: bool) -> str:
 
 def _row_by_row(table: Table, columns: Sequence[Column], exact: bool) -> TextGrid:
     lines = []
+    if not exact and table.total is None:  # parts are written as their sum is written elsewhere
+        columns = [replace(column, unit=column.unit.of_column(table.values(column))) for column in columns]
     with_marks = {column.key for column in columns if any(column.key in keys for keys in table.marked)}
 
     def written(number: int, row: Mapping[str, Value]) -> tuple[Cell, ...]:

@@ -40,7 +40,8 @@ def test_a_comparison_fits_and_no_figure_is_cut(n_models: int, width: int, exact
     assert max(cell_len(line) for line in text.splitlines()) <= width
     standing = words(text)
     for column in table.for_reading:
-        alone = [column.unit.write(value, exact) for value in table.values(column)]
+        unit = column.unit if exact else column.unit.of_column(table.values(column))
+        alone = [unit.write(value, exact) for value in table.values(column)]
         together = column.unit.write_together(table.values(column), exact)
         for text in together if table.is_side_by_side else alone:
             assert set(text.split()) <= set(standing)
