@@ -1,7 +1,8 @@
 """What was found before, in the user's cache directory, so that it need not be found again.
 
 A file for each thing, with plain data and no code. It is written whole or not at all, and believed only if it is the
-user's own and nobody else can write it. Without a directory that can be written to, everything is found again.
+user's own and nobody else can write it. So is the directory: in another one, somebody could have placed a link to a
+file that must not be overwritten. Without a directory that can be written to, everything is found again.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ import json
 import os
 import stat
 from collections import Counter
+from io import FileIO
 from pathlib import Path
 from typing import Any
 
@@ -20,21 +22,27 @@ LARGEST_FILE = 1 << 20  # bytes
 _written: Counter[Path] = Counter()  # by directory, in this process
 
 
-def directory(sort: str) -> Path:
-    """Where things of a sort are kept: below `LLMARCH_CACHE`, or below the system's directory for caches."""
+def directory(sort: str) -> Path | None:
+    """Where things of a sort are kept: below `LLMARCH_CACHE`, or below the system's directory for caches, if any."""
     if named := os.environ.get("LLMARCH_CACHE"):
         return Path(named) / sort
     from platformdirs import user_cache_path
 
-    return user_cache_path("llmarch", appauthor=False) / sort
+    try:
+        return user_cache_path("llmarch", appauthor=False) / sort
+    except RuntimeError:  # a user without a home directory
+        return None
 
 
 def find(sort: str, key: str) -> dict[str, Any] | None:
     """What is kept under a key; None if there is nothing that can be believed."""
-    path = directory(sort) / f"{key}.json"
+    folder = directory(sort)
+    if folder is None:
+        return None
     try:
-        with path.open("rb") as file:
-            if not _is_own(os.fstat(file.fileno())):
+        with FileIO(os.fspath(folder / f"{key}.json"), opener=_open_own) as file:
+            status = os.fstat(file.fileno())
+            if not (stat.S_ISREG(status.st_mode) and _is_own(status)):
                 return None
             data = json.loads(file.read(LARGEST_FILE))
     except (OSError, ValueError, RecursionError):
@@ -42,9 +50,12 @@ def find(sort: str, key: str) -> dict[str, Any] | None:
     return data if isinstance(data, dict) and data.get("key") == key else None
 
 
+def _open_own(path: str, flags: int) -> int:
+    """Open without waiting for the writer of a pipe, and without following a link."""
+    return os.open(path, flags | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_NOFOLLOW", 0))
+
+
 def _is_own(status: os.stat_result) -> bool:
-    if not stat.S_ISREG(status.st_mode):
-        return False
     return not hasattr(os, "getuid") or (status.st_uid == os.getuid() and not status.st_mode & 0o022)
 
 
@@ -53,11 +64,13 @@ def keep(sort: str, key: str, data: dict[str, Any]) -> None:
     from llmarch_cli.writing import put
 
     folder = directory(sort)
-    if _written[folder] >= MOST_IN_A_RUN:
+    if folder is None or _written[folder] >= MOST_IN_A_RUN:
         return
     try:
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         path = folder / f"{key}.json"
+        if not _is_own(folder.stat()) or (path.exists() and not path.is_file()):
+            return
         put(path, json.dumps({"key": key, **data}).encode())
         path.chmod(0o600)
         _written[folder] += 1

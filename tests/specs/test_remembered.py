@@ -82,6 +82,9 @@ FORGED: dict[str, Callable[[dict[str, Any]], object]] = {
     "another class": lambda spec: spec.update({"": "NormStyle"}),
     "a list": lambda spec: spec.update(attention=[]),
     "text": lambda spec: spec.update(attention="gqa"),
+    "a decimal number": lambda spec: spec["ffn"].update(d_ff=5.0),
+    "a default that is another sort of value": lambda spec: spec.update(head_bias=0),
+    "a deep nest": lambda spec: spec.update(attention=json.loads('{"a": ' * 600 + "1" + "}" * 600)),
     "an unknown field": lambda spec: spec.update(unknown=1),
 }
 
@@ -98,8 +101,42 @@ def test_a_damaged_record_changes_nothing(forged: str, own: Path, monkeypatch: p
     assert seen == [shown_path(own)]
 
 
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no pipes, or no owners")
+def test_what_is_not_a_file_of_the_user_is_neither_read_nor_written(own: Path) -> None:
+    right, file = read(own), kept_file(own)
+    folder, kept_before = file.parent, file.read_bytes()
+    file.unlink()
+    os.mkfifo(file)  # a pipe without a writer: opening it would wait
+    assert read(own) == right
+    file.unlink()
+    other = own.parent / "other"
+    other.write_bytes(kept_before)
+    other.chmod(0o600)
+    file.symlink_to(other)
+    folder.chmod(0o777)
+    read(own)
+    assert other.read_bytes() == kept_before  # a link that somebody placed there
+    file.unlink()
+    read(own)
+    assert list(folder.iterdir()) == []
+    folder.chmod(0o700)
+    read(own)
+    assert file.read_bytes() == kept_before
+
+
+def test_a_user_without_a_home_directory(own: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    import platformdirs
+
+    def none(*names: Any, **more: Any) -> Path:
+        raise RuntimeError("could not determine the home directory")
+
+    right = read(own)
+    monkeypatch.delenv("LLMARCH_CACHE")
+    monkeypatch.setattr(platformdirs, "user_cache_path", none)
+    assert read(own) == right
+
+
 @given(specs())
 def test_the_record_of_every_spec_agrees_with_its_file(spec: ModelSpec) -> None:
     data = documents.plain(spec_file.plain(spec))
-    assert remembered._agree(data, spec)
     assert remembered._agree(data, built(json.loads(json.dumps(plain(spec)))))
