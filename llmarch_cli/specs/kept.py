@@ -7,6 +7,7 @@ file that must not be overwritten. Without a directory that can be written to, e
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import stat
@@ -14,6 +15,8 @@ from collections import Counter
 from io import FileIO
 from pathlib import Path
 from typing import Any
+
+from llmarch_cli.specs import sources
 
 MOST_FILES = 1_000  # of one sort: older ones are deleted
 MOST_IN_A_RUN = 200  # of one sort: a search over more finds them again
@@ -45,9 +48,10 @@ def find(sort: str, key: str) -> dict[str, Any] | None:
             if not (stat.S_ISREG(status.st_mode) and _is_own(status)):
                 return None
             data = json.loads(file.read(LARGEST_FILE))
+        is_whole = isinstance(data, dict) and data.get("key") == key and data.pop("seal", None) == _seal(data)
     except (OSError, ValueError, RecursionError):
         return None
-    return data if isinstance(data, dict) and data.get("key") == key else None
+    return data if is_whole else None
 
 
 def _open_own(path: str, flags: int) -> int:
@@ -71,13 +75,22 @@ def keep(sort: str, key: str, data: dict[str, Any]) -> None:
         path = folder / f"{key}.json"
         if not _is_own(folder.stat()) or (path.exists() and not path.is_file()):
             return
-        put(path, json.dumps({"key": key, **data}).encode())
+        put(path, sealed({"key": key, **data}))
         path.chmod(0o600)
         _written[folder] += 1
         if _written[folder] % MOST_IN_A_RUN == 1:  # to look at all files takes longer than to write one
             _make_room(folder)
     except OSError:  # full, read-only, or deleted by another process
         return
+
+
+def sealed(data: dict[str, Any]) -> bytes:
+    """Plain data as it is kept: with a digest, so that what is damaged or edited is not believed."""
+    return json.dumps({**data, "seal": _seal(data)}).encode()
+
+
+def _seal(data: dict[str, Any]) -> str:
+    return hashlib.sha256(f"{sources.digest()} {json.dumps(data, sort_keys=True)}".encode()).hexdigest()
 
 
 def _make_room(folder: Path) -> None:

@@ -9,8 +9,7 @@ import hashlib
 import json
 from collections.abc import Mapping
 from contextlib import suppress
-from functools import cache
-from typing import Any, get_type_hints
+from typing import Any
 
 from llmarch_cli.components.record import Record
 from llmarch_cli.specs import kept, sources
@@ -32,35 +31,20 @@ def find(data: Mapping[str, Any]) -> ModelSpec | None:
         return None
 
 
-def _agree(data: Any, value: Any, field: tuple[Any, str] | None = None) -> bool:
-    """Whether a value is what a file says: a damaged record must not change a figure. Raises AttributeError.
-
-    The value is in this `field` of a record, or inside of it. Defaults are those of the class itself.
-    """
+def _agree(data: Any, value: Any) -> bool:
+    """Whether a value is what a file says, and is the class's own default elsewhere. Raises AttributeError."""
     match value:
         case Record():
-            kind = type(value)
-            usual = kind.field_defaults
+            usual = value.field_defaults
             return data.keys() <= usual.keys() and all(
-                _agree(data[name], getattr(value, name), (kind, name))
-                if name in data
-                else getattr(value, name) is default
+                _agree(data[name], getattr(value, name)) if name in data else getattr(value, name) is default
                 for name, default in usual.items()
             )
         case dict():
-            return data.keys() == value.keys() and all(_agree(data[name], each, field) for name, each in value.items())
+            return data.keys() == value.keys() and all(_agree(data[name], each) for name, each in value.items())
         case tuple() if isinstance(data, list):
-            inside = zip(data, value, strict=False)
-            return len(data) == len(value) and all(_agree(each, inner, field) for each, inner in inside)
-    if type(data) is type(value):
-        return bool(data == value)
-    return type(data) is int and type(value) is float and data == value and field is not None and _is_decimal(*field)
-
-
-@cache
-def _is_decimal(kind: Any, name: str) -> bool:
-    """Whether a field may hold a decimal number: then a whole one in the file is one too."""
-    return "float" in str(get_type_hints(kind)[name])
+            return len(data) == len(value) and all(map(_agree, data, value))
+    return bool(data == value) and isinstance(data, bool) == isinstance(value, bool)
 
 
 def keep(data: Mapping[str, Any], spec: ModelSpec) -> None:
