@@ -60,14 +60,24 @@ class Record:
 
     def __init_subclass__(cls) -> None:
         super().__init_subclass__()
-        fields = dict(cls.field_defaults)
-        for name, annotation in cls.__annotations__.items():
-            if name[0] != "_" and not str(annotation).startswith("ClassVar"):
-                fields[name] = getattr(cls, name, REQUIRED)
-        cls.field_defaults = fields
+        inherited: dict[str, Any] = {}
+        rules: dict[str, None] = {}
+        for base in reversed(cls.__bases__):  # the first base counts most, as in Python
+            inherited.update(getattr(base, "field_defaults", EMPTY))
+            rules.update(dict.fromkeys(getattr(base, "rules", ())))
+        given = [name for name, annotation in cls.__annotations__.items() if _is_field(name, annotation)]
+        fields = inherited | {name: getattr(cls, name, REQUIRED) for name in given}
+        for name, value in vars(cls).items():
+            if type(value).__module__.startswith("pydantic"):
+                raise TypeError(
+                    f"{cls.__name__}.{name}: write it by fields.py and @rule, because pydantic is not asked"
+                )
+            if name in inherited and name not in given:
+                raise TypeError(f"{cls.__name__}.{name}: another default of a field needs its annotation too")
+            if hasattr(value, "is_rule"):
+                rules[name] = None
+        cls.field_defaults, cls.rules = fields, tuple(rules)
         cls._given = {name: default for name, default in fields.items() if default is not REQUIRED}
-        own = (name for name, value in vars(cls).items() if hasattr(value, "is_rule"))
-        cls.rules = tuple(dict.fromkeys((*cls.rules, *own)))
 
     def __init__(self, **values: Any) -> None:
         """Validate `values`. Raises pydantic's ValidationError."""
@@ -168,6 +178,10 @@ class Record:
         """The fields that are neither at their defaults nor `summarized`, each in the words of the YAML file."""
         words = {name: _detail(name, value) for name, value, default in self._values() if value != default}
         return {name: text for name, text in words.items() if text and name not in self.summarized}
+
+
+def _is_field(name: str, annotation: Any) -> bool:
+    return name[0] != "_" and "ClassVar" not in str(annotation).partition("[")[0]
 
 
 def _dumped(value: Any, exclude_defaults: bool) -> Any:

@@ -18,6 +18,7 @@ import datetime as dt
 import hashlib
 import json
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import cache
 from typing import Any
@@ -146,7 +147,7 @@ def items_by_context(spec: ModelSpec) -> dict[int, list[Item]]:
 
 
 def key(spec: ModelSpec, workload: Workload) -> str:
-    """What a certificate is for."""
+    """What a certificate is for. Raises TypeError for a spec that none can be for: with a record of another package."""
     data = plain(spec)
     text = json.dumps({name: each for name, each in data.items() if name not in _NAMES}, sort_keys=True)
     return hashlib.sha256(f"{sources.digest()} {workload.kv_dtype} {workload.state_dtype} {text}".encode()).hexdigest()
@@ -154,12 +155,16 @@ def key(spec: ModelSpec, workload: Workload) -> str:
 
 def find(spec: ModelSpec, workload: Workload) -> Certificate | None:
     """The certificate of a spec for the workload's formats; None if there is none that can be believed."""
-    return _bundled().get(key(spec, workload)) or of_user(spec, workload)
+    with suppress(TypeError):
+        return _bundled().get(key(spec, workload)) or of_user(spec, workload)
+    return None
 
 
 def of_user(spec: ModelSpec, workload: Workload) -> Certificate | None:
     """The certificate in the user's directory, which may cover more than that of a bundled spec."""
-    data = kept.find(SORT, key(spec, workload))
+    data = None
+    with suppress(TypeError):
+        data = kept.find(SORT, key(spec, workload))
     return None if data is None else Certificate.of(data)
 
 
@@ -176,7 +181,8 @@ def _bundled() -> dict[str, Certificate]:
 
 def keep(spec: ModelSpec, workload: Workload, certificate: Certificate) -> None:
     """Keep a certificate for the next command, if the user's directory can be written to."""
-    kept.keep(SORT, key(spec, workload), certificate.data())
+    with suppress(TypeError):
+        kept.keep(SORT, key(spec, workload), certificate.data())
 
 
 def keep_extended(

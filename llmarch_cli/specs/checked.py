@@ -22,17 +22,20 @@ from llmarch_cli.specs import sources
 AnyRecord = TypeVar("AnyRecord", bound=Record)
 
 FILE = "checked.json"
+_PACKAGE = f"{__name__.partition('.')[0]}."
 _RECORD, _DATE = "", "date"  # keys that no mapping of a spec has
 
 
 def plain(value: Any) -> Any:
     """A value of a record as JSON has it: records with their class and the fields that are not at their defaults.
 
-    Raises TypeError for a type that no spec has.
+    Raises TypeError for a type that no spec has, and for a record of another package: no digest covers its code.
     """
     match value:
         case Record():
             kind = type(value)
+            if not kind.__module__.startswith(_PACKAGE):
+                raise TypeError(kind.__name__)
             fields = ((name, getattr(value, name), usual) for name, usual in kind.field_defaults.items())
             given = {name: plain(each) for name, each, usual in fields if each is not usual and each != usual}
             return {_RECORD: kind.__name__, **given}
@@ -71,12 +74,13 @@ def _kind(name: str) -> type[Record]:
 
 
 def _kinds() -> dict[str, type[Record]]:
-    """All records by the names of their classes, which are all different."""
+    """All records of this package by the names of their classes, which are all different."""
     found: dict[str, type[Record]] = {}
     waiting: list[type[Record]] = [Record]
     while waiting:
         for kind in waiting.pop().__subclasses__():
-            found[kind.__name__] = kind
+            if kind.__module__.startswith(_PACKAGE):
+                found[kind.__name__] = kind
             waiting.append(kind)
     return found
 

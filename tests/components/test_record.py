@@ -6,11 +6,12 @@ import copy
 import pickle
 import subprocess
 import sys
+import typing
 from typing import Annotated, Any, ClassVar, Literal
 
 import pytest
 from hypothesis import given
-from pydantic import ValidationError
+from pydantic import Field, PrivateAttr, ValidationError, field_validator, model_validator
 from strategies import specs
 
 from llmarch_cli.components.fields import BY_KIND, REQUIRED, Checked, Count, Limits, Tag, Told
@@ -163,6 +164,66 @@ def test_equality_and_hashes_are_those_of_the_fields() -> None:
     assert hash(one) == hash(other.model_copy(update={"radius": 1.0}))
     assert one == one.model_copy(update={"_id": "what is no field does not count"})
     assert Square(kind="square", size=5) != one
+
+
+class Other(Record):
+    """Another base."""
+
+    width: int = 4
+    place: typing.ClassVar[int] = 5
+
+    @rule
+    def _narrow(self) -> None:
+        if self.width > 9:
+            raise ValueError("width is above 9")
+
+
+class Both(Base, Other):
+    """A record of two others, with another default."""
+
+    width: int = 6
+
+
+def test_a_record_has_the_fields_and_rules_of_all_its_bases() -> None:
+    assert Both.field_defaults == {"width": 6, "size": REQUIRED, "names": ("a",)}
+    assert Both.rules == ("_narrow", "_small")
+    assert (Both(size=3).width, Both.model_validate({"size": 3}).width) == (6, 6)
+    for wrong in ({"size": 101}, {"size": 3, "width": 10}):
+        with pytest.raises(ValidationError):
+            Both.model_validate(wrong)
+
+
+def test_limits_of_pydantic_in_an_annotation_hold() -> None:
+    assert Limited(size=1) == Limited()
+    with pytest.raises(ValidationError):
+        Limited(size=0)
+
+
+class Limited(Record):
+    """A record whose author knows pydantic's names only."""
+
+    size: Annotated[int, Field(gt=0)] = 1
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("size", Field(default=3, gt=0)),
+        ("names", Field(default_factory=tuple)),
+        ("_hidden", PrivateAttr(default=3)),
+        ("check", model_validator(mode="after")(lambda self: self)),
+        ("check", field_validator("size")(lambda value: value)),
+    ],
+)
+def test_what_only_pydantic_understands_is_an_error(name: str, value: Any) -> None:
+    annotations = {} if name == "check" else {name: "int"}
+    with pytest.raises(TypeError, match=rf"Mine\.{name}: "):
+        type("Mine", (Base,), {name: value, "__annotations__": annotations, "__module__": __name__})
+
+
+def test_another_default_of_a_field_needs_its_annotation() -> None:
+    with pytest.raises(TypeError, match=r"Mine\.names: "):
+        type("Mine", (Base,), {"names": ("b",), "__module__": __name__})
 
 
 def test_a_record_without_required_fields_needs_no_validation() -> None:

@@ -32,6 +32,7 @@ from llmarch_cli.profilers.certificates import Certificate, contexts_of, find, k
 from llmarch_cli.profilers.cost import COST_FIELDS, Cost, Workload
 from llmarch_cli.profilers.profile import certify, costs_of, profile
 from llmarch_cli.specs import kept, sources
+from llmarch_cli.specs.checked import built, plain
 from llmarch_cli.specs.spec import ModelSpec
 
 Run = Callable[..., Any]
@@ -204,6 +205,31 @@ def test_other_sources_or_another_version_make_it_stale(monkeypatch: pytest.Monk
     assert find(spec, Workload()) is None
 
 
+class Wrong(GroupedQueryAttention):
+    """A user's own kind, with the name of one of this package."""
+
+    def mixing(self) -> Iterator[Mixing]:
+        yield Mixing(1)
+
+
+Wrong.__name__ = Wrong.__qualname__ = "GroupedQueryAttention"
+
+
+def test_a_record_of_another_package_is_measured_each_time(empty: Path) -> None:
+    """No digest covers its code. Nor does it take the place of one of this package."""
+    spec = load("llama3.2-1b")
+    keep(spec, Workload(), GIVEN)
+    own = spec.model_copy(update={"attention": Wrong.model_construct(**vars(spec.attention))})
+    with pytest.raises(TypeError):
+        key(own, Workload())
+    assert find(own, Workload()) is None
+    keep(own, Workload(), GIVEN)
+    assert len(list(empty.iterdir())) == 1
+    with pytest.raises(CheckError):
+        profile(own, Workload(64), "auto")
+    assert type(built(plain(spec)).attention) is GroupedQueryAttention
+
+
 FORGED = {
     "nothing": b"",
     "half": b'{"key": ',
@@ -228,7 +254,11 @@ def test_what_is_no_certificate_is_not_believed(forged: str, empty: Path) -> Non
     spec = load("gpt2")
     keep(spec, Workload(), GIVEN)
     (file,) = empty.iterdir()
-    file.write_bytes(FORGED[forged].replace(b"KEY", file.stem.encode()))
+    data = FORGED[forged].replace(b"KEY", file.stem.encode())
+    file.write_bytes(data)
+    assert find(spec, Workload()) is None
+    if data.startswith(b"{") and data.endswith(b"}"):
+        file.write_bytes(kept.sealed(json.loads(data)))
     assert find(spec, Workload()) is None
     found = profile(small("gpt2"), Workload(64), "auto")
     assert found.engine == "measured"

@@ -13,7 +13,7 @@ from hypothesis import given
 from strategies import specs
 
 from llmarch_cli.errors import InputError, shown_path
-from llmarch_cli.specs import documents, loading, remembered, sources, spec_file
+from llmarch_cli.specs import documents, kept, loading, remembered, sources, spec_file
 from llmarch_cli.specs.checked import built, plain
 from llmarch_cli.specs.loading import read
 from llmarch_cli.specs.spec import ModelSpec
@@ -82,6 +82,8 @@ FORGED: dict[str, Callable[[dict[str, Any]], object]] = {
     "another class": lambda spec: spec.update({"": "NormStyle"}),
     "a list": lambda spec: spec.update(attention=[]),
     "text": lambda spec: spec.update(attention="gqa"),
+    "a default that is another sort of value": lambda spec: spec.update(head_bias=0),
+    "a deep nest": lambda spec: spec.update(attention=json.loads('{"a": ' * 600 + "1" + "}" * 600)),
     "an unknown field": lambda spec: spec.update(unknown=1),
 }
 
@@ -91,15 +93,62 @@ def test_a_damaged_record_changes_nothing(forged: str, own: Path, monkeypatch: p
     right, file = read(own), kept_file(own)
     data = json.loads(file.read_bytes())
     FORGED[forged](data["spec"])
-    file.write_text(json.dumps(data))
     seen = validations(monkeypatch)
-    found = read(own)
-    assert (found, vars(found).keys()) == (right, vars(right).keys())
-    assert seen == [shown_path(own)]
+    for kept_as in (json.dumps(data).encode(), kept.sealed({"key": data["key"], "spec": data["spec"]})):
+        file.write_bytes(kept_as)
+        found = read(own)
+        assert (repr(found), vars(found).keys()) == (repr(right), vars(right).keys())
+    assert seen == [shown_path(own)] * 2
+
+
+def test_what_is_edited_is_not_believed(own: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Also where the fields agree with the file: a whole number may be a decimal one, or a record a mapping."""
+    right, file = read(own), kept_file(own)
+    as_kept = file.read_text()
+    seen = validations(monkeypatch)
+    for before, after in (('"d_ff": 5', '"d_ff": 5.0'), ('"": "NormStyle", ', ""), ('"seal": "', '"seal": "0')):
+        assert before in as_kept
+        file.write_text(as_kept.replace(before, after))
+        assert repr(read(own)) == repr(right)
+    assert len(seen) == 3
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no pipes, or no owners")
+def test_what_is_not_a_file_of_the_user_is_neither_read_nor_written(own: Path) -> None:
+    right, file = read(own), kept_file(own)
+    folder, kept_before = file.parent, file.read_bytes()
+    file.unlink()
+    os.mkfifo(file)  # a pipe without a writer: opening it would wait
+    assert read(own) == right
+    file.unlink()
+    other = own.parent / "other"
+    other.write_bytes(kept_before)
+    other.chmod(0o600)
+    file.symlink_to(other)
+    folder.chmod(0o777)
+    read(own)
+    assert other.read_bytes() == kept_before  # a link that somebody placed there
+    file.unlink()
+    read(own)
+    assert list(folder.iterdir()) == []
+    folder.chmod(0o700)
+    read(own)
+    assert file.read_bytes() == kept_before
+
+
+def test_a_user_without_a_home_directory(own: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    import platformdirs
+
+    def none(*names: Any, **more: Any) -> Path:
+        raise RuntimeError("could not determine the home directory")
+
+    right = read(own)
+    monkeypatch.delenv("LLMARCH_CACHE")
+    monkeypatch.setattr(platformdirs, "user_cache_path", none)
+    assert read(own) == right
 
 
 @given(specs())
 def test_the_record_of_every_spec_agrees_with_its_file(spec: ModelSpec) -> None:
     data = documents.plain(spec_file.plain(spec))
-    assert remembered._agree(data, spec)
     assert remembered._agree(data, built(json.loads(json.dumps(plain(spec)))))
