@@ -134,9 +134,9 @@ def _options(
         bool, typer.Option("--version", "-V", help="Print the version.", callback=_print_version, is_eager=True)
     ] = False,
 ) -> None:
-    """Compare LLM architectures and their exact costs: parameters, active parameters, KV cache and FLOPs.
+    """Compare LLM architectures and their exact costs: parameters, cache, FLOPs.
 
-    Every number is computed twice: counted in a model that is built and run without weights, and in closed form.
+    Every number is computed in two ways that share no arithmetic and must agree.
     """
 
 
