@@ -134,9 +134,9 @@ def _options(
         bool, typer.Option("--version", "-V", help="Print the version.", callback=_print_version, is_eager=True)
     ] = False,
 ) -> None:
-    """Compare LLM architectures and their exact costs: parameters, active parameters, KV cache and FLOPs.
+    """Compare LLM architectures and their exact costs: parameters, cache, FLOPs.
 
-    Every number is computed twice: counted in a model that is built and run without weights, and in closed form.
+    Every number is computed in two ways that share no arithmetic and must agree.
     """
 
 
@@ -186,7 +186,8 @@ def _usage_message(error: Any) -> str:
     message, _, meant = str(error.format_message()).partition(" Did you mean ")
     command = error.ctx.command_path if error.ctx else "llmarch"
     hint = f"; did you mean {meant}" if meant else f"; see `{command} --help`"
-    if wrong := getattr(error, "option_name", None):
+    if hasattr(error, "possibilities"):  # of an option that there is not
+        wrong = error.option_name
         meant = habits.option(wrong, error.ctx) or suggestion(wrong, error.possibilities or ())
         message, hint = error.message, meant or hint
     elif message.startswith("Missing option") and error.param is not None:

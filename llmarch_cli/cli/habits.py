@@ -53,7 +53,7 @@ _OPTIONS = {
     **dict.fromkeys(("--reverse", "--descending", "--desc", "--order-by", "-r", "-s"), ("--sort -COLUMN",)),
     **dict.fromkeys(("--fields", "--metrics", "--cols"), ("--columns",)),
     **dict.fromkeys(("--search", "--filter", "--type"), ("--kind",)),
-    **dict.fromkeys(("--verbose", "--full", "--long", "-v", "-a", "-l"), ("--all", "--exact")),
+    **dict.fromkeys(("--verbose", "--full", "--long", "-v", "-a", "-l"), ("--all", "--exact", "--version")),
     **dict.fromkeys(("--csv",), ("--format csv",)),
     **dict.fromkeys(("--md", "--markdown"), ("--format markdown",)),
     **dict.fromkeys(("--limit", "--max-results", "-n"), ("--top",)),
@@ -137,6 +137,8 @@ def option(given: str, ctx: Any) -> str:
     meant = [words for words in _OPTIONS.get(given, ()) if words.split()[0] in has]
     if meant:
         return f"; did you mean {' or '.join(meant)}?"
+    if hasattr(ctx.command, "commands"):
+        return f"; options of a command stand behind it: `llmarch COMMAND {given}`"
     return "; `> FILE` writes the result to a file" if given in _TO_A_FILE else ""
 
 

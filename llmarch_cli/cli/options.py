@@ -95,18 +95,19 @@ def name_in(option: str, what: str, module: str, table: str) -> Callable[[str], 
 
     def read(text: str) -> str:
         known = getattr(import_module(f"llmarch_cli.{module}"), table)
-        if text not in known:
+        name = text if text in known else text.lower()  # people write FP8
+        if name not in known:
             raise InputError(f"{option}: {unknown(what, text, known)}")
-        return text
+        return name
 
     return read
 
 
 def _weights(text: str) -> str:
-    from llmarch_cli.specs.storage import checked
+    from llmarch_cli.specs.storage import FORMATS, checked
 
     try:
-        return checked(text)
+        return checked(text.lower() if text.lower() in FORMATS else text)  # GGUF's names are written Q4_K_M
     except InputError as error:
         raise InputError(f"--weights: {error}") from None
 
@@ -222,6 +223,9 @@ def complete_change(ctx: typer.Context, incomplete: str) -> list[str]:
     return [f"{path}=" for path in found if path.startswith(incomplete)]
 
 
+_DASHES = "-\N{EN DASH}\N{EM DASH}"
+
+
 def matched(given: list[str] | None) -> list[str] | None:
     """The models of a command line, with the bundled ids that patterns such as `qwen3-*` match in their place.
 
@@ -234,6 +238,8 @@ def matched(given: list[str] | None) -> list[str] | None:
 
     given = [habits.repository(name) for name in given] if given else given
     for name in given or ():
+        if name.startswith(("\N{EN DASH}", "\N{EM DASH}")):
+            raise InputError(f"{shown(name)} begins with a dash that is no hyphen: --{name.lstrip(_DASHES)}")
         if "," in name and not set(name) & set("*?[/\\") and not exists(Path(name)):
             apart = " ".join(filter(None, (part.strip() for part in name.split(","))))
             raise InputError(f"unknown model {shown(name)}; several stand apart, without commas: {apart}")

@@ -61,11 +61,24 @@ def test_another_word_for_a_command(llmarch: Run, line: str, meant: str) -> None
         ("compare gpt2 -o gpt2.txt", "`> FILE` writes the result to a file"),
         ("columns --max-model-len 1k", "see `llmarch columns --help`"),  # it has no context
         ("compare gpt2 --batchsize 2", "did you mean --batch?"),
+        ("--json compare gpt2", "options of a command stand behind it: `llmarch COMMAND --json`"),
+        ("-v", "did you mean --version?"),
     ],
 )
 def test_another_word_for_an_option(llmarch: Run, line: str, hint: str) -> None:
     wrong = [word for word in shlex.split(line) if word.startswith("-")][-1]
     assert refused(llmarch, line) == f"error: no such option: {wrong}; {hint}\n"
+
+
+@pytest.mark.parametrize("option", ["--ctx", "--columns", "--sort"])
+def test_an_option_without_its_value(llmarch: Run, option: str) -> None:
+    error = refused(llmarch, f"compare gpt2 {option}")
+    assert error.startswith(f"error: option '{option}' requires an argument; see `llmarch")
+
+
+def test_a_dash_of_a_word_processor(llmarch: Run) -> None:
+    error = refused(llmarch, "compare gpt2 \N{EN DASH}ctx 8k")
+    assert error == "error: '\N{EN DASH}ctx' begins with a dash that is no hyphen: --ctx\n"
 
 
 def test_what_is_missing_is_shown_in_an_example(llmarch: Run) -> None:
@@ -115,6 +128,13 @@ def test_machines_that_there_are_not(llmarch: Run, text: str) -> None:
 
 def test_chips_in_another_spelling(llmarch: Run) -> None:
     assert llmarch("chips", "H100", "rtx4090").out == llmarch("chips", "h100", "rtx-4090").out
+
+
+def test_formats_in_capitals(llmarch: Run) -> None:
+    expected = llmarch("compare", "qwen3-8b", "--weights", "q4_k_m", "--kv-dtype", "fp8")
+    assert expected.status == 0
+    assert llmarch("compare", "qwen3-8b", "--weights", "Q4_K_M", "--kv-dtype", "FP8") == expected
+    assert "'Q9_K'" in refused(llmarch, "compare qwen3-8b --weights Q9_K")
 
 
 def test_another_word_for_a_format(llmarch: Run) -> None:

@@ -19,7 +19,7 @@ from llmarch_cli.cli.short_help import common
 Run = Callable[..., Any]
 
 SCREEN = 50  # lines of the help of a command
-MAIN_SCREEN = 54  # it has a line for each command
+MAIN_SCREEN = 49  # the prompt stands below it
 
 
 def _commands() -> dict[str, tuple[Any, Any]]:
