@@ -282,7 +282,7 @@ def test_a_directory_in_its_place_and_one_that_is_full_or_read_only(
     empty: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     spec = small("gpt2")
-    empty.parent.mkdir()
+    empty.parent.mkdir(exist_ok=True)
     empty.write_text("a file")  # no directory can be made there
     assert profile(spec, Workload(64), "auto").engine == "measured"
     empty.unlink()
