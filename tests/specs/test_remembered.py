@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import json
 import os
+from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -202,3 +203,14 @@ def test_a_user_without_a_home_directory(own: Path, monkeypatch: pytest.MonkeyPa
 def test_the_record_of_every_spec_agrees_with_its_file(spec: ModelSpec) -> None:
     data = documents.plain(spec_file.plain(spec))
     assert remembered._agree(data, built(json.loads(json.dumps(plain(spec)))))
+
+
+def test_a_search_keeps_only_so_many(own: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder = kept_file(own).parent
+    monkeypatch.setattr(kept, "MOST_IN_A_RUN", 3)
+    monkeypatch.setattr(kept, "_written", Counter())
+    for number in range(6):
+        kept.keep("specs", f"{number}", {"x": number})
+    assert len(list(folder.iterdir())) == 1 + 3
+    assert kept.find("specs", "2") == {"key": "2", "x": 2}
+    assert kept.find("specs", "3") is None
