@@ -28,7 +28,7 @@ from llmarch_cli.components.component import views
 from llmarch_cli.errors import CheckError
 from llmarch_cli.profilers import certificates, closed_form
 from llmarch_cli.profilers import profile as profiling
-from llmarch_cli.profilers.certificates import Certificate, contexts_of, find, keep, key
+from llmarch_cli.profilers.certificates import Certificate, contexts_of, find, keep, keep_extended, key
 from llmarch_cli.profilers.cost import Cost, Workload
 from llmarch_cli.profilers.profile import certify, costs_of, profile
 from llmarch_cli.specs import kept, sources
@@ -360,6 +360,14 @@ def test_prompts_and_formats_that_were_not_compared_are_measured(monkeypatch: py
     assert asked(weights="fp16") == []
     assert asked(weights="q8_0") == ["weights"]
     assert asked(weights="q8_0") == []
+
+
+def test_what_was_compared_before_is_still_covered() -> None:
+    """The certificate at hand may be the bundled one, which knows nothing of what the user asked before."""
+    spec = small("gpt2")
+    keep_extended(spec, Workload(), GIVEN, prompts=(7,))
+    keep_extended(spec, Workload(), GIVEN, prompts=(5,), weights=("q8_0",))
+    assert find(spec, Workload()) == replace(GIVEN, prompts=(5, 7, 1024), weights=("native", "q8_0"))
 
 
 def test_a_spec_with_too_many_components_is_measured_each_time(monkeypatch: pytest.MonkeyPatch) -> None:
