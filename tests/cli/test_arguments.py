@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import json
 import subprocess
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+import typer
+import typer.main
 from processes import CLOSED_FORM, LLMARCH, process
 
+from llmarch_cli.cli.app import built, loaded
 from llmarch_cli.specs.loading import names, specs_directory
 
 Run = Callable[..., Any]
@@ -158,3 +161,49 @@ def test_help_fits_a_narrow_screen_and_shows_no_type_of_flags() -> None:
 
 def test_a_pattern_matches_ids_alone() -> None:
     assert len([name for name in names() if name.startswith("gpt2")]) == 4
+
+
+def parameters(command: Any, above: Any = None) -> Iterator[tuple[Any, Any]]:
+    context = typer.Context(command, parent=above)
+    for inner in getattr(command, "commands", {}).values():
+        yield from parameters(inner, context)
+    yield from ((param, context) for param in command.get_params(context) if hasattr(param, "get_runtime_param"))
+
+
+TEXTS = (
+    "",
+    "0",
+    "-1",
+    "1.5",
+    "9" * 400,
+    "128k",
+    "1,2",
+    "json",
+    "q4_k",
+    "2026-02-30",
+    "10%",
+    "1/0",
+    " 5",
+    "\x00",
+    "\udc80",
+)
+
+
+def test_values_are_those_of_typer_s_own_conversion() -> None:
+    def outcome(conversion: Any, value: Any, param: Any, context: Any) -> tuple[str, str]:
+        try:
+            found = conversion.coerce(value, param=param, ctx=context)
+        except Exception as error:
+            return type(error).__name__, str(error)
+        return type(found).__name__, repr(found)
+
+    seen = 0
+    for param, context in parameters(typer.main.get_command(built(loaded()))):
+        several = getattr(param, "multiple", False) or param.nargs == -1
+        ours = param.get_runtime_param()
+        for value in (None, *(((text, text) if several else text) for text in TEXTS)):
+            found = outcome(ours, value, param, context)
+            assert found == outcome(ours._usual(), value, param, context), (param.name, value)
+            assert found[0] not in ("ValueError", "TypeError"), (param.name, value)
+            seen += 1
+    assert seen > 3000

@@ -121,6 +121,8 @@ def test_what_must_not_be_is_an_error_with_its_place(data: dict[str, Any], place
             make(data)
         assert caught.value.title == "Round"
         assert [(each["loc"], each["type"]) for each in caught.value.errors()] == [(place, why)]
+    with pytest.raises(ValidationError):
+        Round()  # type: ignore[call-arg]
     with pytest.raises(ValidationError) as caught:
         Holder.model_validate({"one": data})
     assert [each["loc"] for each in caught.value.errors()] == [("one", "round", *place)]
@@ -164,6 +166,46 @@ def test_equality_and_hashes_are_those_of_the_fields() -> None:
     assert hash(one) == hash(other.model_copy(update={"radius": 1.0}))
     assert one == one.model_copy(update={"_id": "what is no field does not count"})
     assert Square(kind="square", size=5) != one
+    assert Same(size=5) != Base(size=5)
+
+
+class Same(Base):
+    """The fields of another record."""
+
+
+def test_a_record_as_mappings() -> None:
+    found = Round.model_validate(ROUND | {"names": ["a"]})
+    whole = {"size": 5, "names": ("a",), "kind": "round", "radius": 1.0, "word": "ab"}
+    assert found.model_dump() == whole
+    assert found.model_dump(exclude_defaults=True) == ROUND
+    holder = Holder(one=found, others={"x": Square(kind="square", size=2)})
+    assert holder.model_dump(exclude_defaults=True) == {
+        "one": ROUND,
+        "others": {"x": {"kind": "square", "size": 2}},
+    }
+
+
+class Reader(Record):
+    """A record that names variants."""
+
+    references: ClassVar[frozenset[str]] = frozenset({"source"})
+
+    source: str | None = None
+    inner: Reader | None = None
+    several: dict[str, Reader] = EMPTY
+
+
+def test_references_are_renamed_at_any_depth() -> None:
+    def chain(name: str) -> Reader:
+        each = Reader(source=name)
+        return Reader(source=name, inner=each, several={"x": each, "y": Reader()})
+
+    names = {"a": "b", "b": "c"}
+    assert chain("a").with_references(names) == chain("b")
+    assert Reader(inner=chain("a")).with_references(names) == Reader(inner=chain("b"))
+    assert Reader(several={"z": chain("a")}).with_references(names) == Reader(several={"z": chain("b")})
+    nothing = Reader(several={"z": Reader()})
+    assert nothing.with_references(names) is nothing
 
 
 class Other(Record):

@@ -28,7 +28,7 @@ from llmarch_cli.deployment import loads  # noqa: F401  (before the closed form 
 from llmarch_cli.errors import CheckError
 from llmarch_cli.profilers import certificates, closed_form, lines, verification  # noqa: F401  (as loads)
 from llmarch_cli.profilers import profile as profiling
-from llmarch_cli.profilers.certificates import Certificate, contexts_of, find, keep, key
+from llmarch_cli.profilers.certificates import Certificate, contexts_of, find, keep, keep_extended, key
 from llmarch_cli.profilers.cost import COST_FIELDS, Cost, Workload
 from llmarch_cli.profilers.profile import certify, costs_of, profile
 from llmarch_cli.specs import kept, sources
@@ -282,7 +282,7 @@ def test_a_directory_in_its_place_and_one_that_is_full_or_read_only(
     empty: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     spec = small("gpt2")
-    empty.parent.mkdir()
+    empty.parent.mkdir(exist_ok=True)
     empty.write_text("a file")  # no directory can be made there
     assert profile(spec, Workload(64), "auto").engine == "measured"
     empty.unlink()
@@ -360,6 +360,14 @@ def test_prompts_and_formats_that_were_not_compared_are_measured(monkeypatch: py
     assert asked(weights="fp16") == []
     assert asked(weights="q8_0") == ["weights"]
     assert asked(weights="q8_0") == []
+
+
+def test_what_was_compared_before_is_still_covered() -> None:
+    """The certificate at hand may be the bundled one, which knows nothing of what the user asked before."""
+    spec = small("gpt2")
+    keep_extended(spec, Workload(), GIVEN, prompts=(7,))
+    keep_extended(spec, Workload(), GIVEN, prompts=(5,), weights=("q8_0",))
+    assert find(spec, Workload()) == replace(GIVEN, prompts=(5, 7, 1024), weights=("native", "q8_0"))
 
 
 def test_a_spec_with_too_many_components_is_measured_each_time(monkeypatch: pytest.MonkeyPatch) -> None:

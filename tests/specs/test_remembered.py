@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import copy
 import json
 import os
+from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -16,7 +18,7 @@ from llmarch_cli.errors import InputError, shown_path
 from llmarch_cli.specs import documents, kept, loading, remembered, sources, spec_file
 from llmarch_cli.specs.checked import built, plain
 from llmarch_cli.specs.loading import read
-from llmarch_cli.specs.spec import ModelSpec
+from llmarch_cli.specs.spec import ModelSpec, NormStyle
 
 
 @pytest.fixture
@@ -101,6 +103,55 @@ def test_a_damaged_record_changes_nothing(forged: str, own: Path, monkeypatch: p
     assert seen == [shown_path(own)] * 2
 
 
+LAYERS = {
+    "name": "Layers",
+    "d_model": 8,
+    "n_layers": 3,
+    "vocab_size": 10,
+    "attention": {
+        "first": ["a"],
+        "repeat": ["a", "b"],
+        "variants": {
+            "a": {"kind": "gqa", "n_heads": 2, "n_kv_heads": 1, "head_dim": 4},
+            "b": {"kind": "gqa", "n_heads": 2, "n_kv_heads": 2, "head_dim": 4, "rope_theta": 10_000},
+        },
+    },
+    "ffn": {"kind": "dense", "d_ff": 5},
+}
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda data: data["attention"]["repeat"].append("b"),
+        lambda data: data["attention"]["repeat"].pop(),
+        lambda data: data["attention"].update(first="a"),
+        lambda data: data["attention"].update(first={"a": 1}),
+        lambda data: data["attention"]["variants"].update(c=data["attention"]["variants"]["a"]),
+        lambda data: data["attention"]["variants"].pop("b"),
+        lambda data: data["ffn"].update(unknown=1),
+        lambda data: data["ffn"].pop("d_ff"),
+        lambda data: data.update(unknown=1),
+        lambda data: data.update(tie_embeddings=True),
+    ],
+)
+def test_a_record_of_other_fields_does_not_agree(change: Callable[[dict[str, Any]], object]) -> None:
+    data = copy.deepcopy(LAYERS)
+    spec = ModelSpec.model_validate(data)
+    assert remembered._agree(data, spec)
+    change(data)
+    assert not remembered._agree(data, spec)
+
+
+def test_a_record_of_another_package_is_not_kept(own: Path) -> None:
+    class Mine(NormStyle):
+        """A user's own."""
+
+    spec = read(own)
+    remembered.keep({"x": 1}, spec.model_copy(update={"norm": Mine()}))
+    assert kept_file(own).stem != remembered._key({"x": 1})
+
+
 def test_what_is_edited_is_not_believed(own: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Also where the fields agree with the file: a whole number may be a decimal one, or a record a mapping."""
     right, file = read(own), kept_file(own)
@@ -152,3 +203,14 @@ def test_a_user_without_a_home_directory(own: Path, monkeypatch: pytest.MonkeyPa
 def test_the_record_of_every_spec_agrees_with_its_file(spec: ModelSpec) -> None:
     data = documents.plain(spec_file.plain(spec))
     assert remembered._agree(data, built(json.loads(json.dumps(plain(spec)))))
+
+
+def test_a_search_keeps_only_so_many(own: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder = kept_file(own).parent
+    monkeypatch.setattr(kept, "MOST_IN_A_RUN", 3)
+    monkeypatch.setattr(kept, "_written", Counter())
+    for number in range(6):
+        kept.keep("specs", f"{number}", {"x": number})
+    assert len(list(folder.iterdir())) == 1 + 3
+    assert kept.find("specs", "2") == {"key": "2", "x": 2}
+    assert kept.find("specs", "3") is None

@@ -62,6 +62,8 @@ def test_what_is_no_axis(texts: list[str], why: str) -> None:
         ({"n_layers": ["many"]}, "must be a whole number, not 'many'"),
         ({"n_layers": [0]}, "must be above 0"),
         ({"n_layers": [2.5]}, "must be a whole number"),
+        ({"n_layers": [True]}, "must be a whole number, not true"),
+        ({"n_layers": [2, True]}, "must be a whole number, not true"),
         ({"n_layers": [None]}, "required, but missing"),
         ({"n_layers": [[1]]}, "values must be numbers, text"),
         ({"n_layer": [2]}, "did you mean n_layers"),

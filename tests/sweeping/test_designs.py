@@ -36,5 +36,7 @@ def test_rules_of_every_record_around_a_value_are_run() -> None:
     inside = {"attention.variants.local.n_kv_heads": 5}
     with pytest.raises(ValueError, match="n_heads \\(32\\) must be a multiple of n_kv_heads \\(5\\)"):
         consistent(spec, inside)
+    with pytest.raises(ValueError, match="'a', which is no other variant"):  # a rule of the spec, not of the kind
+        consistent(spec, {"attention.variants.local.kv_from": "a"})
     with pytest.raises(ValueError, match="layers"):
         consistent(llmarch.load("deepseek-v3"), {"n_layers": 2})
