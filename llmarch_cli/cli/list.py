@@ -70,7 +70,9 @@ def list_models(
         moe=moe,
         organization=organization,
         attention=attention,
-        kinds=[tag.strip() for each in kinds or () for tag in each.split(",") if tag.strip()],
+        kinds=[
+            tag for each in kinds or () for tag in options.keys(each, "--kind", "`llmarch list --json` has them all")
+        ],
         since=since,
         columns=keys,
         sort=sort,

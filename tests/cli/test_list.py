@@ -111,6 +111,7 @@ def test_kinds_and_dates(llmarch: Run) -> None:
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
+        (("--kind", " , "), "--kind is empty"),
         (("--kind", "mls"), "unknown kind 'mls'; known: .*; did you mean mla"),
         (("--since", "2025-13"), "--since takes a year, a month or a day, such as 2026, .* not '2025-13'"),
         (("--since", "last year"), "--since takes a year"),
