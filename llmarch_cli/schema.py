@@ -13,6 +13,7 @@ from typing import Any
 
 from llmarch_cli.components.record import Record
 from llmarch_cli.errors import InputError, unknown
+from llmarch_cli.specs.checked import kinds
 from llmarch_cli.specs.spec import ModelSpec
 
 Schema = dict[str, Any]
@@ -40,7 +41,7 @@ def spec_schema() -> Schema:
     """The schema of a spec: a complete one, or the changes to the spec that it `extends`."""
     model = ModelSpec.model_json_schema()
     whole = {**model.pop("$defs"), "ModelSpec": model}
-    records = {record.__name__: record for record in _records(Record)}
+    records = kinds()
     for name, schema in whole.items():
         _describe(schema, records[name])
     whole = {name: _tidied(schema) for name, schema in whole.items()}
@@ -87,17 +88,13 @@ def write_schema(path: Path, of: str = "spec") -> None:
 
 def _file_schema(record: type[Record], title: str) -> Schema:
     model = record.model_json_schema()
-    records = {each.__name__: each for each in (record, *_records(Record))}
+    records = kinds()
     inner = model.pop("$defs", {})
     for name, schema in inner.items():
         _describe(schema, records[name])
     _describe(model, record)
     definitions = {"$defs": {name: _tidied(schema) for name, schema in sorted(inner.items())}} if inner else {}
     return {"$schema": HEAD["$schema"], "title": title, **_tidied(model), **definitions}
-
-
-def _records(record: type[Record]) -> list[type[Record]]:
-    return [each for inner in record.__subclasses__() for each in (inner, *_records(inner))]
 
 
 def _describe(schema: Schema, record: type[Record]) -> None:

@@ -175,7 +175,8 @@ def run() -> int:
             raise
         bug = f"{type(error).__name__}: {error}"
         return _fail(f"internal error, please report it: {bug}\nSet LLMARCH_TRACEBACK=1 for the traceback.", 70)
-    return code or 0
+    # Python drops an exception that is raised in the callback of a weak reference, this one too.
+    return interrupts.STATUS if interrupts.happened() else code or 0
 
 
 _OF_ONE_MODEL = ("sweep", "import")

@@ -70,10 +70,10 @@ def built(value: Any) -> Any:
 
 @cache
 def _kind(name: str) -> type[Record]:
-    return _kinds()[name]  # not cached as a whole: modules with more may be imported later
+    return kinds()[name]  # not cached as a whole: modules with more may be imported later
 
 
-def _kinds() -> dict[str, type[Record]]:
+def kinds() -> dict[str, type[Record]]:
     """All records of this package by the names of their classes, which are all different."""
     found: dict[str, type[Record]] = {}
     waiting: list[type[Record]] = [Record]

@@ -88,10 +88,15 @@ def test_the_line_has_ascii_where_braille_cannot_be_written() -> None:
 
 
 @pytest.mark.parametrize(
-    "arguments", [SLOW, ("report", "*qwen*", "-o", "report.html"), ("draw", "*qwen*", "*llama*", "-o", "a.svg")]
+    ("arguments", "at"),
+    [
+        (SLOW, b"working"),
+        (("report", "*qwen*", "-o", "report.html"), b"profiling"),
+        (("draw", "*qwen*", "*llama*", "-o", "a.svg"), b"drawing"),
+    ],
 )
-def test_an_interruption_leaves_nothing_and_no_traceback(arguments: tuple[str, ...], tmp_path: Path) -> None:
-    code, result, written = on_a_terminal(arguments, interrupt_at=b"working", directory=tmp_path)
+def test_an_interruption_leaves_nothing_and_no_traceback(arguments: tuple[str, ...], at: bytes, tmp_path: Path) -> None:
+    code, result, written = on_a_terminal(arguments, interrupt_at=at, directory=tmp_path)
     assert (code, result) == (130, b"")
     assert b"Traceback" not in written
     assert b"rror" not in written

@@ -308,6 +308,6 @@ def test_a_spec_is_the_same_after_any_way_of_copying(spec: ModelSpec) -> None:
 
 
 def _names() -> dict[str, Any]:
-    from llmarch_cli.specs.checked import _kinds
+    from llmarch_cli.specs.checked import kinds
 
-    return {**_kinds(), "datetime": __import__("datetime")}
+    return {**kinds(), "datetime": __import__("datetime")}

@@ -46,7 +46,7 @@ def test_every_spec_is_the_same_after_it_was_kept(spec: ModelSpec) -> None:
 
 
 def test_names_of_records_are_all_different() -> None:
-    kinds = checked._kinds()
+    kinds = checked.kinds()
     assert len(kinds) > 50
     assert all(kind.__name__ == name for name, kind in kinds.items())
     assert checked._RECORD not in ModelSpec.field_defaults
