@@ -32,10 +32,16 @@ PATIENCE = 30  # seconds to reach a scheduler
 LOST = "lost the connection to the scheduler; restart it and run the same command again"
 
 # Of workers that this process starts. Dask has them give back freed memory at once, which costs a third of a search in
-# page faults, and look at what they do a hundred times a second.
+# page faults, and look at what they do up to a hundred times a second. Their answers are small: nothing has to be
+# spilled to a disk.
 _LOCAL = {
     "distributed.nanny.pre-spawn-environ.MALLOC_TRIM_THRESHOLD_": None,
     "distributed.worker.profile.enabled": False,
+    "distributed.admin.tick.interval": "1s",
+    "distributed.admin.system-monitor.interval": "10s",
+    "distributed.worker.memory.target": False,
+    "distributed.worker.memory.spill": False,
+    "distributed.worker.memory.pause": False,
 }
 
 _ADDRESS = re.compile(r"(?:tcp|tls|ws|wss)://.+")
