@@ -113,6 +113,11 @@ class Record:
 
         return adapter(cls).json_schema()
 
+    def require_rules(self) -> None:
+        """Raise ValueError if a rule between the fields is broken; rules inside other records are not asked."""
+        for name in self.rules:
+            getattr(self, name)()
+
     def model_copy(self, *, update: Mapping[str, Any] | None = None) -> Self:
         """A copy with other values of these fields. Nothing is validated."""
         made = object.__new__(type(self))

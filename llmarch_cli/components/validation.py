@@ -50,8 +50,7 @@ def schema(record: type[Any], handler: GetCoreSchemaHandler) -> CoreSchema:
             return value
         accepted = of_twin(value)
         found = record.model_construct(**{name: getattr(accepted, name) for name in accepted.model_fields_set})
-        for rule in record.rules:
-            getattr(found, rule)()
+        found.require_rules()
         return found
 
     return core_schema.no_info_wrap_validator_function(

@@ -94,9 +94,16 @@ def line(name: str, record: Record, files: Iterable[Path]) -> str:
 
 def _digest(kind: type[Record], files: Iterable[Path]) -> str:
     found = hashlib.sha256(sources.digest().encode())
-    for path in (Path(sys.modules[kind.__module__].__file__ or ""), *files):
+    found.update(_code(kind.__module__))
+    for path in files:
         found.update(hashlib.sha256(path.read_bytes()).digest())
     return found.hexdigest()
+
+
+@cache
+def _code(module: str) -> bytes:
+    """The digest of the code that checks a record: once for all records of a module."""
+    return hashlib.sha256(Path(sys.modules[module].__file__ or "").read_bytes()).digest()
 
 
 def find(path: Path, kind: type[AnyRecord]) -> tuple[AnyRecord, tuple[Path, ...]] | None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from functools import lru_cache
 from typing import Any, TypeVar, cast
 
@@ -36,22 +36,30 @@ def consistent(base: ModelSpec, values: Mapping[str, Any]) -> ModelSpec:
     The rules are run of all records around a value: the others are as in `base`.
     """
     spec = placed(base, values)
-    for above in _above(tuple(values)):
-        record: Any = spec
-        for step in above:
-            record = record[step] if isinstance(record, dict) else getattr(record, step)
-        if isinstance(record, Record):
-            for rule in record.rules:
-                getattr(record, rule)()
+    for _, record in records_around(spec, tuple(values)):
+        record.require_rules()
     return spec
 
 
+def records_around(spec: ModelSpec, paths: tuple[str, ...]) -> Iterator[tuple[str, Record]]:
+    """The records around fields, innermost first, as validation goes; each with the prefix of its fields' paths."""
+    for prefix in _prefixes(paths):
+        record: Any = spec
+        for step in prefix.split(".")[:-1]:
+            record = record[step] if isinstance(record, dict) else getattr(record, step)
+        if isinstance(record, Record):
+            yield prefix, record
+
+
 @lru_cache(1)
-def _above(paths: tuple[str, ...]) -> tuple[tuple[str, ...], ...]:
-    """Where the records around these fields are, innermost first, as validation goes."""
-    steps = (tuple(path.split(".")[:-1]) for path in paths)
-    around = {each[:depth] for each in steps for depth in range(len(each) + 1)}
-    return tuple(sorted(around, key=lambda each: (-len(each), each)))
+def _prefixes(paths: tuple[str, ...]) -> tuple[str, ...]:
+    """What the paths begin with, longest first: of `a.b.c`, `a.b.`, `a.` and the empty prefix of the spec."""
+    found: dict[str, None] = {}
+    for path in paths:
+        while path:
+            path = path.rpartition(".")[0]
+            found[f"{path}." if path else ""] = None
+    return tuple(sorted(found, key=lambda prefix: -prefix.count(".")))
 
 
 def priced(spec: ModelSpec, workload: Workload) -> Profile:

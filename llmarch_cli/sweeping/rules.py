@@ -21,6 +21,7 @@ from llmarch_cli.components.record import Record
 from llmarch_cli.errors import InputError
 from llmarch_cli.specs.spec import ModelSpec
 from llmarch_cli.sweeping.axes import Axis
+from llmarch_cli.sweeping.designs import records_around
 
 MAX_COMBINATIONS = 4_000_000  # of the values of the fields that one rule reads
 
@@ -112,22 +113,10 @@ def _standing_in(value: Any, path: str, trace: _Trace) -> Any:
 
 def _validators(base: ModelSpec, axes: Sequence[Axis], trace: _Trace) -> Iterator[tuple[str, Callable[[], object]]]:
     """Each rule that can read a varying field, with the path of its record, innermost records first."""
-    holders = dict.fromkeys(path for axis in axes for path in _above(axis.path))
-    for above in sorted(holders, key=lambda path: -path.count(".")):
-        record: Any = base
-        for step in above.split(".")[:-1]:
-            record = record[step] if isinstance(record, dict) else getattr(record, step)
-        if isinstance(record, Record):
-            stand_in = _StandIn(record, above, trace)
-            for name in record.rules:
-                yield above, getattr(stand_in, name)
-
-
-def _above(path: str) -> Iterator[str]:
-    """The prefixes of the records around `a.b.c`: `a.b.`, `a.` and the empty one of the spec."""
-    while path:
-        path = path.rpartition(".")[0]
-        yield f"{path}." if path else ""
+    for above, record in records_around(base, tuple(axis.path for axis in axes)):
+        stand_in = _StandIn(record, above, trace)
+        for name in record.rules:
+            yield above, getattr(stand_in, name)
 
 
 def _asked(above: str, ask: Callable[[], object], axes: Sequence[Axis], trace: _Trace, numbers: dict[str, int]) -> Rule:
